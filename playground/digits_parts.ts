@@ -1,13 +1,13 @@
 import { deflateSync } from "npm:fflate@0.8.3";
 
-/** What the page holds of images, beside its program. */
+/** The networks and images that the page embeds for its step on digits. */
 export interface DigitsParts {
-  /** Weights of the flow and of the network that draws in one step, safetensors. */
+  /** Weights of the flow and of the one-step network, safetensors. */
   readonly flow: Uint8Array;
   readonly oneStep: Uint8Array;
-  /** A judge, safetensors. */
+  /** Weights of the judge, safetensors. */
   readonly judge: Uint8Array;
-  /** Images of 28 x 28 with their labels: to train on, and to measure the loss on. */
+  /** Training and held-out images, 28 x 28, with their labels. */
   readonly train: LabelledDigits;
   readonly heldOut: LabelledDigits;
 }
@@ -18,10 +18,10 @@ export interface LabelledDigits {
   readonly labels: Uint8Array;
 }
 
-/** Pixels of an image. */
+/** Pixels per image. */
 export const digitPixels = 28 * 28;
 
-/** All images in one array, the labels first, deflated; `unpackedDigits` takes them apart. */
+/** Packs all labels, then all images, into one deflated array, which `unpackedDigits` reads. */
 export function packedDigits({ train, heldOut }: Pick<DigitsParts, "train" | "heldOut">): Uint8Array {
   const parts = [
     Uint32Array.of(train.labels.length),
@@ -39,7 +39,7 @@ export function packedDigits({ train, heldOut }: Pick<DigitsParts, "train" | "he
   return deflateSync(bytes, { level: 9 });
 }
 
-/** The images in unpacked bytes. */
+/** Reads the inflated bytes that `packedDigits` wrote. */
 export function unpackedDigits(bytes: Uint8Array<ArrayBuffer>): Pick<DigitsParts, "train" | "heldOut"> {
   const first = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
   const all = (bytes.length - 4) / (1 + digitPixels);
@@ -50,7 +50,7 @@ export function unpackedDigits(bytes: Uint8Array<ArrayBuffer>): Pick<DigitsParts
   return { train: of(0, first), heldOut: of(first, all) };
 }
 
-/** The same safetensors file with its f32 numbers as f16, which halves it. */
+/** Converts the f32 values of a safetensors file to f16, which halves its size. */
 export function halved(file: Uint8Array<ArrayBuffer>): Uint8Array {
   const length = Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true));
   const header: Record<string, { dtype?: string; data_offsets?: [number, number] }> = JSON.parse(

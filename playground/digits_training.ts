@@ -12,49 +12,49 @@ import { noLabel } from "./own_images.ts";
 import { rateAt, weightsDigest } from "./plane_training.ts";
 import { PlaygroundError, type PlaygroundSettings } from "./settings.ts";
 
-/** Classes, one sample each. */
+/** Number of classes; one sample is drawn of each. */
 export const classCount = 10;
-/** Images of a training step. */
+/** Images per training step. */
 const batch = 32;
-/** Steps of a sample, and how much classes are exaggerated. */
+/** Solver steps and guidance scale of the samples. */
 export const [drawSteps, guidance] = [10, 1.4];
-/** Images whose bits per dimension are averaged. */
-const coded = 32;
-/** The share of the averaged weights that a step keeps. */
-const keptAverage = 0.99;
+/** Number of images whose bits per dimension are averaged. */
+const bitsImages = 32;
+/** Decay of the averaged weights per step. */
+const averageDecay = 0.99;
 
-/** The side of the images that are trained from a start. */
+/** The side of the images that a start trains on, in pixels. */
 export function sideOf(start: PlaygroundSettings["start"]): number {
   return start === "blank14" ? 14 : 28;
 }
 
-/** Samples of the same noise, one of each class. Pixels are 0 black to 1 white. */
+/** Samples, one of each class, drawn in different ways from the same noise. Pixels range from 0 (black) to 1 (white). */
 export interface DrawnDigits {
   /** Side of an image. */
   readonly side: number;
   /** f32[K]. */
   readonly times: Float32Array<ArrayBuffer>;
-  /** In ten steps: at each time, f32[K, 10, side, side]. */
+  /** Ten steps: the samples at each time, f32[K, 10, side, side]. */
   readonly many: Float32Array<ArrayBuffer>;
-  /** In one step, f32[10, side, side]. */
+  /** One step, f32[10, side, side]. */
   readonly one: Float32Array<ArrayBuffer>;
-  /** In one step of the network that learned it; none at 14 x 14. */
+  /** One step of the network that learned whole steps; there is none for 14 x 14. */
   readonly whole?: Float32Array<ArrayBuffer>;
   /** The nearest training image of each sample, f32[10, side, side]. */
   readonly nearest: Float32Array<ArrayBuffer>;
-  /** What the judge sees in each sample, and how sure it is. */
+  /** The judge's label for each sample, and its probability. */
   readonly seen: readonly (readonly [label: number, share: number])[];
 }
 
-/** A network of images in training: from the checkpoint, or from nothing. */
+/** Trains a network on images, from the checkpoint or from scratch. */
 export class DigitsTraining {
   readonly side: number;
   readonly #library: Library;
   readonly #data: DigitsParts;
-  /** The number of the last step. */
+  /** The number of steps to train. */
   #steps: number;
   readonly #model: Model;
-  /** The network with averaged weights, which is what draws. */
+  /** The network with averaged weights, which draws the samples. */
   readonly #averaged: Model;
   readonly #normalization: Normalization;
   readonly #trainer: InstanceType<Library["Trainer"]>;
@@ -66,7 +66,7 @@ export class DigitsTraining {
   readonly #draw: (pause: () => Promise<void>) => Promise<Omit<DrawnDigits, "nearest" | "seen">>;
   readonly #painter: { readonly label: Tensor; solve(x: Tensor, from: number): Tensor };
 
-  /** Makes the network on the current device. */
+  /** Creates the network on the current device. */
   constructor(
     library: Library,
     data: DigitsParts,
@@ -79,7 +79,7 @@ export class DigitsTraining {
     this.#steps = steps;
     this.side = sideOf(start);
     const { model, info } = loadCheckpoint(data.flow, "the flow of the page");
-    const ofPage = info.config as UNetModelOptions; // the page holds no other
+    const ofPage = info.config as UNetModelOptions; // the page embeds no other kind
     const config = start === "checkpoint" ? ofPage : { ...ofPage, filters: [8, 16, 32], tEmb: 32 };
     this.#model = start === "checkpoint" ? model : createModel(config, seed);
     this.#normalization = info.normalization;
@@ -91,7 +91,7 @@ export class DigitsTraining {
       batchSize: batch,
       seed,
       learningRate: this.#rate,
-      ema: keptAverage,
+      ema: averageDecay,
       labelDropout: 0.1,
     });
     this.#order = new library.BatchOrder(Uint32Array.from({ length: size }, (_, i) => i), batch, seed);
@@ -107,12 +107,12 @@ export class DigitsTraining {
     return this.#trainer.step;
   }
 
-  /** Changes the number of the last step. */
+  /** Changes the number of steps to train. */
   continueTo(steps: number): void {
     this.#steps = steps;
   }
 
-  /** Whether the last step is taken. */
+  /** Whether all steps are done. */
   get done(): boolean {
     return this.step >= this.#steps;
   }
@@ -125,20 +125,19 @@ export class DigitsTraining {
     throw new PlaygroundError(`The loss of step ${this.step} is not a number`);
   }
 
-  /** The loss of the averaged weights on images that are not trained on. */
+  /** The loss of the averaged weights on held-out images. */
   heldOut(): Promise<number> {
     return this.#heldOut();
   }
 
   /**
-   * Bits per dimension of images that are not trained on, their mean and its standard error, by the averaged weights. A
-   * byte without a model takes 8.
+   * The mean bits per dimension of held-out images under the averaged weights, and its standard error. Raw bytes take 8.
    *
    * @param pause called between parts of the work
    */
   async bits(pause: () => Promise<void>): Promise<readonly [mean: number, error: number]> {
     const { bitsPerDimension, fromPixels, tensor } = this.#library;
-    const labels = this.#data.heldOut.labels.slice(0, coded);
+    const labels = this.#data.heldOut.labels.slice(0, bitsImages);
     const images = this.#data.heldOut.images.subarray(0, labels.length * digitPixels);
     const { side } = this;
     const x1 = fromPixels(pixelsOf({ images, labels }, side), this.#normalization);
@@ -156,31 +155,31 @@ export class DigitsTraining {
     return [mean, standardError];
   }
 
-  /** A digest of the averaged weights. */
+  /** The digest of the averaged weights. */
   async digest(): Promise<string> {
     return weightsDigest(
       Array.from((await this.#library.stateOf(this.#averaged)).values(), ({ data }) => data),
     );
   }
 
-  /** What the training can be restored from on another device. */
+  /** The state from which another device can restore the training. */
   state(): Promise<TrainerState> {
     return this.#trainer.state();
   }
 
-  /** Goes on from a state. */
+  /** Restores a state. */
   restore(state: TrainerState): void {
     this.#trainer.restore(state, "the page");
   }
 
-  /** Draws the same noise as each class. @param pause called between steps */
+  /** Draws a sample of each class. @param pause called between steps */
   async draw(pause: () => Promise<void>): Promise<DrawnDigits> {
     const drawn = await this.#draw(pause);
     await pause();
     const last = drawn.many.subarray(-classCount * this.side ** 2);
     const nearest = nearestImages(this.#images, last, this.side ** 2);
     await pause();
-    const { probabilities } = await this.#judge.judge(asLarge(last, this.side));
+    const { probabilities } = await this.#judge.judge(enlarged(last, this.side));
     const seen = Array.from({ length: classCount }, (_, n): [number, number] => {
       const shares = probabilities.subarray(n * classCount, (n + 1) * classCount);
       const share = Math.max(...shares);
@@ -189,7 +188,7 @@ export class DigitsTraining {
     return { ...drawn, nearest, seen };
   }
 
-  /** Where the flow leads an image, [side, side] pixels at t, as a class. */
+  /** Follows the flow from an image at time t, [side, side], to t = 1, conditioned on a class. */
   async lead(pixels: Float32Array, t: number, label: number): Promise<Float32Array<ArrayBuffer>> {
     const { fromPixels, tensor } = this.#library;
     const { side } = this;
@@ -198,7 +197,7 @@ export class DigitsTraining {
     return this.#toPixels(await this.#painter.solve(x, t).read());
   }
 
-  /** The averaged weights as a checkpoint, which `deno task sample` opens. */
+  /** The averaged weights as a checkpoint for `deno task sample`. */
   save(): Promise<Uint8Array<ArrayBuffer>> {
     return this.#library.saveCheckpoint(this.#averaged, {
       normalization: this.#normalization,
@@ -211,7 +210,7 @@ export class DigitsTraining {
     return this.#data.train.labels.some((label) => label !== noLabel);
   }
 
-  /** The network that draws, led towards its class if there are classes. */
+  /** The averaged network, with guidance if there are classes. */
   #guided(): VelocityField {
     return this.#library.guided(this.#averaged, { scale: this.#hasClasses ? guidance : 1, none: noLabel });
   }
@@ -283,7 +282,7 @@ export class DigitsTraining {
   }
 }
 
-/** Images as pixels from 0 to 1, f32[N, side, side]; at half the size, each is the mean of four, as a byte. */
+/** Converts images to pixels from 0 to 1, f32[N, side, side]; at half the size, each is the rounded mean of four. */
 function pixelsOf({ images }: LabelledDigits, side: number): Float32Array<ArrayBuffer> {
   if (side === 28) return Float32Array.from(images, (byte) => byte / 255);
   return Float32Array.from({ length: images.length / 4 }, (_, i) => {
@@ -293,8 +292,8 @@ function pixelsOf({ images }: LabelledDigits, side: number): Float32Array<ArrayB
   });
 }
 
-/** Images f32[N, side, side] as [N, 28, 28], in [0, 1]. */
-export function asLarge(pixels: Float32Array, side: number): Float32Array<ArrayBuffer> {
+/** Enlarges images f32[N, side, side] to [N, 28, 28], clipped to [0, 1]. */
+export function enlarged(pixels: Float32Array, side: number): Float32Array<ArrayBuffer> {
   const by = 28 / side;
   return Float32Array.from({ length: pixels.length * by * by }, (_, i) => {
     const [n, y, x] = [Math.floor(i / digitPixels), Math.floor(i / 28) % 28, i % 28];
@@ -302,13 +301,13 @@ export function asLarge(pixels: Float32Array, side: number): Float32Array<ArrayB
   });
 }
 
-/** The image nearest to each sample, by the sum of squared differences. */
+/** The nearest image to each sample, by the sum of squared differences. */
 export function nearestImages(
   images: Float32Array,
   samples: Float32Array,
   size: number,
 ): Float32Array<ArrayBuffer> {
-  const nearestOnes = new Float32Array(samples.length);
+  const result = new Float32Array(samples.length);
   for (let n = 0; n < samples.length / size; n++) {
     let [best, nearest] = [Infinity, 0];
     for (let m = 0; m < images.length / size; m++) {
@@ -319,7 +318,7 @@ export function nearestImages(
       }
       if (sum < best) [best, nearest] = [sum, m];
     }
-    nearestOnes.set(images.subarray(nearest * size, (nearest + 1) * size), n * size);
+    result.set(images.subarray(nearest * size, (nearest + 1) * size), n * size);
   }
-  return nearestOnes;
+  return result;
 }

@@ -1,7 +1,7 @@
 import type { Point } from "./strokes.ts";
 import type { PlaygroundSettings } from "./settings.ts";
 
-/** Shares of data and noise at a time t, and their rates of change. */
+/** The weights of data and noise at a time t, and their derivatives. */
 interface Shares {
   readonly alpha: number;
   readonly sigma: number;
@@ -9,7 +9,7 @@ interface Shares {
   readonly sigmaSlope: number;
 }
 
-/** The paths of the library for single numbers; a test compares both. */
+/** The library's paths for single numbers; a test compares the two. */
 const shares: Readonly<Record<PlaygroundSettings["path"], (t: number) => Shares>> = {
   linear: (t) => ({ alpha: t, sigma: 1 - t, alphaSlope: 1, sigmaSlope: -1 }),
   cosine(t) {
@@ -19,16 +19,16 @@ const shares: Readonly<Record<PlaygroundSettings["path"], (t: number) => Shares>
   },
 };
 
-/** The smallest share of noise that is divided by. */
+/** Lower bound of sigma where the code divides by it. */
 const leastSigma = 1e-3;
 
-/** What meets in a point at a time. */
+/** The lines that meet at a point at one time. */
 export interface Meeting {
-  /** How probable it is that a line through the point ends in each data point; they sum to 1. */
+  /** The probability that a line through the point ends at each data point; they sum to 1. */
   readonly weights: Float64Array;
   /** The mean velocity of all lines through the point. */
   readonly mean: Point;
-  /** The mean squared distance of their velocities from the mean, per coordinate: no network can have a smaller loss. */
+  /** The variance of their velocities per coordinate: no network can have a smaller loss here. */
   readonly spread: number;
 }
 
@@ -36,8 +36,8 @@ export interface Meeting {
  * The velocity that a perfect network would learn from random pairs of normal noise and finite data, in closed form.
  *
  * A line through x at time t to the data point x1 comes from the noise x0 = (x - alpha x1) / sigma, so it is as
- * probable as that noise: its weight is exp(-|x0|^2 / 2), divided by the sum of all. The mean of their velocities is
- * what the loss asks for.
+ * probable as that noise: its weight is exp(-|x0|^2 / 2), divided by the sum over all lines. The weighted mean of their
+ * velocities minimises the loss.
  */
 export class ExactField {
   /** Whether lines are straight. */
@@ -80,7 +80,7 @@ export class ExactField {
     return [alphaSlope * x1 + sigmaSlope * x0, alphaSlope * y1 + sigmaSlope * y0];
   }
 
-  /** All lines that meet in a point at a time in [0, 1]. */
+  /** All lines that meet at a point at time t in [0, 1]. */
   meeting(point: Point, t: number): Meeting {
     const { alpha, sigma, alphaSlope, sigmaSlope } = this.#at(t);
     const weights = new Float64Array(this.size);
@@ -108,8 +108,8 @@ export class ExactField {
   }
 
   /**
-   * The density of what is on its way at t, on a grid over a square around the middle: a mean of normal ones, with a
-   * deviation of at least `softness`. f64[side, side], rows upwards.
+   * The density of the dots at time t on a grid over a centred square: a mixture of normal densities with standard
+   * deviations of at least `softness`. f64[side, side], rows upwards.
    */
   density(halfSide: number, side: number, t: number, softness = 0.1): Float64Array {
     const { alpha, sigma } = this.#shares(t);

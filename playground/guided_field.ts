@@ -6,7 +6,7 @@ import type { PlaygroundSettings } from "./settings.ts";
 /** Steps of a guided dot. */
 const steps = 32;
 
-/** What meets in a place: the lines to all data, those to the data of a class, and the guided mean of both. */
+/** The lines that meet at a place: to all data, to the data of a class, and the guided combination of their means. */
 export interface GuidedMeeting {
   readonly all: Meeting;
   readonly own: Meeting;
@@ -14,12 +14,12 @@ export interface GuidedMeeting {
 }
 
 /**
- * The exact velocity of classifier-free guidance: that of all data, and `scale` times the difference of that of a class
- * from it. At 1 it is the velocity of the class.
+ * The exact velocity of classifier-free guidance: v + scale (v_class - v), v being the velocity of all data. At scale 1
+ * it is the velocity of the class.
  */
 export class GuidedField {
   readonly all: ExactField;
-  /** The field of the data of the class. */
+  /** The field of the class's data. */
   readonly own: ExactField;
   readonly scale: number;
 
@@ -36,7 +36,7 @@ export class GuidedField {
     return { all, own, guided: [along(0), along(1)] };
   }
 
-  /** The trajectories of dots that start at x0, f32[N, 2], by Euler's steps; works for a few milliseconds at a time. */
+  /** The trajectories of dots that start at x0, f32[N, 2], by Euler steps; works for a few milliseconds at a time. */
   *trajectories(x0: Float32Array): Generator<void, Trajectories, void> {
     const N = x0.length / 2;
     const times = Float32Array.from({ length: steps + 1 }, (_, k) => k / steps);
@@ -54,7 +54,7 @@ export class GuidedField {
   }
 }
 
-/** The points of a class: letters and tiles are divided into left and right, other data along its lines. */
+/** The points of a class: letters and tiles are split into left and right, other data by strand. */
 export function classPoints(
   points: Float32Array,
   data: PlaygroundSettings["data"],

@@ -2,15 +2,15 @@ import { ExactField } from "./exact_field.ts";
 import type { Library } from "./library.ts";
 import type { PlaneTraining } from "./plane_training.ts";
 
-/** Draws of a place that the floor is averaged over, and those of one part of the work. */
+/** Number of random places that the floor averages over, and how many are computed at a time. */
 const [draws, atOnce] = [8192, 128];
 
 /**
- * The loss of a perfect network, averaged over random places and times as in training. With 8,192 draws its relative
+ * The loss of a perfect network, averaged over random places and times as in training. Over 8,192 draws, its relative
  * error is about 1 %.
  *
- * @returns a generator that works for a millisecond or two at a time, and in the end gives the floor; undefined where
- * there is no closed form: for nearest pairs, and for whole steps
+ * @returns a generator that works for a millisecond or two at a time, then returns the floor; undefined for nearest pairs
+ * and whole steps, which have no closed form
  */
 export async function* lossFloor(
   library: Library,

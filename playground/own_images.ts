@@ -2,12 +2,12 @@ import { idxHeader } from "../viz/image/idx.ts";
 import { digitPixels, type LabelledDigits } from "./digits_parts.ts";
 import { PlaygroundError } from "./settings.ts";
 
-/** Side of the images that are trained on. */
+/** Side of the training images, in pixels. */
 const side = 28;
-/** Most images of the reader. */
+/** Maximum number of images that a reader can add. */
 export const maxImages = 20_000;
 
-/** What an IDX file holds: images u8[N, H, W], or labels u8[N]. */
+/** The content of an IDX file: images u8[N, H, W], or labels u8[N]. */
 export interface IdxContent {
   readonly count: number;
   /** Absent for labels. */
@@ -15,29 +15,31 @@ export interface IdxContent {
   readonly values: Uint8Array;
 }
 
-/** Whether bytes begin as an IDX file of bytes does. */
+/** Whether bytes start with the header of an IDX file of bytes. */
 export function isIdx(bytes: Uint8Array): boolean {
   return idxHeader(bytes) !== undefined;
 }
 
 /**
- * Reads an IDX file of grey images or of labels.
+ * Reads an IDX file of grey images or labels.
  *
- * @param name of the file, for messages
- * @throws {PlaygroundError} if it is neither, damaged, or too large
+ * @param name the file's name, for messages
+ * @throws {PlaygroundError} if the file holds neither, is damaged, or is too large
  */
 export function parseIdx(bytes: Uint8Array, name: string): IdxContent {
   const { shape, start, end } = idxHeader(bytes) ?? { shape: [], start: 0, end: 0 };
   if (shape.length !== 1 && shape.length !== 3) {
     throw new PlaygroundError(
-      `Cannot use ${name}: its values have ${shape.length} axes (expected images of three, or labels of one)`,
+      `Cannot use ${name}: its values have ${shape.length} axes (expected 3 for images or 1 for labels)`,
     );
   }
   if (start === end || bytes.length !== end) {
     throw new PlaygroundError(
-      `Cannot read ${name}: it holds ${bytes.length - start} bytes (expected ${
-        end - start
-      }, as its header says, and some)`,
+      start === end
+        ? `Cannot read ${name}: it is empty (expected at least one image or label)`
+        : `Cannot read ${name}: it holds ${bytes.length - start} bytes of data (expected ${
+          end - start
+        }, by its header)`,
     );
   }
   const [all, height = 1, width = 1] = shape;
@@ -49,7 +51,7 @@ export function parseIdx(bytes: Uint8Array, name: string): IdxContent {
   };
 }
 
-/** Images u8[N, H, W] as [N, 28, 28]: scaled to fit, in the middle of black. Pixels are means over what they cover. */
+/** Scales images u8[N, H, W] to fit [N, 28, 28], centred on black. Each pixel is the mean of the area it covers. */
 export function fitted(values: Uint8Array, [H, W]: readonly [number, number]): Uint8Array<ArrayBuffer> {
   const count = values.length / (H * W);
   if (H === side && W === side) return Uint8Array.from(values);
@@ -74,15 +76,15 @@ export function fitted(values: Uint8Array, [H, W]: readonly [number, number]): U
   return out;
 }
 
-/** The label that means "none" to the networks of the page. */
+/** The label that means "no class" to the page's networks. */
 export const noLabel = 10;
 
 /**
  * Splits the reader's images: nine tenths to train on, the last tenth to measure the loss on.
  *
  * @param images u8[N, 28, 28]
- * @param labels u8[N], each below 10; without them, images have no class
- * @throws {PlaygroundError} if there are too few images, or labels do not fit
+ * @param labels u8[N], each below 10; if absent, the images have no class
+ * @throws {PlaygroundError} if there are too few images, or the labels do not match them
  */
 export function holdOut(
   images: Uint8Array,
@@ -92,10 +94,9 @@ export function holdOut(
   if (count < 2) throw new PlaygroundError(`Cannot train on ${count} images (expected at least 2)`);
   if (labels && (labels.length < count || labels.some((label) => label >= noLabel))) {
     throw new PlaygroundError(
-      `Cannot use the labels: there are ${labels.length}, up to ${
+      `Cannot use the labels: there are ${labels.length}, the highest is ${
         labels.reduce((a, b) => Math.max(a, b), 0)
-      } ` +
-        `(expected ${count}, from 0 to 9)`,
+      } (expected ${count}, from 0 to 9)`,
     );
   }
   const all = labels ?? new Uint8Array(count).fill(noLabel);

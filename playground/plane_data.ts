@@ -2,17 +2,17 @@ import { uniforms } from "../kernels/ops/random/threefry.ts";
 import { PlaygroundError, type PlaygroundSettings } from "./settings.ts";
 import { type Point, strokesOf } from "./strokes.ts";
 
-/** Number of points of each data set, a power of two. */
+/** Number of points in each data set, a power of two. */
 export const pointCount = 1024;
 
-/** Stream of random numbers for the spread of points; those of training are lower. */
+/** Stream of random numbers for the spread of points; training uses lower numbers. */
 const stream = 100;
 
 /**
- * The points of a data set, f32[1024, 2], of about the size of the noise.
+ * The points of a data set, f32[1024, 2], on about the same scale as the noise.
  *
- * They are made by sums, products and square roots alone, which all engines round equally, so that a link trains the
- * same model everywhere.
+ * They are computed with sums, products and square roots only, which all engines round equally, so that a link trains
+ * the same model everywhere.
  */
 export function planePoints(
   { data, drawn }: Pick<PlaygroundSettings, "data" | "drawn">,
@@ -28,14 +28,14 @@ export function planePoints(
   });
 }
 
-/** @throws {PlaygroundError} if nothing is drawn */
+/** @throws {PlaygroundError} if there are no strokes */
 function drawnStrokes(drawn: string): readonly (readonly Point[])[] {
   const strokes = strokesOf(drawn);
   if (strokes.length > 0) return strokes;
-  throw new PlaygroundError("Cannot train on drawn data: there are no strokes (draw some in the page)");
+  throw new PlaygroundError("Cannot train on drawn data: there are no strokes (draw some on the page)");
 }
 
-/** Places, and the standard deviation of points around them. */
+/** Places, and the standard deviation of the points around them. */
 interface PointSet {
   readonly places: readonly Point[];
   readonly spread: number;
@@ -62,7 +62,7 @@ const shapes: Readonly<Record<Exclude<PlaygroundSettings["data"], "drawn">, () =
   spiral() {
     const circle = unitCircle();
     const places = Array.from({ length: pointCount }, (_, n): Point => {
-      const share = Math.sqrt(n / pointCount); // as many points for each length
+      const share = Math.sqrt(n / pointCount); // equally many points per unit of length
       const [x, y] = circle[Math.floor(share * 2.25 * pointCount) % pointCount];
       return [2.2 * share * x, 2.2 * share * y];
     });
@@ -71,9 +71,9 @@ const shapes: Readonly<Record<Exclude<PlaygroundSettings["data"], "drawn">, () =
   letters: () => ({ places: alongLines(letters), spread: 0.06 }),
 };
 
-/** Points at equal angles on a circle of radius 1, from (1, 0) on. */
+/** Points at equal angles on the unit circle, starting at (1, 0). */
 function unitCircle(): readonly Point[] {
-  let [cosine, sine] = [-1, 0]; // of half a turn, halved until there are as many steps as points
+  let [cosine, sine] = [-1, 0]; // of half a turn, then halved until there is one step per point
   for (let n = 2; n < pointCount; n *= 2) {
     [cosine, sine] = [Math.sqrt((1 + cosine) / 2), Math.sqrt((1 - cosine) / 2)];
   }
@@ -92,7 +92,7 @@ const letters: readonly (readonly Point[])[] = [
   [[0.2, -1.6], [0.2, 1.6], [1.2, 0], [2.2, 1.6], [2.2, -1.6]],
 ];
 
-/** Points at equal distances along lines. */
+/** Points spaced equally along lines. */
 function alongLines(lines: readonly (readonly Point[])[]): readonly Point[] {
   const pieces = lines.flatMap((line) =>
     line.map((end, i) => {

@@ -11,7 +11,7 @@ import type { Library } from "./library.ts";
 import { planePoints, pointCount } from "./plane_data.ts";
 import { addressOf, PlaygroundError, type PlaygroundSettings } from "./settings.ts";
 
-/** Opens a device; the results of the processor are the same on every machine. */
+/** Opens a device; results on the processor are the same on every machine. */
 export function openDevice(
   library: Library,
   threads: number,
@@ -20,25 +20,25 @@ export function openDevice(
   return library.init(device === "cpu" ? { device, threads, fused: false } : { device });
 }
 
-/** The learning rate at a step: it falls as 1 / (1 + step / 1000), whatever the number of steps. */
+/** The learning rate at a step: it decays as 1 / (1 + step / 1000), regardless of the number of steps. */
 export function rateAt(rate: number, step: number): number {
   return rate / (1 + step / 1000);
 }
 
-/** A network of the plane: x f32[N, 2], t f32[N] (and the length d of a step) -> f32[N, 2]. */
+/** A network in the plane: x f32[N, 2], t f32[N] (and the length d of a step) -> f32[N, 2]. */
 type PlaneNetwork = InstanceType<Library["Module"]> & VelocityField;
 
-/** Inputs are scaled by this, so that the first layer bends more often within the plane. */
+/** Scale of the inputs, so that the first layer varies more within the plane. */
 export const inputScale = 3;
-/** Most pairs of a step whose noise and data are matched: with more, matching would take longer than training. */
+/** Maximum number of pairs to match per step: matching more would take longer than training. */
 const maxMatched = 64;
 
-/** The number of pairs of a training step. */
+/** The number of pairs per training step. */
 export function batchOf({ pairs, batch }: Pick<PlaygroundSettings, "pairs" | "batch">): number {
   return pairs === "nearest" ? Math.min(batch, maxMatched) : batch;
 }
 
-/** A network with two hidden layers. */
+/** Creates a network with two hidden layers. */
 function makeNetwork(library: Library, { hidden, objective, seed }: PlaygroundSettings): PlaneNetwork {
   const { concat, full, Linear, Module, multiply, randomInitialiser, reshape, silu } = library;
   const initialiser = randomInitialiser(seed);
@@ -68,7 +68,7 @@ function makeNetwork(library: Library, { hidden, objective, seed }: PlaygroundSe
   return network;
 }
 
-/** The velocity that a perfect network would learn, as device ops: the teacher of the whole step. */
+/** The velocity that a perfect network would learn, as device ops: the teacher for whole steps. */
 export function exactTeacher(library: Library, points: Float32Array): VelocityField {
   const {
     add,
@@ -90,7 +90,7 @@ export function exactTeacher(library: Library, points: Float32Array): VelocityFi
     velocity(x, t) {
       const at = reshape(t, [t.size, 1]);
       const left = maximum(subtract(1, at), 1e-3);
-      // -|x - t x1|^2 / (2 (1 - t)^2) without |x|^2, which all points share
+      // -|x - t x1|^2 / (2 (1 - t)^2) without |x|^2, which is the same for all points
       const products = multiply(matmulTransposedB(x, x1), at);
       const logits = divide(subtract(products, multiply(halfSquares, square(at))), square(left));
       const end = matmul(softmax(logits), x1);
@@ -99,16 +99,16 @@ export function exactTeacher(library: Library, points: Float32Array): VelocityFi
   };
 }
 
-/** What files of weights name as their network. */
+/** The name of the network in files of weights. */
 export const planeWeights = "flow matching playground";
 
-/** A network of the plane in training. The same settings give the same bits on every machine. */
+/** Trains a network in the plane. The same settings give the same bits on every machine. */
 export class PlaneTraining {
   readonly library: Library;
   #settings: PlaygroundSettings;
   /** The data, f32[1024, 2]. */
   readonly points: Float32Array<ArrayBuffer>;
-  /** What the network predicts as a velocity, for solvers. */
+  /** The network's prediction as a velocity, for solvers. */
   readonly field: VelocityField;
   readonly #network: PlaneNetwork;
   readonly #trainer: InstanceType<Library["Trainer"]>;
@@ -116,7 +116,7 @@ export class PlaneTraining {
   readonly #coupling: Coupling;
   readonly #host: HostExamples;
 
-  /** Makes the network on the current device. */
+  /** Creates the network on the current device. */
   constructor(library: Library, settings: PlaygroundSettings) {
     const { BatchOrder, batchSource, couplings, MeanMapLoss, paths, predicting, predictions, tensor } =
       library;
@@ -165,7 +165,7 @@ export class PlaneTraining {
     return this.#settings;
   }
 
-  /** Changes the number of the last step. */
+  /** Changes the number of steps to train. */
   continueTo(steps: number): void {
     this.#settings = { ...this.#settings, steps };
   }
@@ -175,15 +175,15 @@ export class PlaneTraining {
     return this.#trainer.step;
   }
 
-  /** Whether the last step is taken. */
+  /** Whether all steps are done. */
   get done(): boolean {
     return this.step >= this.settings.steps;
   }
 
   /**
-   * Takes steps for roughly `milliseconds`, at least one, but none after the last.
+   * Trains for roughly `milliseconds`: at least one step, unless all are done.
    *
-   * @param maxSteps most steps to take
+   * @param maxSteps maximum number of steps
    * @returns the loss of each step
    * @throws {PlaygroundError} if the loss is no longer a number
    */
@@ -205,7 +205,7 @@ export class PlaneTraining {
     );
   }
 
-  /** Pairs of noise and data of the first training step, f32[N, 2] each. */
+  /** The pairs of noise and data in the first training step, f32[N, 2] each. */
   pairs(): { readonly x0: Float32Array<ArrayBuffer>; readonly x1: Float32Array<ArrayBuffer> } {
     const { seed } = this.settings;
     const draw = { seed, step: 0 };
@@ -216,7 +216,7 @@ export class PlaneTraining {
     };
   }
 
-  /** What a file of the weights says about them. */
+  /** Notes for a file of the weights. */
   notes(): Record<string, string> {
     return {
       network: planeWeights,
@@ -230,28 +230,28 @@ export class PlaneTraining {
     return this.library.stateOf(this.#network);
   }
 
-  /** Puts weights into the network, such as those of a file. @throws {StateError} if they are of another network */
+  /** Loads weights, for example from a file. @throws {StateError} if they belong to another network */
   load(weights: State, source: string): void {
     this.library.loadState(this.#network, weights, source);
   }
 
-  /** What the training can be restored from on another device. */
+  /** The state from which another device can restore the training. */
   state(): Promise<TrainerState> {
     return this.#trainer.state();
   }
 
-  /** Goes on from a state. */
+  /** Restores a state. */
   restore(state: TrainerState): void {
     this.#trainer.restore(state, "the page");
   }
 
-  /** A digest of the weights: equal ones have equal digests. */
+  /** The digest of the weights. */
   async digest(): Promise<string> {
     return weightsDigest(Array.from((await this.weights()).values(), ({ data }) => data));
   }
 }
 
-/** A digest of numbers, 16 hex digits. Not for secrets. Source: FNV-1a by Fowler, Noll and Vo, of words, twice */
+/** A digest of numbers, 16 hex digits, not secure. Source: FNV-1a by Fowler, Noll and Vo, over words, twice */
 export function weightsDigest(arrays: readonly Float32Array[]): string {
   let [a, b] = [0x811c9dc5, 0x9747b28c];
   for (const { buffer, byteOffset, length } of arrays) {

@@ -4,20 +4,20 @@ import type { PlaneTraining } from "./plane_training.ts";
 import type { PlaygroundSettings } from "./settings.ts";
 import { halfSide, type Point } from "./strokes.ts";
 
-/** Dots that start as noise. */
+/** Number of dots, which start as noise. */
 export const dotCount = 512;
-/** Arrows along each side of the plane, and times at which they are known. */
+/** Number of arrows along each side of the plane, and of times. */
 export const arrows = { side: 13, times: 9 };
-/** Places along each side whose likelihood is drawn, and those of one part of the work. */
+/** Grid points along each side of the likelihood, and how many are computed at a time. */
 export const heatSide = 48;
 const placesAtOnce = 384;
-/** Steps of a dropped dot, which follows the network as it is. */
+/** Solver steps of a dropped dot. */
 const finest = 64;
 
-/** How the dots move. */
+/** Settings that determine how the dots move. */
 export type TrajectoryOptions = Pick<PlaygroundSettings, "solver" | "moves" | "seed">;
 
-/** Where dots are at the ends of the solver's steps. */
+/** The places of dots before and after each solver step. */
 export interface Trajectories {
   /** f32[K]. */
   readonly times: Float32Array<ArrayBuffer>;
@@ -25,20 +25,20 @@ export interface Trajectories {
   readonly places: Float32Array<ArrayBuffer>;
 }
 
-/** Follows the flow from x0, f32[N, 2]. */
+/** Computes the trajectories that start at x0, f32[N, 2]. */
 type TrajectoryOf = (x0: ReturnType<Library["noise"]>) => Promise<Trajectories>;
 
-/** Recorded ways of moving that are kept. */
+/** Maximum number of recorded solvers to keep. */
 const maxRecorded = 8;
 
-/** What can be seen of a network in the plane: dots, arrows, and single places. */
+/** Computes what the plane shows of a network: dots, arrows, and velocities at single places. */
 export class PlaneViews {
   readonly #library: Library;
   readonly #field: VelocityField;
   readonly #arrows: () => Promise<Float32Array>;
   readonly #movers = new Map<string, TrajectoryOf>();
 
-  /** Records what draws the views. */
+  /** Records the computations of the views. */
   constructor(library: Library, { field }: Pick<PlaneTraining, "field">) {
     this.#library = library;
     this.#field = field;
@@ -58,27 +58,27 @@ export class PlaneViews {
     };
   }
 
-  /** The velocities of a grid at several times, f32[times, side, side, 2], rows upwards. */
+  /** The velocities on a grid at several times, f32[times, side, side, 2], rows upwards. */
   arrows(): Promise<Float32Array> {
     return this.#arrows();
   }
 
   /**
-   * The dots of a seed, from noise to where the solver leads them.
+   * The trajectories of a seed's dots, from noise to data.
    *
-   * @param noise strength of random pushes on the way, instead of the solver; they keep the places of the crowd
+   * @param noise strength of the noise of an SDE solver, used instead of `solver`; it preserves the distribution
    */
   dots({ solver, moves, seed }: TrajectoryOptions, noise?: number): Promise<Trajectories> {
     return this.#mover(dotCount, solver, moves, noise)(this.#library.noise(seed, [dotCount, 2]));
   }
 
-  /** The trajectory of a dot from a place at t = 0, in fine steps. */
+  /** The trajectory of a dot from a place at t = 0, in small steps. */
   drop(place: Point): Promise<Trajectories> {
     return this.#mover(1, "heun", finest)(this.#library.tensor(Float32Array.from(place), [1, 2]));
   }
 
   /**
-   * The log-likelihood of the flow at places of a grid, exact but for the solver, f32[side, side], rows upwards.
+   * The log-likelihood of the flow on a grid, exact up to the solver's error, f32[side, side], rows upwards.
    *
    * @param pause called between parts of the work
    */
@@ -107,7 +107,7 @@ export class PlaneViews {
     return [velocity[0], velocity[1]];
   }
 
-  /** A network that learned whole steps takes whole steps. */
+  /** Records a solver for some dots; a network that learned whole steps takes whole steps. */
   #mover(
     ...options: [N: number, solver: TrajectoryOptions["solver"], moves: number, noise?: number | undefined]
   ): TrajectoryOf {

@@ -4,18 +4,18 @@ import { htmlFile, inScript, Markup, markup } from "../viz/report/markup.ts";
 import { type DigitsParts, packedDigits } from "./digits_parts.ts";
 import { body, lesson, program, style } from "./page.js";
 
-/** What the page needs besides its program. */
+/** The parts of the page besides its program. */
 export interface PlaygroundParts {
   /** Text of `web/flow.js`. */
   readonly library: string;
-  /** For the step of digits; without them, there is no such step. */
+  /** The data for the step on digits; without it, the page lacks this step. */
   readonly digits?: DigitsParts;
 }
 
 /**
- * Makes the playground: one HTML file that needs no network or other file.
+ * Builds the playground as one HTML file that works offline.
  *
- * @returns text of a `.html` file
+ * @returns the text of a `.html` file
  */
 export function playgroundHtml({ library, digits }: PlaygroundParts): string {
   return htmlFile(
@@ -38,17 +38,17 @@ ${
 }
 
 /**
- * Makes a module that defines the element `<flow-lesson step="average">`, for the steps in the plane.
+ * Builds a module that defines the element `<flow-lesson step="average">`, for the steps in the plane.
  *
- * @param library text of `web/flow.js`
- * @returns text of a `.js` file
+ * @param library the text of `web/flow.js`
+ * @returns the text of a `.js` file
  */
 export function lessonModule(library: string): string {
   const page = playgroundHtml({ library }).replace("<html", "<html data-embedded");
   return `const playgroundText = ${JSON.stringify(page)};\n${lesson}\n`;
 }
 
-/** Bytes for the page's program, as text that browsers do not parse. */
+/** Embeds bytes for the page's program, as text that browsers do not parse. */
 function bytesScript(id: string, bytes: Uint8Array): Markup {
   return markup`<script type="text/plain" id="${id}">${base64(bytes)}</script>`;
 }

@@ -3,9 +3,9 @@ import { batchOf, inputScale } from "./plane_training.ts";
 import { addressOf, type PlaygroundSettings } from "./settings.ts";
 
 /**
- * A program for Deno that trains what the page trains, to the same bits, and draws dots.
+ * A Deno program that trains the page's network to the same bits, and draws dots.
  *
- * @param base where the library lies, with a slash at the end: the checkout, or the address of its server
+ * @param base the location of the library, ending in a slash: the checkout, or the address of its server
  */
 export function programText(settings: PlaygroundSettings, base = "./"): string {
   if (settings.step === "digits") return digitsProgram(settings);
@@ -17,10 +17,10 @@ export function programText(settings: PlaygroundSettings, base = "./"): string {
   const helpers = whole ? "weightsDigest, exactTeacher, rateAt" : "weightsDigest, rateAt";
   const remote = /^https?:/.test(base);
   const flags = remote ? `--allow-import=${new URL(base).host}` : "--allow-read";
-  const where = remote ? "Save it" : "Save it beside mod.ts of the library";
+  const where = remote ? "Save it" : "Save it beside the library's mod.ts";
   const converts = prediction !== "velocity" || path !== "linear";
-  return `// Trains what the playground trains at ${addressOf(settings)}
-// ${where}, and run it: deno run ${flags} FILE.ts
+  return `// Trains the network of the playground at ${addressOf(settings)}
+// ${where} and run it: deno run ${flags} FILE.ts
 import * as flow from "${base}${whole ? "web/" : ""}mod.ts";
 import { planePoints } from "${base}playground/plane_data.ts";
 import { ${helpers} } from "${base}playground/plane_training.ts";
@@ -29,7 +29,7 @@ await flow.init({ device: "cpu", fused: false }); // the same bits on every mach
 const initialiser = flow.randomInitialiser(${seed});
 
 /** ${
-    whole ? "The mean velocity from t to t + d" : `What predicts the ${prediction}`
+    whole ? "Predicts the mean velocity from t to t + d" : `Predicts the ${prediction}`
   }, at places x f32[N, 2]. */
 class Network extends flow.Module {
   first = new flow.Linear(${whole ? 4 : 3}, ${hidden}, initialiser);
@@ -52,7 +52,7 @@ const points = planePoints(${points});
 const x1 = flow.tensor(points, [${pointCount}, 2]);
 ${whole ? trainingOfSteps(settings) : trainingOfVelocity(settings)}
 const mean = losses.slice(-200).reduce((sum, loss, _, { length }) => sum + loss / length, 0);
-console.log(\`loss \${mean.toFixed(4)}, the mean of the last steps\`);
+console.log(\`loss \${mean.toFixed(4)}, averaged over the last steps\`);
 console.log(weightsDigest([...(await flow.stateOf(network)).values()].map(({ data }) => data)));
 
 const field = ${converts ? "flow.predicting(network, objective.prediction, objective.path)" : "network"};
@@ -63,11 +63,11 @@ console.log(await dots.read()); // x and y of each dot
 `;
 }
 
-/** The same for digits, in a checkout, which has their images and networks. */
+/** The program for digits; it needs a checkout, which has their images and networks. */
 function digitsProgram(settings: PlaygroundSettings): string {
   const address = addressOf({ ...settings, device: "cpu" });
-  return `// Trains what the playground trains at ${address}
-// Save it beside mod.ts of the library, and run it: deno run --allow-read FILE.ts
+  return `// Trains the network of the playground at ${address}
+// Save it beside the library's mod.ts and run it: deno run --allow-read FILE.ts
 import { playgroundDigits } from "./experiments/build_playground.ts";
 import { DigitsTraining } from "./playground/digits_training.ts";
 import { openDevice } from "./playground/plane_training.ts";
@@ -80,7 +80,7 @@ const training = new DigitsTraining(flow, await playgroundDigits(), settings);
 const losses: number[] = [];
 while (!training.done) losses.push(...await training.train());
 const mean = losses.slice(-200).reduce((sum, loss, _, { length }) => sum + loss / length, 0);
-console.log(\`loss \${mean.toFixed(4)}, the mean of the last steps\`);
+console.log(\`loss \${mean.toFixed(4)}, averaged over the last steps\`);
 console.log(await training.digest());
 console.log((await training.draw(() => Promise.resolve())).many); // images f32[11, 10, side, side], from noise to digits
 `;

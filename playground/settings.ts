@@ -1,26 +1,26 @@
-/** The settings of the playground. They are the address of the page, so a link trains the same model. */
+/** The settings of the playground. The page's address holds them, so a link trains the same model. */
 
 import { UserError } from "../kernels/core/user_error.ts";
 
-/** The playground cannot train, or not go on. */
+/** The playground cannot start or continue a training. */
 export class PlaygroundError extends UserError {
   override name = "PlaygroundError";
 }
 
-/** A setting: how it is written in an address, and what it may be. That of tasks has command lines and `--help`, too. */
+/** A setting: its text in an address, and its range. (The `Setting` of tasks also serves command lines and `--help`.) */
 interface Setting<Value> {
-  /** What it does, for its control. */
+  /** The label of its control. */
   readonly doc: string;
   readonly default: Value;
-  /** What is accepted, for messages. */
+  /** The accepted values, for messages. */
   readonly expected: string;
-  /** The value of a text; undefined if it is none. */
+  /** Parses a text; undefined if it is not a valid value. */
   parse(text: string): Value | undefined;
-  /** The names of a choice, each with what it is. */
+  /** The values of a choice, each with its label. */
   readonly names?: Readonly<Record<string, string>>;
   /** The range of a number. */
   readonly range?: readonly [min: number, max: number];
-  /** Whether another value needs a new training. */
+  /** Whether a change needs a new training. */
   readonly trains: boolean;
 }
 
@@ -59,7 +59,7 @@ function number(
   };
 }
 
-/** Most characters of drawn strokes in an address. */
+/** Maximum number of characters of drawn strokes in an address. */
 const maxDrawn = 6000;
 
 /** All settings by name. To add one, add a row; address, checks and controls follow. */
@@ -76,7 +76,7 @@ export const settings = {
     doc: "Strokes",
     trains: true,
     default: "",
-    expected: "strokes as the page writes them",
+    expected: "strokes in the page's own encoding",
     parse: (text) => /^[\w-]*$/.test(text) && text.length <= maxDrawn ? text : undefined,
   } as Setting<string>,
   step: choice("Story", {
@@ -104,7 +104,7 @@ export const settings = {
   path: choice("Path", { linear: "straight", cosine: "curved" }),
   prediction: choice("Output", { velocity: "velocity", data: "data", noise: "noise" }),
   rate: number("Learning rate", 0.02, [1e-5, 1], { whole: false }),
-  batch: number("Pairs a step", 256, [8, 256]),
+  batch: number("Pairs per step", 256, [8, 256]),
   steps: number("Training steps", 4000, [1, 1_000_000]),
   seed: number("Seed", 1, [0, 2 ** 32 - 1]),
   behind: choice("Behind the dots", { nothing: "nothing", likelihood: "how likely each place is" }, {
@@ -139,7 +139,7 @@ export type PlaygroundSettings = {
 /** The names, in the order of the table. */
 export const settingNames = Object.keys(settings) as readonly SettingName[];
 
-/** A row of the table, whatever its kind. */
+/** The row of a setting, typed for any kind. */
 export function rowOf(name: SettingName): Setting<string | number> {
   return settings[name] as unknown as Setting<string | number>;
 }
@@ -149,7 +149,7 @@ export const defaults = Object.fromEntries(
   settingNames.map((name) => [name, rowOf(name).default]),
 ) as PlaygroundSettings;
 
-/** What a step of the story shows at first: the defaults of an address that names it, and what links to it set. */
+/** The initial settings of each step of the story: the defaults in an address that names it, and in links to it. */
 export const firstShown: Readonly<Record<PlaygroundSettings["step"], Partial<PlaygroundSettings>>> = {
   watch: { moves: 32, t: 1 },
   pair: { t: 0.4 },
@@ -161,11 +161,11 @@ export const firstShown: Readonly<Record<PlaygroundSettings["step"], Partial<Pla
   digits: {},
 };
 
-/** What an address asks for. */
+/** The result of reading an address. */
 export interface ParsedAddress {
-  /** The settings; those that are unknown or impossible have their defaults. */
+  /** The settings, with defaults for those that are missing or invalid. */
   readonly settings: PlaygroundSettings;
-  /** A line for each part that cannot be used. */
+  /** One line for each part that was ignored. */
   readonly problems: readonly string[];
 }
 
@@ -194,7 +194,7 @@ export function settingsOf(address: string): ParsedAddress {
   return { settings: possible, problems: problem === undefined ? problems : [...problems, problem] };
 }
 
-/** Settings that can be trained together, and what had to be changed for it. */
+/** Makes settings trainable together, and describes what it changed. */
 export function possibleSettings(
   wanted: PlaygroundSettings,
 ): { readonly settings: PlaygroundSettings; readonly problem?: string } {
@@ -206,11 +206,11 @@ export function possibleSettings(
   return {
     settings,
     problem:
-      `the whole step is learned on the straight path, as a velocity, from random pairs (changed: ${words})`,
+      `the whole step needs the straight path, velocity as output, and random pairs (changed: ${words})`,
   };
 }
 
-/** The part of an address after `#`: all settings that differ from their defaults, which its step may set. */
+/** The part of an address after `#`: all settings that differ from the defaults of their step. */
 export function addressOf(settings: PlaygroundSettings): string {
   const query = new URLSearchParams();
   const usual = { ...defaults, ...firstShown[settings.step] };
@@ -220,7 +220,7 @@ export function addressOf(settings: PlaygroundSettings): string {
   return `#${query}`;
 }
 
-/** Whether a change of settings needs a new training. More steps continue the present one. */
+/** Whether a change of settings needs a new training. More steps continue the current one. */
 export function needsTraining(before: PlaygroundSettings, after: PlaygroundSettings): boolean {
   return settingNames.some((name) => rowOf(name).trains && name !== "steps" && before[name] !== after[name]);
 }

@@ -1,15 +1,15 @@
 /** A place in the plane. */
 export type Point = readonly [x: number, y: number];
 
-/** Half the side of the square that is shown: places in it have coordinates from -3.2 to 3.2. */
+/** Half the side of the visible square: its coordinates range from -3.2 to 3.2. */
 export const halfSide = 3.2;
 
-/** Places along each axis that a drawn stroke can have. */
+/** Resolution of drawn strokes along each axis. */
 const places = 250;
-/** Ends a stroke. */
+/** The byte that ends a stroke. */
 const end = 255;
 
-/** A coordinate as a whole number in [0, places]. */
+/** Converts a coordinate to an integer in [0, places]. */
 const toPlace = (value: number) => {
   const inside = Math.max(-halfSide, Math.min(halfSide, value));
   return Math.round((inside + halfSide) / (2 * halfSide) * places);
@@ -17,8 +17,8 @@ const toPlace = (value: number) => {
 const fromPlace = (place: number) => place / places * 2 * halfSide - halfSide;
 
 /**
- * Drawn strokes as text for an address: two bytes for each corner, in base64 for addresses. Corners that hardly bend a
- * stroke are left out.
+ * Encodes drawn strokes for an address: two bytes per corner, in URL-safe base64. Corners that hardly bend a stroke are
+ * dropped.
  */
 export function drawnText(strokes: readonly (readonly Point[])[]): string {
   const bytes = strokes.flatMap((stroke) => [
@@ -28,7 +28,7 @@ export function drawnText(strokes: readonly (readonly Point[])[]): string {
   return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
-/** The strokes of a text; what is damaged in it is left out. */
+/** Decodes strokes, dropping damaged ones. */
 export function strokesOf(text: string): readonly (readonly Point[])[] {
   let letters: string;
   try {
@@ -47,7 +47,7 @@ export function strokesOf(text: string): readonly (readonly Point[])[] {
   return strokes.filter(({ length }) => length > 0);
 }
 
-/** The points of a stroke without which it would look different. Source: Douglas and Peucker 1973 */
+/** The points that a stroke needs to keep its shape. Source: Douglas and Peucker 1973 */
 function corners(stroke: readonly Point[], tolerance = 0.02): readonly Point[] {
   if (stroke.length < 3) return stroke;
   const [first, last] = [stroke[0], stroke[stroke.length - 1]];

@@ -29,7 +29,7 @@ import { Story } from "./story.ts";
 import { storySteps } from "./story_steps.ts";
 import { TakeAway } from "./take_away.ts";
 
-/** The page: its settings are the address, and all else follows from them. */
+/** The page. Its address holds the settings, and everything else follows from them. */
 export class App {
   readonly #program: string;
   readonly #plane: PlaneCanvas;
@@ -43,23 +43,23 @@ export class App {
   readonly #experiment: Experiment;
   readonly #clock: TimeControl;
   readonly #takeAway: TakeAway;
-  /** Absent if the page holds no digits. */
+  /** Absent if the page embeds no digits. */
   readonly #digits: DigitsSession | undefined;
   #settings: PlaygroundSettings;
   #remote: RemoteTraining;
   #device = "";
-  /** The losses in the plane. */
+  /** The losses of the training in the plane. */
   #curve = new LossCurve();
   #floor: number | undefined;
-  /** The number of the training; messages of earlier ones are dropped. */
+  /** The number of the current training; messages from earlier ones are dropped. */
   #training = 0;
-  /** Whether the reader lets it train. */
+  /** Whether the reader wants it to train. */
   #running = true;
-  /** The weights while the training rests. */
+  /** The weights while the training is paused or done. */
   #rest: RestingWeights | undefined;
   #failed = false;
 
-  /** @param program the text of this program, which the worker runs, too */
+  /** @param program the source of this program, which the worker also runs */
   constructor(program: string, still: boolean) {
     this.#program = program;
     this.#plane = new PlaneCanvas(byId<HTMLCanvasElement>("plane"), still);
@@ -93,7 +93,7 @@ export class App {
     this.#listen(still);
   }
 
-  /** Changes settings, and the address with them. */
+  /** Changes settings and the address. */
   change(change: Partial<PlaygroundSettings>): void {
     const { settings, problem } = possibleSettings({ ...this.#settings, ...change });
     this.tell(problem === undefined ? "" : `${problem[0].toUpperCase()}${problem.slice(1)}.`);
@@ -141,7 +141,7 @@ export class App {
     return this.#settings.step === "digits";
   }
 
-  /** Whether the data is yet to be drawn: until then, nothing trains in the plane. */
+  /** Whether the reader has yet to draw the data; nothing trains in the plane before. */
   get #awaitsData(): boolean {
     return this.#settings.data === "drawn" && strokesOf(this.#settings.drawn).length === 0;
   }
@@ -189,7 +189,7 @@ export class App {
     this.#showButtons();
   }
 
-  /** Begins a training, and forgets the one before; it waits for data that is yet to be drawn. */
+  /** Starts a new training in place of the last one, once there is data if the reader draws it. */
   #begin(): void {
     this.#training++;
     this.#rest = undefined;
@@ -213,7 +213,7 @@ export class App {
     const { step, t } = this.#settings;
     const { state } = this.#plane;
     const { pointer } = storySteps[step];
-    const place = step === "average" ? state.probe : undefined; // the other steps show no arrow of the network
+    const place = step === "average" ? state.probe : undefined; // other steps do not show the network's arrow
     const drops = pointer === "drops" ? this.#pointer.drops : [];
     const copy = place && this.#experiment.copy;
     this.#remote.send({ kind: "watch", watched: { place, copy, t: lookTime(state.t ?? t), drops } });
@@ -290,7 +290,7 @@ export class App {
     this.#showButtons();
   }
 
-  /** Shows the losses of what is on the stage, and its steps. */
+  /** Shows the losses and steps of the training on stage. */
   #showLosses(): void {
     const digits = this.#showsDigits;
     this.#chart.curve = digits && this.#digits ? this.#digits.curve : this.#curve;
@@ -322,7 +322,7 @@ export class App {
     if (this.#settings.behind === "nothing") state.likelihood = undefined;
     state.t = t;
     const digits = step === "digits";
-    const { pointer } = storySteps[step]; // if it has a use, it draws only if it must
+    const { pointer } = storySteps[step]; // where the pointer has another use, it draws only while there is no data
     const drawing = data === "drawn" && !digits && (this.#awaitsData || !pointer);
     this.#pointer.mode = { step, drawing, drawn };
     byId("drawing").hidden = data !== "drawn" || digits;
@@ -349,7 +349,7 @@ export class App {
     document.documentElement.dataset.digest = rest?.done ? rest.digest : ""; // for tests
   }
 
-  /** The settings of the address; tells what it cannot have. */
+  /** Reads the settings from the address, and reports those that it ignores. */
   #readAddress(): PlaygroundSettings {
     const { settings, problems } = settingsOf(location.hash);
     const ignored = problems.length > 0;

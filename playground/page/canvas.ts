@@ -1,8 +1,8 @@
 /// <reference lib="dom" />
 
-/** The colours of the page, for canvases. */
+/** The page's colours, for canvases. */
 export interface CanvasColours {
-  /** Behind canvases. */
+  /** The background of canvases. */
   readonly card: string;
   readonly paper: string;
   readonly ink: string;
@@ -13,7 +13,7 @@ export interface CanvasColours {
   readonly velocity: string;
 }
 
-/** Reads the colours, which differ in the dark. */
+/** Reads the colours, which depend on the colour scheme. */
 function canvasColours(): CanvasColours {
   const style = getComputedStyle(document.documentElement);
   const of = (name: string) => style.getPropertyValue(`--${name}`).trim();
@@ -29,7 +29,7 @@ function canvasColours(): CanvasColours {
   };
 }
 
-/** A mix of two colours `#rrggbb`: share 0 is the first. */
+/** Mixes two colours `#rrggbb`; share 0 is the first. */
 export function mixed(first: string, second: string, share: number): string {
   const channel = (colour: string, i: number) => parseInt(colour.slice(1 + 2 * i, 3 + 2 * i), 16);
   const channels = [0, 1, 2].map((i) =>
@@ -39,8 +39,7 @@ export function mixed(first: string, second: string, share: number): string {
 }
 
 /**
- * A canvas that is as sharp as the screen, and is drawn again when its size or the colours change; what draws on it works
- * in CSS pixels.
+ * A canvas at the screen's resolution, redrawn when its size or the colours change. Its coordinates are CSS pixels.
  */
 export class SharpCanvas {
   readonly element: HTMLCanvasElement;
@@ -61,7 +60,7 @@ export class SharpCanvas {
     });
   }
 
-  /** Draws again with the next picture of the screen. */
+  /** Redraws on the next animation frame. */
   changed(): void {
     if (this.#requested) return;
     this.#requested = true;
@@ -71,7 +70,7 @@ export class SharpCanvas {
     });
   }
 
-  /** The colours of the page. */
+  /** The current colours. */
   get colours(): CanvasColours {
     return this.#colours;
   }
@@ -84,7 +83,7 @@ export class SharpCanvas {
     return this.element.clientHeight;
   }
 
-  /** Empties the canvas, fits it to its size, and returns what draws on it. */
+  /** Resizes and clears the canvas, and returns its context. */
   cleared(): CanvasRenderingContext2D {
     const { element, width, height } = this;
     const scale = devicePixelRatio;
@@ -97,7 +96,7 @@ export class SharpCanvas {
   }
 }
 
-/** Where keys lead, to the right and down. */
+/** The direction of each arrow key, right and down. */
 export const arrowKeys: Readonly<Record<string, readonly [x: number, y: number]>> = {
   ArrowLeft: [-1, 0],
   ArrowRight: [1, 0],
@@ -105,7 +104,7 @@ export const arrowKeys: Readonly<Record<string, readonly [x: number, y: number]>
   ArrowDown: [0, 1],
 };
 
-/** Draws a line with an arrow's head, shorter ones with a smaller head. */
+/** Draws an arrow; short ones have smaller heads. */
 export function arrow(
   context: CanvasRenderingContext2D,
   [x0, y0]: readonly [number, number],
@@ -131,7 +130,7 @@ export function arrow(
   context.fill();
 }
 
-/** Writes a label on a background, so that it can be read on anything. */
+/** Writes a label on a background of its own, so that it stays legible. */
 export function label(
   context: CanvasRenderingContext2D,
   text: string,

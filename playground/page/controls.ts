@@ -2,10 +2,10 @@
 import { byId, element } from "../../viz/report/page/dom.ts";
 import { type PlaygroundSettings, rowOf, type SettingName, settingNames } from "../settings.ts";
 
-/** Settings that have a place of their own on the page. */
+/** Settings with controls of their own elsewhere on the page. */
 const elsewhere: readonly SettingName[] = ["data", "drawn", "step", "t", "noise", "label", "scale"];
 
-/** The controls of settings: they show the settings, and tell what the reader wants. */
+/** The controls of the settings. */
 export class Controls {
   readonly #onChange: (change: Partial<PlaygroundSettings>) => void;
   readonly #shown: ((settings: PlaygroundSettings) => void)[] = [];

@@ -9,18 +9,18 @@ import type { DigitsCommand, DigitsReport, HeldOut, RestingDigits } from "./mess
 import { pictureOf } from "./own_files.ts";
 import { statusOf } from "./readings.ts";
 
-/** What the reader does with digits: begin, train, paint. */
+/** The reader's work with digits: to start, train and paint. */
 export class DigitsSession {
   curve = new LossCurve();
   running = false;
-  /** The weights while the training rests. */
+  /** The weights while the training is paused or done. */
   rest: RestingDigits | undefined;
   readonly #stage: DigitsStage;
   readonly #send: (command: DigitsCommand) => void;
   readonly #tell: (line: string) => void;
-  /** The settings that the training in progress has begun with. */
+  /** The settings that the current training started with. */
   #begun: PlaygroundSettings | undefined;
-  /** How many samples the judge recognises. */
+  /** The number of samples that the judge recognises. */
   #right: number | undefined;
   #heldOut: HeldOut | undefined;
   #hasOwn = false;
@@ -32,12 +32,12 @@ export class DigitsSession {
     this.#stage = new DigitsStage(send);
   }
 
-  /** Whether it trains on images of the reader, which no address has. */
+  /** Whether it trains on the reader's images, which an address cannot hold. */
   get hasOwn(): boolean {
     return this.#hasOwn;
   }
 
-  /** Shows digits, and begins a training unless there is one from the same start. */
+  /** Shows digits, and starts a training unless there is one from the same start. */
   enter(settings: PlaygroundSettings): void {
     const { start, seed, digit_steps: steps } = settings;
     if (this.#begun?.start !== start || this.#begun.seed !== seed) this.begin(settings);
@@ -46,7 +46,7 @@ export class DigitsSession {
     this.#stage.showTime(settings.t);
   }
 
-  /** Begins a training; one from nothing runs at once. */
+  /** Starts a training; one from scratch runs immediately. */
   begin(settings: PlaygroundSettings): void {
     this.#begun = settings;
     this.running = settings.start !== "checkpoint";
@@ -56,11 +56,11 @@ export class DigitsSession {
     const side = sideOf(settings.start);
     byId("digit-size").textContent = `${side} by ${side} pixels is a dot too, in a space of ${
       side ** 2
-    } axes`;
+    } dimensions`;
     this.#stage.begin(settings, this.running);
   }
 
-  /** Sends files of the reader to the worker; it begins with them if they hold images. */
+  /** Sends the reader's files to the worker, which trains on them if they hold images. */
   async offer(files: readonly File[]): Promise<void> {
     const read = [];
     for (const file of files.slice(0, maxImages)) {
@@ -69,7 +69,7 @@ export class DigitsSession {
     this.#send({ act: "own", files: read });
   }
 
-  /** Forgets what the worker had, as there is a new one. */
+  /** Forgets the state of a replaced worker. */
   forget(): void {
     this.#begun = undefined;
     this.#hasOwn = false;
@@ -77,7 +77,7 @@ export class DigitsSession {
     this.#stage.forget();
   }
 
-  /** Lets it train or pause. */
+  /** Trains or pauses. */
   run(running: boolean): void {
     this.running = running;
     this.send();
@@ -92,7 +92,7 @@ export class DigitsSession {
     this.#stage.showTime(t);
   }
 
-  /** Takes a report of the worker. */
+  /** Handles a report from the worker. */
   take(report: Exclude<DigitsReport, { about: "file" }>): void {
     switch (report.about) {
       case "led":
@@ -106,7 +106,7 @@ export class DigitsSession {
         byId("own-text").textContent = `${report.count.toLocaleString("en")} of your images, ` +
           `${
             report.labelled ? "with" : "without"
-          } labels; they stay in this page, and are not in its address.`;
+          } labels. They stay in this page and are not part of its address.`;
         return this.begin(this.#begun!);
       case "rested":
         this.rest = report.rest;
@@ -143,15 +143,17 @@ export class DigitsSession {
     if (heldOut && heldOut.first !== heldOut.now) {
       const verdict = heldOut.now < heldOut.first ? "lower than" : "not lower than";
       sentences.push(
-        `On images that it does not train on, the loss is ${
+        `On images held out of training, the loss is ${
           heldOut.now.toFixed(4)
-        }, ${verdict} at the start ` +
+        }, ${verdict} it was at the start ` +
           `(${heldOut.first.toFixed(4)}).`,
       );
     }
     if (bits) {
       const [mean, error] = bits.map((value) => value.toFixed(2));
-      sentences.push(`Such images take ${mean} ± ${error} bits per dimension; without a model, 8.`);
+      sentences.push(
+        `These images take ${mean} ± ${error} bits per dimension, compared with 8 uncompressed.`,
+      );
     }
     byId("held-out").textContent = sentences.join(" ");
   }

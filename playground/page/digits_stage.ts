@@ -8,39 +8,39 @@ import type { DigitsCommand, DigitsFrame, DigitsReport } from "./messages.ts";
 /** Rows of images, from the top. */
 const rows = ["many", "one", "whole", "nearest"] as const;
 
-/** What the page holds for digits, by the ids of its scripts. */
+/** The ids of the scripts that embed the data of the digits. */
 const partIds = ["flow", "one-step", "judge", "images"] as const;
 
-/** When there is nothing half-finished on the stage, paint goes on the samples at this time. */
+/** The time of the samples to paint in while the stage shows finished ones. */
 const halfway = 0.6;
 
-/** How far paint reaches, in pixels of the image. */
+/** Radius of the brush, in image pixels. */
 const brush = 1.4;
 
-/** Places that one movement of the brush passes. */
+/** The places along one movement of the brush. */
 interface Stroke {
   readonly erases: boolean;
   readonly places: (readonly [x: number, y: number])[];
 }
 
-/** The stage of digits: rows of samples of the same noise, and one to paint in. */
+/** The stage for digits: rows of samples from the same noise, and one sample to paint in. */
 export class DigitsStage {
   readonly #grid: SharpCanvas;
   readonly #paint = byId<HTMLCanvasElement>("paint");
   readonly #led = byId<HTMLCanvasElement>("led");
-  /** The digit that is painted in, and the class that it is led to. */
+  /** The digit to paint in, and the class that the flow leads it to. */
   readonly #base = byId<HTMLSelectElement>("paint-base");
   readonly #label = byId<HTMLSelectElement>("paint-label");
   readonly #eraser = byId<HTMLInputElement>("paint-eraser");
   readonly #send: (command: DigitsCommand) => void;
-  /** Whether the worker has what the page holds. */
+  /** Whether the worker has the embedded data. */
   #sent = false;
   #frame: DigitsFrame | undefined;
   #t = 1;
   #settled = false;
   #strokes: Stroke[] = [];
   #ledTo: Float32Array | undefined;
-  /** The pen of the keys, in pixels of the image. */
+  /** Position of the keyboard's pen, in image pixels. */
   #pen: [x: number, y: number] = [14, 14];
 
   /** @param send sends a command to the worker */
@@ -61,12 +61,12 @@ export class DigitsStage {
     this.#listen();
   }
 
-  /** Whether the page holds digits. */
+  /** Whether the page embeds digits. */
   static get held(): boolean {
     return document.getElementById("part-flow") !== null;
   }
 
-  /** Begins a training. */
+  /** Starts a training. */
   begin(settings: PlaygroundSettings, running: boolean): void {
     this.#frame = this.#ledTo = undefined;
     this.#strokes = [];
@@ -79,12 +79,12 @@ export class DigitsStage {
     this.#draw();
   }
 
-  /** Forgets what the worker had, as there is a new one. */
+  /** Forgets that a replaced worker had the data. */
   forget(): void {
     this.#sent = false;
   }
 
-  /** Takes a report of the worker. */
+  /** Handles a report from the worker. */
   take(report: Extract<DigitsReport, { about: "frame" | "led" }>): void {
     if (report.about === "led") this.#ledTo = report.pixels;
     else this.#frame = report.frame;
@@ -150,12 +150,12 @@ export class DigitsStage {
     return image;
   }
 
-  /** The time of the image that is painted. */
+  /** The time of the image to paint in. */
   get #paintTime(): number {
     return this.#t < 0.99 ? this.#t : halfway;
   }
 
-  /** Chooses a digit to paint in, and leads it to its own class. */
+  /** Chooses a digit to paint in, and its class as the target. */
   #choose(digit: string): void {
     this.#base.value = this.#label.value = digit;
     this.#clear();
@@ -166,7 +166,7 @@ export class DigitsStage {
     this.#lead();
   }
 
-  /** Asks where the painted image leads. */
+  /** Asks the worker where the flow leads the painted image. */
   #lead(): void {
     const pixels = this.#painted();
     if (pixels) this.#send({ act: "paint", pixels, t: this.#paintTime, label: Number(this.#label.value) });
@@ -179,13 +179,13 @@ export class DigitsStage {
     this.#draw();
   }
 
-  /** The images of a row, those in many steps at a time. */
+  /** The images of a row; those of many steps, at time t. */
   #at(row: (typeof rows)[number], t: number): Float32Array<ArrayBuffer> | undefined {
     const { drawn } = this.#frame!;
     return row === "many" ? samplesAt(drawn, t) : drawn[row];
   }
 
-  /** @param painted the painted image, if it is known */
+  /** @param painted the painted image, if already computed */
   #draw(painted = this.#painted()): void {
     const context = this.#grid.cleared();
     const { ink, muted, velocity } = this.#grid.colours;
@@ -202,7 +202,7 @@ export class DigitsStage {
     const { drawn } = this.#frame;
     const names = {
       many: this.#t < 1
-        ? `On the way, at t = ${this.#t.toFixed(2)}`
+        ? `Half-finished, at t = ${this.#t.toFixed(2)}`
         : this.#settled
         ? "Ten steps: sharp"
         : "Ten steps",
@@ -232,7 +232,7 @@ export class DigitsStage {
       y += width;
       if (row !== "many" || drawn.seen.length === 0) continue;
       context.textAlign = "center";
-      // The judge sees the end; on the way there is nothing to judge, and its place stays free.
+      // The judge sees finished samples only; before, its row stays empty.
       const seen = this.#t < 1 ? [] : drawn.seen;
       seen.forEach(([label, share], n) => {
         context.fillStyle = label === n ? ink : muted;
@@ -264,7 +264,7 @@ export class DigitsStage {
   }
 }
 
-/** The samples in ten steps at a time, f32[10, side, side]: between the ends of a step, on a straight line. */
+/** The ten-step samples at time t, f32[10, side, side], interpolated linearly within a step. */
 export function samplesAt(
   { times, many }: Pick<DrawnDigits, "times" | "many">,
   t: number,
@@ -279,7 +279,7 @@ export function samplesAt(
   });
 }
 
-/** Paints a white dot with a soft edge in an image, [side, side], which never darkens; an eraser, a black one. */
+/** Lightens an image, [side, side], with a soft white dot, or darkens it with a black one if it erases. */
 export function paintDot(
   image: Float32Array,
   side: number,
@@ -293,7 +293,7 @@ export function paintDot(
   }
 }
 
-/** Draws an image over a whole canvas. */
+/** Draws an image that fills a canvas. */
 function show(canvas: HTMLCanvasElement, pixels: Float32Array, side: number): void {
   const context = canvas.getContext("2d")!;
   context.imageSmoothingEnabled = false;

@@ -11,33 +11,33 @@ import { PlaygroundError, type PlaygroundSettings } from "../settings.ts";
 import type { DigitsCommand, DigitsReport, HeldOut } from "./messages.ts";
 import { type OwnFile, readOwnFiles } from "./own_files.ts";
 
-/** Milliseconds between drawings, and between measurements of the loss on other images. */
+/** Milliseconds between drawings, and between measurements of the held-out loss. */
 const [drawMs, measureMs] = [1000, 10_000];
 
-/** Cancelled: the training has gone on. */
+/** Cancels a measurement because the training has continued. */
 export class Overtaken extends Error {}
 
-/** Trains on images in the worker, and sends what there is to see. */
+/** Trains on images in the worker, and reports to the page. */
 export class DigitsWorker {
   readonly #library: Library;
   readonly #send: (report: DigitsReport) => void;
   readonly #onError: (error: unknown) => void;
   #data: DigitsParts | undefined;
-  /** Images of the reader. */
+  /** The reader's images. */
   #own: Pick<DigitsParts, "train" | "heldOut"> | undefined;
-  /** Takes the answer of the page that reads a picture. */
+  /** Resolves with the picture that the page decodes. */
   #onPicture: ((pixels: Uint8Array | undefined) => void) | undefined;
   #settings: PlaygroundSettings | undefined;
   #training: DigitsTraining | undefined;
-  /** What the training was when it was last drawn. */
+  /** State of the training when it was last drawn. */
   #kept: TrainerState | undefined;
-  /** The training that is drawn, and the step that it has rested at. */
+  /** The training that was drawn last, and the step at which it was. */
   #drawn: { readonly training: DigitsTraining; readonly step: number } | undefined;
   #restedAt: number | undefined;
   #running = false;
   #busy = false;
   #losses: number[] = [];
-  /** Of the latest step. */
+  /** Duration of the latest step. */
   #milliseconds = 0;
   #heldOut: HeldOut | undefined;
   #paint: Extract<DigitsCommand, { act: "paint" }> | undefined;
@@ -48,7 +48,7 @@ export class DigitsWorker {
     this.#onError = onError;
   }
 
-  /** Answers a message of the page. */
+  /** Handles a message from the page. */
   async take(command: DigitsCommand): Promise<void> {
     switch (command.act) {
       case "begin":
@@ -76,7 +76,7 @@ export class DigitsWorker {
     }
   }
 
-  /** Makes the training on the current device, as it was when it was last drawn. */
+  /** Recreates the training on the current device from its state when last drawn. */
   resume(): void {
     if (!this.#settings) return;
     this.#training = new DigitsTraining(this.#library, { ...this.#data!, ...this.#own }, this.#settings);
@@ -85,7 +85,7 @@ export class DigitsWorker {
     void this.#loop();
   }
 
-  /** Takes images of the reader, or tells why not. */
+  /** Accepts the reader's images, or reports why it cannot. */
   async #takeOwn(files: readonly OwnFile[]): Promise<void> {
     try {
       const { images, labels } = await readOwnFiles(files, (bytes) => {
@@ -100,7 +100,7 @@ export class DigitsWorker {
     }
   }
 
-  /** Whether there is more to do than to rest. */
+  /** Whether there is work left: to draw or to train. */
   get #goesOn(): boolean {
     if (!this.#training) return false;
     return this.#drawn?.training !== this.#training || this.#running && !this.#training.done;
@@ -138,7 +138,7 @@ export class DigitsWorker {
     }
   }
 
-  /** Shows the end of a training, or of a part of it. */
+  /** Reports a training that is paused or done. */
   async #rest(): Promise<void> {
     const training = this.#training;
     if (!training || this.#restedAt === training.step) return;
@@ -160,7 +160,7 @@ export class DigitsWorker {
     else this.#restedAt = undefined;
   }
 
-  /** Attends to the reader, between parts of the work. */
+  /** Lets the reader's input in between parts of the work. */
   async #attend(): Promise<void> {
     await this.#lead();
     await yieldToEvents("task");
@@ -174,7 +174,7 @@ export class DigitsWorker {
     this.#kept = kept;
     this.#drawn = { training, step };
     const losses = Float32Array.from(this.#losses.splice(0));
-    const judged = this.#own ? { ...drawn, seen: [] } : drawn; // it knows digits only
+    const judged = this.#own ? { ...drawn, seen: [] } : drawn; // the judge knows digits only
     this.#send({
       about: "frame",
       frame: { step, losses, drawn: judged, milliseconds: this.#milliseconds, heldOut: this.#heldOut },
@@ -186,7 +186,7 @@ export class DigitsWorker {
     if (training === this.#training) this.#heldOut = { first: this.#heldOut?.first ?? now, now };
   }
 
-  /** Leads the latest painted image to data. */
+  /** Follows the flow from the latest painted image. */
   async #lead(): Promise<void> {
     if (!this.#paint || !this.#training) return;
     const { pixels, t, label } = this.#paint;
@@ -195,7 +195,7 @@ export class DigitsWorker {
   }
 }
 
-/** Unpacks what the page holds as text. */
+/** Unpacks the data that the page embeds as text. */
 async function dataOf(parts: { readonly [name: string]: string }): Promise<DigitsParts> {
   const { train, heldOut } = unpackedDigits(await inflated(parts.images));
   const [flow, oneStep, judge] = [parts.flow, parts["one-step"], parts.judge].map(bytesOf);

@@ -6,26 +6,26 @@ import type { PlaneCanvas } from "./plane_canvas.ts";
 import { lookHere, lookTime } from "./plane_pen.ts";
 import { between } from "./readings.ts";
 
-/** Latest tips of the network's arrow that are shown. */
+/** Number of recent tips of the network's arrow to show. */
 const maxTrail = 10;
 
-/** How far the network was from the mean at the pinned place, after a step. */
+/** The distance of the network from the mean at the pinned place, after a step. */
 interface Seen {
   readonly step: number;
   readonly away: number;
 }
 
-/** Step 2 as an experiment: an untrained copy of the network learns slowly, and the reader can answer, too. */
+/** The experiment of step 2: an untrained copy of the network learns slowly, and the reader can answer in its place. */
 export class Experiment {
   readonly #plane: PlaneCanvas;
   readonly #chart: SharpCanvas;
   readonly #why = byId<HTMLDetailsElement>("why-mean");
   #copy = { id: 0, steps: 0 };
-  /** What was seen at the pinned place and time. */
+  /** Distances at the pinned place and time. */
   #seen: Seen[] = [];
   #place = "";
 
-  /** @param onChange called when another velocity is to be looked at */
+  /** @param onChange called when the page should show another velocity */
   constructor(plane: PlaneCanvas, steps: () => number, onChange: () => void) {
     this.#plane = plane;
     this.#chart = new SharpCanvas(byId<HTMLCanvasElement>("closing-in"), () => this.#draw());
@@ -46,18 +46,18 @@ export class Experiment {
     });
   }
 
-  /** The copy that is watched. */
+  /** The copy to watch. */
   get copy(): Watched["copy"] {
     return this.#copy;
   }
 
-  /** Begins with an untrained copy. */
+  /** Starts over with an untrained copy. */
   forget(): void {
     this.#copy = { id: this.#copy.id + 1, steps: 0 };
     this.#seen = [];
   }
 
-  /** Takes what is looked at. */
+  /** Records the latest velocity. */
   take(): void {
     const { state } = this.#plane;
     const look = lookHere(state);
@@ -74,7 +74,7 @@ export class Experiment {
     this.show();
   }
 
-  /** Shows what is known of the place. */
+  /** Shows the error at the place. */
   show(): void {
     const { state } = this.#plane;
     this.#chart.changed();

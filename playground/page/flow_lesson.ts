@@ -1,13 +1,13 @@
 /// <reference lib="dom" />
-/** The program of the module that defines `<flow-lesson>`. It begins with the page, as `playgroundText`. */
+/** The program of the module that defines `<flow-lesson>`. It follows the page, in the constant `playgroundText`. */
 
 declare const playgroundText: string;
 
 let address: string | undefined;
 
 /**
- * `<flow-lesson step="average" settings="data=ring&seed=7">`: a step of the playground as an element of another page, as
- * high as it needs to be.
+ * `<flow-lesson step="average" settings="data=ring&seed=7">`: a step of the playground as an element of another page. Its
+ * height fits its content.
  */
 class FlowLesson extends HTMLElement {
   static readonly observedAttributes = ["step", "settings"];

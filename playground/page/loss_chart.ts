@@ -1,19 +1,19 @@
 /// <reference lib="dom" />
 import { SharpCanvas } from "./canvas.ts";
 
-/** Means of losses over equally many steps; when there are too many, neighbours are joined. */
+/** Means of losses over equal numbers of steps; when there are too many, neighbours are merged. */
 export class LossCurve {
-  /** Steps of a mean. */
+  /** Number of steps per mean. */
   #each = 8;
   #means: number[] = [];
   #open: number[] = [];
   /** Number of losses so far. */
   count = 0;
 
-  /** @param maxMeans means that are kept */
+  /** @param maxMeans the number of means at which neighbours are merged */
   constructor(readonly maxMeans = 240) {}
 
-  /** Adds losses of further steps. */
+  /** Adds the losses of further steps. */
   add(losses: Iterable<number>): void {
     for (const loss of losses) {
       this.count++;
@@ -30,12 +30,12 @@ export class LossCurve {
     }
   }
 
-  /** The step in the middle of each mean, and the mean. */
+  /** Each mean, with the step in the middle of its range. */
   points(): readonly (readonly [step: number, loss: number])[] {
     return this.#means.map((mean, i) => [(i + 0.5) * this.#each, mean]);
   }
 
-  /** The mean of the latest losses, of about the last twentieth; undefined at the start. */
+  /** The mean over about the last twentieth of the losses; undefined at the start. */
   latest(): number | undefined {
     const last = this.#means.slice(-Math.max(1, Math.ceil(this.#means.length / 20)));
     return last.length > 0 ? meanOf(last) : this.#open.length > 0 ? meanOf(this.#open) : undefined;
@@ -46,10 +46,10 @@ function meanOf(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** The share of the floor that its own error may be: the end of the axis above it. */
+/** The relative error of the floor, where the axis above it ends. */
 const floorError = 0.01;
 
-/** Draws the losses; where the best possible one has a formula, how far they are above it, on a logarithmic axis. */
+/** Draws the losses; where the best possible loss has a formula, the distance above it, on a logarithmic axis. */
 export class LossChart {
   curve = new LossCurve();
   /** The loss of a perfect network, where there is a formula. */
@@ -60,7 +60,7 @@ export class LossChart {
     this.#canvas = new SharpCanvas(element, () => this.#draw());
   }
 
-  /** Draws again with the next picture of the screen. */
+  /** Redraws on the next animation frame. */
   changed(): void {
     this.#canvas.changed();
   }
@@ -91,7 +91,7 @@ export class LossChart {
     context.fillText(`step ${this.curve.count.toLocaleString("en")}`, right, height - 9);
     const name = this.floor === undefined
       ? "loss"
-      : `loss above that of the best possible average, ${this.floor.toFixed(3)}`;
+      : `loss above the lowest possible average, ${this.floor.toFixed(3)}`;
     context.fillText(name, right, 9);
     context.strokeStyle = velocity;
     context.lineWidth = 2;
@@ -102,7 +102,7 @@ export class LossChart {
   }
 }
 
-/** Means of neighbours, as a logarithmic axis shows noise that is as large as what is left. */
+/** Averages neighbours, because the logarithmic axis magnifies noise near the floor. */
 function smoothed(points: readonly (readonly [step: number, loss: number])[]): typeof points {
   const reach = Math.floor(points.length / 30);
   return points.map(([step], i) => {
@@ -111,7 +111,7 @@ function smoothed(points: readonly (readonly [step: number, loss: number])[]): t
   });
 }
 
-/** Where losses are on an axis, as shares of its height, and its ticks. */
+/** Maps losses to shares of an axis's height, and chooses its ticks. */
 export function lossScale(losses: readonly number[], floor?: number): {
   readonly ticks: readonly { readonly loss: number; readonly text: string }[];
   share(loss: number): number;

@@ -4,24 +4,24 @@ import type { OwnFile } from "./own_files.ts";
 import type { Trajectories } from "../plane_views.ts";
 import type { PlaygroundSettings } from "../settings.ts";
 
-/** Numbers of solver steps that are compared. */
+/** The numbers of solver steps to compare. */
 export const fewSteps = [1, 2, 4, 8, 16, 32] as const;
 
-/** What the reader looks at besides the dots. */
+/** What the worker should send besides the dots. */
 export interface Watched {
-  /** A place whose velocity is shown. */
+  /** A place whose velocity the page shows. */
   readonly place?: Point | undefined;
-  /** Whose velocity: that of an untrained copy, a new one for each number, after steps; by default that of the network. */
+  /** The untrained copy to ask, a new one for each id, after so many steps; by default the network itself. */
   readonly copy?: { readonly id: number; readonly steps: number } | undefined;
   readonly t: number;
-  /** Where dots were dropped, at t = 0. */
+  /** The places of dropped dots at t = 0. */
   readonly drops: readonly Point[];
 }
 
-/** What the worker computes on. */
+/** The device and threads that the worker computes on. */
 export type Computing = Pick<PlaygroundSettings, "device" | "threads">;
 
-/** A message to the worker. `train` begins a training; those that change only what is shown keep it. */
+/** A message to the worker. `train` starts a training; `change` keeps it if the settings allow. */
 export type ToTrainer =
   | { readonly kind: "train" | "change"; readonly training: number; readonly settings: PlaygroundSettings }
   | { readonly kind: "run"; readonly running: boolean }
@@ -31,7 +31,7 @@ export type ToTrainer =
   | { readonly kind: "digits"; readonly command: DigitsCommand }
   | { readonly kind: "gif"; readonly side: number; readonly frames: readonly Uint8ClampedArray[] };
 
-/** The network's velocity at a watched place, after a training step. */
+/** A network's velocity at a watched place, after a training step. */
 export interface ProbedVelocity {
   readonly step: number;
   readonly place: Point;
@@ -39,45 +39,45 @@ export interface ProbedVelocity {
   readonly velocity: Point;
 }
 
-/** What is seen of a training at a step. */
+/** What the page shows of a training at a step. */
 export interface Frame {
-  /** The settings that its dots are drawn with. */
+  /** The settings used to compute its dots. */
   readonly settings: PlaygroundSettings;
   readonly step: number;
   /** The losses since the last frame. */
   readonly losses: Float32Array<ArrayBuffer>;
   readonly dots: Trajectories;
-  /** The dots with each number of steps of `fewSteps`, where the story compares them. */
+  /** The dots for each number of steps in `fewSteps`; empty unless the story compares them. */
   readonly planes: readonly Trajectories[];
   /** f32[times, side, side, 2] */
   readonly arrows: Float32Array;
   readonly drops: readonly Trajectories[];
-  /** Milliseconds of a training step, from the latest ones. */
+  /** Milliseconds per training step, over the latest ones. */
   readonly milliseconds: number;
 }
 
-/** Data and pairs of a new training. */
+/** The data and first pairs of a new training. */
 export interface TrainingPairs {
   /** f32[M, 2] */
   readonly points: Float32Array<ArrayBuffer>;
-  /** Pairs of its first step, f32[N, 2] each. */
+  /** The pairs of its first step, f32[N, 2] each. */
   readonly x0: Float32Array<ArrayBuffer>;
   readonly x1: Float32Array<ArrayBuffer>;
-  /** Whether a formula gives all lines through a place: noise and data are paired by chance. */
+  /** Whether the lines through a place have a closed form: noise and data are paired at random. */
   readonly closed: boolean;
 }
 
-/** Weights of a training that rests. */
+/** The weights of a training that is paused or done. */
 export interface RestingWeights {
   readonly step: number;
   readonly digest: string;
-  /** Whether all steps are taken. */
+  /** Whether all steps are done. */
   readonly done: boolean;
 }
 
-/** A message from the worker; those of a training carry its number. */
+/** A message from the worker; those about a training carry its number. */
 export type FromTrainer =
-  /** The device is open: at the start, and when another one takes over, with the reason as a line for the reader. */
+  /** A device was opened: at the start, or in place of another one, with the reason as a line for the reader. */
   | {
     readonly kind: "opened";
     readonly device: PlaygroundSettings["device"];
@@ -94,7 +94,7 @@ export type FromTrainer =
   | { readonly kind: "digits"; readonly report: DigitsReport }
   | { readonly kind: "failed"; readonly message: string };
 
-/** A message about digits to the worker. The first `begin` brings what the page holds, as text. */
+/** A message about digits to the worker. The first `begin` carries the embedded data, as text. */
 export type DigitsCommand =
   | {
     readonly act: "begin";
@@ -102,7 +102,7 @@ export type DigitsCommand =
     readonly parts?: Readonly<Record<string, string>> | undefined;
     readonly running: boolean;
   }
-  /** From the next `begin` on, it trains on images of the reader. */
+  /** From the next `begin` on, the worker trains on the reader's images. */
   | { readonly act: "own"; readonly files: readonly OwnFile[] }
   /** Answers the report of the same name. */
   | { readonly act: "picture"; readonly pixels: Uint8Array | undefined }
@@ -111,7 +111,7 @@ export type DigitsCommand =
   | { readonly act: "paint"; readonly pixels: Float32Array; readonly t: number; readonly label: number }
   | { readonly act: "save" };
 
-/** What is seen of a training on digits. */
+/** What the page shows of a training on digits. */
 export interface DigitsFrame {
   readonly step: number;
   /** The losses since the last frame. */
@@ -121,16 +121,16 @@ export interface DigitsFrame {
   readonly heldOut: HeldOut | undefined;
 }
 
-/** The loss on images that are not trained on: at the start, and the latest. */
+/** The loss on held-out images: at the start, and the latest. */
 export interface HeldOut {
   readonly first: number;
   readonly now: number;
 }
 
-/** Weights of a training on digits that rests. */
+/** The weights of a training on digits that is paused or done. */
 export interface RestingDigits extends RestingWeights {
   readonly heldOut: HeldOut;
-  /** Bits per dimension of images that are not trained on, and their standard error; these take longer to find. */
+  /** Bits per dimension of held-out images, and their standard error; these arrive later. */
   readonly bits?: readonly [mean: number, error: number];
 }
 

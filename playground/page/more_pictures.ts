@@ -8,10 +8,10 @@ import { lookTime, placeAt, PlanePen, type PlaneState } from "./plane_pen.ts";
 import { distanceFromData, wayOf } from "./readings.ts";
 import { drawData, drawLines, drawMiddle, drawTrails, tipOf } from "./story_pictures.ts";
 
-/** Planes in a row of the picture of few steps. */
+/** Planes per row in the picture of few steps. */
 export const cells = 3;
 
-/** A plane for each number of steps, and below how far from the data they end, for each way that was tried. */
+/** Draws a plane for each number of steps, and below them the final distances from the data, per way of training. */
 export function drawFew(pen: PlanePen, state: PlaneState): void {
   const { frame, t, probe, settings } = state;
   if (!frame || frame.planes.length < fewSteps.length) return;
@@ -49,7 +49,7 @@ export function drawFew(pen: PlanePen, state: PlaneState): void {
   drawDistances(pen, state, 2 * side);
 }
 
-/** The dot that is nearest to a place at t. */
+/** The dot nearest to a place at time t. */
 function nearestDot(dots: Trajectories, [x, y]: Point, t: number): number {
   let [nearest, best] = [Infinity, 0];
   for (let n = 0; n < dots.places.length / 2 / dots.times.length; n++) {
@@ -60,7 +60,7 @@ function nearestDot(dots: Trajectories, [x, y]: Point, t: number): number {
   return best;
 }
 
-/** The distance of dots from the data by the number of steps; earlier ways of training are grey. */
+/** Draws the distance of dots from the data by number of steps; earlier ways of training are grey. */
 function drawDistances(
   { context, size, colours }: PlanePen,
   { kept, settings }: PlaneState,
@@ -87,7 +87,7 @@ function drawDistances(
     );
   });
   const now = wayOf(settings);
-  let labelled = 1; // earlier ways have their names at other places
+  let labelled = 1; // earlier ways are labelled at different steps
   for (const [way, distances] of [...kept].sort(([a], [b]) => +(a === now) - +(b === now))) {
     const colour = way === now ? colours.velocity : colours.muted;
     context.strokeStyle = context.fillStyle = colour;
@@ -100,7 +100,7 @@ function drawDistances(
       context.arc(x(i), y(distance), 3, 0, 7);
       context.fill();
     });
-    // Below the chart's title, which a narrow window leaves no room beside.
+    // Below the chart's title: a narrow window has no room beside it.
     if (way === now) write(way, [x(0) + 12, Math.max(y(distances[0]) - 12, top)], colour, "left");
     else {write(
         way,
@@ -111,22 +111,22 @@ function drawDistances(
   }
 }
 
-/** Keeps how far from the data dots end with each number of steps, for the present way of training. */
+/** Stores the final distance from the data for each number of steps, under the current way of training. */
 export function keepDistances({ frame, exact, kept }: PlaneState): void {
   if (!exact || !frame || frame.planes.length === 0) return;
   kept.set(wayOf(frame.settings), frame.planes.map((dots) => distanceFromData(dots, exact)));
 }
 
-/** Places along each side of the grid of densities, and the levels of contours, as shares of the highest. */
+/** Grid points per side of the density, and contour levels as shares of its maximum. */
 const [side, levels] = [48, [0.08, 0.25, 0.5, 0.8]];
 
-/** The exact density of the crowd at t as contours, and some trajectories. */
+/** Draws contours of the crowd's exact density at time t, and some trajectories. */
 export function drawCrowd(pen: PlanePen, { exact, t }: PlaneState, shown?: Trajectories): void {
   if (exact) drawContours(pen, exact.density(halfSide, side, t));
   if (shown) drawTrails(pen, shown, 6, 0.6);
 }
 
-/** The contours of a density, f64[side, side]. */
+/** Draws the contours of a density, f64[side, side]. */
 export function drawContours(pen: PlanePen, density: Float64Array): void {
   const highest = density.reduce((highest, value) => Math.max(highest, value), 0);
   pen.context.strokeStyle = pen.colours.data;
@@ -141,8 +141,8 @@ export function drawContours(pen: PlanePen, density: Float64Array): void {
 }
 
 /**
- * The lines where values of a grid pass a level, by marching squares: pieces with ends in [0, 1]. Values are those in
- * the middle of cells.
+ * The contour of a grid at a level, by marching squares: line segments with ends in [0, 1]. Values belong to the centres
+ * of cells.
  *
  * @param values f64[side, side]
  */
@@ -166,7 +166,7 @@ export function contour(values: Float64Array, level: number): readonly (readonly
   return pieces;
 }
 
-/** The lines through a place to a class, those to all data, both means, and the guided one. */
+/** Draws the lines through a place to a class and to all data, both means, and the guided velocity. */
 export function drawClasses(pen: PlanePen, { lesson, probe, t, settings }: PlaneState): void {
   if (!lesson) return;
   const { ink, muted, data, velocity, noise } = pen.colours;

@@ -5,19 +5,19 @@ import { digitPixels } from "../digits_parts.ts";
 import { fitted, isIdx, maxImages, parseIdx } from "../own_images.ts";
 import { PlaygroundError } from "../settings.ts";
 
-/** A file of the reader, or one in an archive. */
+/** A file from the reader, or from an archive. */
 export interface OwnFile {
   readonly name: string;
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-/** Images of the reader's files, u8[N, 28, 28], and their labels if a file holds some. */
+/** The images of the reader's files, u8[N, 28, 28], and labels if there are any. */
 interface ReaderImages {
   readonly images: Uint8Array<ArrayBuffer>;
   readonly labels?: Uint8Array<ArrayBuffer>;
 }
 
-/** Calls back with the files that the reader drops on the page, or chooses. */
+/** Calls `take` with files that the reader drops on the page or chooses. */
 export function onFiles(take: (files: readonly File[]) => void): void {
   const offer = (files: FileList | null | undefined) => files?.length && take([...files]);
   const input = byId<HTMLInputElement>("own-files");
@@ -29,16 +29,16 @@ export function onFiles(take: (files: readonly File[]) => void): void {
   });
 }
 
-/** Most bytes of an unpacked file, and of all files of an archive. */
+/** Maximum number of unpacked bytes, per file and per archive. */
 const maxUnpacked = 2 ** 28;
 
-/** Makes the bytes of a picture an image u8[28, 28]; undefined if they are none. */
+/** Decodes a picture to an image u8[28, 28]; undefined if the bytes are not a picture. */
 export type PictureReader = (bytes: Uint8Array<ArrayBuffer>) => Promise<Uint8Array | undefined>;
 
 /**
- * Reads files of the reader: pictures, IDX files of images or labels, these gzipped, and archives of them (.zip).
+ * Reads the reader's files: pictures, IDX files of images or labels (gzipped or not), and ZIP archives of them.
  *
- * @throws {PlaygroundError} if one is none of these, or they hold no image
+ * @throws {PlaygroundError} if a file is of another kind, or there is no image
  */
 export async function readOwnFiles(
   files: readonly OwnFile[],
@@ -58,7 +58,7 @@ export async function readOwnFiles(
     if (picture) images.push(picture);
     else {
       throw new PlaygroundError(
-        `Cannot use ${file.name}: it is neither a picture, an IDX file nor an archive of them`,
+        `Cannot use ${file.name}: it is not a picture, an IDX file or an archive of these`,
       );
     }
   }
@@ -71,10 +71,10 @@ export async function readOwnFiles(
     at = Math.min(all.length, at + each.length);
   }
   if (all.length > 0) return { images: all, ...labels && { labels } };
-  throw new PlaygroundError("Cannot train on these files: there is no image among them");
+  throw new PlaygroundError("Cannot train on these files: they contain no images");
 }
 
-/** The files of an archive, without those that systems hide in it; another file is itself. */
+/** Unpacks an archive, without hidden system files; returns any other file as it is. */
 function filesIn(file: OwnFile): readonly OwnFile[] {
   const { name, bytes } = file;
   if (bytes[0] !== 0x50 || bytes[1] !== 0x4b) return [file];
@@ -98,9 +98,9 @@ function filesIn(file: OwnFile): readonly OwnFile[] {
   }
 }
 
-const tooLarge = `it is too large (expected at most ${maxUnpacked / 2 ** 20} MiB of unpacked files)`;
+const tooLarge = `it is too large (expected at most ${maxUnpacked / 2 ** 20} MiB unpacked)`;
 
-/** The content of a file, unpacked if it is gzipped. */
+/** The content of a file, decompressed if it is gzipped. */
 function ungzipped({ name, bytes }: OwnFile): Uint8Array {
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
   const size = bytes.length < 18
@@ -114,7 +114,7 @@ function ungzipped({ name, bytes }: OwnFile): Uint8Array {
   }
 }
 
-/** A picture in grey, 28 x 28, in the middle of black. It is read in the page, as WebKit reads none in workers. */
+/** Decodes a picture to grey, 28 x 28, centred on black. Runs in the page, because WebKit cannot do so in workers. */
 export const pictureOf: PictureReader = async (bytes) => {
   const picture = await createImageBitmap(new Blob([bytes])).catch(() => undefined);
   if (!picture) return undefined;

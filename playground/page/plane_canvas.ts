@@ -8,10 +8,10 @@ import { drawContours } from "./more_pictures.ts";
 import { drawData } from "./story_pictures.ts";
 import { storySteps } from "./story_steps.ts";
 
-/** How much closer the dots come to their new places with each picture. */
+/** The share of the way to their new places that dots move per animation frame. */
 const easing = 0.3;
 
-/** The place that is looked at first. */
+/** The first pinned place. */
 const start: Point = [-0.7, -1];
 
 /** Draws the plane. */
@@ -28,10 +28,10 @@ export class PlaneCanvas {
   };
   readonly #canvas: SharpCanvas;
   readonly #still: boolean;
-  /** The dots as they are shown: they glide to where they should be. */
+  /** The dots on screen, which glide to their new places. */
   #shown: Trajectories | undefined;
 
-  /** @param still whether dots jump to new places instead of gliding there */
+  /** @param still whether dots jump to new places instead of gliding */
   constructor(element: HTMLCanvasElement, still: boolean) {
     this.#still = still;
     this.#canvas = new SharpCanvas(element, () => {
@@ -40,12 +40,12 @@ export class PlaneCanvas {
     });
   }
 
-  /** Draws again with the next picture of the screen. */
+  /** Redraws on the next animation frame. */
   changed(): void {
     this.#canvas.changed();
   }
 
-  /** Forgets a training and its data. */
+  /** Clears a training and its data. */
   forget(): void {
     const { settings, t, probe, pinned, pen, strokes } = this.state;
     this.state = { settings, t, probe, pinned, trail: [], kept: new Map(), pair: 0, pen, strokes };
@@ -53,14 +53,14 @@ export class PlaneCanvas {
     this.changed();
   }
 
-  /** The place in the plane of a pixel of the canvas. */
+  /** Converts a pixel of the canvas to a place in the plane. */
   placeAt(x: number, y: number): Point {
     const size = this.#canvas.width / (storySteps[this.state.settings.step].cells ?? 1);
     [x, y] = [x % size, y % size];
     return [(x / size * 2 - 1) * halfSide, (1 - y / size * 2) * halfSide];
   }
 
-  /** Moves the shown dots towards those of the frame. @returns whether they are still on their way */
+  /** Moves the dots on screen towards those of the frame. @returns whether they are still moving */
   #glide(): boolean {
     const wanted = this.state.frame?.dots;
     const shown = this.#shown;
@@ -88,7 +88,7 @@ export class PlaneCanvas {
     return this.#canvas.element;
   }
 
-  /** Draws the plane at a time on another canvas, a square of `side` pixels. */
+  /** Draws the plane at time t on another canvas, a square of `side` pixels. */
   paint(context: CanvasRenderingContext2D, side: number, t: number): void {
     const { colours } = this.#canvas;
     context.fillStyle = colours.card;

@@ -9,33 +9,33 @@ import type { Frame, ProbedVelocity, TrainingPairs } from "./messages.ts";
 /** What the plane shows. */
 export interface PlaneState {
   settings: PlaygroundSettings;
-  /** The time that is shown, which may be on its way to that of the settings. */
+  /** The time on screen, which can differ from the settings during an animation. */
   t: number;
-  /** The mark that a term of the formula lights. */
+  /** The mark that a term of the formula highlights. */
   lit?: string | undefined;
   lesson?: TrainingPairs;
   exact?: ExactField;
   frame?: Frame;
-  /** The network's density at places of a grid, f64[side, side]; of an earlier step while it trains. */
+  /** The network's density on a grid, f64[side, side]; of an earlier step while it trains. */
   likelihood?: Float64Array | undefined;
-  /** The place of the pointer, or of the keys. */
+  /** The place that the pointer or the arrow keys probe. */
   probe: Point;
   look?: ProbedVelocity | undefined;
-  /** The place that is looked at while no pointer is over the plane, and its latest velocities. */
+  /** The place to probe while no pointer is over the plane, and its latest velocities. */
   pinned: Point;
   trail: readonly Point[];
-  /** How far dots end from the data with few steps, for each way of training that was tried. */
+  /** Final distances of dots from the data with few steps, for each way of training tried. */
   readonly kept: Map<string, readonly number[]>;
-  /** The velocity that the reader would answer. */
+  /** The reader's answer for the velocity. */
   answer?: Point | undefined;
-  /** The pair that is shown, and how many there are. */
+  /** The index of the pair to show. */
   pair: number;
-  /** Strokes in progress, and where the pen is; undefined unless data is drawn. */
+  /** Strokes in progress; undefined unless the reader is drawing data. */
   strokes?: readonly (readonly Point[])[] | undefined;
   pen: boolean;
 }
 
-/** Draws at places of the plane. */
+/** Draws in coordinates of the plane. */
 export class PlanePen {
   /** @param size side of the canvas in pixels */
   constructor(
@@ -45,13 +45,13 @@ export class PlanePen {
     readonly lit?: string,
   ) {}
 
-  /** A place as a pixel. */
+  /** Converts a place to a pixel. */
   pixel([x, y]: Point): [number, number] {
     const { size } = this;
     return [(x / halfSide + 1) / 2 * size, (1 - y / halfSide) / 2 * size];
   }
 
-  /** A filled circle; the radius is in pixels. */
+  /** Draws a filled circle; the radius is in pixels. */
   dot(place: Point, radius: number): void {
     const [x, y] = this.pixel(place);
     this.context.beginPath();
@@ -59,14 +59,14 @@ export class PlanePen {
     this.context.fill();
   }
 
-  /** A line through places. */
+  /** Draws a line through places. */
   line(places: readonly Point[]): void {
     this.context.beginPath();
     places.forEach((place, i) => this.context[i === 0 ? "moveTo" : "lineTo"](...this.pixel(place)));
     this.context.stroke();
   }
 
-  /** A dot with a name; if a formula names it, with a ring. */
+  /** Draws a named dot, with a ring if the formula highlights it. */
   mark(name: string, place: Point, radius: number): void {
     this.dot(place, radius);
     if (name !== this.lit) return;
@@ -77,12 +77,12 @@ export class PlanePen {
     this.context.stroke();
   }
 
-  /** An arrow with a name, bolder if a formula names it; the width is in pixels. */
+  /** Draws a named arrow, bolder if the formula highlights it; the width is in pixels. */
   arrow(name: string, from: Point, to: Point, width: number, head?: number): void {
     arrow(this.context, this.pixel(from), this.pixel(to), name === this.lit ? 2 * width : width, head);
   }
 
-  /** Writes beside a place: to its right (side 1) or left, or where there is room. */
+  /** Writes text to the right (side 1) or left (-1) of a place, or wherever there is room. */
   label(
     text: string,
     place: Point,
@@ -99,7 +99,7 @@ export class PlanePen {
   }
 }
 
-/** The place of dot n at t: between the ends of a step on a straight line. */
+/** The place of dot n at time t, interpolated linearly within a step. */
 export function placeAt({ times, places }: Trajectories, n: number, t: number): Point {
   const N = places.length / 2 / times.length;
   let k = 0;
@@ -112,10 +112,10 @@ export function placeAt({ times, places }: Trajectories, n: number, t: number): 
   return [at(0), at(1)];
 }
 
-/** The time at which velocities are looked at: at the end itself no lines are left to average. */
+/** The time at which to show velocities: at t = 1 there are no lines to average. */
 export const lookTime = (t: number): number => Math.min(t, 0.99);
 
-/** The velocity at the probed place and time, if it is the latest one that has arrived. */
+/** The latest velocity, if it belongs to the probed place and time. */
 export function lookHere({ look, probe, t }: PlaneState): ProbedVelocity | undefined {
   const here = look && look.place[0] === probe[0] && look.place[1] === probe[1];
   return here && Math.abs(look.t - lookTime(t)) < 1e-9 ? look : undefined;

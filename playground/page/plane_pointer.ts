@@ -8,39 +8,39 @@ import { placeAt } from "./plane_pen.ts";
 import { leftAt, tipOf } from "./story_pictures.ts";
 import { type StoryStep, storySteps } from "./story_steps.ts";
 
-/** What pointer and keys do. */
+/** What the pointer and keys act on. */
 interface Mode {
   readonly step: PlaygroundSettings["step"];
-  /** Whether they draw data. */
+  /** Whether they draw data instead of probing. */
   readonly drawing: boolean;
   readonly drawn: string;
 }
 
-/** What follows from them. */
+/** Callbacks for what the reader does. */
 interface Effects {
-  /** Another place is looked at, or a dot was dropped. */
+  /** The probed place changed, or a dot was dropped. */
   onLook(): void;
-  /** A stroke is finished. */
+  /** A stroke was finished. */
   onDraw(drawn: string): void;
 }
 
-/** How far a key moves the place. */
+/** Distance that a key moves the place. */
 const stride = 0.16;
-/** How near to a tip one can take it. */
+/** Distance within which a tip can be grabbed. */
 const reach = 0.3;
-/** Most dots that were dropped and are still shown. */
+/** Maximum number of dropped dots shown at a time. */
 const maxDrops = 5;
 
-/** How to use the plane, by pointer (with a mouse, or without) and by keys. */
+/** How to use the plane, with a mouse and keyboard, and by touch. */
 const hints = {
   looks: ["Move the pointer, drag, or use the arrow keys.", "Drag over the plane."],
   drops: ["Click; or move with the arrow keys and press Enter.", "Tap the plane."],
 } as const;
 
-/** Pointer and keys on the plane. */
+/** Handles the pointer and keys on the plane. */
 export class PlanePointer {
   readonly #plane: PlaneCanvas;
-  /** Whether there is nothing that points without touching. */
+  /** Whether the device has no pointer that can hover. */
   readonly #touches = matchMedia("(hover: none)").matches;
   readonly #canvas = byId<HTMLCanvasElement>("plane");
   readonly #effects: Effects;
@@ -48,7 +48,7 @@ export class PlanePointer {
   #drops: readonly Point[] = [[-1.1, 1.3]];
   /** The stroke in progress. */
   #stroke: Point[] | undefined;
-  /** Whether the tip of the reader's answer is dragged. */
+  /** Whether the reader is dragging the tip of the answer. */
   #answers = false;
 
   constructor(plane: PlaneCanvas, effects: Effects) {
@@ -74,7 +74,7 @@ export class PlanePointer {
     return this.#drops;
   }
 
-  /** What pointer and keys do in the present step. */
+  /** What pointer and keys do in the current step. */
   get #use(): StoryStep["pointer"] {
     return storySteps[this.#mode.step].pointer;
   }
@@ -94,7 +94,7 @@ export class PlanePointer {
     this.#showStrokes();
   }
 
-  /** Drops a dot where one of the shown dots starts. */
+  /** Drops a dot at the start of one of the dots on screen. */
   #dropNoise(): void {
     const dots = this.#plane.state.frame?.dots;
     if (!dots) return;
@@ -134,14 +134,14 @@ export class PlanePointer {
     }
   }
 
-  /** Looks at a place. @param pins whether it is looked at when the pointer has left */
+  /** Probes a place. @param pins whether it stays probed after the pointer leaves */
   #look(place: Point, pins: boolean): void {
     this.#plane.state.probe = place;
     if (pins) this.#plane.state.pinned = place;
     if (this.#use === "looks") this.#effects.onLook();
   }
 
-  /** The reader's answer, which only step 2 shows. */
+  /** The reader's answer, which only step 2 has. */
   get #shownAnswer(): Point | undefined {
     return this.#mode.step === "average" ? this.#plane.state.answer : undefined;
   }
@@ -199,7 +199,7 @@ export class PlanePointer {
     event.preventDefault();
   }
 
-  /** Shows strokes while one is drawn, or there are none yet. */
+  /** Shows strokes while one is being drawn, or while there is no data yet. */
   #showStrokes(): void {
     const { state } = this.#plane;
     const finished = this.#mode.drawing ? strokesOf(this.#mode.drawn) : [];

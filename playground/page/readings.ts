@@ -6,7 +6,7 @@ import type { Trajectories } from "../plane_views.ts";
 import { fewSteps, type RestingWeights } from "./messages.ts";
 import { lookHere, lookTime, placeAt, type PlaneState } from "./plane_pen.ts";
 
-/** Dots whose distance from the data is averaged. */
+/** Number of dots to average over. */
 const measured = 128;
 
 /** The mean distance of dots at t = 1 from their nearest data point. */
@@ -24,7 +24,7 @@ export function distanceFromData(dots: Trajectories, exact: ExactField): number 
   return sum;
 }
 
-/** The way of training, of those that few steps are compared for. */
+/** The way of training, as the comparison of few steps names it. */
 export function wayOf({ objective, pairs }: Pick<PlaygroundSettings, "objective" | "pairs">): string {
   return objective === "one_step" ? "whole steps" : `${pairs} pairs`;
 }
@@ -32,44 +32,44 @@ export function wayOf({ objective, pairs }: Pick<PlaygroundSettings, "objective"
 /** The line under the losses. */
 export function statusOf({ step, steps, loss, digits, milliseconds, device }: {
   readonly step: number;
-  /** The number of the last step. */
+  /** The number of steps to train. */
   readonly steps: number;
   readonly loss: number | undefined;
-  /** Decimals of the loss. */
+  /** Decimals to show of the loss. */
   readonly digits: number;
-  /** Of a step. */
+  /** Milliseconds per step; 0 before the first. */
   readonly milliseconds: number;
   readonly device: string;
 }): string {
   return [
     `Step ${step.toLocaleString("en")} of ${steps.toLocaleString("en")}`,
     ...loss === undefined ? [] : [`loss ${loss.toFixed(digits)}`],
-    ...milliseconds === 0 ? [] : [`${milliseconds.toFixed(milliseconds < 10 ? 2 : 0)} ms a step`],
+    ...milliseconds === 0 ? [] : [`${milliseconds.toFixed(milliseconds < 10 ? 2 : 0)} ms per step`],
     device,
   ].join(" · ");
 }
 
 /**
- * What the digest of weights is good for.
+ * States the digest of the weights and what reproduces it.
  *
- * @param setting names their steps in an address; undefined if no address gives the same weights
+ * @param setting the name of the steps in an address; undefined if no address reproduces the weights
  */
 export function digestWords({ step, digest }: RestingWeights, setting?: SettingName): string {
   const words = `After step ${step.toLocaleString("en")}, the weights have the digest ${digest}.`;
   if (setting === undefined) return words;
-  return `${words} This address gives the same ones on any machine, with ${setting}=${step}.`;
+  return `${words} With ${setting}=${step}, this address reproduces them on any machine.`;
 }
 
-/** A line of text, and its numbers by name. */
+/** A line of text, and the numbers in it by name. */
 export interface Reading {
   readonly text: string;
   readonly values: Readonly<Record<string, number>>;
 }
 
-/** What is yet to come. */
+/** A reading without data yet. */
 const nothing: Reading = { text: "", values: {} };
 
-/** How far from the data few steps end. */
+/** How far from the data a few solver steps end. */
 export function fewReading({ frame, exact, kept }: PlaneState): Reading {
   if (!exact || frame?.settings.step !== "few") return nothing;
   const { settings } = frame;
@@ -99,7 +99,7 @@ export function crowdReading({ frame, exact }: PlaneState): Reading {
   return { text, values: { noise, length, distance } };
 }
 
-/** What guidance does to dots: how many end nearer to their class than to other data, and how far they are spread. */
+/** The spread of guided dots, compared with that of the class's data. */
 export function classesReading({ frame, lesson }: PlaneState): Reading {
   if (!lesson || frame?.settings.step !== "classes") return nothing;
   const { data, label, scale } = frame.settings;
@@ -107,9 +107,9 @@ export function classesReading({ frame, lesson }: PlaneState): Reading {
   const { dots } = frame;
   const spread = spreadOf(dots.places.subarray(-dots.places.length / dots.times.length));
   const ofData = spreadOf(own);
-  const text = `Guidance × ${scale}: the dots are spread by ${
+  const text = `Guidance × ${scale}: the spread of the dots around their mean is ${
     spread.toFixed(2)
-  } around their middle; the data of the class, by ${ofData.toFixed(2)}.`;
+  }; that of the class's data is ${ofData.toFixed(2)}.`;
   return { text, values: { scale, spread, ofData } };
 }
 
@@ -129,7 +129,7 @@ export function followReading({ frame }: PlaneState): Reading {
   const places = Array.from(drop.times, (t) => placeAt(drop, 0, t));
   const length = places.slice(1).reduce((sum, place, i) => sum + between(places[i], place), 0);
   const straight = between(places[0], places[places.length - 1]);
-  const text = `The last trajectory is ${length.toFixed(2)} long; a straight line to its end would be ${
+  const text = `The last trajectory is ${length.toFixed(2)} long; the straight line to its end is ${
     straight.toFixed(2)
   }.`;
   return { text, values: { length, straight } };
@@ -141,7 +141,7 @@ export function fanReading(state: PlaneState): Reading {
   if (!exact || !lesson) return nothing;
   if (!lesson.closed) {
     const text =
-      "Near pairs depend on all pairs of a batch, so no formula gives their mean; the arrow is the network's.";
+      "Near pairs depend on the whole batch, so their mean has no formula; the arrow is the network's.";
     return { text, values: {} };
   }
   const now = lookTime(t);

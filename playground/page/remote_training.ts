@@ -13,8 +13,8 @@ export class RemoteTraining {
    * Starts the worker.
    *
    * @param program the program of the page
-   * @param onMessage called with each message of the worker
-   * @throws {Error} if the browser starts no worker from a page like this
+   * @param onMessage called with each message from the worker
+   * @throws {Error} if the browser cannot start a worker from this page
    */
   constructor(program: string, { device, threads }: Computing, onMessage: (message: FromTrainer) => void) {
     this.#worker = startWorker(program, "trains");

@@ -7,11 +7,11 @@ import type { PlaygroundSettings } from "../settings.ts";
 /** Milliseconds of a burst of training, and between bursts. */
 const [burstMs, pauseMs] = [12, 30];
 
-/** An untrained copy of a network, which is trained so slowly that the reader can follow. */
+/** An untrained copy of a network, trained slowly enough for the reader to follow. */
 export class SlowCopy {
   readonly training: PlaneTraining;
   readonly views: PlaneViews;
-  /** Which copy it is. */
+  /** Identifies the copy. */
   readonly key: string;
   #steps = 0;
 
@@ -21,17 +21,17 @@ export class SlowCopy {
     this.key = key;
   }
 
-  /** Sets the number of its last step, at most that of the settings. */
+  /** Sets the number of steps to train, at most that of the settings. */
   continueTo(steps: number): void {
     this.#steps = Math.min(steps, this.training.settings.steps);
   }
 
-  /** Whether it has steps to take. */
+  /** Whether it has steps left to train. */
   get lags(): boolean {
     return this.training.step < this.#steps;
   }
 
-  /** Takes a step; later, more and more at once. */
+  /** Trains a step; later, more and more steps at a time. */
   async train(): Promise<void> {
     const { training } = this;
     const end = Math.min(this.#steps, training.step + Math.ceil(0.06 * training.step + 0.1));

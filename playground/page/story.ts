@@ -4,9 +4,9 @@ import { addressOf, firstShown, type PlaygroundSettings, settingsOf } from "../s
 import type { PlaneState } from "./plane_pen.ts";
 import { storySteps } from "./story_steps.ts";
 
-/** The links to the steps of the story, the text of the present one, and the terms of its formulas. */
+/** The links to the story's steps, the text of the current one, and the terms of its formulas. */
 export class Story {
-  /** @param onMark called with the mark that a term names, or with none */
+  /** @param onMark called with the mark that a pointed-at term names, and with undefined afterwards */
   constructor(onMark: (mark: string | undefined) => void) {
     for (const term of document.querySelectorAll<HTMLElement>("[data-mark]")) {
       for (const event of ["pointerenter", "focus"]) {
@@ -16,7 +16,7 @@ export class Story {
     }
   }
 
-  /** Shows what the step says in numbers. */
+  /** Shows the step's numbers. */
   showReading(state: PlaneState): void {
     const { step } = state.settings;
     const { reading } = storySteps[step];
@@ -28,7 +28,7 @@ export class Story {
     Object.assign(place.dataset, values); // for tests
   }
 
-  /** Shows the step of the settings; links keep all else that is set. */
+  /** Shows the current step; links to other steps keep the remaining settings. */
   show(settings: PlaygroundSettings): void {
     for (const link of document.querySelectorAll<HTMLAnchorElement>("#story-links a, .next")) {
       const { step } = settingsOf(link.hash).settings;
@@ -39,7 +39,7 @@ export class Story {
     const followed = document.activeElement?.closest<HTMLElement>("#story > section");
     for (const section of document.querySelectorAll<HTMLElement>("#story > section")) {
       section.hidden = section.dataset.step !== settings.step;
-      // The link to the next step goes with its section; the keyboard goes on at the new heading.
+      // The followed link is hidden with its section, so the new heading takes the focus.
       if (!section.hidden && followed?.hidden) section.querySelector("h2")!.focus();
     }
   }

@@ -5,19 +5,19 @@ import { halfSide, type Point } from "../strokes.ts";
 import { arrow, mixed } from "./canvas.ts";
 import { lookHere, lookTime, placeAt, type PlanePen, type PlaneState } from "./plane_pen.ts";
 
-/** Most lines of a fan, and lessons of a dropped dot. */
+/** Maximum number of lines in a fan, and of a dropped dot's lessons. */
 const [maxLines, lessons] = [160, 18];
 
-/** The time that is left, with a little more at the end, so that arrows are seen. */
+/** The time left until t = 1, with a minimum that keeps arrows visible. */
 export const leftAt = (t: number) => Math.max(0.03, 1 - t);
 
-/** Where a dot would be at t = 1 with this velocity: arrows of all steps end there. */
+/** Where this velocity would take a dot by t = 1; arrows in all steps end there. */
 export function tipOf([x, y]: Point, [vx, vy]: Point, t: number): Point {
   const left = leftAt(t);
   return [x + left * vx, y + left * vy];
 }
 
-/** The velocity field, and some trajectories of the dots. */
+/** Draws the velocity field and some trajectories. */
 export function drawField(pen: PlanePen, { frame, t, exact }: PlaneState, shown?: Trajectories): void {
   if (shown) drawTrails(pen, shown, 12, 0.3);
   if (!frame || !exact) return;
@@ -39,7 +39,7 @@ export function drawField(pen: PlanePen, { frame, t, exact }: PlaneState, shown?
   pen.context.globalAlpha = 1;
 }
 
-/** Names the marks of the first picture. */
+/** Labels the first picture. */
 export function labelField(pen: PlanePen, { exact, t }: PlaneState, shown?: Trajectories): void {
   if (!exact || !shown) return;
   const { noise, data, velocity } = pen.colours;
@@ -52,7 +52,7 @@ export function labelField(pen: PlanePen, { exact, t }: PlaneState, shown?: Traj
   if (t < 0.97) pen.label(t < 0.03 ? "noise" : "a dot on its way", here, t < 0.03 ? noise : velocity);
 }
 
-/** Pairs of noise and data, one of them in bold with its velocity. */
+/** Draws pairs of noise and data, one of them in bold with its velocity. */
 export function drawPairs(pen: PlanePen, { lesson, exact, t, pair }: PlaneState): void {
   if (!lesson || !exact) return;
   const { noise, data, velocity, muted } = pen.colours;
@@ -80,7 +80,7 @@ export function drawPairs(pen: PlanePen, { lesson, exact, t, pair }: PlaneState)
   const at = exact.between(x0, x1, t);
   const tip = tipOf(at, exact.velocity(x0, x1, t), t);
   pen.context.strokeStyle = velocity;
-  if (!exact.straight) { // what a curved lesson asks for at other times
+  if (!exact.straight) { // the velocities of a curved path at other times
     pen.context.globalAlpha = 0.35;
     for (const s of [0, 0.25, 0.5, 0.75]) {
       const from = exact.between(x0, x1, s);
@@ -99,14 +99,14 @@ export function drawPairs(pen: PlanePen, { lesson, exact, t, pair }: PlaneState)
   pen.label("noise", x0, noise, { side: -side });
   pen.label("data", x1, data, { side });
   const middle: Point = [(at[0] + tip[0]) / 2, (at[1] + tip[1]) / 2];
-  const isWide = pen.size >= 480; // else the label would cover that of the noise
+  const isWide = pen.size >= 480; // otherwise it would cover the label of the noise
   pen.label(exact.straight && isWide ? "velocity = data − noise" : "velocity", middle, velocity, {
     side,
     down: tip[1] > at[1] ? 18 : -18,
   });
 }
 
-/** The data. */
+/** Draws the data. */
 export function drawData(pen: PlanePen, { exact }: PlaneState, radius = 1.3): void {
   if (!exact) return;
   pen.context.fillStyle = pen.colours.data;
@@ -115,7 +115,7 @@ export function drawData(pen: PlanePen, { exact }: PlaneState, radius = 1.3): vo
   pen.context.globalAlpha = 1;
 }
 
-/** Lines through a place at a time, the bolder, the more probable; the least probable ones are left out. */
+/** Draws the lines through a place at one time, bolder if more probable; omits the least probable ones. */
 export function drawLines(
   pen: PlanePen,
   exact: ExactField,
@@ -143,7 +143,7 @@ export function drawLines(
   pen.context.globalAlpha = 1;
 }
 
-/** All lines through the probed place, their mean, and the network's velocity. */
+/** Draws all lines through the probed place, their mean, and the network's velocity. */
 export function drawFan(pen: PlanePen, state: PlaneState): void {
   const { exact, lesson, probe, t, pinned, trail, answer } = state;
   if (!exact) return;
@@ -179,12 +179,12 @@ export function drawFan(pen: PlanePen, state: PlaneState): void {
   }
   pen.context.fillStyle = mixed(noise, data, now);
   pen.dot(probe, 5);
-  const apart = seen && tip(seen.velocity)[1] < tip(mean)[1] ? -14 : 14; // the lower tip has its label below
+  const apart = seen && tip(seen.velocity)[1] < tip(mean)[1] ? -14 : 14; // the label of the lower tip goes below it
   if (random) pen.label("mean of all lines", tip(mean), ink, { down: apart });
   if (seen) pen.label("network", tip(seen.velocity), velocity, { down: random ? -apart : 0 });
 }
 
-/** Dropped dots, their straight lessons and their trajectories. */
+/** Draws dropped dots, their straight lessons and their trajectories. */
 export function drawDropped(pen: PlanePen, { frame, exact, t }: PlaneState): void {
   if (!frame || !exact) return;
   const { muted, noise, data, velocity } = pen.colours;
@@ -214,7 +214,7 @@ export function drawDropped(pen: PlanePen, { frame, exact, t }: PlaneState): voi
   pen.label("trajectory", placeAt(last, 0, 0.7), velocity, { down: 16 });
 }
 
-/** The solver's steps of some dots. */
+/** Draws the solver steps of some dots. */
 export function drawTrails(pen: PlanePen, shown: Trajectories, count = 40, alpha = 0.5): void {
   const { times } = shown;
   pen.context.strokeStyle = pen.colours.velocity;

@@ -13,26 +13,26 @@ import {
 } from "./readings.ts";
 import { drawDropped, drawFan, drawField, drawPairs, labelField } from "./story_pictures.ts";
 
-/** @param shown the dots, which glide to those of the latest frame */
+/** @param shown the dots on screen, which glide to those of the latest frame */
 type Draw = (pen: PlanePen, state: PlaneState, shown?: Trajectories) => void;
 
 /** A step of the story: its picture, and what the reader can do in it. */
 export interface StoryStep {
-  /** What the plane shows, for those who do not see it. */
+  /** What the plane shows, for screen readers. */
   readonly description: string;
-  /** What pointer and keys do in the plane: look at a place, or drop a dot; by default nothing. */
+  /** What pointer and keys do in the plane: probe a place or drop a dot; by default nothing. */
   readonly pointer?: "looks" | "drops";
-  /** Planes in a row; by default one plane is the whole picture. */
+  /** Planes per row; by default one plane fills the picture. */
   readonly cells?: number;
-  /** How opaque the dots are, by default 0, and what is drawn below and above them. */
+  /** Opacity of the dots, by default 0; `below` and `above` draw behind and in front of them. */
   readonly dots?: number;
   readonly below?: Draw;
   readonly above?: Draw;
-  /** What it says in numbers. */
+  /** The line of numbers below its text. */
   readonly reading?: (state: PlaneState) => Reading;
 }
 
-/** All steps, in their order. To add one, add its row, its name in the settings, and its section in body.html. */
+/** All steps, in order. To add one, add its row here, its name in the settings, and its section in body.html. */
 export const storySteps: Readonly<Record<PlaygroundSettings["step"], StoryStep>> = {
   watch: {
     description: "Dots on their way from noise to data",
@@ -41,7 +41,7 @@ export const storySteps: Readonly<Record<PlaygroundSettings["step"], StoryStep>>
     above: labelField,
   },
   pair: {
-    description: "A noise dot, a data dot, the line between and its velocity",
+    description: "A noise dot, a data dot, the line between them and its velocity",
     above: drawPairs,
   },
   average: {
@@ -58,21 +58,20 @@ export const storySteps: Readonly<Record<PlaygroundSettings["step"], StoryStep>>
     reading: followReading,
   },
   few: {
-    description:
-      "The same dots in a plane for each number of solver steps, and how far from the data they end",
+    description: "The same dots in one plane per number of solver steps, and how far from the data they end",
     pointer: "looks",
     cells,
     above: drawFew,
     reading: fewReading,
   },
   random: {
-    description: "Dots that are pushed at random on their way, and contours of their density",
+    description: "Dots pushed at random on their way, and contours of their density",
     dots: 1,
     below: drawCrowd,
     reading: crowdReading,
   },
   classes: {
-    description: "The lines through a place to a class and to all data, their means, and the guided velocity",
+    description: "The lines from a place to a class and to all data, their means, and the guided velocity",
     pointer: "looks",
     dots: 0.5,
     above: drawClasses,

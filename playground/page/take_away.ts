@@ -5,15 +5,15 @@ import type { PlaygroundSettings } from "../settings.ts";
 import type { ToTrainer } from "./messages.ts";
 import type { PlaneCanvas } from "./plane_canvas.ts";
 
-/** Times of a GIF, and pixels along its side. */
+/** Number of frames of a GIF, and its side in pixels. */
 const [frames, side] = [25, 400];
 
-/** The buttons that take something away: link, program, weights, picture and GIF. */
+/** The buttons that export something: link, program, weights, picture and GIF. */
 export class TakeAway {
   readonly #plane: PlaneCanvas;
 
   /**
-   * @param settings those of the page
+   * @param settings returns the page's settings
    * @param send sends a message to the worker, which answers with a file
    */
   constructor(plane: PlaneCanvas, settings: () => PlaygroundSettings, send: (message: ToTrainer) => void) {
@@ -40,12 +40,12 @@ export class TakeAway {
     on("save-gif", () => send({ kind: "gif", side, frames: this.#pictures() }));
   }
 
-  /** Saves a file that the worker has made. */
+  /** Saves a file from the worker. */
   save(name: string, bytes: Uint8Array<ArrayBuffer>): void {
     save(new Blob([bytes]), name);
   }
 
-  /** The plane at times from noise to data, RGBA. */
+  /** Pictures of the plane at times from noise to data, RGBA. */
   #pictures(): Uint8ClampedArray<ArrayBuffer>[] {
     const canvas = Object.assign(document.createElement("canvas"), { width: side, height: side });
     const context = canvas.getContext("2d", { willReadFrequently: true })!;
@@ -60,18 +60,18 @@ function say(words: string): void {
   byId("taken").textContent = words;
 }
 
-/** Copies a text; where the browser does not allow it, shows it to be copied by hand. */
+/** Copies text to the clipboard; if the browser forbids it, shows the text for copying by hand. */
 async function copy(text: string, what: string): Promise<void> {
   const shown = byId<HTMLTextAreaElement>("copied");
   shown.value = text;
   try {
     await navigator.clipboard.writeText(text);
     shown.hidden = true;
-    say(`${what} is copied.`);
+    say(`${what} was copied.`);
   } catch {
     shown.hidden = false;
     shown.select();
-    say(`This browser lets no page copy here. ${what} is below: copy it by Ctrl+C.`);
+    say(`The browser does not allow copying here. ${what} is below: press Ctrl+C to copy it.`);
   }
 }
 

@@ -1,26 +1,26 @@
 /// <reference lib="dom" />
 import { byId } from "../../viz/report/page/dom.ts";
 
-/** Milliseconds that the flow takes from noise to data, and rests there before it begins again. */
+/** Milliseconds that the flow takes from noise to data, and that it pauses there before it repeats. */
 const [playMs, pauseMs] = [2400, 1400];
-/** Pictures of a flow for those who want nothing to move, and milliseconds of each. */
+/** Number of still pictures for readers who prefer reduced motion, and milliseconds per picture. */
 const [stills, stillMs] = [5, 900];
 
 interface Options {
-  /** Whether it begins again after its end. */
+  /** Whether it repeats. */
   loops(): boolean;
-  /** Called with each time; it is settled when the reader has chosen it, or the flow has been played. */
+  /** Called with each time; settled means that the reader released the slider, or that playing ended. */
   onTime(t: number, settled: boolean): void;
 }
 
-/** The time t: a slider, and a button that plays. */
+/** Controls of the time t: a slider and a play button. */
 export class TimeControl {
   readonly #slider = byId<HTMLInputElement>("t");
   readonly #still: boolean;
   readonly #options: Options;
   #playing: number | undefined;
 
-  /** @param still whether playing shows stills */
+  /** @param still whether playing shows still pictures */
   constructor(still: boolean, options: Options) {
     this.#still = still;
     this.#options = options;
@@ -45,7 +45,7 @@ export class TimeControl {
     this.#slider.ariaValueText = `t = ${t.toFixed(2)}, ${where}`;
   }
 
-  /** Plays from where it is, or from noise. */
+  /** Plays from the current time, or from noise if it is at the end. */
   play(): void {
     const start = this.#slider.valueAsNumber;
     let from = start >= 0.99 ? 0 : start;

@@ -14,33 +14,33 @@ import { DigitsWorker, Overtaken } from "./digits_worker.ts";
 import { type Computing, fewSteps, type FromTrainer, type ToTrainer, type Watched } from "./messages.ts";
 import { SlowCopy } from "./slow_copy.ts";
 
-/** Milliseconds of a burst of training, and between frames; on slow machines frames take at most a quarter of the time. */
+/** Milliseconds per burst of training, and between frames; frames take at most a quarter of the time. */
 const [burstMs, frameMs] = [12, 100];
-/** Steps of dots with noise, and the number of guided dots. */
+/** Solver steps of dots with noise, and the number of guided dots. */
 const [noisySteps, guidedDots] = [64, 192];
 
-/** Sends a message to the page, once it has opened the service. */
+/** Sends a message to the page; set when the page opens the service. */
 let send: (message: FromTrainer) => void;
 
-/** What the page calls in the worker, which trains and sends what there is to see. */
+/** The worker's interface for the page: it trains, and sends what the page shows. */
 export class TrainingService {
   #trainer: Promise<BackgroundTrainer> | undefined;
 
-  /** Loads the library and opens the device; whatever comes of it is sent. */
+  /** Loads the library and opens the device; sends the outcome. */
   open(library: string, computing: Computing, onMessage: (message: FromTrainer) => void): void {
     send = onMessage;
     this.#trainer = BackgroundTrainer.open(library, computing);
     this.#trainer.catch((error) => send({ kind: "failed", message: messageOf(error) }));
   }
 
-  /** Takes a message of the page. */
+  /** Handles a message from the page. */
   async take(message: ToTrainer): Promise<void> {
-    const trainer = await this.#trainer?.catch(() => undefined); // it was told why
+    const trainer = await this.#trainer?.catch(() => undefined); // the page was told why
     await trainer?.take(message);
   }
 }
 
-/** A training and what is seen of it. */
+/** A training with its views. */
 interface Current {
   readonly id: number;
   readonly training: PlaneTraining;
@@ -53,19 +53,19 @@ class BackgroundTrainer {
   readonly #digits: DigitsWorker;
   readonly #threads: number;
   #device: Computing["device"] = "cpu";
-  /** What the training was when it was last shown. */
+  /** State of the training when it was last shown. */
   #kept: TrainerState | undefined;
   #current: Current | undefined;
   /** The latest guided dots. */
   #guided: { readonly key: string; readonly dots: Trajectories } | undefined;
-  /** An untrained copy of a training, which the reader trains. */
+  /** An untrained copy of the network, which the reader trains. */
   #copy: SlowCopy | undefined;
   #settings: PlaygroundSettings | undefined;
   #watched: Watched = { t: 1, drops: [] };
   #running = true;
   /** Whether the loop runs. */
   #busy = false;
-  /** Whether another place is watched than the page knows of. */
+  /** Whether the velocity at the watched place has yet to be sent. */
   #lookDue = false;
   #losses: number[] = [];
   #milliseconds = 0;
@@ -85,7 +85,7 @@ class BackgroundTrainer {
   /** Loads the library, deflated and in base64, and opens the device. */
   static async open(text: string, { device, threads }: Computing): Promise<BackgroundTrainer> {
     const program = new TextDecoder().decode(await inflated(text));
-    // Workers of pages from files import no blob in WebKit.
+    // In WebKit, workers of pages opened from files cannot import blobs.
     const library: Library = await import(
       `data:text/javascript;charset=utf-8,${encodeURIComponent(program)}`
     );
@@ -94,7 +94,7 @@ class BackgroundTrainer {
     return trainer;
   }
 
-  /** Opens a device; the processor where there is no GPU. @param reason why it is opened, for the reader */
+  /** Opens a device, or the processor if there is no GPU. @param reason why, as a line for the reader */
   async #use(device: Computing["device"], reason?: string): Promise<void> {
     try {
       const { description } = await openDevice(this.#library, this.#threads, device);
@@ -102,11 +102,11 @@ class BackgroundTrainer {
       send({ kind: "opened", device, description, ...reason && { reason } });
     } catch (error) {
       if (device === "cpu") throw error;
-      await this.#use("cpu", `${reasonOf(error)}. The processor trains instead.`);
+      await this.#use("cpu", `${reasonOf(error)}. Training runs on the processor instead.`);
     }
   }
 
-  /** After the loss of a GPU, the processor goes on with the latest weights; other errors end the training. */
+  /** When the GPU is lost, continues on the processor with the latest weights; other errors end the training. */
   async #recover(error: unknown): Promise<void> {
     const lost = error instanceof this.#library.DeviceError && /WebGPU/.test(error.message);
     if (!lost) {
@@ -116,17 +116,20 @@ class BackgroundTrainer {
     try {
       if (this.#device === "webgpu") {
         this.#device = "cpu";
-        await this.#use("cpu", `${reasonOf(error)}. The processor goes on with the latest weights.`);
+        await this.#use(
+          "cpu",
+          `${reasonOf(error)}. Training continues on the processor with the latest weights.`,
+        );
         this.#digits.resume();
         if (this.#current) this.#make(this.#current.id, this.#current.training.settings, this.#kept);
       }
-      void this.#loop(); // of two errors of one loss, the second ends it
+      void this.#loop(); // when one loss causes two errors, the second ends the loop
     } catch (error) {
       send({ kind: "failed", message: messageOf(error) });
     }
   }
 
-  /** Answers a message of the page. */
+  /** Handles a message from the page. */
   async take(message: ToTrainer): Promise<void> {
     try {
       await this.#answer(message);
@@ -168,7 +171,7 @@ class BackgroundTrainer {
     }
   }
 
-  /** Makes a training, or what it was in a state. */
+  /** Creates a training, from a state if there is one. */
   #make(id: number, settings: PlaygroundSettings, state?: TrainerState): PlaneTraining {
     const training = new PlaneTraining(this.#library, settings);
     if (state) training.restore(state);
@@ -193,7 +196,7 @@ class BackgroundTrainer {
     void this.#loop();
   }
 
-  /** Takes settings that need no new training. */
+  /** Changes settings, and starts a new training if they need one. */
   async #change(id: number, settings: PlaygroundSettings): Promise<void> {
     if (!this.#current || needsTraining(this.#settings!, settings)) return this.#begin(id, settings);
     this.#settings = settings;
@@ -241,7 +244,7 @@ class BackgroundTrainer {
     this.#milliseconds = (performance.now() - started) / losses.length;
   }
 
-  /** Makes the copy that is watched, or drops it. */
+  /** Creates the watched copy, or drops it. */
   #keepCopy(): void {
     const { copy } = this.#watched;
     const key = `${this.#current?.id} ${copy?.id}`;
@@ -288,7 +291,7 @@ class BackgroundTrainer {
     await this.#look();
   }
 
-  /** The dots of a step of the story; guided ones follow the exact means, so that training does not move them. */
+  /** The dots for a step of the story; guided ones follow the exact means, so training does not move them. */
   async #dots({ training, views }: Current, settings: PlaygroundSettings): Promise<Trajectories> {
     const { step, seed, noise, data, drawn, path, label, scale } = settings;
     if (step === "random") return await views.dots({ ...settings, moves: noisySteps }, noise);
@@ -326,7 +329,7 @@ class BackgroundTrainer {
     await this.#sendHeat();
   }
 
-  /** Sends how likely each place is, if the page shows it, and nothing goes on meanwhile. */
+  /** Sends the likelihood of each place if the page shows it; gives up when training continues. */
   async #sendHeat(): Promise<void> {
     if (!this.#current || this.#settings?.behind !== "likelihood") return;
     const { id, training, views } = this.#current;
@@ -349,7 +352,7 @@ class BackgroundTrainer {
   }
 }
 
-/** What has happened to a GPU, without advice for programs. */
+/** What happened to a GPU, without the advice that is meant for programmers. */
 function reasonOf(error: unknown): string {
   return messageOf(error).split(";")[0].replace(/\.$/, "");
 }

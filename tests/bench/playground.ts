@@ -8,7 +8,7 @@
 import process from "node:process";
 import { playgroundDigits } from "../../experiments/build_playground.ts";
 import type { DigitsParts } from "../../playground/digits_parts.ts";
-import { asLarge, DigitsTraining, drawSteps, guidance } from "../../playground/digits_training.ts";
+import { DigitsTraining, drawSteps, enlarged, guidance } from "../../playground/digits_training.ts";
 import { ExactField } from "../../playground/exact_field.ts";
 import { noLabel } from "../../playground/own_images.ts";
 import { openDevice, PlaneTraining } from "../../playground/plane_training.ts";
@@ -98,7 +98,7 @@ async function recognised(training: DigitsTraining, parts: DigitsParts): Promise
     condition: flow.tensor(labels),
   });
   const pixels = flow.toPixels(await x1.read(), info.normalization);
-  const { probabilities } = await flow.loadJudge(parts.judge, "the judge").judge(asLarge(pixels, side));
+  const { probabilities } = await flow.loadJudge(parts.judge, "the judge").judge(enlarged(pixels, side));
   const right = labels.filter((label, n) => {
     const shares = probabilities.subarray(10 * n, 10 * (n + 1));
     return shares.indexOf(Math.max(...shares)) === label;

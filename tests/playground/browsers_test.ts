@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-/** The playground in Chromium, Firefox and WebKit: every control from a file; its server, in a narrow window. */
+/** The playground in Chromium, Firefox and WebKit: every control, from a file; and its server, in a narrow window. */
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -14,7 +14,7 @@ import { type Page, testInBrowser } from "../browser.ts";
 import { withFolder } from "../folder.ts";
 import { complaintsOf, listener, testInOtherBrowsers, until, type VisitedPage } from "../other_browsers.ts";
 
-/** Counts changes of the page, and keeps files to itself. */
+/** Counts changes of the page, and suppresses downloads. */
 const observer = `<script>
 globalThis.changes = 0;
 new MutationObserver(({ length }) => changes += length)
@@ -23,9 +23,9 @@ HTMLAnchorElement.prototype.click = () => {};
 globalThis.picture = ${picture};
 </script>`;
 
-/** What the page tells of itself. */
+/** What the page reports of itself. */
 interface Seen {
-  /** Changes of its document since the count was set to 0, and at the last look. */
+  /** The number of changes of its document since the count was set to 0. */
   changes: number;
   last: number;
   picture(): string;
@@ -47,7 +47,7 @@ interface Control {
   readonly words: string;
 }
 
-/** The controls that can be used now and were not yet; of those that are made alike, the first two. */
+/** The usable controls that were not used yet; of similar ones, the first two. */
 function newControls(): Control[] {
   const all = document.querySelectorAll<HTMLInputElement>(
     "a[href^='#'], button, select, input, summary, canvas[tabindex]",
@@ -60,8 +60,8 @@ function newControls(): Control[] {
     const alike = document.querySelectorAll(`[data-kind="${tag} ${kind}"]`).length;
     const idle = control.ariaCurrent === "step" ||
       id === "plane" && !/step=(average|follow|few|classes)/.test(location.hash);
-    const usable = control.checkVisibility() && !control.disabled && type !== "file"; // files have a window of their own
-    const most = type === "number" || control.name === "choice-start" ? 1 : 2; // a step of one may be none; a start takes time
+    const usable = control.checkVisibility() && !control.disabled && type !== "file"; // files open a dialog
+    const most = type === "number" || control.name === "choice-start" ? 1 : 2; // a second step of 1 may change nothing; a start takes time
     if (!usable || idle || dataset.kind || alike >= most) return [];
     dataset.control = `${i}`;
     if (id !== "plane") dataset.kind = `${tag} ${kind}`;
@@ -70,7 +70,7 @@ function newControls(): Control[] {
   });
 }
 
-/** All canvases, made small: a picture that is cheap to compare. */
+/** All canvases, scaled down to a picture that is cheap to compare. */
 function picture(): string {
   const small = Object.assign(document.createElement("canvas"), { width: 120, height: 120 });
   const context = small.getContext("2d", { willReadFrequently: true })!;
@@ -81,7 +81,7 @@ function picture(): string {
   }).join();
 }
 
-/** Brings a control to the middle of the window, and notes what is seen; returns where to press. */
+/** Scrolls a control to the middle of the window, and records the page; returns where to press. */
 function approach(selector: string, focuses: boolean): [x: number, y: number] {
   const control = document.querySelector<HTMLInputElement>(selector)!;
   const place = control.type === "radio" ? control.parentElement! : control;
@@ -94,13 +94,13 @@ function approach(selector: string, focuses: boolean): [x: number, y: number] {
   return [left + 0.3 * width, top + 0.4 * height];
 }
 
-/** Whether anything has changed since. */
+/** Whether anything has changed since `approach`. */
 function hasChanged(): boolean {
   const seen = globalThis as unknown as Seen;
   return seen.changes > 0 || seen.picture() !== seen.before;
 }
 
-/** Goes back to an address, pauses, and returns whether there is nothing left to do. */
+/** Returns to an address, pauses, and reports whether the page is idle. */
 function isQuiet(hash: string): boolean {
   const run = document.getElementById("run")!;
   if (run.textContent === "Pause") run.click();
@@ -124,7 +124,7 @@ async function dropPictures(): Promise<void> {
 
 type Key = Parameters<VisitedPage["press"]>[0];
 
-/** The keys that use a control. */
+/** The keys that operate a control. */
 function keysOf({ tag, type, words }: Control): readonly Key[] {
   if (tag === "CANVAS") return words.includes("paint") ? [" "] : ["ArrowRight", "Enter"];
   if (tag === "SELECT") return ["ArrowDown"];
@@ -136,12 +136,12 @@ function keysOf({ tag, type, words }: Control): readonly Key[] {
   return keys[type] ?? ["Enter"];
 }
 
-const small = "#hidden=8&batch=8&steps=1000000"; // as little to compute as there can be, and no end
+const small = "#hidden=8&batch=8&steps=1000000"; // minimal computation, without an end
 
 /**
- * Uses every control of the page, by mouse and by keys in turn; each must change something.
+ * Uses every control of the page, by mouse and by keys alternately; each must change something.
  *
- * @param first whether the first one is used by keys; another browser begins by mouse
+ * @param first whether the first control is used by keys; in another browser it is used by mouse
  */
 async function useControls(page: VisitedPage, first: boolean): Promise<void> {
   let byKeys = first;
@@ -152,9 +152,9 @@ async function useControls(page: VisitedPage, first: boolean): Promise<void> {
       await page.run(() => (document.getElementById("more") as HTMLDetailsElement).open = true);
     }
     for (const control of await page.run(newControls)) {
-      // By mouse, a list opens a window of its own, a field of numbers is chosen, and a chosen radio button stays so.
+      // With a mouse, a list opens a popup, a number field only takes the focus, and a checked radio button stays checked.
       byKeys = !byKeys || control.tag === "SELECT" || control.type === "number" || control.checked;
-      const twice = /^SUMMARY|^BUTTON play/.test(control.words); // to be as before
+      const twice = /^SUMMARY|^BUTTON play/.test(control.words); // to restore the state
       for (const keys of twice ? [false, true] : [byKeys]) {
         const place = await page.run(approach, control.selector, keys);
         if (!keys) await page.drag([place]);
@@ -167,13 +167,13 @@ async function useControls(page: VisitedPage, first: boolean): Promise<void> {
   }
 }
 
-/** Waits for the training of the address, and compares it with that of Deno. */
+/** Waits for the training to end, and compares its digest with Deno's. */
 async function checkDigest(page: VisitedPage): Promise<void> {
   await until(page, () => document.documentElement.dataset.digest);
   assert.equal(await page.run(() => document.documentElement.dataset.digest), digest);
 }
 
-/** @param walksByKeys whether to begin by keys to use all controls; undefined for Chromium, where other tests use them */
+/** @param walksByKeys whether to use the first control by keys; undefined for Chromium, where other tests use controls */
 const visit = (page: VisitedPage, walksByKeys?: boolean) =>
   withFolder(async (folder) => {
     const file = join(folder, "playground.html");
@@ -202,7 +202,7 @@ const visit = (page: VisitedPage, walksByKeys?: boolean) =>
     await visitElements(page);
   });
 
-/** Opens a page of somebody else with two steps as elements. */
+/** Opens a third-party page that embeds two steps as elements. */
 async function visitElements(page: VisitedPage): Promise<void> {
   const module = lessonModule(library);
   const bare = `<!doctype html><script type="module" src="/lesson.js"></script>${listener}

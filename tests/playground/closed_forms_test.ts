@@ -1,4 +1,4 @@
-/** The numbers of the playground's plane, against closed forms. */
+/** Compares the numbers of the playground's plane with closed forms. */
 
 import assert from "node:assert/strict";
 import { ExactField } from "../../playground/exact_field.ts";
@@ -25,7 +25,7 @@ const device = await openDevice(flow, 1);
 const test = (name: string, run: () => void | Promise<void>) =>
   Deno.test(name, () => flow.withDevice(device, run));
 
-test("ExactField.meeting() leads to a single data point, at the end with a bounded speed", async () => {
+test("ExactField.meeting() leads to a single data point, with a bounded speed at the end", async () => {
   const end = [1.2, -0.5] as const;
   const points = Float32Array.from({ length: 2048 }, (_, i) => end[i % 2]);
   const teacher = exactTeacher(flow, points);
@@ -44,7 +44,7 @@ test("ExactField.meeting() leads to a single data point, at the end with a bound
   }
 });
 
-test("ExactField.meeting() of two data points: logistic weights, and the spread between two lines", () => {
+test("ExactField.meeting() of two data points has logistic weights and the spread of two lines", () => {
   const exact = new ExactField(Float32Array.of(1, 0.5, -1, 0), "cosine");
   const [t, [x, y]] = [0.3, [0.2, 0.7]];
   const [sine, cosine] = [Math.sin(Math.PI / 2 * t), Math.cos(Math.PI / 2 * t)];
@@ -62,14 +62,14 @@ test("ExactField.meeting() of two data points: logistic weights, and the spread 
   assertClose([spread], [p * (1 - p) * between / 2], 1e-6);
 });
 
-/** Places in the middle of the cells of a grid, rows upwards. */
+/** The centres of a grid's cells, rows upwards. */
 const grid = (side: number) =>
   Array.from(
     { length: side * side },
     (_, i) => [i % side, Math.floor(i / side)].map((at) => halfSide * ((at + 0.5) / side * 2 - 1)),
   );
 
-test("ExactField.density() is a mean of normal densities that begins as noise", () => {
+test("ExactField.density() is a mixture of normal densities that starts as noise", () => {
   const exact = new ExactField(Float32Array.of(1, 0.5, -1, 0), "linear");
   const [t, side] = [0.4, 9];
   const density = exact.density(halfSide, side, t);
@@ -85,7 +85,7 @@ test("ExactField.density() is a mean of normal densities that begins as noise", 
   assert.ok(exact.density(halfSide, side, 1).every(Number.isFinite), "points are softened");
 });
 
-test("GuidedField is the field of all data at 0, of the class at 1, and goes on along their difference", () => {
+test("GuidedField is the field of all data at 0, of the class at 1, and extrapolates beyond", () => {
   const points = planePoints({ data: "moons", drawn: "" });
   const settings = (scale: number, label: "first" | "second" = "first") => ({ ...defaults, label, scale });
   const [place, t] = [[0.3, -0.4] as const, 0.5];
@@ -96,7 +96,7 @@ test("GuidedField is the field of all data at 0, of the class at 1, and goes on 
   assertClose(own.guided, new ExactField(points.subarray(0, 1024), "linear").meeting(place, t).mean, 1e-9);
   assertClose(twice.guided, [0, 1].map((axis) => 2 * own.guided[axis] - none.guided[axis]), 1e-9);
   const x0 = normals(1, streams.noise, 0, 64);
-  /** How many dots end nearer to the first moon than to the second, and the dots. */
+  /** The number of dots that end nearer to the first moon than to the second, and the dots. */
   const ends = (scale: number, label: "first" | "second") => {
     const field = new GuidedField(points, settings(scale, label));
     const work = field.trajectories(x0);
@@ -128,7 +128,7 @@ test("classPoints() divides every data set in two", () => {
   }
 });
 
-/** Times at equal steps of their distribution function. */
+/** Quantile functions of t. */
 const timesOf: Readonly<Record<PlaygroundSettings["times"], (u: number) => number>> = {
   uniform: (u) => u,
   stratified: (u) => u,
@@ -152,7 +152,7 @@ function normalBelow(z: number): number {
       Math.sqrt(2 * Math.PI);
 }
 
-test("lossFloor() is that of two places, one with three data points, for each distribution of t", async () => {
+test("lossFloor() is right for two places, one with three data points, for each distribution of t", async () => {
   const [d, points] = [0.75, Float32Array.of(0.75, 0, 0.75, 0, 0.75, 0, -0.75, 0)];
   /** Half the mean variance of the velocity along the line through both places, over noise and data. */
   const at = (t: number) => {
@@ -184,7 +184,10 @@ test("lossFloor() is that of two places, one with three data points, for each di
     assert.ok(Math.abs(found / expected - 1) < 0.03, `${times}: ${found} (expected ${expected})`);
     floors.push(expected);
   }
-  assert.ok(floors[2] > 1.1 * floors[0] && floors[0] > 1.1 * floors[3], "they differ by more than the error");
+  assert.ok(
+    floors[2] > 1.1 * floors[0] && floors[0] > 1.1 * floors[3],
+    "floors differ by more than the error",
+  );
   const draws = 8192; // of the page's held-out streams
   const t = await flow.timeDistributions.uniform.make().draw(
     tensor(Uint32Array.of(1, streams.heldOutTime, 0)),
@@ -201,25 +204,25 @@ test("lossFloor() is that of two places, one with three data points, for each di
 });
 
 const [a, b, c] = [0.5, -0.3, 0.8];
-/** v = (a x + c t, b y), whose flow is known. */
+/** v = (a x + c t, b y), whose flow has a closed form. */
 const field = {
   velocity(x: flow.Tensor, t: flow.Tensor) {
     const drift = flow.concat([flow.multiply(flow.reshape(t, [t.size, 1]), c), flow.zeros([t.size, 1])], 1);
     return flow.add(flow.multiply(x, tensor([a, b], [1, 2])), drift);
   },
 };
-/** Where a place at t = 0 is at t. */
+/** The place at time t of a dot that starts at a place. */
 const flowed = ([x, y]: readonly number[], t: number) => [
   (x + c / a ** 2) * Math.exp(a * t) - c * t / a - c / a ** 2,
   y * Math.exp(b * t),
 ];
-test("PlaneViews follow a known flow: dots by the solver that is asked for, dropped dots, a place, arrows", async () => {
+test("PlaneViews follow a known flow: dots by each solver, dropped dots, a velocity, arrows", async () => {
   const views = new PlaneViews(flow, { field });
   const x0 = await flow.noise(7, [dotCount, 2]).read();
   const starts = Array.from({ length: dotCount }, (_, n) => [x0[2 * n], x0[2 * n + 1]]);
   const one = await views.dots({ solver: "euler", moves: 1, seed: 7 });
   assertClose(one.places, [...x0, ...starts.flatMap(([x, y]) => [x + a * x, y + b * y])], 1e-5);
-  for (const _ of [1, 2]) { // recorded, and again
+  for (const _ of [1, 2]) { // record, then replay
     const { times, places } = await views.dots({ solver: "rk4", moves: 4, seed: 7 });
     assertClose(times, [0, 0.25, 0.5, 0.75, 1], 1e-6);
     assertClose(places, [...times].flatMap((t) => starts.flatMap((start) => flowed(start, t))), 1e-4);
@@ -246,7 +249,7 @@ test("PlaneViews follow a known flow: dots by the solver that is asked for, drop
   assertClose(await views.arrows(), expected, 1e-6);
 });
 
-test("PlaneViews.likelihood() is the normal density that a known flow stretches, rows upwards", async () => {
+test("PlaneViews.likelihood() is a normal density stretched by a known flow, rows upwards", async () => {
   const views = new PlaneViews(flow, { field });
   const [moved] = flowed([0, 0], 1);
   const expected = grid(heatSide).map(([x, y]) =>
@@ -255,7 +258,7 @@ test("PlaneViews.likelihood() is the normal density that a known flow stretches,
   assertClose(await views.likelihood(() => Promise.resolve()), expected, 1e-3);
 });
 
-test("PlaneTraining.field is what the network predicts, as a velocity on its path", async () => {
+test("PlaneTraining.field converts the network's prediction to a velocity on its path", async () => {
   const [place, t, d] = [[0.4, -1.1], 0.3, 0.5];
   /** The output of a network with these weights, in f64. */
   const outputOf = async (training: PlaneTraining, inputs: readonly number[]) => {
@@ -295,7 +298,7 @@ test("PlaneTraining.field is what the network predicts, as a velocity on its pat
   assertClose(await training.field.velocity(x, at).read(), await outputOf(training, [...place, t, 0]), 1e-5);
 });
 
-test("PlaneTraining.pairs() are those of the first step: by chance, or with the shortest ways", () => {
+test("PlaneTraining.pairs() are the first step's pairs, random or matched by distance", () => {
   for (const pairs of ["random", "nearest"] as const) {
     const settings = { ...defaults, pairs, seed: 3, batch: 48 };
     const training = new PlaneTraining(flow, settings);

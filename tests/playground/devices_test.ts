@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-/** The playground where there is nothing to compute on, and where a GPU is lost. */
+/** The playground without a device to compute on, and when a GPU is lost. */
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -11,10 +11,10 @@ import { testReport, text } from "../viz/report/opened.ts";
 const html = await playgroundPage();
 
 await testReport(
-  "the playground says in one line that a browser has nothing to compute on",
+  "the playground reports in one line that a browser has no device to compute on",
   html,
   {
-    async "a line instead of a training"(page) {
+    async "shows a line instead of training"(page) {
       await page.waitForFunction(() => !document.getElementById("message")!.hidden);
       assert.equal(
         await text(page, "message"),
@@ -22,7 +22,7 @@ await testReport(
       );
       assert.equal(await text(page, "run"), "Train");
     },
-    async "nothing moves by itself for those who want that"(page) {
+    async "does not move by itself if the reader prefers reduced motion"(page) {
       await page.emulateMedia({ reducedMotion: "reduce" });
       await page.reload();
       await page.waitForFunction(() => !document.getElementById("message")!.hidden);
@@ -44,7 +44,7 @@ await testReport(
 );
 
 await testInBrowserWithWebGpu(
-  "the playground goes on with the latest weights after the loss of a GPU",
+  "the playground continues with the latest weights when a GPU is lost",
   (browser) =>
     withFolder(async (folder) => {
       const path = join(folder, "page.html");
@@ -58,19 +58,19 @@ await testInBrowserWithWebGpu(
       await page.waitForFunction(() => !document.getElementById("message")!.hidden);
       assert.match(
         await text(page, "message"),
-        /^The WebGPU device was lost .*\. The processor goes on with the latest weights\.$/,
+        /^The WebGPU device was lost .*\. Training continues on the processor with the latest weights\.$/,
       );
       const step = await page.evaluate(() => Number(document.documentElement.dataset.step));
       assert.ok(step > 20, `${step}`);
       assert.equal(await page.evaluate(() => location.hash), "#steps=1000000");
       await page.waitForFunction((step) => Number(document.documentElement.dataset.step) !== step, step);
       const next = await page.evaluate(() => Number(document.documentElement.dataset.step));
-      assert.ok(next > step, `after step ${step} comes ${next}`);
+      assert.ok(next > step, `step ${step}, then ${next}`);
       assert.match(await text(page, "status"), / · 1 thread$/);
     }),
 );
 
-/** Script that runs first in a page: devices of its workers are lost at a message to the channel "lose". */
+/** A script for the start of a page: a message to the channel "lose" makes its workers lose their devices. */
 function losingDevices(): void {
   const lose = () => {
     const { requestDevice } = GPUAdapter.prototype;

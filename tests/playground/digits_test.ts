@@ -47,7 +47,7 @@ Deno.test("halved() keeps all weights to three digits, in half the bytes", async
   }
 });
 
-Deno.test("unpackedDigits() gives back what packedDigits() packs", () => {
+Deno.test("unpackedDigits() inverts packedDigits()", () => {
   const { train, heldOut } = unpackedDigits(Uint8Array.from(inflateSync(packedDigits(data))));
   for (const [given, found] of [[data.train, train], [data.heldOut, heldOut]]) {
     for (const part of ["labels", "images"] as const) {
@@ -57,7 +57,7 @@ Deno.test("unpackedDigits() gives back what packedDigits() packs", () => {
   }
 });
 
-Deno.test("the checkpoint of the page draws digits that its judge recognises, and paint changes where it leads", async () => {
+Deno.test("the page's checkpoint draws digits that its judge recognises, and paint changes the result", async () => {
   await openDevice(flow, 1);
   const training = new DigitsTraining(flow, data, defaults);
   const { side, times, many, one, whole, nearest, seen } = await training.draw(pause);
@@ -67,7 +67,7 @@ Deno.test("the checkpoint of the page draws digits that its judge recognises, an
   const ends = many.subarray(-7840);
   const grain = (images: Float32Array) => images.filter((value) => value > 0.2 && value < 0.8).length;
   assert.ok(grain(one) > 1.3 * grain(ends), "one step is blurred");
-  assert.ok(grain(whole!) < grain(one), "the network that learned the whole step is not");
+  assert.ok(grain(whole!) < grain(one), "a learned whole step is not blurred");
   assert.equal(nearest.length, 7840);
 
   const [bits, error] = await training.bits(pause);
@@ -81,7 +81,7 @@ Deno.test("the checkpoint of the page draws digits that its judge recognises, an
   assert.ok(change > 20, `${change}`);
 });
 
-Deno.test("a training of digits takes steps, measures other images, and saves what `sample` opens", async () => {
+Deno.test("DigitsTraining takes steps, measures held-out images, and saves a checkpoint for `sample`", async () => {
   await openDevice(flow, 1);
   for (const [start, steps] of [["checkpoint", 3], ["blank14", 8]] as const) {
     const training = new DigitsTraining(flow, data, { ...defaults, start, digit_steps: steps });
@@ -104,11 +104,11 @@ Deno.test("a training of digits takes steps, measures other images, and saves wh
     restored.restore(await again.state());
     assert.equal(restored.step, 3);
     while (!restored.done) await restored.train();
-    assert.equal(await restored.digest(), await training.digest(), "restored in the middle");
+    assert.equal(await restored.digest(), await training.digest(), "restored halfway");
   }
 });
 
-Deno.test("a training of digits measures, draws and leads with the averaged weights that it saves", async () => {
+Deno.test("DigitsTraining measures, draws and paints with the averaged weights that it saves", async () => {
   await openDevice(flow, 1);
   const { fromPixels, guided, HeldOutLoss, meanLoss, noise, Sampler, tensor, toPixels } = flow;
   const training = new DigitsTraining(flow, data, { seed: 5, start: "blank14", digit_steps: 6 });
@@ -119,7 +119,7 @@ Deno.test("a training of digits measures, draws and leads with the averaged weig
   assert.equal(await training.digest(), weightsDigest(state));
 
   const [side, P] = [14, 196];
-  /** Means of four pixels, as bytes. */
+  /** The means of four pixels, as bytes. */
   const small = ({ images }: LabelledDigits) =>
     Float32Array.from({ length: images.length / 4 }, (_, i) => {
       const [n, row, column] = [Math.floor(i / P), Math.floor(i / side) % side, i % side];
@@ -172,7 +172,7 @@ Deno.test("a training of digits measures, draws and leads with the averaged weig
   assertClose(many.subarray(0, 10 * P), toPixels(await x0.read(), normalization), 1e-6);
   assertClose(times, digits.map((n) => n / 10).concat(1), 1e-6);
   assertClose(one, await solve(x0, digits, 1), 1e-5);
-  assert.equal(whole, undefined, "none has learned the whole step at this size");
+  assert.equal(whole, undefined, "there is no one-step network of this size");
   const at = many.slice((6 * 10 + 4) * P, (6 * 10 + 5) * P);
   const x = tensor(fromPixels(at, normalization), [1, 1, side, side]);
   assertClose(await training.lead(at, times[6], 3), await solve(x, [3], 10, times[6]), 1e-5);
@@ -199,7 +199,7 @@ Deno.test("a training of digits measures, draws and leads with the averaged weig
   }
 });
 
-Deno.test("DigitsWorker reports what a training draws, its losses, and the held-out loss at first and now", async () => {
+Deno.test("DigitsWorker reports samples, losses, and the held-out loss at the start and now", async () => {
   await openDevice(flow, 1);
   const settings = { ...defaults, start: "blank14", digit_steps: 3 } as const;
   const training = new DigitsTraining(flow, data, settings);

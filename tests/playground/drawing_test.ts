@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-/** The plane of the playground in Chromium: what its steps show in numbers, data of one's own, and what is drawn while training rests. */
+/** The playground's plane in Chromium: numbers of its steps, drawn data, and what it draws while training is paused. */
 
 import assert from "node:assert/strict";
 import { playgroundPage } from "../../experiments/build_playground.ts";
@@ -16,10 +16,10 @@ import { changing, digestOfPage, goTo, hashOf, pixels, readingOf, untilReading }
 const html = await playgroundPage();
 
 await testReport(
-  "the plane of the playground: its steps in numbers, drawn data, and what is drawn at rest",
+  "the playground's plane: numbers of its steps, drawn data, and drawing while paused",
   html,
   {
-    async "an untrained copy learns step by step, with the weights that it would have in Deno"(page) {
+    async "trains an untrained copy step by step, with the same weights as in Deno"(page) {
       await goTo(page, "#steps=60&hidden=16&step=average&t=0.3");
       await page.mouse.move(0, 0);
       await digestOfPage(page);
@@ -50,7 +50,7 @@ await testReport(
       await train("Start over");
       await after(0);
     },
-    async "an answer of one's own has an error of the spread and half its squared distance to the mean"(
+    async "computes the error of an answer: the spread plus half its squared distance to the mean"(
       page,
     ) {
       await goTo(page, "#steps=60&step=average&t=0.5");
@@ -75,13 +75,13 @@ await testReport(
       await page.mouse.down();
       await page.mouse.move(...pixel([-0.7 + 0.5 * x, -1 + 0.5 * y]), { steps: 4 });
       await page.mouse.up();
-      assert.ok((await numbers())[1] < 1e-3, "an answer at the mean has no more error than the spread");
+      assert.ok((await numbers())[1] < 1e-3, "the error of the mean is the spread");
       await page.locator("#plane").focus();
       await page.keyboard.press("Shift+ArrowRight");
       assert.ok(Math.abs((await numbers())[1] - (0.16 / 0.5) ** 2 / 2) < 0.02);
       await page.locator("#why-mean > summary").click();
     },
-    async "the mean under the pointer, and by keys; it collapses with t"(page) {
+    async "shows the mean at the pointer, and by keys; its spread collapses with t"(page) {
       await goTo(page, "#steps=200&step=average&t=0.3");
       const { x, y, width } = (await page.locator("#plane").boundingBox())!;
       await page.mouse.move(x + 0.7 * width, y + 0.3 * width);
@@ -91,7 +91,7 @@ await testReport(
       await page.locator("#plane").focus();
       await changing(page, "average-text", () => page.keyboard.press("ArrowLeft"));
       await page.locator("#t").focus();
-      for (const key of ["End", "PageDown"]) await page.keyboard.press(key); // a tenth before data
+      for (const key of ["End", "PageDown"]) await page.keyboard.press(key); // a tenth before t = 1
       await untilReading(page, "average", "away");
       assert.ok((await readingOf(page, "average")).spread < early.spread / 2);
       assert.match(await hashOf(page), /t=0.9\b/);
@@ -107,7 +107,7 @@ await testReport(
       const { length, straight } = await readingOf(page, "follow");
       assert.ok(length > straight && straight > 0.1, `${length}, ${straight}`);
     },
-    async "fewer steps end farther from the data, as far as in Deno"(page) {
+    async "ends farther from the data with fewer steps, as in Deno"(page) {
       await goTo(page, "#steps=200&step=few&moves=1");
       await digestOfPage(page);
       await openDevice(flow, 1);
@@ -131,7 +131,7 @@ await testReport(
       assert.ok(distances[1] < distances[0] / 2, `${distances}`);
       assert.match(await hashOf(page), /step=few/);
     },
-    async "noise makes trajectories longer, guidance narrows the crowd"(page) {
+    async "makes trajectories longer with noise, and the crowd narrower with guidance"(page) {
       for (
         const [step, slider, name, [low, high]] of [
           ["random", "noise", "length", [0, 2]],
@@ -153,7 +153,7 @@ await testReport(
         assert.ok((await hashOf(page)).includes(`step=${step}`));
       }
     },
-    async "the network's arrow is drawn wherever one points, while training rests"(page) {
+    async "draws the network's arrow wherever one points while training is paused"(page) {
       await goTo(page, "#steps=200&step=average&t=0.3");
       await digestOfPage(page);
       const { x, y, width } = (await page.locator("#plane").boundingBox())!;
@@ -198,7 +198,7 @@ await testReport(
       await page.locator("#clear").click();
       assert.doesNotMatch(await hashOf(page), /drawn=\w\w/);
     },
-    async "waits for data that is to be drawn, in every step, and trains on nothing else"(page) {
+    async "waits for drawn data in every step, and trains on nothing else"(page) {
       await goTo(page, "#steps=30");
       await digestOfPage(page);
       await page.locator("#data").selectOption("drawn");
@@ -213,20 +213,20 @@ await testReport(
         empty.add(await pixels(page));
         assert.equal(await page.locator("#message").isVisible(), false);
       }
-      assert.equal(empty.size, 1, "the plane asks to draw, and shows no picture of a step");
+      assert.equal(empty.size, 1, "the plane asks for a drawing, and shows no picture of a step");
       await page.getByRole("link", { name: "2 Average", exact: true }).click();
       const { x, y, width } = (await page.locator("#plane").boundingBox())!;
       await page.mouse.move(x + 0.3 * width, y + 0.5 * width);
       await page.mouse.down();
       await page.mouse.move(x + 0.7 * width, y + 0.5 * width, { steps: 8 });
-      assert.ok(!empty.has(await pixels(page)), "a stroke is seen");
+      assert.ok(!empty.has(await pixels(page)), "a stroke is visible");
       await page.mouse.up();
       const digest = await digestOfPage(page);
       await openDevice(flow, 1);
       const training = new PlaneTraining(flow, settingsOf(await hashOf(page)).settings);
       while (!training.done) await training.train(1000);
       assert.equal(digest, await training.digest());
-      await page.mouse.move(x + 0.4 * width, y + 0.4 * width); // looks, and draws no more
+      await page.mouse.move(x + 0.4 * width, y + 0.4 * width); // probes, and no longer draws
       await untilReading(page, "average", "away");
       await page.locator("#clear").click();
       assert.ok(await page.locator("#run").isDisabled());

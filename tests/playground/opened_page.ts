@@ -1,9 +1,9 @@
 /// <reference lib="dom" />
-/** What tests do with an open playground. */
+/** Helpers for tests of an open playground. */
 
 import { type Page, text } from "../viz/report/opened.ts";
 
-/** Changes the part of the address after #, and waits until the page has taken it. */
+/** Changes the part of the address after #, and waits until the page has applied it. */
 export async function goTo(page: Page, hash: string): Promise<void> {
   await page.evaluate((hash) =>
     new Promise((resolve) => {
@@ -13,7 +13,7 @@ export async function goTo(page: Page, hash: string): Promise<void> {
     }), hash);
 }
 
-/** Does something, and waits until the text of an element has changed. */
+/** Performs an action, and waits until the text of an element has changed. */
 export async function changing(page: Page, id: string, act: () => Promise<void>): Promise<void> {
   const before = await text(page, id);
   await act();
@@ -23,7 +23,7 @@ export async function changing(page: Page, id: string, act: () => Promise<void>)
   ]);
 }
 
-/** Waits until a training of the page has taken all its steps; returns the digest. */
+/** Waits until the page's training is done; returns the digest. */
 export async function digestOfPage(page: Page): Promise<string> {
   await page.waitForFunction(() => document.documentElement.dataset.digest);
   return await page.evaluate(() => document.documentElement.dataset.digest!);
@@ -49,6 +49,6 @@ export async function untilReading(page: Page, step: string, name: string): Prom
 /** The settings in the address of a page. */
 export const hashOf = (page: Page) => page.evaluate(() => location.hash);
 
-/** The picture of the plane. */
+/** The pixels of the plane. */
 export const pixels = (page: Page) =>
   page.evaluate(() => (document.getElementById("plane") as HTMLCanvasElement).toDataURL());

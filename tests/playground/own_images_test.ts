@@ -22,17 +22,17 @@ Deno.test("parseIdx() reads images and labels", () => {
   assert.ok(!isIdx(images.subarray(0, 9)), "half a header");
 });
 
-Deno.test("parseIdx() says in one line what is wrong with a file", () => {
+Deno.test("parseIdx() reports in one line what is wrong with a file", () => {
   const cases: readonly (readonly [bytes: Uint8Array, problem: RegExp])[] = [
     [
       idx([2, 2], [1, 2, 3, 4]),
-      /^PlaygroundError: Cannot use x: its values have 2 axes \(expected images of three/,
+      /^PlaygroundError: Cannot use x: its values have 2 axes \(expected 3 for images/,
     ],
     [
       idx([2, 1, 3], [1, 2]),
-      /^PlaygroundError: Cannot read x: it holds 2 bytes \(expected 6, as its header says/,
+      /^PlaygroundError: Cannot read x: it holds 2 bytes of data \(expected 6, by its header/,
     ],
-    [idx([0, 1, 3], []), /^PlaygroundError: Cannot read x: it holds 0 bytes/],
+    [idx([0, 1, 3], []), /^PlaygroundError: Cannot read x: it is empty \(expected at least one image/],
     [idx([2 ** 31 - 1, 2000, 2000], [1]), /^PlaygroundError: Cannot read x: it holds 1 bytes/],
   ];
   for (const [bytes, problem] of cases) assert.throws(() => parseIdx(bytes, "x"), problem);
@@ -41,7 +41,7 @@ Deno.test("parseIdx() says in one line what is wrong with a file", () => {
 Deno.test("fitted() scales images to 28 x 28, and centres those that are not square on black", () => {
   const square = fitted(Uint8Array.from({ length: 56 * 56 }, (_, i) => (i % 56) < 28 ? 200 : 40), [56, 56]);
   assert.deepEqual([square[0], square[13], square[14], square[27]], [200, 200, 40, 40]);
-  const fine = Uint8Array.from({ length: 84 * 84 }, (_, i) => i % 84 + 2 * Math.floor(i / 84)); // 9 to a pixel
+  const fine = Uint8Array.from({ length: 84 * 84 }, (_, i) => i % 84 + 2 * Math.floor(i / 84)); // 9 per pixel
   const means = Array.from({ length: 784 }, (_, i) => 3 * (i % 28) + 1 + 2 * (3 * Math.floor(i / 28) + 1));
   assert.deepEqual([...fitted(fine, [84, 84])], means);
   const small = fitted(Uint8Array.from({ length: 2 * 196 }, () => 90), [14, 14]);
@@ -51,7 +51,7 @@ Deno.test("fitted() scales images to 28 x 28, and centres those that are not squ
   assert.deepEqual(rows, Array.from({ length: 28 }, (_, y) => y >= 7 && y < 21 ? 255 : 0));
 });
 
-Deno.test("holdOut() holds out a tenth, and refuses labels that do not fit", () => {
+Deno.test("holdOut() holds out a tenth, and rejects labels that do not match", () => {
   const images = new Uint8Array(784 * 20);
   const labels = Uint8Array.from({ length: 20 }, (_, i) => i % 10);
   const { train, heldOut } = holdOut(images, labels);
@@ -60,8 +60,8 @@ Deno.test("holdOut() holds out a tenth, and refuses labels that do not fit", () 
   assert.deepEqual(new Set(holdOut(images, undefined).train.labels), new Set([10]));
   assert.throws(
     () => holdOut(images, labels.subarray(3)),
-    /there are 17, up to 9 \(expected 20, from 0 to 9\)/,
+    /there are 17, the highest is 9 \(expected 20, from 0 to 9\)/,
   );
-  assert.throws(() => holdOut(images, labels.map(() => 12)), /up to 12/);
+  assert.throws(() => holdOut(images, labels.map(() => 12)), /the highest is 12/);
   assert.throws(() => holdOut(new Uint8Array(784), undefined), /Cannot train on 1 images/);
 });

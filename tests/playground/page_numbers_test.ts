@@ -1,4 +1,4 @@
-/** What the page of the playground writes and draws, where it needs no browser. */
+/** What the playground's page writes and draws, as far as it needs no browser. */
 
 import assert from "node:assert/strict";
 import { ExactField } from "../../playground/exact_field.ts";
@@ -23,7 +23,7 @@ import { defaults, type PlaygroundSettings } from "../../playground/settings.ts"
 import type { Trajectories } from "../../playground/plane_views.ts";
 import { assertClose } from "../testing.ts";
 
-/** A hundred and twenty-eight dots, from (0, 0) over (n, 0) to (1, n / 100) and half of them on by (0, 1). */
+/** 128 dots that move from (0, 0) via (n, 0) to (1, n / 100); half of them then move on by (0, 1). */
 const moved = {
   times: Float32Array.of(0, 0.5, 1),
   places: Float32Array.from({ length: 3 * 128 * 2 }, (_, i) => {
@@ -63,7 +63,7 @@ const state: PlaneState = {
   pen: false,
 };
 
-Deno.test("placeAt() is between the ends of a step, and at the ends outside", () => {
+Deno.test("placeAt() interpolates within a step, and clamps outside", () => {
   const at = (t: number) => placeAt(moved, 3, t);
   assert.deepEqual([0, 0.25, 0.5, 0.75, 1, 2, -1].map(at), [
     [0, 0],
@@ -76,7 +76,7 @@ Deno.test("placeAt() is between the ends of a step, and at the ends outside", ()
   ]);
 });
 
-Deno.test("PlanePen.pixel() has the plane upright", () => {
+Deno.test("PlanePen.pixel() draws the plane upright", () => {
   const pen = new PlanePen({} as CanvasRenderingContext2D, 320, {} as PlanePen["colours"]);
   assert.deepEqual([[-3.2, 3.2], [0, 0], [3.2, -1.6]].map(([x, y]) => pen.pixel([x, y])), [
     [0, 0],
@@ -85,7 +85,7 @@ Deno.test("PlanePen.pixel() has the plane upright", () => {
   ]);
 });
 
-Deno.test("readings are distances, lengths, the mean, its spread, and how far the network is from it", () => {
+Deno.test("readings are distances, lengths, the mean, the spread, and the network's distance from the mean", () => {
   assert.equal(distanceFromData(moved, exact), 0.5); // half the dots lie on a data point, half 1 above it
   assert.deepEqual(fewReading(state).values, { moves: 2, distance: 0.5 });
   const kept = new Map([["random pairs", [3, 0.25]]]); // with 1 and 2 steps
@@ -97,15 +97,15 @@ Deno.test("readings are distances, lengths, the mean, its spread, and how far th
   assertClose([fanReading({ ...state, look }).values.away], [0.5], 1e-9);
   for (const other of [{ t: 0.4 }, { place: [0.5, 0.3] }, { place: [0.4, 0.25] }] as const) {
     const { values } = fanReading({ ...state, look: { ...look, ...other } });
-    assert.ok(!("away" in values), "a look at another time or place is not that of the network here");
+    assert.ok(!("away" in values), "a velocity at another time or place is ignored");
   }
   assert.equal(fanReading({ ...state, look }).values.step, 3);
   const end = { ...state, t: 1, look: { ...look, t: 0.99 } };
-  assert.ok("away" in fanReading(end).values, "the fan ends at 0.99, where it is looked at");
+  assert.ok("away" in fanReading(end).values, "at t = 1, the velocity at 0.99 is shown");
   assert.deepEqual(fanReading({ ...state, t: 1 }), fanReading({ ...state, t: 0.99 }));
 });
 
-Deno.test("keepDistances() keeps how far dots end with each number of steps, for each way of training", () => {
+Deno.test("keepDistances() stores distances per number of steps, for each way of training", () => {
   const kept = new Map();
   const keep = (change: Partial<PlaygroundSettings>, planes: readonly Trajectories[]) =>
     keepDistances({ ...state, kept, frame: { ...frame, planes, settings: { ...settings, ...change } } });
@@ -115,7 +115,7 @@ Deno.test("keepDistances() keeps how far dots end with each number of steps, for
   assert.deepEqual([...kept], [["random pairs", [0.5, 0.5]], ["whole steps", [0.5]]]);
 });
 
-Deno.test("contour() is a circle around a peak, in the middle of the grid", () => {
+Deno.test("contour() is a circle around a peak at the centre of the grid", () => {
   const side = 41;
   const cone = Float64Array.from(
     { length: side * side },
@@ -128,7 +128,7 @@ Deno.test("contour() is a circle around a peak, in the middle of the grid", () =
   assertClose([length], [2 * Math.PI * 10 / 41], 0.01);
 });
 
-Deno.test("crowdReading() and classesReading() are mean lengths, distances and spreads", () => {
+Deno.test("crowdReading() and classesReading() report mean lengths, distances and spreads", () => {
   const length = Array.from({ length: 128 }, (_, n) => n + Math.hypot(n - 1, n % 2)).reduce((a, b) => a + b) /
     128;
   const { values } = crowdReading({
@@ -155,7 +155,7 @@ Deno.test("tipOf() ends on the data dot, on a straight path", () => {
   }
 });
 
-Deno.test("lossScale() is linear, and logarithmic in the distance to the floor where there is one", () => {
+Deno.test("lossScale() is linear, or logarithmic in the distance to the floor if there is one", () => {
   const linear = lossScale([3, 1]);
   assert.deepEqual([linear.share(0), linear.ticks.map(({ loss }) => loss)], [0, [0, 1, 2, 3]]);
   assertClose([linear.share(3)], [1 / 1.05], 1e-9);
@@ -165,7 +165,7 @@ Deno.test("lossScale() is linear, and logarithmic in the distance to the floor w
   assert.deepEqual(ticks.map(({ text }) => text), ["0.01", "0.1", "1"]);
 });
 
-Deno.test("statusOf() and digestWords() leave out what is not known", () => {
+Deno.test("statusOf() and digestWords() omit unknown values", () => {
   const known = {
     step: 1200,
     steps: 4000,
@@ -174,22 +174,22 @@ Deno.test("statusOf() and digestWords() leave out what is not known", () => {
     milliseconds: 0.456,
     device: "1 thread",
   };
-  assert.equal(statusOf(known), "Step 1,200 of 4,000 · loss 0.612 · 0.46 ms a step · 1 thread");
+  assert.equal(statusOf(known), "Step 1,200 of 4,000 · loss 0.612 · 0.46 ms per step · 1 thread");
   assert.equal(
     statusOf({ ...known, loss: undefined, milliseconds: 0 }),
     "Step 1,200 of 4,000 · 1 thread",
   );
   const rest = { step: 1200, digest: "ab", done: true };
   assert.equal(digestWords(rest), "After step 1,200, the weights have the digest ab.");
-  assert.match(digestWords(rest, "steps"), / with steps=1200\.$/);
+  assert.match(digestWords(rest, "steps"), / With steps=1200, .*\.$/);
 });
 
-Deno.test("LossCurve keeps the mean loss at the middle of equally many steps, also when neighbours are joined", () => {
+Deno.test("LossCurve places each mean at the middle of its steps, even after neighbours are merged", () => {
   const curve = new LossCurve(4);
   assert.equal(curve.latest(), undefined);
   curve.add([3, 5]);
   assert.deepEqual([curve.count, curve.latest(), curve.points()], [2, 4, []]);
-  curve.add(Array.from({ length: 38 }, (_, i) => i + 2)); // the loss of step i, but for the first two
+  curve.add(Array.from({ length: 38 }, (_, i) => i + 2)); // step i has loss i, except for the first two
   assert.deepEqual(curve.points(), [[8, (8 + 120 - 1) / 16], [24, 23.5]]);
   assert.equal(curve.latest(), 23.5);
   const long = new LossCurve();
@@ -205,7 +205,7 @@ Deno.test("mixed() goes from the first colour to the second", () => {
   ]);
 });
 
-Deno.test("samplesAt() is between the ends of a step, paintDot() lightens pixels near a place", () => {
+Deno.test("samplesAt() interpolates within a step; paintDot() lightens pixels near a place", () => {
   const drawn = { times: Float32Array.of(0, 0.5, 1), many: Float32Array.of(0, 10, 4, 12, 8, 2) };
   assert.deepEqual([0, 0.25, 0.5, 0.75, 1].map((t) => [...samplesAt(drawn, t)]), [
     [0, 10],

@@ -17,7 +17,7 @@ const html = await playgroundPage();
 const stepsOf = (page: Page) => page.evaluate(() => Number(document.documentElement.dataset.step));
 const message = (page: Page) => page.locator("#message").innerText();
 
-/** Whether anything is written under the first row of digits. */
+/** Whether there is text under the first row of digits. */
 const hasVerdicts = (page: Page) =>
   page.evaluate(() => {
     const grid = document.getElementById("digits-grid") as HTMLCanvasElement;
@@ -31,7 +31,7 @@ const hasVerdicts = (page: Page) =>
   });
 
 await testReport("the playground trains from a file, and every control works by mouse and by keys", html, {
-  async "trains by itself, and a pause keeps it"(page) {
+  async "starts training unasked, and a pause stops it"(page) {
     await page.waitForFunction(() => Number(document.documentElement.dataset.step) > 20);
     await page.locator("#run").click();
     assert.equal(await text(page, "run"), "Train");
@@ -42,7 +42,7 @@ await testReport("the playground trains from a file, and every control works by 
     await page.waitForFunction((step) => Number(document.documentElement.dataset.step) === step + 1, paused);
     assert.match(await text(page, "status"), /^Step [\d,]+ of 4,000 · loss \d\.\d{3} · /);
   },
-  async "the same digest as in Deno"(page) {
+  async "has the same digest as in Deno"(page) {
     const address = "#data=ring&steps=30&pairs=nearest&hidden=16";
     await goTo(page, address);
     await page.locator("#reset").click();
@@ -53,10 +53,10 @@ await testReport("the playground trains from a file, and every control works by 
     assert.equal(digest, await training.digest());
     assert.match(
       await page.evaluate(() => document.getElementById("more-text")!.textContent!),
-      /^After step 30, the weights have the digest \w{16}\. This address gives .*, with steps=30\.$/,
+      /^After step 30, the weights have the digest \w{16}\. With steps=30, this address .*\.$/,
     );
   },
-  async "a page in the background rests"(page) {
+  async "pauses in the background"(page) {
     await goTo(page, "#steps=1000000");
     await page.waitForFunction(() => Number(document.documentElement.dataset.step) > 0);
     const hide = (hidden: boolean) =>
@@ -72,14 +72,14 @@ await testReport("the playground trains from a file, and every control works by 
     await goTo(page, "#data=ring&steps=30&pairs=nearest&hidden=16");
     await digestOfPage(page);
   },
-  async "goes on where it has stopped"(page) {
+  async "continues where it stopped"(page) {
     assert.equal(await text(page, "run"), "Train on");
     await page.locator("#run").click();
     await page.waitForFunction(() => Number(document.documentElement.dataset.step) > 30);
     assert.match(await hashOf(page), /steps=4030/);
     await page.locator("#run").click();
   },
-  async "the story: each step by its link, with its own picture"(page) {
+  async "opens each step of the story by its link, with its own picture"(page) {
     await goTo(page, "#steps=200");
     await page.locator("#reset").click();
     await digestOfPage(page);
@@ -99,7 +99,7 @@ await testReport("the playground trains from a file, and every control works by 
     await goTo(page, "#steps=200&step=pair&t=0.4");
     await page.locator('[data-step="pair"] .next').focus();
     await page.keyboard.press("Enter");
-    await page.waitForFunction(() => document.activeElement?.textContent === "Many lines meet in one place");
+    await page.waitForFunction(() => document.activeElement?.textContent === "Many lines meet at one place");
   },
   async "shows how likely each place is"(page) {
     await goTo(page, "#steps=200");
@@ -112,7 +112,7 @@ await testReport("the playground trains from a file, and every control works by 
       before,
     );
   },
-  async "plays once in a step, and again and again at first, until one stops it"(page) {
+  async "plays once in a step, but repeats in the first one until stopped"(page) {
     await goTo(page, "#steps=200&step=follow&t=0");
     assert.equal(await text(page, "t-text"), "t = 0.00");
     await page.locator("#play").click();
@@ -128,7 +128,7 @@ await testReport("the playground trains from a file, and every control works by 
     const stopped = await page.evaluate(`(${t})().value`);
     assert.ok((await hashOf(page)).includes(`t=${stopped}`), `${stopped}`);
   },
-  async "a term of a formula lights its mark"(page) {
+  async "highlights the mark of a term in a formula"(page) {
     await goTo(page, "#steps=20&step=pair&t=0.4");
     await page.locator('[data-step="pair"] summary').click();
     const before = await pixels(page);
@@ -141,7 +141,7 @@ await testReport("the playground trains from a file, and every control works by 
     await twoFrames(page);
     assert.equal(await pixels(page), before);
   },
-  async "settings under More; an impossible number is refused where it stands"(page) {
+  async "takes settings under More, and marks an invalid number in place"(page) {
     await goTo(page, "#steps=60");
     await page.locator("#more > summary").click();
     await page.locator("#set-hidden").fill("9999");
@@ -155,7 +155,7 @@ await testReport("the playground trains from a file, and every control works by 
     assert.match(await hashOf(page), /times=u_shaped/);
     await digestOfPage(page);
   },
-  async "an address that asks for what is not there"(page) {
+  async "reports invalid settings in an address"(page) {
     await goTo(page, "#data=cats&steps=20");
     assert.match(
       await message(page),
@@ -166,7 +166,7 @@ await testReport("the playground trains from a file, and every control works by 
     await goTo(page, "#steps=20");
     assert.equal(await page.locator("#message").isVisible(), false);
   },
-  async "digits: drawn, judged, painted by mouse and by keys, trained on"(page) {
+  async "draws and judges digits, paints by mouse and by keys, and trains on"(page) {
     await goTo(page, "#steps=20&step=digits");
     await page.waitForFunction(() => document.documentElement.dataset.digits === "0");
     const right = Number(/sees the right digit in (\d+) of 10/.exec(await text(page, "held-out"))![1]);
@@ -212,17 +212,17 @@ await testReport("the playground trains from a file, and every control works by 
     });
     assert.equal(await hasVerdicts(page), true);
     await changes("digits-grid", () => page.locator("#t").fill("0.3"));
-    assert.equal(await hasVerdicts(page), false, "no verdict on the end stands under noise");
-    assert.match(await text(page, "digit-size"), /^28 by 28 pixels .* 784 axes$/);
+    assert.equal(await hasVerdicts(page), false, "there is no verdict under noise");
+    assert.match(await text(page, "digit-size"), /^28 by 28 pixels .* 784 dimensions$/);
     await page.locator("#run").click();
     await page.waitForFunction(() => Number(document.documentElement.dataset.digits) > 0);
     assert.match(
       await text(page, "status"),
-      /^Step \d+ of 20,000 · loss 0\.\d+ · [\d.]+ ms a step · 1 thread$/,
+      /^Step \d+ of 20,000 · loss 0\.\d+ · [\d.]+ ms per step · 1 thread$/,
     );
     await page.locator("#run").click();
   },
-  async "digits: the same digest as in Deno, and bits per dimension"(page) {
+  async "has the same digest for digits as Deno, and shows bits per dimension"(page) {
     const address = "#steps=20&step=digits&start=blank14&seed=2&digit_steps=3";
     await goTo(page, address);
     const digest = await digestOfPage(page);
@@ -230,15 +230,15 @@ await testReport("the playground trains from a file, and every control works by 
     const training = new DigitsTraining(flow, await playgroundDigits(), settingsOf(address).settings);
     while (!training.done) await training.train();
     assert.equal(digest, await training.digest());
-    assert.match(await text(page, "digit-size"), /^14 by 14 pixels .* 196 axes$/);
+    assert.match(await text(page, "digit-size"), /^14 by 14 pixels .* 196 dimensions$/);
     await page.waitForFunction(() => /bits/.test(document.getElementById("held-out")!.textContent!));
-    assert.match(await text(page, "held-out"), /Such images take \d\.\d\d ± 0\.\d\d bits per dimension; /);
+    assert.match(await text(page, "held-out"), / \d\.\d\d ± 0\.\d\d bits per dimension, /);
     await page.locator("#run").click();
     await page.waitForFunction(() => Number(document.documentElement.dataset.digits) > 3);
     assert.match(await hashOf(page), /digit_steps=20003/);
     await page.locator("#run").click();
   },
-  async "images of the reader: an archive trains, another file is refused in one line"(page) {
+  async "trains on an archive of the reader's images, and rejects other files in one line"(page) {
     const picture = await page.screenshot({ clip: { x: 0, y: 0, width: 60, height: 40 } });
     const archive = zipSync(Object.fromEntries(
       ["a/1.png", "a/2.png", "b.png", "__MACOSX/a/1.png", "a/.DS_Store"].map((name) => [name, picture]),
@@ -260,7 +260,7 @@ await testReport("the playground trains from a file, and every control works by 
         [
           "notes.txt",
           [104, 105],
-          "Cannot use notes.txt: it is neither a picture, an IDX file nor an archive",
+          "Cannot use notes.txt: it is not a picture, an IDX file or an archive",
         ],
         ["half.zip", [...archive.subarray(0, 200)], "Cannot read half.zip: it is a damaged archive."],
         ["x.gz", [0x1f, 0x8b, 8], "Cannot read x.gz: it is a damaged gzip file."],

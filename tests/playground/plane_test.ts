@@ -29,7 +29,7 @@ function probable(exact: ExactField, count: number): (readonly [place: Point, t:
 }
 
 for (const path of ["linear", "cosine"] as const) {
-  Deno.test(`ExactField: its lines are those of the library's ${path} path`, async () => {
+  Deno.test(`ExactField has the lines of the library's ${path} path`, async () => {
     const points = planePoints({ data: "moons", drawn: "" });
     const exact = new ExactField(points, path);
     for (const t of [0, 0.2, 0.5, 0.9]) {
@@ -45,7 +45,7 @@ for (const path of ["linear", "cosine"] as const) {
   });
 }
 
-Deno.test("exactTeacher() is the mean of ExactField as device ops", async () => {
+Deno.test("exactTeacher() computes the mean of ExactField with device ops", async () => {
   const points = planePoints({ data: "spiral", drawn: "" });
   const exact = new ExactField(points, "linear");
   const teacher = exactTeacher(flow, points);
@@ -56,7 +56,7 @@ Deno.test("exactTeacher() is the mean of ExactField as device ops", async () => 
   }
 });
 
-Deno.test("a network of the playground learns the mean of all lines, and its loss ends above the floor", async () => {
+Deno.test("PlaneTraining learns the mean of all lines, and its loss ends just above the floor", async () => {
   const { training, losses } = await train("#steps=2000");
   const exact = new ExactField(training.points, "linear");
   const views = new PlaneViews(flow, training);
@@ -79,7 +79,7 @@ Deno.test("a network of the playground learns the mean of all lines, and its los
   const logp = await views.likelihood(() => Promise.resolve());
   const cell = (2 * halfSide / heatSide) ** 2;
   const mass = logp.reduce((sum, value) => sum + Math.exp(value) * cell, 0);
-  assert.ok(Math.abs(mass - 1) < 0.05, `likelihoods of all places sum to ${mass}`);
+  assert.ok(Math.abs(mass - 1) < 0.05, `the likelihood integrates to ${mass}`);
   const ends = places.subarray(-1024);
   const near = Array.from({ length: 512 }, (_, n) =>
     Math.min(...Array.from({ length: 1024 }, (_, i) => {
@@ -89,14 +89,14 @@ Deno.test("a network of the playground learns the mean of all lines, and its los
   assert.ok(near.reduce((sum, away) => sum + away) / 512 < 0.09, "dots end on the data");
 });
 
-Deno.test("lossFloor() gives none where no formula does: near pairs, whole steps", async () => {
+Deno.test("lossFloor() is undefined without a closed form: near pairs, whole steps", async () => {
   for (const address of ["#pairs=nearest", "#objective=one_step"]) {
     const training = new PlaneTraining(flow, settingsOf(address).settings);
     assert.deepEqual(await lossFloor(flow, training).next(), { done: true, value: undefined });
   }
 });
 
-Deno.test("the whole step, learned for a few hundred steps, takes dots to the data in one evaluation", async () => {
+Deno.test("PlaneTraining learns whole steps, which take dots to the data in one evaluation", async () => {
   const { training } = await train("#objective=one_step&steps=400&batch=128");
   const views = new PlaneViews(flow, training);
   const exact = new ExactField(training.points, "linear");
@@ -110,10 +110,10 @@ Deno.test("the whole step, learned for a few hundred steps, takes dots to the da
       }))).reduce((sum, away) => sum + away) / 128;
   };
   const away = await awayAfter(1);
-  assert.ok(away < 0.25, `${away}`); // 0.5 by one step along the velocity
+  assert.ok(away < 0.25, `${away}`); // 0.5 with one step along the velocity
 });
 
-Deno.test("equal settings give equal bits, in any bursts and with any number of threads", async () => {
+Deno.test("equal settings give equal bits, for any bursts and any number of threads", async () => {
   const settings: readonly string[] = [
     "#steps=60",
     "#steps=60&pairs=nearest&hidden=16&path=cosine&prediction=data&times=logit_normal&data=ring",
@@ -130,14 +130,14 @@ Deno.test("equal settings give equal bits, in any bursts and with any number of 
   }
 });
 
-Deno.test("PlaneTraining.continueTo() goes on as if it had never stopped", async () => {
+Deno.test("PlaneTraining.continueTo() continues as if training had never stopped", async () => {
   const { training } = await train("#steps=20");
   training.continueTo(50);
   while (!training.done) await training.train(5);
   assert.equal(await training.digest(), await (await train("#steps=50")).training.digest());
 });
 
-Deno.test("PlaneTraining.train() says in which step the loss is no longer a number", async () => {
+Deno.test("PlaneTraining.train() reports the step at which the loss is no longer a number", async () => {
   class Failing extends flow.Trainer {
     override losses(): Promise<number[]> {
       return Promise.resolve([1, NaN, 1]);
@@ -150,7 +150,7 @@ Deno.test("PlaneTraining.train() says in which step the loss is no longer a numb
   );
 });
 
-Deno.test("weightsDigest() differs for numbers in another order, and with another sign", () => {
+Deno.test("weightsDigest() depends on the order and the signs of the numbers", () => {
   const digests = [[1, 2], [2, 1], [1, -2], [1, 2, 0]].map((values) =>
     weightsDigest([Float32Array.from(values)])
   );

@@ -18,7 +18,7 @@ Deno.test("settingsOf() reads what addressOf() writes, and leaves out defaults",
   assert.deepEqual(settingsOf(""), { settings: defaults, problems: [] });
 });
 
-Deno.test("settingsOf() shows a step at a time at which there is something to see, unless the address has one", () => {
+Deno.test("settingsOf() starts a step at a time with something to see, unless the address sets the time", () => {
   for (
     const [address, t, moves] of [
       ["#step=average", 0.3, 32],
@@ -36,7 +36,7 @@ Deno.test("settingsOf() shows a step at a time at which there is something to se
   }
 });
 
-Deno.test("settingsOf() says in one line what an address cannot have, and uses the default instead", () => {
+Deno.test("settingsOf() reports each invalid part of an address in one line, and uses the default instead", () => {
   const cases: readonly (readonly [address: string, problem: RegExp])[] = [
     ["#hidden=9999", /^hidden is "9999" \(expected a whole number from 4 to 256\)$/],
     ["#hidden=12.5", /^hidden is "12.5"/],
@@ -44,7 +44,7 @@ Deno.test("settingsOf() says in one line what an address cannot have, and uses t
     ["#rate=NaN", /^rate is "NaN"/],
     ["#data=cats", /^data is "cats" \(expected moons, ring, checkerboard, spiral, letters, drawn\)$/],
     ["#constructor=1", /^"constructor" is an unknown setting \(expected data, /],
-    ["#drawn=<script>", /^drawn is "<script>" \(expected strokes as the page writes them\)$/],
+    ["#drawn=<script>", /^drawn is "<script>" \(expected strokes in the page's own encoding\)$/],
     [`#drawn=${"A".repeat(10_000)}`, /^drawn is "A{40}…"/],
   ];
   for (const [address, problem] of cases) {
@@ -55,7 +55,7 @@ Deno.test("settingsOf() says in one line what an address cannot have, and uses t
   }
 });
 
-Deno.test("settingsOf() changes settings that cannot be trained together, and says so", () => {
+Deno.test("settingsOf() changes settings that cannot be trained together, and reports the change", () => {
   const address = "#objective=one_step&path=cosine&prediction=noise&pairs=nearest";
   for (
     const [part, changed] of [[address, "pairs, path, output"], [
@@ -66,14 +66,14 @@ Deno.test("settingsOf() changes settings that cannot be trained together, and sa
     const { settings, problems } = settingsOf(part);
     assert.deepEqual(settings, { ...defaults, objective: "one_step" });
     assert.deepEqual(problems, [
-      "the whole step is learned on the straight path, as a velocity, from random pairs " +
+      "the whole step needs the straight path, velocity as output, and random pairs " +
       `(changed: ${changed})`,
     ]);
   }
   assert.deepEqual(settingsOf("#path=cosine&pairs=nearest").problems, []);
 });
 
-Deno.test("needsTraining() is true for what changes the weights, except more steps", () => {
+Deno.test("needsTraining() is true for settings that change the weights, except for more steps", () => {
   const change = (change: Partial<PlaygroundSettings>) => needsTraining(defaults, { ...defaults, ...change });
   for (const other of [{ seed: 2 }, { data: "ring" }, { times: "u_shaped" }, { drawn: "AA" }] as const) {
     assert.ok(change(other), JSON.stringify(other));
@@ -85,7 +85,7 @@ Deno.test("needsTraining() is true for what changes the weights, except more ste
   }
 });
 
-Deno.test("strokesOf() gives back drawn strokes, to a hundredth, without points on straight pieces", () => {
+Deno.test("strokesOf() restores drawn strokes to within a hundredth, without points on straight segments", () => {
   const corner = [[-1, -1], [0, -1], [1, -1], [1, 1]] as const;
   const [stroke, dot] = strokesOf(drawnText([corner, [[2.5, 3.1]]]));
   assert.equal(stroke.length, 3);
@@ -103,7 +103,7 @@ Deno.test("strokesOf() gives back drawn strokes, to a hundredth, without points 
   for (const damaged of ["A", "____", "A===", "/w"]) assert.ok(strokesOf(damaged).length <= 1, damaged);
 });
 
-Deno.test("planePoints() puts points on drawn strokes, evenly", () => {
+Deno.test("planePoints() spreads points evenly over drawn strokes", () => {
   const drawn = drawnText([[[-2, 0], [2, 0]]]);
   const points = planePoints({ data: "drawn", drawn });
   assert.equal(points.length, 2048);
@@ -116,7 +116,7 @@ Deno.test("planePoints() puts points on drawn strokes, evenly", () => {
   );
 });
 
-Deno.test("planePoints() are about as large as noise for every data set, and differ from each other", () => {
+Deno.test("planePoints() are on about the same scale as noise, and differ between data sets", () => {
   const seen = new Set<string>();
   for (const data of ["moons", "ring", "checkerboard", "spiral", "letters"] as const) {
     const points = planePoints({ data, drawn: "" });

@@ -24,7 +24,7 @@ for (
 ) {
   testNeeding(
     { read: true, write: true },
-    `programText(): its program trains what ${address} trains`,
+    `programText() trains the same weights as ${address}`,
     () =>
       withFolder(async (folder) => {
         const { settings } = settingsOf(address);
@@ -44,7 +44,7 @@ for (
           console.log = log;
         }
         const [loss, digest, dots] = printed as [string, string, Float32Array];
-        assert.match(loss, /^loss \d+\.\d{4}, the mean of the last steps$/);
+        assert.match(loss, /^loss \d+\.\d{4}, averaged over the last steps$/);
         assert.equal(digest, await training.digest());
         assert.equal(dots.length, settings.step === "digits" ? 11 * 10 * 14 * 14 : 2 * 512);
         assert.ok(dots.every(Number.isFinite));
@@ -52,7 +52,7 @@ for (
   );
 }
 
-Deno.test("gifOfFrames() keeps few colours nearly as they are, in every frame", () => {
+Deno.test("gifOfFrames() nearly preserves the colours of every frame if they are few", () => {
   const frame = (colour: (i: number) => readonly number[]) =>
     Uint8ClampedArray.from({ length: 4 * 16 }, (_, k) => k % 4 === 3 ? 255 : colour(k >> 2)[k % 4]);
   const frames = [5, 0, 11].map((split) => frame((i) => i < split ? [250, 120, 30] : [10, 20, 200]));

@@ -11,7 +11,7 @@ import * as flow from "../../web/mod.ts";
 import { testTask } from "../experiments/cli.ts";
 
 testTask(
-  "playground --run prints the digest of what an address trains, and refuses what cannot be",
+  "playground --run prints the digest of an address's weights, and refuses invalid addresses",
   async (place) => {
     await openDevice(flow, 1);
     const training = new PlaneTraining(flow, settingsOf("#steps=15&data=letters").settings);
@@ -25,7 +25,7 @@ testTask(
       stderr,
       /^15 steps on letters, seed 1, in [\d.]+ s on 1 thread, .*: loss \d\.\d{4}, the mean of the last 15\n/,
     );
-    await openDevice(flow, 1); // the task has closed its own
+    await openDevice(flow, 1); // the task closed its own device
     const digits = new DigitsTraining(
       flow,
       await playgroundDigits(),
@@ -46,7 +46,7 @@ testTask(
         ],
         [
           "#data=drawn",
-          /^PlaygroundError: Cannot train on drawn data: there are no strokes \(draw some in the page\)\n$/,
+          /^PlaygroundError: Cannot train on drawn data: there are no strokes \(draw some on the page\)\n$/,
         ],
       ] as const
     ) {
@@ -57,7 +57,7 @@ testTask(
   },
 );
 
-testTask("sample draws points from weights of the plane, as a picture or an array", async (place) => {
+testTask("sample draws points from weights of the playground, as a picture or an array", async (place) => {
   await openDevice(flow, 1);
   for (
     const [name, address] of [["velocity", "#steps=300"], ["steps", "#steps=2&objective=one_step&hidden=8"]]
@@ -110,7 +110,7 @@ testTask("sample draws points from weights of the plane, as a picture or an arra
   }
 });
 
-testTask("build:playground writes one file below 3 MB that asks for no other, or a module", async (place) => {
+testTask("build:playground writes one self-contained file below 3 MB, or a module", async (place) => {
   const { stderr } = await place.succeed("build:playground", "--out page.html");
   assert.match(stderr, /^page\.html: 2\.\d\d MB; open it in a browser\n$/);
   const html = await Deno.readTextFile(place.file("page.html"));

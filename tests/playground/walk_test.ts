@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-/** A walk through the story in Chromium: nothing shifts, is cut off, or is silent to those who do not see it. */
+/** A walk through the story in Chromium: nothing shifts or is cut off, and everything is accessible. */
 
 import assert from "node:assert/strict";
 import { playgroundPage } from "../../experiments/build_playground.ts";
@@ -11,10 +11,10 @@ import { digestOfPage, goTo } from "./opened_page.ts";
 
 const html = await playgroundPage();
 const steps = Object.keys(settings.step.names!);
-/** As little to train as there can be. */
+/** Settings with as little training as possible. */
 const small = "#hidden=8&batch=8&steps=20";
 
-/** Opens the page at an address, with a measure of how far its parts have moved. */
+/** Opens the page at an address, and measures its layout shifts. */
 async function opened(browser: Browser, file: string, options: object = {}, hash = small) {
   const page = await browser.newPage({ viewport: { width: 1280, height: 800 }, ...options });
   await page.addInitScript(() => {
@@ -38,7 +38,7 @@ const visit = (name: string, act: (browser: Browser, file: string) => Promise<vo
     }));
 
 await visit(
-  "the playground without a program shows one step, with links to the others",
+  "the playground without its program shows one step, with links to the others",
   async (browser, file) => {
     const page = await opened(browser, file, { javaScriptEnabled: false });
     assert.equal(await page.locator("#story > section:visible").count(), 1);
@@ -51,7 +51,7 @@ await visit(
 );
 
 await visit(
-  "the playground has the plane wholly in the window, and large where there is room",
+  "the playground fits the plane into the window, large where there is room",
   async (browser, file) => {
     const page = await opened(browser, file);
     await digestOfPage(page);
@@ -74,7 +74,7 @@ await visit(
   },
 );
 
-await visit("nothing on the playground moves away while it opens", async (browser, file) => {
+await visit("nothing in the playground shifts while it opens", async (browser, file) => {
   for (const step of ["watch", "average", "digits"]) {
     const page = await opened(browser, file, {}, `${small}&step=${step}`);
     const done = step === "digits" ? "digits" : "digest";
