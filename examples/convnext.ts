@@ -12,7 +12,7 @@ export const options = {
 };
 type Settings = { widths: number[]; depth: number; features: number } & flow.OwnImages;
 
-/** x, plus a depthwise convolution with the embedding added, normalised, widened and narrowed. */
+/** A residual block: a depthwise convolution plus the embedding, normalised, widened and narrowed. */
 class Block extends Module {
   constructor(
     K: number,

@@ -12,7 +12,7 @@ export const options = {
   heads: { default: 4, doc: "heads of the attention" },
 };
 type Settings = { patch: number; width: number; depth: number; heads: number } & flow.OwnImages;
-/** The parts of a modulation f32[N, parts D], each f32[N, 1, D]. */
+/** Splits a modulation f32[N, parts D] into parts f32[N, 1, D]. */
 const partsOf = (all: Tensor, D: number) =>
   Array.from({ length: all.shape[1] / D }, (_, i) => reshape(slice(all, 1, i * D, D), [all.shape[0], 1, D]));
 const modulated = (x: Tensor, shift: Tensor, scale: Tensor) => add(multiply(x, add(scale, 1)), shift);

@@ -1,4 +1,4 @@
-/** Samples 16 digits into `digits.png`, from the repository's checkpoint or a given path or URL. */
+/** Draws 16 digits to `digits.png`, with the repository's checkpoint or the one at a path or URL. */
 import { encodePng, imageGrid, init, openCheckpoint, sample } from "../mod.ts";
 
 await init();

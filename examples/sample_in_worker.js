@@ -20,7 +20,7 @@ async function draw({ label, seed }) {
   condition.write(Uint32Array.from({ length: count }, (_, n) => label < 0 ? n % 10 : label));
   const started = performance.now();
   for await (const { t, image } of sampler.trajectory(noise(seed, [count, ...shape]), { ahead: 1 })) {
-    if (drawing !== drawings) return; // another one was asked for
+    if (drawing !== drawings) return; // there is a newer request
     const words = t < 1
       ? `Sampling, t = ${t.toFixed(2)}`
       : `${count} digits in ${
