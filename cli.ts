@@ -1,7 +1,6 @@
 #!/usr/bin/env -S deno run -A
-/**
- * The tasks as one program that needs no checkout: `deno run -A https://example.org/flow/cli.ts TASK`. Files go to the
- * folder where it runs.
+/** The tasks as one program that needs no checkout: `deno run -A https://example.org/flow/cli.ts TASK`. It writes to the
+ * current folder.
  */
 import project from "./deno.json" with { type: "json" };
 import { print, say, textTable } from "./experiments/program/output.ts";
@@ -10,12 +9,12 @@ import { describeError, main } from "./experiments/program/task.ts";
 import { ConfigError } from "./experiments/settings/setting.ts";
 import { nearest } from "./models/names.ts";
 
-/** Something that runs with the words of a command line, and returns the exit code. */
+/** A program that takes command-line arguments and returns the exit code. */
 interface Program {
   run(argv: readonly string[]): Promise<number>;
 }
 
-/** The programs of tasks that need no checkout, by their paths in `deno.json`. Loaded when needed. */
+/** The programs of tasks that need no checkout, by their paths in `deno.json`. Each is loaded when it runs. */
 const programs: Readonly<Record<string, () => Promise<Program>>> = {
   "experiments/animate.ts": async () => (await import("./experiments/animate.ts")).animateTask,
   "experiments/compare.ts": async () => (await import("./experiments/compare.ts")).compareTask,
@@ -41,26 +40,28 @@ const programs: Readonly<Record<string, () => Promise<Program>>> = {
   "experiments/tune.ts": async () => (await import("./experiments/tune.ts")).tuneTask,
 };
 
-/** The modules of workers, which no import names: named here, they are cached and packed with the program. */
+/** Worker modules. Nothing else imports them, so they are listed here to be cached and packed with the program. */
 export const workers: readonly (() => Promise<unknown>)[] = [
   () => import("./experiments/data/read_ahead_worker.ts"),
   () => import("./experiments/training/pair_worker.ts"),
   () => import("./experiments/study/launch/cell_worker.ts"),
 ];
 
-/** A task of `deno.json`: what it does, its program, and the words that come first on its command line. */
+/** A task of `deno.json`. */
 interface CliTask {
   readonly about: string;
   readonly program: () => Promise<Program>;
-  readonly words: readonly string[];
+  /** The arguments that its command in `deno.json` begins with. */
+  readonly firstArguments: readonly string[];
 }
 
 /** The tasks by name. */
 export const tasks: ReadonlyMap<string, CliTask> = new Map(
   Object.entries(project.tasks).flatMap(([name, { description, command }]) => {
-    const [, path = "", words = ""] = / (experiments\/\w+\.ts)(.*)/.exec(command) ?? [];
+    const [, path = "", text = ""] = / (experiments\/\w+\.ts)(.*)/.exec(command) ?? [];
     if (!Object.hasOwn(programs, path)) return [];
-    return [[name, { about: description, program: programs[path], words: words.split(" ").filter(Boolean) }]];
+    const firstArguments = text.split(" ").filter(Boolean);
+    return [[name, { about: description, program: programs[path], firstArguments }]];
   }),
 );
 
@@ -73,10 +74,10 @@ export async function run([name, ...argv]: readonly string[]): Promise<number> {
     return 0;
   }
   const task = tasks.get(name);
-  if (task) return await (await task.program()).run([...task.words, ...argv]);
-  const meant = nearest(name.replace(":", " "), tasks.keys()); // a colon would begin settings
-  const question = meant === undefined ? "" : `: did you mean ${meant}?`;
-  say(describeError(new ConfigError(`There is no task "${name}"${question} (without one, all are listed)`)));
+  if (task) return await (await task.program()).run([...task.firstArguments, ...argv]);
+  const suggestion = nearest(name.replace(":", " "), tasks.keys()); // a colon would begin settings
+  const question = suggestion === undefined ? "" : `: did you mean ${suggestion}?`;
+  say(describeError(new ConfigError(`Unknown task "${name}"${question} (--help lists all tasks)`)));
   return 1;
 }
 

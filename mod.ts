@@ -1,8 +1,7 @@
 /**
  * Flow matching on Deno and WebGPU: tensors and autograd, networks and solvers, pictures.
- *
- * Importing has no side effects. `init()` opens the device: a GPU, or else the CPU. `kernels/mod.ts`, `models/mod.ts` and
- * `viz/mod.ts` hold the parts.
+ * Importing has no side effects. `init()` opens the device: a GPU if there is one, otherwise the CPU. `kernels/mod.ts`,
+ * `models/mod.ts` and `viz/mod.ts` export the parts.
  *
  * @example Sample from a trained model
  * ```ts
@@ -30,8 +29,7 @@
  * const points = sample(field, { count: 5 });
  * console.log(losses.at(-1), await points.read());
  * ```
- *
- * @example Use autograd alone
+ * @example Use only autograd
  * ```ts
  * import { gradients, init, multiply, sum, tensor } from "./mod.ts";
  *

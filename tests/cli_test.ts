@@ -76,7 +76,7 @@ async function listsAndExplains(deno: Run, cli: string): Promise<void> {
   assert.deepEqual([unknown.code, unknown.out], [1, ""]);
   assert.match(
     unknown.err,
-    /^ConfigError: There is no task "trian:base": did you mean train:base\?[^\n]*\n$/,
+    /^ConfigError: Unknown task "trian:base": did you mean train:base\?[^\n]*\n$/,
   );
   const program = `import { run, tasks } from "${cli}";
 for (const name of tasks.keys()) if (await run([name, "--help"]) !== 0) Deno.exit(1);`;

@@ -23,7 +23,7 @@ async function readKernels(): Promise<readonly KernelSource[]> {
   return kernelSources(sources, (Layout.callBytes - Layout.words) / 4, { Axis: fields });
 }
 
-/** Files whose functions are inlined only if they are small: what else they inline costs bytes and gains no time. */
+/** Files in which only small functions are inlined: inlining larger ones costs bytes and saves no time. */
 const cold = [
   ...[
     "double_functions",
@@ -77,7 +77,7 @@ async function compileKernels(dispatch: string): Promise<Uint8Array> {
       if (typeof contents !== "string") binary = contents;
     },
     listFiles: () => [],
-    // The compiler creates the instance itself, though its types want one.
+    // The types require an instance, but the compiler creates it itself.
     transforms: [InlineHelpers as unknown as Transform],
   });
   if (error || !binary) throw new Error(`Cannot compile the kernels: ${error?.message}\n${stderr}`);

@@ -1,9 +1,8 @@
-/**
- * Builds the programs for browsers, and the modules that hold texts: JSR, Node and bundlers cannot import a text. They
- * are in the repository, so pages, reports and importers need no compiler. A test builds them again and compares.
+/** Builds the programs for browsers, and the modules that export text: JSR, Node and bundlers cannot import text files. The
+ * results are in the repository, so pages, reports and importers need no compiler. A test builds them again and compares.
  *
- * `deno task build:web` makes `web/flow.js`, the library as one ES module, and its text as a module. `deno task
- * build:page` makes the texts of reports and of the playground.
+ * `deno task build:web` builds `web/flow.js`, the library as one ES module, and a module that exports its text. `deno task
+ * build:page` builds the texts of reports and of the playground.
  */
 
 const root = new URL("../", import.meta.url);
@@ -14,7 +13,7 @@ interface Generated {
   make(): Promise<string>;
 }
 
-/** The modules that programs for browsers start with. */
+/** The entry modules of the programs for browsers. */
 export const browserPrograms = {
   web: "web/mod.ts",
   report: "viz/report/page/main.ts",
@@ -22,7 +21,7 @@ export const browserPrograms = {
   lesson: "playground/page/flow_lesson.ts",
 } as const;
 
-/** The generated files by path; later ones may hold the text of earlier ones. */
+/** The generated files by path; a later file may contain the text of an earlier one. */
 export const generated: Readonly<Record<string, Generated>> = {
   "web/flow.js": {
     task: "build:web",
@@ -63,7 +62,7 @@ export const generated: Readonly<Record<string, Generated>> = {
 
 const read = (path: string) => Deno.readTextFile(new URL(path, root));
 
-/** A module that exports texts by their names. */
+/** A module that exports each text under its name. */
 function textModule(task: string, texts: Readonly<Record<string, string>>): string {
   const exports = Object.entries(texts).map(([name, text]) =>
     `/** @type {string} */\nexport const ${name} = ${JSON.stringify(text)};\n`

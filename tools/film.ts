@@ -1,18 +1,18 @@
 /// <reference lib="dom" />
-/** Frames of a page in Chromium, and the GIF that they make. */
+/** Records frames of a page in Chromium, and writes them as a GIF. */
 import { decode } from "npm:fast-png@8.0.0";
 import untyped from "npm:gifenc@1.0.3";
 import type { Page } from "../tests/browser.ts";
 import { Indexer } from "../viz/flow/flow_gif.ts";
 import { encodeGif, type Raster } from "../viz/mod.ts";
 
-/** The part of gifenc in use; the package has no types. */
+/** The function of gifenc in use; the package has no types. */
 const { quantize } = untyped as { quantize(rgba: Uint8Array, colors: number): number[][] };
 
-/** A part of a page. */
+/** A rectangle of a page, in pixels. */
 export type Clip = Readonly<Record<"x" | "y" | "width" | "height", number>>;
 
-/** A picture of a part of the page. */
+/** A screenshot of a part of the page. */
 export async function frameOf(page: Page, clip: Clip): Promise<Raster> {
   const { width, height, data } = decode(await page.screenshot({ clip }));
   const rgba = new Uint8Array(4 * width * height).fill(255);
@@ -25,17 +25,16 @@ export async function frameOf(page: Page, clip: Clip): Promise<Raster> {
 
 /**
  * Writes frames as a GIF.
- *
- * @param how milliseconds of a frame, `delay`, and of the last, `hold`; `tolerance` is the largest colour distance at which
- * a pixel stays as in the previous frame
+ * @param how `delay` is the time per frame and `hold` that of the last one, in milliseconds; `tolerance` is the largest
+ * colour distance at which a pixel stays as in the previous frame
  */
 export async function writeGif(
   out: string,
   frames: readonly Raster[],
   { tolerance, ...times }: { readonly delay: number; readonly hold: number; readonly tolerance: number },
 ): Promise<void> {
-  const some = frames.filter((_, i) => i % 8 === 0);
-  const colors = quantize(new Uint8Array(some.flatMap(({ rgba }) => [...rgba])), 120);
+  const sampled = frames.filter((_, i) => i % 8 === 0);
+  const colors = quantize(new Uint8Array(sampled.flatMap(({ rgba }) => [...rgba])), 120);
   const palette = new Uint8Array(3 * 256);
   colors.forEach(([r, g, b], i) => palette.set([r, g, b], 3 * i));
   const indexer = new Indexer(palette);

@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 /**
  * Records a GIF of step 2 of the playground, the README's `docs/average.gif`: the pointer moves, the fan of lines turns, and
- * the arrow of a copy in training closes in on their mean.
+ * the arrow of a copy in training approaches their mean.
  *
  * `deno task build:playground --out playground.html`, then
  * `deno run --lock=tests/deno.lock --allow-read --allow-write --allow-run --allow-env --allow-sys --allow-net=127.0.0.1 \
@@ -13,18 +13,18 @@ import { chromium, launch } from "../tests/browser.ts";
 import type { Raster } from "../viz/mod.ts";
 import { frameOf, writeGif } from "./film.ts";
 
-/** Where the pointer goes, in fractions of the plane's sides. */
-const way = [[0.3, 0.25], [0.75, 0.42], [0.3, 0.78]] as const;
+/** Places that the pointer visits, in fractions of the plane's sides. */
+const places = [[0.3, 0.25], [0.75, 0.42], [0.3, 0.78]] as const;
 /** Frames from one place to the next. */
 const between = 14;
-/** Clicks on "10 steps", each a frame or two. */
+/** Clicks on the buttons that train the copy, one frame each. */
 const clicks = 24;
 
 const [playground, out] = Deno.args;
 const program = await chromium();
 if (playground === undefined || out === undefined || typeof program !== "string") {
   throw new Error(
-    "Cannot record: expected two arguments, the playground's page and the GIF to write, and Chromium",
+    "Cannot record: expected two arguments, playground.html and the GIF to write, and an installed Chromium",
   );
 }
 const browser = await launch(program, ["--disable-gpu"]);
@@ -40,14 +40,15 @@ const frame = async () => {
 };
 const moveTo = ([x, y]: readonly [number, number]) =>
   page.mouse.move(clip.x + x * clip.width, clip.y + y * clip.height);
-for (let i = 1; i < way.length; i++) {
+for (let i = 1; i < places.length; i++) {
   for (let part = 0; part < between; part++) {
-    const at = (axis: 0 | 1) => way[i - 1][axis] + part / between * (way[i][axis] - way[i - 1][axis]);
+    const at = (axis: 0 | 1) =>
+      places[i - 1][axis] + part / between * (places[i][axis] - places[i - 1][axis]);
     await moveTo([at(0), at(1)]);
     await frame();
   }
 }
-await moveTo(way[way.length - 1]);
+await moveTo(places[places.length - 1]);
 for (let click = 0; click < clicks; click++) {
   await page.locator("#copy button").nth(click < 8 ? 0 : 1).evaluate((button) =>
     (button as HTMLElement).click()

@@ -11,7 +11,7 @@ import { chromium, launch, type Page } from "../tests/browser.ts";
 import type { Raster } from "../viz/mod.ts";
 import { frameOf, writeGif } from "./film.ts";
 
-/** Where someone starts to paint, in hundredths of t. */
+/** When the painting starts, in hundredths of t. */
 const paintedAt = 36;
 /** The stroke, a seven; coordinates are fractions of the image's sides. */
 const stroke = [[0.22, 0.2], [0.78, 0.2], [0.5, 0.85]] as const;
@@ -54,7 +54,9 @@ async function film(page: Page, frame: () => Promise<void>): Promise<void> {
 const [report, out, seed = "0"] = Deno.args;
 const program = await chromium();
 if (report === undefined || out === undefined || typeof program !== "string") {
-  throw new Error("Cannot record: expected two arguments, the report and the GIF to write, and Chromium");
+  throw new Error(
+    "Cannot record: expected two arguments, report.html and the GIF to write, and an installed Chromium",
+  );
 }
 const frames: Raster[] = [];
 const browser = await launch(program, ["--disable-gpu"]);
@@ -62,11 +64,11 @@ const page = await browser.newPage({ viewport: { width: 1000, height: 760 } });
 await page.goto(pathToFileURL(resolve(report)).href);
 await page.locator("#explorer").scrollIntoViewIfNeeded();
 await page.waitForFunction(() => document.documentElement.dataset.live === "ready");
-// What stays in view while the page scrolls would lie over the film.
+// Elements that stay in view while the page scrolls would cover the recording.
 await page.addStyleTag({ content: ".contents { display: none } .clock { visibility: hidden }" });
 await page.locator("#brush-size").evaluate((size) => (size as HTMLInputElement).value = "3");
 await page.locator("details:has(#live-seed) summary").first().click();
-await page.locator("#live-class").selectOption("none"); // the paint alone says what it becomes
+await page.locator("#live-class").selectOption("none"); // only the paint determines the digit
 await page.locator("#live-seed").fill(seed);
 await page.locator("#live-draw").click();
 await page.waitForFunction((seed) => document.body.innerText.includes(`Seed ${seed}:`), seed);

@@ -1,6 +1,5 @@
-/**
- * Reads the parameters of the WebAssembly kernels from their sources and generates the table that the host lays out
- * calls with, and the code that reads them in threads.
+/** Reads the parameters of the WebAssembly kernels from their sources and generates the table from which the host lays out
+ * calls, and the code with which threads read them.
  */
 
 /** An exported function of `kernels/devices/cpu/assembly/kernels/`. */
@@ -15,10 +14,11 @@ interface ExportedFunction {
 export interface KernelSource extends ExportedFunction {
   /** Whether it takes the address of the workspace. */
   readonly workspace: boolean;
-  /** The parameters that the host sets, in order, and the words of a call that hold them: one, or one for each field. */
-  readonly given: ExportedFunction["parameters"];
+  /** The parameters that the host sets, in order. */
+  readonly hostParameters: ExportedFunction["parameters"];
+  /** The words of a call that hold these parameters: one for a number, one per field for a class. */
   readonly words: ExportedFunction["parameters"];
-  /** The function that returns the bytes of workspace it needs. */
+  /** The function that returns how many bytes of workspace the kernel needs. */
   readonly size?: ExportedFunction;
 }
 
@@ -51,9 +51,9 @@ function exportedFunctions(file: string, source: string): ExportedFunction[] {
  * `nameWorkspace(...): u64` beside it, which returns its size in bytes from any arguments and the number of `threads`.
  *
  * @param sources text of each file by name
- * @param maxWords words of arguments that fit a call
- * @param fieldsOf fields of parameters that are classes of numbers, i32 each, by class
- * @throws {Error} if an exported function is neither, or a call cannot hold the arguments of a kernel
+ * @param maxWords words that a call can hold for arguments
+ * @param fieldsOf i32 fields of the classes that parameters may have, by class
+ * @throws {Error} if an exported function is neither a kernel nor such a size, or a call cannot hold a kernel's arguments
  */
 export function kernelSources(
   sources: Readonly<Record<string, string>>,
@@ -68,8 +68,8 @@ export function kernelSources(
       throw new Error(`Cannot build kernel ${name} of ${file}: ${why}`);
     };
     const workspace = parameters[1]?.[0] === "workspace";
-    const given = parameters.slice(workspace ? 2 : 1);
-    const words = given.flatMap(([parameter, type]) =>
+    const hostParameters = parameters.slice(workspace ? 2 : 1);
+    const words = hostParameters.flatMap(([parameter, type]) =>
       fieldsOf[type]?.map((field) => [`${parameter}.${field}`, "i32"] as const) ??
         [[parameter, type] as const]
     );
@@ -84,9 +84,11 @@ export function kernelSources(
     if (workspace !== (size !== undefined)) {
       refuse(`it needs both a parameter workspace and a function ${name}Workspace(...): u64, or neither`);
     }
-    const unknown = size?.parameters.find(([p]) => p !== "threads" && !given.some(([word]) => word === p));
-    if (unknown) refuse(`${name}Workspace takes ${unknown[0]}, which is no argument of the kernel`);
-    return { ...kernel, workspace, given, words, ...size && { size } };
+    const unknown = size?.parameters.find(([p]) =>
+      p !== "threads" && !hostParameters.some(([word]) => word === p)
+    );
+    if (unknown) refuse(`${name}Workspace takes ${unknown[0]}, which is not an argument of the kernel`);
+    return { ...kernel, workspace, hostParameters, words, ...size && { size } };
   });
   if (sizes.size > 0) {
     throw new Error(`Cannot build ${[...sizes.keys()].join(", ")}: there is no such kernel`);
@@ -94,9 +96,9 @@ export function kernelSources(
   return kernels;
 }
 
-/** AssemblyScript that reads an argument of a kernel from its first word. */
-function reading({ given, words }: KernelSource, name: string): string {
-  const [, type] = given.find(([parameter]) => parameter === name)!;
+/** AssemblyScript that reads an argument of a kernel, beginning at its first word. */
+function reading({ hostParameters, words }: KernelSource, name: string): string {
+  const [, type] = hostParameters.find(([parameter]) => parameter === name)!;
   return `${readers[type]}(call, ${
     words.findIndex(([word]) => word === name || word.startsWith(`${name}.`))
   })`;
@@ -104,14 +106,16 @@ function reading({ given, words }: KernelSource, name: string): string {
 
 /** AssemblyScript that reads the arguments of a kernel and calls it, or `size` with the number of threads. */
 function invocation(kernel: KernelSource, size: string): string {
-  const given = kernel.given.map(([name]) => reading(kernel, name));
+  const values = kernel.hostParameters.map(([name]) => reading(kernel, name));
   const workspace = kernel.workspace ? [`claimWorkspace(call, ${size})`] : [];
-  return `${kernel.name}(${["call", ...workspace, ...given].join(", ")})`;
+  return `${kernel.name}(${["call", ...workspace, ...values].join(", ")})`;
 }
 
 function sizeOf(kernel: KernelSource, threads: string): string {
-  const given = kernel.size?.parameters.map(([name]) => name === "threads" ? threads : reading(kernel, name));
-  return `${kernel.size?.name}(${given?.join(", ")})`;
+  const values = kernel.size?.parameters.map(([name]) =>
+    name === "threads" ? threads : reading(kernel, name)
+  );
+  return `${kernel.size?.name}(${values?.join(", ")})`;
 }
 
 /** AssemblyScript of `execute`, which runs the kernel of a call, and of `workspaceOf`, which returns its workspace. */
@@ -151,7 +155,7 @@ export function workspaceOf(call: usize, threads: i32): u64 {
 `;
 }
 
-/** TypeScript with the arguments of every kernel, which the host lays out calls with. */
+/** TypeScript with the arguments of every kernel, from which the host lays out calls. */
 export function signaturesModule(kernels: readonly KernelSource[]): string {
   const rows = kernels.map(({ name, words }) => {
     const text = `"${words.map(([word, type]) => `${word}: ${type}`).join(", ")}",`;

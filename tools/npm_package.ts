@@ -1,18 +1,17 @@
 /**
  * Builds the npm package of the library, for Node, Bun, bundlers and CDNs: `deno task build:npm [FOLDER]` writes
  * `flow-matching-VERSION.tgz` there, by default into `.cache/npm/`.
- *
- * `deno pack` does most of it. Imports of WebAssembly, which Node and bundlers lack, become modules here, and the package
- * gets a README of its own.
+ * `deno pack` does most of the work. This tool replaces imports of WebAssembly, which Node and bundlers do not support, by
+ * modules, and adds the package's own README.
  */
 import { dirname, join, posix } from "node:path";
 import { fileURLToPath } from "node:url";
-import "npm:@resvg/resvg-wasm@2.6.2"; // imported, so that Deno has its files
+import "npm:@resvg/resvg-wasm@2.6.2"; // so that Deno downloads its files
 import configuration from "../deno.json" with { type: "json" };
 
 const root = new URL("../", import.meta.url);
 
-/** An import of WebAssembly, in a source and as `deno pack` writes it. */
+/** An import of WebAssembly, in the source and in the output of `deno pack`. */
 const wasmImport = /^import source (\w+) from "([^"]+)";$/m;
 
 async function run(program: string, ...args: string[]): Promise<void> {
@@ -23,10 +22,10 @@ async function run(program: string, ...args: string[]): Promise<void> {
 
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
 
-/** Workers are named in TypeScript, which Deno does not run from packages. */
+/** The address of a worker, whose `.ts` Deno does not run from packages. */
 const workerAddress = /new URL\("(\.\/\w+)\.ts", import\.meta\.url\)/g;
 
-/** Replaces a module's import of WebAssembly, if it has one, by that of its bytes, and the names of workers. */
+/** Replaces a module's WebAssembly import, if it has one, by an import of the bytes, and `.ts` in addresses of workers. */
 async function finishModule(content: string, path: string): Promise<void> {
   const packed = join(content, path);
   const packedCode = await Deno.readTextFile(packed);
@@ -92,8 +91,8 @@ export async function buildPackage(folder: string): Promise<string> {
     );
     await Deno.mkdir(folder, { recursive: true });
     const file = join(folder, `flow-matching-${configuration.version}.tgz`);
-    const same = ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner"];
-    await run("tar", ...same, "-czf", file, "-C", work, "package");
+    const reproducible = ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner"];
+    await run("tar", ...reproducible, "-czf", file, "-C", work, "package");
     return file;
   } finally {
     await Deno.remove(work, { recursive: true });

@@ -1,6 +1,5 @@
-/**
- * Plants faults of growing strength in real test images of digits, and in samples, and prints how every figure of every
- * judge moves, as the table in `docs/judge.md`.
+/** Plants faults of growing strength in real test images of digits, and in samples, and prints how every figure of every
+ * judge changes: the table in `docs/judge.md`.
  *
  * `deno run --allow-read --lock=deno.lock tools/planted_faults.ts [--count 1000]`
  */
@@ -29,24 +28,24 @@ import { judgesOf } from "../experiments/judge/find_judge.ts";
 import { memorisation } from "../experiments/measures/memorisation.ts";
 import { makeSolver } from "../experiments/settings/solver.ts";
 
-/** Images with the classes that were asked for. */
+/** Images with their requested classes. */
 export interface PlantedSet {
   /** f32[N, C, H, W], 0 black to 1 white. */
   readonly pixels: Float32Array;
   readonly labels: ArrayLike<number>;
 }
 
-/** Real images to plant faults in, and where to take others from. */
+/** Real images to plant faults in, and the data from which replacements are taken. */
 export interface Material extends PlantedSet {
   readonly data: JudgedData;
-  /** Number of the first test image that is neither here nor in the reference. */
-  readonly rest: number;
+  /** Index of the first test image that is neither in this set nor in the reference. */
+  readonly firstUnused: number;
 }
 
 /** A fault that can be planted. */
 export interface PlantedFault {
-  /** What its strength means. */
-  readonly words: string;
+  /** The meaning of its strength. */
+  readonly about: string;
   /** From weak to strong. */
   readonly strengths: readonly number[];
   plant(material: Material, strength: number): PlantedSet | Promise<PlantedSet>;
@@ -59,37 +58,37 @@ const seed = 0;
 /** The faults by name. */
 export const plantedFaults = {
   blur: {
-    words: "Gaussian, standard deviation in pixels",
+    about: "Gaussian, standard deviation in pixels",
     strengths: [0.4, 0.55, 0.7],
     plant: (set, sigma) => changed(set, blurred(set.pixels, set.data, sigma)),
   },
   grain: {
-    words: "normal noise, standard deviation",
+    about: "normal noise, standard deviation",
     strengths: [0.03, 0.06, 0.12],
     plant: (set, sigma) => changed(set, grainy(set.pixels, sigma, seed)),
   },
   thinning: {
-    words: "share of an erosion by one pixel",
+    about: "share of an erosion by one pixel",
     strengths: [0.15, 0.3, 0.6],
     plant: (set, share) => changed(set, thinned(set.pixels, set.data, share)),
   },
   "shifted strokes": {
-    words: "lower half moved right, pixels",
+    about: "lower half moved right, pixels",
     strengths: [1, 2, 3],
     plant: (set, by) => changed(set, broken(set.pixels, set.data, by)),
   },
   "missing class": {
-    words: "share of the fours replaced by other digits",
+    about: "share of the fours replaced by other digits",
     strengths: [0.25, 0.5, 1],
     plant: withoutClass,
   },
   copies: {
-    words: "share of copied training images",
+    about: "share of copied training images",
     strengths: [0.1, 0.3, 1],
     plant: withCopies,
   },
   "few steps": {
-    words: "samples by Euler with 16, 8 and 4 steps",
+    about: "samples by Euler with 16, 8 and 4 steps",
     strengths: [16, 8, 4],
     plant: ({ data, labels }, steps) => drawn(data, labels.length, `euler:steps=${steps}`),
   },
@@ -99,7 +98,7 @@ function changed({ labels }: Material, pixels: Float32Array): PlantedSet {
   return { pixels: asBytes(pixels), labels };
 }
 
-/** Replaces images and labels at some places by those of another set, in its order. */
+/** Replaces the images and labels at `places` by those of another set, in the order of `from`. */
 function replaced(
   { pixels, labels }: PlantedSet,
   places: readonly number[],
@@ -116,10 +115,10 @@ function replaced(
 }
 
 function withoutClass(material: Material, share: number): PlantedSet {
-  const { labels, data: { test }, rest } = material;
+  const { labels, data: { test }, firstUnused } = material;
   const places = Array.from(labels).flatMap((label, n) => label === missing ? [n] : []);
-  const others = [...firstIndices(test.count)].slice(rest).filter((n) => test.labels[n] !== missing);
-  return replaced(material, places.slice(0, Math.round(share * places.length)), test, others);
+  const from = [...firstIndices(test.count)].slice(firstUnused).filter((n) => test.labels[n] !== missing);
+  return replaced(material, places.slice(0, Math.round(share * places.length)), test, from);
 }
 
 function withCopies(material: Material, share: number): PlantedSet {
@@ -128,7 +127,7 @@ function withCopies(material: Material, share: number): PlantedSet {
   return replaced(material, places, train, [...firstIndices(train.count)]);
 }
 
-/** Draws samples of the repository's network, whose guidance is that of its docs. */
+/** Draws samples of `mnist_classes` with guidance 1.4, as `docs/judge.md` describes. */
 async function drawn({ classes }: Dataset, count: number, solver: string): Promise<PlantedSet> {
   const file = new URL("../checkpoints/mnist_classes.safetensors", import.meta.url);
   const { model, info: { normalization }, shape } = loadCheckpoint(await Deno.readFile(file), "the network");
@@ -143,7 +142,7 @@ async function drawn({ classes }: Dataset, count: number, solver: string): Promi
   return { pixels: asBytes(pixels), labels: conditioning.labels };
 }
 
-/** Real images for faults, with as many test images to compare with: those of other places. */
+/** Real images to plant faults in, and as many different test images to compare with. */
 export function materialOf(data: JudgedData, count: number): { material: Material; reference: Float32Array } {
   const [first, second] = [0, count].map((from) => firstIndices(from + count).slice(from));
   return {
@@ -152,21 +151,21 @@ export function materialOf(data: JudgedData, count: number): { material: Materia
       data,
       pixels: imagesAt(data.test, second).values,
       labels: Uint8Array.from(second, (n) => data.test.labels[n]),
-      rest: 2 * count,
+      firstUnused: 2 * count,
     },
   };
 }
 
-/** Whether a figure is worse than that of a base, beyond both intervals. */
-export function isWorse(key: FigureKey, found: Estimate, base: Estimate): boolean {
-  const [isBelow, isAbove] = [found.high < base.low, found.low > base.high];
+/** Whether a figure is worse than its base, beyond both intervals. */
+export function isWorse(key: FigureKey, figure: Estimate, base: Estimate): boolean {
+  const [isBelow, isAbove] = [figure.high < base.low, figure.low > base.high];
   const { better } = meaningOf(key);
   return better === "higher" ? isBelow : better === "lower" ? isAbove : isBelow || isAbove;
 }
 
 type Figures = Readonly<Partial<Record<FigureKey, Estimate>>>;
 
-/** A row of the table: each figure by each judge, in bold if it is worse than that of the base. */
+/** A row of the table: each figure by each judge, in bold if it is worse than its base. */
 function rowOf(label: string, figures: Figures, base: Figures): string[] {
   const cells = figureNames.flatMap((name) => {
     const keys = [...figuresByKey].flatMap(([key, of]) => of.name === name && figures[key] ? [key] : []);
@@ -205,11 +204,11 @@ async function main(): Promise<void> {
     const base = plant === plantedFaults["few steps"].plant ? samples : real;
     if (base === samples) rows.push(rowOf("samples, Heun with 20 steps", samples, real));
     for (const strength of strengths) {
-      const found = await figuresOf(await plant(material, strength));
-      rows.push(rowOf(`${name} ${strength}`, found, base));
+      const faulty = await figuresOf(await plant(material, strength));
+      rows.push(rowOf(`${name} ${strength}`, faulty, base));
       if (strength !== strengths.at(-1)) continue;
       const unseen = [...figuresByKey.keys()].filter((key) =>
-        base[key] && !isWorse(key, found[key]!, base[key])
+        base[key] && !isWorse(key, faulty[key]!, base[key])
       );
       blind.push(`- ${name}: ${unseen.map(titleOf).join(", ") || "none"}`);
     }
@@ -217,7 +216,7 @@ async function main(): Promise<void> {
   const head = ["fault", ...names.map((name) => figureMeanings[name].title)];
   const rule = head.map((_, i) => i > 0 ? "--:" : "---");
   console.log([head, rule, ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n"));
-  console.log(`\nBlind to the strongest of each fault:\n\n${blind.join("\n")}`);
+  console.log(`\nFigures that do not detect the strongest fault of each kind:\n\n${blind.join("\n")}`);
   device.close();
 }
 

@@ -67,7 +67,10 @@ Deno.test("kernelSources() refuses other exported functions, types and sizes", (
       /f of c.ts: it is \(x\): void \(expected \(call, \.\.\.\): void\)/,
     ],
     ["export function f(call: usize, x: f64): void {\n}\n", /x is f64 \(expected usize, i32, f32, Axis\)/],
-    [product.replace("(n: i32, threads", "(m: i32, threads"), /takes m, which is no argument of the kernel/],
+    [
+      product.replace("(n: i32, threads", "(m: i32, threads"),
+      /takes m, which is not an argument of the kernel/,
+    ],
   ];
   for (const [source, message] of refused) {
     assert.throws(() => kernelSources({ "c.ts": source }, 30), { message });
