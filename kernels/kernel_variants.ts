@@ -58,8 +58,8 @@ export function withVariants(
   return {
     candidates(dims: Dims, tuning: Tuning): readonly string[] {
       const first = table(dims, tuning);
-      const others = [...variants.keys()].filter((at) => at !== first && fits(at, dims));
-      const names = [first, ...others].map((at) => variants[at].name);
+      const alternatives = [...variants.keys()].filter((at) => at !== first && fits(at, dims));
+      const names = [first, ...alternatives].map((at) => variants[at].name);
       if (!other?.fits(dims)) return names;
       return other.isDefault(dims, tuning) ? [other.name, ...names] : [...names, other.name];
     },

@@ -54,7 +54,7 @@ export interface Op<S extends string, A extends AttributeTypes = Record<never, n
   /**
    * Dims and output shapes of a call, without running it.
    *
-   * @param shapes of the inputs, in order
+   * @param shapes shapes of the inputs, in order
    * @param attributes by name; `{}` for an op without any
    * @throws {ShapeError} if shapes do not fit the signature, or a length of an output is not a whole number of at least
    * 0

@@ -11,7 +11,7 @@ export type AttributeTypes = Readonly<Record<string, "u32" | "f32">>;
 export type AttributeValues<A extends AttributeTypes> = { readonly [K in keyof A]: number };
 
 /** Copies the attributes of a call to its dims, in the order of their declaration. */
-type AttributeCheck = (given: Readonly<Record<string, unknown>>, dims: Record<string, number>) => void;
+type AttributeCheck = (attributes: Readonly<Record<string, unknown>>, dims: Record<string, number>) => void;
 
 /**
  * Makes the function that checks an op's attributes.
@@ -20,10 +20,10 @@ type AttributeCheck = (given: Readonly<Record<string, unknown>>, dims: Record<st
  */
 export function attributeCheck(op: string, types: AttributeTypes): AttributeCheck {
   const declared = Object.entries(types);
-  return (given, dims) => {
-    for (const name in given) if (!Object.hasOwn(types, name)) refuse(`unknown attribute ${name}`);
+  return (attributes, dims) => {
+    for (const name in attributes) if (!Object.hasOwn(types, name)) refuse(`unknown attribute ${name}`);
     for (const [name, type] of declared) {
-      const value = given[name];
+      const value = attributes[name];
       if (typeof value !== "number" || (type === "u32" && !isCount(value))) {
         refuse(`attribute ${name} is ${describeValue(value)}`);
       }

@@ -12,10 +12,10 @@ export type Arrays = readonly (Float64Array | Uint32Array)[];
 /** Inputs of a sample in f64, exactly representable in f32. */
 export function inputsOf(op: RegisteredOp, { shapes, values }: Sample): (Float64Array | Uint32Array)[] {
   return op.inputs.map(({ name, type }, i) => {
-    const given = values?.[name];
-    if (type === "u32") return Uint32Array.from(given!);
+    const sampled = values?.[name];
+    if (type === "u32") return Uint32Array.from(sampled!);
     const count = sizeOf(shapes[name]);
-    const drawn = given ?? uniforms(7, i + 1, op.name.length, count).map((u) => 4 * u - 2);
+    const drawn = sampled ?? uniforms(7, i + 1, op.name.length, count).map((u) => 4 * u - 2);
     return Float64Array.from(drawn, Math.fround);
   });
 }

@@ -6,25 +6,25 @@ const initialsOf = (name: string) =>
   name.replace(/[A-Z]/g, " $&").split(/[^a-zA-Z0-9]+/).map((word) => word.slice(0, 1)).join("").toLowerCase();
 
 /**
- * The known name that a wrong one means: one that contains it, as `webgpu` contains `gpu`; one with its initials, as
- * `learningRate` has `lr`; else the closest.
+ * The known name that was probably meant by an unknown one: one that contains it, as `webgpu` contains `gpu`; one with
+ * its initials, as `learningRate` has `lr`; else the closest.
  *
- * @param name the name given; case, and settings after a colon, are ignored
+ * @param name the unknown name; case, and settings after a colon, are ignored
  * @param known the names to choose from
  * @returns undefined if every known name differs in more than a third of its letters
  */
 export function nearest(name: string, known: Iterable<string>): string | undefined {
   const spelled = new Map([...known].map((word) => [word.toLowerCase(), word]));
   if (spelled.size === 0) return undefined;
-  const given = name.toLowerCase().split(":")[0];
-  if (spelled.has(given)) return spelled.get(given);
-  const longer = [...spelled.keys()].filter((word) => given.length > 2 && word.includes(given));
-  if (longer.length > 0) return spelled.get(closest(given, longer));
-  const short = [...spelled.values()].find((word) => given.length > 1 && initialsOf(word) === given);
+  const typed = name.toLowerCase().split(":")[0];
+  if (spelled.has(typed)) return spelled.get(typed);
+  const longer = [...spelled.keys()].filter((word) => typed.length > 2 && word.includes(typed));
+  if (longer.length > 0) return spelled.get(closest(typed, longer));
+  const short = [...spelled.values()].find((word) => typed.length > 1 && initialsOf(word) === typed);
   if (short !== undefined) return short;
-  const found = closest(given, [...spelled.keys()]);
-  const limit = Math.ceil(Math.max(given.length, found.length) / 3);
-  return distance(given, found) <= limit ? spelled.get(found) : undefined;
+  const nearestName = closest(typed, [...spelled.keys()]);
+  const limit = Math.ceil(Math.max(typed.length, nearestName.length) / 3);
+  return distance(typed, nearestName) <= limit ? spelled.get(nearestName) : undefined;
 }
 
 /**
@@ -50,9 +50,9 @@ export function unknownName(what: string, name: string, known: readonly string[]
 export function rejectUnknown(settings: object, known: readonly string[], of: string): void {
   const isObject = typeof settings === "object" && settings !== null && !Array.isArray(settings);
   if (!isObject || "storage" in settings) { // such as a tensor
-    const given = Array.isArray(settings) ? "an array" : String(settings);
+    const shown = Array.isArray(settings) ? "an array" : String(settings);
     throw new UserError(
-      `Cannot use the settings of ${of}: they are ${given} (expected an object with ${known.join(", ")})`,
+      `Cannot use the settings of ${of}: they are ${shown} (expected an object with ${known.join(", ")})`,
     );
   }
   const unknown = Object.entries(settings).find(([name, value]) =>

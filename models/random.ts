@@ -69,11 +69,11 @@ const least = 1e-6;
  * Noise in many dimensions lies near a sphere. The arc stays near it, as the network expects; a straight line passes
  * through vectors too short to be noise. Nearly parallel vectors are interpolated linearly.
  *
- * @param x one noise
- * @param y another one, of the same length
+ * @param x a noise vector
+ * @param y another noise vector, of the same length
  * @param share s, in [0, 1]; 0 gives x and 1 gives y, to the bit
- * @throws {RangeError} if the share is outside [0, 1], the lengths differ, or the noises are opposite, so that there is
- * no shortest arc
+ * @throws {RangeError} if the share is outside [0, 1], the lengths differ, or the vectors are opposite, so that there
+ * is no shortest arc
  *
  * ```ts
  * import { slerp } from "./mod.ts";
@@ -88,7 +88,7 @@ export function slerp(x: Float32Array, y: Float32Array, share: number): Float32A
   }
   if (x.length !== y.length) {
     const lengths = `${x.length} and ${y.length} elements`;
-    throw new RangeError(`Cannot interpolate between noises of ${lengths} (expected equal numbers)`);
+    throw new RangeError(`Cannot interpolate between noise vectors of ${lengths} (expected the same number)`);
   }
   if (share === 0) return Float32Array.from(x);
   if (share === 1) return Float32Array.from(y);
@@ -101,7 +101,7 @@ function weights(angle: number, share: number): readonly [ofX: number, ofY: numb
   if (sine >= least) return [Math.sin((1 - share) * angle) / sine, Math.sin(share * angle) / sine];
   if (angle < 1) return [1 - share, share];
   throw new RangeError(
-    "Cannot interpolate between opposite noises: no arc is the shortest (expected other noise)",
+    "Cannot interpolate between opposite noise vectors: no arc is the shortest (expected other noise)",
   );
 }
 

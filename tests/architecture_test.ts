@@ -18,7 +18,7 @@ const arrows: Record<string, readonly string[]> = {
   notebooks: ["mod.ts", "experiments"],
 };
 
-/** Folders with the code of library and tasks; all others show, test or build it. */
+/** Folders with the code of the library and the tasks; all others demonstrate, test or build it. */
 const product = ["kernels", "models", "viz", "web", "playground", "experiments"];
 /** Files stay near 300 lines, which can be read in one sitting; a few more are better than a bad split. */
 const maxLines = 360;
@@ -76,8 +76,8 @@ testNeeding({ read: true }, "the README draws the same arrows as this test", asy
 
 testNeeding({ read: true, write: true, run: true }, "no modules import each other in a circle", async () => {
   const imports = await allImports();
-  const found = circles(imports);
-  assert.equal(found.length, 0, `${found.length} circles of imports:\n${found.join("\n")}`);
+  const cycles = circles(imports);
+  assert.equal(cycles.length, 0, `${cycles.length} circles of imports:\n${cycles.join("\n")}`);
   // The same at run time for rooms, the folders of models/ and experiments/.
   const room = (path: string) => path.split("/").slice(0, 2).join("/");
   const between = imports.filter(({ runtime }) => runtime).flatMap(({ from, to, ...rest }) =>
@@ -118,7 +118,7 @@ testNeeding(
   },
 );
 
-/** Those files that no program imports. */
+/** The files that no program imports. */
 async function unreachedFrom(programs: readonly string[], files: readonly string[]): Promise<string[]> {
   const reached = reachedFrom(programs, await importsFrom(programs));
   return files.filter((path) => !reached.has(path));
@@ -151,7 +151,7 @@ testNeeding(
   },
 );
 
-testNeeding({ read: true }, "no module imports a text, which JSR refuses", async () => {
+testNeeding({ read: true }, "no module imports text, which JSR refuses", async () => {
   for (const path of ["mod.ts", ...await under(product, /\.[jt]s$/)]) {
     if (path in generated) continue;
     assert.doesNotMatch(await textOf(path), /\bwith:? \{ type: "(?!json")/, path);

@@ -1,9 +1,9 @@
-/** What axe, a checker of accessibility, complains of in a page. */
+/** Accessibility violations that axe finds in a page. */
 
 import axe from "npm:axe-core@4.11.0/axe.min.js" with { type: "text" };
 import type { Page } from "./browser.ts";
 
-/** The complaints about a page, each with its elements; with rules, only those of them. */
+/** The violations on a page, each with its elements; by default, of all rules. */
 export async function axeComplaints(page: Page, rules?: readonly string[]): Promise<string[]> {
   await page.evaluate(axe);
   return await page.evaluate(async (rules) => {

@@ -7,7 +7,7 @@ import { findOrInstall, problemOf } from "./system_packages.ts";
 
 export type { Browser, Frame, Page } from "npm:playwright-core@1.65.1";
 
-/** Where package managers install it. */
+/** Where package managers install Chromium. */
 const PLACES = [
   "/usr/bin/chromium",
   "/usr/bin/chromium-browser",
@@ -74,8 +74,8 @@ export async function testInBrowserWithWebGpu(
 }
 
 /**
- * Script that runs first in a page or worker: removes all that the library could compute on, in workers with a program
- * from the page, too.
+ * Script that runs first in a page or worker: removes everything that the library could compute on, also in workers
+ * whose program comes from the page.
  */
 export function withoutDevices(): void {
   const remove = () => {

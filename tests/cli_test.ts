@@ -11,15 +11,15 @@ import { writeTinyIdx } from "./experiments/data/tiny_idx.ts";
 import { runElsewhere, withFolder } from "./folder.ts";
 import { testNeeding } from "./permissions.ts";
 
-Deno.test("cli.ts has every task of deno.json but those that show or build the checkout", () => {
-  const others = Object.keys(settings.tasks).filter((name) => !tasks.has(name));
-  assert.deepEqual(others.sort(), [
+Deno.test("cli.ts has every task of deno.json except those that show or build the checkout", () => {
+  const otherTasks = Object.keys(settings.tasks).filter((name) => !tasks.has(name));
+  assert.deepEqual(otherTasks.sort(), [
     ...["bench", "build:npm", "build:page", "build:wasm", "build:web"],
     ...["docs", "notebook", "ok", "serve", "test"],
   ]);
 });
 
-testNeeding({ read: true }, "startCommand() starts the program that runs, from where it runs", () => {
+testNeeding({ read: true }, "startCommand() is the command that started the running program", () => {
   const root = fileURLToPath(new URL("..", import.meta.url));
   const module = "experiments/run/program_files";
   const here = new URL(`../${module}.ts`, import.meta.url).href;
@@ -38,7 +38,7 @@ testNeeding({ read: true }, "startCommand() starts the program that runs, from w
 
 testNeeding(
   { read: true, write: true, run: true, net: true, env: true },
-  "cli.ts works by address in an empty folder, and installed, where it needs its server no more",
+  "cli.ts works from a web address in an empty folder, and installed, without its server",
   () =>
     withFolder(async (folder) => {
       const server = serveCheckout();

@@ -27,7 +27,7 @@ export function assertLikeDigits(images: readonly ArrayLike<number>[]): void {
     const digit = nearestDigit(features, digits.means);
     return { digit, near: distance(features, digits.means[digit]) <= digits.near };
   });
-  const told = JSON.stringify(seen);
-  assert.ok(seen.filter(({ near }) => near).length >= 14, `as near to digits as MNIST's own: ${told}`);
-  assert.ok(new Set(seen.map(({ digit }) => digit)).size >= 5, `several digits: ${told}`);
+  const summary = JSON.stringify(seen);
+  assert.ok(seen.filter(({ near }) => near).length >= 14, `as near to digits as MNIST's own: ${summary}`);
+  assert.ok(new Set(seen.map(({ digit }) => digit)).size >= 5, `several digits: ${summary}`);
 }

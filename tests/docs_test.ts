@@ -13,7 +13,7 @@ async function pages(): Promise<Map<string, string>> {
   return new Map(await Promise.all(names.map(async (path) => [path, await textOf(path)] as const)));
 }
 
-/** Targets of links and pictures in Markdown, without web addresses, as paths in the repository with their anchors. */
+/** Targets of links and pictures in Markdown, except web addresses, as paths in the repository with their anchors. */
 function linksOf(page: string, text: string): { readonly path: string; readonly anchor: string }[] {
   return Array.from(text.matchAll(/\]\((?!\w+:)([^)#\s]*)(?:#([\w-]+))?\)/g), ([, path, anchor = ""]) => {
     return { path: path === "" ? page : posix.join(posix.dirname(page), path), anchor };

@@ -52,7 +52,7 @@ Worker = class extends Own {
 };
 </script>`;
 
-/** What went wrong in a page with the {@linkcode listener}. */
+/** The errors of a page with the {@linkcode listener}. */
 export function complaintsOf(page: VisitedPage): Promise<string[]> {
   return page.run(() => (globalThis as unknown as { complaints: string[] }).complaints);
 }
@@ -64,7 +64,7 @@ export async function until<Values extends readonly unknown[]>(
   ...values: Values
 ): Promise<void> {
   for (const end = Date.now() + 120_000; !await page.run(act, ...values);) {
-    if (Date.now() > end) throw new Error(`In vain: ${act}`);
+    if (Date.now() > end) throw new Error(`Timed out waiting for: ${act}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }

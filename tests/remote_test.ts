@@ -166,17 +166,17 @@ testNeeding(
       cwd: new URL("..", import.meta.url),
       env: { NO_COLOR: "1" },
     }).output();
-    const said = new TextDecoder().decode(stderr);
-    assert.ok(success, said);
-    // Packages by a name that is no literal, and the programs of own networks.
-    const warnings = Array.from(said.matchAll(/^warning\[([\w-]+)\].*\n +--> .*?(\w+\/\w+\.\w+):/gm));
+    const output = new TextDecoder().decode(stderr);
+    assert.ok(success, output);
+    // Packages whose name is not a literal, and the programs of own networks.
+    const warnings = Array.from(output.matchAll(/^warning\[([\w-]+)\].*\n +--> .*?(\w+\/\w+\.\w+):/gm));
     assert.deepEqual(warnings.map(([, name, file]) => `${name} in ${file}`).sort(), [
       "unanalyzable-dynamic-import in networks/module_sources.ts",
       "unanalyzable-dynamic-import in run/program_files.ts",
     ]);
     const root = new URL("..", import.meta.url).href;
     const packed = Array.from(
-      said.matchAll(/^ +(file:.*) \([\d.]+\w+\)$/gm),
+      output.matchAll(/^ +(file:.*) \([\d.]+\w+\)$/gm),
       ([, url]) => url.slice(root.length),
     );
     const exports = Object.values(settings.exports).map((path) => path.slice(2));

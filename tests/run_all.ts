@@ -45,7 +45,7 @@ async function documented(): Promise<string[]> {
   }).map(({ name }) => name);
 }
 
-/** The caller's flags; for programs so short, threads that compile and collect garbage take a quarter of the time. */
+/** The caller's flags; in such short programs, threads that compile and collect garbage take a quarter of the time. */
 const v8Flags = [Deno.env.get("DENO_V8_FLAGS") ?? [], "--single-threaded"].flat().join();
 
 /** Runs Deno in the root of the repository, and prints the output at the end. */
@@ -74,8 +74,8 @@ function totalsIn(output: string): Totals {
 }
 
 /**
- * Programs for test files. Many files share one, since to load the library and compile its kernels takes half a second.
- * Those that wait come first, so that others fill the gaps.
+ * Programs for test files. Many files share one, since loading the library and compiling its kernels takes half a
+ * second. Programs that wait come first, so that others fill the gaps.
  */
 function testsOf(files: readonly string[]): Job[] {
   const kinds = Map.groupBy(files, (path) => kindOf(posix.dirname(path)));
@@ -127,7 +127,7 @@ async function runAll(): Promise<number> {
   }));
   const sum = (of: (totals: Totals) => number) => ended.reduce((sum, { totals }) => sum + of(totals), 0);
   const seconds = Math.round((performance.now() - start) / 1000);
-  // Again at the end, where one looks first, and the part that is left when a log is cut.
+  // Again at the end, where people look first, and which is left when a log is cut.
   for (const { errors } of ended) {
     if (errors !== "") console.log(`\nFailed:\n${errors.replaceAll(/^/gm, "  ")}`);
   }

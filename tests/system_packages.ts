@@ -42,7 +42,7 @@ async function newlyInstalled(program: SystemProgram): Promise<string | { reason
   if (known !== undefined) return { reason: known };
 
   if (Deno.env.get("DENOW_NO_INSTALL") === "1") {
-    return { reason: `needs ${program.name}, and DENOW_NO_INSTALL forbids to install one` };
+    return { reason: `needs ${program.name}, and DENOW_NO_INSTALL forbids installing it` };
   }
   const problem = await install(program);
   const found = problem === undefined ? await program.find() : undefined;

@@ -19,9 +19,9 @@ const here = /^\.,\/tmp(,"\$HOME\/\.config\/flow-matching","\$XDG_CONFIG_HOME\/f
 function rightsOf(command: string): string[] {
   const flag = (name: string) => new RegExp(` --allow-${name}(?:=(\\S+))?(?= )`).exec(command);
   const files = (name: string) => {
-    const found = flag(name);
-    if (found === null) return "";
-    return found[1] === undefined ? "all" : here.test(found[1]) ? "here" : "some";
+    const match = flag(name);
+    if (match === null) return "";
+    return match[1] === undefined ? "all" : here.test(match[1]) ? "here" : "some";
   };
   const net = command.includes("-P=tracking") ? "all" : flag("net")?.[1] ?? "";
   const programs = flag("run")?.[1].split(",").filter((path) => !path.startsWith(".cache/")) ?? [];
@@ -66,7 +66,7 @@ function isClone(): boolean {
   }
 }
 
-/** What editors, shells, package managers and other programs read or run without being asked. */
+/** Files that editors, shells, package managers and other programs read or run on their own. */
 const read =
   ".git .github .gitlab-ci.yml .envrc .env .npmrc .vscode deno.jsonc package.json node_modules Makefile"
     .split(" ");

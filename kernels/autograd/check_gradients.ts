@@ -2,7 +2,7 @@ import { gradients } from "./gradients.ts";
 import { multiply } from "../ops/elementwise/binary.ts";
 import { sum } from "../ops/reduce/reduce.ts";
 import { uniforms } from "../ops/random/threefry.ts";
-import { refuseOthers } from "../core/checks.ts";
+import { refuseUnknown } from "../core/checks.ts";
 import { checkTensor, type Tensor, tensor } from "../core/tensor.ts";
 import { scope } from "../core/scope.ts";
 import type { Kernel } from "../devices/device.ts";
@@ -52,9 +52,9 @@ const stencil = [[2, -1], [1, 8], [-1, -8], [-2, 1]] as const;
 export async function checkGradients(
   f: (...inputs: Tensor[]) => Tensor,
   inputs: readonly Tensor[],
-  { tolerance = 1e-3, step = 1 / 32, ...others }: GradientCheck = {},
+  { tolerance = 1e-3, step = 1 / 32, ...unknown }: GradientCheck = {},
 ): Promise<void> {
-  refuseOthers("check gradients", others, ["tolerance", "step"]);
+  refuseUnknown("check gradients", unknown, ["tolerance", "step"]);
   inputs.forEach((x, i) => checkTensor("check gradients", `input ${i} is`, x));
   for (const [name, value] of Object.entries({ tolerance, step })) {
     if (value > 0 && value < Infinity) continue;
@@ -68,14 +68,14 @@ export async function checkGradients(
   const values = await y.read();
   const weights = uniforms(11, 3, 0, y.size).map((u) => 2 * u - 1);
   const moving = copies.filter(({ type }) => type === "f32");
-  const found = scope(() => {
+  const computed = scope(() => {
     const again = checkTensor("check gradients", "a second call returned", f(...copies), y.shape);
     return gradients(sum(multiply(again, tensor(weights, y.shape))), moving);
   });
   const rounding = largest(values) * 2 ** -21 / step; // smaller differences of f32 numbers are noise
 
   for (const [k, x] of moving.entries()) {
-    const dx = await found[k].read();
+    const dx = await computed[k].read();
     const expected = await differences(x);
     const allowed = tolerance * largest(expected) + rounding;
     for (const [i, value] of expected.entries()) {

@@ -18,14 +18,14 @@ export function opsBetween(
   sources: ReadonlySet<Tensor>,
   since = 0,
 ): Map<Tensor, History> {
-  const found = new Map<Tensor, History>();
+  const histories = new Map<Tensor, History>();
   const open = [...results];
   for (let y = open.pop(); y; y = open.pop()) {
-    if (!y.history || y.history.order < since || found.has(y)) continue;
-    found.set(y, y.history);
+    if (!y.history || y.history.order < since || histories.has(y)) continue;
+    histories.set(y, y.history);
     open.push(...y.history.inputs);
   }
-  const inOrder = [...found].sort(([, a], [, b]) => a.order - b.order);
+  const inOrder = [...histories].sort(([, a], [, b]) => a.order - b.order);
   const reaches = new Set<Tensor>(sources);
   const between = inOrder.filter(([y, { inputs }]) => inputs.some((x) => reaches.has(x)) && reaches.add(y));
   return new Map(between.reverse());
@@ -66,9 +66,9 @@ export function gradients(loss: Tensor, parameters: readonly Tensor[]): Tensor[]
     throw new ShapeError(`Cannot take gradients of ${loss} (expected a single number: sum or mean it)`);
   }
   return withDevice(loss.device, () => {
-    const found = pullBack(new Map([[loss, full(loss.shape, 1)]]), parameters);
+    const all = pullBack(new Map([[loss, full(loss.shape, 1)]]), parameters);
     return parameters.map((parameter, i) => {
-      const gradient = found[i];
+      const gradient = all[i];
       if (gradient) return gradient;
       if (parameter.size === 0) return zeros(parameter.shape);
       throw new Error(`Cannot take gradients: the loss does not depend on parameter ${i}, ${parameter}`);
@@ -112,13 +112,13 @@ export function pullBack(
 function rulesOf(history: History, dy: Tensor): readonly (GradientRule | undefined)[] {
   const own = history.backward(dy);
   if (own.some((rule) => rule) || !history.composite) return own;
-  let found: readonly (Tensor | undefined)[] | undefined;
+  let pulled: readonly (Tensor | undefined)[] | undefined;
   const gradientOf = (i: number) => {
-    if (!found) {
+    if (!pulled) {
       const { inputs, output, since } = remade(history);
-      found = pullBack(new Map([[output, dy]]), inputs, since);
+      pulled = pullBack(new Map([[output, dy]]), inputs, since);
     }
-    return found[i] ?? zeros(history.inputs[i].shape);
+    return pulled[i] ?? zeros(history.inputs[i].shape);
   };
   return history.inputs.map((_, i) => () => gradientOf(i));
 }
@@ -168,9 +168,9 @@ function overwrittenError(y: Tensor, by: string): Error {
 
 /** A tensor and all tensors that it was computed from, as far as histories reach. */
 export function sourcesOf(y: Tensor): ReadonlySet<Tensor> {
-  const found = new Set([y]);
-  for (const { history } of found) {
-    for (const x of history?.inputs ?? []) found.add(x); // the loop visits these, too
+  const sources = new Set([y]);
+  for (const { history } of sources) {
+    for (const x of history?.inputs ?? []) sources.add(x); // the loop visits these, too
   }
-  return found;
+  return sources;
 }

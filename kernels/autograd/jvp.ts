@@ -46,8 +46,8 @@ export function jvp<T extends Tensor | readonly Tensor[]>(
   const result = f(...values);
   const results = [result].flat() as readonly Tensor[];
   results.forEach((y, i) => checkTensor(task, `result ${i} of the function is`, y));
-  const found = pushForward(results, new Map(values.map((value, i) => [value, tangents[i]])));
-  const filled = found.map((tangent, i) =>
+  const pushed = pushForward(results, new Map(values.map((value, i) => [value, tangents[i]])));
+  const filled = pushed.map((tangent, i) =>
     tangent ?? withDevice(results[i].device, () => zeros(results[i].shape))
   );
   return [result, (Array.isArray(result) ? filled : filled[0]) as T];
@@ -63,17 +63,17 @@ function pushForward(
   since?: number,
 ): readonly (Tensor | undefined)[] {
   const between = opsBetween(results, new Set(tangents.keys()), since);
-  const known = new Map(tangents);
+  const pushed = new Map(tangents);
   for (const [y, history] of [...between].reverse()) {
-    if (known.has(y)) continue;
+    if (pushed.has(y)) continue;
     const inputs = history.inputs.map((x, i) => {
-      if (known.has(x)) checkKept(history, i, between);
-      return known.get(x);
+      if (pushed.has(x)) checkKept(history, i, between);
+      return pushed.get(x);
     });
     const tangent = withDevice(y.device, () => tangentOf(y, history, inputs));
-    if (tangent) known.set(y, tangent);
+    if (tangent) pushed.set(y, tangent);
   }
-  return results.map((y) => known.get(y));
+  return results.map((y) => pushed.get(y));
 }
 
 function tangentOf(

@@ -20,7 +20,7 @@ export const maxU32: number = 2 ** 32 - 1;
  * Checks a number that counts something.
  *
  * @param task what needs it, as in `Cannot ${task}`
- * @param name of the argument
+ * @param name the argument's name
  * @throws {RangeError} if it is not a whole number from `least` to `most`
  */
 export function checkCount(task: string, name: string, value: unknown, least = 1, most?: number): void {
@@ -39,21 +39,21 @@ export function checkCount(task: string, name: string, value: unknown, least = 1
  * @param expected what it is a list of
  * @throws {TypeError} if it is not one, such as a single item
  */
-export function checkList(task: string, subject: string, given: unknown, expected: string): void {
-  if (Array.isArray(given)) return;
-  throw new TypeError(`Cannot ${task}: ${subject} ${given} (expected a list of ${expected})`);
+export function checkList(task: string, subject: string, value: unknown, expected: string): void {
+  if (Array.isArray(value)) return;
+  throw new TypeError(`Cannot ${task}: ${subject} ${value} (expected a list of ${expected})`);
 }
 
 /**
  * Refuses unknown options, such as those of other libraries, instead of ignoring them silently.
  *
  * @param task what the options are for, as in `Cannot ${task}`
- * @param others what remains of the options after the known ones were taken
+ * @param unknown options that remain after the known ones were taken
  * @param known names of the known options
  * @throws {TypeError} if any option remains
  */
-export function refuseOthers(task: string, others: object, known: readonly string[]): void {
-  for (const name in others) {
+export function refuseUnknown(task: string, unknown: object, known: readonly string[]): void {
+  for (const name in unknown) {
     throw new TypeError(`Cannot ${task}: unknown option ${name} (expected ${known.join(", ")})`);
   }
 }

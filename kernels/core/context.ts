@@ -12,8 +12,8 @@ export type DeviceChoice = "auto" | "webgpu" | "cpu";
  * Opens a device and makes it the one in use. Importing this library opens none.
  *
  * @param device by default `auto`: WebGPU if there is a GPU, else the CPU
- * @param threads of the CPU device, at most 64; by default 0, one per core. Browsers allow only one, except in
- * workers of cross-origin isolated pages
+ * @param threads number of threads of the CPU device, at most 64; by default 0, one per core. Browsers allow only one,
+ * except in workers of cross-origin isolated pages
  * @param fused whether the CPU device fuses multiply and add; by default if the engine can. Fused results differ in the
  * last bits; without fusing, all engines give the same results
  * @returns the device; `close()` frees it before the program ends

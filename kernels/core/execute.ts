@@ -48,9 +48,9 @@ export function execute(
 }
 
 function strayError({ name }: Kernel, tensor: Tensor, { kind }: Tensor["device"]): Error {
-  const others = tensor.device.kind === kind ? `another ${kind}` : kind;
+  const elsewhere = tensor.device.kind === kind ? `another ${kind}` : kind;
   return new Error(
-    `Cannot run ${name}: ${tensor} lives on ${tensor.device.kind}, the others on ${others}; each ` +
+    `Cannot run ${name}: ${tensor} lives on ${tensor.device.kind}, the others on ${elsewhere}; each ` +
       "init() opens a device of its own: make all tensors on one, after the last init() or in withDevice()",
   );
 }

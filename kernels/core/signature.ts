@@ -154,7 +154,7 @@ export function parseSignature(
     const twice = ports.find(({ name }, i) => ports.findIndex((port) => port.name === name) < i);
     if (twice) fail(`has two buffers ${twice.name} on one side`, "a different name for each");
   }
-  const given = inputs.flatMap(({ axes }) => axes);
+  const inputAxes = inputs.flatMap(({ axes }) => axes);
   for (const { name, type, axes } of outputs) {
     const updated = inputs.find((input) => input.name === name);
     if (updated && (showAxes(updated.axes) !== showAxes(axes) || updated.type !== type)) {
@@ -162,7 +162,7 @@ export function parseSignature(
     }
     const unknown = axes.find((axis) =>
       axis.length === undefined && !(axis.name in attributes && !axis.variadic) &&
-      !given.some((other) => other.name === axis.name && (other.variadic || !axis.variadic))
+      !inputAxes.some((other) => other.name === axis.name && (other.variadic || !axis.variadic))
     );
     if (unknown && derive === undefined) {
       fail(
@@ -177,8 +177,8 @@ export function parseSignature(
 function portsOf(side: string, fail: (why: string, expected?: string) => never): Port[] {
   if (side === "") return [];
   return side.split(/(?<=\]), /).map((part) => {
-    const found = buffer.exec(part);
-    const [, name, type, list] = found ??
+    const match = buffer.exec(part);
+    const [, name, type, list] = match ??
       fail(`contains "${part}"`, "a buffer such as a[M, K], x[S...] or index:u32[n]");
     const texts = list.trim() === "" ? [] : list.split(",").map((text) => text.trim());
     const axes = texts.map((text) =>

@@ -230,15 +230,15 @@ function checkNumbers(values: ArrayLike<unknown>): void {
  * @throws {TypeError} if it is not a tensor, such as a promise of one
  * @throws {ShapeError} if it is a tensor of another type or shape
  */
-export function checkTensor(task: string, subject: string, given: unknown, shape?: Shape): Tensor {
+export function checkTensor(task: string, subject: string, value: unknown, shape?: Shape): Tensor {
   const expected = shape ? showShape(shape) : "a tensor";
-  if (!(given instanceof Tensor)) {
-    const isPromise = typeof given === "object" && given !== null && "then" in given;
+  if (!(value instanceof Tensor)) {
+    const isPromise = typeof value === "object" && value !== null && "then" in value;
     const hint = isPromise ? " from a synchronous function" : "";
-    throw new TypeError(`Cannot ${task}: ${subject} ${describeValue(given)} (expected ${expected}${hint})`);
+    throw new TypeError(`Cannot ${task}: ${subject} ${describeValue(value)} (expected ${expected}${hint})`);
   }
-  if (!shape || (given.type === "f32" && sameShape(given.shape, shape))) return given;
-  throw new ShapeError(`Cannot ${task}: ${subject} ${given} (expected ${expected})`);
+  if (!shape || (value.type === "f32" && sameShape(value.shape, shape))) return value;
+  throw new ShapeError(`Cannot ${task}: ${subject} ${value} (expected ${expected})`);
 }
 
 /** Type, shape and device, `f32[2, 3] on cpu`. */

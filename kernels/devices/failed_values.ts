@@ -34,11 +34,11 @@ export class FailedValues {
 
   /** Checks that all inputs of a call have values. @throws {DeviceError} naming the buffer and the op that failed */
   check(call: KernelCall): void {
-    const found = this.missing(call);
-    if (!found) return;
+    const failure = this.missing(call);
+    if (!failure) return;
     throw new DeviceError(
-      `Cannot run ${call.kernel.name}: ${found.port} has no values: ${found.error.message}`,
-      { cause: found.error },
+      `Cannot run ${call.kernel.name}: ${failure.port} has no values: ${failure.error.message}`,
+      { cause: failure.error },
     );
   }
 
@@ -66,13 +66,13 @@ export class FailedValues {
   written({ buffer, offset, length }: BufferRange): void {
     const marks = this.#marks.get(buffer);
     if (!marks) return;
-    const left = marks.flatMap((mark) =>
+    const remaining = marks.flatMap((mark) =>
       [
         { ...mark, end: Math.min(mark.end, offset) },
         { ...mark, start: Math.max(mark.start, offset + length) },
       ].filter(({ start, end }) => start < end)
     );
-    if (left.length > 0) this.#marks.set(buffer, left);
+    if (remaining.length > 0) this.#marks.set(buffer, remaining);
     else this.#marks.delete(buffer);
   }
 

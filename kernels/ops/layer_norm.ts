@@ -1,4 +1,4 @@
-import { refuseOthers } from "../core/checks.ts";
+import { refuseUnknown } from "../core/checks.ts";
 import { ShapeError, sizeOf } from "../core/shape.ts";
 import { checkTensor, type Tensor } from "../core/tensor.ts";
 import type { Dims, NumberArray } from "../devices/device.ts";
@@ -28,7 +28,7 @@ const statisticsWgsl = `fn statistics(base: u32, lane: u32) -> vec2f {
  * @param count number of calls of `work`
  */
 function rowKernels(body: string, count: (dims: Dims) => number) {
-  const alone = {
+  const single = {
     grid: count,
     wgsl: () =>
       `const lanes = 1u;
@@ -45,7 +45,7 @@ ${statisticsWgsl}
 ${body}
 fn kernel(group: u32, lane: u32) { work(group, lane); }`,
   });
-  return summingKernels(alone, shared, ({ C }) => C);
+  return summingKernels(single, shared, ({ C }) => C);
 }
 
 /** Calls `use` for each row with (x - mean) / deviation, and 1 / deviation. */
@@ -213,9 +213,9 @@ export function layerNorm(
   x: Tensor,
   gamma: Tensor,
   beta: Tensor,
-  { epsilon = 1e-5, ...others }: { epsilon?: number } = {},
+  { epsilon = 1e-5, ...unknown }: { epsilon?: number } = {},
 ): Tensor {
-  refuseOthers("run layerNorm", others, ["epsilon"]);
+  refuseUnknown("run layerNorm", unknown, ["epsilon"]);
   for (const [name, given] of Object.entries({ x, gamma, beta })) {
     checkTensor("run layerNorm", `${name} is`, given);
   }

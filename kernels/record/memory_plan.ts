@@ -22,8 +22,8 @@ export function forwardResults(recording: Recording, kept: ReadonlySet<Storage>)
   const dropped = new Set<number>();
   calls.forEach(({ kernel, tensors: [target, source] }, at) => {
     if (kernel !== assign.kernel || !recording.owns(source.storage) || kept.has(source.storage)) return;
-    const [made, copied, ...others] = uses.get(source.storage)!;
-    if (copied !== at || others.length > 0 || recording.owns(target.storage)) return;
+    const [made, copied, ...laterUses] = uses.get(source.storage)!;
+    if (copied !== at || laterUses.length > 0 || recording.owns(target.storage)) return;
     if (source.offset !== 0 || source.size !== source.storage.elements) return;
     const touches = (call: RecordedCall) => call.tensors.some((tensor) => overlap(tensor, target));
     const shares = calls[made].tensors.some(({ storage }) => storage === target.storage);

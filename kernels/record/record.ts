@@ -7,7 +7,7 @@ import {
   planOf,
   writtenRanges,
 } from "./memory_plan.ts";
-import { refuseOthers } from "../core/checks.ts";
+import { refuseUnknown } from "../core/checks.ts";
 import { tensorsIn } from "../core/scope.ts";
 import { allocateNow, giveOwner, owners, Recording, type Storage } from "../core/memory.ts";
 
@@ -82,8 +82,8 @@ function withLayout<T, U>(step: () => T, options: RecordOptions, use: (layout: L
 type Layout<T> = ReturnType<typeof layOut<T>>;
 
 /** A step's ops, and the memory slot of each value. */
-function layOut<T>(recording: Recording, result: T, { precision = "f32", ...others }: RecordOptions) {
-  refuseOthers("record a step", others, ["precision"]);
+function layOut<T>(recording: Recording, result: T, { precision = "f32", ...unknown }: RecordOptions) {
+  refuseUnknown("record a step", unknown, ["precision"]);
   const device = recording.calls[0]?.tensors[0]?.storage.device;
   if (!device) throw new Error("Cannot record a step that runs no op");
   if (precision !== "f32" && precision !== "f16") {

@@ -5,12 +5,12 @@ import { type Distillation, TaughtLoss } from "./distillation.ts";
 
 /**
  * Bakes the teacher's guidance into the student: E |u(xt, t, 0, y) - v(xt, t, y)|^2 with the guided velocity v. One row
- * of the network then does what two did.
+ * of the network then replaces two.
  *
  * Source: Meng et al. 2022, arXiv:2210.03142, stage one
  */
 export class BakeLoss extends TaughtLoss {
-  /** A tenth of the points is noise. */
+  /** A tenth of the points are noise. */
   constructor(distillation: Distillation) {
     super(distillation, 0.1);
   }

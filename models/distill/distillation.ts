@@ -23,7 +23,7 @@ import type { StepLoss } from "../train/step_loss.ts";
 export interface Distillation {
   /** The flow map in training; it starts with the teacher's weights. */
   readonly student: Module & VelocityField;
-  /** The flow to imitate, with its guidance; without any if the student takes guidance as an input. */
+  /** The flow to imitate, with its guidance; unguided if the student takes guidance as an input. */
   readonly teacher: VelocityField;
   /** Training images, with labels as the condition if the student has classes. */
   readonly source: BatchSource;
@@ -45,7 +45,7 @@ export interface TaughtPoints {
   readonly map: VelocityField;
 }
 
-/** Times of which a share is 0, where sampling starts; half of the others are uniform, half in the middle. */
+/** Times of which a share is 0, where sampling starts; half of the rest are uniform, half near the middle. */
 function startingTimes(share: number): TimeDistribution {
   const middle = logitNormal({ mean: 0, scale: 1 });
   return {
@@ -63,7 +63,7 @@ function stretched(u: Tensor, share: number): Tensor {
   return multiply(subtract(u, share), 1 / (1 - share));
 }
 
-/** A loss at points where the teacher is asked for the velocity. */
+/** A loss at points where the teacher's velocity is evaluated. */
 export abstract class TaughtLoss implements StepLoss {
   /** The flow map in training. */
   protected readonly student: Distillation["student"];
@@ -95,7 +95,7 @@ export abstract class TaughtLoss implements StepLoss {
     this.#guidanceKey.write(Uint32Array.of(seed, streams.guidance, step));
   }
 
-  /** Draws points, by device ops only. */
+  /** Draws points, using only device ops. */
   protected points(batchSize?: number): TaughtPoints {
     const { path } = objectiveFor(this.student);
     const { x0, x1, t, condition } = this.#pairs.pairs({ times: this.#times }, batchSize);
@@ -104,7 +104,10 @@ export abstract class TaughtLoss implements StepLoss {
     return { xt, t, condition, v: constant(velocityOf(teacher, xt, t, condition)), map };
   }
 
-  /** Student and teacher at scales uniform in [1, `maxGuidance`], one for each time; as they are without such an input. */
+  /**
+   * Student and teacher at scales uniform in [1, `maxGuidance`], one for each time; unchanged if the student has no
+   * such input.
+   */
   #guided(t: Tensor): readonly [student: VelocityField, teacher: VelocityField] {
     const [student, teacher] = [this.student, this.#teacher];
     const { maxGuidance } = student;
@@ -115,7 +118,8 @@ export abstract class TaughtLoss implements StepLoss {
   }
 
   /**
-   * Lengths of steps from t, f32[N]: 0 for a share, 1 - t for 30 % of the others, uniform in [0, 1 - t) for the rest.
+   * Lengths of steps from t, f32[N]: 0 for a share, 1 - t for 30 % of the remaining ones, uniform in [0, 1 - t) for the
+   * rest.
    */
   protected lengths(t: Tensor, still: number): Tensor {
     const u = randomUniform(this.#lengthKey, t.shape);

@@ -35,7 +35,7 @@ export function alongFlow(
  * Source: Geng et al. 2025, arXiv:2505.13447, equation 6; with a teacher Sabour et al. 2025, arXiv:2506.14603
  */
 export class MeanMapLoss extends TaughtLoss {
-  /** A quarter of the points is noise. */
+  /** A quarter of the points are noise. */
   constructor(distillation: Distillation) {
     super(distillation, 0.25);
   }

@@ -11,8 +11,9 @@ import type { StepLoss } from "../train/step_loss.ts";
 import type { Distillation } from "./distillation.ts";
 
 /**
- * Reflow: learns the straight line between noise and the image that the teacher's flow makes of it. One share of the
- * rows learns the whole line in one step, u(x0, 0, 1) = x1 - x0; the others learn its velocity at times near both ends.
+ * Reflow: learns the straight line between noise and the image that the teacher's flow makes of it. A share of the rows
+ * learns the whole line in one step, u(x0, 0, 1) = x1 - x0; the remaining rows learn its velocity at times near both
+ * ends.
  *
  * Source: Liu et al. 2022, arXiv:2209.03003; times as in Lee, Lin and Fanti 2024, arXiv:2405.20340
  */
@@ -42,7 +43,7 @@ export class ReflowLoss implements StepLoss {
     this.#count = count;
   }
 
-  /** Sets the pairs and random numbers of the next run; the examples are those of the data, and not used. */
+  /** Sets the pairs and random numbers of the next run; the data's examples are not used. */
   write(_examples: Uint32Array, seed: number, step: number): void {
     const { batchSize } = this.#draw;
     const batches = Math.floor(this.#count / batchSize);

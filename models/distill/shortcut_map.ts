@@ -5,7 +5,7 @@ import { type NamedTensors, withParameters } from "../nn/flat_parameters.ts";
 import { namedParameters } from "../nn/module.ts";
 import { constant, type Distillation, TaughtLoss } from "./distillation.ts";
 
-/** Shorter steps learn the teacher's velocity. */
+/** Steps shorter than this learn the teacher's velocity. */
 const shortest = 0.06;
 
 /**
@@ -14,12 +14,12 @@ const shortest = 0.06;
  * Source: Frans et al. 2024, arXiv:2410.12557, equation 5; short steps follow the teacher here
  */
 export class ShortcutMapLoss extends TaughtLoss {
-  /** A quarter of the points is noise. */
+  /** A quarter of the points are noise. */
   constructor(distillation: Distillation) {
     super(distillation, 0.25);
   }
 
-  /** The loss, f32[]; a quarter of the steps has length 0. */
+  /** The loss, f32[]; a quarter of the steps have length 0. */
   override loss(averaged: NamedTensors, batchSize?: number): Tensor {
     const { xt, t, condition, v, map } = this.points(batchSize);
     const d = this.lengths(t, 0.25);

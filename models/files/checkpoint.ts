@@ -40,13 +40,13 @@ export interface Checkpoint {
   readonly range: readonly [black: number, white: number];
 }
 
-/** A file that cannot be loaded as a checkpoint. */
+/** Thrown if a file cannot be loaded as a checkpoint. */
 export class CheckpointError extends UserError {
   /** Name of the error. */
   override name = "CheckpointError";
 }
 
-/** What a file lacks. */
+/** Values to use for what a file lacks. */
 export interface LoadOptions extends Partial<CheckpointInfo> {
   /** The class of a network of your own, or the function that makes it. */
   readonly make?: NetworkMaker | undefined;
@@ -60,8 +60,8 @@ const normalizations = new WeakMap<Model, Normalization>();
  * Encodes a network as a safetensors file: weights under their PyTorch names, the rest as metadata. For a module that
  * `createModel` has not made, the config names it: `{ type: "own", name: "Mlp", options: { hidden: 128 } }`.
  *
- * @param info by default, the settings the model was created, trained or loaded with. What remains unknown is left out
- * of the file; `loadCheckpoint` then uses its fallback
+ * @param info by default, the settings the model was created, trained or loaded with. Unknown fields are left out of
+ * the file; `loadCheckpoint` then uses its fallbacks
  * @param weights by default the current weights of the model
  * @throws {TypeError} if the config is invalid, unknown, or contradicts the model
  * @throws {CheckpointError} if `loadCheckpoint` would refuse the normalization or image size
@@ -88,7 +88,7 @@ export async function saveCheckpoint(
   });
 }
 
-/** The shape that a config gives, if any. */
+/** The image shape in a config, if it has one. */
 function shapeIn(config: ModelOptions | undefined): Shape {
   return config?.type === "own" && config.shape || [];
 }
@@ -109,16 +109,16 @@ function storedFields(config: CompleteOptions, model: Model): object {
 }
 
 /** The config of a model, as stored in its checkpoint. */
-function storedConfig(model: Model, given: ModelOptions | undefined): string {
+function storedConfig(model: Model, passed: ModelOptions | undefined): string {
   const stored = (config: CompleteOptions) => JSON.stringify(storedFields(config, model));
-  const known = optionsOf(model);
-  const config = given ? completeOptions(given) : known;
+  const original = optionsOf(model);
+  const config = passed ? completeOptions(passed) : original;
   if (!config) {
     throw new TypeError(
       "Cannot save the checkpoint: neither createModel() nor loadCheckpoint() made the model; pass its config",
     );
   }
-  const [own, other] = [stored(known ?? config), stored(config)];
+  const [own, other] = [stored(original ?? config), stored(config)];
   if (own === other) return own;
   throw new TypeError(
     `Cannot save the checkpoint: config is ${other} (expected ${own}, which the model was made with; leave it out)`,
@@ -148,7 +148,7 @@ export interface CheckpointFile {
  * @param source name of the file, for messages
  * @param fallback used for fields missing in the file, for example one written by PyTorch; by default pixels in [0, 1]
  * and 28 x 28 images
- * @throws {CheckpointError} if the file's metadata is damaged, or neither it nor `fallback` names the network
+ * @throws {CheckpointError} if the file's metadata is damaged, or neither the file nor `fallback` names the network
  * @throws {SafetensorsError} if the file is damaged
  * @throws {StateError} if the file has fewer weights than the network has levels, or weights that are not finite
  */
@@ -259,11 +259,11 @@ const maxSide = 4096;
 /** Expected form of each field except the config. */
 const forms = {
   normalization: {
-    expected: 'a scale other than 0 and a shift, as in {"scale":2,"shift":-1}',
+    expected: 'a scale other than 0 and a shift, such as {"scale":2,"shift":-1}',
     fits: isNormalization,
   },
   image_size: {
-    expected: `two integers from 1 to ${maxSide}, as in [28,28]`,
+    expected: `two integers from 1 to ${maxSide}, such as [28,28]`,
     fits: (value: unknown): value is CheckpointInfo["imageSize"] =>
       Array.isArray(value) && value.length === 2 && value.every((side) => isCount(side, 1, maxSide)),
   },
@@ -286,7 +286,7 @@ function checkField<T>(
  * Loads a checkpoint from a file or the web onto the current device.
  *
  * @param source a path or a URL (`https:`, `file:`); in a page, also a relative URL
- * @param options what the file lacks; see {@linkcode loadCheckpoint}
+ * @param options fallbacks for what the file lacks; see {@linkcode loadCheckpoint}
  * @throws {CheckpointError} if it cannot be read
  * @throws as {@linkcode loadCheckpoint}
  */

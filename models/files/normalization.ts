@@ -8,8 +8,8 @@ export interface Normalization {
 
 /** Whether an unknown value, such as a field of a file, is a normalization. */
 export function isNormalization(value: unknown): value is Normalization {
-  const { scale, shift, ...others } = Object(value);
-  return Number.isFinite(scale) && scale !== 0 && Number.isFinite(shift) && Object.keys(others).length === 0;
+  const { scale, shift, ...rest } = Object(value);
+  return Number.isFinite(scale) && scale !== 0 && Number.isFinite(shift) && Object.keys(rest).length === 0;
 }
 
 /** Maps values in the network's units to pixels, a new array: 0 is black, 1 is white. Does not clip. */

@@ -1,7 +1,7 @@
 /**
  * Encodes an array as an npy file of NumPy, version 1.0, dtype `<f4`, C order, data aligned to 64 bytes.
  *
- * @param shape of the array; [] is a scalar
+ * @param shape the array's shape; [] is a scalar
  * @param data values in row-major order
  * @throws {RangeError} if the shape does not match the length
  * Source: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
@@ -20,7 +20,7 @@ export function encodeNpy(shape: readonly number[], data: Float32Array): Uint8Ar
   return bytes;
 }
 
-/** What precedes the values of an npy file, whose dtype is e.g. `<f4`. */
+/** The header of an npy file for a dtype such as `<f4`. */
 export function npyHeader(type: string, shape: readonly number[]): Uint8Array {
   const tuple = shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(", ")})`;
   const header = `{'descr': '${type}', 'fortran_order': False, 'shape': ${tuple}, }`;

@@ -2,7 +2,7 @@
 
 import { UserError } from "../../kernels/mod.ts";
 
-/** A file is not valid safetensors, or tensors cannot be written as one. */
+/** Thrown if a file is not valid safetensors, or tensors cannot be written as one. */
 export class SafetensorsError extends UserError {
   /** Name of the error. */
   override name = "SafetensorsError";

@@ -14,7 +14,10 @@ export interface NoiseDraw {
 export interface HostExamples {
   /** Elements per example. */
   readonly size: number;
-  /** Data at the given indices in the network's units, f32[N, size], as they are at a step if they change. */
+  /**
+   * Data at the given indices in the network's units, f32[N, size]; if the data is augmented, as it is at the step of
+   * `draw`.
+   */
   values(examples: Uint32Array, draw?: NoiseDraw): Float32Array<ArrayBuffer>;
   /** Labels at the given indices, u32[N], if the data has labels. */
   labels?(examples: Uint32Array): Uint32Array<ArrayBuffer>;

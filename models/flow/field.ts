@@ -6,7 +6,7 @@ import type { Path } from "./path.ts";
 /** A velocity field v(x, t), or v(x, t, c) with a condition: x f32[N, ...], t f32[N] in [0, 1] -> the shape of x. */
 export interface VelocityField {
   /**
-   * The velocity, from device ops only, so that it can be recorded.
+   * The velocity, using only device ops, so that it can be recorded.
    *
    * @param condition one row per x, such as class labels u32[N], if the field takes one
    */
@@ -50,14 +50,17 @@ export function pathOf({ path }: VelocityField): Path | undefined {
   const isPath = typeof path?.at === "function" && !(Symbol.iterator in Object(path));
   if (path === undefined || isPath) return path;
   throw new TypeError(
-    "Cannot use the field: its path is not a path from noise to data (expected one such as linearPath); rename the member",
+    "Cannot use the field: its path is not a path from noise to data (expected a path such as linearPath); rename the member",
   );
 }
 
 /** The shape of one example of each field's training data, where it is known. */
 export const trainedShapes: WeakMap<VelocityField, Shape> = new WeakMap();
 
-/** Fields that `fit` has begun to train in this turn of the event loop: who samples from them has not awaited it. */
+/**
+ * Fields that `fit` began to train in this turn of the event loop: sampling from one now means that `fit` was not
+ * awaited.
+ */
 export const justBegun: WeakSet<VelocityField> = new WeakSet();
 
 /** The properties that a wrapper of a field copies from it. */
@@ -83,7 +86,7 @@ export function velocityOf(field: VelocityField, x: Tensor, t: Tensor, condition
 /**
  * The mean velocity of a flow map, with its shape checked.
  *
- * @throws {TypeError} if the field is no flow map, or does not return a tensor
+ * @throws {TypeError} if the field is not a flow map, or does not return a tensor
  * @throws {ShapeError} if the mean velocity does not have the shape of x
  */
 export function meanVelocityOf(
@@ -98,7 +101,7 @@ export function meanVelocityOf(
   if (!meanVelocity) {
     throw new TypeError(
       `Cannot jump from t to t + d: the field has no mean velocity${field.guided ? " with guidance" : ""} ` +
-        "(expected a flow map, as the task distill makes)",
+        "(expected a flow map, such as those of the task distill)",
     );
   }
   const u: unknown = meanVelocity.call(field, x, t, d, condition, guidance);

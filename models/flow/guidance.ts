@@ -105,7 +105,7 @@ function guidedByInput(
   }
   if (typeof scale === "number" && !(scale >= 1 && scale <= max)) {
     throw new RangeError(
-      `Cannot guide with scale ${scale}: the field has learned scales from 1 to ${max} (expected one of them)`,
+      `Cannot guide with scale ${scale}: the field has learned scales from 1 to ${max} (expected a scale in this range)`,
     );
   }
   const mean: VelocityField["meanVelocity"] = (x, t, d, condition) =>
@@ -118,7 +118,7 @@ function guidedByInput(
   };
 }
 
-/** The field itself at other conditions. A flow map stays one. */
+/** The field itself under other conditions. A flow map stays one. */
 function unguided(field: VelocityField, change: (condition?: Tensor) => Tensor | undefined): VelocityField {
   return {
     ...traitsOf(field),
@@ -136,8 +136,8 @@ function checked(options: GuidanceOptions): GuidanceOptions {
     throw new RangeError(`Cannot guide with scale ${describeValue(scale)} (expected a finite number)`);
   }
   if (interval && !(interval[0] >= 0 && interval[0] <= interval[1] && interval[1] <= 1)) {
-    const given = interval.join(" to ");
-    throw new RangeError(`Cannot guide in the interval ${given} (expected times 0 <= from <= to <= 1)`);
+    const shown = interval.join(" to ");
+    throw new RangeError(`Cannot guide in the interval ${shown} (expected times 0 <= from <= to <= 1)`);
   }
   return options;
 }
@@ -174,7 +174,7 @@ function stacked(condition: Tensor, none: Tensor): Tensor {
  * both networks.
  *
  * @param field the field to guide
- * @param weaker for example, the same network after fewer steps
+ * @param weaker the weaker version: for example, the same network after fewer steps
  * @param scale w: 0 is `weaker`, 1 the field itself, more exaggerates the difference
  * @returns a field; for w = 1, its velocity is exactly that of `field`
  * @throws {RangeError} if the scale is not finite

@@ -52,7 +52,7 @@ interface Made<T> {
 /**
  * An objective with some parts replaced.
  *
- * @throws {TypeError} if a part or its name is unknown, or its value has not the function that makes it one
+ * @throws {TypeError} if a part or its name is unknown, or a part lacks its method
  */
 export function withParts(objective: Objective, parts: ObjectiveParts): Objective {
   rejectUnknown(parts, Object.keys(flowMatching), "an objective");

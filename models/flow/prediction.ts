@@ -31,7 +31,7 @@ export const velocityPrediction: Prediction = { velocity: (output) => output };
  * last 0.05 of a straight path, the network learns to output xt + 0.05 u instead of x1. So the velocity is right up to
  * t = 1, and solvers need no special last step.
  *
- * Source: Li and He 2025, arXiv:2511.13720; they clamp the target, too, and take the last step by Euler's method
+ * Source: Li and He 2025, arXiv:2511.13720; they also clamp the target, and take the last step by Euler's method
  */
 export const dataPrediction: Prediction = {
   velocity(output, xt, t, path) {

@@ -10,7 +10,7 @@ export function perRow(values: Tensor, x: Tensor): Tensor {
   return reshape(values, x.shape.map((N, axis) => axis === 0 ? N : 1));
 }
 
-/** The rows of f32[M, ...] or u32[M, ...] at indices u32[N], by device ops only. */
+/** The rows of f32[M, ...] or u32[M, ...] at indices u32[N], using only device ops. */
 export function rowsAt(values: Tensor, indices: Tensor): Tensor {
   const [M, ...shape] = values.shape;
   const picked = gatherRows(reshape(values, [M, values.size / M]), indices);

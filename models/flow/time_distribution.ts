@@ -23,7 +23,7 @@ import {
 /** The distribution of t in training. */
 export interface TimeDistribution {
   /**
-   * Draws times. Uses device ops only, so that it can be recorded.
+   * Draws times. Uses only device ops, so that it can be recorded.
    *
    * @param key u32[3]: seed, stream and counter
    * @param n number of times
@@ -38,8 +38,8 @@ export const uniformDistribution: TimeDistribution = { draw: (key, n) => randomU
 /**
  * t = 1 / (1 + exp(-z)) with z ~ N(mean, scale^2): concentrates times in the middle, or near one end.
  *
- * @param mean of z; above 0, more times near data. The sign is opposite in papers where t = 1 is noise
- * @param scale of z, above 0
+ * @param mean the mean of z; above 0, more times near data. The sign is opposite in papers where t = 1 is noise
+ * @param scale the standard deviation of z, above 0
  * @throws {RangeError} if one is not finite, or the scale is not above 0
  * Source: Esser et al. 2024, arXiv:2403.03206, section 3.1
  */

@@ -16,7 +16,8 @@ export interface Pairing {
  * @param x0 noise, f32[N, P]
  * @param x1 data, f32[N, P]
  * @param N examples in the batch
- * @param labels of the data, u32[N]; if given, data is reordered within each class only, so labels keep their places
+ * @param labels labels of the data, u32[N], if any; then data is reordered only within each class, so labels keep their
+ * places
  * @throws {RangeError} if N is not a positive integer, or the arrays do not hold N rows of one length
  * Source: Tong et al. 2023, arXiv:2302.00482, section 4.2; Pooladian et al. 2023, arXiv:2304.14772; within classes
  * Cheng and Schwing 2025, arXiv:2503.10636
@@ -25,9 +26,9 @@ export function transport(x0: Float32Array, x1: Float32Array, N: number, labels?
   checkCount("pair noise with data", "N", N);
   const hasRows = x0.length > 0 && x0.length % N === 0 && x1.length === x0.length;
   if (!hasRows || labels && labels.length !== N) {
-    const given = `${x0.length} and ${x1.length} values${labels ? ` and ${labels.length} labels` : ""}`;
+    const counts = `${x0.length} and ${x1.length} values${labels ? ` and ${labels.length} labels` : ""}`;
     throw new RangeError(
-      `Cannot pair noise with data: ${given} in ${N} rows (expected as many of each, f32[N, P])`,
+      `Cannot pair noise with data: ${counts} in ${N} rows (expected the same number of each, f32[N, P])`,
     );
   }
   const places = Array.from({ length: N }, (_, n) => n);

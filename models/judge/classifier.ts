@@ -13,7 +13,7 @@ interface Design {
   readonly filters: readonly (readonly number[])[];
   /** Applies ReLU, and halves height and width, at the end of a level. */
   pool(x: Tensor): Tensor;
-  /** Kinds of faults whose strength it estimates, besides telling classes. */
+  /** Number of kinds of faults whose strength it estimates, besides the class. */
   readonly faults: number;
 }
 
@@ -57,8 +57,8 @@ export const featureCount = 84;
  * A small image classifier: levels of 3x3 convolutions with ReLU and 2x2 pooling, a layer of 84 features, and one logit
  * per class. Pooling stops once a side is a single pixel.
  *
- * `lenet` has three convolutions of 16, 32 and 64 channels, each with max pooling. `vgg` has three pairs of 8, 16 and 32
- * channels with average pooling, and also tells from the features how blurred and how grainy an image is.
+ * `lenet` has three convolutions of 16, 32 and 64 channels, each with max pooling. `vgg` has three pairs of 8, 16 and
+ * 32 channels with average pooling, and also estimates from the features how blurred and how grainy an image is.
  *
  * Source: LeCun et al. 1998, Gradient-based learning applied to document recognition, with 3x3 kernels and ReLU;
  * Simonyan and Zisserman 2014, arXiv:1409.1556 (several convolutions at each level)

@@ -25,7 +25,7 @@ import {
   judgeNames,
 } from "./classifier.ts";
 
-/** Images cannot be judged, or a file contains no valid judge. */
+/** Thrown if images cannot be judged, or a file contains no valid judge. */
 export class JudgeError extends UserError {
   /** Name of the error. */
   override name = "JudgeError";
@@ -105,8 +105,10 @@ export class Judge {
     }
     const at = pixels.findIndex((pixel) => !Number.isFinite(pixel));
     if (at < 0) return count;
-    const given = `image ${Math.floor(at / (C * H * W))}: a pixel is ${pixels[at]} (expected finite numbers)`;
-    throw new JudgeError(`Cannot judge ${given}; leave it out, or draw with other weights`);
+    const problem = `image ${Math.floor(at / (C * H * W))}: a pixel is ${
+      pixels[at]
+    } (expected finite numbers)`;
+    throw new JudgeError(`Cannot judge ${problem}; leave it out, or sample with other weights`);
   }
 }
 
@@ -212,9 +214,9 @@ export function decodeJudge(bytes: Uint8Array, source: string): JudgeFile {
     );
   }
   if (version !== kind.format_version) {
-    const given = String(version).slice(0, 60);
+    const shown = String(version).slice(0, 60);
     throw new JudgeError(
-      `Cannot load ${source}: its format is ${given} (expected ${kind.format_version}); use a newer program`,
+      `Cannot load ${source}: its format is ${shown} (expected ${kind.format_version}); use a newer program`,
     );
   }
   const info = readJudgeInfo(judge, source);

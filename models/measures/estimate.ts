@@ -63,7 +63,9 @@ export function bootstrap(
   };
 }
 
-/** Most indices of resamples that are kept, 16 MiB: the figures of an evaluation resample equally many samples. */
+/**
+ * Maximum number of resample indices to keep, 16 MiB: all figures of an evaluation resample the same number of samples.
+ */
 const maxKept = 2 ** 22;
 let kept: { readonly key: string; readonly resamples: Uint32Array[]; size: number } | undefined;
 
@@ -71,8 +73,8 @@ let kept: { readonly key: string; readonly resamples: Uint32Array[]; size: numbe
 function resampled(seed: number, r: number, N: number): Uint32Array {
   const key = `${seed} ${N}`;
   if (kept?.key !== key) kept = { key, resamples: [], size: 0 };
-  const known = kept.resamples[r];
-  if (known) return known;
+  const cached = kept.resamples[r];
+  if (cached) return cached;
   const drawn = randomBits(seed, streams.resamples, r, N).map((bits) => Math.floor(bits * 2 ** -32 * N));
   if (kept.size + N <= maxKept) {
     kept.resamples[r] = drawn;

@@ -17,8 +17,8 @@ export type OnPairs = (more: number) => void;
  * Calls `visit` for all rows i of a and j of b with |a_i - b_j|^2 < limits[i]; for each i, j increases.
  *
  * Computes |a|^2 - 2 a b + |b|^2 on the device; minus its error bound, it is a lower bound that rules out most pairs.
- * For the others, it sums squared differences in f64. So the result is exact, even for copies, where the formula
- * cancels.
+ * For the remaining pairs, it sums squared differences in f64. So the result is exact, even for copies, where the
+ * formula cancels.
  *
  * @param limits f64[N]; `visit` may lower that of its row to save work
  *
@@ -143,9 +143,9 @@ function* spans(rows: number, most: number): Generator<RowRange> {
 function filled({ values, width }: Points, { from, to }: RowRange, rows: number): Float32Array {
   const part = values.subarray(from * width, to * width);
   if (to - from === rows) return part;
-  const whole = new Float32Array(rows * width);
-  whole.set(part);
-  return whole;
+  const padded = new Float32Array(rows * width);
+  padded.set(part);
+  return padded;
 }
 
 /** The nearest reference points of each query, nearest first. */

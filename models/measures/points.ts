@@ -1,7 +1,7 @@
 import { UserError } from "../../kernels/mod.ts";
 import { isCount } from "../../kernels/core/checks.ts";
 
-/** A measure cannot be computed. */
+/** Thrown if a measure cannot be computed. */
 export class MeasureError extends UserError {
   /** Name of the error. */
   override name = "MeasureError";
@@ -49,7 +49,7 @@ export function checkPair(task: string, reference: Points, samples: Points, leas
   if (reference.width === samples.width) return;
   throw new MeasureError(
     `Cannot ${task}: samples have ${samples.width} values each, and reference points ${reference.width} ` +
-      "(expected as many, from the same network or of the same images)",
+      "(expected the same width, from the same network or images of the same size)",
   );
 }
 

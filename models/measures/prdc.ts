@@ -74,23 +74,23 @@ async function squaredRadii(points: Points, k: number): Promise<Float64Array> {
 
 /** Counts points per ball and balls per point. */
 async function membership(centres: Points, radii: Float64Array, points: Points) {
-  const found = {
-    /** Points in each ball. */
+  const counts = {
+    /** Number of points in each ball. */
     points: new Uint32Array(centres.rows),
     /** One of them. */
     lastPoint: new Uint32Array(centres.rows),
-    /** Balls around each point. */
+    /** Number of balls around each point. */
     balls: new Uint32Array(points.rows),
     /** One of them. */
     lastBall: new Uint32Array(points.rows),
   };
   await eachNearPair(centres, points, radii, (i, j) => {
-    found.points[i]++;
-    found.lastPoint[i] = j;
-    found.balls[j]++;
-    found.lastBall[j] = i;
+    counts.points[i]++;
+    counts.lastPoint[i] = j;
+    counts.balls[j]++;
+    counts.lastBall[j] = i;
   });
-  return found;
+  return counts;
 }
 
 function occupied(counts: Uint32Array): number {

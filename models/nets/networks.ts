@@ -166,7 +166,7 @@ export function objectiveFor(field: VelocityField): Objective {
   return path ? { ...flowMatching, path } : flowMatching;
 }
 
-/** @throws {TypeError} if an objective has another path than a field, or would convert its outputs a second time */
+/** @throws {TypeError} if an objective has a different path than a field, or would convert its outputs a second time */
 export function checkObjective(
   field: VelocityField,
   { path, prediction }: Pick<Objective, "path" | "prediction">,

@@ -22,8 +22,8 @@ export interface UNetOptions {
   /** Whether it also takes the length d of a step, and predicts the mean velocity from t to t + d: a flow map. */
   readonly flowMap: boolean;
   /**
-   * Largest guidance that a flow map takes as an input, from 1 on; 1 if it takes none. It draws with guidance in one row
-   * of the network.
+   * Largest guidance that a flow map takes as an input, at least 1; 1 means no such input. With it, guidance costs no
+   * second row of the network.
    */
   readonly maxGuidance: number;
   /** The path it is trained on. */
@@ -117,9 +117,9 @@ function completed(options: GivenOptions, some: typeof entries): UNetOptions {
   const complete = some.map(([name, { default: byDefault, expected, fits }]) => {
     const value = options[name] === undefined ? byDefault : options[name];
     if (fits(value)) return [name, value];
-    const given = String(typeof value === "number" ? value : JSON.stringify(value));
+    const shown = String(typeof value === "number" ? value : JSON.stringify(value));
     throw new TypeError(
-      `Cannot make a network: ${name} is ${given.length > 60 ? `${given.slice(0, 60)}...` : given} ` +
+      `Cannot make a network: ${name} is ${shown.length > 60 ? `${shown.slice(0, 60)}...` : shown} ` +
         `(expected ${expected})`,
     );
   });

@@ -14,7 +14,7 @@ export type NetworkMaker =
   | (new (options: never) => Module & VelocityField)
   | ((options: never) => Module & VelocityField);
 
-/** What every network of your own gets besides its options. */
+/** Settings that every network of your own gets besides its options. */
 export interface OwnImages {
   /** Channels, height and width of the images. */
   readonly shape: readonly [C: number, H: number, W: number];
@@ -49,7 +49,7 @@ export type CompleteOwnOptions =
   & Required<Pick<OwnModelOptions, "type" | "name" | "options" | keyof SharedOptions | keyof OwnImages>>
   & Pick<OwnModelOptions, "make" | "digest">;
 
-/** Whether a value can be that of an option. */
+/** Whether a value is allowed for an option. */
 export function isOptionValue(value: unknown): value is OptionValue {
   return typeof value === "boolean" || typeof value === "string" || Number.isFinite(value) ||
     Array.isArray(value) && value.every(Number.isFinite);
@@ -58,9 +58,9 @@ export function isOptionValue(value: unknown): value is OptionValue {
 const names = ["type", "name", "make", "digest", "options", "shape", ...sharedOptionNames];
 
 /** Fills in the defaults of settings. @throws {TypeError} if one is unknown or invalid */
-export function completeOwnOptions(given: OwnModelOptions): CompleteOwnOptions {
-  rejectUnknown(given, names, "a network of your own");
-  const { type, name, make, digest, options = {}, shape = [1, 28, 28], ...shared } = given;
+export function completeOwnOptions(settings: OwnModelOptions): CompleteOwnOptions {
+  rejectUnknown(settings, names, "a network of your own");
+  const { type, name, make, digest, options = {}, shape = [1, 28, 28], ...shared } = settings;
   const refuse = (what: string, value: unknown, expected: string): never => {
     throw new TypeError(`Cannot make a network: ${what} is ${describeValue(value)} (expected ${expected})`);
   };
@@ -72,7 +72,7 @@ export function completeOwnOptions(given: OwnModelOptions): CompleteOwnOptions {
   if (typeof options !== "object" || options === null) refuse("options", options, "an object");
   for (const [option, value] of Object.entries(options)) {
     if (!isOptionValue(value)) {
-      refuse(`the option ${option}`, value, "a number, a switch, text or a list of numbers");
+      refuse(`the option ${option}`, value, "a number, true or false, text or a list of numbers");
     }
   }
   if (!Array.isArray(shape) || shape.length !== 3 || !shape.every((length) => isCount(length, 1))) {
@@ -83,7 +83,7 @@ export function completeOwnOptions(given: OwnModelOptions): CompleteOwnOptions {
 
 /**
  * Makes a network of your own, and checks what its `velocity` returns from then on. It is always given labels if it has
- * classes: "none" where a caller gives no condition. The velocity of a flow map is its mean velocity for d = 0.
+ * classes: "none" if the caller passes no condition. The velocity of a flow map is its mean velocity for d = 0.
  *
  * @throws {TypeError} if `make` is missing or makes something else
  */
@@ -96,11 +96,14 @@ export function makeOwn(
       `Cannot make the network ${name}: it is not one of the library's (expected its class or function as \`make\`)`,
     );
   }
-  const given = { ...options, shape, classes, flowMap };
+  const argument = { ...options, shape, classes, flowMap };
   const made: unknown = withInitialiser(
     initialiser,
     // A function that returns an object does so after `new`, too; an arrow function has no prototype.
-    () => make.prototype ? Reflect.construct(make, [given]) : (make as (options: unknown) => unknown)(given),
+    () =>
+      make.prototype
+        ? Reflect.construct(make, [argument])
+        : (make as (options: unknown) => unknown)(argument),
   );
   if (made instanceof Promise) {
     throw new TypeError(

@@ -5,12 +5,14 @@ import type { NoiseDraw } from "../flow/coupling.ts";
 import { checkedSeed, streams } from "../random.ts";
 import { Module } from "./module.ts";
 
-/** What the layers draw with now, and how many have drawn; undefined while dropout is off. */
+/**
+ * The random numbers that layers draw with, and the number of layers that have drawn; undefined while dropout is off.
+ */
 let active: { readonly draw: () => NoiseDraw; layers: number } | undefined;
 
 /**
  * Turns `Dropout` layers on while a synchronous function computes a loss. `Trainer` and `fit` do this by themselves. It
- * may be recorded: what is dropped depends on the seed, the step and the order of the layers alone, so that training
+ * may be recorded: what is dropped depends only on the seed, the step and the order of the layers, so that training
  * resumes to the same bits.
  *
  * @param draw called before each run, also of a recorded step: a seed in [0, 2^32) and the number of the step
@@ -23,7 +25,7 @@ let active: { readonly draw: () => NoiseDraw; layers: number } | undefined;
  * const dropout = new Dropout(0.5);
  * let step = 0;
  * const recorded = record(() => withDropout(() => ({ seed: 1, step }), () => dropout.forward(zeros([2, 3]))));
- * for (; step < 10; step++) recorded.run(); // drops others in each step
+ * for (; step < 10; step++) recorded.run(); // drops different elements in each step
  * ```
  */
 export function withDropout<T>(draw: () => NoiseDraw, run: () => T): T {

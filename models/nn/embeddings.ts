@@ -24,7 +24,7 @@ export interface TimeFeatures {
   readonly doc: string;
   /** Number of features for an embedding of T. @throws {RangeError} if T does not fit */
   width(tEmb: number): number;
-  /** Times f32[N] in [0, 1] -> f32[N, width], by device ops only. */
+  /** Times f32[N] in [0, 1] -> f32[N, width], using only device ops. */
   of(t: Tensor, width: number): Tensor;
 }
 
@@ -94,9 +94,8 @@ export class TimeEmbedding extends Module {
 }
 
 /**
- * Embedding of the length d of a step, or of its guidance, added to the time embedding: Linear(1 -> T), GELU,
- * Linear(T -> T). The last layer is zero at start, so that a flow map begins as the flow whose weights it takes, whatever
- * d.
+ * Embedding of the length d of a step, or of its guidance, added to the time embedding: Linear(1 -> T), GELU, Linear(T
+ * -> T). The last layer is zero at start, so that a flow map begins as the flow whose weights it takes, for any d.
  */
 export class StepEmbedding extends Module {
   /** 1 -> T. */
@@ -139,13 +138,13 @@ export class Embedding extends Module {
    * @throws {TypeError} if the indices are not a u32 tensor
    */
   forward(indices: Tensor): Tensor {
-    const given: unknown = indices;
-    if (!(given instanceof Tensor && given.type === "u32")) {
-      const shown = given instanceof Tensor ? given : describeValue(given);
+    const values: unknown = indices;
+    if (!(values instanceof Tensor && values.type === "u32")) {
+      const shown = values instanceof Tensor ? values : describeValue(values);
       throw new TypeError(`Cannot run an Embedding: the indices are ${shown} (expected u32[...])`);
     }
-    const rows = gatherRows(this.weight, reshape(given, [given.size]));
-    return reshape(rows, [...given.shape, this.weight.shape[1]]);
+    const rows = gatherRows(this.weight, reshape(values, [values.size]));
+    return reshape(rows, [...values.shape, this.weight.shape[1]]);
   }
 }
 

@@ -14,7 +14,7 @@ import { describeValue } from "../../kernels/core/checks.ts";
 /** A network's parameters, or other values for them, by the names of `namedParameters`. */
 export type NamedTensors = ReadonlyMap<string, Tensor>;
 
-/** Parameters start at multiples of this many elements: WebGPU binds at multiples of 256 bytes only. */
+/** Parameters start at multiples of this many elements: WebGPU binds only at multiples of 256 bytes. */
 const alignment = 64;
 
 /** Memory laid out here: the gaps between parameters hold zeros, which updates may touch. */
@@ -58,8 +58,8 @@ function endOf(offset: number, size: number): number {
 /**
  * Groups parameters that are adjacent in each of several memories, so that one kernel can process a group.
  *
- * @param names in memory order
- * @param all the memories, by name
+ * @param names names of the parameters, in memory order
+ * @param all tensors by name, for each memory
  * @param join whether two neighbours may share a group; by default true
  */
 export function runsOf(
@@ -109,19 +109,19 @@ export function flatten<P extends NamedTensors>(parameters: P): P {
     parameter.pointTo(view);
     if (storage.elements === parameter.size) {
       storage.free(
-        "Cannot use memory that flatten() has left: call it before views, steps and samplers are made",
+        "Cannot use the memory that parameters had before flatten(): call flatten() before making views, steps and samplers",
       );
     }
   }
   return parameters;
 }
 
-/** @throws {UserError} if parameters are not a map, but a module for example */
+/** @throws {UserError} if parameters are not a map, but for example a module */
 export function checkNamed(task: string, parameters: NamedTensors): void {
   if (parameters instanceof Map) return;
-  const given = describeValue(parameters);
+  const shown = describeValue(parameters);
   throw new UserError(
-    `Cannot ${task}: the parameters are ${given} (expected those of namedParameters(model))`,
+    `Cannot ${task}: the parameters are ${shown} (expected those of namedParameters(model))`,
   );
 }
 
@@ -134,8 +134,8 @@ export function checkApart(parameters: NamedTensors): void {
       const [before, { offset: from, size }] = inOrder[i];
       if (offset >= from + size) return;
       throw new RangeError(
-        `Cannot train "${before}" and "${name}": they share memory (expected parameters apart from each other); ` +
-          "where two layers have the same weights, use one tensor under one name",
+        `Cannot train "${before}" and "${name}": they share memory (expected separate memory for each parameter); ` +
+          "if two layers share weights, use one tensor under one name",
       );
     });
   }

@@ -74,7 +74,7 @@ export const blankInitialiser: Initialiser = {
   constant: (shape) => constant(shape, 0),
 };
 
-/** Name of a way to draw weights. */
+/** Name of a method of drawing weights. */
 export type InitialiserName =
   | "pytorch"
   | "kaiming_uniform"
@@ -97,7 +97,7 @@ const weights: Readonly<Record<InitialiserName, DrawWeight | undefined>> = {
   zeros: (from, shape) => from.constant(shape, 0),
 };
 
-/** All names of ways to draw weights. */
+/** Names of all methods of drawing weights. */
 export const initialiserNames: readonly InitialiserName[] = Object.keys(weights) as InitialiserName[];
 
 /** Fan-in of a weight f32[O, I, ...] as PyTorch counts it, and its sum with the fan-out. */
@@ -107,9 +107,9 @@ function fansOf([outputs, inputs, ...kernel]: Shape): { readonly inputs: number;
 }
 
 /**
- * Draws the weights of layers in a way of PyTorch's `nn.init`, and their biases as 0. `pytorch` is what each layer does
- * by itself, there and here; `normal` has standard deviation 0.02. Norms begin as the identity, and embeddings keep
- * their own deviation.
+ * Draws the weights of layers by a method of PyTorch's `nn.init`, and sets their biases to 0. `pytorch` is the default
+ * of each layer, the same as in PyTorch; `normal` has standard deviation 0.02. Norms begin as the identity, and
+ * embeddings keep their own deviation.
  *
  * @param name such as `xavier_uniform`, or `kaiming_normal` for layers before a ReLU
  * @param seed integer in [0, 2^32) or an initialiser; by default the sequence that all layers share

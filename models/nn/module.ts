@@ -55,11 +55,11 @@ function underFirstNames(module: Module, state: State, source: string): State {
   for (const [name, tensor] of entries(module, "")) {
     const first = firstNames.get(tensor) ?? name;
     firstNames.set(tensor, first);
-    const given = single.get(name);
-    if (first === name || !given) continue;
-    const kept = single.get(first) ?? given;
-    const isSame = sameShape(given.shape, kept.shape) &&
-      given.data.every((x, i) => Object.is(x, kept.data[i]));
+    const value = single.get(name);
+    if (first === name || !value) continue;
+    const kept = single.get(first) ?? value;
+    const isSame = sameShape(value.shape, kept.shape) &&
+      value.data.every((x, i) => Object.is(x, kept.data[i]));
     if (!isSame) {
       throw new StateError(
         `Cannot load ${source}: "${first}" and "${name}" differ (expected the same values, as the layers share them); ` +

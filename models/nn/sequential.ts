@@ -24,9 +24,9 @@ export class Sequential extends Module {
       const isClass = typeof layer === "function" && layer.prototype instanceof Module;
       const fits = typeof layer === "function" ? !isClass : typeof layer?.forward === "function";
       if (fits) return;
-      const given = isClass ? "a class" : describeValue(layer);
+      const shown = isClass ? "a class" : describeValue(layer);
       throw new TypeError(
-        `Cannot make a Sequential: layer ${n} is ${given} (expected a module with forward(x), or a function)`,
+        `Cannot make a Sequential: layer ${n} is ${shown} (expected a module with forward(x), or a function)`,
       );
     });
     Object.assign(this, layers);

@@ -13,7 +13,7 @@ export interface HostTensor {
 /** Tensors in host memory by name: the weights of a network, the moments of an optimizer. */
 export type State = Map<string, HostTensor>;
 
-/** A state that does not match its target: a name is missing or unknown, or a shape differs. */
+/** Thrown if a state does not match its target: a name is missing or unknown, or a shape differs. */
 export class StateError extends UserError {
   /** Name of the error. */
   override name = "StateError";
@@ -38,17 +38,17 @@ export function checkState(tensors: ReadonlyMap<string, Tensor>, state: State, s
     );
   }
   for (const [name, tensor] of tensors) {
-    const given = state.get(name);
-    if (!given) {
+    const value = state.get(name);
+    if (!value) {
       throw new StateError(`Cannot load ${source}: "${name}" is missing${like(name, state)}`);
     }
-    if (!sameShape(given.shape, tensor.shape)) {
+    if (!sameShape(value.shape, tensor.shape)) {
       throw new StateError(
-        `Cannot load ${source}: "${name}" is ${showShape(given.shape)} (expected ${tensor}); ` +
+        `Cannot load ${source}: "${name}" is ${showShape(value.shape)} (expected ${tensor}); ` +
           `does it belong to a network with other settings?`,
       );
     }
-    const { data } = given;
+    const { data } = value;
     if (data instanceof Float32Array && data.length === tensor.size) continue;
     throw new StateError(
       `Cannot load ${source}: "${name}" has ${data.length} values in a ${data.constructor.name} ` +

@@ -42,9 +42,9 @@ export interface AdaptiveSolution extends Required<Solution> {
 }
 
 /**
- * Solves with adaptive steps: the estimated error of each step stays below `atol + rtol |x|`, as a root mean square over
- * a sample's elements. Each sample has its own steps, so it does not depend on the rest of its batch, which is evaluated
- * together until all are done.
+ * Solves with adaptive steps: the estimated error of each step stays below `atol + rtol |x|`, as a root mean square
+ * over a sample's elements. Each sample has its own steps, so its result does not depend on its batch. A batch is
+ * evaluated together until all of its samples are done.
  *
  * Source: Dormand and Prince 1980; step control as in Hairer, Nørsett and Wanner 1993, section II.4
  */
@@ -86,7 +86,7 @@ export class AdaptiveSampler {
   }
 
   /**
-   * Solves a batch, by default from noise to data. Only one run at a time, because it uses the sampler's state.
+   * Solves a batch, by default from noise to data. Allows one run at a time, because a run uses the sampler's state.
    *
    * @param x initial state, f32[N, C, H, W]
    * @throws {ShapeError} if x does not have the shape of the sampler
@@ -121,8 +121,8 @@ export class AdaptiveSampler {
         const accepted = clocks.map((clock, n) => clock.take(ratios[n]));
         states.take(t, dt, accepted);
         steps.accept(accepted);
-        const left = Math.max(...clocks.map(({ left }) => Math.abs(left)));
-        await onProgress?.(1 - left / Math.abs(span.to - span.from));
+        const longest = Math.max(...clocks.map(({ left }) => Math.abs(left)));
+        await onProgress?.(1 - longest / Math.abs(span.to - span.from));
       }
       return {
         x: copyOf(steps.x),
@@ -193,10 +193,10 @@ function snapshotsWithin(steps: AdaptiveSteps, times: readonly number[]) {
       for (;;) {
         const shares = taken.map((i, n) => accepted[n] && i < times.length ? (times[i] - t[n]) / dt[n] : NaN);
         if (!shares.some((share) => share <= 1)) return;
-        const found = shares.map((share, n) => share <= 1 ? snapshots[taken[n]++] : undefined);
+        const current = shares.map((share, n) => share <= 1 ? snapshots[taken[n]++] : undefined);
         const weights = shares.map((share, n) => share <= 1 ? interpolation(share, dt[n]) : unused);
         const kept = steps.within(weights).then(([x, slope]) =>
-          found.forEach((snapshot, n) => {
+          current.forEach((snapshot, n) => {
             snapshot?.image.set(x.subarray(n * P, (n + 1) * P), n * P);
             snapshot?.velocity.set(slope.subarray(n * P, (n + 1) * P), n * P);
           })

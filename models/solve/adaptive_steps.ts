@@ -86,10 +86,10 @@ export function adaptiveSteps(
     pick(v, triedV);
     return pick(x, triedX);
   });
-  const known = [x, triedX, v, triedV, ...triedDense ? [triedDense] : []];
+  const terms = [x, triedX, v, triedV, ...triedDense ? [triedDense] : []];
   const within = record(() => {
     const weighted = (first: number) =>
-      known.map((value, i) => multiply(value, perRow(slice(weights, 0, first + i, 1), x)))
+      terms.map((value, i) => multiply(value, perRow(slice(weights, 0, first + i, 1), x)))
         .reduce((a, b) => add(a, b));
     return [weighted(0), weighted(5)] as const;
   });
@@ -100,7 +100,7 @@ export function adaptiveSteps(
     return step.result.read();
   };
   return {
-    /** x, f32[N, C, H, W]; assign to it to start anew. */
+    /** x, f32[N, C, H, W]; assign to it to start over. */
     x,
     /** Starts at x. Returns |x| and |v| relative to the allowed error, f32[2 N]. One evaluation. */
     start: runner(start),

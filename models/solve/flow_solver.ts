@@ -27,13 +27,13 @@ export interface NoiseOptions {
 /** Names of these options. */
 export const noiseOptions = ["noise", "seed"] as const satisfies readonly (keyof NoiseOptions)[];
 
-/** What advances batches along a flow, in steps between any times. */
+/** A method that advances batches along a flow, in steps between any times. */
 export interface FlowSolver {
-  /** A Runge-Kutta method that costs as much: the solver itself, if it is one. */
+  /** A Runge-Kutta method of the same cost: the solver itself, if it is one. */
   readonly tableau: ButcherTableau;
   /** Steps by default. */
   readonly defaultSteps: number;
-  /** Whether it adds noise, and so takes {@linkcode NoiseOptions}, and the linear path alone. */
+  /** Whether it adds noise; then it takes {@linkcode NoiseOptions}, and only the linear path. */
   readonly addsNoise?: true;
   /** Whether it takes the steps of a flow map, a field with `meanVelocity`. */
   readonly needsMap?: true;
@@ -153,7 +153,7 @@ export const eulerMaruyama: FlowSolver = {
   check(times, { noise = 1 }) {
     const max = maxNoise(times);
     if (noise >= 0 && noise <= max) return;
-    const range = `0 to ${Number(max.toPrecision(3))}, 2 by the longest step`;
+    const range = `0 to ${Number(max.toPrecision(3))}, which is 2 / the longest step`;
     throw new RangeError(
       `Cannot sample with noise ${noise} in ${times.length - 1} steps (expected ${range}, or more steps)`,
     );
@@ -161,7 +161,7 @@ export const eulerMaruyama: FlowSolver = {
   record(field, shape, condition, { noise = 1, seed = 0 }) {
     if ((pathOf(field) ?? linearPath) !== linearPath) {
       throw new TypeError(
-        "Cannot sample with noise: the field is for another path, on which a velocity implies another score " +
+        "Cannot sample with noise: the field is for another path, on which a velocity implies a different score " +
           "(expected the linear path)",
       );
     }

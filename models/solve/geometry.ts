@@ -54,7 +54,9 @@ export interface FlowGeometry {
   readonly speed: readonly Float64Array[];
   /** |u - v_i|^2 of each sample, for each of the K + 1 times. */
   readonly deviation: readonly Float64Array[];
-  /** For each of the K steps: the angle between v_i and v_i+1 by |x(t_i+1) - x(t_i)|; 1 / radius on a circle. */
+  /**
+   * For each of the K steps: the angle between v_i and v_i+1, divided by |x(t_i+1) - x(t_i)|; 1 / radius on a circle.
+   */
   readonly curvature: readonly Float64Array[];
   /** Evaluations of the field per sample. */
   readonly evaluations: number;

@@ -96,7 +96,7 @@ export async function logLikelihood(
     .find(([, other]) => options[other] !== undefined);
   if (extra) {
     const both = extra.join(" and ");
-    throw new TypeError(`Cannot take the likelihood: both ${both} given (expected one of them)`);
+    throw new TypeError(`Cannot take the likelihood: both ${both} were given (expected only one)`);
   }
   const batches = new SampleBatches(x1, batch, condition);
   const epsilon = exact ? undefined : given ?? rademacher(seed ?? 0, probes ?? 1, x1.shape);
@@ -137,9 +137,9 @@ function backwardOptions(how: SamplerOptions): SamplerOptions {
   }
   const times = timesOf(how);
   if (times[0] === 0 && times[times.length - 1] === 1) return how;
-  const given = `${times[0]} to ${times.at(-1)}`;
+  const shown = `${times[0]} to ${times.at(-1)}`;
   throw new RangeError(
-    `Cannot take the likelihood at times from ${given} (expected from 0 to 1, as for sampling)`,
+    `Cannot take the likelihood at times from ${shown} (expected from 0 to 1, as for sampling)`,
   );
 }
 
@@ -190,7 +190,7 @@ export function dequantized(x1: Tensor, { scale, shift }: Normalization, seed: n
  * Bits per dimension from log p, -log p / (D ln 2) + log2(256 / |scale|). The second term converts the density from the
  * network's units to levels: 7 for pixels in [-1, 1], 8 for [0, 1].
  *
- * @param logp in nats, of a dequantised image in the network's units
+ * @param logp log p in nats, of a dequantised image in the network's units
  * @param dimensions D, elements per image
  */
 export function bitsOf(logp: number, dimensions: number, { scale }: Normalization): number {
@@ -210,13 +210,13 @@ export async function bitsPerDimension(
   { normalization, ...options }: BitsOptions,
 ): Promise<BitsPerDimension> {
   const { seed = 0, ...withoutSeed } = options;
-  const found = await logLikelihood(
+  const likelihood = await logLikelihood(
     field,
     dequantized(x1, normalization, seed),
     options.exact ? withoutSeed : { ...withoutSeed, seed },
   );
-  const [N, P] = found.perProbe.shape;
-  const logp = await found.perProbe.read();
+  const [N, P] = likelihood.perProbe.shape;
+  const logp = await likelihood.perProbe.read();
   const bits = Array.from(logp, (value) => bitsOf(value, x1.size / N, normalization));
   const perImage = Array.from({ length: N }, (_, n) => meanOf(bits.slice(n * P, (n + 1) * P)));
   const probes = Array.from({ length: P }, (_, p) => meanOf(bits.filter((_, i) => i % P === p)));
@@ -226,8 +226,8 @@ export async function bitsPerDimension(
     standardError: standardErrorOf(perImage),
     probes,
     probeError: standardErrorOf(probes),
-    evaluations: found.evaluations,
-    products: found.products,
+    evaluations: likelihood.evaluations,
+    products: likelihood.products,
   };
 }
 

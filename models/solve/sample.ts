@@ -106,7 +106,7 @@ function samplerOptionsOf({ x0: _, count: _count, shape: _shape, seed, ...how }:
 function startOf(model: VelocityField, options: SampleOptions): Tensor {
   const { x0, count, seed = 0 } = options;
   if (justBegun.has(model)) {
-    throw new UserError("Cannot sample: fit() has only begun to train the model (expected `await fit(...)`)");
+    throw new UserError("Cannot sample: fit() is still training the model (expected `await fit(...)`)");
   }
   if (x0 !== undefined) {
     const extra = (["count", "shape", "seed"] as const).find((name) => options[name] !== undefined);
@@ -114,7 +114,7 @@ function startOf(model: VelocityField, options: SampleOptions): Tensor {
       return checkTensor("sample", "x0 is", x0);
     }
     throw new TypeError(
-      `Cannot sample: both x0 and ${extra} given (expected noise, or a seed with count and shape)`,
+      `Cannot sample: both x0 and ${extra} were given (expected noise, or a seed with count and shape)`,
     );
   }
   if (!isCount(count, 1)) {
@@ -126,10 +126,10 @@ function startOf(model: VelocityField, options: SampleOptions): Tensor {
   }
   const shape = options.shape ?? traitsOf(model).shape;
   if (Array.isArray(shape)) return noise(seed, [count, ...shape]);
-  const given = shape === undefined
+  const problem = shape === undefined
     ? "the model does not know the shape of a sample"
     : `shape is ${describeValue(shape)}`;
   throw new TypeError(
-    `Cannot sample: ${given} (expected it as in sample(model, { count: 16, shape: [1, 28, 28] }))`,
+    `Cannot sample: ${problem} (expected one as in sample(model, { count: 16, shape: [1, 28, 28] }))`,
   );
 }

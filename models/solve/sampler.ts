@@ -139,7 +139,11 @@ export class Sampler {
     }
   }
 
-  /** Like `run`, but waits for the device and reports progress. Several may be in progress at once. @throws as `run` */
+  /**
+   * Like `run`, but waits for the device and reports progress. Several runs may be in progress at the same time.
+   *
+   * @throws as `run`
+   */
   async solve(
     x: Tensor,
     { onProgress, ...options }: RunOptions & { readonly onProgress?: OnShare | undefined } = {},
@@ -172,7 +176,7 @@ export class Sampler {
    * Solves with a snapshot at each time from step `first` on, by default 0.
    *
    * @param x the state at `times[first]`, f32[N, C, H, W]
-   * @param ahead snapshots to read back at once; by default 64, which keeps a GPU busy. 1 yields each at once
+   * @param ahead snapshots to read back together; by default 64, which keeps a GPU busy. 1 yields each without delay
    * @returns snapshots in host memory, in order; the last one is the data, without velocity
    * @throws {RangeError} if `first` is not a step, or `ahead` is not a positive integer
    * @throws as `run`

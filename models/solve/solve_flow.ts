@@ -84,7 +84,10 @@ export function costOf(batches: readonly Omit<SolvedBatch, "samples">[]): Omit<S
   };
 }
 
-/** Follows the flow of samples as {@linkcode solveFlow} does, and yields each batch, so that none need to be kept. */
+/**
+ * Follows the flow of samples as {@linkcode solveFlow} does, and yields each batch, so that memory holds one batch at a
+ * time.
+ */
 export async function* solveInBatches(
   model: VelocityField,
   x: Tensor,
@@ -183,8 +186,8 @@ export class SampleBatches {
   /** Joins the results of all batches, dropping rows that repeat an earlier batch. */
   join(parts: readonly (readonly Tensor[])[]): Tensor[] {
     const last = parts.length - 1;
-    const known = parts.length * this.length - this.#x0.shape[0]; // rows of the last batch in the one before
-    const fresh = (x: Tensor, i: number) => i < last ? x : slice(x, 0, known, this.length - known);
+    const repeated = parts.length * this.length - this.#x0.shape[0]; // rows of the last batch in the one before
+    const fresh = (x: Tensor, i: number) => i < last ? x : slice(x, 0, repeated, this.length - repeated);
     return scope(() => parts[0].map((_, k) => concat(parts.map(({ [k]: x }, i) => fresh(x, i)), 0)));
   }
 }

@@ -119,7 +119,7 @@ export function flowSolverOf(solver: SolverOptions["solver"] = "heun"): FlowSolv
   const fields = settings.split(",").map((field) => `, ${field.replace("=", ": ")}`).join("");
   throw new TypeError(
     settings && names.includes(name)
-      ? `Unknown solver "${solver}": flags are written so (expected { solver: "${name}"${fields} })`
+      ? `Unknown solver "${solver}": this is the syntax of flags (expected { solver: "${name}"${fields} })`
       : unknownName("solver", String(solver), names),
   );
 }

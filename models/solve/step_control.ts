@@ -30,7 +30,7 @@ export function isAdaptive({ rtol, atol }: ToleranceOptions): boolean {
 export interface TriedStep {
   /** Start time. */
   readonly t: number;
-  /** Length, negative if back in time. */
+  /** Length, negative when going back in time. */
   readonly dt: number;
   /** Estimated error divided by the allowed error. */
   readonly ratio: number;
@@ -38,7 +38,7 @@ export interface TriedStep {
   readonly accepted: boolean;
 }
 
-/** An adaptive solver failed: its steps got too short or too many. */
+/** Thrown if an adaptive solver fails: its steps get too short or too many. */
 export class SolverError extends UserError {
   /** Name of the error. */
   override name = "SolverError";

@@ -110,7 +110,7 @@ export interface StepResult {
 }
 
 /**
- * One step of dx/dt = v(x, t), by device ops only, so that it can be recorded.
+ * One step of dx/dt = v(x, t), using only device ops, so that it can be recorded.
  *
  * @param x f32[N, ...]
  * @param t f32[N], the time of each x

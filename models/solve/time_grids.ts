@@ -27,7 +27,7 @@ export const timeGrids = {
     doc: "lengths of steps in a geometric series",
     settings: {
       ratio: {
-        doc: "first length by last; above 1 finest near data, below 1 near noise",
+        doc: "first length / last length; above 1 finest near data, below 1 near noise",
         min: 1e-4,
         max: 1e4,
         default: 4,
@@ -46,7 +46,7 @@ export type TimeGridName = keyof typeof timeGrids;
 
 /** The steps of a solver: equal steps, a grid, or given times. */
 export interface TimesOptions {
-  /** Number of steps from t = 0 to t = 1; by default 20, or 1 of a flow map. Not together with `times`. */
+  /** Number of steps from t = 0 to t = 1; by default 20, or 1 for a flow map. Cannot be combined with `times`. */
   readonly steps?: number;
   /** Spacing of the steps, by name or as a grid; by default `uniform`. */
   readonly grid?: TimeGridName | TimeGrid;
@@ -71,7 +71,7 @@ const maxSteps = 2 ** 24;
 /**
  * Start and end times of the steps.
  *
- * @param defaultSteps if neither steps nor times are named
+ * @param defaultSteps number of steps if neither steps nor times are given
  * @throws {TypeError} if `times` are given together with `steps` or a grid, or the grid is unknown
  * @throws {RangeError} if `steps` is not a positive integer, or the times are not monotonic in [0, 1]
  */
@@ -79,7 +79,7 @@ export function timesOf({ steps, grid, times }: TimesOptions, defaultSteps = 20)
   if (times === undefined) return gridTimes(steps === undefined ? defaultSteps : steps, grid ?? "uniform");
   if (steps === undefined && grid === undefined) return checkedTimes(times);
   const other = steps === undefined ? "grid" : "steps";
-  throw new TypeError(`Cannot sample: both times and ${other} given (expected one of them)`);
+  throw new TypeError(`Cannot sample: both times and ${other} were given (expected only one)`);
 }
 
 /** Equal steps from noise to data: 0, 1 / steps, ..., 1. @throws {RangeError} if `steps` is not a positive integer */
@@ -117,7 +117,7 @@ export function checkedSpan({ from = 0, to = 1 }: Span): Required<Span> {
       throw new RangeError(`Cannot solve: ${name} is ${t} (expected a time in [0, 1])`);
     }
   }
-  if (from === to) throw new RangeError(`Cannot solve: to is ${to} (expected another time than \`from\`)`);
+  if (from === to) throw new RangeError(`Cannot solve: to is ${to} (expected a time other than \`from\`)`);
   return { from, to };
 }
 

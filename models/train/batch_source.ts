@@ -26,9 +26,12 @@ export interface BatchSource {
 
 /** Room on the device for one batch of examples. */
 export interface StagedBatch {
-  /** Chooses the examples of the next run by their indices u32[batchSize], as they are to be at a step. */
+  /**
+   * Chooses the examples of the next run by their indices u32[batchSize], augmented as at the step of `draw`, if the
+   * data is augmented.
+   */
   write(examples: Uint32Array, draw: NoiseDraw): void;
-  /** The chosen examples, by device ops only, so that they can be recorded. */
+  /** The chosen examples, using only device ops, so that they can be recorded. */
   batch(): TrainingData;
 }
 
@@ -41,8 +44,8 @@ export interface StagedBatch {
  */
 export function checkData(name: string, data: Tensor | TrainingData): TrainingData {
   if (data instanceof Tensor) return checkData(name, { x1: data });
-  const given: Readonly<Record<string, unknown>> = Object(data);
-  if (!(given.x1 instanceof Tensor)) {
+  const fields: Readonly<Record<string, unknown>> = Object(data);
+  if (!(fields.x1 instanceof Tensor)) {
     const hint = ArrayBuffer.isView(data) ? "; tensor(values, [M, ...]) makes one" : "";
     throw new UserError(
       `Cannot use the ${name}: it is ${
@@ -51,7 +54,7 @@ export function checkData(name: string, data: Tensor | TrainingData): TrainingDa
     );
   }
   rejectUnknown(data, ["x1", "x0", "condition"], `the ${name}`);
-  for (const [part, value] of Object.entries(given)) {
+  for (const [part, value] of Object.entries(fields)) {
     if (value === undefined || value instanceof Tensor) continue;
     throw new UserError(`Cannot use the ${name}: its ${part} is ${describeValue(value)} (expected a tensor)`);
   }
@@ -100,12 +103,12 @@ export function batchOf(source: BatchSource, examples: Uint32Array): TrainingDat
   return room.batch();
 }
 
-/** @throws {UserError} if the source is something else, such as a tensor, or the options are missing */
+/** @throws {UserError} if the source is not a `BatchSource`, but for example a tensor, or the options are missing */
 export function checkSource(task: string, source: BatchSource, options: object | undefined): void {
   if (typeof source?.stage !== "function") {
-    const given = source instanceof Tensor ? `${source}` : describeValue(source);
+    const shown = source instanceof Tensor ? `${source}` : describeValue(source);
     throw new UserError(
-      `Cannot ${task}: the source is ${given} (expected what batchSource() makes of the data)`,
+      `Cannot ${task}: the source is ${shown} (expected the result of batchSource(data))`,
     );
   }
   if (options) return;

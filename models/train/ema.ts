@@ -40,7 +40,7 @@ export class Ema {
     this.#settings.write(Float32Array.of(Math.min(this.#decay, (1 + k) / (10 + k))));
   }
 
-  /** Moves the average towards the parameters, by device ops only. @throws {Error} if it runs before `beforeStep` */
+  /** Moves the average towards the parameters, using only device ops. @throws {Error} if it runs before `beforeStep` */
   update(): void {
     this.#begun.check("average");
     for (const run of runsOf(this.values.keys(), [this.values, this.#parameters])) {
@@ -54,7 +54,7 @@ export class Ema {
     return { step, tensors: await readState(this.values) };
   }
 
-  /** Restores a state; `source` is its origin, for messages. @throws {StateError} if it is another network's */
+  /** Restores a state; `source` is its origin, for messages. @throws {StateError} if it belongs to another network */
   restore({ step, tensors }: OptimizerState, source: string): void {
     writeState(this.values, tensors, source);
     this.#step = step;

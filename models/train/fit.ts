@@ -16,7 +16,7 @@ import { progressAt, type Schedule } from "./schedule.ts";
 import { Trainer } from "./trainer.ts";
 import type { OptimizerKind, OptimizerOptions } from "./update_rules.ts";
 
-/** Options of `fit`: all that training needs, with those of the optimizer. */
+/** Options of `fit`: all settings of training, including those of the optimizer. */
 export interface FitOptions extends Omit<OptimizerOptions, "learningRate" | "lossScale"> {
   /** Optimizer steps, by default 1000. */
   readonly steps?: number;
@@ -50,8 +50,8 @@ export interface FitOptions extends Omit<OptimizerOptions, "learningRate" | "los
   /** Steps from one call of `onProgress` to the next. */
   readonly progressSteps?: number;
   /**
-   * What `state()` of an earlier call's progress gave. Training goes on from there, to the same bits if model, data and
-   * options are those of the earlier call.
+   * What `progress.state()` of an earlier call returned. Training continues from there, to the same bits if model, data
+   * and options are those of the earlier call.
    */
   readonly resume?: Uint8Array;
 }
@@ -74,13 +74,13 @@ export interface FitProgress {
   state(): Promise<Uint8Array<ArrayBuffer>>;
 }
 
-/** Training cannot start or continue. */
+/** Thrown if training cannot start or continue. */
 export class FitError extends UserError {
   /** Name of the error. */
   override name = "FitError";
 }
 
-const known: readonly (keyof FitOptions)[] = [
+const optionNames: readonly (keyof FitOptions)[] = [
   "steps",
   "batchSize",
   "learningRate",
@@ -113,9 +113,9 @@ const burstMs = 100;
  *
  * @param model its parameters are updated in place
  * @param data x1, f32[M, ...], to pair with standard normal noise; or fixed pairs `{ x0, x1 }`
- * @returns the loss of each step, those before `resume` included
+ * @returns the loss of each step, including those before `resume`
  * @throws {FitError} if the loss becomes NaN or infinite, an option is invalid, a label does not fit, the signal has
- * aborted already, or the schedule needs `validation`
+ * already aborted, or the schedule needs `validation`
  * @throws {StateError} if the state to resume is that of another model or call
  * @throws {UserError} if the data is not a tensor
  * @throws {TypeError} if an option is unknown, or the velocity does not depend on a parameter
@@ -138,7 +138,7 @@ export async function fit(
   data: Tensor | TrainingData,
   options: FitOptions = {},
 ): Promise<Float32Array> {
-  rejectUnknown(options, known, "fit()");
+  rejectUnknown(options, optionNames, "fit()");
   checkModel(model);
   const rows = withCondition(checkData("data", data), options.condition);
   const M = rows.x1.shape[0];
@@ -169,9 +169,9 @@ export async function fit(
     "a number or a schedule",
   );
   checkValue("onProgress", onProgress, !onProgress || typeof onProgress === "function", "a function");
-  checkValue("signal", signal, !signal || "aborted" in signal, "that of an AbortController");
+  checkValue("signal", signal, !signal || "aborted" in signal, "the signal of an AbortController");
   if (signal?.aborted) {
-    throw new FitError("Cannot train: the signal has aborted already (expected one that has not)");
+    throw new FitError("Cannot train: the signal has already aborted (expected one that has not)");
   }
   if ("observe" in schedule && !validation) {
     throw new FitError("Cannot train: the schedule needs a validation loss (expected `validation` data)");
@@ -205,8 +205,8 @@ export async function fit(
     }
     const { losses, gradientNorms } = await trainer.measures(); // waits for the device
     memory.losses.set(losses, from);
-    const wanted = (end - from) * burstMs / (performance.now() - started);
-    burst = Math.max(1, Math.min(2 * burst, Math.floor(wanted), Trainer.maxOpenLosses));
+    const target = (end - from) * burstMs / (performance.now() - started);
+    burst = Math.max(1, Math.min(2 * burst, Math.floor(target), Trainer.maxOpenLosses));
     checkLosses(memory.losses, from, end);
     if (measure && (end === epoch || end === steps)) {
       memory.validationLoss = await measure();
@@ -236,14 +236,14 @@ async function hostOf(
   coupling: Coupling | undefined,
 ): Promise<HostExamples | undefined> {
   if (!coupling?.sees) return undefined;
-  if (x0) throw new FitError("Cannot train: x0 pairs the data already (expected no coupling, or no x0)");
+  if (x0) throw new FitError("Cannot train: x0 already pairs the data (expected no coupling, or no x0)");
   const [values, size] = [await x1.read(), x1.size / x1.shape[0]];
   if (coupling.sees === "values") return hostRows(values, size);
   if (condition?.type === "u32" && condition.shape.length === 1) {
     return hostRows(values, size, await condition.readWords());
   }
   throw new FitError(
-    `Cannot train: the coupling needs a label per example as condition, u32[M], not ${condition}`,
+    `Cannot train: the condition is ${condition} (expected a label per example, u32[M], as the coupling needs)`,
   );
 }
 
@@ -270,9 +270,7 @@ async function checkLabels(model: VelocityField, { condition }: TrainingData): P
   const bad = labels.findIndex((label) => label > classes);
   if (bad < 0) return;
   throw new FitError(
-    `Cannot train: label ${labels[bad]} of example ${bad} is none of the network's (expected 0 to ${
-      classes - 1
-    }, ` +
+    `Cannot train: the label of example ${bad} is ${labels[bad]} (expected 0 to ${classes - 1}, ` +
       `or ${classes} for "none")`,
   );
 }
@@ -280,15 +278,15 @@ async function checkLabels(model: VelocityField, { condition }: TrainingData): P
 /** Data whose root mean square is above this is far from the noise, which has 1. */
 const largeData = 10;
 
-/** Says on stderr if the data is so large that training would only learn its scale. */
+/** Warns on stderr if the data is so large that training would only learn its scale. */
 async function warnOfScale({ x0, x1 }: TrainingData): Promise<void> {
   if (x0) return;
   const size = Math.sqrt((await scope(() => mean(square(x1))).read())[0]);
   if (!(size > largeData && size < Infinity)) return;
   const shown = Number(size.toPrecision(2)).toLocaleString("en");
   console.warn(
-    `The data of fit() has values of about ${shown}, the noise of about 1: divide the data by ${shown}, and multiply ` +
-      "samples by it",
+    `The data of fit() has values around ${shown}, but the noise around 1: divide the data by ${shown}, and multiply ` +
+      "samples by the same number",
   );
 }
 
@@ -306,16 +304,20 @@ function checkModel(model: Module & VelocityField): void {
 
 function withCondition(data: TrainingData, condition: Tensor | undefined): TrainingData {
   if (condition === undefined) return data;
-  if (data.condition) throw new FitError("Cannot train: `condition` is given twice (expected it once)");
+  if (data.condition) {
+    throw new FitError(
+      "Cannot train: `condition` is both an option and part of the data (expected only one)",
+    );
+  }
   return checkData("data", { ...data, condition });
 }
 
 function checkLosses(losses: Float32Array, from: number, end: number): void {
   const bad = losses.subarray(from, end).findIndex((loss) => !Number.isFinite(loss));
   if (bad < 0) return;
-  const given = `its loss is ${losses[from + bad]} (expected a finite number)`;
+  const problem = `its loss is ${losses[from + bad]} (expected a finite number)`;
   const advice = "use a smaller learning rate, and check that the data is finite";
-  throw new FitError(`Training failed in step ${from + bad + 1}: ${given}; ${advice}`);
+  throw new FitError(`Training failed in step ${from + bad + 1}: ${problem}; ${advice}`);
 }
 
 function checkValue(name: string, value: unknown, fits: boolean, expected: string): void {

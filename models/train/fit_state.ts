@@ -3,7 +3,7 @@ import type { Schedule } from "./schedule.ts";
 import type { Trainer } from "./trainer.ts";
 import { decodeTrainerState, encodeTrainerState } from "./trainer_state.ts";
 
-/** Settings that a state depends on: with others, training would not go on as it began. */
+/** Settings that a state depends on: with different ones, training would not continue as it began. */
 export interface FitSettings {
   readonly seed: number;
   readonly batchSize: number;
@@ -12,7 +12,7 @@ export interface FitSettings {
   readonly ema: number;
 }
 
-/** What a call of `fit` remembers besides the trainer. */
+/** The state of a call of `fit` besides the trainer. */
 export interface FitMemory {
   readonly settings: FitSettings;
   /** Loss of each step, with room for all. */
@@ -47,7 +47,7 @@ export function resumeFit(bytes: Uint8Array, trainer: Trainer, memory: FitMemory
   const { settings = {}, schedule = {}, validationLoss } = Object(parsed(metadata.fit));
   const losses = tensors.get("losses")?.data;
   if (losses?.length !== state.step) {
-    return refuse("it is not of fit() (expected what progress.state() made)");
+    return refuse("fit() did not save it (expected the result of progress.state())");
   }
   for (const [name, value] of Object.entries(memory.settings)) {
     if (settings[name] !== value) {

@@ -28,7 +28,7 @@ export interface OptimizerState {
 }
 
 /**
- * Updates parameters from gradients. `update` uses device ops only and can be recorded; `beforeStep` runs on the host.
+ * Updates parameters from gradients. `update` uses only device ops and can be recorded; `beforeStep` runs on the host.
  */
 export class Optimizer {
   /** The update rule. */
@@ -206,7 +206,7 @@ class UpdatePart {
     this.#settings.write(values);
   }
 
-  /** Updates parameters and moments in place, by device ops only. `norm` is the gradient's squared norm, f32[1]. */
+  /** Updates parameters and moments in place, using only device ops. `norm` is the gradient's squared norm, f32[1]. */
   update(norm: Tensor): void {
     for (const direct of this.#directions) direct(norm, this.#settings);
     const update = this.#rule.update(norm, this.#settings);

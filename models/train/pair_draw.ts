@@ -24,7 +24,7 @@ export class PairDraw {
    * Makes the tensors.
    *
    * @param streams the random streams of noise and times
-   * @param dropout of labels; by default none. Source: Ho and Salimans 2022, arXiv:2207.12598, algorithm 1
+   * @param dropout dropout of labels; by default none. Source: Ho and Salimans 2022, arXiv:2207.12598, algorithm 1
    * @throws {RangeError} if the batch size is not a positive integer, or the probability is not in [0, 1]
    */
   constructor(
@@ -42,7 +42,9 @@ export class PairDraw {
     this.#batch = source.stage(batchSize);
   }
 
-  /** Sets the examples, u32[batchSize], and random numbers of the next run: a counter, the step say, has its own. */
+  /**
+   * Sets the examples, u32[batchSize], and random numbers of the next run: each counter, such as the step, has its own.
+   */
   write(examples: Uint32Array, seed: number, counter: number): void {
     this.#batch.write(examples, { seed, step: counter });
     this.#noiseKey.write(Uint32Array.of(seed, this.streams.noise, counter));
@@ -50,7 +52,7 @@ export class PairDraw {
     if (this.dropout) this.#dropoutKey.write(Uint32Array.of(seed, streams.labelDropout, counter));
   }
 
-  /** The pairs, by device ops only. @param planned another batch size, to plan its memory */
+  /** The pairs, using only device ops. @param planned another batch size, to plan its memory */
   pairs({ times }: Pick<Objective, "times">, planned?: number): Pairs {
     const batch = planned === undefined ? this.#batch : this.source.stage(planned);
     const { x1, x0, condition } = batch.batch();
@@ -64,15 +66,15 @@ export class PairDraw {
     };
   }
 
-  #condition(given: Tensor | undefined): Tensor {
-    if (!given) {
+  #condition(labels: Tensor | undefined): Tensor {
+    if (!labels) {
       throw new TypeError("Cannot drop labels: the data has none (expected labels as its condition)");
     }
-    if (!this.dropout) return given;
-    if (given.type !== "u32") {
-      throw new TypeError(`Cannot drop labels: the condition is ${given} (expected labels, u32[M])`);
+    if (!this.dropout) return labels;
+    if (labels.type !== "u32") {
+      throw new TypeError(`Cannot drop labels: the condition is ${labels} (expected labels, u32[M])`);
     }
     const { probability, none } = this.dropout;
-    return where(less(randomUniform(this.#dropoutKey, given.shape), probability), none, given);
+    return where(less(randomUniform(this.#dropoutKey, labels.shape), probability), none, labels);
   }
 }

@@ -19,8 +19,8 @@ export interface Schedule {
  * @throws {RangeError} if the step is not a whole number of at least 0, or `steps` is not
  */
 export function progressAt(step: number, steps: number): number {
-  checkCount("tell the progress of a run", "step", step, 0);
-  checkCount("tell the progress of a run", "steps", steps, 0);
+  checkCount("compute the progress of a run", "step", step, 0);
+  checkCount("compute the progress of a run", "steps", steps, 0);
   return Math.min(step / Math.max(steps - 1, 1), 1);
 }
 
@@ -207,7 +207,7 @@ export function scheduleSettings(name: ScheduleName): readonly string[] {
  * Makes a schedule by name.
  *
  * @param learningRate the rate after the warm-up; for `one_cycle`, the peak
- * @param settings as for its function, such as `cosineSchedule`
+ * @param settings the settings of its function, such as `cosineSchedule`
  * @throws {TypeError} if the name or a setting is unknown
  * @throws {RangeError} if a setting is out of range
  */

@@ -6,10 +6,10 @@ export interface StepLoss {
   /** Sets the examples and random numbers of the next run. */
   write(examples: Uint32Array<ArrayBuffer>, seed: number, step: number): void;
   /**
-   * The loss f32[], by device ops only.
+   * The loss f32[], using only device ops.
    *
    * @param averaged the averaged weights, or the weights themselves without averaging
-   * @param batchSize to plan another batch size
+   * @param batchSize another batch size, to plan its memory
    */
   loss(averaged: NamedTensors, batchSize?: number): Tensor;
 }

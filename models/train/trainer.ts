@@ -89,7 +89,7 @@ export class Trainer {
    * Prepares training of the model. The step is recorded on first use.
    *
    * @throws {TypeError} if the optimizer or a setting is unknown or invalid, the network is for another path, or labels
-   * should be dropped of a network without classes
+   * are to be dropped for a network without classes
    * @throws {RangeError} if the model has no parameters, or an option is out of range
    */
   constructor(model: Module & VelocityField, source: BatchSource, options: TrainerOptions) {
@@ -240,8 +240,8 @@ export class Trainer {
     if (!idle) return;
     const [name, parameter] = idle;
     throw new TypeError(
-      `Cannot train: the velocity does not depend on "${name}", ${parameter} (expected every parameter in use); ` +
-        "use its layer in velocity(), or take it out of the module",
+      `Cannot train: the velocity does not depend on "${name}", ${parameter} (expected velocity() to use every parameter); ` +
+        "use its layer there, or remove it from the module",
     );
   }
 

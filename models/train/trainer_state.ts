@@ -21,7 +21,7 @@ export function stateTensors({ parameters, optimizer, ema = new Map() }: Trainer
   return new Map([...named("p", parameters), ...named("o", optimizer), ...named("e", ema)]);
 }
 
-/** The state after a step whose tensors are in one map, see {@linkcode stateTensors}; others are left out. */
+/** The state after a step whose tensors are in one map, see {@linkcode stateTensors}; other tensors are left out. */
 export function trainerStateOf(tensors: State, step: number): TrainerState {
   const part = (prefix: string): State =>
     new Map(
@@ -30,7 +30,7 @@ export function trainerStateOf(tensors: State, step: number): TrainerState {
   return { step, parameters: part("p"), optimizer: part("o"), ema: part("e") };
 }
 
-/** What a file of a state holds besides it. */
+/** What a state file holds besides the state. */
 export interface StateExtras {
   /** Other tensors; their names begin with none of `p.`, `o.` and `e.`. */
   readonly tensors?: State;
@@ -65,11 +65,11 @@ export function decodeTrainerState(
   const step = /^\d+$/.test(metadata.step) ? Number(metadata.step) : undefined;
   if (!isCount(step)) {
     throw new StateError(
-      `Cannot load ${source}: it does not hold a state of training (expected what encodeTrainerState() or ` +
-        "progress.state() made)",
+      `Cannot load ${source}: it does not hold a training state (expected the result of encodeTrainerState() or ` +
+        "progress.state())",
     );
   }
   checkFinite(tensors, source);
-  const others = new Map([...tensors].filter(([name]) => !/^[poe]\./.test(name)));
-  return { state: trainerStateOf(tensors, step), extras: { tensors: others, metadata } };
+  const rest = new Map([...tensors].filter(([name]) => !/^[poe]\./.test(name)));
+  return { state: trainerStateOf(tensors, step), extras: { tensors: rest, metadata } };
 }

@@ -79,7 +79,7 @@ export interface UpdateRule {
   /** Preprocesses gradients and moments, for several parameters of one shape at once. */
   readonly direction?: Direction;
   /**
-   * Updates parameters and moments in place, by device ops only. `norm` is the gradient's squared norm, f32[1];
+   * Updates parameters and moments in place, using only device ops. `norm` is the gradient's squared norm, f32[1];
    * `settings` is f32[8].
    */
   readonly update: (norm: Tensor, settings: Tensor) => (run: Run) => void;
@@ -116,7 +116,7 @@ const sgd: UpdateRule = {
   update: (norm, settings) => ({ p, g, moments: [m] }) => sgdUpdate(p, m, g, norm, settings),
 };
 
-/** Fewest input and output channels of a convolution that Muon updates: more than an image has. */
+/** Smallest number of input and output channels of a convolution that Muon updates: more than an image has. */
 export const fewestChannels = 8;
 
 /** Share of the averaged gradient to keep. */
@@ -126,7 +126,10 @@ const momentum = 0.95;
 const [a, b, c] = [3.4445, -4.775, 2.0315];
 const iterations = 5;
 
-/** Whether Muon updates a parameter: a convolution weight of 3x3 or larger between at least 8 channels. AdamW has the rest. */
+/**
+ * Whether Muon updates a parameter: a convolution weight of 3x3 or larger between at least 8 channels. AdamW updates
+ * the rest.
+ */
 export function isMuonWeight(shape: Shape): boolean {
   const [K, C, R, S] = shape;
   return shape.length === 4 && Math.min(K, C) >= fewestChannels && Math.min(R, S) >= 3;
@@ -140,7 +143,7 @@ function matrixOf([K, C, R, S]: Shape): readonly [rows: number, columns: number]
 /**
  * Makes matrices nearly orthogonal: U S V^T becomes roughly U V^T, with singular values between 0.7 and 1.2.
  *
- * @returns a function of f32[B, rows, columns] that uses device ops only, so that it can be recorded
+ * @returns a function of f32[B, rows, columns] that uses only device ops, so that it can be recorded
  * Source: Jordan et al. 2024, kellerjordan.github.io/posts/muon
  */
 export function orthogonaliser(rows: number, columns: number): (x: Tensor) => Tensor {

@@ -1,8 +1,8 @@
 /**
  * `deno run --allow-ffi --allow-env=BENCH_PYTHON --allow-run=python3 tests/bench/against_blas.ts [flags]`: `matmul` and
- * NumPy's OpenBLAS by turns in one process. Flags: `--json`, `--repetitions N`, `--threads N` of both (default 1).
+ * NumPy's OpenBLAS, alternating in one process. Flags: `--json`, `--repetitions N`, `--threads N` of both (default 1).
  *
- * Python is `python3`, or the one that BENCH_PYTHON names; `--allow-run` must then name it, too.
+ * Python is `python3`, or the one that BENCH_PYTHON names; then `--allow-run` must name it, too.
  */
 import { matmul, record, withDevice } from "../../kernels/mod.ts";
 import { randomTensor } from "../kernels/oracle.ts";
@@ -27,7 +27,7 @@ const symbols = {
 /** CBLAS_ORDER and CBLAS_TRANSPOSE. */
 const rowMajor = 101, asItIs = 111;
 
-/** Opens the OpenBLAS that NumPy's wheel carries. @throws {Error} if there is none */
+/** Opens the OpenBLAS that NumPy's wheel contains. @throws {Error} if there is none */
 async function openBlas() {
   const python = Deno.env.get("BENCH_PYTHON") ?? "python3";
   const source = "import glob, numpy; print(glob.glob(numpy.__path__[0] + '.libs/*openblas64*')[0])";
@@ -48,7 +48,7 @@ const repetitions = count("repetitions", values.repetitions), threads = count("t
 const blas = await openBlas();
 blas.scipy_openblas_set_num_threads64_(threads);
 const device = await CpuDevice.open({ threads });
-await device.hasWideVectors(); // measured once, which would take time from the first product
+await device.hasWideVectors(); // measured once; otherwise the first product would take longer
 const reporter = new Reporter(device.description, values.json);
 const ours: Measurement[] = [], theirs: Measurement[] = [];
 for (const [M, N, K] of shapes) {

@@ -25,10 +25,10 @@ for (let step = 1; step <= 5; step++) {
   }
 }
 
-const found = [];
+const measurements = [];
 for (const work of ["train", "forward"] as const) {
-  found.push(await timeInTurn([ours[work], theirs[work]], repetitions));
+  measurements.push(await timeInTurn([ours[work], theirs[work]], repetitions));
 }
-reporter.against(jaxName, found.map(([our]) => our), found.map(([, their]) => their));
+reporter.against(jaxName, measurements.map(([our]) => our), measurements.map(([, their]) => their));
 reporter.end();
 device.close();

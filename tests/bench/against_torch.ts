@@ -67,11 +67,11 @@ async function measureTorch(): Promise<Report> {
 async function measureOurs(device: Device): Promise<Measurement[]> {
   const { ours } = await ourThreeConvolutions(device);
   const time = (works: readonly Work[]) => timeInTurn(works, repetitions);
-  const found = await time([ours.train, ours.forward]);
-  for (const work of singleConvolutionWorks(device)) found.push(...await time([work]));
-  for (const c of cases) found.push(...await time(networkWorks(device, c)));
-  for (const own of ownNetworkCases()) found.push(...await time(ownNetworkWorks(device, own)));
-  return found;
+  const measurements = await time([ours.train, ours.forward]);
+  for (const work of singleConvolutionWorks(device)) measurements.push(...await time([work]));
+  for (const c of cases) measurements.push(...await time(networkWorks(device, c)));
+  for (const own of ownNetworkCases()) measurements.push(...await time(ownNetworkWorks(device, own)));
+  return measurements;
 }
 
 const reason = await obstacle();

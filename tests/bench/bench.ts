@@ -1,7 +1,7 @@
 /**
  * `deno task bench [--json] [--device auto|webgpu|cpu] [--ops] [--networks] [--shares] [--roofline] [--precision f16]`:
- * speed of ops and networks, and each op's share of a training step; without any of these three flags all of them. With
- * `--roofline`, each op's time, bytes and arithmetic beside what the device can do.
+ * speed of ops and networks, and each op's share of a training step; by default all three. With `--roofline`, each op's
+ * time, bytes and arithmetic beside the limits of the device.
  */
 import { commonFlags, deviceChoice, flagValues, oneOf, openDevice } from "./flags.ts";
 import { benchNetwork, cases, nameOf, training } from "./networks.ts";

@@ -41,8 +41,8 @@ Deno.test("timeInTurn() warms up, then alternates between the works", async () =
       return Promise.resolve();
     },
   });
-  const found = await timeInTurn([work("a"), work("b")], 3);
-  assert.deepEqual(found.map(({ name }) => name), ["a", "b"]);
+  const measured = await timeInTurn([work("a"), work("b")], 3);
+  assert.deepEqual(measured.map(({ name }) => name), ["a", "b"]);
   assert.equal(order.join(""), "aabb" + "ababab");
   for (const [, [warmUp, first, ...timed]] of counts) {
     assert.deepEqual([warmUp, first], [1, 1]);
@@ -50,7 +50,7 @@ Deno.test("timeInTurn() warms up, then alternates between the works", async () =
   }
 });
 
-Deno.test("compare() marks changes above 10 %, and lists works of only one report", () => {
+Deno.test("compare() marks changes above 10 %, and lists works that only one report has", () => {
   const old = report({ same: 100, edge: 100, slow: 100, fast: 100, gone: 1 });
   const now = report({ fresh: 1, fast: 80, slow: 125, edge: 109, same: 100 });
   const { changes, onlyOld, onlyNew } = compare(old, now);
@@ -76,16 +76,16 @@ testOnCpu(
         })).run();
     };
     const bounds = { bytesPerSecond: 4e3, multiplyAddsPerSecond: 6e3 };
-    const found = await sharesOf(device, stepOf(), 1, bounds);
+    const shares = await sharesOf(device, stepOf(), 1, bounds);
     const of = (name: string) => {
-      const { calls, bytes, multiplyAdds, boundMs } = found.find((share) => share.name === name)!;
+      const { calls, bytes, multiplyAdds, boundMs } = shares.find((share) => share.name === name)!;
       return [calls, bytes, multiplyAdds, Math.round(boundMs)];
     };
     const elements = 2 * 300 + 300 * 5 + 2 * 5, products = 2 * 300 * 5;
     assert.ok(elements / 1e3 > products / 6e3);
     assert.deepEqual(of("matmul"), [3, 12 * elements, 3 * products, 3 * elements]);
     assert.deepEqual(of("square"), [1, 4 * (2 + 2), 0, 4]);
-    assert.match(tableOf(found), /^ +op .* of bound\n/);
+    assert.match(tableOf(shares), /^ +op .* of bound\n/);
     const fast = await sharesOf(device, stepOf(), 1, { ...bounds, bytesPerSecond: Infinity });
     assert.equal(Math.round(fast.find(({ name }) => name === "matmul")!.boundMs), 3 * products / 6);
   },
@@ -99,7 +99,7 @@ testNeeding(
     const run = async (args: string) => {
       const command = ["run", "--allow-read", bench, ...args.split(" ")];
       const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args: command }).output();
-      return { code, said: new TextDecoder().decode(code === 0 ? stdout : stderr) };
+      return { code, output: new TextDecoder().decode(code === 0 ? stdout : stderr) };
     };
     const known = "--json, --device, --threads, --ops, --networks, --shares, --roofline, --precision";
     const refused = {
@@ -107,8 +107,10 @@ testNeeding(
       "--device gpu": "Cannot use --device gpu (expected auto or webgpu or cpu)\n",
       "--device": `Option '--device <value>' argument missing (known: ${known})\n`,
     };
-    for (const [args, said] of Object.entries(refused)) assert.deepEqual(await run(args), { code: 1, said });
-    assert.match((await run("--help")).said, /^ {2}--device VALUE \(default: auto\)$/m);
+    for (const [args, output] of Object.entries(refused)) {
+      assert.deepEqual(await run(args), { code: 1, output });
+    }
+    assert.match((await run("--help")).output, /^ {2}--device VALUE \(default: auto\)$/m);
   },
 );
 

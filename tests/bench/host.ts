@@ -90,15 +90,15 @@ async function benchTraining(device: Device, c: Case, steps: number, reporter: R
   };
   await hostTime("host, a recorded step alone", 1);
   const milliseconds = await hostTime(`host, a recorded step of ${burstSteps}`, burstSteps);
-  reporter.fact("dispatches a step", calls, "dispatches");
-  reporter.fact("host a dispatch", milliseconds / calls * 1000, "microseconds");
+  reporter.fact("dispatches per step", calls, "dispatches");
+  reporter.fact("host time per dispatch", milliseconds / calls * 1000, "microseconds");
   const { submit, writeBuffer } = await queueCalls(device, step);
-  reporter.fact("submits a step", submit, "submits");
-  reporter.fact("queue writes a step", writeBuffer, "writes");
-  reporter.fact("allowed: 1 ms and 5 microseconds a dispatch", 1 + 0.005 * calls, "ms a step");
+  reporter.fact("submits per step", submit, "submits");
+  reporter.fact("queue writes per step", writeBuffer, "writes");
+  reporter.fact("allowed: 1 ms plus 5 microseconds per dispatch", 1 + 0.005 * calls, "ms per step");
 
   await trainer.losses();
-  reporter.fact("reading a number", await readTime(), "ms");
+  reporter.fact("reading one number", await readTime(), "ms");
   const before = [device.allocatedBytes, Deno.memoryUsage().rss];
   await run(steps);
   const after = [device.allocatedBytes, Deno.memoryUsage().rss];
@@ -118,16 +118,16 @@ async function benchSampling(
 ): Promise<void> {
   const work = (name: string, step: () => void) =>
     queued(device, `${name} ${nameOf(c)}`, c.batchSize, "images/s", step);
-  const found = await timeInTurn(
+  const measurements = await timeInTurn(
     [
       work("forward", forwardPass(c)),
       work(`sample, ${samplingSteps} Euler steps,`, sampling(c, samplingSteps)),
     ],
     repetitions,
   );
-  found.forEach(reporter.add);
-  const [once, all] = found.map(({ milliseconds }) => milliseconds);
-  reporter.fact("sampling over its forward passes", all / (samplingSteps * once), "times");
+  measurements.forEach(reporter.add);
+  const [once, all] = measurements.map(({ milliseconds }) => milliseconds);
+  reporter.fact("sampling relative to its forward passes", all / (samplingSteps * once), "times");
 }
 
 const values = flagValues({

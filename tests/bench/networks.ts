@@ -105,9 +105,9 @@ export function networkWorks(device: Device, c: Case): [train: Work, forward: Wo
 export async function benchNetwork(open: () => Promise<Device>, c: Case, reporter: Reporter): Promise<void> {
   for (const what of Object.keys(works)) {
     const device = await open();
-    const [found] = await timeInTurn([workOf(device, what, c)]);
-    reporter.add(found);
-    reporter.fact(`device memory, ${found.name}`, device.allocatedBytes / 2 ** 20, "MiB");
+    const [measurement] = await timeInTurn([workOf(device, what, c)]);
+    reporter.add(measurement);
+    reporter.fact(`device memory, ${measurement.name}`, device.allocatedBytes / 2 ** 20, "MiB");
     device.close();
   }
 }

@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 /**
- * Prints the longest tasks of the main thread of a report in Chromium, while it opens, plays and samples: by
- * processor time, which other programs hardly change, and by the clock. Above 50 ms, a page feels stuck.
+ * Prints the longest tasks of the main thread of a report in Chromium, while it opens, plays and samples: in processor
+ * time, which other programs hardly change, and in elapsed time. Above 50 ms, a page feels stuck.
  *
  * `deno run --lock=tests/deno.lock --allow-read --allow-write --allow-run --allow-env --allow-sys --allow-net=127.0.0.1 \
  * tests/bench/page_tasks.ts runs/residual/report.html`
@@ -30,7 +30,7 @@ interface TraceEvent {
 
 const categories = ["disabled-by-default-devtools.timeline"];
 
-/** What a reader does, and when it is done. */
+/** An action of the reader, and when it is done. */
 const acts: Readonly<Record<string, (page: Page) => Promise<void>>> = {
   async "open the report"(page) {
     await page.goto(address);

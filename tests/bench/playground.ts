@@ -1,7 +1,7 @@
 /**
- * Prints how fast the playground learns on one thread: in the plane by steps, how far the network's velocity is from the
- * exact mean; with digits by seconds of the processor, which also draw and measure as the page does, the loss on other
- * images, and the share of 200 samples that the judge recognises.
+ * Prints how fast the playground learns on one thread. In the plane: after numbers of steps, how far the network's
+ * velocity is from the exact mean. With digits: after seconds of processor time, which include drawing and measuring as
+ * in the page, the loss on held-out images and the share of 200 samples that the judge recognises.
  *
  * `deno run --lock=tests/deno.lock --allow-read tests/bench/playground.ts plane`, or `checkpoint`, `blank28`, `blank14`
  */
@@ -41,7 +41,7 @@ async function measurePlane(): Promise<void> {
   }
 }
 
-/** Seconds that digits train, by how they start. */
+/** Seconds that digits train, by their starting point. */
 const seconds: Readonly<Record<string, readonly number[]>> = {
   checkpoint: [15, 30, 60],
   blank28: [60, 180],
@@ -84,7 +84,7 @@ async function measureDigits(start: string): Promise<void> {
   }
 }
 
-/** The share of samples that the judge takes for what they should be, drawn as the page does. */
+/** The share of samples that the judge recognises as the requested digit, drawn as in the page. */
 async function recognised(training: DigitsTraining, parts: DigitsParts): Promise<number> {
   const { model, info } = flow.loadCheckpoint(await training.save(), "the training");
   const [count, { side }] = [200, training];

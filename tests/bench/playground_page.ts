@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 /**
- * Prints how fast the page of the playground is in Chromium: when it is painted and trains, how long page and worker
- * work, and the longest tasks of the page, by the time of the processor, which other programs hardly change.
+ * Prints how fast the page of the playground is in Chromium: when it is painted and starts to train, how long page and
+ * worker work, and the longest tasks of the page, in processor time, which other programs hardly change.
  *
  * `deno run -A --lock=tests/deno.lock tests/bench/playground_page.ts`
  */
@@ -15,12 +15,12 @@ interface TraceEvent {
   readonly name: string;
   readonly pid: number;
   readonly tid: number;
-  /** Microseconds of the processor. */
+  /** Microseconds of processor time. */
   readonly tdur?: number;
   readonly args?: { readonly name?: string };
 }
 
-/** Milliseconds of the processor of each task of the page and of its worker, the longest first. */
+/** Milliseconds of processor time of each task of the page and of its worker, the longest first. */
 async function tasksOf(
   client: CDPSession,
   act: () => Promise<unknown>,
@@ -52,7 +52,7 @@ const goTo = (page: Page, hash: string) => page.evaluate((hash) => location.hash
 const untilStep = (page: Page, step: number) =>
   page.waitForFunction((step) => Number(document.documentElement.dataset.step) >= step, step);
 
-/** What a reader does, by name. */
+/** Actions of the reader, by name. */
 const visits: Readonly<Record<string, (page: Page) => Promise<unknown>>> = {
   "trains to step 1,000": (page) => untilStep(page, 1000),
   async "the pointer moves over the fan"(page) {

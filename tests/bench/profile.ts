@@ -38,12 +38,12 @@ async function profile(config: TrainingConfig): Promise<void> {
   const step = () => trainer.queueStep(images, 1e-4);
 
   const shares = await sharesOf(device, step);
-  const whole = await timeRuns(device, "step", config.batchSize, "images/s", step);
+  const total = await timeRuns(device, "step", config.batchSize, "images/s", step);
   const dispatches = shares.reduce((sum, { calls }) => sum + calls, 0);
   console.log(`${config.model} [${config.filters}], batch ${config.batchSize}, on ${device.description}`);
   console.log(
-    `a step: ${whole.milliseconds.toFixed(1)} ms, ${
-      whole.rate.toFixed(1)
+    `a step: ${total.milliseconds.toFixed(1)} ms, ${
+      total.rate.toFixed(1)
     } images/s, ${dispatches} dispatches`,
   );
   for (const { name, calls, milliseconds, share } of shares) {

@@ -15,7 +15,7 @@ export interface Report {
   readonly facts: readonly Fact[];
 }
 
-/** A text is not a report. */
+/** Thrown if a text is not a report. */
 export class ReportError extends Error {
   override name = "ReportError";
 }
@@ -24,7 +24,7 @@ export class ReportError extends Error {
  * Reads the output of a benchmark with `--json`.
  *
  * @param source where the text comes from, for messages
- * @throws {ReportError} if it is something else
+ * @throws {ReportError} if it is not one
  */
 export function readReport(text: string, source: string): Report {
   const expected = "(expected what a benchmark prints with --json)";
@@ -32,7 +32,7 @@ export function readReport(text: string, source: string): Report {
   try {
     parsed = JSON.parse(text);
   } catch {
-    throw new ReportError(`Cannot read ${source}: it is no JSON ${expected}`);
+    throw new ReportError(`Cannot read ${source}: it is not JSON ${expected}`);
   }
   const { device, measurements, facts = [] } = Object(parsed) as Partial<Report>;
   if (typeof device !== "string" || !Array.isArray(measurements)) {
@@ -84,7 +84,7 @@ export class Reporter {
   /**
    * Prints our measurements next to those of another library as a table; in the JSON, names say whose they are.
    *
-   * @param theirs in any order
+   * @param theirs measurements of the other library, in any order
    */
   against(who: string, ours: readonly Measurement[], theirs: readonly Measurement[]): void {
     const byName = new Map(theirs.map((found) => [found.name, found]));

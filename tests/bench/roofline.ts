@@ -22,18 +22,18 @@ export async function reportRoofline(
   reporter: Reporter,
 ): Promise<void> {
   const { step } = training(c);
-  const found = await sharesOf(device, step, 1, bounds);
-  const whole = await timeRuns(device, `train ${nameOf(c)}`, c.batchSize, "images/s", step);
-  const all = found.reduce<OpTotal>(plus, { ...none, name: "all ops, timed apart" });
-  const rows = [...found, all, { ...all, name: "the step", milliseconds: whole.milliseconds }];
+  const shares = await sharesOf(device, step, 1, bounds);
+  const total = await timeRuns(device, `train ${nameOf(c)}`, c.batchSize, "images/s", step);
+  const all = shares.reduce<OpTotal>(plus, { ...none, name: "all ops, timed apart" });
+  const rows = [...shares, all, { ...all, name: "the step", milliseconds: total.milliseconds }];
   for (const row of rows) {
-    const name = `roofline of ${whole.name}: ${row.name}`;
+    const name = `roofline of ${total.name}: ${row.name}`;
     reporter.keep([
       [`${name}, time`, row.milliseconds, "ms"],
       [`${name}, bound`, row.boundMs, "ms"],
     ]);
   }
-  reporter.note(`\n${whole.name}`);
+  reporter.note(`\n${total.name}`);
   reporter.note(tableOf(rows));
 }
 

@@ -33,7 +33,7 @@ const values = flagValues({
 const seconds = count("seconds", values.seconds);
 const untilMs = performance.now() + 60_000 * count("minutes", values.minutes);
 const model = oneOf("model", values.model, ["base", "residual"]);
-const wanted = values.vary.map((word) => oneOf("vary", word, axes));
+const varied = values.vary.map((word) => oneOf("vary", word, axes));
 
 const probes: Device[] = values.device === undefined
   ? [await openDevice("cpu", values.threads), ...await anyWebGpu()]
@@ -44,7 +44,7 @@ const points: Point[] = [];
 const leftOut: string[] = [];
 const jobs = probes.flatMap(({ kind, tuning: { software } }) =>
   rowsOf({ kind, software }, model, navigator.hardwareConcurrency).map((row) => ({ kind, row }))
-).filter(({ row: { axis } }) => wanted.includes(axis));
+).filter(({ row: { axis } }) => varied.includes(axis));
 for (const probe of probes) probe.close();
 const first = ({ row: { axis } }: typeof jobs[number]) => Number(axis === "preset");
 for (const { kind, row } of jobs.toSorted((a, b) => first(b) - first(a))) {
@@ -52,8 +52,8 @@ for (const { kind, row } of jobs.toSorted((a, b) => first(b) - first(a))) {
     leftOut.push(`${kind}: ${row.axis} ${row.label}`);
     continue;
   }
-  const given = row.threads === undefined ? values.threads : String(row.threads);
-  const device = await openDevice(kind, given); // one per row, to free its memory
+  const threads = row.threads === undefined ? values.threads : String(row.threads);
+  const device = await openDevice(kind, threads); // one per row, to free its memory
   const point = await measureRow(device, row, { model, seconds });
   device.close();
   points.push(point);

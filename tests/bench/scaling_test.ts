@@ -48,7 +48,7 @@ Deno.test("rowsOf() varies every axis around the same middle row, and threads on
   assert.deepEqual(paper(true), { preset: "paper", batchSize: 1 });
 });
 
-Deno.test("finding() says what costs the most time when doubled, and what the least", () => {
+Deno.test("finding() names what costs the most time when doubled, and what costs the least", () => {
   const grown = (axis: Point["axis"], factor: number): Point[] =>
     [0.5, 2].map((times) => ({ ...point, axis, times, milliseconds: 10 * factor ** Math.log2(times) }));
   const findingOf = (...points: Point[][]) => finding({ ...scaling, points: points.flat() });
@@ -112,9 +112,16 @@ Deno.test("measureRow() times a step and measures its memory", async () => {
   const device = await CpuDevice.open({ threads: 1 });
   const network = { model: "base", filters: [8, 16], tEmb: 8, batchSize: 4 } as const;
   const row = { axis: "width", label: "[8,16]", times: 0.5, work: { network, imageSize: 12 } } as const;
-  const found = await withDevice(device, () => measureRow(device, row, { model: "base", seconds: 0.01 }));
-  assert.deepEqual([found.axis, found.label, found.times, found.device], ["width", "[8,16]", 0.5, "cpu"]);
-  assert.ok(found.milliseconds > 0 && Math.abs(found.imagesPerSecond * found.milliseconds - 4000) < 1);
-  assert.ok(found.plannedBytes > 0 && found.deviceBytes > found.plannedBytes);
+  const measured = await withDevice(device, () => measureRow(device, row, { model: "base", seconds: 0.01 }));
+  assert.deepEqual([measured.axis, measured.label, measured.times, measured.device], [
+    "width",
+    "[8,16]",
+    0.5,
+    "cpu",
+  ]);
+  assert.ok(
+    measured.milliseconds > 0 && Math.abs(measured.imagesPerSecond * measured.milliseconds - 4000) < 1,
+  );
+  assert.ok(measured.plannedBytes > 0 && measured.deviceBytes > measured.plannedBytes);
   device.close();
 });

@@ -1,7 +1,7 @@
 /**
- * Prints how much the figures of samples move with the training seed, the sampling seed and the guidance: given runs
- * that differ in their seed alone, as three of `deno task train:residual --seed N`. Guidance is varied on the first. One
- * run shows the rest.
+ * Prints how much the figures of samples move with the training seed, the sampling seed and the guidance: takes runs
+ * that differ only in their seed, such as three of `deno task train:residual --seed N`. Guidance is varied on the
+ * first. With a single run, it prints all but the effect of training seeds.
  *
  * `deno run --lock=tests/deno.lock --allow-read --allow-write --allow-run --allow-net --allow-env --allow-sys \
  * tests/bench/seeds.ts runs/A runs/B runs/C`

@@ -2,7 +2,7 @@ import type { Device, KernelCall } from "../../kernels/devices/device.ts";
 import type { Bounds } from "../../experiments/doctor/bounds.ts";
 import { queued, timeInTurn } from "./timing.ts";
 
-/** What all calls of an op in a step take. */
+/** The cost of all calls of an op in a step. */
 export interface OpTotal {
   readonly name: string;
   readonly calls: number;
@@ -21,7 +21,7 @@ export interface Share extends OpTotal {
   readonly share: number;
 }
 
-/** A device that can do anything at once. */
+/** A device without limits. */
 const unbounded: Bounds = { bytesPerSecond: Infinity, multiplyAddsPerSecond: Infinity };
 
 /**
@@ -63,7 +63,7 @@ export async function sharesOf(
     .sort((a, b) => b.share - a.share);
 }
 
-/** What a call takes at least. */
+/** Shortest time of a call. */
 function costOf({ kernel, ranges, dims }: KernelCall, bounds: Bounds): OpTotal {
   const touched = kernel.ports.map(({ writable, reads }, i) =>
     ranges[i].length * (Number(writable) + Number(reads))

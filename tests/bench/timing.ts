@@ -83,7 +83,7 @@ export async function timeFor(
     await work.run(steps);
     const afterMs = now();
     times.push((afterMs - beforeMs) / steps);
-    // From now on enough steps to make the wait negligible.
+    // From here on, enough steps to make the wait negligible.
     steps = Math.max(1, Math.ceil(leastMs / Math.max(times[0], 0.1)));
     beforeMs = afterMs;
   }

@@ -44,19 +44,19 @@ for (const [name, device] of devices) {
       const measured = choices.filter(({ by }) => by === "measurement");
       reporter.fact(`${name}: time of tuning`, (performance.now() - startMs) / 1000, "s");
       reporter.fact(`${name}: calls measured of ${choices.length}`, measured.length, "");
-      const others = measured.filter(({ chosen, candidates }) => chosen !== candidates[0]);
-      reporter.fact(`${name}: calls that differ from the defaults`, others.length, "");
+      const changed = measured.filter(({ chosen, candidates }) => chosen !== candidates[0]);
+      reporter.fact(`${name}: calls that differ from the defaults`, changed.length, "");
     }
     works.push(queued(device, `train ${nameOf(step)}, ${name}`, step.batchSize, "images/s", queue));
   });
 }
 const [byTable, ...tuned] = await timeInTurn(works, repetitions);
 reporter.add(byTable);
-for (const found of tuned) {
-  reporter.add(found);
+for (const measurement of tuned) {
+  reporter.add(measurement);
   reporter.fact(
-    `time of ${found.name} over the default`,
-    100 * found.milliseconds / byTable.milliseconds,
+    `time of ${measurement.name} over the default`,
+    100 * measurement.milliseconds / byTable.milliseconds,
     "%",
   );
 }

@@ -135,7 +135,7 @@ export class Machine {
 
   #command(args: readonly string[], { cwd = "PROJECT", env = {}, program = "PROJECT/denow" }: Step) {
     Deno.writeTextFileSync(this.calls, "");
-    const given = Object.entries(env).map(([name, value]) => [name, this.named(value)]);
+    const variables = Object.entries(env).map(([name, value]) => [name, this.named(value)]);
     // No HOME: denow must do without.
     return new Deno.Command(which("sh"), {
       args: [this.named(program), ...args],
@@ -145,7 +145,7 @@ export class Machine {
         PATH: `${this.folder}/bin`,
         DENOW_ROOT: this.root,
         CALLS: this.calls,
-        ...Object.fromEntries(given),
+        ...Object.fromEntries(variables),
       },
       stdin: "null",
       stdout: "piped",
@@ -207,14 +207,14 @@ export function testRows(name: string, rows: Readonly<Record<string, readonly [F
 function check(machine: Machine, what: string, step: Step): void {
   const { setup, args = ["run"], code = 0, err = "", calls = [], after } = step;
   setup?.(machine);
-  const said = machine.denow(args, step);
-  assert.equal(said.code, code, `${what}: ${said.err}`);
+  const result = machine.denow(args, step);
+  assert.equal(result.code, code, `${what}: ${result.err}`);
   const words = args[0] === "task" ? ["task", "-q", ...args.slice(1)] : args;
   const ran = `${words.map((word) => `<${word}>`).join("")} 2.9.6 in PROJECT, driver <>`;
-  assert.equal(said.out, machine.named(step.out ?? (said.out === "" && code > 0 ? "" : ran)), what);
-  matches(said.err, err, what);
-  assert.equal(said.calls.length, calls.length, `${what}: ${said.calls}`);
-  calls.forEach((call, i) => matches(said.calls[i], call, what));
+  assert.equal(result.out, machine.named(step.out ?? (result.out === "" && code > 0 ? "" : ran)), what);
+  matches(result.err, err, what);
+  assert.equal(result.calls.length, calls.length, `${what}: ${result.calls}`);
+  calls.forEach((call, i) => matches(result.calls[i], call, what));
   after?.(machine);
 }
 

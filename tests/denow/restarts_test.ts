@@ -1,4 +1,4 @@
-/** `denow` starts a training again whose process died. */
+/** `denow` restarts a training whose process died. */
 
 import assert from "node:assert/strict";
 import { testNeeding, testUnless } from "../permissions.ts";

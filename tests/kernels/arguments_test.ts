@@ -117,8 +117,8 @@ const counting: Record<string, Counting | [Counting, readonly number[]]> = {
 };
 
 testOnCpu("numbers out of range are refused, and the device keeps working", async (device) => {
-  for (const [name, given] of Object.entries(counting)) {
-    const [call, values] = Array.isArray(given) ? given : [given, notCounts];
+  for (const [name, entry] of Object.entries(counting)) {
+    const [call, values] = Array.isArray(entry) ? entry : [entry, notCounts];
     await assertRefuses(name, call, values);
     assert.ok(
       Number.isFinite(device.allocatedBytes),
@@ -136,7 +136,7 @@ Deno.test("init() refuses threads that are not a whole number from 0 to 64, and 
 });
 
 /** A value that TypeScript would reject. */
-const any = (given: unknown) => given as never;
+const any = (value: unknown) => value as never;
 const x = () => tensor([1, 2]);
 const matrix = () => zeros([2, 3]);
 const weights = () => zeros([4, 2, 3, 3]);
@@ -293,9 +293,9 @@ const refused: Readonly<Record<string, () => unknown>> = {
 };
 
 testOnCpu("invalid calls are refused with a one-line message", async () => {
-  for (const [said, call] of Object.entries(refused)) {
-    const [, name = "ShapeError", message] = /^(?:(\w*Error): )?(.*)$/.exec(said)!;
-    await assert.rejects(async () => await call(), { name, message }, said);
+  for (const [expected, call] of Object.entries(refused)) {
+    const [, name = "ShapeError", message] = /^(?:(\w*Error): )?(.*)$/.exec(expected)!;
+    await assert.rejects(async () => await call(), { name, message }, expected);
   }
 });
 

@@ -35,7 +35,7 @@ Deno.test("Passes.list passes buffers on, and numbers scratch memory from the la
   ]);
 });
 
-Deno.test("withVariants() runs a call in the way chosen for it if that fits, else in the table's", () => {
+Deno.test("withVariants() runs a call by its chosen variant if that fits, else by the table's", () => {
   const variant = (name: string, more: Partial<KernelVariant> = {}): KernelVariant => ({
     name,
     grid: () => 1,

@@ -27,8 +27,8 @@ const withoutGradients = [
   ],
   ...["tensor", "uniforms", "zeros"],
 ];
-/** Public functions that are no ops. */
-const others = [
+/** Public functions that are not ops. */
+const notOps = [
   ...[
     "checkGradients",
     "countMultiplyAdds",
@@ -55,6 +55,6 @@ Deno.test("stored graphs have every public op", () => {
   const ops = Object.entries(kernels).filter(([, value]) =>
     typeof value === "function" && !/^class/.test(`${value}`)
   )
-    .map(([name]) => name).filter((name) => ![...withoutGradients, ...others].includes(name));
+    .map(([name]) => name).filter((name) => ![...withoutGradients, ...notOps].includes(name));
   assert.deepEqual(ops.filter((op) => !used.has(inside[op] ?? op)), []);
 });

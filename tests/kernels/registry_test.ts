@@ -165,23 +165,26 @@ for (const op of registry.values()) {
       }
     });
 
-    testOnGpuKernels(`${op.name}() pushes tangents as its f64 reference`, async ({ kind }) => {
+    testOnGpuKernels(`${op.name}() pushes tangents like its f64 reference`, async ({ kind }) => {
       for (const { push, tangent, k } of kind === "cpu" ? cases : cases.slice(0, 1)) {
         const found = push();
         assertClose(await found.read(), tangent(), 5 * tolerance, `tangent, sample ${k}`);
       }
     });
 
-    testOnGpuKernels(`${op.name}() has the second derivatives of its reference, by two ways`, async () => {
-      const { run, byTangents, directions, curvatures, wanted, nameOf } = cases[0];
-      const { by, found } = run();
-      const slope = found.map((dx, at) => sum(multiply(dx, asTensor(directions[at], dx))));
-      const second = gradients(slope.reduce((total, part) => add(total, part)), by);
-      for (const [at, d2] of [...second, ...byTangents()].entries()) {
-        const i = at % by.length;
-        assertClose(await partsAlong(d2, wanted[i]), curvatures()[i], 5 * tolerance, nameOf(i));
-      }
-    });
+    testOnGpuKernels(
+      `${op.name}() has the second derivatives of its reference, computed in two ways`,
+      async () => {
+        const { run, byTangents, directions, curvatures, wanted, nameOf } = cases[0];
+        const { by, found } = run();
+        const slope = found.map((dx, at) => sum(multiply(dx, asTensor(directions[at], dx))));
+        const second = gradients(slope.reduce((total, part) => add(total, part)), by);
+        for (const [at, d2] of [...second, ...byTangents()].entries()) {
+          const i = at % by.length;
+          assertClose(await partsAlong(d2, wanted[i]), curvatures()[i], 5 * tolerance, nameOf(i));
+        }
+      },
+    );
   }
 
   testOnGpuKernels(`${op.name}() propagates NaN like its reference`, async (device) => {

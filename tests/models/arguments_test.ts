@@ -133,10 +133,10 @@ const misspelt: readonly Misspelt[] = [
 ];
 
 testOnCpu("options that are unknown, or that a solver does not use, are refused", async () => {
-  for (const [call, of, given, meant] of misspelt) {
+  for (const [call, of, option, meant] of misspelt) {
     await assert.rejects(async () => await call(tensor([1], [1, 1])), (error: Error) => {
       assert.equal(error.name, "TypeError");
-      assert.ok(error.message.startsWith(`Unknown setting "${given}`), error.message);
+      assert.ok(error.message.startsWith(`Unknown setting "${option}`), error.message);
       assert.ok(
         error.message.includes(`of ${of}`) && error.message.includes(meant && `"${meant}"`),
         error.message,
@@ -146,7 +146,7 @@ testOnCpu("options that are unknown, or that a solver does not use, are refused"
   }
 });
 
-Deno.test("unknownName() suggests the nearest name in any case, but no unrelated one", () => {
+Deno.test("unknownName() suggests the nearest name, ignoring case, but no unrelated one", () => {
   assert.equal(nearest("AdamW", ["sgd", "adam", "adamw"]), "adamw");
   assert.equal(nearest("unet_fm", ["UNet_FM", "UNet_FM_Residuals"]), "UNet_FM");
   assert.equal(nearest("dropout", ["lr", "warm-up"]), undefined);
@@ -182,7 +182,7 @@ type Slip = readonly [call: unknown, given: readonly unknown[] | (() => unknown[
 const newTrainer = (...given: unknown[]) => Reflect.construct(Trainer, given);
 const paired = { objective: { ...models.flowMatching, coupling: models.transportPairs } };
 
-/** Typical first mistakes of a JavaScript user, and what their UserErrors say. */
+/** Typical first mistakes of a JavaScript user, and the messages of their UserErrors. */
 const slips: readonly Slip[] = [
   [fit, [], "Cannot train: the model is undefined (expected a Module with velocity(x, t), whose"],
   [fit, () => [tiny()], "Cannot use the data: it is undefined (expected a tensor"],
@@ -210,7 +210,7 @@ const slips: readonly Slip[] = [
     () => [tiny(), { x1: data(), x0: data(2) }],
     "the data: x0 is f32[2, 1, 4, 4] for x1 f32[4, 1, 4, 4]",
   ],
-  [fit, () => [tiny(), { x1: data(), x0: data() }, paired], "Cannot train: x0 pairs the data already"],
+  [fit, () => [tiny(), { x1: data(), x0: data() }, paired], "Cannot train: x0 already pairs the data"],
   [
     fit,
     () => [tiny(), data(), { validation: [1] }],
@@ -236,12 +236,12 @@ const slips: readonly Slip[] = [
   [models.guided, () => [tiny()], "settings of guided(): they are undefined (expected an object with scale"],
   [sample, () => [tiny(), 16], "settings of sampling: they are 16 (expected an object with count, shape"],
   [models.loadCheckpoint, ["a", "a"], 'Cannot read a: its bytes are "a" (expected the Uint8Array of a file)'],
-  [newTrainer, () => [tiny(), data(), options], "(expected what batchSource() makes of the data)"],
+  [newTrainer, () => [tiny(), data(), options], "(expected the result of batchSource(data))"],
   [newTrainer, () => [tiny(), source()], "the options are missing (expected at least batchSize and seed)"],
 ];
 
-/** Mistakes whose errors are of other kinds. */
-const others: readonly Slip[] = [
+/** Mistakes whose errors are not UserErrors. */
+const otherSlips: readonly Slip[] = [
   [sample, () => [new Field(), { x0: x(), solver: "heun:steps=5" }], '{ solver: "heun", steps: 5 }'],
   [
     sample,
@@ -249,8 +249,8 @@ const others: readonly Slip[] = [
     "count is undefined (expected a whole number of at least 1, as in sample(model, { count: 16 }))",
   ],
   [sample, [undefined, { count: 1 }], "Cannot use the field: it has no velocity (expected an object with"],
-  [sample, () => [new Field(), { count: 3 }], "the model does not know the shape of a sample (expected it"],
-  [sample, () => [tiny(), { count: 3, shape: 28 }], "Cannot sample: shape is 28 (expected it as in"],
+  [sample, () => [new Field(), { count: 3 }], "the model does not know the shape of a sample (expected one"],
+  [sample, () => [tiny(), { count: 3, shape: 28 }], "Cannot sample: shape is 28 (expected one as in"],
   [sample, () => [tiny(), { x0: [1] }], "Cannot sample: x0 is an array (expected a tensor)"],
   [sample, () => [tiny(), { count: 3, condition: [1] }], "Cannot sample: the condition is an array"],
   [sample, () => [tiny(), { count: 3, times: 5 }], "Cannot sample at the times 5 (expected two or more,"],
@@ -265,7 +265,7 @@ testOnCpu("sample() says that fit() was not awaited", async () => {
     const training = fit(model, model instanceof Field ? zeros([2, 2]) : data(), { steps: 1 });
     assert.throws(() => sample(model, { count: 1 }), {
       name: "UserError",
-      message: "Cannot sample: fit() has only begun to train the model (expected `await fit(...)`)",
+      message: "Cannot sample: fit() is still training the model (expected `await fit(...)`)",
     });
     await training;
     assert.equal(sample(model, { count: 1, steps: 1 }).shape[0], 1);
@@ -273,12 +273,12 @@ testOnCpu("sample() says that fit() was not awaited", async () => {
 });
 
 testOnCpu("first mistakes get a one-line message that says what is expected", async () => {
-  for (const [call, given, message] of [...slips, ...others]) {
+  for (const [call, input, message] of [...slips, ...otherSlips]) {
     const run = async () =>
-      await (call as (...all: unknown[]) => unknown)(...typeof given === "function" ? given() : given);
+      await (call as (...all: unknown[]) => unknown)(...typeof input === "function" ? input() : input);
     await assert.rejects(run, (error: Error) => {
       assert.ok(error.message.includes(message) && !error.message.includes("\n"), `${error}`);
-      return error instanceof UserError || others.some(([, , other]) => other === message);
+      return error instanceof UserError || otherSlips.some(([, , other]) => other === message);
     });
   }
 });

@@ -1,4 +1,4 @@
-/** What works with the least words. */
+/** Calls with the fewest arguments. */
 
 import assert from "node:assert/strict";
 import { attend, divide, greater, less, minimum, subtract, type Tensor, tensor } from "../../kernels/mod.ts";

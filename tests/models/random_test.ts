@@ -51,11 +51,12 @@ Deno.test("slerp() refuses opposite vectors, different lengths and shares outsid
   const x = Float32Array.of(1, 2);
   assert.throws(() => slerp(x, Float32Array.of(-2, -4), 0.5), {
     name: "RangeError",
-    message: "Cannot interpolate between opposite noises: no arc is the shortest (expected other noise)",
+    message:
+      "Cannot interpolate between opposite noise vectors: no arc is the shortest (expected other noise)",
   });
   assert.throws(() => slerp(x, Float32Array.of(1), 0.5), {
     name: "RangeError",
-    message: "Cannot interpolate between noises of 2 and 1 elements (expected equal numbers)",
+    message: "Cannot interpolate between noise vectors of 2 and 1 elements (expected the same number)",
   });
   for (const share of [-0.1, 1.1, NaN]) {
     assert.throws(() => slerp(x, x, share), {

@@ -22,8 +22,8 @@ export const info: JudgeInfo = {
 
 /** The file of an untrained judge. */
 export async function tinyJudge(changes: Partial<JudgeInfo> = {}): Promise<Uint8Array<ArrayBuffer>> {
-  const told = { ...info, ...changes };
-  return saveJudge(await stateOf(new Classifier(told, randomInitialiser(told.seed))), told);
+  const metadata = { ...info, ...changes };
+  return saveJudge(await stateOf(new Classifier(metadata, randomInitialiser(metadata.seed))), metadata);
 }
 
 const weight = { shape: [1], data: Float32Array.of(1) };

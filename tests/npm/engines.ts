@@ -33,7 +33,7 @@ export async function engines(): Promise<Engines | { reason: string }> {
     const complete = join(folder, "complete");
     if (await Deno.stat(complete).then(() => true, () => false)) return;
     if (Deno.env.get("DENOW_NO_INSTALL") === "1") {
-      return "needs Node, Bun and Vite from npm, and DENOW_NO_INSTALL forbids to install them";
+      return "needs Node, Bun and Vite from npm, and DENOW_NO_INSTALL forbids installing them";
     }
     console.error("Installing Node, Bun and Vite for the tests");
     await Deno.mkdir(folder, { recursive: true });

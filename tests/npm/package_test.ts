@@ -29,7 +29,10 @@ async function output(folder: string, ...[program, ...args]: readonly string[]):
   return new TextDecoder().decode(stdout);
 }
 
-/** Runs `deno task build:npm` with a PATH that leads to tar and its gzip alone, as where denow has installed Deno. */
+/**
+ * Runs `deno task build:npm` with a PATH that leads to tar and its gzip alone, as on a machine where denow has
+ * installed Deno.
+ */
 async function buildWithoutDenoOnPath(folder: string): Promise<void> {
   const bin = join(folder, "bin");
   await Deno.mkdir(bin);

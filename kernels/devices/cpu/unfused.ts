@@ -72,9 +72,9 @@ export function unfused(wasm: Uint8Array): Uint8Array<ArrayBuffer> {
     if (section === 1) { // types
       for (let count = number(); count > 0; count--) {
         at++;
-        const given = number();
-        parameters.push(given);
-        at += given;
+        const inputs = number();
+        parameters.push(inputs);
+        at += inputs;
         const results = number();
         at += results;
       }

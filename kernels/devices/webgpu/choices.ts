@@ -27,8 +27,8 @@ export class Choices {
   of(call: ChosenCall): Tuning {
     const candidate = call.candidate ?? this.chosen(call);
     if (candidate === undefined) return this.table;
-    const known = this.#tunings.get(candidate);
-    if (known) return known;
+    const cached = this.#tunings.get(candidate);
+    if (cached) return cached;
     const tuning = { ...this.table, candidate };
     this.#tunings.set(candidate, tuning);
     return tuning;

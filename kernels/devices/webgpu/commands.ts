@@ -66,8 +66,8 @@ export class CommandQueue {
   waited(): void {
     const { count, started } = this.#sinceWait;
     if (count === 0) return;
-    const wanted = Math.floor(submitMs * count / (performance.now() - started));
-    this.#perSubmit = Math.max(minPerSubmit, Math.min(wanted, maxPerSubmit));
+    const target = Math.floor(submitMs * count / (performance.now() - started));
+    this.#perSubmit = Math.max(minPerSubmit, Math.min(target, maxPerSubmit));
     this.#sinceWait.count = 0;
   }
 
@@ -180,8 +180,8 @@ export class Dispatches {
       key += `,${(buffer as GpuBuffer).id}:${offset}:${length}`;
     }
     key += `|${this.pipelines.uniforms(pipeline, call).id}`;
-    const known = this.#kept.get(key);
-    if (known) return known;
+    const cached = this.#kept.get(key);
+    if (cached) return cached;
     if (this.#kept.size >= this.most) {
       this.clear();
       return this.of(call); // now with uniforms that later calls reuse

@@ -82,9 +82,9 @@ class DeviceTimer implements KernelTimer {
   async time(passes: readonly TimedPass[]): Promise<number[]> {
     const times: number[] = [];
     for (let first = 0; first < passes.length; first += passesPerSubmit) {
-      const some = passes.slice(first, first + passesPerSubmit);
-      const stamps = await this.#stamps(some);
-      for (const i of some.keys()) {
+      const batch = passes.slice(first, first + passesPerSubmit);
+      const stamps = await this.#stamps(batch);
+      for (const i of batch.keys()) {
         times.push(Number(stamps[2 * i + 1] - stamps[2 * i]) * this.#nanoseconds / 1e6);
       }
     }
@@ -193,14 +193,14 @@ export async function fastest(
   await timeRounds(candidates, siftingRounds, () => 1);
   const least = Math.min(...Object.values(milliseconds));
   const most = (siftingRounds > 1 ? hopeless.often : hopeless.once) * least;
-  const left = candidates.filter((candidate, i) => i === 0 || !(milliseconds[candidate] > most));
-  if (left.length > 1) {
+  const remaining = candidates.filter((candidate, i) => i === 0 || !(milliseconds[candidate] > most));
+  if (remaining.length > 1) {
     const repeats = (candidate: string) =>
       Math.min(Math.max(Math.ceil(leastMs / milliseconds[candidate]), 1), maxRepeats);
-    const roundMs = left.reduce((sum, name) => sum + repeats(name) * milliseconds[name], 0);
-    await timeRounds(left, roundsIn(timing, roundMs, 3), repeats);
+    const roundMs = remaining.reduce((sum, name) => sum + repeats(name) * milliseconds[name], 0);
+    await timeRounds(remaining, roundsIn(timing, roundMs, 3), repeats);
   }
-  const best = left.reduce((best, candidate) =>
+  const best = remaining.reduce((best, candidate) =>
     milliseconds[candidate] < milliseconds[best] ? candidate : best
   );
   const isBetter = typical[best] < (1 - gain) * milliseconds[candidates[0]];

@@ -75,10 +75,10 @@ export class PipelineCache {
    */
   of(call: KernelCall): Pipeline {
     const key = this.#keyOf(call);
-    const known = this.#pipelines.get(key);
-    const failure = known?.failure ?? this.#failures.get(key);
+    const cached = this.#pipelines.get(key);
+    const failure = cached?.failure ?? this.#failures.get(key);
     if (failure) throw new DeviceError(failure.message, { cause: failure });
-    if (known) return known;
+    if (cached) return cached;
     const { made: pipeline, error } = this.#scoped(() => {
       const { descriptor, layout } = this.#describe(call);
       return this.#keep(call, layout, this.device.createComputePipeline(descriptor), false);

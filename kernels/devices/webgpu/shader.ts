@@ -68,13 +68,13 @@ export function halfWgsl(wgsl: string, names: readonly string[], vectors: readon
 const assignment = /^\s*([-+*/]?)=(?!=)/;
 
 function rewritten(wgsl: string, use: RegExp, vectors: readonly string[]): string {
-  const found = use.exec(wgsl);
-  if (!found) return wgsl;
-  const open = found.index + found[0].length;
+  const match = use.exec(wgsl);
+  if (!match) return wgsl;
+  const open = match.index + match[0].length;
   const close = endOf(wgsl, open, "]");
-  const [wide, narrow] = vectors.includes(found[1]) ? ["vec4f", "vec4h"] : ["f32", "f16"];
-  const element = `${found[1]}[${rewritten(wgsl.slice(open, close), use, vectors)}]`;
-  const before = wgsl.slice(0, found.index);
+  const [wide, narrow] = vectors.includes(match[1]) ? ["vec4f", "vec4h"] : ["f32", "f16"];
+  const element = `${match[1]}[${rewritten(wgsl.slice(open, close), use, vectors)}]`;
+  const before = wgsl.slice(0, match.index);
   const after = wgsl.slice(close + 1);
   const stored = assignment.exec(after);
   if (!stored) return `${before}${wide}(${element})${rewritten(after, use, vectors)}`;

@@ -84,13 +84,13 @@ function partsOf(call: KernelCall, candidates: readonly string[], choices: Choic
 
 /** Digests of the names and shaders of a call's candidates. Cached, because many calls share shaders. */
 function digestsOf(choices: Choices): (subject: Subject) => string {
-  const known = new Map<string, string>();
+  const cache = new Map<string, string>();
   const digestOfShader = (call: KernelCall) => {
     const { kernel, dims, half = [], candidate } = call;
     const tuning = candidate === undefined ? choices.table : choices.of(call); // parts use their own choice
     const key = JSON.stringify([kernel.name, Object.keys(dims), half, kernel.specialise(dims, tuning)]);
-    const digest = known.get(key) ?? digestOf([shaderOf(call, tuning)]);
-    known.set(key, digest);
+    const digest = cache.get(key) ?? digestOf([shaderOf(call, tuning)]);
+    cache.set(key, digest);
     return digest;
   };
   return ({ call, candidates }) =>
@@ -118,7 +118,7 @@ export async function tuneCalls(
 ): Promise<KernelChoice[]> {
   const { choices } = tuned;
   const digest = digestsOf(choices);
-  const found = new Map<Subject, KernelChoice>();
+  const tunedChoices = new Map<Subject, KernelChoice>();
   for (const subject of subjectsOf(calls, choices)) {
     const { call, candidates } = subject;
     const key = { adapter: tuned.adapter, call: nameOfCall(call), candidates: digest(subject) };
@@ -127,18 +127,18 @@ export async function tuneCalls(
       ? [stored, "store"]
       : [choices.chosen(call), "memory"];
     const choice = { key, calls: subject.calls, candidates, milliseconds: {} };
-    if (chosen === undefined) found.set(subject, { ...choice, chosen: candidates[0], by: "table" });
-    else found.set(subject, { ...choice, chosen, by });
+    if (chosen === undefined) tunedChoices.set(subject, { ...choice, chosen: candidates[0], by: "table" });
+    else tunedChoices.set(subject, { ...choice, chosen, by });
     if (by === "store") choices.choose(call, stored!);
   }
-  const open = [...found].filter(([, { by }]) => by === "table").map(([subject]) => subject);
+  const open = [...tunedChoices].filter(([, { by }]) => by === "table").map(([subject]) => subject);
   if (seconds > 0 && open.length > 0) {
     const time = new TuningTime(seconds, signal);
     const timer = await kernelTimer(tuned.device);
     try {
       for await (const [subject, measured] of measure(open, tuned, timer, time, progress)) {
-        const choice: KernelChoice = { ...found.get(subject)!, ...measured, by: "measurement" };
-        found.set(subject, choice);
+        const choice: KernelChoice = { ...tunedChoices.get(subject)!, ...measured, by: "measurement" };
+        tunedChoices.set(subject, choice);
         choices.choose(subject.call, choice.chosen);
         store?.set(choice.key, choice.chosen);
       }
@@ -146,7 +146,7 @@ export async function tuneCalls(
       timer.close();
     }
   }
-  return [...found.values()];
+  return [...tunedChoices.values()];
 }
 
 /** Compiling may take this many times as long as measuring. */
@@ -201,8 +201,8 @@ async function* measure(
   for (const subject of subjects) {
     if (time.passed > tableShare && byTable.size > 0) break;
     const table = { ...subject, candidates: subject.candidates.slice(0, 1) };
-    const found = await timed(table, first, tuned, timer, time);
-    if (found) byTable.set(subject, found);
+    const result = await timed(table, first, tuned, timer, time);
+    if (result) byTable.set(subject, result);
   }
   const costOf = (subject: Subject) => {
     const { chosen, milliseconds } = byTable.get(subject)!;
@@ -213,10 +213,10 @@ async function* measure(
   const order = new Set(measured.flatMap((subject) => [...subject.parts, subject]));
   const open = [...order].filter((subject) => byTable.has(subject));
   for (const [i, subject] of open.entries()) {
-    const found = costOf(subject) < negligible * total
+    const result = costOf(subject) < negligible * total
       ? byTable.get(subject)
       : await timed(subject, fastest, tuned, timer, time);
-    if (found) yield [subject, found];
+    if (result) yield [subject, result];
     progress(i + 1, open.length);
   }
 }

@@ -17,7 +17,7 @@ export class PassWorkspace {
   /** Whether the user has been told that scratch memory is too large. */
   #told = false;
 
-  /** @param pool of the buffers; @param retire frees a buffer that queued work may use */
+  /** @param pool where buffers come from; @param retire frees a buffer that queued work may use */
   constructor(
     readonly pool: BufferPool,
     readonly choices: Choices,
@@ -72,10 +72,10 @@ export class PassWorkspace {
 
   #reserve(): void {
     this.#needed.forEach((bytes, scratch) => {
-      const known = this.#buffers[scratch];
-      if (known && !known.failure && known.bytes >= bytes) return;
-      if (known) {
-        this.retire(known);
+      const buffer = this.#buffers[scratch];
+      if (buffer && !buffer.failure && buffer.bytes >= bytes) return;
+      if (buffer) {
+        this.retire(buffer);
         this.#replaced++;
       }
       this.#buffers[scratch] = this.pool.take(bytes);

@@ -195,7 +195,7 @@ const keyValueGradient = defineOp({
  * Source: Milakov and Gimelshein 2018, arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135
  */
 export function attend(q: Tensor, k: Tensor, v: Tensor, options: { scale?: number } = {}): Tensor {
-  for (const [name, given] of Object.entries({ q, k, v })) checkTensor("run attend", `${name} is`, given);
+  for (const [name, x] of Object.entries({ q, k, v })) checkTensor("run attend", `${name} is`, x);
   if (q.shape.length !== 3 || !sameShape(q.shape, k.shape) || !sameShape(q.shape, v.shape)) {
     throw new ShapeError(`Cannot run attend: q ${q}, k ${k}, v ${v} (expected one shape [N, C, L])`);
   }

@@ -1,4 +1,4 @@
-import { describeValue, isCount, refuseOthers } from "../../core/checks.ts";
+import { describeValue, isCount, refuseUnknown } from "../../core/checks.ts";
 import { sameShape, ShapeError } from "../../core/shape.ts";
 import { Tensor } from "../../core/tensor.ts";
 import { zeros } from "../layout/fill.ts";
@@ -46,16 +46,16 @@ function pairOf(task: string, name: string, value: unknown, least: number): read
 /**
  * The attributes that follow from options; stride and dilation are 1 by default, padding is 0.
  *
- * @param others names of the options that the caller handles, for messages
+ * @param handled names of the options that the caller handles, for messages
  * @throws {ShapeError} if a number is out of range
  * @throws {TypeError} if an option is unknown
  */
 export function geometryOf(
   task: string,
   { stride = 1, padding = 0, dilation = 1, groups = 1, ...unknown }: ConvolutionOptions,
-  others: readonly string[] = [],
+  handled: readonly string[] = [],
 ): Geometry {
-  refuseOthers(task, unknown, ["stride", "padding", "dilation", "groups", ...others]);
+  refuseUnknown(task, unknown, ["stride", "padding", "dilation", "groups", ...handled]);
   if (!isCount(groups, 1)) {
     throw new ShapeError(
       `Cannot ${task}: groups is ${describeValue(groups)} (expected a whole number of at least 1)`,
@@ -104,7 +104,7 @@ function biasRows(task: string, bias: Tensor | undefined, K: number): Tensor {
  * @param stride pixels from one output to the next, 1 by default: one number, or [vertical, horizontal]
  * @param padding zero pixels on each side, 0 by default: one number, or [vertical, horizontal]
  * @param dilation pixels from one tap to the next, 1 by default: one number, or [vertical, horizontal]
- * @param groups into which the channels are split, each convolved on its own; 1 by default, C for a depthwise convolution
+ * @param groups number of groups of channels, each convolved on its own; 1 by default, C for a depthwise convolution
  * @returns f32[N, K, P, Q], where P = floor((H + 2 padding - dilation (R - 1) - 1) / stride) + 1, and Q likewise
  * @throws {ShapeError} if channels, groups or biases do not fit, the kernel is larger than the padded image, or an
  * option is not an integer in range
@@ -143,11 +143,11 @@ export function conv2d(
  * @param w f32[C, K / groups, R, S]
  * @param bias f32[K], or as in `conv2d`; none by default
  * @param stride pixels of the result from one pixel of x to the next, 2 by default (1 in PyTorch); one number, or
- * [vertical, horizontal], as all but the groups
+ * [vertical, horizontal], like all options except the groups
  * @param padding pixels cut off each side of the result, 0 by default
  * @param outputPadding rows and columns added at the bottom and right of the result, 0 by default
  * @param dilation pixels from one tap to the next, 1 by default
- * @param groups into which the channels are split, 1 by default
+ * @param groups number of groups of channels, 1 by default
  * @returns f32[N, K, P, Q], where P = stride (H - 1) + dilation (R - 1) + 1 - 2 padding + outputPadding, and Q likewise
  * @throws {ShapeError} if a shape does not fit, C is 0, nothing is left of the result, or an option is not an integer in range
  * @throws {TypeError} if an option is unknown, or the bias is not a tensor

@@ -34,9 +34,9 @@ function broadcastWalk(operands: Readonly<Record<string, Shape>>): Record<string
     }
   }
   if (lengths.length > 4) {
-    const given = shapes.map((shape) => `[${shape.join(", ")}]`).join(" with ");
+    const operandShapes = shapes.map((shape) => `[${shape.join(", ")}]`).join(" with ");
     throw new ShapeError(
-      `Cannot broadcast ${given}: they stretch in ${lengths.length} groups of axes (expected at most 4; ` +
+      `Cannot broadcast ${operandShapes}: they stretch in ${lengths.length} groups of axes (expected at most 4; ` +
         "neighbouring axes that stretch alike count as one); permute axes so that such axes are neighbours",
     );
   }
@@ -174,8 +174,8 @@ export function defineBinary(
     signature: "a[A...], b[B...] -> y[Y...]",
     ...binaryKernel(name, f),
     backward: ({ a, b, y, dy }) => {
-      const whole = backward({ a, b, y, dy });
-      return { a: () => sumTo(whole.a(), a.shape), b: () => sumTo(whole.b(), b.shape) };
+      const unsummed = backward({ a, b, y, dy });
+      return { a: () => sumTo(unsummed.a(), a.shape), b: () => sumTo(unsummed.b(), b.shape) };
     },
   });
 }
@@ -217,6 +217,6 @@ export function operands(name: string, a: Tensor | number, b: Tensor | number): 
 export function checkOperands(name: string, a: unknown, b: unknown): void {
   const isTensor = [a, b].map((value) => value instanceof Tensor);
   if (isTensor.every((is, i) => is || typeof [a, b][i] === "number") && isTensor.includes(true)) return;
-  const given = `a is ${describeValue(a)} and b is ${describeValue(b)}`;
-  throw new UserError(`Cannot run ${name}: ${given} (expected tensors, or a tensor and a number)`);
+  const shown = `a is ${describeValue(a)} and b is ${describeValue(b)}`;
+  throw new UserError(`Cannot run ${name}: ${shown} (expected tensors, or a tensor and a number)`);
 }

@@ -1,7 +1,7 @@
 import type { WasmCall } from "../../devices/cpu/wasm_call.ts";
 import type { Dims, NumberArray } from "../../devices/device.ts";
 import { defineOp, type Op } from "../../op.ts";
-import { describeValue, isCount, refuseOthers } from "../../core/checks.ts";
+import { describeValue, isCount, refuseUnknown } from "../../core/checks.ts";
 import { type Shape, ShapeError } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { pullBack } from "../../autograd/gradients.ts";
@@ -43,7 +43,7 @@ function groupNormKernels(invocationWgsl: string, workgroupWgsl: (group: SharedG
 fn activate(z: f32) -> f32 { return ${value}; }
 fn activationSlope(z: f32) -> f32 { return ${slope}; }`;
   };
-  const alone = {
+  const single = {
     specialise: ({ activation }: Dims) => ({ activation }),
     grid: ({ N, G }: Dims) => N * G,
     wgsl: (dims: Dims) => `${functionsOf(dims.activation)}\n${invocationWgsl}`,
@@ -56,7 +56,7 @@ fn activationSlope(z: f32) -> f32 { return ${slope}; }`;
 ${workgroupSumWgsl(lanes)}
 ${workgroupWgsl({ lanes, channels, pixels })}`,
   });
-  return summingKernels(alone, shared, ({ C, G, H, W }) => 4 * C / G * H * W); // held in registers: few for each lane
+  return summingKernels(single, shared, ({ C, G, H, W }) => 4 * C / G * H * W); // held in registers: few for each lane
 }
 
 const perChannel = (v: Tensor) => reshape(v, [1, v.size, 1, 1]);
@@ -258,13 +258,13 @@ export function groupNorm(
   x: Tensor,
   gamma: Tensor,
   beta: Tensor,
-  { groups, epsilon = 1e-5, activation = "none", ...others }: {
+  { groups, epsilon = 1e-5, activation = "none", ...unknown }: {
     groups: number;
     epsilon?: number;
     activation?: "none" | "gelu";
   },
 ): Tensor {
-  refuseOthers("run groupNorm", others, ["groups", "epsilon", "activation"]);
+  refuseUnknown("run groupNorm", unknown, ["groups", "epsilon", "activation"]);
   if (!isCount(groups, 1) || x.shape[1] % groups !== 0) {
     throw new ShapeError(
       `Cannot run groupNorm: ${describeValue(groups)} groups do not divide the channels of x ${x}`,

@@ -18,7 +18,7 @@ import { copyRows, zeros } from "./fill.ts";
  * The same values in another shape, without a copy: both share memory.
  *
  * @param x f32 or u32
- * @param shape with the same number of elements
+ * @param shape the new shape, with the same number of elements
  * @returns a view of x with this shape
  * @throws {ShapeError} if the number of elements differs, or a length is not a whole number of at least 0
  */
@@ -161,7 +161,7 @@ export function concat(tensors: readonly Tensor[], axis: number): Tensor {
  * Joins tensors of one shape along a new axis.
  *
  * @param tensors f32 of one shape
- * @param axis of the result, the first by default; negative ones count from the end
+ * @param axis the new axis in the result, the first by default; negative ones count from the end
  * @returns f32, with one more axis, whose length is the number of tensors
  * @throws {ShapeError} if the shapes differ, the axis does not exist or there is no tensor
  * @throws {TypeError} if `tensors` is not a list
@@ -183,8 +183,8 @@ export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
  *
  * @param x f32[..., L, ...]
  * @param axis the axis to slice; negative ones count from the end
- * @param start from 0 on
- * @param length at least 1
+ * @param start index of the first element, from 0
+ * @param length number of elements, at least 1
  * @returns f32[..., length, ...]
  * @throws {ShapeError} if the axis does not exist, or the elements are not all inside the tensor
  * @throws {TypeError} if x is u32

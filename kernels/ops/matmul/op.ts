@@ -247,8 +247,8 @@ function batched(product: (a: Tensor, b: Tensor) => Tensor, a: Tensor, b: Tensor
   }
   // The kernels handle full batches and single matrices; other batches are expanded first.
   const flat = [a, b].map((x, k) => {
-    const whole = sizeOf(batches[k]) === 1 || sizeOf(batches[k]) === sizeOf(batch) ? x : repeat(x, batch);
-    return reshape(whole, [sizeOf(whole.shape.slice(0, -2)), ...x.shape.slice(-2)]);
+    const expanded = sizeOf(batches[k]) === 1 || sizeOf(batches[k]) === sizeOf(batch) ? x : repeat(x, batch);
+    return reshape(expanded, [sizeOf(expanded.shape.slice(0, -2)), ...x.shape.slice(-2)]);
   });
   const y = product(flat[0], flat[1]);
   return reshape(y, [...batch, ...y.shape.slice(1)]);

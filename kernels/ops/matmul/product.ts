@@ -202,7 +202,7 @@ export function registerTiles({ rows: height, columns, batches }: ProductSize, r
  * A product without workgroup memory, for software adapters: an invocation holds a tile in registers, and each step
  * along the depth loads rows + 4 quads numbers for 4 rows quads multiply-adds.
  *
- * @param rows of the tile
+ * @param rows number of rows of the tile
  */
 export function registerProductWgsl(product: Product, rows = defaultRows): string {
   const { b } = product;

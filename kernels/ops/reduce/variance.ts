@@ -1,5 +1,5 @@
 import type { Tensor } from "../../core/tensor.ts";
-import { refuseOthers } from "../../core/checks.ts";
+import { refuseUnknown } from "../../core/checks.ts";
 import { multiply, subtract } from "../elementwise/binary.ts";
 import { square } from "../elementwise/unary.ts";
 import { mean, sum } from "./reduce.ts";
@@ -10,7 +10,7 @@ import { mean, sum } from "./reduce.ts";
  *
  * @param axes all by default; negative ones count from the end
  * @param keepAxes whether reduced axes stay, with length 1
- * @param options as in PyTorch, `unbiased` is true by default
+ * @param options `unbiased` is true by default, as in PyTorch
  * @returns the variances; NaN for no elements, and for a single one if unbiased
  * @throws {ShapeError} if an axis is outside the tensor's rank
  * @throws {TypeError} if `axes` is not a list, or an option is unknown
@@ -19,9 +19,9 @@ export function variance(
   x: Tensor,
   axes?: readonly number[],
   keepAxes = false,
-  { unbiased = true, ...others }: { unbiased?: boolean } = {},
+  { unbiased = true, ...unknown }: { unbiased?: boolean } = {},
 ): Tensor {
-  refuseOthers("run variance", others, ["unbiased"]);
+  refuseUnknown("run variance", unknown, ["unbiased"]);
   const centre = mean(x, axes, true);
   const total = sum(square(subtract(x, centre)), axes, keepAxes);
   return multiply(total, 1 / (x.size / centre.size - (unbiased ? 1 : 0)));

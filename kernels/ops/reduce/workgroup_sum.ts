@@ -31,13 +31,13 @@ const lanes = [64, 256] as const;
  * @param count number of values that a workgroup sums
  */
 export function summingKernels(
-  alone: Omit<KernelVariant, "name">,
+  single: Omit<KernelVariant, "name">,
   shared: (lanes: number) => Omit<KernelVariant, "name">,
   count: (dims: Dims) => number,
 ) {
   const variants = lanes.map((lanes): KernelVariant => ({ name: `workgroups ${lanes}`, ...shared(lanes) }));
   return withVariants(
-    [{ name: "invocations", ...alone }, ...variants],
+    [{ name: "invocations", ...single }, ...variants],
     (dims, { software }) => software ? 0 : count(dims) >= 2048 ? 2 : 1,
   );
 }
@@ -74,7 +74,7 @@ export function runSumKernels(
   },
 ) {
   const runs = (dims: Dims) => lengths.reduce((count, name) => count * dims[name], 1);
-  const alone = {
+  const single = {
     grid: runs,
     wgsl: () =>
       `fn kernel(i: u32) {
@@ -123,5 +123,5 @@ ${
 }`,
     };
   };
-  return summingKernels(alone, shared, () => Infinity);
+  return summingKernels(single, shared, () => Infinity);
 }

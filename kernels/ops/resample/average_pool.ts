@@ -1,4 +1,4 @@
-import { checkCount, refuseOthers } from "../../core/checks.ts";
+import { checkCount, refuseUnknown } from "../../core/checks.ts";
 import { ShapeError } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import type { Dims } from "../../devices/device.ts";
@@ -117,9 +117,9 @@ function eachPixel(
 export function averagePool2d(
   x: Tensor,
   size: number,
-  { stride = size, padding = 0, ...others }: { stride?: number; padding?: number } = {},
+  { stride = size, padding = 0, ...unknown }: { stride?: number; padding?: number } = {},
 ): Tensor {
-  refuseOthers("run averagePool2d", others, ["stride", "padding"]);
+  refuseUnknown("run averagePool2d", unknown, ["stride", "padding"]);
   checkCount("run averagePool2d", "size", size);
   checkCount("run averagePool2d", "stride", stride);
   checkCount("run averagePool2d", "padding", padding, 0, Math.floor(size / 2));

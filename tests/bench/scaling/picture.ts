@@ -50,7 +50,9 @@ export function picture(scaling: Scaling): string {
   }, frames).svg;
 }
 
-/** What costs the most time and the least on the first device, each when doubled; undefined with less than two to compare. */
+/**
+ * What costs the most and the least time when doubled, on the first device; undefined with fewer than two to compare.
+ */
 export function finding({ points, devices }: Scaling): string | undefined {
   const [kind] = Object.keys(devices);
   const factors = (["batch", "width", "size"] as const).flatMap((axis) => {

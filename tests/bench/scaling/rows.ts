@@ -33,7 +33,7 @@ const middleSize = 28;
  * The rows of a device, table by table.
  *
  * @param software whether the device computes on processors
- * @param cores of the machine
+ * @param cores number of cores of the machine
  */
 export function rowsOf(
   { kind, software }: { readonly kind: Kind; readonly software: boolean },

@@ -30,7 +30,7 @@ testOnDevices("gradients() sums over paths, through broadcasting, slice() and co
   assertClose(await db.read(), [5 - 2, 5 - 2], 1e-6);
 });
 
-testOnCpu("gradients() returns one result per parameter, also intermediate", async () => {
+testOnCpu("gradients() returns one result per parameter, also for intermediate values", async () => {
   const x = tensor([0.5]);
   const y = exp(x);
   const z = multiply(y, y);
@@ -115,7 +115,7 @@ const adding: Readonly<Record<string, (x: Tensor) => Tensor>> = {
 const wave = (length: number) => Float32Array.from({ length }, (_, i) => Math.sin(i * i));
 
 for (const [name, op] of Object.entries(adding)) {
-  testOnAllKernels(`gradients() adds that of ${name} to that of another path`, async () => {
+  testOnAllKernels(`gradients() adds the gradient of ${name} to that of another path`, async () => {
     const x = tensor(wave(72), name.endsWith("matrix") ? [8, 9] : [2, 4, 3, 3]);
     const losses = [(y: Tensor) => sum(square(op(y))), (y: Tensor) => sum(exp(y))];
     const [one, other] = await Promise.all(losses.map((loss) => gradients(loss(x), [x])[0].read()));

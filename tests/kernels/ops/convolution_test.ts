@@ -8,10 +8,10 @@ import { assertClose, testOnAllKernels, testOnCpus } from "../../testing.ts";
 import { testByTransforms } from "../../winograd_devices.ts";
 import { exactConvolution, randomTensor, runConvolution } from "../oracle.ts";
 
-testWithVectors("conv2d() and convTranspose2d() are PyTorch's", "convolutions", async (vectors) => {
+testWithVectors("conv2d() and convTranspose2d() match PyTorch's", "convolutions", async (vectors) => {
   const cases = convolutionCases(vectors);
   assert.equal(cases.length, 12);
-  for (const [i, given] of cases.entries()) await assertConvolves(vectors, i, given);
+  for (const [i, convolution] of cases.entries()) await assertConvolves(vectors, i, convolution);
 });
 
 /** Convolutions of the networks: [N, C, K, R, H, W]. */
@@ -43,9 +43,9 @@ for (const [N, C, K, R, H, W] of convolutions) {
     testOn(
       `conv2d() ${C} -> ${K} of ${R}x${R} on ${H}x${W} has the values and gradients of its reference`,
       async () => {
-        const found = await runConvolution(arrays, shapes, padding);
+        const actual = await runConvolution(arrays, shapes, padding);
         exact ??= exactConvolution(arrays, shapes, padding);
-        for (const name of ["y", "dx", "dw"] as const) assertClose(found[name], exact[name], 1e-5, name);
+        for (const name of ["y", "dx", "dw"] as const) assertClose(actual[name], exact[name], 1e-5, name);
       },
     );
   }

@@ -30,23 +30,26 @@ testOnCpus("divide() by a number with an inverse outside f32 still divides", asy
   assertClose(await dx.read(), [-1, 0, 0, 0], 0);
 });
 
-testOnAllKernels("sin() and cos() and slopes are within 1e-6 up to 10,000, then bounded", async () => {
-  const values = Float32Array.from({ length: 4001 }, (_, i) => (i - 2000) * 5 + Math.sin(i));
-  const [x, far] = [tensor(values), tensor([1e5, -1e7, 4e9, -3e20, 3.4e38, 1e-40, 0])];
-  for (
-    const [f, value, slope] of [[sin, Math.sin, Math.cos], [
-      cos,
-      Math.cos,
-      (x: number) => -Math.sin(x),
-    ]] as const
-  ) {
-    assertClose(await f(x).read(), Float64Array.from(values, value), 1e-6);
-    assertClose(await gradients(sum(f(x)), [x])[0].read(), Float64Array.from(values, slope), 1e-6);
-    assert.ok((await f(far).read()).every((y) => Math.abs(y) <= 1.0000001));
-    assert.deepEqual([...await f(tensor([NaN, Infinity, -Infinity])).read()], [NaN, NaN, NaN]);
-  }
-  assertClose((await sin(far).read()).slice(0, 1), [Math.sin(1e5)], 1e-2);
-});
+testOnAllKernels(
+  "sin(), cos() and their slopes are within 1e-6 up to 10,000, and bounded beyond",
+  async () => {
+    const values = Float32Array.from({ length: 4001 }, (_, i) => (i - 2000) * 5 + Math.sin(i));
+    const [x, far] = [tensor(values), tensor([1e5, -1e7, 4e9, -3e20, 3.4e38, 1e-40, 0])];
+    for (
+      const [f, value, slope] of [[sin, Math.sin, Math.cos], [
+        cos,
+        Math.cos,
+        (x: number) => -Math.sin(x),
+      ]] as const
+    ) {
+      assertClose(await f(x).read(), Float64Array.from(values, value), 1e-6);
+      assertClose(await gradients(sum(f(x)), [x])[0].read(), Float64Array.from(values, slope), 1e-6);
+      assert.ok((await f(far).read()).every((y) => Math.abs(y) <= 1.0000001));
+      assert.deepEqual([...await f(tensor([NaN, Infinity, -Infinity])).read()], [NaN, NaN, NaN]);
+    }
+    assertClose((await sin(far).read()).slice(0, 1), [Math.sin(1e5)], 1e-2);
+  },
+);
 
 testOnCpus("sin() and cos() of any number are exact on the CPU device", async () => {
   const x = Float32Array.from({ length: 1000 }, (_, i) => (-1) ** i * Math.exp(10 + i * 0.0787));
@@ -55,10 +58,10 @@ testOnCpus("sin() and cos() of any number are exact on the CPU device", async ()
 });
 
 const values = [1, NaN, 2, -Infinity, 3, NaN, 0.5];
-const others = [NaN, 1, 2, Infinity, -4, NaN, 0.25];
+const operands = [NaN, 1, 2, Infinity, -4, NaN, 0.25];
 
 testOnAllKernels("maximum() and minimum() keep NaN, and split the gradient at a tie", async () => {
-  const [a, b] = [tensor(values), tensor(others)];
+  const [a, b] = [tensor(values), tensor(operands)];
   assert.deepEqual([...await maximum(a, b).read()], [NaN, NaN, 2, Infinity, 3, NaN, 0.5]);
   assert.deepEqual([...await minimum(a, b).read()], [NaN, NaN, 2, -Infinity, -4, NaN, 0.25]);
   const column = tensor([NaN, 1], [2, 1]); // broadcasting uses another CPU kernel
@@ -73,7 +76,7 @@ testOnAllKernels("maximum() and minimum() keep NaN, and split the gradient at a 
   }
 });
 
-testOnDevices("maximum() is right for rows longer than a task", async () => {
+testOnDevices("maximum() is correct for rows longer than a task", async () => {
   const x = Float32Array.from({ length: 3 * 20001 }, (_, i) => (i * 7919) % 1000 - 500);
   const row = Float32Array.from({ length: 20001 }, (_, i) => (i * 104729) % 1000 - 500);
   const a = tensor(x, [3, 20001]), b = tensor(row);
@@ -90,16 +93,16 @@ testOnAllKernels("abs() of NaN is NaN, with slope NaN, and its slope at 0 is 0",
   assert.deepEqual([...await dx.read()], [NaN, 0, -1, -1, 1]);
 });
 
-testOnAllKernels("greater() and less() are u32, broadcast, and are false for NaN and ties", async () => {
+testOnAllKernels("greater() and less() return u32, broadcast, and are false for NaN and ties", async () => {
   const a = tensor([1, 2, NaN], [3, 1]), b = tensor([1, NaN, -3, 2]);
-  const found = greater(a, b);
-  assert.deepEqual([found.type, found.shape], ["u32", [3, 4]]);
-  assert.deepEqual([...await found.readWords()], [0, 0, 1, 0, 1, 0, 1, 0, 0, 0, 0, 0]);
+  const isGreater = greater(a, b);
+  assert.deepEqual([isGreater.type, isGreater.shape], ["u32", [3, 4]]);
+  assert.deepEqual([...await isGreater.readWords()], [0, 0, 1, 0, 1, 0, 1, 0, 0, 0, 0, 0]);
   assert.deepEqual([...await less(a, b).readWords()], [0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
   assert.deepEqual([...await less(b, 1.5).readWords()], [1, 0, 1, 0]);
 });
 
-testOnAllKernels("where() gives the value not chosen gradient 0, even if it is NaN", async () => {
+testOnAllKernels("where() gives the unselected value gradient 0, even if it is NaN", async () => {
   const x = tensor([-1, 0, 2]);
   const y = where(greater(x, 0), log(x), multiply(x, 10)); // log(-1) is NaN, log(0) infinite
   assertClose(await y.read(), [-10, 0, Math.log(2)], 1e-6);

@@ -26,8 +26,8 @@ testOnAllKernels("gatherRows() sums gradients of repeated rows; invalid ones are
   const weights = tensor([1, 10, 2, 20, 3, 30, 4, 40, 5, 50], [5, 2]);
   const rows = gatherRows(table, tensor(Uint32Array.of(2, 0, 2, 3, 0xffffffff)));
   assert.deepEqual([...await rows.read()], [5, 6, 1, 2, 5, 6, NaN, NaN, NaN, NaN]);
-  const [found] = gradients(sum(multiply(rows, weights)), [table]);
-  assert.deepEqual([...await found.read()], [2, 20, 0, 0, 4, 40]);
+  const [gradient] = gradients(sum(multiply(rows, weights)), [table]);
+  assert.deepEqual([...await gradient.read()], [2, 20, 0, 0, 4, 40]);
 });
 
 testOnAllKernels("gatherRows() accepts u32 labels, in one column or several", async () => {
@@ -61,7 +61,7 @@ testOnAllKernels("concat() joins empty tensors and gives them empty gradients", 
   assertClose(await add(full([1], 1), 1).read(), [2], 0);
 });
 
-testOnAllKernels("sum() of nothing is 0, mean() of nothing is NaN, of some axes their mean", async () => {
+testOnAllKernels("sum() of no elements is 0, mean() and losses of none are NaN", async () => {
   assertClose(await sum(zeros([0, 3]), [0]).read(), [0, 0, 0], 0);
   assertClose(await sum(zeros([2, 0, 3]), [-1, 1]).read(), [0, 0], 0);
   assertClose(await sum(zeros([0])).read(), [0], 0);

@@ -34,9 +34,9 @@ testOnAllKernels("max() is NaN if any element is; argmax() finds the first", asy
   assert.deepEqual([...await max(x, [1]).read()], [NaN, 7, -Infinity, NaN]);
   assert.deepEqual([...await min(x, [1]).read()], [NaN, 2, -Infinity, NaN]);
   assert.deepEqual([...await max(x).read()], [NaN]);
-  const found = argmax(x, -1);
-  assert.deepEqual([found.type, found.shape], ["u32", [4]]);
-  assert.deepEqual([...await found.readWords()], [1, 0, 0, 0]);
+  const indices = argmax(x, -1);
+  assert.deepEqual([indices.type, indices.shape], ["u32", [4]]);
+  assert.deepEqual([...await indices.readWords()], [1, 0, 0, 0]);
   assert.deepEqual([...await argmax(x, 0).readWords()], [3, 0, 3]);
 });
 
@@ -48,7 +48,7 @@ testOnAllKernels("max() passes the gradient to the first maximum, for any axes",
   assert.deepEqual(await first([2]), [0, 1, 1, 0, 0, 1, 0, 1]);
 });
 
-testOnAllKernels("max() and argmax() are right for long runs, which are split into parts", async () => {
+testOnAllKernels("max() and argmax() are correct for long runs, which are split into parts", async () => {
   const values = Float32Array.from({ length: 2 * 9001 * 2 }, (_, i) => (i * 7919) % 9973);
   values[4 * 5000] = values[4 * 6000] = 20000; // ties in different parts
   values[4 * 7000 + 2] = NaN;
@@ -91,7 +91,7 @@ testOnAllKernels("logSoftmax() is finite where softmax is 0, and keeps NaN in it
   assertClose([masked[1]], [-Math.log(2)], 1e-6);
 });
 
-testOnAllKernels("crossEntropy() of extreme logits is finite, of invalid labels NaN", async () => {
+testOnAllKernels("crossEntropy() is finite for extreme logits, and NaN for invalid labels", async () => {
   const logits = tensor(wild, [2, 3]);
   const loss = crossEntropy(logits, tensor(Uint32Array.of(2, 0)));
   assert.deepEqual(loss.shape, []);

@@ -68,11 +68,11 @@ testByTransforms(
     recorded.run();
     const before = await Promise.all(recorded.result.map((y) => y.read()));
     for (const y of step(16, 17, 30)()) await y.read();
-    const others = [36 * 5 * 27, 36 * 6 * 27].map((size) => full([size], 7)); // overwrites its earlier scratch memory
+    const fillers = [36 * 5 * 27, 36 * 6 * 27].map((size) => full([size], 7)); // overwrite its earlier scratch memory
     recorded.run();
     const after = await Promise.all(recorded.result.map((y) => y.read()));
     assert.deepEqual(after, before);
-    for (const other of others) assertClose(await other.read(), new Float32Array(other.size).fill(7), 0);
+    for (const other of fillers) assertClose(await other.read(), new Float32Array(other.size).fill(7), 0);
   },
 );
 
@@ -101,18 +101,18 @@ testByTransforms("a step that keeps values in f16 keeps transformed tiles in f32
     w = randomTensor(2, [24, 24, 3, 3]),
     bias = randomTensor(3, [24]);
   const convolve = () => conv2d(conv2d(x, w, bias, { padding: 1 }), w, bias, { padding: 1 });
-  const [whole, half] = [record(convolve), record(convolve, { precision: "f16" })];
-  assert.ok(half.plan.bytes < whole.plan.bytes);
-  whole.run();
+  const [plain, half] = [record(convolve), record(convolve, { precision: "f16" })];
+  assert.ok(half.plan.bytes < plain.plan.bytes);
+  plain.run();
   half.run();
-  assertClose(await half.result.read(), await whole.result.read(), 1e-3);
+  assertClose(await half.result.read(), await plain.result.read(), 1e-3);
 });
 
 const drawn = (stream: number, shape: Shape, scale = 1) =>
   Float64Array.from(uniforms(3, stream, 0, sizeOf(shape)), (u) => Math.fround((2 * u - 1) * scale));
 
 /** Results of the references in f64, shared by all devices. */
-const known = new Map<string, Record<"y" | "dx" | "dw", ArrayLike<number>>>();
+const references = new Map<string, Record<"y" | "dx" | "dw", ArrayLike<number>>>();
 
 /**
  * y, dx and dw of a convolution on the device in use, and their expected values; `name` identifies the convolution.
@@ -128,8 +128,8 @@ async function results(
   const shapes = { x: [N, C, H, W], w: [K, C, R, R], dy: [N, K, H, W], bias: [1, K] };
   const arrays = { x, w, dy, bias: new Float64Array(K) };
   const key = `${name} of ${size}`;
-  const exact = known.get(key) ?? exactConvolution(arrays, shapes, padding);
-  known.set(key, exact);
+  const exact = references.get(key) ?? exactConvolution(arrays, shapes, padding);
+  references.set(key, exact);
   const { y, dx, dw } = await runConvolution(arrays, shapes, padding);
   return { y: [y, exact.y], dx: [dx, exact.dx], dw: [dw, exact.dw] } as const;
 }

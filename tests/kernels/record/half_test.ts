@@ -83,8 +83,8 @@ for (const op of registry.values()) {
     );
     const expected = oracle(op, sample, inputs);
     const start = Object.entries(expected).map(([name, { length }]) => [name, new Float64Array(length)]);
-    const given = op.inputs.map(({ name }, i) => [name, inputs[i]]);
-    const found = await runInHalf(device, op, sample, Object.fromEntries([...start, ...given]));
-    for (const { name } of op.outputs) assertClose(found[name], expected[name], 1e-3, name);
+    const inputArrays = op.inputs.map(({ name }, i) => [name, inputs[i]]);
+    const actual = await runInHalf(device, op, sample, Object.fromEntries([...start, ...inputArrays]));
+    for (const { name } of op.outputs) assertClose(actual[name], expected[name], 1e-3, name);
   });
 }

@@ -74,11 +74,11 @@ testOnDevices("record() in f16 halves large values, not small ones or terms of s
     }
     return;
   }
-  const [whole, half] = (["f32", "f16"] as const).map((precision) => record(work, { precision }));
-  assert.equal(whole.plan.bytes - half.plan.bytes, 4096 * 2); // the squares; the fourth powers are only summed
-  for (const step of [whole, half]) step.run();
+  const [plain, half] = (["f32", "f16"] as const).map((precision) => record(work, { precision }));
+  assert.equal(plain.plan.bytes - half.plan.bytes, 4096 * 2); // the squares; the fourth powers are only summed
+  for (const step of [plain, half]) step.run();
   const squared = (3 + 1 / 3) ** 2;
-  assertClose(await whole.result.read(), [n * squared ** 2], 1e-6);
+  assertClose(await plain.result.read(), [n * squared ** 2], 1e-6);
   assertClose(await half.result.read(), [n * Math.f16round(squared) ** 2], 1e-6);
   const small = record(fourthPowers(100), { precision: "f16" });
   const tiny = full([4096], 1e-5); // its square, 1e-10, would be 0 in f16

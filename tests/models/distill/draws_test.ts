@@ -93,9 +93,9 @@ testOnDevices("DriftLoss() is the mean square of the drift that its source defin
   assertClose([found], [near], 2e-5);
 });
 
-testOnCpu("ReflowLoss() learns each pair once in an epoch, in another order in the next", async () => {
+testOnCpu("ReflowLoss() learns each pair once per epoch, in a new order each time", async () => {
   const [count, batchSize] = [12, 4];
-  const x1 = tensor(upTo(count).map((m) => 2 ** (m / 2)), [count, 1, 1, 1]); // squares say which
+  const x1 = tensor(upTo(count).map((m) => 2 ** (m / 2)), [count, 1, 1, 1]); // the sum of squares identifies them
   const still = {
     velocity: (x: Tensor) => x,
     meanVelocity: (x: Tensor) => multiply(x, 0),

@@ -33,7 +33,7 @@ async function mapOf(network: Model, type: UNetModelOptions["type"]): Promise<Mo
 
 for (const type of ["UNet_FM", "UNet_FM_Residuals"] as const) {
   testOnDevices(
-    `${type} as a flow map begins as the flow, to the bit, whatever the length of a step`,
+    `${type} as a flow map begins as the flow, to the bit, for any length of a step`,
     async () => {
       const network = createModel(options(type), 1);
       const map = await mapOf(network, type);
@@ -55,7 +55,7 @@ for (const type of ["UNet_FM", "UNet_FM_Residuals"] as const) {
 }
 
 for (const type of ["UNet_FM", "UNet_FM_Residuals"] as const) {
-  testOnDevices(`${type} takes guidance as an input, for each row its own`, async () => {
+  testOnDevices(`${type} takes guidance as an input, a separate one for each row`, async () => {
     const map = createModel({ ...options(type), flowMap: true, maxGuidance: 3 }, 2);
     const [x, t, label] = [noise(1, [3, 1, 8, 8]), tensor([0, 0.3, 0.5]), tensor(Uint32Array.of(0, 2, 1))];
     const d = tensor([1, 0.7, 0.2]);
@@ -119,7 +119,7 @@ const jumping = {
 };
 
 testOnDevices(
-  "sample() by map takes x + d u(x, t, d) in one evaluation a step, by default one step",
+  "sample() with map takes x + d u(x, t, d) in one evaluation per step, by default one step",
   async () => {
     const x0 = tensor([1, 2, 3], [3, 1]);
     assert.deepEqual([...await sample(jumping, { x0, solver: "map" }).read()], [5, 7, 9]);
@@ -136,7 +136,7 @@ testOnDevices(
   },
 );
 
-testOnCpu("sample() by map refuses other fields, guidance, tolerances and the way back", async () => {
+testOnCpu("sample() with map refuses other fields, guidance, tolerances and going back in time", async () => {
   const x0 = tensor([1, 2, 3], [3, 1]);
   const plain = { velocity: (x: Tensor) => x };
   const missing =

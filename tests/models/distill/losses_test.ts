@@ -143,7 +143,7 @@ testOnDevices("BakeLoss() is 0 for the teacher itself, and learns its guidance",
 
 /** Fields of dx/dt = slope t. */
 testOnCpu(
-  "MeanMapLoss() and ShortcutMapLoss() are 0 for the exact flow map, and above for others",
+  "MeanMapLoss() and ShortcutMapLoss() are 0 for the exact flow map, and positive for others",
   async () => {
     const flow = (slope: number) => ({
       velocity: (x: Tensor, t: Tensor) => add(multiply(x, 0), reshape(multiply(t, slope), [t.size, 1, 1, 1])),
@@ -164,7 +164,7 @@ testOnCpu(
   },
 );
 
-testOnCpu("the losses of a map with guidance as an input teach it each scale of its teacher", async () => {
+testOnCpu("the losses of a map with guidance as an input teach it every scale of its teacher", async () => {
   const byClass = (condition: Tensor, x: Tensor) =>
     reshape(gatherRows(tensor([1, 2, 3, 0.5], [4, 1]), condition), [x.shape[0], 1, 1, 1]);
   const teacher = { velocity: (x: Tensor, _t: Tensor, y?: Tensor) => add(multiply(x, 0), byClass(y!, x)) };
@@ -217,7 +217,7 @@ testOnCpu("ReflowLoss() straightens the teacher's flow, and learns its images in
 });
 
 testOnCpu(
-  "DriftLoss() leads noise to images of its class, as different from each other as real ones",
+  "DriftLoss() moves noise to images of its class that differ as much as real ones",
   async () => {
     const pattern = (label: number, i: number) => Math.sin((label + 1) * i / 5);
     const classes = Uint32Array.from({ length: 60 }, (_, i) => i % 3);

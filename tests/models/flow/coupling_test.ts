@@ -44,9 +44,9 @@ for (const [name, { make }] of Object.entries(couplings)) {
   });
 }
 
-testOnDevices("transportPairs reports the cost of the device's noise, and reduces it a lot", async () => {
-  const found = await randomNormal(tensor(Uint32Array.of(5, streams.noise, 4)), [N, P]).read();
-  assertClose(normals(5, streams.noise, 4, N * P), found, 1e-5);
+testOnDevices("transportPairs reports the cost for the device's noise, and reduces it a lot", async () => {
+  const drawn = await randomNormal(tensor(Uint32Array.of(5, streams.noise, 4)), [N, P]).read();
+  assertClose(normals(5, streams.noise, 4, N * P), drawn, 1e-5);
   const draw = { seed: 5, step: 4 };
   const { order, cost, independentCost } = pairTransport(transportPairs.batch(batch, draw, data));
   assertClose([independentCost], [costOf(batch, 4)], 1e-5);
@@ -100,7 +100,7 @@ Deno.test("couplings by transport refuse missing host data, large batches, and a
   }
   assert.throws(() => transport(new Float32Array(4), new Float32Array(4), 2, new Uint32Array(3)), {
     message:
-      "Cannot pair noise with data: 4 and 4 values and 3 labels in 2 rows (expected as many of each, f32[N, P])",
+      "Cannot pair noise with data: 4 and 4 values and 3 labels in 2 rows (expected the same number of each, f32[N, P])",
   });
 });
 
@@ -138,7 +138,7 @@ testOnCpu("fit() pairs by transport, also within classes", async () => {
     const [plain, paired] = [await losses(independentCoupling, classes), await losses(coupling, classes)];
     assert.ok(paired[0] < plain[0] && paired[19] < plain[19], `${paired} and ${plain}`);
   }
-  const unlabelled = /^FitError: .* needs a label per example as condition/;
+  const unlabelled = /^FitError: .* the condition is .* \(expected a label per example/;
   await assert.rejects(losses(classTransportPairs, 0), unlabelled);
 });
 
@@ -159,18 +159,18 @@ Deno.test("assignment() finds the smallest cost of all permutations, for up to 7
         randomBits(1, n, draw, n * n),
         (bits) => bits % (draw < 2 ? 5 : 1e6) - 2,
       );
-      const found = assignment(cost, n);
-      assert.deepEqual([...found].toSorted((a, b) => a - b), [...Array(n).keys()]);
-      assert.equal(totalOf(cost, found), Math.min(...orders.map((order) => totalOf(cost, order))));
+      const columns = assignment(cost, n);
+      assert.deepEqual([...columns].toSorted((a, b) => a - b), [...Array(n).keys()]);
+      assert.equal(totalOf(cost, columns), Math.min(...orders.map((order) => totalOf(cost, order))));
     }
   }
 });
 
 for (const { kind, n, cost, total } of vectors.problems) {
   Deno.test(`assignment() has the same cost as SciPy's linear_sum_assignment: ${kind}, ${n} rows`, () => {
-    const found = assignment(Float64Array.from(cost), n);
-    assert.deepEqual([...found].toSorted((a, b) => a - b), [...Array(n).keys()]);
-    assert.equal(totalOf(cost, found), total);
+    const columns = assignment(Float64Array.from(cost), n);
+    assert.deepEqual([...columns].toSorted((a, b) => a - b), [...Array(n).keys()]);
+    assert.equal(totalOf(cost, columns), total);
   });
 }
 

@@ -65,7 +65,7 @@ function equals(labels: Tensor, value: number): Tensor {
   return gatherRows(tensor(Float32Array.from({ length: 10 }, (_, label) => label === value ? 1 : 0)), labels);
 }
 
-testOnDevices("guided() guides inside the interval only, at each sample's own time", async () => {
+testOnDevices("guided() guides only inside the interval, at each sample's own time", async () => {
   const x = tensor(Float32Array.of(1, 2, 3, 4, 5, 6), [3, 2]);
   const t = tensor(Float32Array.of(0.1, 0.4, 0.8));
   const condition = tensor(Uint32Array.of(1, 0, 1));

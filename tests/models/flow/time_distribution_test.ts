@@ -51,9 +51,9 @@ for (const [name, [settings, density]] of Object.entries(densities)) {
       points.reduce((sum, t) => sum + f(t) * density(t), 0) / total;
     for (const k of [1, 2, 3]) {
       const [moment, square] = [expected((t) => t ** k), expected((t) => t ** (2 * k))];
-      const found = t.reduce((sum, t) => sum + t ** k, 0) / N;
+      const estimate = t.reduce((sum, t) => sum + t ** k, 0) / N;
       const error = Math.sqrt((square - moment ** 2) / N);
-      assert.ok(Math.abs(found - moment) < 4 * error, `moment ${k} is ${found} (expected ${moment})`);
+      assert.ok(Math.abs(estimate - moment) < 4 * error, `moment ${k} is ${estimate} (expected ${moment})`);
     }
   });
 }

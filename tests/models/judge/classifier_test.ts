@@ -33,8 +33,8 @@ testOnDevices("Classifier.forward() takes any image size and number of classes",
     const { logits, features, faults, expected } = withDevice(device, () => {
       const sized = { ...options(channels, height, width, classes), name };
       const model = new Classifier(sized, randomInitialiser(1));
-      const found = model.forward(noise(1, [3, channels, height, width]));
-      return { ...found, expected: model.last.forward(found.features) };
+      const output = model.forward(noise(1, [3, channels, height, width]));
+      return { ...output, expected: model.last.forward(output.features) };
     });
     assert.deepEqual([logits.shape, features.shape], [[3, classes], [3, 84]]);
     assert.deepEqual(faults?.shape, name === "vgg" ? [3, 2] : undefined);
@@ -45,13 +45,13 @@ testOnDevices("Classifier.forward() takes any image size and number of classes",
 });
 
 testOnCpu("Classifier refuses invalid sizes, and images of another size", () => {
-  const sizes: readonly (readonly [given: Partial<ClassifierOptions>, message: string])[] = [
+  const sizes: readonly (readonly [changes: Partial<ClassifierOptions>, message: string])[] = [
     [{ classes: 1 }, "classes is 1 (expected a whole number of at least 2)"],
     [{ height: 0 }, "height is 0 (expected a whole number of at least 1)"],
     [{ channels: 1.5 }, "channels is 1.5 (expected a whole number of at least 1)"],
   ];
-  for (const [given, message] of sizes) {
-    assert.throws(() => new Classifier({ ...options(1, 8, 8), ...given }, randomInitialiser(1)), {
+  for (const [changes, message] of sizes) {
+    assert.throws(() => new Classifier({ ...options(1, 8, 8), ...changes }, randomInitialiser(1)), {
       name: "RangeError",
       message: `Cannot make a classifier: ${message}`,
     });
@@ -96,12 +96,12 @@ testOnCpu("Classifier learns by crossEntropy(), and generalises to new images", 
   }
   assert.ok(Math.abs(losses[0] - Math.log(3)) < 0.2 && losses[1] < 0.1, `${losses}`);
   const classes = await test.labels.readWords();
-  const found = await argmax(model.forward(test.x).logits, 1).readWords();
-  const right = found.filter((label, n) => label === classes[n]).length;
+  const predicted = await argmax(model.forward(test.x).logits, 1).readWords();
+  const right = predicted.filter((label, n) => label === classes[n]).length;
   assert.ok(right >= 57, `${right} of 60`);
 });
 
-testOnDevices("Classifier vgg averages each 2x2 window, without an odd row or column", async () => {
+testOnDevices("the vgg classifier averages each 2x2 window, and drops an odd row or column", async () => {
   const model = new Classifier({ ...options(1, 3, 5, 2), name: "vgg" }, randomInitialiser(1));
   const x = noise(1, [1, 1, 3, 5]);
   const { weight, bias } = model.convs[0];

@@ -77,8 +77,8 @@ testOnDevices("nearestNeighbours() of copies are at distance 0, even far from th
 
 testOnDevices("nearestNeighbours() are exact if f32 products overflow, underflow or are equal", async () => {
   const same = { values: new Float32Array(5000 * 2).fill(3), rows: 5000, width: 2 };
-  const found = await nearestNeighbours(pickPoints(same, [0, 1]), same, 3);
-  assert.deepEqual([[...found.indices], [...found.squared]], [[0, 1, 2, 0, 1, 2], [0, 0, 0, 0, 0, 0]]);
+  const nearest = await nearestNeighbours(pickPoints(same, [0, 1]), same, 3);
+  assert.deepEqual([[...nearest.indices], [...nearest.squared]], [[0, 1, 2, 0, 1, 2], [0, 0, 0, 0, 0, 0]]);
   for (const scale of [1e30, 1e-30]) {
     const [points, few] = [normalPoints(0, 20, 4, scale), normalPoints(1, 20, 4, scale * 1e-10)];
     const references = joined(points, few);

@@ -43,8 +43,8 @@ Deno.test("bootstrap() returns the exact percentiles of its resamples", () => {
 
 Deno.test("proportion() agrees with SciPy's Wilson interval", () => {
   for (const { successes, trials, low, high } of vectors.wilson) {
-    const found = proportion(successes, trials);
-    assertClose([found.value, found.low, found.high], [successes / trials, low, high], 1e-12);
+    const interval = proportion(successes, trials);
+    assertClose([interval.value, interval.low, interval.high], [successes / trials, low, high], 1e-12);
   }
 });
 
@@ -62,9 +62,9 @@ Deno.test("estimates refuse 0 samples, 0 resamples and an invalid seed", () => {
 
 for (const { name, reference, samples, expected } of cases) {
   testOnDevices(`prdc() agrees with the authors' package: ${name}`, async () => {
-    const found = await prdc(reference, samples);
+    const measures = await prdc(reference, samples);
     for (const figure of ["precision", "recall", "density", "coverage"] as const) {
-      const { value, low, high } = found[figure];
+      const { value, low, high } = measures[figure];
       assertRelative(value, expected[figure], 1e-9, figure);
       assert.ok(low < value && value < high, figure);
     }
@@ -92,16 +92,19 @@ testOnDevices("prdc() bootstraps recall and coverage by the points that only one
   assertClose([coverage.value, coverage.low, coverage.high], estimate(within), 1e-12);
 });
 
-testOnDevices("prdc() of equal sets is 1 but for density; of sets far apart, all are 0", async () => {
-  const a = normalPoints(0, 80, 4);
-  const same = await prdc(a, { ...a });
-  for (const figure of ["precision", "recall", "coverage"] as const) {
-    assert.equal(same[figure].value, 1, figure);
-  }
-  const apart = await prdc(a, normalPoints(1, 80, 4, 1, 100));
-  for (const [name, { value, low }] of Object.entries(apart)) assert.deepEqual([value, low], [0, 0], name);
-  assert.ok(apart.precision.high > 0 && apart.precision.high < 0.06);
-});
+testOnDevices(
+  "prdc() of equal sets is 1 except for density; of sets far apart, all measures are 0",
+  async () => {
+    const a = normalPoints(0, 80, 4);
+    const same = await prdc(a, { ...a });
+    for (const figure of ["precision", "recall", "coverage"] as const) {
+      assert.equal(same[figure].value, 1, figure);
+    }
+    const apart = await prdc(a, normalPoints(1, 80, 4, 1, 100));
+    for (const [name, { value, low }] of Object.entries(apart)) assert.deepEqual([value, low], [0, 0], name);
+    assert.ok(apart.precision.high > 0 && apart.precision.high < 0.06);
+  },
+);
 
 testOnDevices("prdc() refuses k = 0, and sets of at most k points", async () => {
   const [few, many] = [normalPoints(0, 5, 2), normalPoints(1, 6, 2)];

@@ -87,7 +87,7 @@ testOnCpu("createModel() refuses unknown and invalid settings", () => {
   createModel({ ...base([5, 7], 2), groups: 8 }, 0); // without GroupNorm, groups do not matter
 });
 
-testOnCpu("velocity() refuses images of the wrong shape, and a wrong number of times", () => {
+testOnCpu("velocity() refuses images of the wrong shape, and the wrong number of times", () => {
   for (const type of modelTypes) {
     for (const classes of [0, 2]) {
       const model = createModel({ ...tiny, type, classes }, 0);

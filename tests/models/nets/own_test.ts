@@ -32,7 +32,7 @@ class Labelled extends Module {
 
   velocity(x: Tensor, t: Tensor, labels?: Tensor): Tensor {
     const h = this.layer.forward(reshape(x, [t.size, 6]));
-    assert.ok(labels, "a network with classes is always told labels");
+    assert.ok(labels, "a network with classes always gets labels");
     return reshape(this.labels.forward(h, labels), x.shape);
   }
 }
@@ -61,7 +61,7 @@ testOnCpu("createModel() takes a class, a function and an arrow function", () =>
   for (const make of makers) assert.ok(createModel({ ...settings, make }) instanceof Labelled);
 });
 
-testOnCpu("a custom network gets 'none' without a condition, and can be guided", async () => {
+testOnCpu("a custom network gets 'none' if there is no condition, and can be guided", async () => {
   const model = createModel(settings, 3);
   const [x, t] = [zeros([2, ...shape]), zeros([2])];
   const none = tensor(Uint32Array.of(2, 2));
@@ -78,7 +78,7 @@ testOnCpu("a custom network gets 'none' without a condition, and can be guided",
 });
 
 testOnCpu(
-  "the velocity of a custom flow map is its mean velocity for d = 0, in which it may use its own",
+  "the velocity of a custom flow map is its mean velocity for d = 0, which may call the network's own velocity",
   async () => {
     class Mean extends Labelled {
       meanVelocity(x: Tensor, t: Tensor, d: Tensor, labels?: Tensor): Tensor {

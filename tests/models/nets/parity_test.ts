@@ -34,7 +34,7 @@ const testSteps: typeof testOnDevices = (name, test) => {
 };
 
 testWithVectors(
-  "velocity() of examples/dit.ts and its tangent are PyTorch's",
+  "velocity() of examples/dit.ts and its tangent match PyTorch's",
   "transformer",
   async (vectors) => {
     const shape = { shape: [1, 28, 28] as const, classes: 0, flowMap: false };
@@ -52,7 +52,7 @@ testWithVectors(
 
 for (const [name, test] of Object.entries(cases)) {
   testWithVectors(
-    `velocity() of ${name} is PyTorch's, and so are all its derivatives`,
+    `velocity() of ${name} and all its derivatives match PyTorch's`,
     name,
     async (vectors) => {
       const model = vectors.model();

@@ -36,30 +36,33 @@ function kept(probability: number, stream: number, step: number, count: number):
   return Array.from(drawn, (u) => u < Math.fround(probability) ? 0 : 1 / (1 - probability));
 }
 
-testOnDevices("Dropout draws from seed, step and layer, in a recorded step as outside one", async () => {
-  const [dropout, other] = [new Dropout(0.25), new Dropout(0.5)];
-  const x = ones(1000);
-  let step = 0;
-  const run = () =>
-    withDropout(
-      () => ({ seed: 46020, step }),
-      () => [dropout.forward(x), other.forward(x), dropout.forward(x)],
-    );
-  const recorded = record(run);
-  for (step of [0, 3, 0]) {
-    recorded.run();
-    for (const outputs of [recorded.result, run()]) {
-      for (const [layer, probability] of [0.25, 0.5, 0.25].entries()) {
-        assertClose(await outputs[layer].read(), kept(probability, layer, step, 1000), 1e-6);
+testOnDevices(
+  "Dropout draws by seed, step and layer, the same in a recorded step as outside one",
+  async () => {
+    const [dropout, other] = [new Dropout(0.25), new Dropout(0.5)];
+    const x = ones(1000);
+    let step = 0;
+    const run = () =>
+      withDropout(
+        () => ({ seed: 46020, step }),
+        () => [dropout.forward(x), other.forward(x), dropout.forward(x)],
+      );
+    const recorded = record(run);
+    for (step of [0, 3, 0]) {
+      recorded.run();
+      for (const outputs of [recorded.result, run()]) {
+        for (const [layer, probability] of [0.25, 0.5, 0.25].entries()) {
+          assertClose(await outputs[layer].read(), kept(probability, layer, step, 1000), 1e-6);
+        }
       }
     }
-  }
-  const values = await recorded.result[0].read();
-  const share = values.filter((value) => value === 0).length / values.length;
-  assert.ok(Math.abs(share - 0.25) < 0.05, `dropped ${share}`);
-});
+    const values = await recorded.result[0].read();
+    const share = values.filter((value) => value === 0).length / values.length;
+    assert.ok(Math.abs(share - 0.25) < 0.05, `dropped ${share}`);
+  },
+);
 
-testOnDevices("the gradient of Dropout passes where x passed, on the same scale", async () => {
+testOnDevices("the gradient of Dropout passes where x passed, with the same scale", async () => {
   const x = ones(64);
   const y = withDropout(() => ({ seed: 46020, step: 5 }), () => new Dropout(0.4).forward(x));
   const [dx] = gradients(sum(y), [x]);
@@ -105,7 +108,7 @@ async function train(trainer: Trainer, steps: number) {
   return { losses: await trainer.losses(), state: await trainer.state() };
 }
 
-testOnDevices("Trainer drops others in each step, and resumes to the same bits", async () => {
+testOnDevices("Trainer drops different elements in each step, and resumes to the same bits", async () => {
   const source = batchSource(tensor([3, 4, 5, 6, 7, 8, 9, 10], [4, 2]));
   const trainer = (probability: number) => {
     const model = new Field(probability);
@@ -128,7 +131,7 @@ testOnDevices("Trainer drops others in each step, and resumes to the same bits",
   assert.deepEqual(await sample(model, { x0 }).read(), await sample(plain, { x0 }).read());
 });
 
-testOnDevices("Trainer drops by its seed and the number of the step", async () => {
+testOnDevices("what Trainer drops depends on its seed and the number of the step", async () => {
   const model = new Field(0.5);
   const source = batchSource(tensor([3, 4, 5, 6], [2, 2]));
   const trainer = new Trainer(model, source, { batchSize: 2, seed: 7, learningRate: 0 });

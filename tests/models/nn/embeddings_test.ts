@@ -19,14 +19,14 @@ import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
 
 testOnDevices("timeFeatures: sinusoidal has waves of 1000 t, cosines first", async () => {
   const times = [0, 0.25, 0.9, 1];
-  const found = await timeFeatures.sinusoidal.of(tensor(times), 8).read();
+  const features = await timeFeatures.sinusoidal.of(tensor(times), 8).read();
   const frequencies = [1, 0.1, 0.01, 0.001]; // 10,000^(-k/4)
   const expected = times.flatMap((t) => [
     ...frequencies.map((f) => Math.cos(1000 * t * f)),
     ...frequencies.map((f) => Math.sin(1000 * t * f)),
   ]);
-  assertClose(found, expected, 1e-4);
-  assert.deepEqual([...found.subarray(0, 8)], [1, 1, 1, 1, 0, 0, 0, 0]);
+  assertClose(features, expected, 1e-4);
+  assert.deepEqual([...features.subarray(0, 8)], [1, 1, 1, 1, 0, 0, 0, 0]);
 });
 
 testOnDevices("a network with a sinusoidal time embedding trains, and keeps the setting", async () => {
@@ -84,7 +84,7 @@ for (const type of modelTypes) {
     assert.notDeepEqual(await labelled.read(), await plain.read());
   });
 
-  testOnDevices(`${type} starts with the same weights as without classes`, async () => {
+  testOnDevices(`${type} starts with the same weights as a network without classes`, async () => {
     const config = { type, filters: [4, 8], tEmb: 6, groups: 2 };
     const [plain, labelled] = [config, { ...config, classes: 10 }].map((config) => createModel(config, 5));
     const state = await stateOf(labelled);

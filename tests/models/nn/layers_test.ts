@@ -30,17 +30,20 @@ for (const [name, make] of Object.entries(layers)) {
   testWithVectors(`${name} gives PyTorch's values and gradients`, "layers", async (vectors) => {
     const layer = make();
     loadState(layer, vectors.part(`${name}.param.`), "vectors");
-    const given = vectors.tensor(`${name}.x`);
-    const x = name === "embedding" ? indicesOf(vectors, given) : given;
+    const input = vectors.tensor(`${name}.x`);
+    const x = name === "embedding" ? indicesOf(vectors, input) : input;
     const y = layer.forward(x);
     const { shape, data } = vectors.tensors.get(`${name}.y`)!;
     assert.deepEqual(y.shape, shape);
     assertClose(await y.read(), data, 1e-5);
-    const wanted = new Map([...name === "embedding" ? [] : [["x", x] as const], ...namedParameters(layer)]);
-    assert.deepEqual([...vectors.part(`${name}.grad.`).keys()], [...wanted.keys()]);
-    const found = gradients(sum(multiply(y, vectors.tensor(`${name}.probe`))), [...wanted.values()]);
-    for (const [i, of] of [...wanted.keys()].entries()) {
-      assertClose(await found[i].read(), vectors.values(`${name}.grad.${of}`), 2e-5);
+    const variables = new Map([
+      ...name === "embedding" ? [] : [["x", x] as const],
+      ...namedParameters(layer),
+    ]);
+    assert.deepEqual([...vectors.part(`${name}.grad.`).keys()], [...variables.keys()]);
+    const computed = gradients(sum(multiply(y, vectors.tensor(`${name}.probe`))), [...variables.values()]);
+    for (const [i, of] of [...variables.keys()].entries()) {
+      assertClose(await computed[i].read(), vectors.values(`${name}.grad.${of}`), 2e-5);
     }
   });
 }
@@ -122,7 +125,7 @@ testOnCpu("Sequential names its layers as PyTorch does, and shares one that is u
   assert.equal(model[0], layer);
 });
 
-testOnCpu("layers refuse what does not fit in one line", () => {
+testOnCpu("layers refuse invalid arguments with a one-line message", () => {
   const x = zeros([4, 3]);
   const cases: readonly [call: () => unknown, message: string][] = [
     [

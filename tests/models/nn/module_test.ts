@@ -38,12 +38,12 @@ testOnDevices("namedParameters() lists a shared tensor once, so its gradient cou
   const parameters = namedParameters(model);
   assert.deepEqual([...parameters.keys()], ["a.weight", "a.bias"]);
   const loss = sum(square(model.velocity(tensor([1, 2], [1, 2]))));
-  const found = gradients(loss, [...parameters.values()]);
-  const expected = (await Promise.all(found.map((gradient) => gradient.read())))
+  const computed = gradients(loss, [...parameters.values()]);
+  const expected = (await Promise.all(computed.map((gradient) => gradient.read())))
     .reduce((sum, values) => values.reduce((sum, value) => sum + value * value, sum), 0);
   const rule = optimizer("sgd", flatten(parameters), { learningRate: 0.1 });
   rule.beforeStep();
-  rule.update(found);
+  rule.update(computed);
   assertClose([await rule.gradientNorm()], [Math.sqrt(expected)], 1e-5);
   const losses = await fit(model, noise(1, [4, 2]), { steps: 20, learningRate: 0.05 });
   assert.ok(losses[19] < losses[0]);

@@ -54,7 +54,7 @@ const problems: Readonly<Record<string, Problem>> = {
 const tolerances = [1e-2, 1e-3, 1e-4];
 
 for (const solver of names) {
-  testOnCpu(`the error of AdaptiveSampler by ${solver} follows its tolerance`, async () => {
+  testOnCpu(`the error of AdaptiveSampler with ${solver} follows its tolerance`, async () => {
     for (const [name, { field: velocity, at, exact = false }] of Object.entries(problems)) {
       const samplers = tolerances.map((rtol) =>
         new AdaptiveSampler({ velocity }, [1, 2], { solver, rtol, maxEvaluations: 10_000 })
@@ -176,7 +176,7 @@ const starts = [1, -2, 30];
 for (const solver of [...names, heunEuler]) {
   const name = typeof solver === "string" ? solver : "a solver that is not first-same-as-last";
   const test = solver === "dopri5" ? testOnDevices : testOnCpu;
-  test(`AdaptiveSampler by ${name} returns snapshots at any times, in both directions`, async () => {
+  test(`AdaptiveSampler with ${name} returns snapshots at any times, in both directions`, async () => {
     const allowed = solver === heunEuler ? 1e-3 : 1e-4;
     const sampler = new AdaptiveSampler(driven, [3, 1], { solver, rtol: allowed });
     const times = [0, 0.01, 0.02, 0.3, 0.5, 0.999, 1];
@@ -244,6 +244,6 @@ testOnCpu("AdaptiveSampler refuses invalid options", async () => {
   await refused({ snapshots: [NaN] }, `${snapshot} 0 is at t = NaN ${from(0, 1)}`);
   await refused({ snapshots: [0.3], from: 0.5 }, `${snapshot} 0 is at t = 0.3 ${from(0.5, 1)}`);
   await refused({ from: 1, to: 0, snapshots: [0.3, 0.4] }, `${snapshot} 1 is at t = 0.4 ${from(1, 0)}`);
-  await refused({ from: 1 }, "Cannot solve: to is 1 (expected another time than `from`)");
+  await refused({ from: 1 }, "Cannot solve: to is 1 (expected a time other than `from`)");
   await refused({ from: -1 }, "Cannot solve: from is -1 (expected a time in [0, 1])");
 });

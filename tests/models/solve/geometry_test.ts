@@ -21,15 +21,18 @@ const rotating = (omega: number) => ({
 });
 
 testOnCpu("a flow that is straight or at rest has length = distance and no curvature", async () => {
-  const found = await flowGeometry(straight, noise(1, [3, 2]), { solver: "heun", times: [0, 0.1, 0.6, 1] });
-  assertClose(found.distance, [5, 5, 5], 1e-6);
-  assertClose(found.length, [5, 5, 5], 1e-6);
-  assertClose(found.straightness, [0, 0, 0], 1e-6);
-  assertClose(found.turning, [0, 0, 0], 1e-6);
-  for (const column of found.curvature) assertClose(column, [0, 0, 0], 1e-6);
-  assert.equal(found.curvature.length, 3);
-  assert.deepEqual(found.speed.map((column) => column.length), [3, 3, 3, 3]);
-  assert.deepEqual(found.times, [0, 0.1, 0.6, 1]);
+  const geometry = await flowGeometry(straight, noise(1, [3, 2]), {
+    solver: "heun",
+    times: [0, 0.1, 0.6, 1],
+  });
+  assertClose(geometry.distance, [5, 5, 5], 1e-6);
+  assertClose(geometry.length, [5, 5, 5], 1e-6);
+  assertClose(geometry.straightness, [0, 0, 0], 1e-6);
+  assertClose(geometry.turning, [0, 0, 0], 1e-6);
+  for (const column of geometry.curvature) assertClose(column, [0, 0, 0], 1e-6);
+  assert.equal(geometry.curvature.length, 3);
+  assert.deepEqual(geometry.speed.map((column) => column.length), [3, 3, 3, 3]);
+  assert.deepEqual(geometry.times, [0, 0.1, 0.6, 1]);
   const still = await flowGeometry({ velocity: (x) => multiply(x, 0) }, noise(1, [2, 2]), { steps: 2 });
   for (const column of [still.turning, still.length, still.straightness, ...still.curvature]) {
     assert.deepEqual(column, new Float64Array(2));
@@ -44,26 +47,29 @@ testOnCpu("a straight line at changing speed has a straightness above 0", async 
   const field = {
     velocity: (x: Tensor, t: Tensor) => add(multiply(x, 0), multiply(reshape(t, [t.size, 1]), 2)),
   };
-  const found = await flowGeometry(field, tensor([1], [1, 1]), { solver: "heun", steps: 100 });
-  assertClose(found.length, found.distance, 1e-6);
-  assertClose(found.distance, [1], 1e-6);
-  assertClose(found.straightness, [1 / 3], 1e-3);
-  assertClose(found.turning, [0], 1e-6);
-  assertClose(found.deviation[25], [0.25], 1e-5);
+  const geometry = await flowGeometry(field, tensor([1], [1, 1]), { solver: "heun", steps: 100 });
+  assertClose(geometry.length, geometry.distance, 1e-6);
+  assertClose(geometry.distance, [1], 1e-6);
+  assertClose(geometry.straightness, [1 / 3], 1e-3);
+  assertClose(geometry.turning, [0], 1e-6);
+  assertClose(geometry.deviation[25], [0.25], 1e-5);
 });
 
 testOnCpu("a rotation has the curvature and turning angle of its circles", async () => {
   const [omega, steps] = [2, 100];
   const radii = [1, 4];
-  const found = await flowGeometry(rotating(omega), tensor([1, 0, 0, 4], [2, 2]), { solver: "rk4", steps });
+  const geometry = await flowGeometry(rotating(omega), tensor([1, 0, 0, 4], [2, 2]), {
+    solver: "rk4",
+    steps,
+  });
   const chord = 2 * Math.sin(omega / 2);
-  assertClose(found.turning, [omega, omega], 1e-4);
-  assertClose(found.length, radii.map((r) => r * omega), 1e-3);
-  assertClose(found.distance, radii.map((r) => r * chord), 1e-4);
-  for (const column of found.curvature) assertClose(column, radii.map((r) => 1 / r), 1e-3);
-  for (const column of found.speed) assertClose(column, radii.map((r) => r * omega), 1e-4);
+  assertClose(geometry.turning, [omega, omega], 1e-4);
+  assertClose(geometry.length, radii.map((r) => r * omega), 1e-3);
+  assertClose(geometry.distance, radii.map((r) => r * chord), 1e-4);
+  for (const column of geometry.curvature) assertClose(column, radii.map((r) => 1 / r), 1e-3);
+  for (const column of geometry.speed) assertClose(column, radii.map((r) => r * omega), 1e-4);
   // The integral of |v|^2 minus |distance|^2, because the integral of v is x(1) - x(0).
-  assertClose(found.straightness, radii.map((r) => r * r * (omega ** 2 - chord ** 2)), 1e-3);
+  assertClose(geometry.straightness, radii.map((r) => r * r * (omega ** 2 - chord ** 2)), 1e-3);
 });
 
 testOnDevices("flowGeometry() follows the trajectories of Sampler, in batches", async () => {
@@ -108,8 +114,8 @@ testOnCpu("flowGeometry() and roundTrip() pass the condition to the field, row b
     velocity: (x: Tensor, _: Tensor, c?: Tensor) => add(multiply(x, 0), reshape(c!, [x.shape[0], 1])),
   };
   const options = { condition: tensor([1, 2, 3]), batch: 2, steps: 2 };
-  const found = await flowGeometry(field, noise(1, [3, 1]), options);
-  assertClose(found.distance, [1, 2, 3], 1e-6);
+  const geometry = await flowGeometry(field, noise(1, [3, 1]), options);
+  assertClose(geometry.distance, [1, 2, 3], 1e-6);
   const { error } = await roundTrip(field, noise(1, [3, 1]), options);
   assertClose(error, [0, 0, 0], 1e-6);
 });

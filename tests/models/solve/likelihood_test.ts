@@ -24,10 +24,10 @@ testOnCpu("logLikelihood() of a Gaussian flow is exact up to solver error", asyn
   const flow = new GaussianFlow();
   const x1 = points(9);
   const expected = logpOf(flow, await x1.read());
-  const found = await logLikelihood(flow, x1, { solver: "rk4", steps: 40, exact: true });
-  assertClose(await found.logp.read(), expected, 1e-4);
-  assert.deepEqual(found.perProbe.shape, [9, 1]);
-  assert.deepEqual([found.evaluations, found.products], [160, 640]);
+  const likelihood = await logLikelihood(flow, x1, { solver: "rk4", steps: 40, exact: true });
+  assertClose(await likelihood.logp.read(), expected, 1e-4);
+  assert.deepEqual(likelihood.perProbe.shape, [9, 1]);
+  assert.deepEqual([likelihood.evaluations, likelihood.products], [160, 640]);
   const estimate = await logLikelihood(flow, x1, { solver: "dopri5", steps: 5, probes: 3 });
   assert.deepEqual([estimate.evaluations, estimate.products], [31, 93]);
 });
@@ -161,10 +161,10 @@ testOnCpu("logLikelihood() refuses invalid options", async () => {
   const exact = { exact: true, steps: 2 };
   const epsilon = rademacher(1, 1, [2, 4]);
   const cases: [options: object, message: RegExp][] = [
-    [{ ...exact, probes: 2 }, /^TypeError: .*: both exact and probes given/],
-    [{ ...exact, seed: 1 }, /^TypeError: .*: both exact and seed given/],
-    [{ ...exact, epsilon }, /^TypeError: .*: both exact and epsilon given/],
-    [{ epsilon, seed: 1 }, /^TypeError: .*: both epsilon and seed given/],
+    [{ ...exact, probes: 2 }, /^TypeError: .*: both exact and probes were given/],
+    [{ ...exact, seed: 1 }, /^TypeError: .*: both exact and seed were given/],
+    [{ ...exact, epsilon }, /^TypeError: .*: both exact and epsilon were given/],
+    [{ epsilon, seed: 1 }, /^TypeError: .*: both epsilon and seed were given/],
     [
       { epsilon: rademacher(1, 2, [3, 4]) },
       /^ShapeError: .*epsilon is f32\[2, 3, 4\] \(expected f32\[2, 2, 4\]\)/,
@@ -241,34 +241,34 @@ testOnCpu("bitsPerDimension() of a known density is exact for every normalizatio
   for (const normalization of normalizations) {
     const { x1, flow } = seen(normalization);
     const options = { normalization, solver: "rk4", steps: 40, seed: 5 } as const;
-    const found = await bitsPerDimension(flow, x1, { ...options, exact: true });
+    const bits = await bitsPerDimension(flow, x1, { ...options, exact: true });
     const values = toPixels(await dequantized(x1, normalization, 5).read(), normalization);
     const ofPixels = new GaussianFlow(means, deviations);
     // In units of levels, the density is divided by 256 per dimension.
     const expected = logpOf(ofPixels, values).map((logp) => 8 - logp / (4 * Math.LN2));
-    assertClose(found.bits, expected, 1e-4);
-    assert.deepEqual([found.evaluations, found.products], [160, 640]);
-    assert.ok(Math.abs(found.mean - expected.reduce((a, b) => a + b) / 6) < 1e-3);
-    assert.ok(Number.isNaN(found.probeError));
+    assertClose(bits.bits, expected, 1e-4);
+    assert.deepEqual([bits.evaluations, bits.products], [160, 640]);
+    assert.ok(Math.abs(bits.mean - expected.reduce((a, b) => a + b) / 6) < 1e-3);
+    assert.ok(Number.isNaN(bits.probeError));
   }
 });
 
 testOnCpu("bitsPerDimension() has standard errors over images and over random signs", async () => {
   const { x1, flow } = seen(normalizations[1]);
   const how = { normalization: normalizations[1], solver: "heun", steps: 10, seed: 5 } as const;
-  const found = await bitsPerDimension(flow, x1, { ...how, probes: 4 });
+  const bits = await bitsPerDimension(flow, x1, { ...how, probes: 4 });
   const errorOf = (values: readonly number[]) => {
     const mean = values.reduce((a, b) => a + b) / values.length;
     const variance = values.reduce((a, b) => a + (b - mean) ** 2, 0) / (values.length - 1);
     return Math.sqrt(variance / values.length);
   };
-  assert.deepEqual([found.bits.length, found.probes.length], [6, 4]);
-  assertClose([found.standardError, found.probeError], [errorOf(found.bits), errorOf(found.probes)], 1e-12);
-  assertClose([found.mean], [found.probes.reduce((a, b) => a + b) / 4], 1e-12);
-  assert.ok(found.probeError > 1e-4 && found.probeError < found.standardError);
+  assert.deepEqual([bits.bits.length, bits.probes.length], [6, 4]);
+  assertClose([bits.standardError, bits.probeError], [errorOf(bits.bits), errorOf(bits.probes)], 1e-12);
+  assertClose([bits.mean], [bits.probes.reduce((a, b) => a + b) / 4], 1e-12);
+  assert.ok(bits.probeError > 1e-4 && bits.probeError < bits.standardError);
   const exact = await bitsPerDimension(flow, x1, { ...how, exact: true });
-  assert.ok(Math.abs(found.mean - exact.mean) < 5 * found.probeError);
+  assert.ok(Math.abs(bits.mean - exact.mean) < 5 * bits.probeError);
   const one = await bitsPerDimension(flow, slice(x1, 0, 0, 1), { ...how, probes: 4 });
   assert.ok(Number.isNaN(one.standardError));
-  assertClose(one.bits, found.bits.slice(0, 1), 1e-5);
+  assertClose(one.bits, bits.bits.slice(0, 1), 1e-5);
 });

@@ -40,11 +40,14 @@ function moments(values: Float32Array): { mean: number; variance: number } {
 
 /** Tolerance of the moments: four standard errors plus the error of Euler-Maruyama steps. */
 function assertMarginal(values: Float32Array, t: number, steps: number): void {
-  const [found, expected] = [moments(values), marginal(t)];
+  const [measured, expected] = [moments(values), marginal(t)];
   const ofMean = 4 * Math.sqrt(expected.variance / count) + 1 / steps;
   const ofVariance = 4 * expected.variance * Math.sqrt(2 / count) + 1 / steps;
-  assert.ok(Math.abs(found.mean - expected.mean) < ofMean, `mean ${found.mean} at ${t}`);
-  assert.ok(Math.abs(found.variance - expected.variance) < ofVariance, `variance ${found.variance} at ${t}`);
+  assert.ok(Math.abs(measured.mean - expected.mean) < ofMean, `mean ${measured.mean} at ${t}`);
+  assert.ok(
+    Math.abs(measured.variance - expected.variance) < ofVariance,
+    `variance ${measured.variance} at ${t}`,
+  );
 }
 
 function correlation(a: Float32Array, b: Float32Array): number {
@@ -66,8 +69,11 @@ for (const [strength, test] of [[0.5, testOnCpu], [1, testOnDevices], [4, testOn
     const integral = Array.from({ length: steps }, (_, i) => (i + 0.5) / steps)
       .reduce((sum, t) => sum + (1 - t) / marginal(t).variance / steps, 0);
     const expected = Math.exp(-strength / 2 * integral);
-    const found = correlation(await x0.read(), x1);
-    assert.ok(Math.abs(found - expected) < 4 / Math.sqrt(count) + 0.02, `${found}, expected ${expected}`);
+    const measured = correlation(await x0.read(), x1);
+    assert.ok(
+      Math.abs(measured - expected) < 4 / Math.sqrt(count) + 0.02,
+      `${measured}, expected ${expected}`,
+    );
   });
 }
 
@@ -97,12 +103,12 @@ testOnDevices("Sampler's noise depends on seed and row, not on the batch", async
   assert.notDeepEqual(await by([0], 0, 1), all.slice(0, 4));
 });
 
-testOnCpu("Sampler with noise refuses too much noise and backward times", () => {
+testOnCpu("Sampler with noise refuses too much noise, and times that go back", () => {
   for (const noise of [-1, 8.1, NaN]) {
     assert.throws(() => noisy([2, 2], { steps: 4, noise }), {
       name: "RangeError",
       message:
-        `Cannot sample with noise ${noise} in 4 steps (expected 0 to 8, 2 by the longest step, or more steps)`,
+        `Cannot sample with noise ${noise} in 4 steps (expected 0 to 8, which is 2 / the longest step, or more steps)`,
     });
   }
   const backwards =

@@ -76,7 +76,7 @@ testOnDevices("runs and trajectories of one sampler do not disturb each other", 
   }
 });
 
-testOnDevices("Sampler.trajectory() copies its start, begins at any step, may be left early", async () => {
+testOnDevices("Sampler.trajectory() copies its start, begins at any step, and may stop early", async () => {
   const sampler = new Sampler(model(), shape, { steps: 5 });
   const x0 = noise(1, shape);
   const expected = sampler.run(x0);
@@ -127,7 +127,7 @@ testOnDevices("a first-same-as-last solver reuses the velocity at the end of a s
   }
 });
 
-testOnCpu("Sampler by each solver needs as many evaluations as evaluationsOf() says", async () => {
+testOnCpu("Sampler with each solver needs as many evaluations as evaluationsOf() returns", async () => {
   for (const solver of names) {
     const sampler = new Sampler(linear, [2, 1], { solver, steps: 5 });
     assert.equal(sampler.evaluations, 0);
@@ -142,18 +142,21 @@ testOnCpu("Sampler by each solver needs as many evaluations as evaluationsOf() s
   }
 });
 
-testOnDevices("Sampler by each solver returns the right velocity if a field returns its own x", async () => {
-  for (const solver of names) {
-    const follow = (velocity: (x: Tensor) => Tensor) =>
-      Array.fromAsync(
-        new Sampler({ velocity }, [2, 1], { steps: 2, solver }).trajectory(tensor([1, 2], [2, 1])),
-      );
-    const expected = await follow((x) => multiply(x, 1));
-    assert.deepEqual(await follow((x) => x), expected);
-    assert.deepEqual(await follow((x) => reshape(x, [2, 1])), expected);
-    assert.deepEqual(expected[0].velocity, Float32Array.of(1, 2), solver);
-  }
-});
+testOnDevices(
+  "Sampler with each solver returns the right velocity if a field returns its own x",
+  async () => {
+    for (const solver of names) {
+      const follow = (velocity: (x: Tensor) => Tensor) =>
+        Array.fromAsync(
+          new Sampler({ velocity }, [2, 1], { steps: 2, solver }).trajectory(tensor([1, 2], [2, 1])),
+        );
+      const expected = await follow((x) => multiply(x, 1));
+      assert.deepEqual(await follow((x) => x), expected);
+      assert.deepEqual(await follow((x) => reshape(x, [2, 1])), expected);
+      assert.deepEqual(expected[0].velocity, Float32Array.of(1, 2), solver);
+    }
+  },
+);
 
 testOnDevices("CountedField counts evaluations when they run, also in recorded steps", async () => {
   const counted = new CountedField({ velocity: (x: Tensor) => multiply(x, -1) });

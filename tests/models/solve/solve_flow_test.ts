@@ -25,7 +25,7 @@ const slowing = { velocity: (x: Tensor) => multiply(multiply(x, x), -1) };
 
 for (const solver of Object.keys(solvers) as SolverName[]) {
   const test = solver === "dopri5" ? testOnDevices : testOnCpu;
-  test(`sample() and solveFlow() by ${solver} replay one step, equal to calling each`, async () => {
+  test(`sample() and solveFlow() with ${solver} replay one step, with the results of calling each`, async () => {
     const [model, x0, how] = [tiny(), noise(3, shape), { solver, steps: 4 }];
     let x = x0;
     for (let i = 0; i < 4; i++) {
@@ -161,7 +161,7 @@ testOnCpu("sample() and trajectory() refuse options that contradict each other",
     for (const [name, value] of Object.entries(start)) {
       refused(
         { x0, [name]: value },
-        new RegExp(`^TypeError: Cannot sample: both x0 and ${name} given \\(expec`),
+        new RegExp(`^TypeError: Cannot sample: both x0 and ${name} were given \\(expec`),
       );
     }
     refused({ ...start, solver: "rk5" }, /^TypeError: Unknown solver "rk5": did you mean "rk4"/);

@@ -45,7 +45,7 @@ Deno.test("guessedStep() and refinedStep() choose the first step from the norms 
 });
 
 for (const [from, to] of [[0, 1], [1, 0.25]]) {
-  Deno.test(`SampleClock goes from ${from} to ${to}: a rejected step does not advance, the last one arrives`, () => {
+  Deno.test(`SampleClock goes from ${from} to ${to}: a rejected step does not advance, and the last one arrives`, () => {
     const sign = Math.sign(to - from);
     const clock = new SampleClock({ from, to }, 5);
     clock.begin(0.25);
@@ -65,7 +65,7 @@ for (const [from, to] of [[0, 1], [1, 0.25]]) {
   });
 }
 
-Deno.test("SampleClock ends exactly, and is stuck if steps but the last get too short", () => {
+Deno.test("SampleClock ends exactly, and is stuck if any step but the last gets too short", () => {
   const exact = new SampleClock({ from: 0.03, to: 0.33 }, 5); // 0.03 + (0.33 - 0.03) is slightly above 0.33
   exact.begin(1);
   exact.take(0);

@@ -6,7 +6,7 @@ import { assertClose, testOnDevices } from "../../testing.ts";
 
 const lengths = (times: readonly number[]) => times.slice(1).map((t, i) => t - times[i]);
 
-Deno.test("gridTimes() rise from 0 to 1 with the step lengths of the grid's formula", () => {
+Deno.test("gridTimes() rises from 0 to 1 with the step lengths of the grid's formula", () => {
   for (const name of Object.keys(timeGrids) as TimeGridName[]) {
     for (const steps of [1, 2, 7, 1000]) {
       const times = gridTimes(steps, name);
@@ -36,7 +36,7 @@ testOnDevices("sample() accepts a grid by name, a grid object and times", async 
 
 Deno.test("timesOf() refuses times that are not monotonic in [0, 1], and more than one kind of them", () => {
   const expected = "(expected increasing or decreasing times in [0, 1])";
-  const both = (other: string) => `Cannot sample: both times and ${other} given (expected one of them)`;
+  const both = (other: string) => `Cannot sample: both times and ${other} were given (expected only one)`;
   const cases: [TimesOptions, message: string][] = [
     [{ times: [0] }, "Cannot sample at the times 0 (expected two or more, such as [0, 0.5, 1])"],
     [{ times: [0, 0.5, 0.5] }, `Cannot sample at t = 0.5, time 2 of 3 ${expected}`],

@@ -15,7 +15,7 @@ import {
 import { testOnCpu, testOnDevices } from "../../testing.ts";
 import { data, LineField, weightsOf } from "./line_field.ts";
 
-/** A field that uses all that a resumed call must bring back. */
+/** A field that uses everything that a resumed call must restore. */
 class Dropping extends LineField {
   readonly dropout = new Dropout(0.3);
 
@@ -57,7 +57,7 @@ testOnDevices("fit() resumes from a state to the same bits, as if it had never s
 });
 
 testOnDevices(
-  "a signal ends fit() after a step whose state it reports, and training goes on from it",
+  "a signal ends fit() after a step whose state it reports, and training continues from it",
   async () => {
     const stop = new AbortController();
     let saved: Uint8Array | undefined;
@@ -111,7 +111,10 @@ testOnCpu("fit() refuses the state of another model or call, and changes nothing
     [{ optimizer: "adam" }, /^StateError: .*: its optimizer is adamw \(expected adam, as in this call\)$/],
     [{ ema: 0 }, /^StateError: .*: its ema is 0.9 \(expected 0, as in this call\)$/],
     [{ steps: 3 }, /^StateError: .*: it is at step 4 \(expected at most 3, the steps of this call\)$/],
-    [{ resume: bare }, /^StateError: .*: it is not of fit\(\) \(expected what progress.state\(\) made/],
+    [
+      { resume: bare },
+      /^StateError: .*: fit\(\) did not save it \(expected the result of progress.state\(\)/,
+    ],
     [{ resume: broken }, /^StateError: .*"p.map.weight" is NaN at index 0 \(expected finite numbers\)/],
     [{ resume: saved.subarray(0, 50) }, /^SafetensorsError: Cannot read the state to resume/],
   ];

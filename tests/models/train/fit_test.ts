@@ -55,10 +55,10 @@ testOnDevices("fit() is reproducible with the same seed, and depends on its opti
   };
   const first = await run({});
   assert.deepEqual(await run({}), first);
-  const others = [{ seed: 7 }, { batchSize: 8 }, { learningRate: 0.01 }, { optimizer: "sgd" }, {
+  const variations = [{ seed: 7 }, { batchSize: 8 }, { learningRate: 0.01 }, { optimizer: "sgd" }, {
     steps: 13,
   }] as const;
-  for (const other of others) {
+  for (const other of variations) {
     assert.notDeepEqual((await run(other)).weights, first.weights, JSON.stringify(other));
   }
 });
@@ -103,7 +103,7 @@ testOnCpu("fit() refuses invalid options, and reports the step at which training
     ],
     [
       { signal: AbortSignal.abort() },
-      /^FitError: Cannot train: the signal has aborted already \(expected one/,
+      /^FitError: Cannot train: the signal has already aborted \(expected one/,
     ],
     [{ progressSteps: 0 }, /^FitError: Cannot train: progressSteps is 0 \(expected an integer from 1 to/],
     [
@@ -119,10 +119,10 @@ testOnCpu("fit() refuses invalid options, and reports the step at which training
 });
 
 testOnDevices("fit() tells its schedule each step's progress and each epoch's validation loss", async () => {
-  const asked: number[] = [];
-  const constant = { learningRate: (progress: number) => (asked.push(progress), 0.01) };
+  const calls: number[] = [];
+  const constant = { learningRate: (progress: number) => (calls.push(progress), 0.01) };
   await fit(new LineField(1), data(), { steps: 5, learningRate: constant });
-  assert.deepEqual(asked, [0, 0, 0.25, 0.5, 0.75, 1]); // the first call is the optimizer's
+  assert.deepEqual(calls, [0, 0, 0.25, 0.5, 0.75, 1]); // the first call is the optimizer's
   const validation = { x1: data() };
   const schedule = plateauSchedule(0.05, { factor: 0.5, patience: 0, threshold: 0.9 });
   const seen: number[] = [];
@@ -183,8 +183,8 @@ testOnDevices("fit() names a parameter that the velocity does not depend on", as
   await assert.rejects(fit(new Idle(1), data(), { steps: 1 }), {
     name: "TypeError",
     message:
-      'Cannot train: the velocity does not depend on "unused.weight", f32[2, 2] (expected every parameter in ' +
-      "use); use its layer in velocity(), or take it out of the module",
+      'Cannot train: the velocity does not depend on "unused.weight", f32[2, 2] (expected velocity() to use ' +
+      "every parameter); use its layer there, or remove it from the module",
   });
 });
 
@@ -195,10 +195,10 @@ async function byTrainer({ learningRate = 0.05, ...options }: ByTrainer) {
   const [steps, batchSize] = [6, 7];
   const model = new LineField(1);
   const source = batchSource(data(), hostRows(await data().read(), 1));
-  const { objective, ...others } = options;
+  const { objective, ...rest } = options;
   const schedule = typeof learningRate === "number" ? constantSchedule(learningRate) : learningRate;
   const trainer = new Trainer(model, source, {
-    ...{ batchSize, seed: 46020, learningRate: 1, ...others },
+    ...{ batchSize, seed: 46020, learningRate: 1, ...rest },
     ...objective && { objective: { ...flowMatching, ...objective } },
   });
   const order = new BatchOrder(Uint32Array.from({ length: 50 }, (_, i) => i), batchSize, 46020);
@@ -267,7 +267,7 @@ class Labelled extends LineField {
 }
 
 testOnDevices(
-  "fit() drops labels of a field with `classes`, and refuses labels that are none of them",
+  "fit() drops labels of a field with `classes`, and refuses labels that are out of range",
   async () => {
     const labels = (least: number) => tensor(Uint32Array.from({ length: 50 }, (_, i) => least + i % 3));
     const moved = async (labelDropout: number) => {
@@ -280,15 +280,14 @@ testOnDevices(
     assert.deepEqual(await moved(1), [false, false, false, true]);
     await assert.rejects(fit(new Labelled(1), data(), { condition: labels(2) }), {
       name: "FitError",
-      message:
-        'Cannot train: label 4 of example 2 is none of the network\'s (expected 0 to 2, or 3 for "none")',
+      message: 'Cannot train: the label of example 2 is 4 (expected 0 to 2, or 3 for "none")',
     });
   },
 );
 
-testOnCpu("fit() warns once of data that is much larger than the noise", async () => {
-  const said: string[] = [], { warn } = console;
-  console.warn = (line) => void said.push(line);
+testOnCpu("fit() warns once about data that is much larger than the noise", async () => {
+  const warnings: string[] = [], { warn } = console;
+  console.warn = (line) => void warnings.push(line);
   try {
     for (const size of [3000, 3, NaN]) {
       const x1 = multiply(data(), size / 3);
@@ -298,6 +297,6 @@ testOnCpu("fit() warns once of data that is much larger than the noise", async (
   } finally {
     console.warn = warn;
   }
-  assert.equal(said.length, 1);
-  assert.match(said[0], /^The data of fit\(\) has values of about 3,000, .* divide the data by 3,000, and/);
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0], /^The data of fit\(\) has values around 3,000, .* divide the data by 3,000, and/);
 });

@@ -108,9 +108,9 @@ for (const clip of [0, 1]) {
     }
     for (const { parameters } of [flat, apart]) {
       for (const [name, values] of expected) {
-        const found = await parameters.get(name)!.read();
-        if (name === "bias") assertClose(found, await bias.parameters.get("bias")!.read(), 1e-6);
-        else assertClose(found, values, 5e-6, name);
+        const actual = await parameters.get(name)!.read();
+        if (name === "bias") assertClose(actual, await bias.parameters.get("bias")!.read(), 1e-6);
+        else assertClose(actual, values, 5e-6, name);
       }
     }
     const { tensors } = await flat.rule.state();

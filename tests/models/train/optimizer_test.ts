@@ -25,12 +25,12 @@ import { testWithVectors, type Vectors } from "../vectors.ts";
 
 /** PyTorch's settings with our names. */
 function settingsOf(vectors: Vectors, name: string): OptimizerOptions {
-  const given = JSON.parse(vectors.metadata.settings)[name];
+  const settings = JSON.parse(vectors.metadata.settings)[name];
   return {
-    learningRate: given.lr,
-    weightDecay: given.weight_decay ?? 0,
-    momentum: given.momentum ?? 0,
-    clip: given.max_norm ?? 0,
+    learningRate: settings.lr,
+    weightDecay: settings.weight_decay ?? 0,
+    momentum: settings.momentum ?? 0,
+    clip: settings.max_norm ?? 0,
   };
 }
 
@@ -63,7 +63,7 @@ for (const kind of optimizerKinds) {
 }
 
 for (const [name, kind] of Object.entries(kinds)) {
-  testWithVectors(`optimizer() steps as PyTorch's ${name}`, "optimizers", async (vectors, device) => {
+  testWithVectors(`optimizer() steps like PyTorch's ${name}`, "optimizers", async (vectors, device) => {
     const norms: number[] = JSON.parse(vectors.metadata.norms);
     for (const flat of [true, false]) {
       const parameters = withDevice(device, () => {
@@ -107,44 +107,50 @@ function bowl(kind: OptimizerKind) {
 }
 
 for (const kind of optimizerKinds) {
-  testOnDevices(`update() of ${kind}, recorded and restored, equals calling it`, async (device) => {
-    const [eager, stopped, resumed] = [bowl(kind), bowl(kind), bowl(kind)];
-    const { run } = record(resumed.step);
-    eager.run(5, eager.step);
-    stopped.run(2, stopped.step);
-    const [moments, average] = [await stopped.rule.state(), await stopped.ema.state()];
-    const parameters = await readState(stopped.parameters);
-    withDevice(device, () => {
-      writeState(resumed.parameters, parameters, "parameters");
-      resumed.rule.restore(moments, "moments");
-      resumed.ema.restore(average, "average");
-      resumed.run(3, run);
-    });
-    assert.equal(resumed.rule.step, 5);
-    assert.deepEqual(await readState(resumed.parameters), await readState(eager.parameters));
-    assert.deepEqual(await resumed.rule.state(), await eager.rule.state());
-    assert.deepEqual(await resumed.ema.state(), await eager.ema.state());
-  });
+  testOnDevices(
+    `update() of ${kind} gives the same recorded and restored as called directly`,
+    async (device) => {
+      const [eager, stopped, resumed] = [bowl(kind), bowl(kind), bowl(kind)];
+      const { run } = record(resumed.step);
+      eager.run(5, eager.step);
+      stopped.run(2, stopped.step);
+      const [moments, average] = [await stopped.rule.state(), await stopped.ema.state()];
+      const parameters = await readState(stopped.parameters);
+      withDevice(device, () => {
+        writeState(resumed.parameters, parameters, "parameters");
+        resumed.rule.restore(moments, "moments");
+        resumed.ema.restore(average, "average");
+        resumed.run(3, run);
+      });
+      assert.equal(resumed.rule.step, 5);
+      assert.deepEqual(await readState(resumed.parameters), await readState(eager.parameters));
+      assert.deepEqual(await resumed.rule.state(), await eager.rule.state());
+      assert.deepEqual(await resumed.ema.state(), await eager.ema.state());
+    },
+  );
 }
 
-testOnCpu("optimizer() refuses another's state, shared memory, and no parameters", async () => {
-  const state = await bowl("adamw").rule.state();
-  assert.throws(() => bowl("sgd").rule.restore(state, "a file"), {
-    name: "StateError",
-    message: 'Cannot load a file: "v.x" is not a moment of sgd (expected m)',
-  });
-  const a = tensor([1, 2]);
-  const refused = (parameters: [string, Tensor][], message: RegExp, kind: OptimizerKind = "sgd") =>
-    assert.throws(() => optimizer(kind, new Map(parameters), { learningRate: 1 }), message);
-  const shared: [string, Tensor][] = [["x.weight", a], ["y.weight", reshape(a, [2, 1])]];
-  refused(shared, /^RangeError: Cannot train "x.weight" and "y.weight": they share memory/);
-  refused([], /^RangeError: .*there are no parameters/);
-  refused(
-    [["a", a]],
-    /^TypeError: Cannot make the optimizer muon: no parameter is the weight of a/,
-    "muon",
-  );
-});
+testOnCpu(
+  "optimizer() refuses the state of another optimizer, shared memory, and no parameters",
+  async () => {
+    const state = await bowl("adamw").rule.state();
+    assert.throws(() => bowl("sgd").rule.restore(state, "a file"), {
+      name: "StateError",
+      message: 'Cannot load a file: "v.x" is not a moment of sgd (expected m)',
+    });
+    const a = tensor([1, 2]);
+    const refused = (parameters: [string, Tensor][], message: RegExp, kind: OptimizerKind = "sgd") =>
+      assert.throws(() => optimizer(kind, new Map(parameters), { learningRate: 1 }), message);
+    const shared: [string, Tensor][] = [["x.weight", a], ["y.weight", reshape(a, [2, 1])]];
+    refused(shared, /^RangeError: Cannot train "x.weight" and "y.weight": they share memory/);
+    refused([], /^RangeError: .*there are no parameters/);
+    refused(
+      [["a", a]],
+      /^TypeError: Cannot make the optimizer muon: no parameter is the weight of a/,
+      "muon",
+    );
+  },
+);
 
 testOnDevices("Ema keeps a share of min(d, (1 + k) / (10 + k)) in step k", async (device) => {
   for (const d of [0, 0.2, 0.6]) {

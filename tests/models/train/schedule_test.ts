@@ -14,7 +14,7 @@ import { folder } from "../vectors.ts";
 
 const vectors = () => JSON.parse(Deno.readTextFileSync(new URL("schedules.json", folder)));
 
-testNeeding({ read: true }, "oneCycle() is PyTorch's", () => {
+testNeeding({ read: true }, "oneCycleSchedule() matches PyTorch's", () => {
   const { settings, learning_rates: expected } = vectors().OneCycleLR;
   const last = settings.total_steps - 1;
   const { learningRate } = oneCycleSchedule(settings.max_lr, {
@@ -25,13 +25,13 @@ testNeeding({ read: true }, "oneCycle() is PyTorch's", () => {
   assertClose(expected.map((_: number, i: number) => learningRate(i / last)), expected, 1e-12);
 });
 
-testNeeding({ read: true }, "cosine() is PyTorch's", () => {
+testNeeding({ read: true }, "cosineSchedule() matches PyTorch's", () => {
   const { settings, learning_rates: expected } = vectors().CosineAnnealingLR;
   const { learningRate } = cosineSchedule(settings.lr, { final: settings.eta_min });
   assertClose(expected.map((_: number, i: number) => learningRate(i / settings.T_max)), expected, 1e-12);
 });
 
-testNeeding({ read: true }, "plateau() is PyTorch's, also through its state", () => {
+testNeeding({ read: true }, "plateauSchedule() matches PyTorch's, also through its state", () => {
   const { settings, losses, learning_rates: expected } = vectors().ReduceLROnPlateau;
   const { lr, factor, patience, threshold } = settings;
   const rates = losses.map((_: number, i: number) => {

@@ -127,7 +127,7 @@ testOnDevices("Trainer.measures() returns losses and gradient norms of the lates
   assert.deepEqual(await late.measures(), { losses: [], gradientNorms: [] });
 });
 
-testOnDevices("Trainer.averaged has the averaged weights, which another network can share", async () => {
+testOnDevices("Trainer.averaged holds the averaged weights, which another network can share", async () => {
   const { field, made } = trainer({ ema: 0.9 });
   const twin = new LineField();
   shareParameters(namedParameters(twin), made.averaged);
@@ -159,37 +159,37 @@ testOnDevices("Trainer draws noise and times from their own streams, and average
     assertClose(await train(made, 1), expected, 1e-6);
     const [now, decay] = [await values(), Math.min(0.5, (1 + step) / (10 + step))];
     average = average.map((value, i) => decay * value + (1 - decay) * now[i]);
-    const found = await Promise.all(made.averaged.values().map((each) => each.read()));
-    assertClose(found.flatMap((each) => [...each]), average, 1e-6);
+    const averages = await Promise.all(made.averaged.values().map((each) => each.read()));
+    assertClose(averages.flatMap((each) => [...each]), average, 1e-6);
   }
 });
 
 testOnDevices("HeldOutLoss draws noise and times from streams of its own, batch by batch", async () => {
   const { field } = trainer();
   const heldOut = new HeldOutLoss(field, batchSource(tensor([3, 4, 5], [3, 1])), { batchSize: 2, seed: 1 });
-  const found = await heldOut.losses(Uint32Array.of(2, 0, 1));
+  const losses = await heldOut.losses(Uint32Array.of(2, 0, 1));
   for (const [counter, rows] of [[5, 3], [4]].entries()) {
     const key = (stream: number) => tensor(Uint32Array.of(1, stream, counter));
     const pairs = {
       x0: randomNormal(key(4), [2, 1]),
-      x1: tensor([rows[0], rows[1] ?? 5], [2, 1]), // of a row that only fills the batch, any
+      x1: tensor([rows[0], rows[1] ?? 5], [2, 1]), // any value for a row that only fills the batch
       t: randomUniform(key(5), [2]),
     };
     const expected = (await lossesOf(flowMatching, field, pairs).read()).slice(0, rows.length);
-    assertClose(found.loss.slice(2 * counter, 2 * counter + 2), expected, 1e-6);
+    assertClose(losses.loss.slice(2 * counter, 2 * counter + 2), expected, 1e-6);
   }
-  assertClose([meanLoss(found)], [(found.loss[0] + found.loss[1] + found.loss[2]) / 3], 1e-6);
+  assertClose([meanLoss(losses)], [(losses.loss[0] + losses.loss[1] + losses.loss[2]) / 3], 1e-6);
 });
 
 testOnDevices("Trainer uses the coupling and the times of the objective", async () => {
-  const asked: unknown[] = [];
+  const calls: unknown[] = [];
   const pair = (examples: Uint32Array<ArrayBuffer>, draw: unknown) => {
-    asked.push([[...examples], draw]);
+    calls.push([[...examples], draw]);
     return examples.toReversed();
   };
   const times = { draw: (_: Tensor, n: number) => zeros([n]) };
   const losses = await train(trainer({ objective: { ...flowMatching, times, coupling: { pair } } }).made, 2);
-  assert.deepEqual(asked, [[[0, 1], { seed: 1, step: 0 }], [[1, 2], { seed: 1, step: 1 }]]);
+  assert.deepEqual(calls, [[[0, 1], { seed: 1, step: 0 }], [[1, 2], { seed: 1, step: 1 }]]);
   assert.notDeepEqual(await train(trainer({ objective: { ...flowMatching, times } }).made, 2), losses);
 });
 

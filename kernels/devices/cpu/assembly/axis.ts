@@ -1,4 +1,4 @@
-// An axis of a convolution, as a call holds it; the order of the fields is that of the words.
+// An axis of a convolution, as stored in a call; the fields are in the order of its words.
 
 /** Target position p = phase + spread i reads the source at stride i + (phase + origin + step r) / spread, for tap r. */
 @unmanaged

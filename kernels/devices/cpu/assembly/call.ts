@@ -9,7 +9,7 @@ export function opcode(call: usize): i32 {
   return load<i32>(call);
 }
 
-/** Whether one thread runs it, because sharing so little work would take longer. */
+/** Whether a single thread runs it, because sharing so little work would take longer. */
 export function isAlone(call: usize): bool {
   return load<i32>(call + Layout.singleThreaded) != 0;
 }
@@ -39,7 +39,7 @@ export function nextTask(call: usize): i32 {
   return atomic.add<i32>(call + Layout.nextTask, 1);
 }
 
-/** Resets a call to run again. */
+/** Resets a call so that it can run again. */
 export function rewind(call: usize): void {
   atomic.store<i32>(call + Layout.nextTask, 0);
 }

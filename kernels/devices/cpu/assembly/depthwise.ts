@@ -11,7 +11,7 @@ const ZERO = memory.data<f32>([0.0]);
 /** Number of the first block, and blocks of each kernel size. */
 const FIRST: i32 = 12, KINDS: i32 = 4;
 
-/** Whether neighbouring target positions read neighbouring source positions, by 3, 5 or 7 taps in order or turned. */
+/** Whether neighbouring target positions read neighbouring source positions, by 3, 5 or 7 taps in order or reversed. */
 function isDense(axis: Axis, taps: i32): bool {
   return axis.taps == taps && axis.stride == 1 && axis.spread == 1 && abs(axis.step) == 1;
 }

@@ -4,7 +4,7 @@
 /**
  * One target channel [H][W] of an image: y[h][w] = offset + sum over c, r, s of x[c][h + ..][w + ..] weight[c][r][s].
  *
- * @param weight of the first source channel; channels are `strideC` bytes apart
+ * @param weight weights of the first source channel; channels are `strideC` bytes apart
  * @param taps along a side of the kernel
  * @param turned whether to read them backwards
  * @param addend a plane to add, or 0 for none

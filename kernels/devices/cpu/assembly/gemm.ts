@@ -20,12 +20,12 @@ export function panelAddress(): usize {
   return tileAddress() + <usize> Layout.tileBytes;
 }
 
-/** Columns of a panel if so many are left. */
+/** Columns of a panel if enough are left. */
 export function panelColumns(left: i32): i32 {
   return load<i32>(Layout.wide) && left > 8 ? 16 : 8;
 }
 
-/** Depth of a panel if so many steps are left. */
+/** Depth of a panel if enough steps are left. */
 export function panelDepth(left: i32): i32 {
   return left < 2 * DEPTH ? left : DEPTH;
 }
@@ -122,7 +122,9 @@ function copyTile(from: usize, fromPitch: usize, to: usize, toPitch: usize, rows
   }
 }
 
-/** Tiles of c of six or four rows, by a block of the thread's table; `byRow` says how a lies. */
+/**
+ * Tiles of c of six or four rows, by a block of the thread's table; `byRow` is whether the rows of a are contiguous.
+ */
 // deno-fmt-ignore
 function tiles(
   six: bool, byRow: bool, wide: bool, a: usize, pitch: usize, c: usize, cm: usize, depth: i32, count: i32, start: usize,
@@ -135,7 +137,7 @@ function tiles(
 /**
  * c[m][n] = or += sum over k of a[m][k] b[k][n], for columns of one packed panel. Strides are in bytes; am or ak is 4.
  *
- * @param columns of c, at most 16 if the panel is wide, else 8
+ * @param columns number of columns of c, at most 16 if the panel is wide, else 8
  * @param start 0 to add to c, 1 to set it, else the address of what each row of c begins with
  */
 export function timesPanel(
@@ -152,13 +154,13 @@ export function timesPanel(
 ): void {
   const byRow = ak == 4, pitch = byRow ? am : ak;
   const whole = columns == (wide ? 16 : 8);
-  // Tiles of four and six rows make up all even numbers but two. A product of few rows should have one kind of tiles: the
-  // code of both does not fit the instruction cache.
+  // Tiles of four and six rows make up all even numbers except two. A product of few rows should use one kind of tile:
+  // the code of both does not fit in the instruction cache.
   const even = M < 4 ? 0 : M & ~1, fours = M <= 64 && (M & 3) == 0 && M % 6 != 0;
   const sixes = fours ? 0 : even % 6 == 2 ? even / 6 - 1 : even / 6;
   for (let m = 0; m < M;) {
     const isRest = m >= even, six = m < 6 * sixes;
-    // A single row stands for all of a tile, since there may be no memory after it.
+    // A single row is repeated for the whole tile, since there may be no memory after it.
     const rows = isRest ? (byRow ? 1 : M - m) : six ? 6 : 4;
     const at = a + (<usize> m) * am, to = c + (<usize> m) * cm;
     const first = start > 1 ? start + ((<usize> m) << 2) : start;

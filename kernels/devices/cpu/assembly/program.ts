@@ -1,5 +1,5 @@
-// The entry points. A program is a list of calls. A call runs on all threads of the team or on the first alone; threads
-// wait for each other between two calls unless both run alone.
+// The entry points. A program is a list of calls. A call runs on all threads of the team or only on the first; threads
+// wait for each other between two calls unless both run on one thread.
 
 import { isAlone, rewind } from "./call.ts";
 import { execute, workspaceOf } from "./dispatch.ts";
@@ -25,7 +25,7 @@ function share(program: usize, calls: i32): bool {
   return true;
 }
 
-/** Runs a program on this thread alone. */
+/** Runs a program on this thread only. */
 export function runAlone(program: usize, calls: i32): void {
   setTeam(1);
   share(program, calls);

@@ -2,7 +2,7 @@
 
 import { add, madd, splat, storeFirst, sub, total } from "./simd.ts";
 
-/** Numbers from which on the engine's copy is faster than a loop. */
+/** Smallest number of elements for which the engine's copy is faster than a loop. */
 const LONG: i32 = 64;
 
 /** Copies n numbers. */

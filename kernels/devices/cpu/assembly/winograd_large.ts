@@ -2,8 +2,8 @@
 // instead of 400. The points are 0, 1, -1, 2, -2, 1/2, -1/2 and infinity; `winograd_source.ts` has the formulas.
 //
 // A kernel of more taps is a sum of kernels of four or five taps on images that are shifted by four pixels. That is a
-// tile, so the transformed tiles of the shifted images are those of the image. If no part has five taps, the weights have
-// a zero at infinity, so tiles need seven points only.
+// tile, so the transformed tiles of the shifted images are those of the image. If no part has five taps, the weights
+// have a zero at infinity, so tiles need only seven points.
 
 import { add, at as constant, madd, mul, nmadd, splat, sub } from "./simd.ts";
 import { storeColumns } from "./gemm.ts";
@@ -45,7 +45,7 @@ function sourceStep(from: usize, fromStep: usize, to: usize, toStep: usize): voi
   if (points == 8) v128.store(to + 7 * toStep, madd(end, sub(v3, v5), sub(v7, v1)));
 }
 
-/** Pixels of four channels, of which `channels` exist, to vectors at their place in a padded image. */
+/** Copies pixels of four channels, of which `channels` exist, as vectors to their place in a padded image. */
 function padFour(image: usize, channels: i32, H: i32, W: i32, to: usize, pitch: usize): void {
   const plane: usize = (<usize> (H * W)) << 2, zero = splat(0);
   for (let h = 0; h < H; h++, to += pitch) {
@@ -64,7 +64,7 @@ function padFour(image: usize, channels: i32, H: i32, W: i32, to: usize, pitch: 
  * V = B' d B of all tiles of an image.
  *
  * @param image f32[C][H][W]
- * @param scratch of `scratch` bytes of `winograd_sizes.ts`, all zero at first
+ * @param scratch memory of `scratch` bytes (see `winograd_sizes.ts`), all zero at first
  * @param to V of the first tile; elements of the transform are `step` bytes apart, tiles `tile`
  */
 export function transformLargeSource(

@@ -6,15 +6,18 @@ const CHUNK_BYTES: u64 = 1_200_000;
 
 /** Taps along a side of the kernel, and the parts along a side that are transformed. */
 export let taps: i32 = 0, parts: i32 = 0;
-/** Elements along a side of a transformed tile, in all, and the one to which all weights or inner pixels contribute. */
+/**
+ * Elements along a side of a transformed tile, their number, and the one to which all weights or inner pixels
+ * contribute.
+ */
 export let points: i32 = 0, elements: usize = 0, centre: usize = 0;
 /** Source channels of all parts, C or whole vectors of each, and target channels that panels of a product cover. */
 export let all: i32 = 0, columns: i32 = 0;
 /** Bytes of all these channels of a tile. */
 export let pitchC: usize = 0, pitchK: usize = 0;
-/** Bytes from one element of the transformed weights to the next, and of all. */
+/** Bytes from one element of the transformed weights to the next, and of all weights. */
 export let uStep: usize = 0, uBytes: u64 = 0;
-/** 4x4 tiles along the sides of an image and in it, and bytes of a plane. */
+/** Number of 4x4 tiles along the sides of an image and in total, and bytes of a plane. */
 export let down: i32 = 0, across: i32 = 0, tiles: i32 = 0, plane: usize = 0;
 /** Bytes of scratch for transforms of the source, and of a line of it. */
 export let scratch: usize = 0, line: usize = 0;
@@ -38,7 +41,9 @@ export function setSizes(C: i32, H: i32, W: i32, K: i32, along: i32): void {
   scratch = line * (along == 3 ? 25 : 8 + 4 * (down + parts)) + 63 & ~63;
 }
 
-/** Taps along a side of a part of a kernel: four, and the last part has the rest, which is five at most. */
+/**
+ * Taps along a side of a part of a kernel: four, except in the last part, which has the remaining ones, at most five.
+ */
 export function tapsOfPart(part: i32): i32 {
   return part == parts - 1 ? taps - 4 * part : 4;
 }

@@ -69,7 +69,7 @@ function lanes(at: usize, stride: usize, count: i32): v128 {
  * @param at weight of the first of the four channels, which are `stride` bytes apart; only `count` exist
  * @param row, column of the part
  * @param turned whether to read the taps backwards
- * @param scratch for 65 vectors
+ * @param scratch memory for 65 vectors
  */
 export function transformWeight(
   at: usize,

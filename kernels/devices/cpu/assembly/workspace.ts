@@ -1,4 +1,4 @@
-// Scratch memory that kernels use until the next op. The host makes it as large as `workspaceOf` says.
+// Scratch memory that kernels use until the next op. The host allocates as much as `workspaceOf` returns.
 
 import { opcode } from "./call.ts";
 import { Layout } from "../memory_layout.ts";

@@ -137,9 +137,9 @@ export function inTwoDimensions(
   step: keyof typeof steps,
   element: (i: number, j: number) => string,
 ): string {
-  const [taken, given] = steps[step];
+  const [taken, returned] = steps[step];
   const list = (item: (i: number) => string) =>
     `array<f32, ${taken}>(${Array.from({ length: taken }, (_, i) => item(i)).join(", ")})`;
   return `${repeatLines(taken, (j) => `  let column_${j} = ${step}(${list((i) => element(i, j))});`)}
-${repeatLines(given, (i) => `  let row_${i} = ${step}(${list((j) => `column_${j}[${i}]`)});`)}`;
+${repeatLines(returned, (i) => `  let row_${i} = ${step}(${list((j) => `column_${j}[${i}]`)});`)}`;
 }

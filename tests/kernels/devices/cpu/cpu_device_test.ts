@@ -51,8 +51,8 @@ testOnCpu("CpuDevice says once that an op runs on its reference, by name", async
     },
     samples: [],
   });
-  const said: unknown[] = [], { warn } = console;
-  console.warn = (line) => said.push(line);
+  const warnings: unknown[] = [], { warn } = console;
+  console.warn = (line) => warnings.push(line);
   try {
     const step = record(() => cube(cube(full([3], 2))));
     step.run();
@@ -60,9 +60,9 @@ testOnCpu("CpuDevice says once that an op runs on its reference, by name", async
   } finally {
     console.warn = warn;
   }
-  assert.equal(said.length, 1);
+  assert.equal(warnings.length, 1);
   assert.match(
-    `${said[0]}`,
+    `${warnings[0]}`,
     /^Op cubeWithoutKernel has no kernel for the CPU device: its reference runs instead/,
   );
 });
@@ -82,7 +82,7 @@ testOnCpu("CpuDevice does not grow in memory over many steps, recorded or not", 
   await step.result.read();
 });
 
-Deno.test("CpuDevice out of memory says how to free some, and works until close()", async () => {
+Deno.test("CpuDevice says how to free memory when it is used up, and works until close()", async () => {
   const device = await CpuDevice.open({ threads: 1 });
   const held = device.allocatedBytes;
   assert.throws(() => device.allocate(2 ** 33), {
@@ -193,7 +193,7 @@ Deno.test("CpuDevice.read() lets finalizers run after large allocations, and oth
     const waits = async () => {
       let waits = true;
       const values = x.read().finally(() => waits = false);
-      for (let i = 0; i < 100; i++) await undefined; // without a task between
+      for (let i = 0; i < 100; i++) await undefined; // without a task in between
       const result = waits;
       assert.deepEqual(await values, Float32Array.of(1, 1, 1));
       return result;

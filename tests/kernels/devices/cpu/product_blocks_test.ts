@@ -18,7 +18,7 @@ const sizes = [
   ...[[1, 1, 1], [2, 7, 3], [3, 8, 64], [4, 9, 65], [5, 15, 127], [6, 16, 128], [7, 17, 13], [8, 24, 192]],
   ...[[9, 33, 31], [10, 31, 200], [22, 40, 96], [193, 129, 130]],
 ];
-/** Convolutions of C channels to K: by Winograd, by 1x1 kernels, by others, and depthwise ones. */
+/** Convolutions of C channels to K: by Winograd, by 1x1 kernels, by other kernels, and depthwise ones. */
 const convolutions: {
   N: number;
   C: number;
@@ -59,17 +59,17 @@ function products(device: CpuDevice): Promise<Float32Array[]> {
     ]));
 }
 
-Deno.test("products have the same bits by wide and narrow blocks, on one thread and two", async () => {
-  const found: Float32Array[][] = [];
+Deno.test("products have the same bits with wide and narrow blocks, on one thread and on two", async () => {
+  const results: Float32Array[][] = [];
   for (const fused of [true, false]) {
     for (const { wide, threads } of [{ wide: true, threads: 1 }, { wide: false, threads: 2 }]) {
       const device = await CpuDevice.open({ fused, wide, threads });
       assert.equal(await device.hasWideVectors(), wide);
-      found.push(await products(device));
+      results.push(await products(device));
       device.close();
     }
   }
-  const [wide, narrow, ...plain] = found;
+  const [wide, narrow, ...plain] = results;
   assert.deepEqual(narrow, wide);
   assert.deepEqual(plain[1], plain[0]);
   wide.forEach((values, i) => assertClose(values, plain[0][i], 1e-5, `product ${i}`));

@@ -50,52 +50,55 @@ testThreads("CpuDevice computes the same bits with 1, 2 and 8 threads", async ()
   assert.ok(results[0].losses[7] < results[0].losses[0]);
 });
 
-testThreads("CpuDevice runs large ops on all threads, small ones on one, alike", async () => {
-  const results: Float32Array[][] = [];
-  const started: number[] = [];
-  const { Worker } = globalThis;
-  for (const threads of [1, 2, 5]) {
-    let workers = 0;
-    globalThis.Worker = class extends Worker {
-      constructor(...given: ConstructorParameters<typeof Worker>) {
-        super(...given);
-        workers++;
+testThreads(
+  "CpuDevice runs large ops on all threads and small ones on one, with the same results",
+  async () => {
+    const results: Float32Array[][] = [];
+    const started: number[] = [];
+    const { Worker } = globalThis;
+    for (const threads of [1, 2, 5]) {
+      let workers = 0;
+      globalThis.Worker = class extends Worker {
+        constructor(...given: ConstructorParameters<typeof Worker>) {
+          super(...given);
+          workers++;
+        }
+      };
+      try {
+        const device = await CpuDevice.open({ threads });
+        results.push(
+          await withDevice(device, async () => {
+            const w = randomNormal(key(1), [8, 8, 3, 3]), bias = full([8], 0);
+            const convolve = (x: Tensor) => conv2d(x, w, bias, { padding: 1 });
+            const small = randomNormal(key(2), [1, 8, 9, 9]), large = randomNormal(key(3), [8, 8, 28, 28]);
+            const alone = record(() => convolve(convolve(small)));
+            for (let i = 0; i < 20; i++) alone.run();
+            assert.equal(workers, 0, "no op is large enough for a second thread");
+            const mixed = record(() => {
+              const a = convolve(small), b = convolve(convolve(a));
+              const c = gelu(convolve(large)), d = sum(multiply(c, convolve(c)));
+              return [add(b, d), add(convolve(convolve(b)), d), gelu(c), convolve(small)];
+            });
+            for (let i = 0; i < 200; i++) mixed.run();
+            // Now that workers exist, mix programs of small ops with others.
+            for (let i = 0; i < 200; i++) {
+              mixed.run();
+              alone.run();
+            }
+            return await Promise.all([alone.result, ...mixed.result].map((y) => y.read()));
+          }),
+        );
+        device.close();
+      } finally {
+        globalThis.Worker = Worker;
       }
-    };
-    try {
-      const device = await CpuDevice.open({ threads });
-      results.push(
-        await withDevice(device, async () => {
-          const w = randomNormal(key(1), [8, 8, 3, 3]), bias = full([8], 0);
-          const convolve = (x: Tensor) => conv2d(x, w, bias, { padding: 1 });
-          const small = randomNormal(key(2), [1, 8, 9, 9]), large = randomNormal(key(3), [8, 8, 28, 28]);
-          const alone = record(() => convolve(convolve(small)));
-          for (let i = 0; i < 20; i++) alone.run();
-          assert.equal(workers, 0, "no op is large enough for a second thread");
-          const mixed = record(() => {
-            const a = convolve(small), b = convolve(convolve(a));
-            const c = gelu(convolve(large)), d = sum(multiply(c, convolve(c)));
-            return [add(b, d), add(convolve(convolve(b)), d), gelu(c), convolve(small)];
-          });
-          for (let i = 0; i < 200; i++) mixed.run();
-          // Now that workers exist, mix programs of small ops with others.
-          for (let i = 0; i < 200; i++) {
-            mixed.run();
-            alone.run();
-          }
-          return await Promise.all([alone.result, ...mixed.result].map((y) => y.read()));
-        }),
-      );
-      device.close();
-    } finally {
-      globalThis.Worker = Worker;
+      started.push(workers);
     }
-    started.push(workers);
-  }
-  assert.deepEqual(started, [0, 1, 4]);
-  assert.deepEqual(results[1], results[0]);
-  assert.deepEqual(results[2], results[0]);
-});
+    assert.deepEqual(started, [0, 1, 4]);
+    assert.deepEqual(results[1], results[0]);
+    assert.deepEqual(results[2], results[0]);
+  },
+);
 
 testThreads("CpuDevice's threads can access memory that has just grown", async () => {
   const device = await CpuDevice.open({ threads: 3 });

@@ -67,8 +67,8 @@ const throughExpOrLog = [
 for (const op of throughExpOrLog.map((name) => registry.get(name)!)) {
   Deno.test(`${op.name}() keeps NaN where the GPU's exp and log drop it`, async () => {
     const [sample] = op.samples;
-    const [x, ...others] = inputsOf(op, sample);
-    const inputs = [x.with(0, NaN), ...others];
+    const [x, ...rest] = inputsOf(op, sample);
+    const inputs = [x.with(0, NaN), ...rest];
     const expected = oracle(op, sample, inputs);
     for (const software of [true, false]) {
       await withDevice(await deviceOf(software), async () => {

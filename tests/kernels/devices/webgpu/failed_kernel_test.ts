@@ -36,7 +36,7 @@ const named = (error: unknown): true => {
   return true;
 };
 
-testOnNewDevice("a kernel that does not compile fails its call and what depends on it", async () => {
+testOnNewDevice("a kernel that does not compile fails its call and all that depends on it", async () => {
   const x = tensor([1, 2]);
   const before = add(x, 1);
   const y = declare(false)(x);

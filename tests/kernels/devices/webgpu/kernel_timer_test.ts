@@ -45,12 +45,12 @@ for (const clock of ["timestamp-query", undefined] as const) {
 /** Runs the search with a fake clock. */
 async function search(costs: Record<string, number>, noise: (at: number) => number = () => 0) {
   let at = 0;
-  const asked: Record<string, number> = {};
-  const found = await fastest(Object.keys(costs), (passes) => {
-    for (const { candidate } of passes) asked[candidate] = (asked[candidate] ?? 0) + 1;
+  const runs: Record<string, number> = {};
+  const result = await fastest(Object.keys(costs), (passes) => {
+    for (const { candidate } of passes) runs[candidate] = (runs[candidate] ?? 0) + 1;
     return Promise.resolve(passes.map(({ candidate, repeats }) => costs[candidate] * repeats + noise(at++)));
   }, 2);
-  return { ...found, asked };
+  return { ...result, runs };
 }
 
 Deno.test("fastest() keeps the first if no other is clearly faster, and returns milliseconds per run", async () => {
@@ -64,10 +64,10 @@ Deno.test("fastest() keeps the first if no other is clearly faster, and returns 
 });
 
 Deno.test("fastest() drops candidates that are far slower, except the first", async () => {
-  const { asked } = await search({ table: 5, slow: 9, fast: 1, near: 1.2 });
-  assert.equal(asked.slow, asked.table - 7);
-  assert.equal(asked.fast, asked.table);
-  assert.equal(asked.near, asked.table);
+  const { runs } = await search({ table: 5, slow: 9, fast: 1, near: 1.2 });
+  assert.equal(runs.slow, runs.table - 7);
+  assert.equal(runs.fast, runs.table);
+  assert.equal(runs.near, runs.table);
 });
 
 Deno.test("fastest() gives a candidate with one slow run another chance if runs are long", async () => {
@@ -75,7 +75,7 @@ Deno.test("fastest() gives a candidate with one slow run another chance if runs 
   const { chosen } = await search({ table: 250, other: 200, third: 240 }, slowOnce);
   assert.equal(chosen, "other");
   const hopeless = await search({ table: 250, slow: 900 });
-  assert.deepEqual(hopeless.asked, { table: 2, slow: 2 });
+  assert.deepEqual(hopeless.runs, { table: 2, slow: 2 });
 });
 
 Deno.test("fastest() is not misled by one slow moment", async () => {
@@ -93,6 +93,6 @@ Deno.test("fastest() keeps the first if noise dominates", async () => {
 
 Deno.test("first() times the first candidate after a warm-up", async () => {
   const times = [30, 4];
-  const found = await first(["a", "b"], (passes) => Promise.resolve(passes.map((_, i) => times[i])));
-  assert.deepEqual(found, { chosen: "a", milliseconds: { a: 4 } });
+  const result = await first(["a", "b"], (passes) => Promise.resolve(passes.map((_, i) => times[i])));
+  assert.deepEqual(result, { chosen: "a", milliseconds: { a: 4 } });
 });

@@ -1,4 +1,4 @@
-/** What compilers for AMD and NVIDIA make of the kernels for GPUs: Mesa's compile without a card. */
+/** Compiles the kernels for GPUs with Mesa's compilers for AMD and NVIDIA, which need no card. */
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
@@ -6,10 +6,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { findOrInstall } from "../../../system_packages.ts";
 
-/** A compiler of Mesa, and what it is asked and says. */
+/** A compiler of Mesa: how to run it, and what it reports. */
 interface Compiler {
   readonly gpu: string;
-  /** How the adapter calls itself. */
+  /** The adapter's name. */
   readonly adapter: RegExp;
   /** Files that it needs, and Debian's packages of them. */
   readonly files: readonly string[];
@@ -17,10 +17,13 @@ interface Compiler {
   readonly env: Readonly<Record<string, string>>;
   /** Whether it also compiles f16 and every candidate: it is fast. */
   readonly all: boolean;
-  /** Its names for what a kernel keeps outside of registers, and for those. */
+  /** Its names for values that a kernel keeps outside of registers, and for registers. */
   readonly spills: readonly string[];
   readonly registers: string;
-  /** Most registers of a default kernel, by its label: with more, fewer groups of lanes share a core than now. */
+  /**
+   * Maximum number of registers of a default kernel, by its label: with more, fewer groups of lanes share a core than
+   * now.
+   */
   readonly mostRegisters: readonly (readonly [label: RegExp, registers: number])[];
 }
 

@@ -8,7 +8,7 @@ const never = () => new Promise<never>(() => {});
 
 /** A device with one buffer, which holds what is copied to it and is readable at once or after `mapAsync`. */
 function deviceOf(mapAsync: () => Promise<void>, readable: () => boolean) {
-  const told: string[] = [];
+  const events: string[] = [];
   const bytes = new Uint8Array(8);
   const buffer = {
     mapAsync,
@@ -16,41 +16,41 @@ function deviceOf(mapAsync: () => Promise<void>, readable: () => boolean) {
       if (!readable()) throw new DOMException("Not mapped", "OperationError");
       return bytes.buffer;
     },
-    unmap: () => told.push("unmap"),
-    destroy: () => told.push("destroy"),
+    unmap: () => events.push("unmap"),
+    destroy: () => events.push("destroy"),
   };
   const device = {
     createBuffer({ size, mappedAtCreation }: GPUBufferDescriptor) {
-      told.push(`${size} bytes${mappedAtCreation ? ", mapped" : ""}`);
+      events.push(`${size} bytes${mappedAtCreation ? ", mapped" : ""}`);
       return buffer;
     },
   };
   const read = (size = 8) =>
     readBack(device as unknown as GPUDevice, size, () => {
       bytes[0] = 7;
-      told.push("copy");
+      events.push("copy");
     });
-  return { read, told };
+  return { read, events };
 }
 
 Deno.test("readBack() waits for the promise only if bytes are not available yet, and frees its buffer", async () => {
   const available = deviceOf(never, () => true);
   assert.deepEqual([...new Uint8Array(await available.read())], [7, 0, 0, 0, 0, 0, 0, 0]);
-  assert.deepEqual(available.told, ["8 bytes, mapped", "unmap", "copy", "destroy"]);
+  assert.deepEqual(available.events, ["8 bytes, mapped", "unmap", "copy", "destroy"]);
 
   let mapped = false;
   const map = () => new Promise<void>((resolve) => setTimeout(() => resolve(void (mapped = true)), 5));
   const late = deviceOf(map, () => mapped);
   assert.equal(new Uint8Array(await late.read())[0], 7);
-  assert.equal(late.told.at(-1), "destroy");
+  assert.equal(late.events.at(-1), "destroy");
 
   const large = deviceOf(() => Promise.resolve(), () => true); // without zeroing it first
   await large.read(1 << 23);
-  assert.deepEqual(large.told, ["8388608 bytes", "copy", "destroy"]);
+  assert.deepEqual(large.events, ["8388608 bytes", "copy", "destroy"]);
 
   const lost = deviceOf(() => Promise.reject(new Error("lost")), () => false);
   await assert.rejects(lost.read(), { message: "lost" });
-  assert.equal(lost.told.at(-1), "destroy");
+  assert.equal(lost.events.at(-1), "destroy");
 });
 
 testOnWebGpu("readBack() on this machine needs no promise", async () => {

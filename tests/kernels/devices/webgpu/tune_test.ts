@@ -55,7 +55,7 @@ testOnWebGpu("tune() finds the software kernels on a software adapter", async ({
   }, { software: false });
 });
 
-testOnWebGpu("tune() measures once: later starts use the store, later steps too", async () => {
+testOnWebGpu("tune() measures once: later starts and later steps use the store", async () => {
   const store = new MemoryStore();
   const first = await onNewDevice(async () => {
     const measured = await productStep().tune({ store, seconds: 3600 });
@@ -72,7 +72,7 @@ testOnWebGpu("tune() measures once: later starts use the store, later steps too"
 });
 
 testOnWebGpu(
-  "tune() goes on at each start, even if timing every call once takes longer than it has",
+  "tune() continues at each start, even if timing every call once takes longer than the limit",
   async () => {
     const store = new MemoryStore();
     const { submit } = GPUQueue.prototype;
@@ -94,7 +94,7 @@ testOnWebGpu(
   },
 );
 
-testOnWebGpu("tune() keeps measurements when stopped, and leaves the rest alone", async () => {
+testOnWebGpu("tune() keeps its measurements when stopped, and changes no other choices", async () => {
   const [store, stop] = [new MemoryStore(), new AbortController()];
   const choices = await onNewDevice(() =>
     convolutionStep().tune({ store, seconds: 3600, progress: () => stop.abort(), signal: stop.signal })
@@ -185,7 +185,7 @@ testOnWebGpu("tune() skips a candidate that does not compile, and the device kee
   });
 });
 
-testOnWebGpu("tune() measures as long as it may, however long kernels take to compile", async () => {
+testOnWebGpu("tune() measures for the full time, however long kernels take to compile", async () => {
   const { now } = performance;
   const { createComputePipelineAsync } = GPUDevice.prototype;
   let compilingMs = 0;

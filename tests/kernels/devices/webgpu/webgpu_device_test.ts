@@ -174,14 +174,14 @@ testOnWebGpu("Dispatches.of() limits the uniforms it keeps", async () => {
 /** What a function warns of on the console. */
 function warnings(run: () => void): string[] {
   const { warn } = console;
-  const found: string[] = [];
-  console.warn = (line: string) => void found.push(line);
+  const warnings: string[] = [];
+  console.warn = (line: string) => void warnings.push(line);
   try {
     run();
   } finally {
     console.warn = warn;
   }
-  return found;
+  return warnings;
 }
 
 Deno.test("PassWorkspace.expand() replaces calls by passes on scratch memory that grows up to the limit", () => {
@@ -237,7 +237,7 @@ Deno.test("PassWorkspace.expand() replaces calls by passes on scratch memory tha
   assert.deepEqual(bytesHeld(), [80], "for the largest call to come");
 });
 
-Deno.test("BufferPool.take() rounds sizes alike, also with a limit beyond 32 bits, and never above it", () => {
+Deno.test("BufferPool.take() rounds sizes the same with a limit beyond 32 bits, and never above the limit", () => {
   const sizes = (maxBufferSize: number, given: readonly number[]) => {
     const createBuffer = ({ size }: GPUBufferDescriptor) => ({ size });
     const scopes = { pushErrorScope() {}, popErrorScope: () => Promise.resolve(null) };
@@ -266,9 +266,9 @@ function withoutMemory<T>(run: () => T): T {
     return invalid;
   };
   GPUDevice.prototype.popErrorScope = async function () {
-    const found = hasFailed ? new GPUOutOfMemoryError("Not enough memory left") : null;
+    const failure = hasFailed ? new GPUOutOfMemoryError("Not enough memory left") : null;
     hasFailed = false;
-    return await popErrorScope.call(this) ?? found;
+    return await popErrorScope.call(this) ?? failure;
   };
   try {
     return run();
@@ -277,7 +277,7 @@ function withoutMemory<T>(run: () => T): T {
   }
 }
 
-testOnNewDevice("memory that a GPU lacks is named, and leaves the device usable", async (device) => {
+testOnNewDevice("a GPU out of memory is reported, and the device stays usable", async (device) => {
   const n = 2 ** 23, before = device.allocatedBytes;
   const lacking = (what: string) => ({
     name: "DeviceError",
@@ -308,7 +308,7 @@ testOnNewDevice("memory that a GPU lacks is named, and leaves the device usable"
   assertClose(await add(x, y).read(), [6, 9], 0);
 });
 
-testOnWebGpu("a device that is lost in the middle of a step is named by the first read", async () => {
+testOnWebGpu("the first read reports a device that was lost in the middle of a step", async () => {
   const { createBuffer } = GPUDevice.prototype;
   for (const moment of ["before", "after"]) {
     let own: GPUDevice | undefined;

@@ -106,7 +106,7 @@ export function winogradConvolve(
   taps: i32,
 ): void {
   setSizes(C, H, W, K, taps);
-  // As many chunks for each thread, so that even few images occupy all.
+  // The same number of chunks for each thread, so that even a few images keep all threads busy.
   const most = team * chunkOf(N), chunk = max(1, N / (team * ((N + most - 1) / most)));
   const vs = vStep(chunk), ms = mStep(chunk), quadsK = (K + 3) >> 2;
   const rows = workspace + <usize> uBytes + (<usize> me) * <usize> threadBytes(N), V = rows + scratch;

@@ -59,7 +59,7 @@ export function convolveWeightsWorkspace(
 
 /**
  * Packs the weights of `groups` times K target channels by C source channels, in the order in which `convolve` uses
- * them, and turned if a depthwise one reads backwards. Strides are in bytes. A task is a target channel.
+ * them, and reversed if a depthwise one reads backwards. Strides are in bytes. A task is a target channel.
  */
 export function convolveWeights(
   call: usize,
@@ -195,7 +195,7 @@ function packPixels(
  * The pixels of a phase of some channels, from the padded source: a product of their weights and of the pixels that each
  * tap reads.
  *
- * @param weights of the first channel; channels are `stride` bytes apart
+ * @param weights weights of the first channel; channels are `stride` bytes apart
  * @param down, across number of pixels
  * @param results scratch
  * @param offsets, addend what to add: numbers, and planes; 0 for none
@@ -221,7 +221,7 @@ function somePlanes(
   const inRow = (across + 3) >> 2, vectors = down * inRow;
   for (let first = 0; first < vectors;) {
     const wide = panelColumns(4 * (vectors - first)) == 16, width = min(wide ? 4 : 2, vectors - first);
-    // Vectors that are missing repeat the last one.
+    // Missing vectors repeat the last one.
     const j1 = first + min(1, width - 1), j2 = first + min(2, width - 1), j3 = first + width - 1;
     const x0 = padded + vectorAt(first, inRow), x1 = padded + vectorAt(j1, inRow);
     const x2 = padded + vectorAt(j2, inRow), x3 = padded + vectorAt(j3, inRow);

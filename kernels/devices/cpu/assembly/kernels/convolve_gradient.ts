@@ -71,7 +71,7 @@ function packTaps(x: usize, list: usize, first: i32, inRow: i32, depth: i32, pit
 /**
  * dw[k][tap] = or += sum over pixels of dy[k][pixel] times what the tap reads there.
  *
- * @param vectors of pixels in an image, `inRow` in each row
+ * @param vectors number of vectors of pixels in an image, `inRow` in each row
  * @param taps number of taps of all channels
  */
 function product(

@@ -38,7 +38,7 @@ export function matmul(
   const strips = max(1, Y * across);
   let down = max(1, (M + TASK_ROWS - 1) / TASK_ROWS);
   if (team > 1 && !isAlone(call)) {
-    // A few tasks per thread; if they are few, as many for each.
+    // A few tasks per thread; if there are few in total, the same number for each.
     down = max(down, (2 * team + strips - 1) / strips);
     if (strips * down < 16 * team) down = (down + team - 1) / team * team;
   }

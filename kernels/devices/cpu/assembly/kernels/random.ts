@@ -9,12 +9,12 @@ const BLOCK: i32 = 4096;
 /** The two random words of four indices, which `threefry` leaves here. */
 let firstWords: v128 = i32x4(0, 0, 0, 0), secondWords: v128 = i32x4(0, 0, 0, 0);
 
-/** Bits turned to the left. */
+/** Rotates bits to the left. */
 function turned(v: v128, by: i32): v128 {
   return v128.or(i32x4.shl(v, by), i32x4.shr_u(v, 32 - by));
 }
 
-/** Four rounds on the words, which are turned by so many bits, then adds a part of the key to each. */
+/** Four rounds on the words, rotated by these numbers of bits; then adds a part of the key to each. */
 function rounds(a: i32, b: i32, c: i32, d: i32, k0: u32, k1: u32): void {
   let x = firstWords, y = secondWords;
   x = i32x4.add(x, y), y = v128.xor(turned(y, a), x);

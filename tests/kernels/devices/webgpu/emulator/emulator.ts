@@ -60,8 +60,8 @@ const pipelines = new Map<string, Pipeline>();
 
 /** Compiles a shader, and checks it against the limits. */
 function pipelineOf(label: string, code: string): Pipeline {
-  const known = pipelines.get(code);
-  if (known) return known;
+  const cached = pipelines.get(code);
+  if (cached) return cached;
   const module = translate(code);
   const storage = [...module.bindings.values()].filter(({ isUniform }) => !isUniform).length;
   const bytes = [...module.workgroup.values()].reduce((sum, words) => sum + 4 * words, 0);

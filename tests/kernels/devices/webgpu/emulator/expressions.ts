@@ -45,8 +45,8 @@ export function expressionsOf(tokens: readonly Token[], { structs, functions, sc
   const next = () => tokens[at++]?.text;
   const take = (text: string) => peek() === text && (at++, true);
   function expect(text: string): void {
-    const found = next();
-    if (found !== text) fail(`expected ${text}, not ${found}`);
+    const token = next();
+    if (token !== text) fail(`expected ${text}, not ${token}`);
   }
   function fail(why: string): never {
     throw new SyntaxError(
@@ -77,8 +77,8 @@ export function expressionsOf(tokens: readonly Token[], { structs, functions, sc
       expect(">");
       return { kind: "array", length, of };
     }
-    const known = { f32, i32, u32, bool }[name] ?? structs.get(name);
-    return known ?? fail(`unknown type ${name}`);
+    const builtIn = { f32, i32, u32, bool }[name] ?? structs.get(name);
+    return builtIn ?? fail(`unknown type ${name}`);
   }
 
   /** The value of a constant expression: a literal, or the name of one. */

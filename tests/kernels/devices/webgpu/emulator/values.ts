@@ -110,9 +110,9 @@ export function builtins(name: string, args: readonly Value[]): Value | undefine
   if (name === "all" || name === "any") {
     return { js: `${args[0].js}.${name === "all" ? "every" : "some"}(Boolean)`, type: { kind: "bool" } };
   }
-  const known = functions[name];
-  if (!known) return undefined;
-  const [parameters, body] = known;
+  const definition = functions[name];
+  if (!definition) return undefined;
+  const [parameters, body] = definition;
   const type = common(...(name === "select" ? args.slice(0, 2) : args).map(({ type }) => type));
   return { js: apply(`${name}_`, parameters.split(", "), body, args, lengthOf(type)), type };
 }

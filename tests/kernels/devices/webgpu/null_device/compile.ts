@@ -1,7 +1,8 @@
 /**
- * Compiles the kernels of a training step of every network on the adapter there is: each under an entry point of its own,
- * `k<N>_<label>`, by which compilers report. Then one that must spill, `c<N>_spilling`. Nothing runs whose values matter:
- * `deno run -A tests/kernels/devices/webgpu/null_device/compile.ts [all]`; `all` adds f16 and, as `c<N>`, all candidates.
+ * Compiles the kernels of a training step of every network on the available adapter: each under an entry point of its
+ * own, `k<N>_<label>`, by which compilers report. Then one that must spill, `c<N>_spilling`. Nothing runs whose values
+ * matter: `deno run -A tests/kernels/devices/webgpu/null_device/compile.ts [all]`; `all` adds f16 and, as `c<N>`, all
+ * candidates.
  */
 
 import { candidatesOf } from "../../../../../experiments/doctor/self_test.ts";
