@@ -84,6 +84,18 @@ export interface PlannedStage extends StageSpec {
 }
 
 /**
+ * The stages with the values of all their settings.
+ *
+ * @throws {RangeError} if the setting refuses the text
+ */
+export function completeStages(text: string): string {
+  return text.split("+").map((part) => {
+    const { name, settings } = makeVariant<StageSpec>(kinds, part);
+    return `${name}:${Object.entries(settings).map((pair) => pair.join("=")).join()}`;
+  }).join("+");
+}
+
+/**
  * The stages in a text, with their steps.
  *
  * @param total steps of all stages together, in which each keeps its share; by default as many as their images need

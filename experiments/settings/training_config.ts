@@ -19,6 +19,7 @@ import { distillation, stepsOfStages, taught, taughtSettings } from "./distilled
 import { modelText, ownModel, unetSettings } from "./model_setting.ts";
 import { ConfigError, flagOf } from "./setting.ts";
 import { makeSolver } from "./solver.ts";
+import { completeStages } from "./stages.ts";
 import { initialNetwork } from "./stored_network.ts";
 import {
   guidanceWithoutLabels,
@@ -242,13 +243,14 @@ function readJson(path: string): unknown {
  * Checks the settings of a training run against each other.
  *
  * @param where end of the message, such as the file that they come from
- * @returns the settings
+ * @returns the settings, with all those of the stages, so that a run keeps them when defaults change
  * @throws {ConfigError} if the network cannot be built, the run would never end, or its schedule would get no loss
  */
 export function checkConfig(config: TrainingConfig, where = ""): TrainingConfig {
   const problem = problemOf(config);
   if (problem !== undefined) throw new ConfigError(problem + where);
-  return config;
+  const { stages } = config;
+  return stages === null ? config : { ...config, stages: completeStages(stages) };
 }
 
 function problemOf(config: TrainingConfig): string | undefined {

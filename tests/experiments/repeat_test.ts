@@ -93,11 +93,11 @@ testTask("flags replace settings of the run that --config repeats", async (place
   ]);
 });
 
-testTask("distill --config with other stages has their length", async (place) => {
+testTask("distill --config with other stages has their length, and stores all settings", async (place) => {
   await makeFirst(place, "a distillation");
   await place.succeed("distill", "--config first --stages bake:images=24 --out short");
   const { stages, maxSteps } = await configIn(place, "short");
-  assert.deepEqual([stages, maxSteps], ["bake:images=24", 3]);
+  assert.deepEqual([stages, maxSteps], ["bake:images=24,rate=0.5", 3]);
 });
 
 const unet = (place: Workplace) => makeFirst(place, "a U-Net limited by minutes");
