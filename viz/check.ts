@@ -15,13 +15,13 @@ export function checkName(task: string, kind: string, name: string, names: reado
   );
 }
 
-/** Most pixels of a picture: drawing takes several bytes for each, and WebAssembly has 4 GiB. */
+/** Maximum number of pixels in a picture: drawing takes several bytes per pixel, and WebAssembly has 4 GiB. */
 export const maxPixels: number = 2 ** 26;
 
 /** Throws a {@linkcode RangeError} if a picture is too large to draw; `advice` ends the message. */
 export function checkPixels(task: string, width: number, height: number, advice: string): void {
   if (width * height <= maxPixels) return;
   throw new RangeError(
-    `Cannot ${task} of ${width} x ${height} pixels (expected at most ${maxPixels} in all): choose ${advice}`,
+    `Cannot ${task} of ${width} x ${height} pixels (expected at most ${maxPixels} pixels): choose ${advice}`,
   );
 }

@@ -1,5 +1,5 @@
 /**
- * Pictures of images and flows: takes host arrays, returns bytes. Needs no GPU and no permissions.
+ * Draws pictures of images and flows: takes host arrays and returns bytes. Needs no GPU and no permissions.
  *
  * @module
  */

@@ -7,9 +7,9 @@ import { rasterizer } from "../image/raster.ts";
 
 /** A figure to show in a notebook. */
 export interface Figure extends Displayable {
-  /** What it was made of. */
+  /** The traces, layout and frames it was made from. */
   readonly parts: FigureParts;
-  /** What Plotly draws: `Plotly.newPlot(element, plotly)`. */
+  /** The figure for Plotly: `Plotly.newPlot(element, plotly)`. */
   readonly plotly: PlotlyFigure;
   /** A still image of the figure as SVG, with up to four frames side by side. */
   readonly svg: string;
@@ -25,7 +25,7 @@ export const traceColors: readonly string[] = [
 ];
 
 /**
- * Makes a figure. As the last value of a notebook cell it is shown: interactive with Plotly (in VS Code, or in
+ * Makes a figure. A notebook shows it if it is the last value of a cell: interactively with Plotly (in VS Code, or in
  * JupyterLab with PyPI's `plotly`), otherwise as a still image.
  *
  * @example
@@ -37,7 +37,7 @@ export const traceColors: readonly string[] = [
  * assert.match(squares.svg, /squares/);
  * ```
  *
- * @param traces drawn in this order
+ * @param traces in drawing order
  * @param frames positions of a slider, in order
  * @throws {RangeError} if a trace has different numbers of x and y, frames have different numbers of traces, or no point
  * is finite
@@ -66,7 +66,7 @@ export function figure(
   });
 }
 
-/** Gives traces without a colour the colours from `first` on. */
+/** Colours the traces that have no colour, starting at colour `first`. */
 function coloured(traces: readonly Trace[], first = 0): Trace[] {
   return traces.map((trace, i) => ({ color: traceColors[(first + i) % traceColors.length], ...trace }));
 }
@@ -83,6 +83,6 @@ function check({ traces, frames }: FigureParts): void {
   if (!other) return;
   throw new RangeError(
     `Cannot draw figure: frame "${other.label}" has ${other.traces.length} traces, ` +
-      `frame "${frames[0].label}" ${frames[0].traces.length} (expected equal numbers)`,
+      `frame "${frames[0].label}" has ${frames[0].traces.length} (expected equal numbers)`,
   );
 }

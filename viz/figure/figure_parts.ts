@@ -30,13 +30,13 @@ export interface FigureLayout {
   readonly xRange?: readonly [low: number, high: number];
   /** Ends of the vertical axis; by default those of the points. */
   readonly yRange?: readonly [low: number, high: number];
-  /** Whether the horizontal axis is logarithmic, with 2 in powers of two; it shows positive values only. */
+  /** Whether the horizontal axis is logarithmic (2 for powers of two); it then shows positive values only. */
   readonly xLog?: boolean | 2;
-  /** Whether the vertical axis is logarithmic, with 2 in powers of two; it shows positive values only. */
+  /** Whether the vertical axis is logarithmic (2 for powers of two); it then shows positive values only. */
   readonly yLog?: boolean | 2;
-  /** Dashed horizontal lines with their names, such as what is best possible; the vertical axis includes them. */
+  /** Named dashed horizontal lines, such as the best possible value; the vertical axis includes them. */
   readonly levels?: readonly { readonly y: number; readonly name: string }[];
-  /** Whether a unit has the same length on both axes. */
+  /** Whether one unit has the same length on both axes. */
   readonly equalAxes?: boolean;
   /** Pixels, default 700. */
   readonly width?: number;
@@ -54,7 +54,7 @@ export interface FigureFrame {
 
 /** A figure's traces, layout and frames. */
 export interface FigureParts {
-  /** In the order in which they are drawn. */
+  /** In drawing order. */
   readonly traces: readonly Trace[];
   /** Titles, axes and size. */
   readonly layout: FigureLayout;

@@ -35,7 +35,7 @@ const legend = { line: 18, letter: 6.4, mark: 30 };
  */
 export function figureRow(figures: readonly Figure[], entries: readonly LegendEntry[] = []): string {
   if (figures.length === 0) {
-    throw new RangeError("Cannot draw a row of figures: none is given (expected at least 1)");
+    throw new RangeError("Cannot draw a row of figures: there are none (expected at least 1)");
   }
   const sizes = figures.map(({ svg }) => sizeOf(svg));
   const width = sizes.reduce((sum, [width]) => sum + width, 0);

@@ -4,11 +4,11 @@ import { markSvg } from "./point_mark.ts";
 import { escapeXml, sheet } from "../image/sheet.ts";
 import type { FigureLayout, FigureParts, Trace } from "./figure_parts.ts";
 
-/** What a panel can draw; pages have more kinds of traces than {@linkcode Trace}. */
+/** A trace as panels can draw it; pages need more kinds than {@linkcode Trace}. */
 export interface DrawnTrace extends Omit<Trace, "mode" | "size"> {
   /** Default `lines`. */
   readonly mode?: "lines" | "markers" | "lines+markers" | "bars";
-  /** Pixels: width of a line, or diameter of the points, of all or of each. */
+  /** Pixels: width of a line, or diameter of all points or of each. */
   readonly size?: number | readonly number[];
   /** Lengths of dashes and gaps. */
   readonly dash?: string | undefined;
@@ -16,11 +16,11 @@ export interface DrawnTrace extends Omit<Trace, "mode" | "size"> {
   readonly opacity?: number;
   /** Width of bars, in units of x. */
   readonly barWidth?: number;
-  /** Ends of the interval of each y: a band around a line, whiskers of points. */
+  /** Ends of the interval of each y: drawn as a band around a line, or as whiskers on points. */
   readonly interval?: { readonly low: ArrayLike<number>; readonly high: ArrayLike<number> };
 }
 
-/** A drawn panel: its markup, and where its values are, in pixels from its left and upper edge. */
+/** A drawn panel: its markup, and the positions of values, in pixels from its left and upper edge. */
 export interface Panel {
   /** Content of an SVG. */
   readonly svg: string;
@@ -31,9 +31,9 @@ export interface Panel {
     readonly width: number;
     readonly height: number;
   };
-  /** Place of a value of x; NaN if a logarithmic axis does not have it. */
+  /** Position of a value of x; NaN if a logarithmic axis cannot show it. */
   toX(value: number): number;
-  /** Place of a value of y; NaN if a logarithmic axis does not have it. */
+  /** Position of a value of y; NaN if a logarithmic axis cannot show it. */
   toY(value: number): number;
 }
 
@@ -44,11 +44,11 @@ const stroke = { axis: 'class="figure-axis" stroke="#444"', grid: 'class="figure
 
 const prefersDark = "(prefers-color-scheme:dark)";
 
-/** The style of an SVG with figures where readers prefer dark pages; colours of traces stay. */
+/** The style of figures in an SVG for readers who prefer dark pages; colours of traces stay. */
 export const darkStyle = `<style>@media ${prefersDark}{.figure-paper{fill:#14171a}` +
   ".figure-ink{fill:#b9bec3}.figure-axis{stroke:#b9bec3}.figure-grid{stroke:#33383d}}</style>";
 
-/** The SVG of a figure in its dark colours, for pages in browsers whose images do not know what readers prefer. */
+/** The SVG of a figure in dark colours, for browsers whose images ignore the preferred colour scheme. */
 export function darkSvg(svg: string): string {
   return svg.replaceAll(prefersDark, "all");
 }
@@ -81,16 +81,16 @@ export function figureSvg(parts: FigureParts): string {
 
 type Range = readonly [low: number, high: number];
 
-/** Tick labels of a logarithmic axis (a d3 format): in full, without SI prefixes. */
+/** Tick labels of a logarithmic axis (a d3 format): written out, without SI prefixes. */
 export const logTickFormat = ",";
 
 /** The ends of both axes. */
 export type Ranges = Readonly<Record<"x" | "y", Range>>;
 
 /**
- * The ends of both axes: the layout's, else those of the points of all frames.
+ * The ends of both axes: from the layout, or else from the points of all frames.
  *
- * @param empty ends of an axis without a value; by default an error
+ * @param empty ends of an axis without values; if absent, such an axis is an error
  */
 export function axisRanges(
   { traces, layout, frames = [] }: {
@@ -131,7 +131,7 @@ function extent(
   if (low > high) {
     if (empty) return empty;
     throw new RangeError(
-      `Cannot draw figure: an axis has no ${log ? "positive " : ""}value (expected a finite one)`,
+      `Cannot draw figure: an axis has no ${log ? "positive " : ""}finite value (expected at least one)`,
     );
   }
   if (log) return [low / 1.1, high * 1.1];
@@ -139,7 +139,7 @@ function extent(
   return [low - room, high + room];
 }
 
-/** Pixels around a panel's axes; on the left at least 52, or the widest tick label and 22. */
+/** Pixels around a panel's axes; on the left at least 52, or the widest tick label plus 22. */
 const margin = { left: 52, besideLabels: 22, right: 8, top: 6, bottom: 38 };
 /** Pixels: width of a digit, room for the title of the vertical axis, gap between tick labels. */
 const letter = { digit: 6.7, title: 12, gap: 6 };
@@ -180,7 +180,7 @@ export function drawPanel(
   const lines = traces.map((trace) => drawTrace(trace, toX, toY));
   const levelLines = levels.map(({ y, name }) => {
     const at = toY(y);
-    // Below its line, a name at the upper edge would be cut off otherwise.
+    // At the upper edge, the name goes below its line so that it is not cut off.
     const base = at < 16 ? at + 13 : at - 4;
     return `<path d="M0 ${digits(at)}h${w}" stroke-dasharray="5 4" ${stroke.axis}/>` +
       `<text x="5" y="${digits(base)}" text-anchor="start">${escapeXml(name)}</text>`;
@@ -222,7 +222,7 @@ function labelsOf(scale: Scale, count: number, log: FigureLayout["xLog"]): Label
   return log && labels.length < 2 ? labelsOf(scaleLinear().domain(scale.domain()), count, false) : labels;
 }
 
-/** Labels of a horizontal axis and their middles, moved left of `edge` if needed; fewer if they would touch. */
+/** Labels of a horizontal axis and their centres, moved left of `edge` if needed; fewer if they would touch. */
 function labelsApart(
   scale: Scale,
   count: number,
@@ -239,7 +239,7 @@ function labelsApart(
   return touch && count > 1 ? labelsApart(scale, count - 1, log, edge) : labels;
 }
 
-/** A range of this length with the same middle. */
+/** A range of this length with the same centre. */
 function around([low, high]: Range, length: number): [number, number] {
   const middle = (low + high) / 2;
   return [middle - length / 2, middle + length / 2];
@@ -294,7 +294,7 @@ function drawTrace(
 
 type Place = readonly [left: number, top: number];
 
-/** The path of a line, broken where a place is not finite. */
+/** The path of a line, broken where a position is not finite. */
 function lineThrough(places: readonly Place[]): string {
   let broken = true;
   return places.map(([left, top]) => {
@@ -305,7 +305,7 @@ function lineThrough(places: readonly Place[]): string {
   }).join("");
 }
 
-/** The names of traces in the upper right corner of a still. */
+/** The legend in the upper right corner of a still image. */
 function legend(traces: readonly Trace[], { left, top, width }: Panel["area"]): string {
   const entries = traces.filter(({ name }) => name !== undefined).map(({ name = "", color = "" }, i) =>
     `<text x="${width - 28}" y="${14 + 16 * i}" text-anchor="end">${escapeXml(name)}</text>` +

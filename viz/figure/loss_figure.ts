@@ -11,7 +11,7 @@ export interface LossFigureOptions {
   readonly title?: string;
 }
 
-/** Most points of a line; longer runs show every k-th step. */
+/** Maximum number of points in a line; longer runs show every k-th step. */
 const maxPoints = 2000;
 
 /**

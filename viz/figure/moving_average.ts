@@ -1,6 +1,6 @@
 /**
- * The mean of about `width` values around each. At the start it takes as few as half of those before, and as many
- * after, so that it does not lag behind a loss that falls fast. Values that are not finite are skipped and give NaN.
+ * The mean of about `width` values around each value. Near the start it averages over half of the values before, and as
+ * many after, so that it does not lag behind a loss that falls fast. Values that are not finite are skipped and give NaN.
  */
 export function movingAverage(values: ArrayLike<number>, width: number): number[] {
   const [sums, counts] = [[0], [0]];

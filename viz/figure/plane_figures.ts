@@ -18,7 +18,7 @@ export interface PlaneSnapshot {
 export interface PlaneFigureOptions {
   /** Above the figure. */
   readonly title?: string;
-  /** How many of the points are drawn, from the first; default 200. */
+  /** Number of points to draw, from the first; default 200. */
   readonly points?: number;
   /** Ends of both axes; by default those of the points. */
   readonly range?: readonly [low: number, high: number];
@@ -44,7 +44,7 @@ export interface PlaneFigureOptions {
 export function pathsFigure(snapshots: readonly PlaneSnapshot[], options: PlaneFigureOptions = {}): Figure {
   const N = pointsOf(snapshots, options);
   if (snapshots.length < 2) {
-    throw new RangeError(`Cannot draw paths: ${snapshots.length} snapshots were given (expected at least 2)`);
+    throw new RangeError(`Cannot draw paths: there are ${snapshots.length} snapshots (expected at least 2)`);
   }
   const color = colorsOfTime();
   const paths = snapshots.slice(1).map(({ t, image: to }, i): Trace => {
@@ -100,7 +100,7 @@ function pointsOf(snapshots: readonly PlaneSnapshot[], { points = 200 }: PlaneFi
     if (image.length === length && velocity.length === length && length % 2 === 0) continue;
     throw new RangeError(
       `Cannot draw points: at t = ${t} there are ${image.length} coordinates and ${velocity.length} of velocity ` +
-        `(expected ${length}, two a point)`,
+        `(expected ${length}, two per point)`,
     );
   }
   return Math.min(points, length / 2);

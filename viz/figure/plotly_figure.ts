@@ -3,7 +3,7 @@ import { axisRanges, logTickFormat } from "./figure_svg.ts";
 import type { FigureFrame, FigureLayout, FigureParts, Trace } from "./figure_parts.ts";
 import type { Json } from "../image/notebook.ts";
 
-/** A figure as Plotly takes it; numbers are f32, in base64. */
+/** A figure in Plotly's format; numbers are f32, in base64. */
 export interface PlotlyFigure {
   /** The traces; those that the slider changes come last. */
   readonly data: readonly { readonly [name: string]: Json }[];
@@ -19,7 +19,7 @@ export function describe(parts: FigureParts): PlotlyFigure {
   const moving = frames.length > 0 ? frames[0].traces : [];
   const { levels = [] } = layout;
   const ends = axisRanges(parts);
-  // Plotly would fit its axes to the first frame alone, and put a level on the edge.
+  // Plotly would fit its axes to the first frame only, and draw a level on the edge.
   const isFitted = frames.length > 0 || levels.length > 0;
   const axis = (name: "x" | "y", title = "", log: FigureLayout["xLog"] = false) => ({
     title: { text: title },
@@ -39,7 +39,7 @@ export function describe(parts: FigureParts): PlotlyFigure {
       height: (layout.height ?? 400) + (frames.length > 0 ? 80 : 0),
       margin: { l: 60, r: 20, t: layout.title ? 50 : 20, b: 50 },
       hovermode: "closest",
-      hoverlabel: { namelength: -1 }, // names in full
+      hoverlabel: { namelength: -1 }, // do not shorten names
       ...layout.title && { title: { text: layout.title } },
       ...levels.length > 0 && { shapes: levels.map(levelShape) },
       xaxis: axis("x", layout.xTitle, layout.xLog),
@@ -94,18 +94,18 @@ function slider(frames: readonly FigureFrame[]): Json {
   };
 }
 
-/** Numbers as f32 in base64 (Plotly.js 2.28 and later): a fifth as long as digits, and NaN stays NaN. */
+/** Encodes numbers as f32 in base64 (Plotly.js 2.28 and later): a fifth as long as digits, and NaN stays NaN. */
 function numbers(values: ArrayLike<number>): Json {
   const bytes = new Uint8Array(Float32Array.from(values).buffer);
   return { dtype: "f4", bdata: base64(bytes) };
 }
 
-/** Any range of this many decades contains two of 1, 2, 5, 10, 20 and so on. */
+/** A range of this many decades contains at least two of 1, 2, 5, 10, 20 and so on. */
 const enough = 0.7;
 
 /**
- * Ticks of a logarithmic axis, as Plotly attributes: at 1, 2 and 5 times each power of ten; for a short range Plotly's
- * own, which are linear.
+ * Plotly attributes for the ticks of a logarithmic axis: at 1, 2 and 5 times each power of ten; for a short range,
+ * Plotly's default, linear ticks.
  */
 function logTicks(values: readonly number[]): { readonly dtick?: "D2" } {
   const shown = values.filter((value) => Number.isFinite(value) && value > 0);

@@ -1,7 +1,7 @@
 /** The shape of points, by Plotly's name. */
 export type PointMark = "circle" | "square" | "diamond" | "triangle-up" | "triangle-down";
 
-/** Outlines of marks about a unit circle. */
+/** SVG outlines of marks about as large as a unit circle. */
 const outlines: Readonly<Record<PointMark, string>> = {
   circle: "M-1 0a1 1 0 1 0 2 0a1 1 0 1 0-2 0z",
   square: "M-.9-.9h1.8v1.8h-1.8z",

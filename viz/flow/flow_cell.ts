@@ -8,13 +8,13 @@ import { type Arrow, blockSize, quiver } from "./quiver.ts";
 export const flowFields = ["quiver", "velocity", "prediction", "none"] as const;
 
 /**
- * What is drawn of a flow: x with the reference's `quiver` over it, the signed `velocity`, the `prediction` of the end
+ * What to draw of a flow: x with the reference's `quiver` over it, the signed `velocity`, the `prediction` of the end
  * point x + (1 - t) v, or x alone (`none`). Images with three channels show x and the prediction in colour; velocity
- * and quiver are the mean over channels.
+ * and quiver are averaged over channels.
  */
 export type FlowField = typeof flowFields[number];
 
-/** How all cells of a picture are drawn. */
+/** Options for all cells of a picture. */
 export interface FlowCellOptions {
   readonly field: FlowField;
   readonly map: ColormapName;
@@ -22,7 +22,7 @@ export interface FlowCellOptions {
   readonly scale: number;
 }
 
-/** Draws snapshots of trajectories, all with the same scales of colours and arrows. */
+/** Draws snapshots of trajectories, all on the same scales of colours and arrows. */
 export interface FlowCell {
   readonly width: number;
   readonly height: number;
@@ -32,15 +32,15 @@ export interface FlowCell {
   draw(trajectory: Trajectory, t: number, x: number, y: number): string;
 }
 
-/** Share of the values within the scale of colours or arrows: a few outliers would hide the rest. */
+/** Share of the values that the scale of colours or arrows covers: outliers would flatten all others. */
 const covered = 0.99;
-/** Number of snapshots that set a scale. */
-const looks = 50;
+/** Number of snapshots that determine a scale. */
+const sampledSnapshots = 50;
 
 /**
- * Prepares drawing of trajectories of one image size.
+ * Prepares to draw trajectories of one image size.
  *
- * @param trajectories all that will be drawn; they set the scales
+ * @param trajectories all trajectories to draw; they determine the scales
  */
 export function flowCell(
   trajectories: readonly Trajectory[],
@@ -50,28 +50,28 @@ export function flowCell(
   const [C, H, W] = size;
   const palette = colormap(map);
   const mean = (values: Float32Array) => channelMean(values, size);
-  const ofChannels = C === 1 ? "" : ", mean of the channels";
-  /** Draws values of one channel or C; velocities in [-most, most], images in [0, 1]. */
-  const picture = (values: Float32Array, t: number, x: number, y: number, most?: number) => {
-    const range = most === undefined ? [0, 1] as const : [-most, most] as const;
+  const ofChannels = C === 1 ? "" : ", mean over channels";
+  /** Draws values of 1 or C channels; velocities in [-limit, limit], images in [0, 1]. */
+  const picture = (values: Float32Array, t: number, x: number, y: number, limit?: number) => {
+    const range = limit === undefined ? [0, 1] as const : [-limit, limit] as const;
     const shape = [values.length / (H * W), H, W] as const;
     return svgImage(`draw ${field} at t = ${t}`, values, shape, { at: [x, y], scale, range, palette });
   };
   const cell = { width: W * scale, height: H * scale };
 
   if (field === "velocity") {
-    const most = quantile(velocities(trajectories).map((v) => mean(v).map(Math.abs))) || 1;
+    const limit = quantile(velocities(trajectories).map((v) => mean(v).map(Math.abs))) || 1;
     const diverging = map === defaultMaps.signed; // reversed, as in reports: red brightens, blue darkens
     const ends = diverging ? ["blue", "red"] : ["dark", "light"];
     return {
       ...cell,
-      note: `velocity${ofChannels}: ${ends[0]} −${most.toFixed(1)}, ${ends[1]} ${most.toFixed(1)}`,
+      note: `velocity${ofChannels}: ${ends[0]} −${limit.toFixed(1)}, ${ends[1]} ${limit.toFixed(1)}`,
       draw(trajectory, t, x, y) {
         const m = nearestSnapshot(trajectory.t, t);
-        // The last snapshot has no velocity: show the one before.
+        // The last snapshot has no velocity: show that of the one before.
         const last = velocityAt(trajectory, Math.min(m, trajectory.shape[0] - 2));
         const v = last ? mean(last) : new Float32Array(H * W);
-        return picture(diverging ? v.map((value) => -value) : v, t, x, y, most);
+        return picture(diverging ? v.map((value) => -value) : v, t, x, y, limit);
       },
     };
   }
@@ -122,7 +122,10 @@ function velocities(trajectories: readonly Trajectory[]): Float32Array[] {
   return trajectories.flatMap((trajectory) => {
     const last = trajectory.shape[0] - 2;
     const chosen = new Set(
-      Array.from({ length: looks }, (_, i) => Math.round(i * Math.max(last, 0) / (looks - 1))),
+      Array.from(
+        { length: sampledSnapshots },
+        (_, i) => Math.round(i * Math.max(last, 0) / (sampledSnapshots - 1)),
+      ),
     );
     return [...chosen].flatMap((m) => velocityAt(trajectory, m) ?? []);
   });

@@ -20,9 +20,9 @@ export interface FlowFramesOptions {
   readonly field?: FlowField;
   /** Default `rdbu` for `velocity`, else `magma`; images with three channels keep their colours. */
   readonly map?: ColormapName;
-  /** Pixels along each side of a value; default 14, or fewer if rows would exceed 760 pixels. */
+  /** Pixels along each side of a value; default 14, or fewer to keep rows within 760 pixels. */
   readonly scale?: number;
-  /** How frames are spread over time; default `linear`. */
+  /** Spacing of frames over time; default `linear`. */
   readonly pacing?: Pacing;
   /** Number of frames; default 100, for a filmstrip 8. */
   readonly frames?: number;
@@ -68,7 +68,7 @@ export interface FlowFrames {
  * ```
  *
  * @param rows at least one trajectory in each, all of one image size
- * @throws {RangeError} if a trajectory's arrays do not fit its shape, image sizes differ or an option is out of range;
+ * @throws {RangeError} if a trajectory's arrays do not match its shape, image sizes differ or an option is out of range;
  * `svg()` throws it if a snapshot holds NaN or a velocity drawn as arrows is not finite
  * @throws {TypeError} if there is no such field, pacing or colour map
  */
@@ -102,10 +102,10 @@ export function flowFrames(rows: readonly FlowRow[], options: FlowFramesOptions 
 }
 
 /**
- * Draws trajectories as a still image: a row for each sample, a column for each of `frames` times.
+ * Draws trajectories as a still image: one row per sample, one column for each of `frames` times.
  *
  * @returns an SVG
- * @throws as {@linkcode flowFrames}
+ * @throws the errors of {@linkcode flowFrames}
  */
 export function filmstrip(rows: readonly FlowRow[], options: FlowFramesOptions = {}): string {
   const { pacing = "linear", frames = 8 } = options;
@@ -131,7 +131,7 @@ function labels(rows: readonly { readonly label?: string | undefined }[]): Pick<
   return rows.some(({ label }) => label) ? { rows: rows.map(({ label = "" }) => label) } : {};
 }
 
-/** Checks all trajectories and prepares drawing them. */
+/** Checks all trajectories and prepares to draw them. */
 function cellFor(rows: readonly FlowRow[], columns: number, options: FlowFramesOptions): FlowCell {
   const task = "draw flow";
   const trajectories = rows.flatMap(({ trajectories }) => trajectories);

@@ -6,10 +6,10 @@ import { encodeGif, type GifOptions } from "../image/gif.ts";
 import type { ImageFile } from "../image/notebook.ts";
 import type { Rasterizer } from "../image/raster.ts";
 
-/** Largest colour error of moving pixels (distance in RGB): about a twentieth of a colour map's length. */
+/** Maximum colour error of moving pixels (distance in RGB): about a twentieth of a colour map's length. */
 const tolerance = 20;
-/** Number of frames that the palette of colour images is fitted to. */
-const looks = 8;
+/** Number of frames used to fit the palette of colour images. */
+const sampledFrames = 8;
 
 /**
  * Draws an animation of flows as a small GIF: one palette for all frames, and pixels that change only if the change is
@@ -26,14 +26,17 @@ export function flowGif(
 ): ImageFile {
   const last = frames.times.length - 1;
   const some = () =>
-    Array.from({ length: looks }, (_, i) => draw(frames.svg(Math.round(i * last / (looks - 1)))));
+    Array.from(
+      { length: sampledFrames },
+      (_, i) => draw(frames.svg(Math.round(i * last / (sampledFrames - 1)))),
+    );
   const palette = frames.map ? framePalette(frames.map) : fittedPalette(some());
   const indexer = new Indexer(palette);
   const pictures = frames.times.map((_, i) => indexer.index(draw(frames.svg(i)), i === last ? 0 : tolerance));
   return encodeGif(pictures, palette, options);
 }
 
-/** The part of gifenc in use; the package has no types. */
+/** The functions of gifenc that we use; the package has no types. */
 const { quantize } = untyped as {
   quantize(
     rgba: Uint8Array,
@@ -42,7 +45,7 @@ const { quantize } = untyped as {
   ): [r: number, g: number, b: number][];
 };
 
-/** Number of colours for the map, for its mixtures with white arrows and for captions; more would enlarge the file. */
+/** Numbers of colours for the map, its mixtures with white arrows, and captions; more would enlarge the file. */
 const counts = { map: 64, mixed: 16, greys: 12 };
 /** Shares of white in the mixtures: arrows are 0.8 opaque, their anti-aliased edges less. */
 const whites = [0.2, 0.4, 0.6, 0.8];
@@ -89,7 +92,7 @@ function paletteOf(colors: readonly ArrayLike<number>[]): Palette {
   return palette;
 }
 
-/** Turns rasters into indexed pictures with one palette. */
+/** Converts rasters to indexed pictures with one palette. */
 export class Indexer {
   readonly #palette: Palette;
   readonly #nearest = new Map<number, number>();
@@ -110,7 +113,7 @@ export class Indexer {
     const words = new Uint32Array(rgba.buffer, rgba.byteOffset, width * height);
     const pixels = new Uint8Array(words.length);
     const before = tolerance > 0 ? this.#previous?.pixels : undefined;
-    // Neighbouring pixels are often equal: search once for each run of them.
+    // Neighbouring pixels are often equal: search once per run of equal pixels.
     let color = -1;
     let old = -1;
     let found = 0;
@@ -137,7 +140,7 @@ export class Indexer {
     return best;
   }
 
-  /** Squared distance of a colour (R in the lowest byte) to a palette entry. */
+  /** Squared distance from a colour (R in the lowest byte) to a palette entry. */
   #distance(color: number, index: number): number {
     const palette = this.#palette;
     const r = (color & 255) - palette[3 * index];

@@ -18,8 +18,8 @@ export const blockSize = 4;
 /**
  * The reference's quiver: the gradient of the velocity averaged over 4 x 4 blocks.
  *
- * Arrows point to where the averaged velocity rises; nothing moves along them, as the velocity of a pixel is the rate
- * of change of its value. Differences are per block, central inside and one-sided at the borders.
+ * Arrows point to where the averaged velocity rises. Nothing moves along them: the velocity of a pixel is the rate of
+ * change of its value. Differences are per block, central inside and one-sided at the borders.
  *
  * @param velocity f32[H, W]
  * @returns the gradient at the centre of each block, row by row; blocks at the right and lower border may be smaller
@@ -57,7 +57,7 @@ export function quiver(velocity: Float32Array, [H, W]: readonly [H: number, W: n
   });
 }
 
-/** Middle of a block, which the image's border may cut off. */
+/** The centre of a block, which the image's border may cut off. */
 function centre(block: number, length: number): number {
   const start = block * blockSize;
   return (start + Math.min(start + blockSize, length)) / 2;
@@ -68,7 +68,7 @@ function difference(value: (at: number) => number, at: number, length: number): 
   return after === before ? 0 : (value(after) - value(before)) / (after - before);
 }
 
-/** Points of lines in a chart; NaN ends a line. */
+/** Points of lines in a chart; a NaN ends a line. */
 export interface ChartLines {
   readonly x: number[];
   readonly y: number[];

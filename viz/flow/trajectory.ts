@@ -21,10 +21,10 @@ export function imageSizeOf({ shape }: Trajectory): ImageSize {
 }
 
 /**
- * Checks that the arrays of a trajectory fit its shape and its times increase within [0, 1].
+ * Checks that the arrays of a trajectory match its shape and its times increase within [0, 1].
  *
  * @param task task named in the error, e.g. `draw flow`
- * @throws {RangeError} if an array does not fit
+ * @throws {RangeError} if an array does not match
  */
 export function checkTrajectory(task: string, { t, image, velocity, shape }: Trajectory): void {
   const [M, C, H, W] = checkShape(task, shape, "M");
@@ -40,7 +40,7 @@ export function checkTrajectory(task: string, { t, image, velocity, shape }: Tra
   if (m < 0) return;
   throw new RangeError(
     `Cannot ${task}: t of snapshot ${m} is ${t[m]}${m > 0 ? ` after ${t[m - 1]}` : ""} ` +
-      "(expected times that rise within [0, 1])",
+      "(expected increasing times within [0, 1])",
   );
 }
 
@@ -63,7 +63,7 @@ function part(values: Float32Array, shape: ImagesShape, m: number): Float32Array
   return values.subarray(m * C * H * W, (m + 1) * C * H * W);
 }
 
-/** Index of the time nearest to t; of two equally near, the earlier. */
+/** Index of the time nearest to t; the earlier one in a tie. */
 export function nearestSnapshot(times: ArrayLike<number>, t: number): number {
   let nearest = 0;
   for (let m = 1; m < times.length; m++) {

@@ -4,7 +4,7 @@ import { checkDuration, checkSizes, type Timing } from "./gif.ts";
 import { type ImageFile, imageFile } from "./notebook.ts";
 import type { Raster } from "./picture.ts";
 
-/** Longest duration of a frame in milliseconds: a file stores it in 16 bits. */
+/** Maximum duration of a frame in milliseconds: a file stores it in 16 bits. */
 export const maxMs = 65_535;
 
 /**

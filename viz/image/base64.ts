@@ -1,4 +1,4 @@
-/** Base64 of bytes. Browsers have `toBase64()` only since 2025. */
+/** Encodes bytes in base64. Browsers have `toBase64()` only since 2025. */
 export function base64(bytes: Uint8Array): string {
   let text = "";
   for (let start = 0; start < bytes.length; start += 0x8000) {
@@ -7,7 +7,7 @@ export function base64(bytes: Uint8Array): string {
   return btoa(text);
 }
 
-/** The bytes of base64. */
+/** Decodes base64. */
 export function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
   const letters = atob(base64);
   const bytes = new Uint8Array(letters.length);
@@ -15,7 +15,7 @@ export function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** Pieces one after the other. @param length of them together */
+/** Concatenates pieces. @param length their total length */
 export function joined(pieces: readonly Uint8Array[], length: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(length);
   let at = 0;

@@ -20,8 +20,8 @@ export interface CaptionedGrid {
    * The picture as an SVG.
    *
    * @param images row by row from the top left, f32[C, H, W] each: 0 black, 1 white
-   * @param captions in place of those that the grid was made with
-   * @throws {RangeError} if the number of images differs from that of cells, or an image has another size or holds NaN
+   * @param captions replacements for the captions that the grid was made with
+   * @throws {RangeError} if the number of images is not that of cells, or an image has another size or contains NaN
    */
   svg(images: readonly Float32Array[], captions?: Captions): string;
 }
@@ -59,7 +59,7 @@ export function captionedGrid(
     height: layout.height,
     svg(images, words = captions) {
       if (images.length !== rows * columns) {
-        const expected = `${rows * columns}, ${rows} rows of ${columns}`;
+        const expected = `${rows * columns}: ${rows} rows of ${columns}`;
         throw new RangeError(`Cannot ${task}: there are ${images.length} images (expected ${expected})`);
       }
       const cells = images.map((image, i) =>

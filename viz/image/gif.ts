@@ -3,7 +3,7 @@ import { checkPalette, type Palette } from "./colormap.ts";
 import { type ImageFile, imageFile } from "./notebook.ts";
 import { checkPicture, type Picture } from "./picture.ts";
 
-/** The part of gifenc in use; the package has no types. */
+/** The functions of gifenc that we use; the package has no types. */
 interface Gifenc {
   GIFEncoder(): {
     writeFrame(index: Uint8Array, width: number, height: number, options: FrameOptions): void;
@@ -15,14 +15,14 @@ interface Gifenc {
 interface FrameOptions {
   /** Milliseconds. */
   delay: number;
-  /** Global colours, given with the first frame only: later ones would store them again. */
+  /** Global colours, passed with the first frame only: any later frame would store them again. */
   palette?: number[][];
-  /** Plays after the first: -1 none, 0 endless. */
+  /** Number of repeats: -1 for none, 0 for endless. */
   repeat?: number;
   /** Whether `transparentIndex` marks unchanged pixels. */
   transparent: boolean;
   transparentIndex: number;
-  /** Bits of an index. */
+  /** Bits per index. */
   colorDepth: number;
   /** 1 leaves a frame in place when the next is drawn. */
   dispose: number;
@@ -30,20 +30,20 @@ interface FrameOptions {
 
 const { GIFEncoder } = untyped as Gifenc;
 
-/** Longest delay in milliseconds: a file stores hundredths of a second in 16 bits. */
+/** Maximum delay in milliseconds: a file stores hundredths of a second in 16 bits. */
 const maxMs = 655_350;
 
-/** How long frames are shown. */
+/** Durations of frames. */
 export interface Timing {
-  /** Milliseconds that a frame is shown, at least 20 (viewers slow down shorter ones); default 50. A GIF rounds it to 10. */
+  /** Milliseconds per frame, at least 20 (viewers slow down shorter frames); default 50. GIF files round it to 10 ms. */
   readonly delay?: number;
-  /** Milliseconds that the last frame is shown, at least 20; default `delay`. */
+  /** Milliseconds for the last frame, at least 20; default `delay`. */
   readonly hold?: number;
 }
 
 /** Options of {@linkcode encodeGif}. */
 export interface GifOptions extends Timing {
-  /** How often the animation plays; default `Infinity`. */
+  /** How many times the animation plays; default `Infinity`. */
   readonly plays?: number;
 }
 
@@ -62,7 +62,7 @@ export interface GifOptions extends Timing {
  * assert.equal(new TextDecoder().decode(bytes.subarray(0, 6)), "GIF89a");
  * ```
  *
- * @param frames at least one, all of one size, at most 65,535 pixels a side
+ * @param frames at least one, all of one size, at most 65,535 pixels per side
  * @param palette colours of the indices, u8[256, 3]
  * @returns bytes of a `.gif` file, which a notebook plays
  * @throws {RangeError} if there is no frame, sizes differ, or the palette, a picture or an option is out of range
@@ -109,7 +109,7 @@ export function checkSizes(
   task: string,
   frames: readonly { readonly width: number; readonly height: number }[],
 ): void {
-  if (frames.length === 0) throw new RangeError(`Cannot ${task}: no frames given (expected at least 1)`);
+  if (frames.length === 0) throw new RangeError(`Cannot ${task}: there are no frames (expected at least 1)`);
   const [{ width, height }] = frames;
   if (Math.max(width, height) > 65_535) {
     throw new RangeError(
@@ -125,8 +125,8 @@ export function checkSizes(
   });
 }
 
-/** Throws a {@linkcode RangeError} unless a duration is from 20 ms, which viewers keep to, up to `most`. */
-export function checkDuration(task: string, name: string, milliseconds: number, most: number): void {
-  if (milliseconds >= 20 && milliseconds <= most) return;
-  throw new RangeError(`Cannot ${task}: ${name} is ${milliseconds} ms (expected 20 to ${most} ms)`);
+/** Throws a {@linkcode RangeError} unless a duration is between 20 ms, which viewers respect, and `max`. */
+export function checkDuration(task: string, name: string, milliseconds: number, max: number): void {
+  if (milliseconds >= 20 && milliseconds <= max) return;
+  throw new RangeError(`Cannot ${task}: ${name} is ${milliseconds} ms (expected 20 to ${max} ms)`);
 }

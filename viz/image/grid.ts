@@ -6,9 +6,9 @@ import { encodePng } from "./png.ts";
 
 /** Options of {@linkcode imageGrid}. */
 export interface GridOptions {
-  /** Values drawn as level 0 and 255; values outside are clamped; default [0, 1]. */
+  /** Values drawn as levels 0 and 255; values outside are clamped; default [0, 1]. */
   readonly range?: readonly [low: number, high: number];
-  /** Images in a row; default ceil(sqrt(N)). */
+  /** Images per row; default ceil(sqrt(N)). */
   readonly columns?: number;
   /** Pixels along each side of a value; default 1. */
   readonly scale?: number;
@@ -30,10 +30,10 @@ export interface GridOptions {
  *
  * @param images values, f32[N, H, W], or f32[N, C, H, W] with C 1 (grey) or 3 (red, green, blue)
  * @param shape shape of the images
- * @returns picture of rows × (H scale + gap) - gap by columns × (W scale + gap) - gap pixels: indexed for one channel,
+ * @returns a picture of rows × (H scale + gap) - gap by columns × (W scale + gap) - gap pixels: indexed for one channel,
  * in full colour for three; a notebook shows it, magnified if small
- * @throws {RangeError} if images do not fill their shape, hold NaN or do not have 1 or 3 channels, an option is out of
- * range, or the picture would have more than 2^26 pixels
+ * @throws {RangeError} if images do not fill their shape, contain NaN or do not have 1 or 3 channels, if an option is
+ * out of range, or if the picture would have more than 2^26 pixels
  */
 export function imageGrid(
   images: Float32Array,
@@ -76,7 +76,7 @@ export function imageGrid(
     height: Math.ceil(N / columns) * (H * scale + gap) - gap,
   };
   checkPixels("draw grid", layout.width, layout.height, "a smaller scale or gap, or fewer images");
-  const levels = new Uint8Array(images.length); // a loop, as `Uint8Array.from` takes three times as long
+  const levels = new Uint8Array(images.length); // a loop, because `Uint8Array.from` takes three times as long
   for (let i = 0; i < images.length; i++) {
     levels[i] = Math.round(255 * Math.min(1, Math.max(0, (images[i] - low) / (high - low))));
   }

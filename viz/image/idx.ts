@@ -2,16 +2,16 @@
 export interface IdxHeader {
   /** One length per axis. */
   readonly shape: readonly number[];
-  /** Where the values begin. */
+  /** Offset of the values. */
   readonly start: number;
-  /** Where they end, as the lengths say. */
+  /** Offset of their end, according to the lengths. */
   readonly end: number;
 }
 
 /**
  * Reads the header of an IDX file: a magic number with the number of axes, then their lengths, each u32.
  *
- * @returns undefined if the bytes do not begin with a whole header
+ * @returns undefined if the bytes do not start with a complete header
  * Source: http://yann.lecun.com/exdb/mnist/
  */
 export function idxHeader(bytes: Uint8Array): IdxHeader | undefined {

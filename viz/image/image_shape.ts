@@ -19,7 +19,7 @@ export function withChannels(shape: ImagesShape): ChannelsShape {
 }
 
 /**
- * Checks that images can be drawn: sides of at least 1, one channel or three.
+ * Checks that images can be drawn: their sides are at least 1, and they have one or three channels.
  *
  * @param task task named in the error, e.g. `draw grid`
  * @param count name of the first axis in the error
@@ -33,11 +33,11 @@ export function checkShape(task: string, shape: ImagesShape, count = "N"): Chann
   }
   if (C === 1 || C === 3) return [N, C, H, W];
   throw new RangeError(
-    `Cannot ${task}: images have ${C} channels (expected 1, grey, or 3: red, green and blue)`,
+    `Cannot ${task}: images have ${C} channels (expected 1 for grey, or 3 for red, green and blue)`,
   );
 }
 
-/** An image's size as text: `28 x 28`, or `3 x 32 x 32` with its channels. */
+/** Formats an image's size: `28 x 28`, or `3 x 32 x 32` with channels. */
 export function formatSize([C, H, W]: ImageSize): string {
   return (C === 1 ? [H, W] : [C, H, W]).join(" x ");
 }

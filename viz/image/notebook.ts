@@ -12,9 +12,9 @@ export interface MediaBundle {
 /** A JSON value. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json };
 
-/** A value that a notebook shows if it is the last of a cell. */
+/** A value that a notebook shows if it is the last value of a cell. */
 export interface Displayable {
-  /** Returns what a notebook shows. */
+  /** Returns the representations for a notebook. */
   readonly [notebookDisplay]: () => MediaBundle | Promise<MediaBundle>;
 }
 
@@ -25,8 +25,8 @@ export type ImageFile = Uint8Array<ArrayBuffer> & Displayable;
 export type ImageType = "image/png" | "image/gif";
 
 /**
- * Makes notebooks show a value as given, by a method that is not enumerable: nothing else about the value changes, and
- * copies, slices and views of it do not have the method.
+ * Makes notebooks show a value through a non-enumerable method. Nothing else about the value changes, and its copies,
+ * slices and views do not have the method.
  *
  * @example
  * ```ts

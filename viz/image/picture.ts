@@ -2,7 +2,7 @@ import { checkInteger } from "../check.ts";
 
 /** An indexed picture: one palette index per pixel, rows from the top. */
 export interface Picture {
-  /** Pixels in a row. */
+  /** Pixels per row. */
   readonly width: number;
   /** Number of rows. */
   readonly height: number;
@@ -12,7 +12,7 @@ export interface Picture {
 
 /** A picture in full colour: R, G, B and opacity of each pixel, rows from the top. */
 export interface Raster {
-  /** Pixels in a row. */
+  /** Pixels per row. */
   readonly width: number;
   /** Number of rows. */
   readonly height: number;
@@ -40,7 +40,7 @@ function enlarged<A extends Uint8Array | Uint32Array>(pixels: A, width: number, 
   return large;
 }
 
-/** Throws a {@linkcode RangeError} unless `picture` has a positive size and the pixels to fill it. */
+/** Throws a {@linkcode RangeError} unless `picture` has a positive size and the right number of pixels. */
 export function checkPicture(task: string, picture: Picture | Raster): void {
   const { width, height } = picture;
   const pixels = "pixels" in picture ? picture.pixels.length : picture.rgba.length / 4;

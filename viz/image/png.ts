@@ -36,7 +36,7 @@ export function encodePng(picture: Picture | Raster, palette: Palette = colormap
 }
 
 /**
- * Encodes a picture in full colour as PNG: 8-bit RGBA, RGB if it is opaque, or grey if it has no colour either.
+ * Encodes a picture in full colour as 8-bit PNG: RGBA, RGB if it is opaque, or grey if it is also colourless.
  *
  * @returns bytes of a `.png` file, which a notebook shows
  */

@@ -9,7 +9,7 @@ export type Rasterizer = (svg: string, zoom?: number) => Raster;
 let loading: Promise<Rasterizer> | undefined;
 
 /**
- * Loads resvg and the font, once; needs no permission.
+ * Loads resvg and the font once; needs no permissions.
  *
  * @example
  * ```ts
@@ -28,7 +28,7 @@ export function rasterizer(): Promise<Rasterizer> {
 }
 
 async function load(): Promise<Rasterizer> {
-  // Imported here to keep the import of this module cheap.
+  // Imported here so that importing this module stays cheap.
   const { default: wasm } = await import("./resvg_wasm.js") as { default: WebAssembly.Module };
   await initWasm(wasm);
   const fontBuffers = [bytesOf(dejaVuSans)];

@@ -23,7 +23,7 @@ export interface Sheet {
   readonly height: number;
   /** Left and upper edge of a cell. */
   place(row: number, column: number): readonly [x: number, y: number];
-  /** The picture as SVG; `captions` has the parts that the sheet was laid out for. */
+  /** The picture as SVG; `captions` must have the parts that the sheet was laid out for. */
   svg(cells: string, captions: Captions): string;
 }
 
@@ -85,26 +85,28 @@ export function sheet(
   };
 }
 
-/** A row's label, in two lines if it is long and has a comma. */
-function rowLabel(label: string, most: number): string {
+/** Draws a row's label, on two lines if it is long and has a comma. */
+function rowLabel(label: string, maxWidth: number): string {
   const parts = label.split(", ");
-  if (parts.length < 2 || label.length * letter * font.halfRow <= most) {
-    return text(label, 0, 0, font.row, most);
+  if (parts.length < 2 || label.length * letter * font.halfRow <= maxWidth) {
+    return text(label, 0, 0, font.row, maxWidth);
   }
   const breaks = parts.slice(1).map((_, i) =>
     [`${parts.slice(0, i + 1).join(", ")},`, parts.slice(i + 1).join(", ")] as const
   );
   const longest = (lines: readonly string[]) => Math.max(...lines.map(({ length }) => length));
   const lines = breaks.reduce((best, other) => longest(other) < longest(best) ? other : best);
-  return lines.map((line, i) => text(line, 0, (i - 0.5) * (font.halfRow + 1), font.halfRow, most)).join("");
+  return lines.map((line, i) => text(line, 0, (i - 0.5) * (font.halfRow + 1), font.halfRow, maxWidth)).join(
+    "",
+  );
 }
 
-/** Text centred on a point: smaller if it is longer than `most` pixels, truncated if that would be illegible. */
-function text(words: string, x: number, y: number, size: number, most: number): string {
+/** Draws text centred on a point: smaller if it exceeds `maxWidth` pixels, truncated if it would become illegible. */
+function text(words: string, x: number, y: number, size: number, maxWidth: number): string {
   const legible = 7;
-  const letters = Math.floor(most / (letter * legible));
+  const letters = Math.floor(maxWidth / (letter * legible));
   const shown = words.length > letters ? `${words.slice(0, Math.max(letters - 1, 0))}…` : words;
-  const fitting = Math.min(size, most / (letter * Math.max(shown.length, 1)));
+  const fitting = Math.min(size, maxWidth / (letter * Math.max(shown.length, 1)));
   const middle = (y + 0.36 * fitting).toFixed(1);
   return `<text x="${x}" y="${middle}" font-size="${fitting.toFixed(1)}">${escapeXml(shown)}</text>`;
 }
@@ -116,7 +118,7 @@ export function escapeXml(words: string): string {
     .replaceAll(/[&<>"]/g, (sign) => marks[sign]);
 }
 
-/** Place and colours of an image in an SVG. */
+/** Position and colours of an image in an SVG. */
 export interface SvgImageOptions {
   /** Its left and upper edge. */
   readonly at: readonly [x: number, y: number];
@@ -129,7 +131,7 @@ export interface SvgImageOptions {
 }
 
 /**
- * An image as part of an SVG, with sharp pixels.
+ * Draws an image with sharp pixels, as part of an SVG.
  *
  * @param task task named in errors
  * @param values f32[C, H, W]

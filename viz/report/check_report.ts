@@ -5,16 +5,16 @@ import type { Comparison, LiveNetwork, PlaneTrajectories, ReportData, ReportRun 
 /**
  * Checks the data of a report.
  *
- * @throws {RangeError} if there is no run, two runs have the same name, images do not have one or three channels or have
- * different sizes, arrays do not fill their shapes, or trajectories of a run have different times
+ * @throws {RangeError} if there is no run, two runs have the same name, images have a number of channels other than one
+ * or three or differ in size, arrays do not fill their shapes, or trajectories of a run have different times
  */
 export function checkReport({ runs, comparison, library }: ReportData): void {
-  if (runs.length === 0) throw new RangeError("Cannot report: no run is given (expected at least 1)");
+  if (runs.length === 0) throw new RangeError("Cannot report: there are no runs (expected at least 1)");
   const names = runs.map(({ name }) => name);
   const twice = names.find((name, i) => names.indexOf(name) < i);
   if (twice !== undefined) {
     throw new RangeError(
-      `Cannot report: two runs are named ${JSON.stringify(twice)} (expected a name for each)`,
+      `Cannot report: two runs are named ${JSON.stringify(twice)} (expected unique names)`,
     );
   }
   checkTrajectories(runs);
@@ -24,7 +24,7 @@ export function checkReport({ runs, comparison, library }: ReportData): void {
     checkNetwork(live);
     if (library !== undefined) continue;
     throw new RangeError(
-      `Cannot report: the network of ${JSON.stringify(name)} is given without the library to sample with`,
+      `Cannot report: ${JSON.stringify(name)} has a network, but there is no library to sample with`,
     );
   }
   if (comparison) checkComparison(comparison);
@@ -37,10 +37,10 @@ export function checkReport({ runs, comparison, library }: ReportData): void {
  */
 export function checkFilled(name: string, shape: readonly number[], length: number): void {
   if (shape.reduce((product, axis) => product * axis, 1) === length) return;
-  throw new RangeError(`Cannot report: ${name} are ${length} values (expected [${shape.join(", ")}])`);
+  throw new RangeError(`Cannot report: ${name} have ${length} values (expected [${shape.join(", ")}])`);
 }
 
-/** Checks that trajectories can share one slider: same times within a run, one image size in all. */
+/** Checks that trajectories can share one slider: equal times within a run, and one image size for all. */
 function checkTrajectories(runs: readonly ReportRun[]): void {
   const all = runs.flatMap(({ name, trajectories, plane }) => [
     ...trajectories.map((trajectory) => {
@@ -54,7 +54,7 @@ function checkTrajectories(runs: readonly ReportRun[]): void {
   if (!other) return;
   throw new RangeError(
     `Cannot report: images of ${JSON.stringify(all[0].name)} are ${formatSize(all[0].size)}, ` +
-      `those of ${JSON.stringify(other.name)} ${formatSize(other.size)} (expected one size)`,
+      `but those of ${JSON.stringify(other.name)} are ${formatSize(other.size)} (expected one size)`,
   );
 }
 
@@ -71,14 +71,14 @@ function checkTimes(name: string, first: Float32Array, t: Float32Array): void {
   }
   if (first.length === t.length && first.every((time, m) => time === t[m])) return;
   throw new RangeError(
-    `Cannot report: trajectories of ${JSON.stringify(name)} have different times, ` +
-      `${first.length} and ${t.length} of them (expected the same)`,
+    `Cannot report: trajectories of ${JSON.stringify(name)} differ in their times ` +
+      `(${first.length} and ${t.length} of them; expected the same times)`,
   );
 }
 
 type Filled = readonly [name: string, shape: readonly number[], length: number | undefined];
 
-/** Checks arrays that may be missing. */
+/** Checks arrays; missing ones pass. */
 function checkAll(arrays: readonly Filled[]): void {
   for (const [name, shape, length] of arrays) if (length !== undefined) checkFilled(name, shape, length);
 }

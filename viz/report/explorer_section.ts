@@ -8,7 +8,7 @@ function tolerance(value: string): Markup {
   return markup`<option${value === "0.001" ? markup` selected` : undefined}>${value}</option>`;
 }
 
-/** The controls of the solver; the page adds the names that the library offers. */
+/** The solver's controls; the page adds the names that the library offers. */
 const solverControls =
   markup`<label>Seed <input id="live-seed" type="number" min="0" max="4294967295" step="1" value="1" required></label>
 <label>Solver <select id="live-solver"></select></label>
@@ -17,7 +17,7 @@ const solverControls =
 <label hidden>Tolerance <select id="live-tolerance">${tolerances.map(tolerance)}</select></label>`;
 
 /** The controls for new samples, hidden until the page has a device. */
-const liveControls = markup`<div id="live" role="group" aria-label="Samples drawn in this page" hidden>
+const liveControls = markup`<div id="live" role="group" aria-label="New samples" hidden>
 <div class="controls"><button id="live-draw" type="button">New noise</button>
 <label id="live-class-label" hidden>Class <select id="live-class"></select></label>
 <label id="live-slide-label" hidden>Guidance
@@ -27,7 +27,7 @@ const liveControls = markup`<div id="live" role="group" aria-label="Samples draw
 ${solverControls}
 <label id="live-guidance-label" hidden>Guidance
 <input id="live-guidance" type="number" min="0" max="20" step="any" value="1.5" required></label>
-<button id="live-many" type="button">16 from here</button>
+<button id="live-many" type="button">Draw 16</button>
 <button id="live-compare" type="button">Compare steps</button></div></details>
 </div>
 <p class="small" id="live-text" aria-live="polite"></p>`;
@@ -39,11 +39,11 @@ export function colourBar(use: keyof typeof reportMaps): Markup {
     { length: 9 },
     (_, i) => `rgb(${palette.subarray(3 * Math.round(255 * i / 8)).slice(0, 3)})`,
   );
-  if (use === "signed") stops.reverse(); // its palette begins with red
+  if (use === "signed") stops.reverse(); // its palette starts with red
   return markup`<span class="bar" style="background:linear-gradient(to right,${stops.join()})"></span>`;
 }
 
-/** Element for the steps of an adaptive solver. */
+/** The element for the steps of an adaptive solver. */
 const stepPlace = markup`<div id="step-strip" class="strip" hidden></div>`;
 
 /** The brush, shown below the image. */
@@ -51,8 +51,8 @@ const paintTools = markup`<div id="paint-tools" class="tools" hidden>
 <button id="paint" type="button" aria-pressed="false">Paint</button>
 <div id="brush" role="radiogroup" aria-label="Brush" hidden>
 ${brush("white", "White")}${brush("black", "Black")}${brush("noise", "Noise")}
-<input id="brush-size" type="range" min="1" max="9" step="2" value="3" aria-label="Width of the brush in pixels"></div>
-<button id="paint-undo" type="button" title="Undo the painting" aria-label="Undo the painting" hidden>\u21b6</button></div>`;
+<input id="brush-size" type="range" min="1" max="9" step="2" value="3" aria-label="Brush width in pixels"></div>
+<button id="paint-undo" type="button" title="Undo painting" aria-label="Undo painting" hidden>\u21b6</button></div>`;
 
 function brush(value: string, title: string): Markup {
   const checked = value === "white" ? markup` checked` : undefined;
@@ -63,41 +63,41 @@ function brush(value: string, title: string): Markup {
 /** Test images to measure in bits per dimension, hidden until the page has a network and images. */
 const bitsControls = markup`<div id="bits" role="group" aria-labelledby="bits-title" hidden>
 <h3 id="bits-title">Does the network expect a real image?</h3>
-<p class="small">Press a test image; no network was trained on it. The page runs the flow backwards, from the
-image to its noise, and adds up how much the flow spreads images apart on the way (its divergence). That gives the
-likelihood of the image, in bits for each of its values: a file stores 8, and a code built on the network needs fewer for
-images that it expects.</p>
+<p class="small">Press a test image, which no network was trained on. The page runs the flow backwards, from the
+image to its noise, and adds up how much the flow spreads images apart along the way (its divergence). This gives the
+likelihood of the image, in bits per value: a file stores 8, and a code based on the network needs fewer for images that
+it expects.</p>
 <div id="bits-examples" class="thumbnails"></div>
 <div class="controls"><button id="bits-stop" type="button" hidden>Stop</button>
 <progress id="bits-progress" aria-label="Progress from image to noise" max="1" value="0" hidden></progress>
 <p class="small" id="bits-text" aria-live="polite"></p></div></div>`;
 
 /**
- * One sample in three linked pictures.
+ * Renders one sample as three linked pictures.
  *
  * @param live whether to add a brush
  * @param channels number of channels of the images
  */
 export function explorerSection(live: boolean, channels: number): Markup {
-  const ofChannels = channels === 1 ? "" : ` Mean of the ${channels} channels.`;
+  const ofChannels = channels === 1 ? "" : ` Mean over the ${channels} channels.`;
   const values = channels === 1 ? markup`<br>0 ${colourBar("image")} 1` : undefined;
   const imageText = markup`Noise at t = 0, an image at t = 1.${values}`;
   const scale = markup`<span id="view-v-scale"></span>`;
   const velocityText = markup`How each pixel changes: blue darkens, red brightens.${ofChannels}
 <br>${colourBar("signed")} ${scale} per unit of t`;
   const ring = markup`<div id="brush-ring" class="ring" hidden></div>`;
-  const endText = markup`x + (1 \u2212 t) v: the image at t = 1 if the velocity stayed as it is.`;
+  const endText = markup`x + (1 \u2212 t) v: the image at t = 1 if the velocity stayed the same.`;
   return markup`<section id="flow" class="${channels === 1 ? "grey" : "colour"}" aria-labelledby="flow-title">
 <h2 id="flow-title">The flow</h2>
 <div id="explorer"><div class="panels three">
 ${panel("view-x", "The image x at t", imageText, live ? { over: ring, tools: paintTools } : {})}
 ${panel("view-v", "Its velocity v", velocityText)}
-${panel("view-end", "Where it leads", endText)}
+${panel("view-end", "Predicted end", endText)}
 </div></div>
 </section>`;
 }
 
-/** What chooses the sample of the pictures, and what is known of it, below the time. */
+/** The controls that choose the sample, and facts about it, below the time. */
 export function explorerControls(live: boolean): Markup {
   return markup`<div id="flow-more" role="group" aria-label="Samples of the flow">
 ${live ? liveControls : undefined}
@@ -107,15 +107,15 @@ ${live ? markup`<div id="live-grid" class="columns" hidden></div>` : undefined}
 <p class="readout"><span id="pixel-text" aria-live="polite"></span>
 <button id="pixel-release" type="button" hidden>Release pixel</button></p>
 <p class="small" id="flow-times"></p>
-<p class="small screen">Point at a pixel to see how it changes; click to hold it.</p>${
+<p class="small screen">Point at a pixel to see how it changes; click to keep it selected.</p>${
     live ? stepPlace : undefined
   }
-${chart("pixel-chart", "Value and velocity of the chosen pixel over t", "", { hasTable: false })}
+${chart("pixel-chart", "Value and velocity of the selected pixel over t", "", { hasTable: false })}
 ${live ? bitsControls : undefined}
 </div>`;
 }
 
-/** A picture with a mark at the chosen pixel. */
+/** A picture with a mark at the selected pixel. */
 function panel(
   id: string,
   title: string,
@@ -123,7 +123,7 @@ function panel(
   { over, tools }: { over?: Markup; tools?: Markup | undefined } = {},
 ): Markup {
   return markup`<figure>
-<div class="frame" tabindex="0" data-arrows role="group" aria-label="${title}: arrow keys choose a pixel">
+<div class="frame" tabindex="0" data-arrows role="group" aria-label="${title}: arrow keys select a pixel">
 <canvas id="${id}" role="img" aria-label="${title}"></canvas>${over}<div class="mark"></div></div>
 <figcaption><b>${title}</b><br>${text}</figcaption>${tools}</figure>`;
 }

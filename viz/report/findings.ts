@@ -1,12 +1,12 @@
-/** Titles of charts that say what their data show. Each is undefined where the data show nothing clear. */
+/** Chart titles that state a finding. Each is undefined if the data show nothing clear. */
 import { digits } from "./markup.ts";
 import type { Comparison, ReportData, ReportRun, SolverQuality } from "./report_data.ts";
 import { quantiles } from "./series.ts";
 
-/** Least relative difference that a title speaks of. */
+/** Minimum relative difference for a title to mention it. */
 const clear = 0.02;
 
-/** What the validation losses show: whether one run still learnt at its end, or which of several is lowest. */
+/** Whether the validation loss of one run was still falling at the end, or which of several runs has the lowest. */
 export function lossFinding({ runs, lossWarning }: ReportData): string | undefined {
   const [{ valLoss: { step, value }, stages }] = runs;
   if (runs.length > 1) {
@@ -23,9 +23,11 @@ export function lossFinding({ runs, lossWarning }: ReportData): string | undefin
     value[Math.floor(0.75 * (value.length - 1))],
   ];
   if (end > (1 + clear) * least) {
-    return `Loss was lowest at step ${step[value.indexOf(least)].toLocaleString("en")}, and rose afterwards`;
+    return `Loss was lowest at step ${step[value.indexOf(least)].toLocaleString("en")} and rose afterwards`;
   }
-  return end < (1 - clear) * before ? "Loss still fell at the end" : "Loss fell little towards the end";
+  return end < (1 - clear) * before
+    ? "Loss was still falling at the end"
+    : "Loss hardly fell towards the end";
 }
 
 /** Where the learning rate of a run peaks. */
@@ -36,10 +38,10 @@ export function rateFinding(runs: readonly ReportRun[]): string | undefined {
   const at = value.indexOf(most);
   if (value.every((rate) => rate > (1 - clear) * most)) return `Learning rate stays at ${digits(most)}`;
   if (at === 0) return `Learning rate falls from ${digits(most)} to ${digits(value.at(-1)!)}`;
-  return `Learning rate peaks at ${digits(most)} in step ${step[at].toLocaleString("en")}`;
+  return `Learning rate peaks at ${digits(most)} at step ${step[at].toLocaleString("en")}`;
 }
 
-/** In which part of the way from noise to data the test loss is highest. */
+/** Where between noise and data the test loss is highest. */
 export function binsFinding(runs: readonly ReportRun[]): string | undefined {
   return withPlace(
     "Loss is highest",
@@ -55,8 +57,7 @@ export function overTimeFinding(
   runs: readonly { readonly overTime?: ReportRun["overTime"] | undefined }[],
   figure: "straightness" | "curvature",
 ): string | undefined {
-  const what =
-    { straightness: "The flow strays most from straight", curvature: "The flow bends most" }[figure];
+  const what = { straightness: "The flow is least straight", curvature: "The flow bends most" }[figure];
   return withPlace(
     what,
     runs.flatMap(({ overTime }) => overTime ? [{ t: overTime.t, values: overTime[figure] }] : []),
@@ -96,10 +97,10 @@ export function solversFinding(solvers: readonly SolverQuality[]): string | unde
     : `Nothing cheaper than ${few} evaluations is as good`;
 }
 
-/** Least ratio of the largest value in one part of the way to that in another at which they differ clearly. */
+/** Minimum ratio between the largest values of two parts of the time axis for a clear difference. */
 const leastRatio = 1.2;
 
-/** Words with the part of the way where values are largest, if it is clear and the same for all series. */
+/** Appends the part of the time axis where values are largest, if it is clear and the same for all series. */
 function withPlace(
   what: string,
   all: readonly { readonly t: ArrayLike<number>; readonly values: readonly number[] }[],

@@ -27,7 +27,7 @@ export function contents({ runs, comparison }: ReportData): Markup {
     ["plane", "Trajectories", runs.some(({ plane }) => plane)],
     ["compare", "Side by side", comparison !== undefined],
     ["few-steps", "Few evaluations", hasFewSteps(runs)],
-    ["quality", "How good", runs.some(({ quality }) => quality)],
+    ["quality", "Quality", runs.some(({ quality }) => quality)],
     ["solvers", "Solvers", runs.some(({ solvers }) => solvers)],
     ["training", "Training", true],
     ["settings", "Settings", true],
@@ -37,7 +37,7 @@ export function contents({ runs, comparison }: ReportData): Markup {
   return markup`<nav class="contents" aria-label="Contents">${links}</nav>`;
 }
 
-/** Many samples in a plane. The text on each run is there; the page shows that of the chosen run. */
+/** Many samples in a plane. The section holds texts for all runs; the page shows that of the selected run. */
 function planeSection(runs: readonly ReportRun[]): Markup {
   const all = runs.flatMap(({ name, plane }) => plane ? [{ name, plane }] : []);
   const ofEach = (words: (plane: PlaneTrajectories) => Markup) =>
@@ -67,8 +67,8 @@ ${ofEach(classesText)}
     chart("straightness-chart", "Alignment with the straight line over t", "low")
   }</div>
 </div>
-<p class="small">Over all pixels, not only in the plane. Lines are medians over the samples, and bands hold the middle 80 %
-of these. Alignment is the cosine of the angle between the velocity and the straight line from a sample's noise to its
+<p class="small">Measured over all pixels, not only in the plane. Lines are medians over the samples; bands cover the
+middle 80 %. Alignment is the cosine of the angle between the velocity and the straight line from a sample's noise to its
 image: 1 if it heads straight there.</p>
 ${details("Numbers of speed and alignment", numbers)}
 </section>`;
@@ -78,36 +78,36 @@ function planeText({ shape: [M, N], share, real }: PlaneTrajectories): Markup {
   const [first, second] = share.map((part) => percent(part));
   const [steps, reals] = [M - 1, real.position.length / 2];
   return markup`<p>${N} samples on their way from noise to images (${steps} steps of Euler's method). This map shows only the
-two directions in which real images differ most, their principal components. They hold ${first} + ${second} of the variance
-of real images: samples that meet here may still look different. The faint signs are ${reals} real images; arrows point to
-where the network sends a sample in the next tenth of t.</p>`;
+  two directions in which real images differ most, their principal components. They account for ${first} + ${second} of the
+  variance of real images, so samples that meet here may still look different. The faint symbols are ${reals} real images;
+  arrows point to where the network sends a sample in the next tenth of t.</p>`;
 }
 
-/** What named the classes, and how reliably. */
+/** How the classes were assigned, and how reliably. */
 function classifierText(classifier: NonNullable<PlaneTrajectories["classifier"]>): string {
   if ("judgeAccuracy" in classifier) {
     const right = percent(classifier.judgeAccuracy);
-    return `named by the judge, a small classifier that is right on ${right} of test images; it`;
+    return `assigned by the judge, a small classifier that labels ${right} of test images correctly. It`;
   }
   const { right, tried } = classifier;
-  return "by a vote of the five nearest real images along 20 components. This simple classifier is right on\n" +
-    `${right} of ${tried} held-out images (${percent(right / tried)}); it`;
+  return "assigned by a vote of the five nearest real images along 20 components. This simple classifier labels\n" +
+    `${right} of ${tried} held-out images correctly (${percent(right / tried)}). It`;
 }
 
-/** How classes were recognised; the requested classes, and how many samples the classifier assigns to them. */
+/** Explains how classes were assigned, which were requested, and how often the classifier agrees. */
 function classesText({ classifier, classes, conditioning }: PlaneTrajectories): Markup {
   const by = classifier && classifierText(classifier);
   const named = by &&
-    markup`<p class="small">Each sign is a sample: the number or first letter of its class, ${by} names a class even for
-samples that look like none.<span class="screen"> Click a class in the legend to hide it.</span></p>`;
+    markup`<p class="small">Each symbol is a sample: the number or first letter of its class, ${by} assigns a class even to
+    samples that look like none.<span class="screen"> Click a class in the legend to hide it.</span></p>`;
   if (!conditioning) return markup`${named}`;
   const { labels, guidance } = conditioning;
   const how = guidance === 1 ? "without guidance" : `at guidance ${guidance}`;
   const hits = classes && Array.from(labels).filter((label, n) => label === classes[n]).length;
   const seen = hits === undefined
     ? ""
-    : `; the classifier sees the requested class in ${percent(hits / labels.length)} of them`;
-  return markup`${named}<p class="small">The samples were drawn for all classes in turn, ${how}${seen}.</p>`;
+    : `; the classifier assigns the requested class to ${percent(hits / labels.length)} of them`;
+  return markup`${named}<p class="small">The samples cycle through all classes, ${how}${seen}.</p>`;
 }
 
 /** Two models side by side. */
@@ -117,7 +117,7 @@ function comparisonSection(
 ): Markup {
   const { shape: [S, T, C], t, runs: places, labels, difference } = compared;
   const runs = places.map((place) => all[place]);
-  const ofChannels = C === 1 ? "" : ", mean of the channels";
+  const ofChannels = C === 1 ? "" : ", mean over channels";
   const pairs = runs.flatMap((_, a) => runs.map((_, b) => [a, b])).filter(([a, b]) => a < b);
   const numbers = pairs.map(([a, b]) => {
     const rows = Array.from(t, (time, i) => {
@@ -129,14 +129,14 @@ ${table(["t", "on trajectories of the first", "on trajectories of the second"], 
   const { classNames = [] } = runs.find(({ classNames }) => classNames) ?? {};
   const classes = labels?.map((label) => classNames[label] ?? label).join(", ");
   const drawn = labels &&
-    ` Models with classes draw class ${classes} from noise 1 to ${labels.length}, without guidance.`;
-  const scale = markup`v<sub>A</sub> \u2212 v<sub>B</sub> where A is${ofChannels}, ${
+    ` Models with classes draw classes ${classes} from noises 1 to ${labels.length}, without guidance.`;
+  const scale = markup`v<sub>A</sub> \u2212 v<sub>B</sub> at A's position${ofChannels}, ${
     colourBar("signed")
   } <span id="compare-d-scale"></span>`;
   return markup`<section id="compare" aria-labelledby="compare-title">
 <h2 id="compare-title">Side by side</h2>
-<p>Two models start from the same noise; the slider moves both. On the right is the difference of their velocities at
-the same point, on the trajectory of A.</p>
+<p>Two models start from the same noise, and the slider moves both. The rightmost picture is the difference of their
+velocities at the same point, on the trajectory of A.</p>
 <div class="controls"><label>A <select id="compare-a"></select></label><label>B <select id="compare-b"></select></label>
 <label>Noise <select id="compare-sample"></select></label></div>
 <div id="comparison"><div class="panels five">
@@ -153,10 +153,10 @@ ${comparedPanel("compare-vb", `B: velocity${ofChannels}`)}
 ${comparedPanel("compare-d", "Difference", scale)}
 </div>
 <p class="readout" id="compare-text"></p></div>
-<h3>${differenceFinding(compared) ?? "Difference on shared points"}</h3>
+<h3>${differenceFinding(compared) ?? "Difference at shared points"}</h3>
 ${chart("difference-chart", "Difference of velocities over t", "low")}
-<p class="small">Both networks are evaluated at the same ${S} x ${T} points: those that A passes through, then those that B
-passes through. Root mean square over pixels and samples.${drawn}</p>
+<p class="small">Both networks are evaluated at the same ${S} x ${T} points, once on the trajectories of A and once on those
+of B. Root mean square over pixels and samples.${drawn}</p>
 ${details("Numbers of the difference", numbers)}
 </section>`;
 }

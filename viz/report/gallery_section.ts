@@ -6,12 +6,12 @@ import { type Markup, markup } from "./markup.ts";
 import type { JudgedSamples } from "./report_data.ts";
 import { percent } from "./series.ts";
 
-/** Most classes for a table of asked and seen classes. */
+/** Maximum number of classes for a table of requested and seen classes. */
 const maxClasses = 12;
 
 /**
- * Samples to choose from, the chosen one enlarged beside its nearest training images, and filters: by verdict, and by the
- * classes asked and seen. Without its program, a page shows all samples and the first enlarged.
+ * A gallery of samples, with the selected one enlarged beside its nearest training images, and filters by verdict and by
+ * requested and seen classes. Without its program, the page shows all samples, with the first one enlarged.
  */
 export function gallery(samples: JudgedSamples, classNames: readonly string[]): Markup {
   const { shape: [N, K, C, H, W], image, nearest, confidence, classes, labels, second, rank } = samples;
@@ -28,7 +28,7 @@ export function gallery(samples: JudgedSamples, classNames: readonly string[]): 
     pixels.set(image.subarray(n * P, (n + 1) * P));
     pixels.set(nearest.subarray(n * K * P, (n + 1) * K * P), P);
     const png = encodePng(imageGrid(pixels, [K + 1, C, H, W], { columns: K + 1, gap: 2 }));
-    const asked = labels && `asked ${nameOf(labels[n])}, `;
+    const asked = labels && `requested ${nameOf(labels[n])}, `;
     const other = second &&
       `; second judge: ${nameOf(second.classes[n])} with ${second.confidence[n].toFixed(2)}`;
     return {
@@ -51,7 +51,7 @@ export function gallery(samples: JudgedSamples, classNames: readonly string[]): 
   );
   const filters = [
     ["all", "all samples", true],
-    ["wrong", "asked and seen differ", all.some(({ isWrong }) => isWrong)],
+    ["wrong", "requested and seen classes differ", all.some(({ isWrong }) => isWrong)],
     ["disputed", "judges disagree", all.some(({ isDisputed }) => isDisputed)],
   ] as const;
   const options = filters.filter(([, , isThere]) => isThere)
@@ -59,8 +59,8 @@ export function gallery(samples: JudgedSamples, classNames: readonly string[]): 
   const [{ address, words }] = all;
   return markup`<div class="gallery">
 <figure class="enlarged"><img src="${address}" alt=""><figcaption aria-live="polite">${words}</figcaption></figure>
-<p class="small">On the left the sample, then the ${K} training images nearest to it: a sample that equals one is a copy. The
-judge, a small classifier, sees a class with a probability.</p>
+<p class="small">On the left is the sample, followed by its ${K} nearest training images: a sample that equals one is a copy.
+The judge is a small classifier; each class that it sees has a probability.</p>
 <div class="controls">${
     options.length > 1 ? markup`<label>Show <select>${options}</select></label>` : undefined
   }
@@ -69,7 +69,7 @@ judge, a small classifier, sees a class with a probability.</p>
 ${labels && confusion(all, nameOf)}</div>`;
 }
 
-/** How often each class was asked for (rows) and seen (columns); a count filters the samples. */
+/** Counts of requested (rows) and seen (columns) classes; clicking a count filters the samples. */
 function confusion(
   all: readonly { readonly asked: number | undefined; readonly seen: number }[],
   nameOf: (c: number) => string,
@@ -86,11 +86,11 @@ function confusion(
             asked === seen ? "" : " wrong"
           }" data-asked="${asked}" 
 data-seen="${seen}" aria-pressed="false" 
-aria-label="${count} asked ${nameOf(asked)}, seen ${nameOf(seen)}">${count}</button></td>`;
+aria-label="${count} requested ${nameOf(asked)}, seen ${nameOf(seen)}">${count}</button></td>`;
       })
     }</tr>`
   );
   const heads = classes.map((c) => markup`<th scope="col">${nameOf(c)}</th>`);
-  return markup`<div class="scroll"><table class="confusion"><caption class="small">Asked (rows) and seen (columns)</caption>
+  return markup`<div class="scroll"><table class="confusion"><caption class="small">Requested class (rows) and seen class (columns)</caption>
 <thead><tr><td></td>${heads}</tr></thead><tbody>${rows}</tbody></table></div>`;
 }

@@ -4,7 +4,7 @@ import type { QualityFigure } from "./report_data.ts";
 const size = { row: 22, bottom: 16 } as const;
 const references = ["real", "noise", "chance"] as const;
 
-/** What a mark stands for, such as `27 real images`. */
+/** The meaning of a mark, such as `27 real images`. */
 function formatReference(name: typeof references[number], { realCount }: QualityFigure): string {
   if (name !== "real") return name;
   return realCount === undefined ? "real images" : `${realCount.toLocaleString("en")} real images`;
@@ -31,7 +31,7 @@ export function intervalAxis(
     const { value, low, high, better, real = value } = figure;
     const y = (i + 0.5) * size.row;
     const colour = `var(--run-${run % 6})`;
-    // Of an interval around real images, these are the best.
+    // The value of real images is the best one in an interval around it.
     const reach = [low, high, ...better === "real" && low < real && real < high ? [real] : []];
     const [x, ...places] = [value, ...reach].map((value) => place(value, figure));
     const marks = references.flatMap((name) => {
@@ -62,7 +62,7 @@ export function intervalAxis(
 <text x="100%" y="${height - 3}" text-anchor="end">${words[1]}</text></svg>`;
 }
 
-/** An axis for figures: how good a value is, and its ends as such numbers and as words. */
+/** An axis for figures: the goodness of a value, and the axis's ends as goodness and as text. */
 interface Axis {
   readonly goodness: (value: number, figure: QualityFigure) => number;
   readonly ends: readonly [worst: number, best: number];
@@ -70,7 +70,7 @@ interface Axis {
   readonly isLog?: boolean;
 }
 
-/** Shares and figures with ends are linear between these, figures near real images by their distance, others logarithmic. */
+/** The axis is linear for shares and figures with ends, the distance if real images are best, or else logarithmic. */
 function axisOf(figures: readonly QualityFigure[], shown: (value: number) => string): Axis {
   const [{ better, share, ends = share ? [0, 1] : undefined }] = figures;
   const each = (measure: (value: number, figure: QualityFigure) => number) =>
@@ -81,13 +81,13 @@ function axisOf(figures: readonly QualityFigure[], shown: (value: number) => str
   if (better === "real" && figures.every(({ real }) => real !== undefined)) {
     const goodness = (value: number, { real }: QualityFigure) => -Math.abs(value - real!);
     const worst = Math.min(...each(goodness));
-    return { goodness, ends: [worst, 0], words: [`${shown(-worst)} away`, "as real images"] };
+    return { goodness, ends: [worst, 0], words: [`${shown(-worst)} away`, "like real images"] };
   }
   const sign = better === "lower" ? -1 : 1;
   const all = each((value) => value);
   const positive = all.filter((value) => value > 0);
   if (better === "lower" && !ends && positive.length > 0) {
-    const isCut = positive.length < all.length; // a distance of clouds may be estimated as 0 or less
+    const isCut = positive.length < all.length; // the estimate of a distance between sets can be 0 or less
     const best = step(Math.min(...positive), -1) / (isCut ? 10 : 1);
     const worst = step(Math.max(...positive), 1);
     return {
@@ -106,7 +106,7 @@ function axisOf(figures: readonly QualityFigure[], shown: (value: number) => str
   };
 }
 
-/** The nearest of 1, 2, 5, 10, 20 and so on that is not above (-1) or not below (1) a positive value. */
+/** Rounds a positive value down (-1) or up (1) to one of 1, 2, 5, 10, 20 and so on. */
 function step(value: number, direction: -1 | 1): number {
   const power = 10 ** Math.floor(Math.log10(value));
   const steps = [1, 2, 5, 10].map((digit) => digit * power);

@@ -8,7 +8,7 @@ export class Markup {
   constructor(readonly text: string) {}
 }
 
-/** A value in a template: text is escaped, markup is not. */
+/** A value in a template: text is escaped, but markup is not. */
 export type Content = string | number | Markup | undefined | readonly Content[];
 
 /** HTML from a template; values are escaped unless they are markup, and undefined adds nothing. */
@@ -55,7 +55,7 @@ ${body}
 `.text;
 }
 
-/** Passages as HTML. */
+/** Renders passages as HTML. */
 export function paragraphs(passages: readonly Passage[]): Markup[] {
   return passages.map((passage) => {
     if (typeof passage === "string") return markup`<p>${passage}</p>\n`;
@@ -67,7 +67,7 @@ export function paragraphs(passages: readonly Passage[]): Markup[] {
 /** Placeholder for a missing number or text. */
 export const none = "\u2013";
 
-/** A table of facts with a column for each run and a dash for missing facts. */
+/** A table of facts with one column per run and a dash for missing facts. */
 export function factTable(
   runs: readonly { readonly name: string; readonly facts: readonly Fact[] }[],
 ): Markup {
@@ -86,7 +86,7 @@ export function swatch(run: number): Markup {
   return markup`<span class="swatch" style="background:var(--run-${run % 6})"></span>`;
 }
 
-/** The legend of figures: signs and names. */
+/** The legend of figures: symbols and names. */
 export function legendList(legend: readonly LegendEntry[]): Markup {
   const entries = legend.map(({ name, color, mark = "circle" }) =>
     markup`<li><svg width="14" height="14" fill="${color}" aria-hidden="true">${new Markup(
@@ -108,7 +108,7 @@ export function details(summary: string, content: Content): Markup {
   return markup`<details><summary>${summary}</summary>${content}</details>`;
 }
 
-/** Element for a chart; its label refers to the table of numbers below, if there is one. */
+/** The element for a chart; its label mentions the table of numbers below, if there is one. */
 export function chart(id: string, label: string, height = "", { hasTable = true } = {}): Markup {
   const numbers = hasTable ? "; numbers below" : "";
   return markup`<div id="${id}" class="chart ${height}" role="group" aria-label="${label}${numbers}"></div>`;

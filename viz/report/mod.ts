@@ -1,6 +1,6 @@
 /**
- * Reports of training runs as one interactive HTML file: takes plain data, returns text. Separate from `viz/mod.ts`
- * because it includes the program of the page.
+ * Reports on training runs as one interactive HTML file: takes plain data and returns text. Separate from `viz/mod.ts`
+ * because it includes the page's program.
  *
  * @module
  */

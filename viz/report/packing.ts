@@ -1,8 +1,8 @@
 import { joined } from "../image/base64.ts";
 
-/** An array in the page's data: `length` numbers from byte `at` of the arrays on, or bytes of the files. */
+/** An array in the page's data: `length` numbers from byte `at` in the arrays, or `length` bytes of the files. */
 interface Packed {
-  /** Type of the numbers, little-endian, or that they are bytes of a file, which stay as they are. */
+  /** Type of the little-endian numbers; the bytes of files are not converted. */
   readonly kind: Kind | "file";
   /** value = number / scale. */
   readonly scale: number;
@@ -14,7 +14,7 @@ interface Packed {
 const kinds = { i8: Int8Array, i16: Int16Array, u8: Uint8Array, f32: Float32Array };
 type Kind = keyof typeof kinds;
 
-/** Type of an array by its path in the data: times are exact, arrays that are only shown are rounded. */
+/** Type of an array by its path in the data: times are exact; arrays that are only drawn are rounded. */
 const kindsOf: readonly (readonly [path: RegExp, kind: Kind])[] = [
   [/\.t$/, "f32"],
   [/\.(tests|plane)\.image$/, "u8"],
@@ -25,11 +25,11 @@ const kindsOf: readonly (readonly [path: RegExp, kind: Kind])[] = [
 /** Data as bytes. */
 export interface PackedData {
   /**
-   * The number of bytes of a JSON text, u32 little-endian, the text, and the numbers of its f32 arrays: as integers, or as
+   * The byte length of a JSON text as u32 (little-endian), the text, and the numbers of its f32 arrays: as integers, or as
    * f32 if they must be exact. Other arrays of numbers become lists.
    */
   readonly data: Uint8Array<ArrayBuffer>;
-  /** Its arrays of bytes one after another, equal ones once: weights, which do not become smaller when they are deflated. */
+  /** Its byte arrays in sequence, without duplicates: weights, which deflating would not make smaller. */
   readonly files: Uint8Array<ArrayBuffer>;
 }
 
@@ -82,7 +82,7 @@ export function unpacked<T>({ data: bytes, files }: PackedData): T {
   const dequantised = ({ kind, scale, at, length }: Packed) => {
     if (kind === "file") return files.slice(at, at + length);
     const from = start + at;
-    const { buffer } = bytes.slice(from, from + length * kinds[kind].BYTES_PER_ELEMENT); // aligned
+    const { buffer } = bytes.slice(from, from + length * kinds[kind].BYTES_PER_ELEMENT); // for alignment
     return Float32Array.from(new kinds[kind](buffer), (number) => number / scale);
   };
   const json = new TextDecoder().decode(bytes.subarray(4, start));

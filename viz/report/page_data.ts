@@ -13,7 +13,7 @@ export interface PageData {
   readonly palettes: Palettes;
 }
 
-/** The maps of images with one channel, in all pictures of a report, and of signed values. */
+/** The colour maps in all pictures of a report: of images with one channel, and of signed values. */
 export const reportMaps = { image: "gray", signed: "rdbu" } as const satisfies Record<string, ColormapName>;
 
 /** Palettes of images with one channel and of signed values, u8[256, 3] in base64. */
@@ -21,9 +21,9 @@ export type Palettes = Readonly<Record<keyof typeof reportMaps, string>>;
 
 /** The part of a run that a page draws, thinned. */
 export interface PageRun extends Pick<ReportRun, typeof drawn[number]> {
-  /** Largest magnitude of a velocity in the recorded trajectories, which sets the scale of colours. */
+  /** Largest magnitude of a velocity in the recorded trajectories, which determines the colour scale. */
   readonly fastest: number;
-  /** Only for runs with trajectories. */
+  /** Present only for runs with trajectories. */
   readonly live?: NonNullable<ReportRun["live"]>;
 }
 
@@ -44,11 +44,11 @@ const drawn = [
   "plane",
 ] as const;
 
-/** Most bytes of base64 for the trajectories of all runs: of pages with all samples, and of those with the first alone. */
+/** Maximum bytes of base64 for the trajectories of all runs: if the page holds all samples, or only the first. */
 const maxBytes = { all: 6e6, first: 5e5 };
-/** Bytes of base64 for a number of 16 bits. */
+/** Bytes of base64 per 16-bit number. */
 const numberBytes = 2 * 4 / 3;
-/** Most trajectories, most snapshots of each, and the number of snapshots below which trajectories are dropped first. */
+/** Maximum trajectories and snapshots; below `coarse` snapshots, trajectories are dropped first. */
 const max = { trajectories: 10, snapshots: 101, coarse: 11 };
 
 /** Selects the data that the page's program uses, thinned to fit a page. */
@@ -65,7 +65,7 @@ export function pageData({ runs, comparison, library }: ReportData): PageData {
         : affordable(run.trajectories, maxBytes.all / runs.length),
       fastest: fastestOf(run.trajectories),
       ...isLive && run.trajectories.length > 0 && {
-        live: run.live ?? "this report does not hold its network",
+        live: run.live ?? "this report does not include its network",
       },
     })),
     ...comparison && { comparison },
@@ -79,13 +79,13 @@ function seriesOf({ step, value }: Series): Series {
   return { step, value: value.map((number) => rounded(number)) };
 }
 
-/** Whether the page can solve the recorded samples itself: it has network and solver, and knows all steps. */
+/** Whether the page can solve the recorded samples itself: it has the network, the solver and all step times. */
 function canSolve({ live, solved, trajectories: [first] }: ReportRun): boolean {
   return typeof live === "object" && solved?.evaluations !== undefined &&
     first?.t.length === solved.steps + 1;
 }
 
-/** The first trajectory, thinned to fit into `bytes`, and of the others their ends, which the page solves when they are chosen. */
+/** The first trajectory, thinned to fit into `bytes`, and the ends of the others, which the page solves on demand. */
 function firstAndEnds([first, ...others]: readonly Trajectory[], bytes: number): Trajectory[] {
   if (first === undefined) return [];
   const ends = others.slice(0, max.trajectories - 1).map((trajectory): Trajectory => {
@@ -100,7 +100,7 @@ function firstAndEnds([first, ...others]: readonly Trajectory[], bytes: number):
   return [...affordable([first], bytes), ...ends];
 }
 
-/** The largest magnitude of a velocity (of its mean over channels); 1 if all are 0, as it divides. */
+/** The largest magnitude of a velocity (of its mean over channels); 1 if all are 0, because callers divide by it. */
 export function fastestOf(trajectories: readonly Trajectory[]): number {
   let most = 0;
   for (const { velocity, shape } of trajectories) {

@@ -21,10 +21,10 @@ type Judged = readonly {
   readonly overTime: ReportRun["overTime"];
 }[];
 
-/** Samples below which figures depend too much on their number to compare reports. */
+/** Below this number of samples, figures depend too much on the number to compare reports. */
 const minSamples = 2000;
 
-/** The quality of the networks: three questions with their figures and a verdict each, samples, and all other figures. */
+/** The quality of the networks: three questions, each with figures and a verdict; samples; and all other figures. */
 export function qualitySection(
   { runs, qualityNote }: Pick<ReportData, "runs" | "qualityNote">,
 ): Markup | undefined {
@@ -39,7 +39,7 @@ export function qualitySection(
     : undefined;
   const about = judged.map(({ name, quality: { how, count = minSamples } }) => {
     const few = count < minSamples
-      ? markup` <b>${count.toLocaleString("en")} samples are too few to compare between reports.</b>`
+      ? markup` <b>${count.toLocaleString("en")} samples are too few to compare this report with others.</b>`
       : undefined;
     return markup`<p class="small">${several ? markup`<b>${name}</b>: ` : undefined}${how}${few}</p>`;
   });
@@ -58,10 +58,10 @@ export function qualitySection(
   });
   const others = all.filter(({ figure }) => figure.question === undefined);
   return markup`<section id="quality" aria-labelledby="quality-title">
-<h2 id="quality-title">How good</h2>
-<p>A dot is what was measured, and the bar through it a 95 % interval, as other samples would give other numbers.
-<span class="key real">Real images</span> get what a perfect network would, <span class="key noise">noise</span> what one
-that learnt nothing would, and <span class="key chance">chance</span> is what guessing gets.</p>
+<h2 id="quality-title">Quality</h2>
+<p>A dot is the measured value; the bar through it is a 95 % interval, because other samples would give other values.
+<span class="key real">Real images</span> mark what a perfect network would reach, <span class="key noise">noise</span>
+marks a network that learned nothing, and <span class="key chance">chance</span> marks guessing.</p>
 ${names}
 ${qualityNote === undefined ? undefined : markup`<p class="note">${qualityNote}</p>`}
 ${groups}
@@ -73,7 +73,7 @@ ${details("All figures", [figureTable(others, several), overTime, numbersOf(judg
 
 const questions: Readonly<Record<Question, string>> = {
   class: "Right class?",
-  real: "Like real ones?",
+  real: "Like real images?",
   copied: "Copied?",
 };
 
@@ -82,7 +82,7 @@ type Figures = readonly { readonly run: number; readonly figure: QualityFigure }
 /** Share of the way from noise to real images at which a figure counts as close. */
 const minNearness = 0.95;
 
-/** What the figures of a question say together. */
+/** The verdict on a question from all its figures. */
 function verdictOf(question: Question, figures: Figures): Markup | undefined {
   if (question === "copied") {
     const copies = figures.filter(({ figure: { high, real } }) => real !== undefined && high < real);
@@ -101,12 +101,12 @@ function verdictOf(question: Question, figures: Figures): Markup | undefined {
   const near = known.filter(({ share }) => share >= minNearness).length;
   const furthest = near < known.length ? ` Furthest off: ${known[0].title}.` : "";
   const words = known.length === 1
-    ? near === 1 ? "Yes: as real images do, or nearly." : "Not as reliably as real images."
-    : `${near} of ${known.length} figures match real images, or nearly.${furthest}`;
+    ? near === 1 ? "Yes, about as reliably as in real images." : "Not as reliably as in real images."
+    : `${near} of ${known.length} figures match those of real images, or nearly.${furthest}`;
   return markup`<p class="answer" data-verdict="${near}/${known.length}">${words}</p>`;
 }
 
-/** How near the interval of a figure comes to real images: 1 is as they are, 0 as noise or guessing. */
+/** How close the interval of a figure comes to the value of real images: 1 reaches it, 0 is that of noise or guessing. */
 function nearnessOf(
   { value, low, high, better, share, chance, noise = chance, real = share ? 1 : undefined }: QualityFigure,
 ) {
@@ -116,7 +116,7 @@ function nearnessOf(
   return isBeyond ? 1 : Math.max(0, 1 - Math.abs(nearest - real) / Math.abs(noise - real));
 }
 
-/** A row for each figure, with all runs and judges on one axis. */
+/** One row per figure, with all runs and judges on one axis. */
 function figureTable(all: Figures, several: boolean): Markup | undefined {
   if (all.length === 0) return undefined;
   const rows = [...Map.groupBy(all, ({ figure }) => figure.title)].map(([title, figures]) => {
@@ -144,7 +144,7 @@ function titleOf({ title, judge }: QualityFigure): string {
 }
 
 const noiseWords =
-  " Noise beats real images here, so a good value alone proves nothing: look at the next ones, too.";
+  " Noise beats real images here, so a good value alone proves nothing; consider the next figures as well.";
 
 function noiseWins({ better, real = 0, noise = real }: QualityFigure): boolean {
   return better === "higher" ? noise > real : better === "lower" && noise < real;
@@ -155,11 +155,12 @@ const chartsOverTime = (judged: Judged) =>
     overTimeFinding(judged, "straightness") ?? "Straightness over t"
   }</h3>
 ${chart("quality-straightness", "Straightness over t", "low")}
-<p class="small">How far the velocity is from that of the straight line from noise to sample, mean square: 0 is straight.</p>
+<p class="small">Mean squared difference between the velocity and that of the straight line from noise to sample: 0 is
+straight.</p>
 </div>
 <div><h3>${overTimeFinding(judged, "curvature") ?? "Curvature over t"}</h3>
 ${chart("quality-curvature", "Curvature over t", "low")}
-<p class="small">How fast the velocity of a sample changes on its way: 0 if it stays the same.</p></div></div>`;
+<p class="small">How fast the velocity of a sample changes along the way: 0 if it stays the same.</p></div></div>`;
 
 function numbersOf(judged: Judged): Markup[] {
   return judged.map(({ name, quality: { figures }, overTime }) => {
@@ -199,7 +200,7 @@ export function solversSection(runs: readonly ReportRun[]): Markup | undefined {
   const chosen = compared.map(({ name, solvers }) => {
     const { words, evaluations, frechet } = solvers.find(({ chosen }) => chosen)!;
     const whose = runs.length > 1 ? markup`<b>${name}</b>: ` : undefined;
-    return markup`<p>${whose}<b>${words}</b> is the cheapest that may be as good as the best: ${
+    return markup`<p>${whose}<b>${words}</b> is the cheapest solver that may be as good as the best: ${
       countOf(evaluations)
     } evaluations, Fréchet distance ${threeDigits(frechet.value)}.</p>`;
   });
@@ -222,15 +223,15 @@ ${table([...head, ...hasSecond ? second : []], rows)}`;
   });
   return markup`<section id="solvers" aria-labelledby="solvers-title">
 <h2 id="solvers-title">Quality against cost</h2>
-<p>A solver follows the network's velocities from noise to an image. All start from the same noise. An evaluation is
-one run of the network on one image; a step takes one or several. Lower and further left is better.</p>
+<p>A solver follows the network's velocities from noise to an image. All solvers start from the same noise. An evaluation
+runs the network once on one image; a step takes one or several evaluations. Lower and further left is better.</p>
 ${title}${chart("solvers-chart", "Fréchet distance against evaluations, by solver", "tall")}
 ${chosen}
 ${details("Numbers of this chart", numbers)}
 </section>`;
 }
 
-/** The cells of a solver by a second judge. */
+/** The table cells of a solver by a second judge. */
 function secondCells({ second }: SolverQuality): readonly string[] {
   if (!second) return [none, none, none];
   const { frechet: { value, low, high }, confident } = second;

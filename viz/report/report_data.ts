@@ -2,20 +2,20 @@ import type { Estimate, Points } from "../../models/mod.ts";
 import type { LegendEntry } from "../figure/figure_row.ts";
 import type { Trajectory } from "../flow/trajectory.ts";
 
-/** The data of a report. Text may come from users; it is shown as is. */
+/** The data of a report. Text may come from users and is shown verbatim. */
 export interface ReportData {
   /** One or more, with unique names. */
   readonly runs: readonly ReportRun[];
   /** One sentence above the losses if they cannot be compared between the runs. */
   readonly lossWarning?: string;
-  /** One sentence above the quality figures: why they cannot be compared between the runs, or how judges order them. */
+  /** One sentence above the quality figures: why they cannot be compared between the runs, or how judges rank the runs. */
   readonly qualityNote?: string;
   /** For two runs or more. */
   readonly comparison?: Comparison;
   /** Findings of a study of these runs, shown first. */
   readonly study?: StudyFindings;
   /**
-   * Text of an ES module without imports, such as `web/flow.js`, that `live` networks sample with. It exports the names
+   * Source of an ES module without imports, such as `web/flow.js`, for sampling from `live` networks. It exports the names
    * of `models/mod.ts`, `init()` and `tensor()`.
    */
   readonly library?: string;
@@ -25,15 +25,15 @@ export interface ReportData {
 export interface ReportRun {
   /** Unique among the runs. */
   readonly name: string;
-  /** What it is, such as `Residual U-Net on MNIST`; by default its name. */
+  /** A title, such as `Residual U-Net on MNIST`; by default the name. */
   readonly title?: string;
-  /** One sentence. */
+  /** One sentence about the run. */
   readonly summary: string;
-  /** One sentence on how and why it ended, if it was stopped or failed. */
+  /** One sentence on why it ended, if it was stopped or failed. */
   readonly ending?: string;
   /** The user's note. */
   readonly note?: string;
-  /** What the images show, such as `digits`; by default `images`. */
+  /** The subject of the images, such as `digits`; by default `images`. */
   readonly subject?: string;
   /** Names of classes; classes without a name are shown as numbers. */
   readonly classNames?: readonly string[];
@@ -41,11 +41,11 @@ export interface ReportRun {
   readonly results: readonly Fact[];
   /** The settings that reproduce the run. */
   readonly settings: readonly Fact[];
-  /** The machine and the code. */
+  /** Machine and code version. */
   readonly environment: readonly Fact[];
   /** Loss of training batches. */
   readonly trainLoss: Series;
-  /** Stages of a distillation, each with a loss of its own: names, and the steps taken before each. */
+  /** Stages of a distillation, each with its own loss: names, and the number of steps before each. */
   readonly stages?: readonly { readonly name: string; readonly from: number }[];
   /** Loss of held-out images. */
   readonly valLoss: Series;
@@ -55,7 +55,7 @@ export interface ReportRun {
   readonly lossByTime?: readonly TimeBin[];
   /** Quality of the network, if it was evaluated. */
   readonly quality?: Quality;
-  /** How straight its trajectories are over time, if it was evaluated: means at times in [0, 1). */
+  /** Straightness of its trajectories over time, if it was evaluated: means at times in [0, 1). */
   readonly overTime?: {
     readonly t: readonly number[];
     readonly straightness: readonly number[];
@@ -63,17 +63,17 @@ export interface ReportRun {
   };
   /** Quality of samples by solver, if solvers were compared. */
   readonly solvers?: readonly SolverQuality[];
-  /** A picture of samples, as bytes of a PNG file. */
+  /** A picture of samples, as the bytes of a PNG file. */
   readonly samplesPng?: Uint8Array;
   /** How they were drawn, such as `one column per class, guidance 1.5`. */
   readonly samplesText?: string;
-  /** What each of its columns shows, such as the name of a class. */
+  /** The title of each of its columns, such as the name of a class. */
   readonly samplesColumns?: readonly string[];
-  /** A picture of samples from the same noise with few evaluations and many, a row each, as bytes of a PNG file. */
+  /** A picture of samples from the same noise, one row per number of evaluations, as the bytes of a PNG file. */
   readonly fewStepsPng?: Uint8Array;
-  /** Whether the network is a flow map, which was distilled to need few evaluations. */
+  /** Whether the network is a flow map, distilled to need few evaluations. */
   readonly isFlowMap?: boolean;
-  /** Largest guidance that a flow map takes as an input, if it does. */
+  /** Largest guidance, if the network is a flow map that takes guidance as an input. */
   readonly maxGuidance?: number;
   /** Trajectories of some samples, all with the same image size and times. */
   readonly trajectories: readonly Trajectory[];
@@ -81,7 +81,7 @@ export interface ReportRun {
   readonly solved?: Solved;
   /** Trajectories of many samples in a plane, if they were kept. */
   readonly plane?: PlaneTrajectories;
-  /** The network for sampling in the page, which needs trajectories; or the reason why there is none, as the end of a sentence. */
+  /** The network for sampling in the page, which needs trajectories; or why there is none, as the end of a sentence. */
   readonly live?: LiveNetwork | string;
 }
 
@@ -93,7 +93,7 @@ export interface Series {
   readonly value: readonly number[];
 }
 
-/** Mean loss of the held-out images whose t was in [from, to). */
+/** Mean loss of the held-out images with t in [from, to). */
 export interface TimeBin {
   /** Lower end, included. */
   readonly from: number;
@@ -123,7 +123,7 @@ export interface Solved {
   readonly times?: readonly number[];
   /** The class that each sample was conditioned on, if any. */
   readonly labels?: readonly number[];
-  /** Classifier-free guidance; 1 is none. */
+  /** Classifier-free guidance; 1 means none. */
   readonly guidance?: number;
   /** Network evaluations per sample; undefined if the library does not have the solver. */
   readonly evaluations?: number;
@@ -149,9 +149,9 @@ export interface PlaneTrajectories {
   readonly conditioning?: { readonly labels: ArrayLike<number>; readonly guidance: number };
   /** Real images: coordinates f32[D, 2] and, if known, classes [D]. */
   readonly real: { readonly position: Float32Array; readonly classes?: ArrayLike<number> };
-  /** Share of the variance of real images along the two components. */
+  /** Share of the variance of real images along each of the two components. */
   readonly share: readonly [number, number];
-  /** What assigned the classes: a vote of real images, with its hits on held-out ones, or a judge. */
+  /** How classes were assigned: by a vote of real images, with its hits on held-out ones, or by a judge. */
   readonly classifier?:
     | { readonly right: number; readonly tried: number }
     | { readonly judgeAccuracy: number };
@@ -185,7 +185,7 @@ export interface StudyFindings {
   readonly title: string;
   /** The conclusion. */
   readonly passages: readonly Passage[];
-  /** A figure: panels as SVG, side by side where there is room, the legend that they share, and a caption. */
+  /** A figure: panels as SVG, side by side where there is room, a shared legend, and a caption. */
   readonly figure?: {
     readonly panels: readonly string[];
     readonly legend: readonly LegendEntry[];
@@ -203,7 +203,7 @@ export interface StudyFindings {
 export interface LiveNetwork {
   /** Bytes of its checkpoint. */
   readonly checkpoint: Uint8Array;
-  /** The address, `data:`, of a module whose default export makes it, if it is not one of the library's. */
+  /** The `data:` address of a module whose default export creates the network, if it is not one of the library's. */
   readonly program?: string;
   /** For autoguidance: the bytes of an early checkpoint, and the initial guidance. */
   readonly early?: { readonly checkpoint: Uint8Array; readonly guidance: number };
@@ -219,7 +219,7 @@ export interface TestImages {
   readonly shape: readonly [N: number, C: number, H: number, W: number];
   /** Pixels from 0 black to 1 white in steps of 1 / 255, f32[N, C, H, W]. */
   readonly image: Float32Array;
-  /** The class of each, if known. */
+  /** The class of each image, if known. */
   readonly labels?: ArrayLike<number>;
 }
 
@@ -231,7 +231,7 @@ export interface LiveJudge {
   readonly reference: Points;
 }
 
-/** What figures of quality tell: whether samples show the right class, look like real images, or are copies. */
+/** The questions that figures of quality answer: do samples show the right class, look real, or are they copies? */
 export type Question = "class" | "real" | "copied";
 
 /** A measured value of a run with its 95 % interval and its meaning. */
@@ -240,31 +240,31 @@ export interface QualityFigure extends Estimate {
   readonly title: string;
   /** Name of the judge, if it depends on one. */
   readonly judge?: string;
-  /** One sentence. */
+  /** One sentence on what it measures. */
   readonly meaning: string;
-  /** The question that it answers; figures without one are shown after all others. */
+  /** The question that it answers; figures without one come last. */
   readonly question?: Question;
-  /** Which values are better: high, low, or near the value of real images. */
+  /** Which values are better: higher, lower, or closer to the value of real images. */
   readonly better: "higher" | "lower" | "real";
   /** Whether it is a share, shown in per cent. */
   readonly share?: boolean;
   /** The value for real images. */
   readonly real?: number;
-  /** How many of these there are, if not as many as samples. */
+  /** The number of real images, if it differs from the number of samples. */
   readonly realCount?: number;
   /** The value for noise. */
   readonly noise?: number;
   /** The value of guessing. */
   readonly chance?: number;
-  /** Ends of its axis: by default those of shares, or those that fit the values. */
+  /** Ends of its axis; by default 0 and 1 for shares, and ends that fit the values otherwise. */
   readonly ends?: readonly [worst: number, best: number];
   /** Cost as text. */
   readonly cost: string;
 }
 
-/** Samples with the judges' predictions and nearest training images, first those of which some judge is least certain. */
+/** Samples with the judges' predictions and nearest training images, those of which a judge is least certain first. */
 export interface JudgedSamples {
-  /** Samples, nearest training images of each, channels, height and width. */
+  /** Number of samples and of nearest training images per sample, channels, height and width. */
   readonly shape: readonly [N: number, K: number, C: number, H: number, W: number];
   /** Pixels, 0 black to 1 white, f32[N, C, H, W]. */
   readonly image: Float32Array;
@@ -274,11 +274,11 @@ export interface JudgedSamples {
   readonly confidence: Float32Array;
   /** The most likely class, integers [N]. */
   readonly classes: ArrayLike<number>;
-  /** The class that each was conditioned on, if any, integers [N]. */
+  /** The class that each sample was conditioned on, if any, integers [N]. */
   readonly labels?: ArrayLike<number>;
   /** The same by a second judge. */
   readonly second?: Pick<JudgedSamples, "confidence" | "classes">;
-  /** Share of all samples below each in confidence, in [0, 1], f32[N]. */
+  /** Share of all samples with lower confidence than each, in [0, 1], f32[N]. */
   readonly rank: Float32Array;
 }
 
@@ -296,17 +296,17 @@ export interface SolverQuality {
   readonly confident: number;
   /** The same by a second judge. */
   readonly second?: { readonly frechet: Estimate; readonly confident: number };
-  /** Whether it is the cheapest whose distance lies in the interval of the lowest, by every judge. */
+  /** Whether it is the cheapest solver with a distance within the interval of the lowest, by every judge. */
   readonly chosen: boolean;
 }
 
 /** Quality of a network. */
 export interface Quality {
-  /** What was measured and how, in a few sentences. */
+  /** A few sentences on what was measured and how. */
   readonly how: string;
-  /** Samples that were measured. */
+  /** Number of measured samples. */
   readonly count?: number;
-  /** In the order in which they are shown; those of one title, by several judges, one after another. */
+  /** In display order; figures with the same title, by several judges, are adjacent. */
   readonly figures: readonly QualityFigure[];
   /** Some samples to look at. */
   readonly samples?: JudgedSamples;

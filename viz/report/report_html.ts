@@ -14,13 +14,13 @@ import { resultSection } from "./result_section.ts";
 import { fewStepsSection, settingsSection, studySection, trainingSection } from "./run_section.ts";
 
 /**
- * Makes a report of training runs: one self-contained HTML file that needs no network, storage or other file.
+ * Makes a report on training runs: one self-contained HTML file that needs no network, storage or other file.
  *
- * @param data data of one run or more
- * @returns text of a `.html` file
- * @throws {RangeError} if there is no run, two runs have the same name, images do not have one or three channels or have
- * different sizes, arrays do not fill their shapes, trajectories of a run have different times, or a number to draw is
- * not finite
+ * @param data the data of one or more runs
+ * @returns the text of a `.html` file
+ * @throws {RangeError} if there is no run, two runs have the same name, images have a number of channels other than one
+ * or three or differ in size, arrays do not fill their shapes, trajectories of a run have different times, or a number to
+ * draw is not finite
  */
 export function reportHtml(data: ReportData): string {
   checkReport(data);
@@ -57,11 +57,11 @@ ${isLive && data.library !== undefined ? deflatedProgram("library", data.library
 }
 
 /**
- * Adds a link to the playground to the contents of a report.
+ * Adds a link to the playground to a report's table of contents.
  *
- * @param report what {@linkcode reportHtml} made
- * @param address of the playground from there, such as `../playground.html`
- * @returns the report with the link; a report without contents as it is
+ * @param report the result of {@linkcode reportHtml}
+ * @param address the address of the playground relative to the report, such as `../playground.html`
+ * @returns the report with the link; unchanged if it has no table of contents
  */
 export function linkPlayground(report: string, address: string): string {
   const link = markup`<a href="${address}">Playground</a>`.text;
@@ -73,28 +73,28 @@ function samplesInPage({ live, trajectories }: ReportRun): boolean {
   return typeof live === "object" && trajectories.length > 0;
 }
 
-/** What the page shows, for readers who have never heard of flow matching. */
+/** An introduction for readers who have never heard of flow matching. */
 function firstSentence({ runs, study }: ReportData): Markup | undefined {
   if (study || !runs.some(({ trajectories }) => trajectories.length > 0)) return undefined;
   const [network, turns] = runs.length > 1 ? ["These networks", "turn"] : ["This network", "turns"];
   const words = new Set(runs.map(({ subject = "images" }) => subject));
   const subject = words.size === 1 ? [...words][0] : "images";
   return markup`<p class="dek">${network} ${turns} noise into ${subject}.<span class="screen"> Press Play${
-    runs.some(samplesInPage) ? ", draw new noise, or paint into an image" : ""
+    runs.some(samplesInPage) ? ", draw new noise, or paint on an image" : ""
   }.</span></p>`;
 }
 
-/** Bytes for the page's program, as text that browsers do not parse. */
+/** Embeds bytes for the page's program, as text that browsers do not parse. */
 function bytesScript(id: string, bytes: Uint8Array): Markup {
   return markup`<script type="text/plain" id="${id}">${base64(bytes)}</script>\n`;
 }
 
-/** Bytes that the page inflates. */
+/** Embeds bytes that the page inflates. */
 function deflated(id: string, bytes: Uint8Array): Markup {
   return bytesScript(id, deflateSync(bytes));
 }
 
-/** Programs deflated before, by id: all reports hold the same ones, and deflating them takes a tenth of a second. */
+/** Deflated programs by id: all reports embed the same ones, and deflating them takes a tenth of a second. */
 const programs = new Map<string, { readonly text: string; readonly script: Markup }>();
 
 function deflatedProgram(id: string, text: string): Markup {
@@ -106,10 +106,10 @@ function deflatedProgram(id: string, text: string): Markup {
 }
 
 const footer =
-  `Numbers in pictures are rounded to keep this file small: images and velocities of the explorer and the plane
-to 1/32767 of their largest magnitude, those of the comparison to 1/127, and final samples of the plane to 1/255 of white.
-Charts and tables of training use the full numbers; losses of long runs are averaged to 1,000 points.
-New to flow matching? The task "playground" serves a page that trains a flow in the plane and shows why it works.`;
+  `To keep this file small, numbers in pictures are rounded: images and velocities in the explorer and the plane to 1/32767
+  of their largest magnitude, those in the comparison to 1/127, and final samples in the plane to 1/255 of white.
+  Charts and tables of training use the full numbers; losses of long runs are averaged to 1,000 points.
+  New to flow matching? The task "playground" serves a page that trains a flow in the plane and explains why it works.`;
 
 /** Content of a page of figures. */
 export interface FigurePage {
@@ -117,9 +117,9 @@ export interface FigurePage {
   readonly title: string;
   /** Text above the figures. */
   readonly passages?: readonly Passage[];
-  /** Interactive figures, one below the other. */
+  /** Interactive figures, stacked vertically. */
   readonly figures: readonly Figure[];
-  /** Text below them, smaller. */
+  /** Small text below the figures. */
   readonly note?: string;
 }
 
@@ -136,7 +136,7 @@ export interface FigurePage {
  * assert.match(html, /<title>Loss/);
  * ```
  *
- * @returns text of a `.html` file
+ * @returns the text of a `.html` file
  */
 export function figurePage({ title, passages = [], figures, note }: FigurePage): string {
   return htmlFile(
@@ -154,7 +154,7 @@ ${note && markup`<p class="small">${note}</p>`}
   );
 }
 
-/** The figures as the page's program reads them: arrays as lists, and null for what is not finite. */
+/** The figures in the format of the page's program: arrays as lists, and null for numbers that are not finite. */
 function figuresJson(figures: readonly Figure[]): string {
   const plain = (_: string, value: unknown) =>
     ArrayBuffer.isView(value) ? Array.from(value as Float32Array) : value;

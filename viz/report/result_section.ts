@@ -4,7 +4,7 @@ import { shownBy } from "./quality_section.ts";
 import type { QualityFigure, ReportRun } from "./report_data.ts";
 import { smoothed, thinned } from "./series.ts";
 
-/** What a run came to: its figures in a sentence, its samples, and the course of its loss. */
+/** The result of a run: its figures in a sentence, its samples, and its loss curve. */
 export function resultSection([run, ...others]: readonly ReportRun[]): Markup | undefined {
   if (others.length > 0) return undefined;
   const picture = run.isFlowMap && run.fewStepsPng ? fewStepsPicture(run) : samplesPicture(run);
@@ -13,7 +13,7 @@ export function resultSection([run, ...others]: readonly ReportRun[]): Markup | 
 <div class="columns">${picture}<div>${sparkline(run)}</div></div></section>`;
 }
 
-/** The two figures that say most, with their intervals. */
+/** The two most telling figures, with their intervals. */
 function figuresOf({ quality, subject = "samples" }: ReportRun): Markup | undefined {
   const all = quality?.figures ?? [];
   const find = (title: string) => all.find((figure) => figure.title === title);
@@ -21,7 +21,7 @@ function figuresOf({ quality, subject = "samples" }: ReportRun): Markup | undefi
   const said = [
     share &&
     markup`${withInterval(share)} of its ${subject} ${
-      share.title === "Recognised" ? "are recognised by a classifier" : "show the requested class"
+      share.title === "Recognised" ? "are recognisable to a classifier" : "show the requested class"
     }`,
     distance && markup`their Fréchet distance to test images is ${withInterval(distance)}`,
   ].flatMap((part) => part ?? []);

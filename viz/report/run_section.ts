@@ -16,7 +16,7 @@ import { base64 } from "../image/base64.ts";
 import type { ReportData, ReportRun, Series, StudyFindings } from "./report_data.ts";
 import { lossesByStage, smoothed, thinned } from "./series.ts";
 
-/** Findings of a study: conclusion, figure and tables, of which the first is open. */
+/** Findings of a study: conclusion, figure, and tables; only the first table is open. */
 export function studySection({ passages, figure, tables: [first, ...rest] }: StudyFindings): Markup {
   return markup`<section class="study" aria-labelledby="study-title">
 <h2 id="study-title">The study</h2>
@@ -30,7 +30,7 @@ ${rest.map(({ title, head, rows }) => details(title, table(head, rows)))}
 function still({ panels, legend, text }: NonNullable<StudyFindings["figure"]>): Markup {
   const address = (svg: string) => `data:image/svg+xml;base64,${base64(new TextEncoder().encode(svg))}`;
   const images = panels.map((svg) =>
-    // images in WebKit do not know what readers prefer
+    // in WebKit, images ignore the preferred colour scheme
     markup`<picture><source media="(prefers-color-scheme: dark)" srcset="${address(darkSvg(svg))}">
 <img src="${address(svg)}" alt=""></picture>`
   );
@@ -42,7 +42,7 @@ ${legendList(legend)}<figcaption>${text}</figcaption></figure>`;
 export function trainingSection(data: ReportData): Markup {
   const { runs, lossWarning } = data;
   const several = runs.length > 1;
-  const pictures = several ? runs.map(samplesPicture) : undefined; // that of one run is above
+  const pictures = several ? runs.map(samplesPicture) : undefined; // a single run's picture is further up
   const words = runs.map(({ name, summary, ending, note }) => {
     const whose = several ? markup`<b>${name}</b>: ` : undefined;
     const said = note === undefined ? undefined : markup`<p class="note">${note}</p>`;
@@ -59,7 +59,7 @@ ${words}
 ${warning}
 ${results}
 <h3>${lossFinding(data) ?? "Loss"}</h3>
-<p class="small">How wrong the network's predictions are: lower is better. Validation images are not trained on.${
+<p class="small">How wrong the network's predictions are; lower is better. Validation images are not used in training.${
     runs.some(({ stages }) => stages) ? ofStages : undefined
   }</p>
 ${chart("loss-chart", "Training and validation loss over the steps")}
@@ -73,36 +73,36 @@ ${details("Numbers of these charts", trainingNumbers(runs))}
 </section>`;
 }
 
-/** Whether a report shows samples with few evaluations: that of one run, as those of several would be too large. */
+/** Whether a report shows samples with few evaluations: only for one run, because those of several would be too large. */
 export function hasFewSteps(runs: readonly ReportRun[]): boolean {
   return runs.length === 1 && runs[0].fewStepsPng !== undefined;
 }
 
-/** Samples with few evaluations: what one step of a flow gives, and why; and what a flow map makes of it. */
+/** Samples with few evaluations: the result of one step of a flow, the reason for it, and that of a flow map. */
 export function fewStepsSection({ runs }: ReportData): Markup | undefined {
   const [{ isFlowMap }] = runs;
   if (!hasFewSteps(runs)) return undefined;
-  const picture = isFlowMap ? undefined : fewStepsPicture(runs[0]); // that of a flow map is above
+  const picture = isFlowMap ? undefined : fewStepsPicture(runs[0]); // a flow map's picture is further up
   return markup`<section id="few-steps" aria-labelledby="few-steps-title">
 <h2 id="few-steps-title">Few evaluations</h2>
-<p>Straight lines from noise to all images cross in every point, and the velocity there is their average. So a single step
-leads to the average of all images that the noise may become: blurred. With more steps the way bends towards one of
-them.</p>
+<p>Straight lines from noise to all images cross at every point, and the velocity there is their average. So a single step
+leads to the average of all images that the noise could become, which is blurred. With more steps, the trajectory bends
+towards one of them.</p>
 ${picture}
 </section>`;
 }
 
-/** Samples from the same noise, with ever more evaluations. */
+/** Samples from the same noise, with more and more evaluations. */
 export function fewStepsPicture({ name, fewStepsPng, isFlowMap }: ReportRun): Markup {
   const jump = isFlowMap
-    ? markup` The rows <i>map</i> are of the distilled network, which predicts whole steps: it learned to jump.`
+    ? markup` The rows <i>map</i> come from the distilled network, which predicts whole steps.`
     : undefined;
   return markup`<figure><img class="few-steps" src="data:image/png;base64,${base64(fewStepsPng!)}"
 alt="Samples of ${name} from the same noise, with 1, 2, 4, 8 and 20 evaluations">
-<figcaption>From the same noise, with ever more evaluations of the network.${jump}</figcaption></figure>`;
+<figcaption>Samples from the same noise, with more and more network evaluations.${jump}</figcaption></figure>`;
 }
 
-/** What reproduces the runs. */
+/** The settings that reproduce the runs. */
 export function settingsSection({ runs }: ReportData): Markup {
   return markup`<section id="settings" aria-labelledby="settings-title">
 <h2 id="settings-title">Settings</h2>
@@ -116,16 +116,16 @@ function factsOf(runs: readonly ReportRun[], facts: "results" | "settings" | "en
 }
 
 const ofStages =
-  " Each stage of a distillation has a loss of its own, which compares with that of no other stage, nor with validation.";
+  " Each stage of a distillation has its own loss, which is not comparable with other stages or with validation.";
 
 const lossOverTime = (runs: readonly ReportRun[]) =>
   markup`<div><h3>${binsFinding(runs) ?? "Loss over t"}</h3>
 ${chart("bins-chart", "Test loss by time t", "low")}
 <p class="small">Each test image gets a random t; a bar is the mean loss of the images in its range. A velocity leads from
-noise to an image: near t = 0 it is open to which image, near t = 1 from which noise. So part of the loss cannot be learnt
-away at either end.</p></div>`;
+noise to an image. Near t = 0 the image is undetermined, and near t = 1 the noise is, so at either end some loss always
+remains.</p></div>`;
 
-/** The picture of a run's samples, if it has one. */
+/** The picture of a run's samples, if there is one. */
 export function samplesPicture(
   { name, samplesPng, samplesText: text, samplesColumns = [] }: ReportRun,
 ): Markup | undefined {
@@ -155,7 +155,7 @@ ${table(["t", "test loss", "images"], bins)}`;
   });
 }
 
-/** About twenty rows of a series, with the values of another at the same steps. */
+/** About twenty rows of a series, with the values of another series at the same steps. */
 function sparse({ step, value }: Series, beside: Series): (string | number)[][] {
   const every = Math.ceil(step.length / 20);
   const rows = step.flatMap((_, i) => i % every === every - 1 || i === step.length - 1 ? [i] : []);

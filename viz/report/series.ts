@@ -1,10 +1,10 @@
 import { movingAverage } from "../figure/moving_average.ts";
 import type { ReportRun, Series } from "./report_data.ts";
 
-/** Thins a series to at most `most` points by averaging neighbours; numbers that are not finite are skipped. */
-export function thinned({ step, value }: Series, most: number): Series {
+/** Thins a series to at maxPoints `maxPoints` by averaging neighbours; numbers that are not finite are skipped. */
+export function thinned({ step, value }: Series, maxPoints: number): Series {
   const kept = value.flatMap((number, i) => Number.isFinite(number) ? [i] : []);
-  const run = Math.ceil(kept.length / most);
+  const run = Math.ceil(kept.length / maxPoints);
   const groups = Array.from(
     { length: Math.ceil(kept.length / run) || 0 },
     (_, g) => kept.slice(g * run, (g + 1) * run),
@@ -18,7 +18,7 @@ export function smoothed({ step, value }: Series): Series {
   return { step, value: movingAverage(value, Math.max(5, value.length / 20)) };
 }
 
-/** The losses of training by stage of a distillation; all of them, without a name, if there are no stages. */
+/** The training losses by stage of a distillation; if there are no stages, all of them under an empty name. */
 export function lossesByStage(
   { trainLoss: { step, value }, stages = [{ name: "", from: 0 }] }: Pick<ReportRun, "trainLoss" | "stages">,
 ): { readonly name: string; readonly losses: Series }[] {
@@ -39,12 +39,12 @@ export function quantiles(values: Float32Array, N: number): Quantiles {
   return { low: at(0.1), median: at(0.5), high: at(0.9) };
 }
 
-/** A share in per cent, as text. */
+/** Formats a share as a percentage. */
 export function percent(share: number, digits = 1): string {
   return `${(100 * share).toFixed(digits)} %`;
 }
 
-/** Rounds a number to `digits` significant digits; six are more than a chart can show. */
+/** Rounds a number to `digits` significant digits; a chart cannot show more than six. */
 export function rounded(value: number, digits = 6): number {
   return Number(value.toPrecision(digits));
 }

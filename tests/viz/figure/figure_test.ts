@@ -65,7 +65,7 @@ Deno.test("showAs() changes a value only in notebooks", async () => {
   assert.equal(notebookDisplay, Symbol.for("Jupyter.display"), "the symbol of Deno's kernel");
 });
 
-Deno.test("encoders return files that show as the picture or animation they are", async () => {
+Deno.test("encoders return files that notebooks show as pictures or animations", async () => {
   const picture = imageGrid(Float32Array.of(0, 1), [2, 1, 1]);
   const raster = { width: 1, height: 1, rgba: Uint8Array.of(9, 8, 7, 255) };
   for (const file of [encodePng(picture), encodeRasterPng(raster), encodeApng([raster, raster])]) {
@@ -91,7 +91,7 @@ Deno.test("imageGrid() magnifies small images, but not large ones", async () => 
   assert.equal(PNG.sync.read(Buffer.from(bytesOf(large, "image/png"))).width, 400);
 });
 
-Deno.test("figure() gives Plotly its traces, and other viewers a still", async () => {
+Deno.test("figure() passes its traces to Plotly, and a still to other viewers", async () => {
   const marker = { x: [0], y: [0], mode: "markers", color: "#123456", size: 9 } as const;
   const layout = { title: "Some & more", xTitle: "n", yRange: [1, 100], yLog: true } as const;
   const made = figure([{ x: [1, 2, 3], y: [1, NaN, 9], name: "a < b" }, marker], layout);
@@ -119,7 +119,7 @@ Deno.test("figure() has ticks at powers of two on a logarithmic axis of 2", () =
   const cases: [y: number[], dtick: string | undefined][] = [
     [[0.1, 3, NaN], "D2"],
     [[0.2, 1.02], "D2"],
-    [[0.7, 1.6, 0], undefined], // no two of 1, 2 and 5: Plotly's own
+    [[0.7, 1.6, 0], undefined], // contains no two of 1, 2 and 5: Plotly's default ticks
     [[1, 1, 1], undefined],
   ];
   for (const [y, dtick] of cases) {
@@ -139,7 +139,7 @@ function ticksOf({ svg }: Figure): { x: string[]; y: string[] } {
   return { x: of(false), y: of(true) };
 }
 
-Deno.test("figure() writes tick labels in full, and the axis title next to the widest", () => {
+Deno.test("figure() does not abbreviate tick labels, and puts the axis title beside the widest", () => {
   const log = figure([{ x: [1e-5, 2e-4], y: [0.01, 30_000] }], { xLog: true, yLog: true, yTitle: "y" });
   assert.deepEqual(ticksOf(log).x, ["0.00001", "0.00002", "0.00003", "0.00004", "0.0001", "0.0002"]);
   assert.deepEqual(ticksOf(log).y, ["0.01", "0.1", "1", "10", "100", "1,000", "10,000"]);
@@ -165,7 +165,7 @@ Deno.test("figure() does not cut off tick labels at the right end", () => {
   assert.ok(Number(axes) + Number(last) + 7 * 6.7 / 2 <= 300.1, `${last} from ${axes}`); // 7 letters, half to the right
 });
 
-Deno.test("figure() fits axes to all frames, allows equal labels, and continues the colours", () => {
+Deno.test("figure() fits axes to all frames, allows equal labels, and continues colours in frames", () => {
   const frames = [1, 10].map((y) => ({ label: "t = 0.50", traces: [{ x: [0, 1], y: [0, y] }] }));
   const { plotly } = figure([{ x: [0, 1], y: [1, 0] }], { yRange: [-1, 20] }, frames);
   const { xaxis, yaxis, sliders: [{ steps }] } = Object(plotly.layout);
@@ -186,23 +186,23 @@ Deno.test("figure() fits axes to all frames, allows equal labels, and continues 
   assert.equal(colorOf(Object(plotly.frames[1].data)[0]), colorOf(plotly.data[1]));
 });
 
-Deno.test("figure() rejects traces that do not fit, and empty ones", () => {
+Deno.test("figure() rejects mismatched and empty traces", () => {
   assert.throws(() => figure([{ x: [1, 2], y: [1], name: "odd" }]), {
     name: "RangeError",
     message: 'Cannot draw figure: trace "odd" has 2 x and 1 y (expected equal numbers)',
   });
   assert.throws(() => figure([{ x: [1], y: [-1] }], { yLog: true }), {
     name: "RangeError",
-    message: "Cannot draw figure: an axis has no positive value (expected a finite one)",
+    message: "Cannot draw figure: an axis has no positive finite value (expected at least one)",
   });
   const trace = { x: [1], y: [1] };
   const frames = [{ label: "a", traces: [trace] }, { label: "b", traces: [] }];
   assert.throws(() => figure([], {}, frames), {
-    message: 'Cannot draw figure: frame "b" has 0 traces, frame "a" 1 (expected equal numbers)',
+    message: 'Cannot draw figure: frame "b" has 0 traces, frame "a" has 1 (expected equal numbers)',
   });
 });
 
-Deno.test("figure() has dashed lines with names, which its axis includes, and points of several shapes", async () => {
+Deno.test("figure() draws named levels, which its axis includes, and points of several shapes", async () => {
   const levels = [{ y: 0.5, name: "best & last" }, { y: 400, name: "worst" }];
   const points = [{ x: [2], y: [7], mode: "markers", color: "#ff0000", mark: "square", size: 20 }] as const;
   const layout = { width: 300, height: 200, levels };
@@ -225,7 +225,7 @@ Deno.test("figure() has dashed lines with names, which its axis includes, and po
   assert.deepEqual(await colourAt(middle.svg, 172 + 8, 84 + 8), [255, 0, 0], "a corner of the square");
 });
 
-Deno.test("lossFigure() smooths without a lag at the start, thins long runs, and goes on after NaN", () => {
+Deno.test("lossFigure() smooths without lag at the start, thins long runs, and continues after NaN", () => {
   const one = lossFigure([4, 2, 3, 1], { smoothing: 2 });
   assert.deepEqual(valuesOf(one, 0, "y"), [4, 2, 3, 1]);
   assert.deepEqual(valuesOf(one, 1, "y"), [4, 2, 2, 2]);
@@ -257,7 +257,7 @@ Deno.test("pathsFigure() draws the line of each point, coloured by time, and mov
     "frames move the points, the last trace",
   );
   assert.ok(inked(await stillOf(made)) > 1000);
-  assert.throws(() => pathsFigure(snapshots.slice(0, 1)), /1 snapshots were given \(expected at least 2\)/);
+  assert.throws(() => pathsFigure(snapshots.slice(0, 1)), /there are 1 snapshots \(expected at least 2\)/);
   assert.throws(
     () => pathsFigure([...snapshots, { t: 1, image: new Float32Array(2) }]),
     /at t = 1 there are 2 coord/,
@@ -291,7 +291,7 @@ async function colourAt(svg: string, x: number, y: number): Promise<number[]> {
   return [...rgba.subarray(4 * (y * width + x), 4 * (y * width + x) + 3)];
 }
 
-Deno.test("figureRow() puts figures side by side, with a legend in lines below", async () => {
+Deno.test("figureRow() puts figures side by side, with a wrapped legend below", async () => {
   const figures = [box("#ff0000", 300, 200), box("#0000ff", 200, 150), box("#00ff00", 200, 150)];
   const bare = figureRow(figures);
   assert.match(bare, /^<svg [^>]*width="700" height="200"/);
@@ -312,11 +312,11 @@ Deno.test("figureRow() puts figures side by side, with a legend in lines below",
   assert.ok(places.every((x) => x < 700));
   assert.throws(() => figureRow([]), {
     name: "RangeError",
-    message: /none is given \(expected at least 1\)/,
+    message: /there are none \(expected at least 1\)/,
   });
 });
 
-Deno.test("drawPanel() draws bars from 0, bands around lines, whiskers of points, and says where values are", () => {
+Deno.test("drawPanel() draws bars from 0, bands around lines and whiskers on points, and returns positions", () => {
   const x = [1, 2];
   const y = [3, 5];
   const interval = { low: [2, 4], high: [4, 8] };
@@ -341,7 +341,7 @@ Deno.test("drawPanel() draws bars from 0, bands around lines, whiskers of points
   const places = [[1, 4], [2, 8], [2, 4], [1, 2]].map(([x, y]) => band.at(x, y).join(" "));
   assert.ok(
     band.svg.includes(`d="M${places.join("L")}z" fill="red"`),
-    "from the high ends back along the low ones",
+    "along the high ends and back along the low ends",
   );
   assert.ok(band.svg.includes('stroke-dasharray="8 4"'));
   const points = drawn({ x, y, interval, mode: "markers", size: [12, 6], color: "red" });
@@ -349,7 +349,7 @@ Deno.test("drawPanel() draws bars from 0, bands around lines, whiskers of points
     points.svg.includes(`M${points.at(1, 2).join(" ")}L${points.at(1, 4).join(" ")}M`),
     "a gap after each whisker",
   );
-  assert.ok(points.svg.includes("scale(6)") && points.svg.includes("scale(3)"), "a size of each point");
+  assert.ok(points.svg.includes("scale(6)") && points.svg.includes("scale(3)"), "each point has its size");
   const log = drawPanel([], { yLog: true }, [400, 300], { x: [0, 1], y: [1, 10] });
   assert.ok(Number.isNaN(log.toY(0)) && log.toY(10) < log.toY(1));
 });

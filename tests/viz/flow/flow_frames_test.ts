@@ -15,7 +15,7 @@ import { madeUpColourFlow, madeUpFlow } from "./made_up_flow.ts";
 
 const draw = await rasterizer();
 
-/** One bright pixel on black, which moves one to the right at each snapshot. */
+/** One bright pixel on black that moves right by one pixel per snapshot. */
 function moving(M: number, velocity = 0): Trajectory {
   const image = new Float32Array(M * M);
   for (let m = 0; m < M; m++) image[m * M + m] = 1;
@@ -50,7 +50,7 @@ Deno.test("flowFrames() shows the paced snapshots, from the first to the last", 
   }
 });
 
-Deno.test("flowFrames() shows all cells at the times of the finest trajectory, at any spacing", () => {
+Deno.test("flowFrames() shows all cells at the times of the finest trajectory, for any spacing", () => {
   const uneven = { ...moving(11), t: Float32Array.from({ length: 11 }, (_, m) => (m / 10) ** 2) };
   const rows = [{ label: "even", trajectories: [moving(11)] }, { label: "uneven", trajectories: [uneven] }];
   const options = { field: "none", map: "gray", scale: 20 } as const;
@@ -105,7 +105,7 @@ Deno.test("flowFrames() escapes text, and fits long text into the picture", () =
   assert.equal(draw(svg).width, 22 + 392);
 });
 
-Deno.test("flowFrames() draws every field of a single snapshot, and of images of one pixel", () => {
+Deno.test("flowFrames() draws every field of a single snapshot, and of one-pixel images", () => {
   for (const field of flowFields satisfies readonly FlowField[]) {
     for (const trajectory of [madeUpFlow(1, 1), madeUpFlow(1, 2, [1, 1]), madeUpFlow(1, 3, [5, 3])]) {
       const frames = flowFrames([{ trajectories: [trajectory] }], { field, frames: 3 });
@@ -143,7 +143,7 @@ Deno.test("flowFrames() draws three channels in colour, and the mean of their ve
   assert.deepEqual(last, still);
   for (const field of ["velocity", "quiver"] as const) {
     const frames = flowFrames([{ trajectories: [madeUpColourFlow(0, 3)] }], { field });
-    assert.match(frames.svg(0), /mean of the channels/);
+    assert.match(frames.svg(0), /mean over channels/);
   }
 });
 
@@ -162,13 +162,13 @@ Deno.test("flowFrames() and filmstrip() reject what they cannot draw", () => {
     [[...one, { trajectories: [] }], {}, /a row has no trajectories/],
     [rows(three, moving(4)), {}, /: images are 1 x 3 but also 1 x 4 \(expected one size\)$/],
     [rows(pixel, madeUpFlow(0, 3, [1, 1])), {}, /images are 3 x 1 x 1 but also 1 x 1 /],
-    [rows(two), {}, /: images have 2 channels \(expected 1, grey, or 3: red, green and blue\)$/],
+    [rows(two), {}, /: images have 2 channels \(expected 1 for grey, or 3 for red, green and blue\)$/],
     [rows({ ...three, velocity: new Float32Array(2) }), {}, /velocity holds 2 values \(expected 6/],
     [one, { scale: 0 }, /scale is 0/],
     [
       one,
       { scale: 1e5 },
-      /^RangeError: Cannot draw a picture of \d+ x \d+ pixels \(expected at most 67108864 in all/,
+      /^RangeError: Cannot draw a picture of \d+ x \d+ pixels \(expected at most 67108864 pixels/,
     ],
     [
       one,

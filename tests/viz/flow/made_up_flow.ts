@@ -1,4 +1,4 @@
-/** A made-up flow without a network, the same in every run. */
+/** Made-up flows without a network, the same in every run. */
 
 import type { Trajectory } from "../../../viz/mod.ts";
 

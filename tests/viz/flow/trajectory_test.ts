@@ -8,7 +8,7 @@ const trajectory: Trajectory = {
   shape: [2, 3, 2, 2],
 };
 
-Deno.test("checkTrajectory() accepts one and three channels, and names the array that does not fit", () => {
+Deno.test("checkTrajectory() accepts one and three channels, and names a mismatched array", () => {
   checkTrajectory("test", trajectory);
   checkTrajectory("test", { ...trajectory, shape: [2, 1, 4, 3] });
   checkTrajectory("test", { ...trajectory, shape: [2, 4, 3] });
@@ -18,13 +18,13 @@ Deno.test("checkTrajectory() accepts one and three channels, and names the array
   });
   assert.throws(() => checkTrajectory("test", { ...trajectory, shape: [2, 4, 3, 1] }), {
     name: "RangeError",
-    message: "Cannot test: images have 4 channels (expected 1, grey, or 3: red, green and blue)",
+    message: "Cannot test: images have 4 channels (expected 1 for grey, or 3 for red, green and blue)",
   });
 });
 
 const counts = [1, 2, 3, 4, 5, 7, 8, 16, 37, 64, 99, 100, 101, 255, 256, 1000, 1001, 1024];
 
-Deno.test("pace() runs from the first to the last snapshot and never back, for equal times as for their number", () => {
+Deno.test("pace() runs from the first to the last snapshot and never back, for times and for their number", () => {
   for (const pacing of pacings) {
     for (const M of counts) {
       for (const n of counts) {
@@ -71,7 +71,7 @@ Deno.test("pace() rejects unknown pacings and wrong counts", () => {
   assert.throws(() => pace("linear", 2, 1e9), /^RangeError: .* \(expected at most 1048576\)$/);
 });
 
-Deno.test("pace() spreads frames over t if times are not equally spaced", () => {
+Deno.test("pace() spreads frames over t if times are unevenly spaced", () => {
   const times = Float32Array.from({ length: 101 }, (_, m) => (m / 100) ** 2);
   const at = (pacing: Pacing) => pace(pacing, times, 5).map((m) => times[m]);
   const expected: Record<Pacing, number[]> = {

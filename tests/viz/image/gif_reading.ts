@@ -3,11 +3,11 @@ import { GifReader } from "npm:omggif@1.0.10";
 import type { Buffer } from "node:buffer";
 import type { Picture } from "../../../viz/mod.ts";
 
-/** A GIF as an independent decoder reads it. */
+/** A GIF, decoded by an independent decoder. */
 export interface Gif {
   width: number;
   height: number;
-  /** Plays after the first: 0 is endless, null is not stored. */
+  /** Number of repeats: 0 is endless, null is not stored. */
   loopCount: number | null;
   /** Milliseconds of each frame. */
   delays: number[];

@@ -59,7 +59,10 @@ Deno.test("encodeGif() and encodeApng() reject what they cannot encode", () => {
   });
   const short = { width: 4, height: 3, pixels: new Uint8Array(11) };
   const cases: [() => unknown, message: RegExp][] = [
-    [() => encodeGif([], magma), /^RangeError: Cannot encode GIF: no frames given \(expected at least 1\)$/],
+    [
+      () => encodeGif([], magma),
+      /^RangeError: Cannot encode GIF: there are no frames \(expected at least 1\)$/,
+    ],
     [
       () => encodeGif([...one, scatter(3, 4, 0)], magma),
       /: frame 1 is 3 wide and 4 high \(expected 4 and 3 as in frame 0\)$/,
@@ -75,7 +78,7 @@ Deno.test("encodeGif() and encodeApng() reject what they cannot encode", () => {
       () => encoded(1, { plays }),
       /plays is .* \(expected/,
     ]),
-    [() => encodeApng([]), /^RangeError: Cannot encode APNG: no frames given \(expected at least 1\)$/],
+    [() => encodeApng([]), /^RangeError: Cannot encode APNG: there are no frames \(expected at least 1\)$/],
     [() => encodeApng([raster(2, 3), raster(3, 2)]), /frame 1 is 3 wide and 2 high/],
     [() => encodeApng([raster(1, 1)], { delay: 1 }), /delay is 1 ms \(expected 20 to 65535 ms\)/],
     [() => encodeApng([raster(1, 1)], { hold: 70_000 }), /hold is 70000 ms \(expected 20 to 65535 ms\)/],

@@ -49,10 +49,10 @@ Deno.test("imageGrid() maps the range to 0 to 255, rounds, and clamps values out
   assert.deepEqual([...imageGrid(values, [1, 1, 8]).pixels], [0, 0, 0, 0, 128, 255, 255, 255]);
 });
 
-Deno.test("imageGrid() rejects shapes, values and options that do not fit", () => {
+Deno.test("imageGrid() rejects invalid shapes, values and options", () => {
   const four = new Float32Array(4);
   const tooLarge = (size: string) =>
-    `RangeError: Cannot draw grid of ${size} pixels (expected at most 67108864 in all): choose a smaller scale or gap, or fewer images`;
+    `RangeError: Cannot draw grid of ${size} pixels (expected at most 67108864 pixels): choose a smaller scale or gap, or fewer images`;
   type Case = [Float32Array, ImagesShape, GridOptions, message: string];
   const cases: Case[] = [
     [
@@ -68,7 +68,7 @@ Deno.test("imageGrid() rejects shapes, values and options that do not fit", () =
       new Float32Array(C * 4),
       [1, C, 2, 2],
       {},
-      `images have ${C} channels (expected 1, grey, or 3: red, green and blue)`,
+      `images have ${C} channels (expected 1 for grey, or 3 for red, green and blue)`,
     ]),
     [four, [1, 2, 2], { scale: 1.5 }, "scale is 1.5"],
     [four, [1, 2, 2], { columns: 0 }, "columns is 0"],
@@ -126,7 +126,7 @@ Deno.test("captionedGrid() puts images row by row next to its captions", async (
   });
 });
 
-Deno.test("captionedGrid() can replace its captions, and rejects images that do not fit", () => {
+Deno.test("captionedGrid() can replace its captions, and rejects mismatched images", () => {
   const one = captionedGrid([1, 1], [1, 1, 2], { captions: { title: "s = 0.00" } });
   assert.equal(one.width, 120); // 84 pixels of the image, and space for text
   const svg = one.svg([images[0]], { title: "s = 0.50" });
@@ -135,7 +135,7 @@ Deno.test("captionedGrid() can replace its captions, and rejects images that do 
 
   const { svg: four } = captionedGrid([2, 2], [1, 1, 2]);
   const cases: [() => unknown, problem: string][] = [
-    [() => four(images), "there are 6 images (expected 4, 2 rows of 2)"],
+    [() => four(images), "there are 6 images (expected 4: 2 rows of 2)"],
     [
       () => four([1, 2, 3, 4].map(() => new Float32Array(3))),
       "images hold 3 values (expected 2, f32[1, 1, 1, 2])",
@@ -164,8 +164,10 @@ testNeeding({ read: true }, "flowFrames() and filmstrip() draw the golden images
     assert.equal(
       off,
       -1,
-      `${name} differs at column ${pixel % width}, row ${Math.floor(pixel / width)}; if the new picture is ` +
-        "the better one: deno run --allow-write=tests/golden tests/viz/image/golden.ts",
+      `${name} differs at column ${pixel % width}, row ${
+        Math.floor(pixel / width)
+      }; to accept the new picture: ` +
+        "deno run --allow-write=tests/golden tests/viz/image/golden.ts",
     );
   }
 });

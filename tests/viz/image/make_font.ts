@@ -1,6 +1,6 @@
 /**
- * Makes `viz/image/font.ts`: DejaVu Sans with the characters that pictures use, as a module, since modules can be imported
- * without permission to read files.
+ * Generates `viz/image/font.ts`: DejaVu Sans with the characters that pictures use, as a module, because modules can be
+ * imported without permission to read files.
  *
  * deno run --allow-read --allow-env --allow-write=viz/image/font.ts tests/viz/image/make_font.ts
  */

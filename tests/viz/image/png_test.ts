@@ -90,7 +90,7 @@ Deno.test("encodeRasterPng() is pixel-exact, opaque or not, and grey where all i
   }
 });
 
-testNeeding({ read: true, env: true }, "viz/image/font.ts is what make_font.ts makes", async () => {
+testNeeding({ read: true, env: true }, "viz/image/font.ts is the output of make_font.ts", async () => {
   const { fontModule } = await import("./make_font.ts");
   assert.equal(
     await Deno.readTextFile(new URL("../../../viz/image/font.ts", import.meta.url)),

@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-/** Classes of samples in the plane of a report: their signs and names. */
+/** Classes of samples in the plane of a report: their symbols and names. */
 
 import assert from "node:assert/strict";
 // @ts-types="npm:@types/pngjs@6.0.5"
@@ -17,28 +17,28 @@ const classed = (name: string, classes: readonly number[], classNames?: readonly
 };
 const many = Array.from({ length: 60 }, (_, n) => n % 26);
 const { classes: _, classifier: __, real: { position }, ...unclassed } = plane(4, 9);
-/** Runs, with name in the legend, sign and number of samples of each class, and the text on the first sample. */
+/** Runs, with the legend entry, symbol and sample count of each class, and the text on the first sample. */
 const classCases:
   readonly (readonly [ReportRun, [name: string, sign: string, count: number][], said: string])[] = [
     [
       classed("26 classes", many),
       Array.from({ length: 26 }, (_, c) => [`${c}`, `${c}`, many.filter((other) => other === c).length]),
-      "sample 1, seen as 0",
+      "sample 1, classified as 0",
     ],
     [
       classed("named", [0, 1, 1, 2], ["cat", "<b>owl</b>"]),
       [["C: cat", "C", 1], ["<: <b>owl</b>", "<", 2], ["2", "2", 1]],
-      "sample 1, seen as cat",
+      "sample 1, classified as cat",
     ],
     [
       classed("beyond all colours", [100, 500, 4, 500]),
       [["4", "4", 1], ["100", "100", 1], ["500", "500", 2]],
-      "sample 1, seen as 100",
+      "sample 1, classified as 100",
     ],
     [run("none", { plane: { ...unclassed, real: { position } } }), [], "sample 1"],
   ];
 
-/** The signs of samples that the page draws in the plane, in order. */
+/** The symbols of samples that the page draws in the plane, in order. */
 function signsIn(page: Page): Promise<string[]> {
   return page.evaluate(async () => {
     const context = CanvasRenderingContext2D.prototype;
@@ -59,7 +59,7 @@ function signsIn(page: Page): Promise<string[]> {
   });
 }
 
-/** Each sample in the plane has the sign of its class, and the legend its name; a click there hides the class. */
+/** Each sample in the plane has the symbol of its class; the legend names the class, and a click there hides it. */
 async function seeClasses(page: Page): Promise<void> {
   for (const [i, [{ name }, expected, said]] of classCases.entries()) {
     await page.locator("#plane-run").selectOption(`${i}`);
@@ -72,18 +72,18 @@ async function seeClasses(page: Page): Promise<void> {
       expected.flatMap(([, sign, count]) => Array(count).fill(sign)),
       name,
     );
-    assert.equal(/Each sign is a sample/.test(await text(page, "plane")), expected.length > 0);
+    assert.equal(/Each symbol is a sample/.test(await text(page, "plane")), expected.length > 0);
     if (name !== "named") continue;
     await page.locator("#plane-chart .legend button", { hasText: "cat" }).click();
     assert.ok(!(await signsIn(page)).includes("C"));
   }
 }
 
-/** Classes are told apart without colours: the middle of a 0 is paper, that of a 1 is ink. */
+/** Classes differ without colours: the centre of a 0 is paper, that of a 1 is ink. */
 async function seeWithoutColours(page: Page): Promise<void> {
   await page.locator("#plane-run").selectOption("0");
   await page.waitForFunction(() =>
-    document.getElementById("plane-text")!.textContent === "sample 1, seen as 0"
+    document.getElementById("plane-text")!.textContent === "sample 1, classified as 0"
   );
   await moveTo(page, 100);
   const session = await page.context().newCDPSession(page);
@@ -100,7 +100,7 @@ async function seeWithoutColours(page: Page): Promise<void> {
 }
 
 await testReport(
-  "reportHtml() tells classes of samples apart by their signs",
+  "reportHtml() tells classes of samples apart by their symbols",
   reportHtml({ runs: classCases.map(([run]) => run) }),
   { see: (page) => see(page, "plane-chart"), seeClasses, seeWithoutColours },
 );

@@ -40,7 +40,7 @@ const known: readonly [name: string, run: number, network: Network, how: Solving
   ["of a class, guided", 0, network, { solver: "heun", steps: 4, label: 1, guidance: 2.5 }, 8],
   ["of a class", 0, network, { solver: "heun", steps: 4, label: 2 }, 8],
   ["without a class, in uneven steps", 0, network, { solver: "euler", steps: 3, times: [0, 0.1, 0.4, 1] }, 3],
-  ["in as many even steps", 0, network, { solver: "euler", steps: 3 }, 3],
+  ["in the same number of even steps", 0, network, { solver: "euler", steps: 3 }, 3],
   ["autoguided", 1, plain, { solver: "euler", steps: 4, guidance: 3, early }, 4],
   ["autoguided by another scale", 1, plain, { solver: "euler", steps: 4, guidance: 0.5, early }, 4],
   ["of a flow map", 2, distilled, { solver: "map", steps: 2, label: 0 }, 2],
@@ -60,11 +60,11 @@ for (const [name, run, own, how, evaluations] of known) {
   });
 }
 
-Deno.test("Engine.gridTimes() are the library's", () => {
+Deno.test("Engine.gridTimes() returns the library's times", () => {
   assert.deepEqual(engine.gridTimes(4, "quadratic"), web.gridTimes(4, "quadratic"));
 });
 
-Deno.test("Engine.noise() is row `row` of each seed, in pixels", async () => {
+Deno.test("Engine.noise() returns row `row` of each seed's noise, in pixels", async () => {
   const found = await engine.noise(0, [4, 8], 2);
   for (const [n, seed] of [4, 8].entries()) {
     const rows = web.toPixels(await web.noise(seed, [3, 1, H, W]).read(), normalization);
@@ -77,7 +77,7 @@ const cases: readonly Pick<Steps, "solver" | "steps" | "tolerance">[] = [
   { solver: "dopri5", steps: 4, tolerance: 1e-3 },
 ];
 for (const how of cases) {
-  Deno.test(`Engine.solve(): a draw in front changes nothing of one behind, by ${how.solver}`, async () => {
+  Deno.test(`Engine.solve() keeps two concurrent draws apart, with ${how.solver}`, async () => {
     const [behind, front] = [{ ...how, label: 1, guidance: 2 }, { ...how, label: 2, guidance: 4 }];
     const [x5, x6] = [await engine.noise(0, [5], 0), await engine.noise(0, [6], 0)];
     const alone = [await solve(0, x5, behind), await solve(0, x6, front)];
@@ -90,7 +90,7 @@ for (const how of cases) {
   });
 }
 
-Deno.test("Engine.solve() goes on with a solver's own steps from any snapshot", async () => {
+Deno.test("Engine.solve() continues adaptive steps from any snapshot", async () => {
   const how = { solver: "dopri5", steps: 4, tolerance: 1e-4, label: 1 };
   const whole = await solve(0, await engine.noise(0, [5], 0), how);
   const rest = await solve(0, Float32Array.from(whole.image.slice(2 * P, 3 * P)), how, 2);
@@ -98,7 +98,7 @@ Deno.test("Engine.solve() goes on with a solver's own steps from any snapshot", 
   assertClose(rest.image, whole.image.slice(2 * P), 1e-3);
 });
 
-Deno.test("Engine.bits() are those of the library, for its class and signs", async () => {
+Deno.test("Engine.bits() returns the library's bits, for a class and random signs", async () => {
   const pixels = Float32Array.from({ length: P }, (_, i) => Math.round(127 + 127 * Math.sin(i)) / 255);
   const shares: number[] = [];
   const job = (share?: number) => Promise.resolve(void shares.push(share!));
@@ -114,7 +114,7 @@ Deno.test("Engine.bits() are those of the library, for its class and signs", asy
   assert.equal(shares.at(-1), 1);
 });
 
-Deno.test("Engine.judge() gives classes, precision and recall, and those of as many test images", async () => {
+Deno.test("Engine.judge() returns classes, precision and recall, and those of equally many test images", async () => {
   const weights = await tinyJudge({ classes: 3, channels: 1, height: H, width: W });
   const judge = loadJudge(weights, "the judge");
   const waves = (count: number, power: number) =>
@@ -141,5 +141,5 @@ Deno.test("Engine.judge() gives classes, precision and recall, and those of as m
   }
   assertClose([found.real!.precision, found.real!.recall], sums, 1e-9);
   assert.equal((await engine.judge(0, waves(11, 1.5), 11)).real, undefined, "too few for two sets");
-  assert.ok((await engine.judge(0, waves(6, 1.5), 6)).real, "other numbers have sets of their own");
+  assert.ok((await engine.judge(0, waves(6, 1.5), 6)).real, "other numbers have their own sets");
 });

@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-/** Time, pixels and player of a report, in a page without an origin, as MLflow shows it, and in colour. */
+/** Time, pixels and player of a report, in a page without an origin (as in MLflow), and in colour. */
 
 import assert from "node:assert/strict";
 import { pace } from "../../../viz/mod.ts";
@@ -38,7 +38,7 @@ const numbersAt = (s: number, t: number, row: number, column: number) => {
   return [x, v, x + (1 - t) * v];
 };
 
-/** Whether all of an element is in the part of the page that is shown. */
+/** Whether an element is completely within the visible part of the page. */
 function isOnScreen(id: string): boolean {
   const { top, bottom, width } = document.getElementById(id)!.getBoundingClientRect();
   return width > 0 && top >= 0 && bottom <= innerHeight;
@@ -47,7 +47,7 @@ function isOnScreen(id: string): boolean {
 async function explore(page: Page): Promise<void> {
   assert.equal(
     await page.locator(".dek").innerText(),
-    "This network turns noise into images. Press Play, draw new noise, or paint into an image.",
+    "This network turns noise into images. Press Play, draw new noise, or paint on an image.",
   );
   await untilLive(page);
   await page.evaluate(() => (document.getElementById("live-more") as HTMLDetailsElement).open = false);
@@ -79,7 +79,7 @@ async function explore(page: Page): Promise<void> {
   await untilAt(page, 3, 7);
   assertClose(numbersIn(await text(page, "pixel-text")), numbersAt(1, 0.25, 3, 7), 1.5e-3);
 
-  // A click holds the pixel, arrow keys move it, and another sample has other numbers.
+  // A click keeps the pixel, arrow keys move it, and another sample has other numbers.
   await page.mouse.click(...point(3, 7));
   await page.mouse.move(...point(9, 1));
   await frame.focus();
@@ -110,11 +110,11 @@ async function explore(page: Page): Promise<void> {
   await moveTo(page, 100);
   await see(page, "plane-chart");
   await pointInPlane(page, 4 * Math.cos(10), 4 * Math.sin(10));
-  assert.equal(await text(page, "plane-text"), "sample 11, seen as 0");
+  assert.equal(await text(page, "plane-text"), "sample 11, classified as 0");
   await see(page, "straightness-chart");
 }
 
-/** Plays on a made-up clock, and changes the pacing half-way. */
+/** Plays on a made-up clock, and changes the pacing halfway. */
 async function play(page: Page): Promise<void> {
   await page.locator("#explorer").scrollIntoViewIfNeeded();
   const before = await picture(page, "view-x");
@@ -159,7 +159,7 @@ async function play(page: Page): Promise<void> {
 }
 
 await testReport(
-  "reportHtml() can be explored, played and drawn in without an origin",
+  "reportHtml() can be explored, played and painted on without an origin",
   reportHtml({
     runs: [run(hostile, { note: hostile, live: { checkpoint: network.checkpoint } })],
     library,
@@ -171,7 +171,7 @@ await testReport(
       await untilLive(page);
       await takeBrush(page);
       await paintDot(page);
-      await told(page, "It is not known how this sample was solved: draw new noise to paint in.");
+      await told(page, "The solver of this sample is unknown: draw new noise to paint on.");
       await page.getByRole("button", { name: "Paint", exact: true }).click();
       await draw(page, 5, "heun", 5);
       const { image } = await network.flow(5, { solver: "heun", steps: 5 });
@@ -263,8 +263,8 @@ await testReport(
       assertClose(await colourOf(page, "view-x", row, column), x.map(level), 1);
       assertClose(await colourOf(page, "view-end", row, column), end.map(level), 1);
       const [red, , blue] = await colourOf(page, "view-v", row, column);
-      assert.equal(Math.sign(red - blue), Math.sign(v[0] + v[1] + v[2]), "red brightens in the mean");
-      assert.match(await page.locator("#flow").innerText(), /Mean of the 3 channels\./);
+      assert.equal(Math.sign(red - blue), Math.sign(v[0] + v[1] + v[2]), "red brightens on average");
+      assert.match(await page.locator("#flow").innerText(), /Mean over the 3 channels\./);
       await assertCurves(page, flow.image, 1e-3);
       await see(page, "plane-chart");
       assert.deepEqual(await colourOf(page, "plane-image", 0, 0), [255, 0, 0]);
@@ -274,7 +274,7 @@ await testReport(
       assert.match(
         await text(page, "compare-d-scale"),
         /^\u22120\.10 to \+0\.10$/,
-        "the mean of the channels",
+        "the mean over channels",
       );
     },
     async drawAndPaint(page) {
@@ -297,11 +297,11 @@ await testReport(
   },
 );
 
-Deno.test("reportHtml() refuses other numbers of channels", () => {
+Deno.test("reportHtml() rejects other numbers of channels", () => {
   const two = { ...flow, shape: [flow.shape[0], 2, H, W] as const };
   assert.throws(() => reportHtml({ runs: [run("a", { trajectories: [two] })] }), {
     name: "RangeError",
-    message: "Cannot report: images have 2 channels (expected 1, grey, or 3: red, green and blue)",
+    message: "Cannot report: images have 2 channels (expected 1 for grey, or 3 for red, green and blue)",
   });
   const { shape: [M, N], ...rest } = colourPlane();
   assert.throws(

@@ -1,4 +1,4 @@
-/** Titles of charts: opposite data give opposite titles, and unclear data none. */
+/** Titles of charts: opposite data give opposite titles, and unclear data give none. */
 
 import assert from "node:assert/strict";
 import {
@@ -46,13 +46,13 @@ const differing = (...at: number[]) => ({
   difference: [0, 1].map(() => [[[0, 0, 0], at], [at, [0, 0, 0]]]),
 });
 
-Deno.test("findings say what the data show, and nothing where that is unclear", () => {
+Deno.test("findings state what the data show, and are undefined if that is unclear", () => {
   const cases: [finding: string | undefined, expected: string | undefined][] = [
-    [lossFinding({ runs: [losing(0.4, 0.3, 0.25, 0.2)] }), "Loss still fell at the end"],
-    [lossFinding({ runs: [losing(0.4, 0.2, 0.2, 0.2)] }), "Loss fell little towards the end"],
+    [lossFinding({ runs: [losing(0.4, 0.3, 0.25, 0.2)] }), "Loss was still falling at the end"],
+    [lossFinding({ runs: [losing(0.4, 0.2, 0.2, 0.2)] }), "Loss hardly fell towards the end"],
     [
       lossFinding({ runs: [losing(0.4, 0.2, 0.25, 0.3)] }),
-      "Loss was lowest at step 200, and rose afterwards",
+      "Loss was lowest at step 200 and rose afterwards",
     ],
     [lossFinding({ runs: [run("a")] }), undefined],
     [
@@ -63,7 +63,7 @@ Deno.test("findings say what the data show, and nothing where that is unclear", 
     [lossFinding({ runs: [ending("a", 0.3), ending("b", 0.2)] }), "b has the lowest loss"],
     [lossFinding({ runs: [ending("a", 0.2), ending("b", 0.201)] }), undefined],
     [lossFinding({ runs: [ending("a", 0.3), ending("b", 0.2)], lossWarning: "Not comparable." }), undefined],
-    [rateFinding(rates(0, 0.01, 0.002)), "Learning rate peaks at 0.01 in step 200"],
+    [rateFinding(rates(0, 0.01, 0.002)), "Learning rate peaks at 0.01 at step 200"],
     [rateFinding(rates(0.01, 0.005, 0)), "Learning rate falls from 0.01 to 0"],
     [rateFinding(rates(0.01, 0.01)), "Learning rate stays at 0.01"],
     [rateFinding([...rates(0.01, 0.005), ...rates(0.01, 0.01)]), undefined],
@@ -76,11 +76,11 @@ Deno.test("findings say what the data show, and nothing where that is unclear", 
     [binsFinding([bins(0.9, 0.2), bins(0.2, 0.9)]), undefined],
     [
       overTimeFinding(bent(0.5, 0.1, 0.1), "straightness"),
-      "The flow strays most from straight near the noise",
+      "The flow is least straight near the noise",
     ],
     [
       overTimeFinding(bent(0.1, 0.1, 0.5), "straightness"),
-      "The flow strays most from straight near the data",
+      "The flow is least straight near the data",
     ],
     [overTimeFinding(bent(0.1, 0.5, 0.1), "curvature"), "The flow bends most halfway"],
     [overTimeFinding([{ overTime: undefined }], "curvature"), undefined],
@@ -102,12 +102,12 @@ Deno.test("findings say what the data show, and nothing where that is unclear", 
   for (const [i, [finding, expected]] of cases.entries()) assert.equal(finding, expected, `case ${i}`);
 });
 
-Deno.test("reportHtml() titles charts by their findings, else neutrally", () => {
+Deno.test("reportHtml() titles charts with their findings, or else neutrally", () => {
   const titles = (value: number[]) => {
     const page = reportHtml({ runs: [{ ...losing(...value), quality: quality(), overTime }] });
     return Array.from(page.matchAll(/<h3>(.*?)<\/h3>/g), ([, title]) => title);
   };
-  assert.ok(titles([0.4, 0.3, 0.25, 0.2]).includes("Loss still fell at the end"));
+  assert.ok(titles([0.4, 0.3, 0.25, 0.2]).includes("Loss was still falling at the end"));
   assert.ok(titles([0.4]).includes("Loss"));
   assert.ok(titles([0.4]).includes("Alignment"));
 });

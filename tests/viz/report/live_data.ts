@@ -1,4 +1,4 @@
-/** Reports with tiny untrained networks, whose flows are known. */
+/** Reports with tiny untrained networks, and the expected flows. */
 
 import { init, tensor } from "../../../kernels/mod.ts";
 import {
@@ -29,18 +29,18 @@ await init({ device: "cpu" });
 
 const { H, W } = size;
 const config = { type: "UNet_FM", filters: [2, 4], tEmb: 4 } as const;
-/** Networks get 2 pixel - 1. */
+/** Networks receive 2 pixel - 1. */
 export const normalization = { scale: 2, shift: -1 } as const;
 
-/** How the recorded samples were solved. */
+/** The solver settings of the recorded samples. */
 export const recorded = { seed: 7, solver: "euler", steps: 20 } as const;
-/** Class of the recorded samples of networks with classes, and guidance. */
+/** The class and guidance of recorded samples, for networks with classes. */
 export const conditioning = { label: 1, guidance: 2 } as const;
 
-/** How the recorded samples of a run of three were solved. */
+/** The solver settings of `runOfThree`. */
 export const three = { seed: 5, solver: "heun", steps: 4, labels: [1, 0, 2], guidance: 2 } as const;
 
-/** How a flow is solved and conditioned. */
+/** The solver and conditioning of a flow. */
 export interface Solving {
   readonly solver: FlowSolverName;
   readonly steps: number;
@@ -51,7 +51,7 @@ export interface Solving {
   readonly early?: Network;
 }
 
-/** A network with its flows, as a report holds them. */
+/** A network with its flows, in the format of a report. */
 export class Network {
   private constructor(
     readonly model: Model,
@@ -61,8 +61,8 @@ export class Network {
   ) {}
 
   /**
-   * Makes the network of a seed; `flowMap` makes it one whose steps depend on their length, and `maxGuidance` on their
-   * guidance.
+   * Creates the network of a seed. With `flowMap`, it predicts whole steps, which depend on their length, and with
+   * `maxGuidance` also on the guidance.
    */
   static async of(
     seed: number,
@@ -78,7 +78,7 @@ export class Network {
       weights?.write(new Float32Array(weights.size).fill(0.5)); // 0 at start
     }
     const labels = namedParameters(model).get("label_emb.weight");
-    labels?.write(Float32Array.from({ length: labels.size }, (_, i) => 3 * Math.sin(3 * i))); // make classes matter
+    labels?.write(Float32Array.from({ length: labels.size }, (_, i) => 3 * Math.sin(3 * i))); // so that classes matter
     const info = { config: options, normalization, imageSize: [H, W] } as const;
     return new Network(model, await saveCheckpoint(model, info), channels, classes);
   }
@@ -124,7 +124,7 @@ export class Network {
     );
   }
 
-  /** The adaptive flow of dopri5 from the noise of a seed, at 21 equal times, and its cost. */
+  /** The adaptive flow of dopri5 from the noise of a seed, at 21 equally spaced times, and its cost. */
   async ownSteps(seed: number, tolerance: number) {
     const sampler = new AdaptiveSampler(this.model, this.#shape, { rtol: tolerance, atol: tolerance });
     const { evaluations, steps: [tried], snapshots } = await sampler.solve(noise(seed, this.#shape), {
@@ -146,7 +146,7 @@ function pixelsOf(snapshots: readonly Snapshot[]) {
   };
 }
 
-/** A run with three recorded samples of a network with three classes, of which a report holds two only as ends. */
+/** A run with three recorded samples of a network with three classes; a report embeds two of them only as ends. */
 export async function runOfThree(name: string, network: Network): Promise<ReportRun> {
   const [first] = await network.recordedThree();
   const { plane: _, ...rest } = run(name, {

@@ -1,4 +1,4 @@
-/** What a report's page does with samples, where it needs no browser. */
+/** The parts of a report's page that handle samples and need no browser. */
 
 import assert from "node:assert/strict";
 import type { PageRun } from "../../../viz/report/page_data.ts";
@@ -29,7 +29,7 @@ import { plane, run } from "./made_up.ts";
 
 const size = [3, 4, 5] as const;
 
-Deno.test("strokeOf() paints its pixels in all channels, with noise of its own in each", async () => {
+Deno.test("strokeOf() paints its pixels in all channels, with different noise in each", async () => {
   const pixels = [0, 7, 19];
   const before = Float32Array.from({ length: 60 }, (_, i) => i);
   const painted = (image: Float32Array) =>
@@ -50,9 +50,9 @@ Deno.test("strokeOf() paints its pixels in all channels, with noise of its own i
   const [first, again] = [before.slice(), before.slice()];
   await noise(first);
   await noise(again);
-  assert.deepEqual(first, again, "the same when it is painted again");
+  assert.deepEqual(first, again, "the same when repainted");
   assert.equal(new Set(painted(first)).size, 9);
-  assert.ok(painted(first).every((value) => Math.abs(value - 9) < 4), "scaled as pixels are");
+  assert.ok(painted(first).every((value) => Math.abs(value - 9) < 4), "scaled like pixels");
   const many = new Float32Array(60_000);
   const all = Array.from({ length: 20_000 }, (_, i) => i);
   await strokeOf(all, "noise", [3, 100, 200], (noise) => Promise.resolve(noise))(many);
@@ -69,7 +69,7 @@ Deno.test("coveredBy() is a line as wide as the brush, within the image", () => 
   assert.deepEqual(coveredBy(from(9, 9), from(9, 9), 3, size), []);
 });
 
-Deno.test("labelsOf(), guidedBy() and solverFor() ask each network for what it knows", () => {
+Deno.test("labelsOf(), guidedBy() and solverFor() match the conditioning to each network", () => {
   const seeds = [4, 5, 6];
   const choice = (label: number | "all" | "none") => ({ label, guidance: 2 });
   assert.deepEqual(labelsOf(choice("all"), 3, seeds), [1, 2, 0]);
@@ -104,7 +104,7 @@ Deno.test("labelsOf(), guidedBy() and solverFor() ask each network for what it k
   assert.deepEqual([false, true].map((isFlowMap) => solverFor(map, { isFlowMap }).solver), ["euler", "map"]);
 });
 
-Deno.test("GrowingTrajectory goes on from a step of another, snapshot by snapshot", () => {
+Deno.test("GrowingTrajectory continues another trajectory, snapshot by snapshot", () => {
   const before = { ...madeUpFlow(1, 5, [1, 2]), id: -1, name: "", origin: "" };
   const solved = { solver: "euler", steps: 4, label: 1, className: "owl", guidance: 1.5 };
   const growing = new GrowingTrajectory({ name: "a", origin: "drawn" }, solved, [1, 1, 2], {
@@ -121,7 +121,7 @@ Deno.test("GrowingTrajectory goes on from a step of another, snapshot by snapsho
   const whole = growing.view;
   assert.deepEqual([whole.shape[0], whole.velocity.length, whole.origin], [5, 8, "drawn, 1 evaluation"]);
   assert.notEqual(part.id, whole.id);
-  assert.equal(growing.view.id, whole.id, "a whole one stays the same");
+  assert.equal(growing.view.id, whole.id, "a complete trajectory stays the same");
   assert.equal(formatSolver(solved), "4 steps of euler, class owl, guidance 1.5");
   assert.equal(
     formatSolver({ solver: "dopri5", steps: 20, tolerance: 0.1, guidance: 2 }),
@@ -130,7 +130,7 @@ Deno.test("GrowingTrajectory goes on from a step of another, snapshot by snapsho
   assert.deepEqual(stepTimes(solved), [0, 0.25, 0.5, 0.75, 1]);
 });
 
-Deno.test("recorded() says from which noise and of which class each sample is", () => {
+Deno.test("recorded() describes the noise and class of each sample", () => {
   const trajectories = [0, 1].map((s) => madeUpFlow(s, 3, [2, 2]));
   const solved = { seed: 7, solver: "heun", steps: 2, labels: [1, 0], guidance: 2, evaluations: 4 };
   const { runs: [page] } = pageData({
@@ -141,7 +141,7 @@ Deno.test("recorded() says from which noise and of which class each sample is", 
   assert.deepEqual([second.name, second.noise, second.solved?.label], ["Sample 2", { seed: 7, row: 1 }, 0]);
 });
 
-Deno.test("imagePixels() takes grey values through the palette, and colours as they are", () => {
+Deno.test("imagePixels() maps grey values through the palette, and keeps colours", () => {
   const palette = Uint8Array.from(
     { length: 768 },
     (_, i) => i % 3 === 0 ? i / 3 : i % 3 === 1 ? 7 : 255 - i / 3,
@@ -166,7 +166,7 @@ Deno.test("imagePixels() takes grey values through the palette, and colours as t
   ]);
 });
 
-Deno.test("channelsOf() and signed() give the values of a pixel, with their signs", () => {
+Deno.test("channelsOf() and signed() return the values of a pixel, with their signs", () => {
   const image = Float32Array.from({ length: 60 }, (_, i) => i);
   assert.deepEqual(channelsOf(image, size, { row: 2, column: 3 }), [13, 33, 53]);
   assert.deepEqual([0.25, -0.25, 0].map((value) => signed(value, 2)), ["+0.25", "\u22120.25", "+0.00"]);
@@ -184,8 +184,8 @@ Deno.test("pixelTraces() predicts the end of each channel from its value and vel
 });
 
 Deno.test("formatBits() has the mean of the draws, its standard error and its meaning", () => {
-  const one = "2.000 bits per dimension: a code built on this network needs about 196 bytes for it, " +
-    "where its 784 values take 784";
+  const one = "2.000 bits per dimension: a code based on this network needs about 196 bytes for it, " +
+    "compared with 784 bytes uncompressed";
   assert.equal(formatBits([2], 784), one);
   assert.match(
     formatBits([1, 2, 3, 2], 784),
@@ -194,7 +194,7 @@ Deno.test("formatBits() has the mean of the draws, its standard error and its me
   assert.match(formatBits([9], 784), /: more than the 8 of its file/);
 });
 
-Deno.test("velocityDifference() is that of two runs at a point of the first", () => {
+Deno.test("velocityDifference() compares two runs at a point of the first", () => {
   const of = (values: readonly number[]) => Float32Array.from(values);
   const data = {
     shape: [2, 1, 1, 1, 2] as const,
@@ -259,7 +259,7 @@ Deno.test("stepComparison() solves from the noise of a sample with 1, 2, 4, 8 an
   }
 });
 
-Deno.test("formatSolving() counts the steps that were left, and what an evaluation costs", () => {
+Deno.test("formatSolving() counts the remaining steps and their evaluations", () => {
   const how = { solver: "heun", steps: 8, label: 2, guidance: 3 };
   assert.equal(
     formatSolving(how, 6, { first: 5 }),
@@ -274,7 +274,7 @@ Deno.test("formatSolving() counts the steps that were left, and what an evaluati
   );
 });
 
-Deno.test("runLine() and classColour() repeat colours, runs with other dashes", () => {
+Deno.test("runLine() and classColour() repeat colours; runs then have other dashes", () => {
   const theme = { classes: ["p", "q", "r"] } as unknown as Theme;
   const looks = Array.from({ length: 18 }, (_, run) => runLine(run)).map(({ color, dash }) =>
     `${color} ${dash}`
@@ -283,7 +283,7 @@ Deno.test("runLine() and classColour() repeat colours, runs with other dashes", 
   assert.deepEqual([0, 2, 4, noClass].map((c) => classColour(theme, c)), ["p", "r", "q", "p"]);
 });
 
-Deno.test("rangesOf() holds trajectories and real images, with a margin", () => {
+Deno.test("rangesOf() covers trajectories and real images, with a margin", () => {
   const real = { position: Float32Array.of(0, 40, 5, 0) };
   const [x, y] = rangesOf({ ...plane(2, 2), classes: [0, 0], position: Float32Array.of(-5, 10, 1, 2), real });
   assertClose([...x, ...y], [-5.6, 5.6, -2.4, 42.4], 1e-6);

@@ -28,7 +28,7 @@ import {
   untilText,
 } from "./opened.ts";
 
-/** Compiles only if the library has all that pages use. */
+/** Compiles only if the library has everything that pages use. */
 const offered: Library = web;
 
 Deno.test("web/mod.ts exports what reports use", () => {
@@ -41,7 +41,7 @@ const network = await Network.of(3);
 const { seed, ...how } = recorded;
 const one = reportHtml({ runs: [await liveRun(hostile, network)], library });
 
-/** Draws with several solvers: the trajectories are those of the library. */
+/** Draws with several solvers: the trajectories equal the library's. */
 async function drawSamples(page: Page): Promise<void> {
   await untilLive(page);
   assert.ok(await controls(page), await text(page, "live-text"));
@@ -66,12 +66,12 @@ async function drawSamples(page: Page): Promise<void> {
 
 const tolerance = 1e-4;
 
-/** Draws one and sixteen samples with an adaptive solver: the page shows its true cost and its steps. */
+/** Draws one and sixteen samples with an adaptive solver: the page shows its actual cost and steps. */
 async function letSolverChoose(page: Page): Promise<void> {
   const fields = () =>
     Promise.all(["steps", "times", "tolerance"].map((id) => page.locator(`#live-${id}`).isVisible()));
   assert.deepEqual(await fields(), [true, true, false]);
-  await page.locator("#live-solver").selectOption({ label: "dopri5, own steps" });
+  await page.locator("#live-solver").selectOption({ label: "dopri5, adaptive steps" });
   assert.deepEqual(await fields(), [false, false, true]);
   await page.locator("#live-tolerance").selectOption(`${tolerance}`);
   await drawSeed(page, 7);
@@ -87,10 +87,10 @@ async function letSolverChoose(page: Page): Promise<void> {
   await page.locator("#live-grid .strip").waitFor();
   await told(page, "Seeds 7 to 22: dopri5 with tolerance 0.0001, ");
   const found = await marks(page, "#live-grid", "step");
-  assert.equal(found.filter(([from]) => from === 0).length, 16, "each row begins with noise");
+  assert.equal(found.filter(([from]) => from === 0).length, 16, "each row starts with noise");
   assert.equal(found.filter(([, to]) => Math.abs(to - 100) < 1e-2).length, 16, "and ends with an image");
   const taken = tried.filter(({ accepted }) => accepted);
-  await page.getByRole("button", { name: "Look at seed 7", exact: true }).click();
+  await page.getByRole("button", { name: "Show seed 7", exact: true }).click();
   await page.locator("#step-strip").waitFor({ state: "visible" });
   assert.equal((await marks(page, "#step-strip", "step")).length, taken.length);
 
@@ -100,7 +100,7 @@ async function letSolverChoose(page: Page): Promise<void> {
   assert.equal(await page.locator("#live-grid .strip").count(), 0);
 }
 
-/** Enters numbers: empty and wrong fields draw nothing, Enter draws. */
+/** Enters numbers: nothing is drawn while a field is empty or invalid; Enter draws. */
 async function enterNumbers(page: Page): Promise<void> {
   const [seed, steps] = [page.locator("#live-seed"), page.locator("#live-steps")];
   const before = await page.locator("#explorer-samples button").count();
@@ -138,7 +138,7 @@ async function enterNumbers(page: Page): Promise<void> {
   assert.deepEqual(cut, []);
 }
 
-/** Paints a dot with the mouse, and clears the page's text before. */
+/** Clears the page's text, then paints a dot with the mouse. */
 async function dot(page: Page, row: number, column: number): Promise<void> {
   await clearText(page);
   await page.locator(".frame").first().scrollIntoViewIfNeeded();
@@ -148,7 +148,7 @@ async function dot(page: Page, row: number, column: number): Promise<void> {
   await page.mouse.up();
 }
 
-/** Paints in the recorded sample: the flow goes on from there as the library's, and paint can be undone. */
+/** Paints on the recorded sample: the flow continues from there like the library's, and paint can be undone. */
 async function paint(page: Page): Promise<void> {
   await page.getByRole("button", { name: "Sample 1" }).click();
   const before = await pixel(page, 5, 5);
@@ -175,7 +175,7 @@ async function paint(page: Page): Promise<void> {
   await told(page, "Sample 1 painted at t = 0.50: ");
   assertClose((await pixel(page, 2, 9)).value.slice(10), over(both.image, 2, 9), rounding);
 
-  // The space bar paints noise at the pixel that arrow keys chose.
+  // The space bar paints noise at the pixel selected with arrow keys.
   await page.locator("#brush input[value=noise]").check();
   await moveTo(page, 75);
   await page.locator(".frame").first().focus();
@@ -184,12 +184,12 @@ async function paint(page: Page): Promise<void> {
   await told(page, "Sample 1 painted at t = 0.75: 5 steps of euler");
   assert.notEqual((await pixel(page, 3, 9)).value[15], over(both.image, 3, 9)[5]);
 
-  await page.getByRole("button", { name: "Undo the painting" }).click();
+  await page.getByRole("button", { name: "Undo painting" }).click();
   assert.deepEqual(await pixel(page, 5, 5), before);
   assert.equal(await page.locator("#paint-undo").isVisible(), false);
 }
 
-/** Paints at two times of one sample, then on another before the first is solved: all paint is kept. */
+/** Paints at two times of one sample, then on another one before the first is solved: all paint is kept. */
 async function paintTwice(page: Page): Promise<void> {
   await draw(page, 3, "euler", 20);
   await pixel(page, 3, 9);
@@ -231,7 +231,7 @@ async function paintTwice(page: Page): Promise<void> {
   assert.equal(
     await page.locator("#time").inputValue(),
     "50",
-    "taking the brush goes back to where it paints",
+    "taking the brush moves to a time where it can paint",
   );
 }
 
@@ -245,7 +245,7 @@ await testReport("reportHtml() samples live from a file, and continues the flow 
 
 const trained = new URL("../../../checkpoints/mnist_residual.safetensors", import.meta.url);
 
-/** A report with the repository's own network, whose work takes long enough to stop it. */
+/** A report with the repository's own network, which is slow enough to be stopped. */
 async function trainedReport(): Promise<string> {
   const shape = [2, 28, 28] as const;
   const still = {
@@ -267,7 +267,7 @@ await testReport(
       await untilLive(page);
       const strip = page.locator("#step-strip");
       assert.ok(!await strip.isVisible(), "the solver of the recorded sample is unknown");
-      await page.locator("#live-solver").selectOption({ label: "dopri5, own steps" });
+      await page.locator("#live-solver").selectOption({ label: "dopri5, adaptive steps" });
       await page.locator("#live-tolerance").selectOption("0.001");
       await drawSeed(page, 1);
       await strip.waitFor({ state: "visible" });
@@ -292,7 +292,7 @@ await testReport(
       await strip.waitFor({ state: "hidden" });
     },
     async stopDrawing(page) {
-      await page.locator("#live-solver").selectOption({ label: "bosh3, own steps" });
+      await page.locator("#live-solver").selectOption({ label: "bosh3, adaptive steps" });
       await page.locator("#live-tolerance").selectOption("0.00001");
       await page.locator("#live-many").click();
       await page.locator("#live-stop").click(); // waits until it is there
@@ -304,15 +304,19 @@ await testReport(
     async overtake(page) {
       const samples = () => page.locator("#explorer-samples button").count();
       const before = await samples();
-      await page.locator("#live-solver").selectOption({ label: "bosh3, own steps" });
+      await page.locator("#live-solver").selectOption({ label: "bosh3, adaptive steps" });
       await page.locator("#live-many").click();
       await page.locator("#live-solver").selectOption("heun");
-      await page.locator("#live-steps").fill("1000"); // not done before the next sample, on any machine
+      await page.locator("#live-steps").fill("1000"); // slow enough on any machine not to finish before the next sample
       await page.locator("#live-seed").fill("6");
       await page.locator("#live-draw").click();
       assert.match(await draw(page, 7, "heun", 2), /^Seed 7: 2 steps of heun, 4 evaluations, /);
-      assert.equal(await samples(), before + 1, "the sample of seed 7 alone");
-      assert.equal(await page.locator("#live-grid button[disabled] canvas").count(), 16, "the grid goes on");
+      assert.equal(await samples(), before + 1, "only the sample of seed 7");
+      assert.equal(
+        await page.locator("#live-grid button[disabled] canvas").count(),
+        16,
+        "the grid continues",
+      );
       await page.locator("#live-stop").click();
       await page.locator("#live-stop").waitFor({ state: "hidden" });
       assert.equal(await text(page, "live-text"), "Stopped");

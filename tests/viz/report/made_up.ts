@@ -1,4 +1,4 @@
-/** A report of made-up runs with known numbers. */
+/** Reports on made-up runs with known numbers. */
 
 import { encodePng, imageGrid, type Trajectory } from "../../../viz/mod.ts";
 import type {
@@ -78,8 +78,8 @@ export function run(name: string, more: Partial<ReportRun> = {}): ReportRun {
 }
 
 /**
- * Two models, whose velocities are 0 and 0.25 on A's trajectory of the first noise at t = 0, 0 and 0.5 on B's; for the
- * k-th time they are 1 + k / 4 times as large, and 1 more for the second noise.
+ * Two models. At t = 0 of the first noise, their velocities are 0 and 0.25 on A's trajectory, and 0 and 0.5 on B's. At the
+ * k-th time they are 1 + k / 4 times as large, and for the second noise larger by 1.
  */
 function comparison(): Comparison {
   const [S, T] = [2, 4];
@@ -148,5 +148,5 @@ export function quality(more: Partial<Quality> = {}): Quality {
   };
 }
 
-/** Straightness and curvature that belong to it. */
+/** The straightness and curvature of the same run. */
 export const overTime = { t: [0, 0.5], straightness: [0.4, 0.1], curvature: [0.9, 0.2] };

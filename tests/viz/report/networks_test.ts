@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-/** A report of several networks: the controls of each, samples of all, their judge, and bits per dimension. */
+/** A report on several networks: the controls of each, samples of all, their judge, and bits per dimension. */
 
 import assert from "node:assert/strict";
 import { asBytes, loadJudge } from "../../../models/mod.ts";
@@ -50,7 +50,7 @@ const { features: reference } = await loadJudge(weights, "the judge").judge(
 const judged = { tests: examples, judge: { weights, reference } };
 
 const { plane: _, ...bare } = await liveRun("bare", plain);
-/** The runs, in the order of the page's choice. */
+/** The runs, in the order of the page's menu. */
 const runs = [
   { ...await liveRun("labelled", labelled, judged), classNames },
   await liveRun("plain", plain, {
@@ -64,20 +64,20 @@ const runs = [
   await liveRun("broken", plain, { checkpoint: new Uint8Array(4) }),
 ];
 
-/** Chooses a run of a report. */
+/** Selects a run of a report. */
 async function choose(page: Page, run: string, condition?: "visible" | "hidden"): Promise<void> {
   await page.locator("#explorer-run").selectOption({ label: run });
   if (condition) await page.locator("#live-guidance-label").waitFor({ state: condition });
 }
 
-/** Compares a pixel of the shown sample with a flow of the library. */
+/** Compares a pixel of the current sample with a flow of the library. */
 async function assertShows(page: Page, expected: Promise<{ image: Float32Array; velocity: Float32Array }>) {
   const [{ value, velocity }, flow] = [await pixel(page, 3, 2), await expected];
   assertClose(value, over(flow.image, 3, 2), 1e-5);
   assertClose(velocity, over(flow.velocity, 3, 2), 1e-5);
 }
 
-/** Runs with chosen class and guidance, and the flow and words that they give. */
+/** Runs with a selected class and guidance, and the expected flow and text. */
 const conditions: readonly (readonly [
   run: string,
   network: Network,
@@ -128,7 +128,7 @@ async function drawAll(page: Page): Promise<void> {
   const verdicts = page.locator("#live-grid .verdict");
   assert.equal(await verdicts.count(), 2, "networks with a judge");
   const under = await page.locator("#live-grid .under").allInnerTexts();
-  const seen = under.map((words) => /^(?:asked (\w+)\nseen )?(\w+) ([01]\.\d\d)$/.exec(words)!);
+  const seen = under.map((words) => /^(?:requested (\w+)\nseen )?(\w+) ([01]\.\d\d)$/.exec(words)!);
   const names = [...classNames, "2"];
   assert.deepEqual(
     seen.map(([, asked]) => asked),
@@ -137,14 +137,14 @@ async function drawAll(page: Page): Promise<void> {
   for (const [i, of] of [seen.slice(0, 16), seen.slice(16)].entries()) {
     const words = (await verdicts.nth(i).innerText()).replaceAll(/\s+/g, " ");
     assert.ok(
-      words.startsWith(`Recognised ${of.filter(([, , , p]) => Number(p) >= 0.9).length} of 16 `),
+      words.startsWith(`Recognised ${of.filter(([, , , p]) => Number(p) >= 0.9).length} of 16, `),
       words,
     );
     const right = of.filter(([, asked, saw]) => asked === saw).length;
     assert.equal(words.includes(`Of the requested class ${right} of 16.`), i === 0, words);
     assert.match(
       words,
-      /Precision \d+ % .* Recall \d+ % .* 16 test images instead of samples get \d+ % and \d+ %/,
+      /Precision \d+ % .* Recall \d+ % .* 16 test images in place of samples would get \d+ % and \d+ %/,
     );
   }
   for (
@@ -154,7 +154,7 @@ async function drawAll(page: Page): Promise<void> {
       {},
     ]] as const
   ) {
-    await page.getByRole("button", { name: `Look at seed 22 of ${run}` }).click();
+    await page.getByRole("button", { name: `Show seed 22 of ${run}` }).click();
     await assertShows(page, network.flow(22, { ...how, ...more }));
   }
   assert.equal(await page.locator("#explorer-run").inputValue(), "2");
@@ -168,13 +168,13 @@ async function drawAll(page: Page): Promise<void> {
     run.dispatchEvent(new Event("change"));
     stop.click();
   });
-  await page.locator("#live-guidance-label").waitFor({ state: "hidden" }); // the controls follow, even when work stops
+  await page.locator("#live-guidance-label").waitFor({ state: "hidden" }); // the controls follow, even after work has stopped
 }
 
-/** A flow map draws by its own steps, without guidance; on a phone, five numbers of steps are compared. */
+/** A flow map draws with its own steps, without guidance; on a phone, five numbers of steps are compared. */
 async function takeMaps(page: Page): Promise<void> {
   const [solver, steps] = [page.locator("#live-solver"), page.locator("#live-steps")];
-  assert.ok(!(await optionsOf(page, "live-solver")).includes("map"), "this network is no flow map");
+  assert.ok(!(await optionsOf(page, "live-solver")).includes("map"), "this network is not a flow map");
   await choose(page, "distilled", "hidden");
   assert.deepEqual([await solver.inputValue(), await steps.inputValue()], ["map", "1"]);
   assert.deepEqual(await optionsOf(page, "live-class"), ["all", "0", "1", "2"]);
@@ -196,11 +196,11 @@ async function takeMaps(page: Page): Promise<void> {
   assert.deepEqual(
     [await solver.inputValue(), await steps.inputValue()],
     ["heun", "4"],
-    "those of other solvers",
+    "the steps of other solvers",
   );
 }
 
-/** A flow map that takes guidance as an input draws the same noise again as its slider moves, in one row. */
+/** A flow map that takes guidance as an input redraws the same noise as its slider moves, in one row. */
 async function slideGuidance(page: Page): Promise<void> {
   const slider = page.locator("#live-slide");
   await choose(page, "labelled");
@@ -219,7 +219,7 @@ async function slideGuidance(page: Page): Promise<void> {
   await choose(page, "uneven", "hidden");
 }
 
-/** Paints in a sample with unequal steps, which stay. */
+/** Paints on a sample with unequal steps, which it keeps. */
 async function paintUnevenly(page: Page): Promise<void> {
   await page.getByRole("button", { name: "Sample 1" }).click();
   await moveTo(page, 30);
@@ -236,10 +236,10 @@ async function paintUnevenly(page: Page): Promise<void> {
   assertClose(value.slice(2), over((await plain.flowFrom(x, own, 2)).image, 6, 6), rounding);
 }
 
-/** A run without a network says why, and has no brush: a click holds a pixel. A broken one says so. */
+/** A run without a network explains why, and has no brush: a click keeps a pixel. A broken network is reported. */
 async function lackNetworks(page: Page): Promise<void> {
   await choose(page, "bare");
-  await told(page, "No samples are drawn in this page from this model: its weights are too large.");
+  await told(page, "This page cannot draw new samples from this model: its weights are too large.");
   assert.equal(await controls(page), false);
   await pixel(page, 5, 4);
   await choose(page, "broken");
@@ -274,7 +274,7 @@ async function measureBits(page: Page): Promise<void> {
   const words = await press(page, 1, /evaluations/);
   assert.ok(bitsIn(words) !== first && !words.includes("conditioned on"), words);
 
-  // A result that comes after a change of run is not shown for the new run.
+  // A result that arrives after a change of run is not shown for the new run.
   await choose(page, "labelled");
   await page.evaluate(() => {
     const [words, run] = ["bits-text", "explorer-run"].map((id) =>
@@ -301,7 +301,7 @@ async function measureBits(page: Page): Promise<void> {
 }
 
 await testReport(
-  "reportHtml() draws, guides, judges and measures with the network of each run, or says why it has none",
+  "reportHtml() draws, guides, judges and measures with each run's network, or says why there is none",
   reportHtml({ runs, library }),
   { condition, drawAll, takeMaps, slideGuidance, paintUnevenly, lackNetworks, measureBits },
 );

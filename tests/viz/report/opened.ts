@@ -11,11 +11,11 @@ export type { Page };
 
 const { H, W } = size;
 
-/** Visits of a page by name, one after the other. */
+/** Named visits to a page, in order. */
 type Visits = Readonly<Record<string, (page: Page) => Promise<void>>>;
 
 interface Options {
-  /** Script that runs first in the page. */
+  /** A script to run before the page's own. */
   readonly before?: () => void;
   /** Serves the page as MLflow does: scripts run without an origin, so without storage and other files. */
   readonly sandboxed?: boolean;
@@ -30,18 +30,18 @@ export function testReport(name: string, html: string, visits: Visits, options: 
       if (options.before) await page.addInitScript(options.before);
       const complaints: string[] = [];
       page.on("console", (message) => {
-        // Chromium logs this if a page looks for a GPU and there is none.
+        // Chromium logs this when a page looks for a GPU and there is none.
         if (message.text() !== "No available adapters.") complaints.push(message.text());
       });
       page.on("pageerror", (error) => complaints.push(error.message));
       page.on("request", (request) => {
         if (!/^(blob:|data:|file:|http:\/\/127)/.test(request.url())) {
-          complaints.push(`asks for ${request.url()}`);
+          complaints.push(`requests ${request.url()}`);
         }
       });
       await page.goto(address);
       await page.waitForSelector("html[data-ready]");
-      // Without smooth scrolling, positions are final at once.
+      // Without smooth scrolling, positions are final immediately.
       await page.evaluate(() => document.documentElement.style.scrollBehavior = "auto");
       for (const [what, visit] of Object.entries(visits)) {
         try {
@@ -113,7 +113,7 @@ export function tracesOf(
   }, id);
 }
 
-/** The place of a point of the plane in the page's window, in pixels. */
+/** The position of a point of the plane in the page's window, in pixels. */
 export function placeInPlane(page: Page, x: number, y: number): Promise<[left: number, top: number]> {
   return page.evaluate(([x, y]) => {
     const element = document.getElementById("plane-chart") as ChartElement;
@@ -139,10 +139,10 @@ export const optionsOf = (page: Page, id: string) => page.locator(`#${id} option
 export const numbersIn = (words: string) =>
   [...words.matchAll(/[+\u2212]\d+\.\d+/g)].map(([number]) => Number(number.replace("\u2212", "-")));
 
-/** Tolerance for recorded samples, whose numbers the page rounds. */
+/** Tolerance for recorded samples, because the page rounds their numbers. */
 export const rounding = 1e-3;
 
-/** Waits until the page shows its controls for sampling, all of them, or a line that says why it cannot. */
+/** Waits until the page shows all its controls for sampling, or a line that explains why it cannot. */
 export async function untilLive(page: Page): Promise<void> {
   await page.locator("#explorer").scrollIntoViewIfNeeded();
   await page.waitForFunction(() => document.documentElement.dataset.live === "ready");
@@ -152,14 +152,14 @@ export async function untilLive(page: Page): Promise<void> {
   });
 }
 
-/** Draws a sample of a seed with a solver and steps; returns the page's text on it. */
+/** Draws a sample of a seed with a solver and steps; returns the page's text about it. */
 export async function draw(page: Page, seed: number, solver: string, steps: number): Promise<string> {
   await page.locator("#live-solver").selectOption(solver);
   await page.locator("#live-steps").fill(String(steps));
   return await drawSeed(page, seed);
 }
 
-/** Draws a sample of a seed with the current controls; returns the page's text on it. */
+/** Draws a sample of a seed with the current controls; returns the page's text about it. */
 export async function drawSeed(page: Page, seed: number): Promise<string> {
   await page.locator("#live-seed").fill(String(seed));
   await clearText(page);
@@ -172,7 +172,7 @@ export async function drawSeed(page: Page, seed: number): Promise<string> {
 export const clearText = (page: Page) =>
   page.evaluate(() => document.getElementById("live-text")!.textContent = "");
 
-/** Waits until the text under the controls begins with `words`. */
+/** Waits until the text under the controls starts with `words`. */
 export async function told(page: Page, words: string): Promise<void> {
   await page.waitForFunction(
     (words) => document.getElementById("live-text")!.textContent!.startsWith(words),
@@ -188,7 +188,7 @@ export async function untilText(page: Page, id: string, pattern: RegExp): Promis
   ).catch(async () => assert.match(await text(page, id), pattern));
 }
 
-/** Waits until the page's text on the chosen pixel is that of this pixel. */
+/** Waits until the page's text is about this pixel. */
 export async function untilAt(page: Page, row: number, column: number): Promise<void> {
   await page.waitForFunction(
     (start) => document.getElementById("pixel-text")!.textContent!.startsWith(start),
@@ -196,7 +196,7 @@ export async function untilAt(page: Page, row: number, column: number): Promise<
   );
 }
 
-/** Times, values and velocities of a pixel of the shown sample. */
+/** Times, values and velocities of a pixel of the current sample. */
 export async function pixel(page: Page, row: number, column: number) {
   const frame = page.locator(".frame").last();
   const { width, height } = (await frame.boundingBox())!;
@@ -225,7 +225,7 @@ export async function takeBrush(page: Page): Promise<void> {
   await page.locator("#brush-size").fill("1");
 }
 
-/** Start and end of each mark of a kind in a strip, in per cent of t. */
+/** Start and end of each mark of a kind in a strip, as percentages of t. */
 export function marks(page: Page, place: string, kind: "step" | "rejected"): Promise<[number, number][]> {
   return page.locator(`${place} .${kind}`).evaluateAll((all) =>
     all.map((mark) => {
@@ -237,7 +237,7 @@ export function marks(page: Page, place: string, kind: "step" | "rejected"): Pro
   );
 }
 
-/** Paints a dot at the chosen pixel by the keyboard. */
+/** Paints a dot at the selected pixel with the keyboard. */
 export async function paintDot(page: Page): Promise<void> {
   await page.locator(".frame").first().focus();
   await page.keyboard.press("Space");

@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-/** Reports in Firefox and WebKit: they open, sample, are painted on and obey keys, wide and narrow. */
+/** Reports in Firefox and WebKit: opening, sampling, painting and keys, in wide and narrow windows. */
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -21,7 +21,7 @@ const runs = await Promise.all(
 );
 const report = reportHtml({ runs, library });
 
-/** What the line below the controls says. */
+/** The line below the controls. */
 const said = (page: VisitedPage) => page.run(() => document.getElementById("live-text")!.textContent!);
 
 async function useReport(page: VisitedPage): Promise<void> {
@@ -37,7 +37,7 @@ async function useReport(page: VisitedPage): Promise<void> {
         document.getElementById("flow")!.scrollIntoView();
       });
       await until(page, () => document.documentElement.dataset.live === "ready");
-      assert.match(await said(page), /^The network is in this page, on CPU, 1 thread/);
+      assert.match(await said(page), /^The network runs in this page, on CPU, 1 thread/);
       await page.run(() => document.getElementById("live-draw")!.click());
       await until(page, () => document.getElementById("live-text")!.textContent!.startsWith("Seed 1: "));
       const workers = await page.run(() => (globalThis as unknown as { workers: string[] }).workers);
@@ -94,7 +94,7 @@ async function lookAtFiguresAndExample(page: VisitedPage): Promise<void> {
 }
 
 await testInOtherBrowsers(
-  "a report samples, is painted on and obeys keys, figures of a study appear, and the example draws digits",
+  "a report samples, paints and handles keys; a study's figures appear; and the example draws digits",
   async (page) => {
     await useReport(page);
     await lookAtFiguresAndExample(page);

@@ -35,7 +35,7 @@ Deno.test("unpacked() inverts packed(), with the precision of each array", () =>
     "exact to the level of an image file",
   );
   assert.deepEqual(back.files, data.files);
-  assert.deepEqual([...packed(data).files], [5, 6, 7], "equal files are there once");
+  assert.deepEqual([...packed(data).files], [5, 6, 7], "equal files are stored once");
   assert.deepEqual([back.classes, back.name, back.nothing], [[3, 300], "</script>", null]);
   for (const [packed, most] of [[own.velocity, 32_767], [back.comparison.points[0], 127]] as const) {
     packed.forEach((value, i) => assert.ok(Math.abs(value - values[i]) <= 1.5 / most + 1e-6, `${i}`));
@@ -85,7 +85,7 @@ Deno.test("pageData() keeps snapshots unchanged, or thins uneven ones over t wit
   });
 });
 
-Deno.test("pageData() holds one whole trajectory where the page can solve the others", () => {
+Deno.test("pageData() holds one complete trajectory if the page can solve the others", () => {
   const trajectories = Array.from({ length: 12 }, (_, s) => madeUpFlow(s, 21, [28, 28]));
   const solved = { seed: 1, solver: "heun", steps: 20, evaluations: 40 } as const;
   const more = { solved, live: { checkpoint } };
@@ -101,7 +101,7 @@ Deno.test("pageData() holds one whole trajectory where the page can solve the ot
     assert.deepEqual([[...t], velocity.length, shape], [[1], 0, [1, 1, 28, 28]]);
     assert.deepEqual(image, trajectories[i + 1].image.slice(20 * 784));
   });
-  assert.equal(fastest, fastestOf(trajectories), "the scale is that of all recorded trajectories");
+  assert.equal(fastest, fastestOf(trajectories), "the scale covers all recorded trajectories");
   const grown = (rest: Partial<ReportRun>, library?: string) =>
     packed(dataOf(10, rest, library)).data.length - packed(dataOf(1, rest, library)).data.length;
   assert.ok(grown(more, "") < 9 * 2000, `${grown(more, "")} bytes for nine samples`);
@@ -114,7 +114,7 @@ Deno.test("pageData() holds one whole trajectory where the page can solve the ot
       grown({ ...more, solved: { ...solved, steps: 40 } }, ""),
     ]
   ) {
-    assert.ok(all > 9 * 20 * 784 * 4, `${all} bytes: what the page cannot solve, it holds`);
+    assert.ok(all > 9 * 20 * 784 * 4, `${all} bytes: the page holds what it cannot solve`);
   }
 });
 
@@ -123,7 +123,7 @@ const reference = { values: Float32Array.from({ length: 12 }, (_, i) => i / 7), 
 const judge: LiveJudge = { weights: Uint8Array.of(5, 6), reference };
 const tests = { shape: [2, 1, 1, 2], image: Float32Array.of(0, 1, 0.2, 0.4), labels: [3, 1] } as const;
 
-Deno.test("pageData() holds the network of each run, or says why there is none", () => {
+Deno.test("pageData() holds the network of each run, or explains why there is none", () => {
   const networks = (...live: (LiveNetwork | string | undefined)[]) => {
     const runs = live.map((live, i) => run(`${i}`, live === undefined ? {} : { live }));
     return pageData({ runs, library: "" }).runs.map(({ live }) => live);
@@ -131,7 +131,7 @@ Deno.test("pageData() holds the network of each run, or says why there is none",
   const network = { checkpoint, tests, judge, early: { checkpoint, guidance: 2 } };
   assert.deepEqual(
     networks(network, "no", undefined),
-    [network, "no", "this report does not hold its network"],
+    [network, "no", "this report does not include its network"],
   );
   assert.deepEqual(networks(undefined), [undefined]);
   const bare = run("a", { trajectories: [], live: { checkpoint } });
@@ -242,7 +242,7 @@ Deno.test("fastestOf() is 1 if all velocities are 0", () => {
   assert.equal(fastestOf([still, { ...still, velocity: Float32Array.of(-3, 1) }]), 3);
 });
 
-Deno.test("signsOf() gives each class a sign of its own: a short name, else its first letter, else its number", () => {
+Deno.test("signsOf() gives each class a unique symbol: a short name, its first letter, or its number", () => {
   const cases: [classes: number[], names: string[], signs: string[]][] = [
     [[0, 1, 12], [], ["0", "1", "12"]],
     [[0, 1], ["10", "11"], ["10", "11"]],
@@ -265,7 +265,7 @@ Deno.test("lossTraces() shows a single loss as a point", () => {
   assert.deepEqual(modes, [[undefined, "lines", "markers"], [undefined, "lines+markers", "markers"]]);
 });
 
-Deno.test("lossTraces() has a line for each stage of a distillation, and the report says that they do not compare", () => {
+Deno.test("lossTraces() has a line for each stage of a distillation, which the report calls incomparable", () => {
   const trainLoss = { step: [10, 20, 30, 40, 50], value: [8, 8, 1, 1, 1] };
   const stages = [{ name: "bake", from: 0 }, { name: "drift", from: 20 }];
   const data = { runs: [run("a", { trainLoss, stages })] };
@@ -288,16 +288,16 @@ Deno.test("lossTraces() has a line for each stage of a distillation, and the rep
     { traces, layout },
   ) => [layout.yTitle, ...traces.map(({ x }) => x[0])]);
   assert.deepEqual(ofPlots, [["bake", 10, 10], ["drift", 30, 30], ["validation", page.valLoss.step[0]]]);
-  assert.deepEqual(lossPlots([page, page]).length, 1, "several runs share one");
+  assert.deepEqual(lossPlots([page, page]).length, 1, "several runs share one plot");
   const rows = [...reportHtml(data).matchAll(/<td>(\d+)<\/td><td>([\d.]+)<\/td>/g)].map(([, ...cells]) =>
     cells
   );
   assert.deepEqual(rows.slice(0, 3), [["10", "8"], ["20", "8"], ["30", "1"]]);
-  assert.match(reportHtml(data), /compares with that of no other stage/);
-  assert.doesNotMatch(reportHtml(two), /compares with that of no other stage/);
+  assert.match(reportHtml(data), /not comparable with other stages/);
+  assert.doesNotMatch(reportHtml(two), /not comparable with other stages/);
 });
 
-Deno.test("WorkQueue runs the tasks of a lane in turn, lanes side by side, and no cancelled ones", async () => {
+Deno.test("WorkQueue runs the tasks of a lane in turn, lanes concurrently, and no cancelled tasks", async () => {
   const done: string[] = [];
   const busy: boolean[] = [];
   let finish = () => {};
@@ -310,7 +310,7 @@ Deno.test("WorkQueue runs the tasks of a lane in turn, lanes side by side, and n
     signal.throwIfAborted();
     done.push("stopped too late");
   });
-  queue.add(() => Promise.resolve(void done.push("stopped before it began")));
+  queue.add(() => Promise.resolve(void done.push("stopped before it started")));
   queue.add(() => Promise.resolve(void done.push("background")), "background");
   await Promise.resolve();
   queue.stop();

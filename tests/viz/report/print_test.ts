@@ -22,7 +22,7 @@ const pageHeight = (279 - 2 * 14) / 25.4 * 96;
 /** Width of A4 paper, which is narrower than Letter. */
 const pageWidth = (210 - 2 * 14) / 25.4 * 96;
 
-/** The ids of charts, and how wide and how free of page breaks they are. */
+/** The ids of charts, with their sizes and whether they avoid page breaks. */
 const chartsOf = (page: Page) =>
   page.evaluate(() =>
     [...document.querySelectorAll(".chart")].filter((chart) => chart.checkVisibility()).map((chart) => {
@@ -37,7 +37,7 @@ const chartsOf = (page: Page) =>
     })
   );
 
-/** What can be operated, and which tables are open. */
+/** The visible controls and the open tables. */
 const seen = (page: Page) =>
   page.evaluate(() => {
     const isSeen = (element: Element) =>
@@ -63,7 +63,7 @@ const seen = (page: Page) =>
     };
   });
 
-await testReport("reportHtml() prints in light, with whole charts and without controls", html, {
+await testReport("reportHtml() prints in light colours, with whole charts and without controls", html, {
   async look(page) {
     await page.emulateMedia({ colorScheme: "dark" });
     await untilLive(page);

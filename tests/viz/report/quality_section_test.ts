@@ -1,4 +1,4 @@
-/** What a report says on quality: verdicts, figures of all judges, and samples. */
+/** The quality section of a report: verdicts, figures of all judges, and samples. */
 
 import assert from "node:assert/strict";
 import {
@@ -29,7 +29,7 @@ Deno.test("reportHtml() answers each question on quality with a verdict", () => 
     [[{ ...asked, ...near }], ["1/1"]],
     [[asked], ["1/1"]], // the end of its interval is close
     [[{ ...asked, ...far }], ["0/1"]],
-    [[{ ...guessed, ...near }], ["1/1"]], // all of the requested class, or chance
+    [[{ ...guessed, ...near }], ["1/1"]], // between chance and all samples of the requested class
     [[{ ...guessed, ...far }], ["0/1"]],
     [[real(near), cloud], ["2/2"]], // 6.2 of 963 is close to 1.5
     [[real(near), { ...cloud, value: 500, low: 480, high: 520 }], ["1/2"]],
@@ -47,7 +47,7 @@ Deno.test("reportHtml() answers each question on quality with a verdict", () => 
   }
 });
 
-Deno.test("reportHtml() has a row for each figure, with all runs and judges, and all figures as a table", () => {
+Deno.test("reportHtml() has a row for each figure, with all runs and judges, and a table of all figures", () => {
   const judges = [{ ...share, judge: "lenet" }, { ...share, judge: "vgg", value: 0.88 }];
   const html = reportHtml({
     runs: [
@@ -88,7 +88,7 @@ Deno.test("reportHtml() says where noise beats real images, and where samples ar
   }
 });
 
-/** What is said of each sample, and the counts of asked and seen classes. */
+/** The text on each sample, and the counts of requested and seen classes. */
 function galleryOf(samples: Partial<JudgedSamples>, classNames?: readonly string[]) {
   const html = page(
     { samples: { ...quality().samples!, ...samples } },
@@ -97,31 +97,31 @@ function galleryOf(samples: Partial<JudgedSamples>, classNames?: readonly string
   return {
     words: [...html.matchAll(/class="sample( wrong)?"[^>]*data-disputed="(\w+)" title="([^"]*)"/g)]
       .map(([, wrong = "", disputed, words]) => `${words}${wrong}${disputed === "yes" ? " disputed" : ""}`),
-    counts: [...html.matchAll(/aria-label="(\d+ asked [^"]*)"/g)].map(([, words]) => words),
+    counts: [...html.matchAll(/aria-label="(\d+ requested [^"]*)"/g)].map(([, words]) => words),
   };
 }
 
-Deno.test("reportHtml() shows judged samples by names of classes, and where asked, seen and judges differ", () => {
+Deno.test("reportHtml() shows judged samples by class names, and marks errors and disagreement of judges", () => {
   const plain = galleryOf({}, ["cat", "<b>"]);
   assert.equal(plain.words[1], "seen &#60;b&#62; with 0.60; 25 % of samples are less certain");
   assert.deepEqual(plain.counts, []);
   const second = { confidence: Float32Array.of(0.9, 0.4, 0.8, 1), classes: [0, 1, 0, 1] };
   const { words, counts } = galleryOf({ labels: [1, 1, 4, 2], second }, ["cat", "owl"]);
   assert.deepEqual(words.map((one) => one.replace(/; \d+ % of samples are less certain/, "")), [
-    "asked owl, seen 3 with 0.30; second judge: cat with 0.90 wrong disputed",
-    "asked owl, seen owl with 0.60; second judge: owl with 0.40",
-    "asked 4, seen 4 with 0.90; second judge: cat with 0.80 disputed",
-    "asked 2, seen owl with 1.00; second judge: owl with 1.00 wrong",
+    "requested owl, seen 3 with 0.30; second judge: cat with 0.90 wrong disputed",
+    "requested owl, seen owl with 0.60; second judge: owl with 0.40",
+    "requested 4, seen 4 with 0.90; second judge: cat with 0.80 disputed",
+    "requested 2, seen owl with 1.00; second judge: owl with 1.00 wrong",
   ]);
   assert.deepEqual(counts, [
-    "1 asked owl, seen owl",
-    "1 asked owl, seen 3",
-    "1 asked 2, seen owl",
-    "1 asked 4, seen 4",
+    "1 requested owl, seen owl",
+    "1 requested owl, seen 3",
+    "1 requested 2, seen owl",
+    "1 requested 4, seen 4",
   ]);
 });
 
-Deno.test("reportHtml() begins with the result of a run", () => {
+Deno.test("reportHtml() starts with the result of a run", () => {
   const figures = [{ ...share, title: "Of the requested class" }, distance];
   const head = (more: Partial<ReportRun>) => {
     const html = reportHtml({ runs: [run("a", more)] });
@@ -139,5 +139,5 @@ Deno.test("reportHtml() begins with the result of a run", () => {
   assert.match(head({}), /a in one sentence\./);
   assert.match(head({ isFlowMap: true, fewStepsPng: Uint8Array.of(1) }), /class="few-steps"/);
   const conflicting = reportHtml({ runs: [run("a"), run("b")] });
-  assert.ok(!conflicting.includes('class="result"'), "several runs have their results side by side");
+  assert.ok(!conflicting.includes('class="result"'), "several runs have their results in a table");
 });

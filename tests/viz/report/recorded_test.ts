@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-/** Recorded samples that a page solves when a reader chooses them, and pages that cannot compute. */
+/** Recorded samples that a page solves when a reader selects them, and pages that cannot compute. */
 
 import assert from "node:assert/strict";
 import { reportHtml } from "../../../viz/report/mod.ts";
@@ -11,7 +11,7 @@ import { clearText, controls, over, pixel, rounding, testReport, text, told, unt
 const classed = await Network.of(4, 1, 3);
 const ofThree = reportHtml({ runs: [await runOfThree("three", classed)], library });
 
-await testReport("reportHtml() solves recorded samples when they are chosen", ofThree, {
+await testReport("reportHtml() solves recorded samples when they are selected", ofThree, {
   async choose(page) {
     const flows = await classed.recordedThree();
     const fastest = Math.max(...flows.flatMap(({ velocity }) => [...velocity].map(Math.abs)));
@@ -35,7 +35,7 @@ await testReport("reportHtml() solves recorded samples when they are chosen", of
       assert.equal(
         await button.locator("canvas").evaluate((canvas: HTMLCanvasElement) => canvas.toDataURL()),
         before,
-        "the recorded end is that of the solved trajectory",
+        "the solved trajectory ends at the recorded end",
       );
     }
     assert.match(
@@ -59,12 +59,12 @@ await testReport("reportHtml() solves recorded samples when they are chosen", of
   },
 });
 
-await testReport("reportHtml() opens the first recorded sample alone where the network cannot run", ofThree, {
+await testReport("reportHtml() opens only the first recorded sample where the network cannot run", ofThree, {
   async look(page) {
     await page.locator("#explorer").scrollIntoViewIfNeeded();
     await told(
       page,
-      "No samples are drawn in this page, and of the recorded ones only the first can be opened: Cannot open the CPU",
+      "This page cannot draw new samples, and can open only the first recorded one: Cannot open the CPU",
     );
     assert.deepEqual(
       await page.locator("#explorer-samples button").evaluateAll((all) =>
@@ -78,12 +78,12 @@ await testReport("reportHtml() opens the first recorded sample alone where the n
 
 const one = reportHtml({ runs: [await liveRun("a run", await Network.of(3))], library });
 
-await testReport("reportHtml() says why a page has no device, and shows recorded samples", one, {
+await testReport("reportHtml() explains why a page has no device, and shows recorded samples", one, {
   async look(page) {
     await page.locator("#explorer").scrollIntoViewIfNeeded();
     await told(
       page,
-      "No samples are drawn in this page: Cannot open the CPU device: TypeError: no shared memory; WebGPU is not available either: ",
+      "This page cannot draw new samples: Cannot open the CPU device: TypeError: no shared memory; WebGPU is not available either: ",
     );
     assert.equal(await controls(page), false);
     assert.equal(await page.locator("#paint").isVisible(), false);
@@ -91,7 +91,7 @@ await testReport("reportHtml() says why a page has no device, and shows recorded
   },
 }, { before: withoutDevices });
 
-await testReport("reportHtml() says why no worker starts, and why one fails while it samples", one, {
+await testReport("reportHtml() explains why a worker cannot start, or fails while sampling", one, {
   async fail(page) {
     await page.addInitScript(() => {
       const { createObjectURL } = URL;
@@ -105,7 +105,7 @@ await testReport("reportHtml() says why no worker starts, and why one fails whil
     for (const press of ["first", "second"]) {
       await clearText(page);
       await page.locator("#live-draw").click();
-      await told(page, "Error: The worker that computes has failed: ");
+      await told(page, "Error: The worker that computes failed: ");
       assert.match(await text(page, "live-text"), /: RangeError: memory is full$/, press);
     }
   },
@@ -121,7 +121,7 @@ await testReport("reportHtml() says why no worker starts, and why one fails whil
     await page.locator("#explorer").scrollIntoViewIfNeeded();
     await told(
       page,
-      "No samples are drawn in this page: This browser starts no worker here: SecurityError: not from a file.",
+      "This page cannot draw new samples: This browser cannot start a worker here: SecurityError: not from a file.",
     );
     assert.equal(await controls(page), false);
   },

@@ -1,4 +1,4 @@
-/** The text of a report, and what it refuses. */
+/** The text of a report, and the data that it rejects. */
 
 import assert from "node:assert/strict";
 import {
@@ -19,22 +19,22 @@ Deno.test("reportHtml() escapes a user's text", () => {
   const page = reportHtml({ runs: [...one.runs, run("b", { quality: quality({ how: hostile }) })] });
   assert.equal(page.split("<img src=x").length, 1, "a user's tag is not escaped");
   assert.equal(page.match(/<\/script/g)?.length, 3);
-  assert.equal(page.match(/<img /g)?.length, 2 + 5, "one of each run, four samples, one enlarged");
+  assert.equal(page.match(/<img /g)?.length, 2 + 5, "one per run, four samples, one enlarged");
   assert.ok(
     page.includes("&#60;/script&#62;&#60;img src=x onerror=&#34;document.title=&#39;hurt&#39;&#34;&#62;"),
   );
   assert.ok(!page.includes('onerror="'), "a user's attribute is not escaped");
 });
 
-Deno.test("reportHtml() says how a stopped or failed run ended", () => {
+Deno.test("reportHtml() reports how a stopped or failed run ended", () => {
   const ending = "Failed after step 3: <b>the loss</b> is NaN.";
   const page = reportHtml({ runs: [run("a"), run("b", { ending })] });
   const said = '<p class="ending">Failed after step 3: &#60;b&#62;the loss&#60;/b&#62; is NaN.</p>';
   assert.ok(page.indexOf(said) > page.indexOf("<b>b</b>: "));
-  assert.equal(page.split('<p class="ending">').length, 2, "other runs say nothing");
+  assert.equal(page.split('<p class="ending">').length, 2, "other runs have no ending");
 });
 
-Deno.test("reportHtml() requests nothing outside the file, and does not speak of digits, as images may be any", () => {
+Deno.test("reportHtml() requests nothing outside the file, and does not mention digits for other images", () => {
   const markup = reportHtml(two).replace(/<script[\s\S]*?<\/script>/g, "");
   const addresses = [...markup.matchAll(/\b(?:src|href)="([^"]{0,20})/g)].map(([, address]) => address);
   assert.ok(
@@ -45,7 +45,7 @@ Deno.test("reportHtml() requests nothing outside the file, and does not speak of
   assert.doesNotMatch(markup.replace(/<style[\s\S]*?<\/style>/, ""), /digit|MNIST/i);
 });
 
-Deno.test("reportHtml() refuses equal names, numbers that are not finite, and arrays that do not fit", () => {
+Deno.test("reportHtml() rejects equal names, numbers that are not finite, and mismatched arrays", () => {
   const { H, W } = size;
   const whole = plane(6, 20);
   const { samples } = quality();
@@ -59,23 +59,23 @@ Deno.test("reportHtml() refuses equal names, numbers that are not finite, and ar
   const fields = ["t", "position", "velocity", "speed", "straightness", "image"] as const;
   const names = ["times", "positions", "velocities", "speeds", "straightnesses", "images"];
   const shapes = ["[6]", "[6, 20, 2]", "[5, 20, 2]", "[5, 20]", "[5, 20]", "[20, 1, 12, 16]"];
-  const otherSizes = 'images of "a" are 12 x 16, those of "b" 9 x 16 (expected one size)';
+  const otherSizes = 'images of "a" are 12 x 16, but those of "b" are 9 x 16 (expected one size)';
   const otherTimes = (M: number) =>
-    `trajectories of "b" have different times, 3 and ${M} of them (expected the same)`;
+    `trajectories of "b" differ in their times (3 and ${M} of them; expected the same times)`;
   const nearest = samples!.nearest.subarray(9);
   const cases: [Partial<ReportRun>, string][] = [
     ...fields.map((field, i): [Partial<ReportRun>, string] => [
       inPlane({ [field]: whole[field].subarray(1) }),
-      `${names[i]} of the plane are ${whole[field].length - 1} values (expected ${shapes[i]})`,
+      `${names[i]} of the plane have ${whole[field].length - 1} values (expected ${shapes[i]})`,
     ]),
-    [inPlane({ classes: [1] }), "classes of the plane are 1 values (expected [20])"],
+    [inPlane({ classes: [1] }), "classes of the plane have 1 values (expected [20])"],
     [
       inPlane({ conditioning: { labels: [1], guidance: 2 } }),
-      "labels of the plane are 1 values (expected [20])",
+      "labels of the plane have 1 values (expected [20])",
     ],
     [
       inPlane({ real: { ...whole.real, classes: new Uint8Array(29) } }),
-      "real images of the plane are 60 values (expected [29, 2])",
+      "real images of the plane have 60 values (expected [29, 2])",
     ],
     [inPlane({ image: new Float32Array(20 * 9 * W), shape: [6, 20, 9, W] }), otherSizes],
     [{ trajectories: [flow(11, 9)] }, otherSizes],
@@ -84,20 +84,20 @@ Deno.test("reportHtml() refuses equal names, numbers that are not finite, and ar
     [{ trajectories: [flow(3), { ...flow(3), t: Float32Array.of(0, 0.4, 1) }] }, otherTimes(3)],
     [
       { quality: quality({ samples: { ...samples!, labels: [1] } }) },
-      "labels of judged samples are 1 values (expected [4])",
+      "labels of judged samples have 1 values (expected [4])",
     ],
     [
       { quality: quality({ samples: { ...samples!, nearest } }) },
-      "training images nearest to samples are 1527 values (expected [4, 2, 1, 12, 16])",
+      "training images nearest to samples have 1527 values (expected [4, 2, 1, 12, 16])",
     ],
     [
       live({ tests: { ...tests, image: Float32Array.of(0) } }),
-      "test images are 1 values (expected [2, 1, 1, 2])",
+      "test images have 1 values (expected [2, 1, 1, 2])",
     ],
-    [live({ tests: { ...tests, labels: [1] } }), "labels of test images are 1 values (expected [2])"],
-    [live({ judge }), "features of test images are 12 values (expected [5, 2])"],
-    [live({}), 'the network of "b" is given without the library to sample with'],
-    [{ name: "a" }, 'two runs are named "a" (expected a name for each)'],
+    [live({ tests: { ...tests, labels: [1] } }), "labels of test images have 1 values (expected [2])"],
+    [live({ judge }), "features of test images have 12 values (expected [5, 2])"],
+    [live({}), '"b" has a network, but there is no library to sample with'],
+    [{ name: "a" }, 'two runs are named "a" (expected unique names)'],
   ];
   for (const [data, problem] of cases) {
     assert.throws(() => reportHtml({ runs: [run("a"), run("b", data)] }), {
@@ -105,7 +105,10 @@ Deno.test("reportHtml() refuses equal names, numbers that are not finite, and ar
       message: `Cannot report: ${problem}`,
     });
   }
-  assert.throws(() => reportHtml({ runs: [] }), /^RangeError: .*: no run is given \(expected at least 1\)$/);
+  assert.throws(
+    () => reportHtml({ runs: [] }),
+    /^RangeError: .*: there are no runs \(expected at least 1\)$/,
+  );
   const holed = { ...trajectory, image: trajectory.image.with(3, NaN) };
   assert.throws(
     () => reportHtml({ runs: [run("a", { trajectories: [holed] })] }),
@@ -114,15 +117,15 @@ Deno.test("reportHtml() refuses equal names, numbers that are not finite, and ar
 
   const comparison = two.comparison!;
   const others: [Partial<Comparison>, string][] = [
-    [{ points: comparison.points.slice(1) }, "sets of points are 1 values (expected [2])"],
+    [{ points: comparison.points.slice(1) }, "sets of points have 1 values (expected [2])"],
     [
       { points: comparison.points.map((all) => all.subarray(1)) },
-      "points or velocities of a run are 1535 values (expected [2, 4, 1, 12, 16])",
+      "points or velocities of a run have 1535 values (expected [2, 4, 1, 12, 16])",
     ],
-    [{ velocities: comparison.velocities.slice(1) }, "sets of velocities are 2 values (expected [2, 2])"],
-    [{ difference: [] }, "differences of velocities are 0 values (expected [2, 2, 2, 4])"],
-    [{ t: Float32Array.of(0, 0.5) }, "times of the comparison are 2 values (expected [4])"],
-    [{ labels: [1] }, "labels of the comparison are 1 values (expected [2])"],
+    [{ velocities: comparison.velocities.slice(1) }, "sets of velocities have 2 values (expected [2, 2])"],
+    [{ difference: [] }, "differences of velocities have 0 values (expected [2, 2, 2, 4])"],
+    [{ t: Float32Array.of(0, 0.5) }, "times of the comparison have 2 values (expected [4])"],
+    [{ labels: [1] }, "labels of the comparison have 1 values (expected [2])"],
   ];
   for (const [data, problem] of others) {
     assert.throws(() => reportHtml({ ...two, comparison: { ...comparison, ...data } }), {
@@ -132,7 +135,7 @@ Deno.test("reportHtml() refuses equal names, numbers that are not finite, and ar
   }
 });
 
-Deno.test("linkPlayground() links it in the contents of a report, which has no such link otherwise", () => {
+Deno.test("linkPlayground() adds a link to the contents of a report", () => {
   const report = reportHtml(two);
   assert.doesNotMatch(report, /<a href="(?!#)/);
   const linked = linkPlayground(report, "a&b.html");
@@ -152,7 +155,7 @@ Deno.test("reportHtml() finds the learning rate of a row by its step", () => {
   for (const s of [2, 4, 20]) assert.ok(page.includes(`<td>${s}</td><td>1</td><td>${s / 1000}</td>`), `${s}`);
 });
 
-Deno.test("reportHtml() has a bar with the colours of grey images and of signed values", () => {
+Deno.test("reportHtml() has colour bars for grey images and signed values", () => {
   const page = reportHtml(two);
   const bars = [
     ...page.matchAll(
@@ -169,7 +172,7 @@ Deno.test("reportHtml() has a bar with the colours of grey images and of signed 
   );
 });
 
-Deno.test("reportHtml() has a text on the plane of each run, and shows the first", () => {
+Deno.test("reportHtml() has a text about each run's plane, and shows the first", () => {
   const { classifier: _, ...other } = plane(3, 9);
   const conditioning = { labels: new Uint8Array(9), guidance: 2 };
   const page = reportHtml({ runs: [run("a"), run("b", { plane: { ...other, conditioning } })] });
@@ -179,14 +182,14 @@ Deno.test("reportHtml() has a text on the plane of each run, and shows the first
   const [first, second, below, belowSecond] = words.map(([, text]) => text.replaceAll("\n", " "));
   assert.ok(first.startsWith("<p>20 samples on their way from noise to images (5 steps"), first);
   assert.ok(second.startsWith("<p>9 samples on their way from noise to images (2 steps"), second);
-  assert.match(below, /right on 9 of 10 held-out images/);
+  assert.match(below, /labels 9 of 10 held-out images correctly/);
   assert.match(
     belowSecond,
-    /^<p class="small">The samples were drawn for all classes in turn, at guidance 2; .* in 11\.1 % of them/,
+    /^<p class="small">The samples cycle through all classes, at guidance 2; .* to 11\.1 % of them/,
   );
 });
 
-Deno.test("reportHtml() leaves out what a run does not have", () => {
+Deno.test("reportHtml() omits sections without data", () => {
   const { lossByTime: _, samplesPng: __, plane: ___, ...rest } = run("bare");
   const page = reportHtml({ runs: [{ ...rest, trajectories: [] }] });
   for (const id of ["clock", "explorer", "plane-chart", "bins-chart", "quality", "solvers", "live"]) {
@@ -201,7 +204,7 @@ const [share, distance] = quality().figures;
 /** Numbers in an SVG, in order. */
 const numbers = (svg: string, pattern: RegExp) => [...svg.matchAll(pattern)].map(([, x]) => Number(x));
 
-/** The places of what an axis shows of its first run, in per cent from the left, and the words at its ends. */
+/** The positions of the first run's marks on an axis, as percentages from the left, and the text at its ends. */
 function drawn(more: Partial<QualityFigure>) {
   const { text } = intervalAxis([{ run: 0, figure: { ...distance, ...more } }], shown);
   const [, x1, x2] = /x1="([\d.]+)%" x2="([\d.]+)%"[^>]*class="interval"/.exec(text)!;
@@ -217,7 +220,7 @@ function drawn(more: Partial<QualityFigure>) {
   };
 }
 
-Deno.test("intervalAxis() has good on the right of an axis that fits the figure", () => {
+Deno.test("intervalAxis() has better values on the right of an axis that fits the figure", () => {
   const at = { value: 0.25, low: 0.2, high: 0.5, real: 1, noise: 0 };
   const cases: [Partial<QualityFigure>, Partial<ReturnType<typeof drawn>>][] = [
     [
@@ -244,7 +247,7 @@ Deno.test("intervalAxis() has good on the right of an axis that fits the figure"
     ],
     [
       { value: 5, low: 3, high: 8, real: 4, noise: 0, better: "real" },
-      { value: 75, reach: [0, 100], real: 100, noise: 0, ends: ["4 away", "as real images"], isLog: false },
+      { value: 75, reach: [0, 100], real: 100, noise: 0, ends: ["4 away", "like real images"], isLog: false },
     ],
     [{ value: 2, low: 2, high: 3, real: 4, noise: 0, better: "real" }, { value: 50, reach: [50, 75] }],
   ];
@@ -270,7 +273,7 @@ Deno.test("intervalAxis() puts the values of each run in a row, with its own mar
   assert.ok(text.includes('aria-label="0.9, 0.9; real images 0.98, 0.9; noise 0.01, 0.05"'), text);
 });
 
-Deno.test("reportHtml() shows evaluations of solvers exactly, and says which charts have no table of numbers", () => {
+Deno.test("reportHtml() shows exact evaluations of solvers, and mentions tables of numbers only where they exist", () => {
   const result = { solver: "heun", frechet: { value: 6.218, low: 5.1, high: 7.9 }, confident: 0.9 };
   const solvers = [
     { ...result, words: "heun:steps=617", evaluations: 1234, chosen: true },

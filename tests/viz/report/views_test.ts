@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-/** The views of a report of many runs, on a wide screen and on a phone. */
+/** The views of a report on many runs, on a wide screen and on a phone. */
 
 import assert from "node:assert/strict";
 // @ts-types="npm:@types/pngjs@6.0.5"
@@ -92,7 +92,7 @@ async function showFindings(page: Page): Promise<void> {
 const boxesOf = (page: Page, selector: string) =>
   page.locator(selector).evaluateAll((all) => all.map((element) => element.getBoundingClientRect().toJSON()));
 
-/** Ends of the brightness of what is shown of an element. */
+/** The range of brightness in an element's picture. */
 async function brightness(page: Page, selector: string): Promise<[darkest: number, brightest: number]> {
   const shown = await page.locator(selector).first().screenshot();
   const { data } = PNG.sync.read(shown);
@@ -106,7 +106,7 @@ async function brightness(page: Page, selector: string): Promise<[darkest: numbe
   ];
 }
 
-/** The figure of a study follows the colours of the page; on a phone its panels are stacked, and tables scroll alone. */
+/** A study's figure follows the colour scheme; on a phone its panels are stacked, and only tables scroll. */
 async function fitStudy(page: Page): Promise<void> {
   await page.emulateMedia({ colorScheme: "dark" });
   const [, brightest] = await brightness(page, ".stills img");
@@ -117,7 +117,7 @@ async function fitStudy(page: Page): Promise<void> {
   await page.emulateMedia({ colorScheme: "light" });
   const [darkest] = await brightness(page, ".stills img");
   assert.ok(darkest > 20 && darkest < 120, `ink of brightness ${darkest}`);
-  assert.notEqual(await shown(), dark, "images in WebKit do not know what readers prefer");
+  assert.notEqual(await shown(), dark, "in WebKit, images ignore the preferred colour scheme");
 
   await page.setViewportSize({ width: 390, height: 800 });
   assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 390);
@@ -128,11 +128,11 @@ async function fitStudy(page: Page): Promise<void> {
   assert.ok(name.width < 200 && last.x > 390, `${name.width}, ${last.x}`);
   await page.locator(".study .scroll").first().evaluate((box) => box.scrollLeft = 1e4);
   const [stays, comes] = await ends();
-  assert.ok(stays.x === name.x && comes.right <= 390, "the name of a row stays in sight");
+  assert.ok(stays.x === name.x && comes.right <= 390, "the name of a row stays visible");
   await page.setViewportSize({ width: 1280, height: 900 });
 }
 
-/** Some of the runs are compared, with one slider, even if one has fewer trajectories in the plane. */
+/** Compares some of the runs with one slider, even if one has fewer trajectories in the plane. */
 async function compare(page: Page): Promise<void> {
   assert.deepEqual(await optionsOf(page, "compare-b"), [first.name, second.name]);
   assert.deepEqual(await optionsOf(page, "explorer-run"), runs.map(({ name }) => name));
@@ -149,17 +149,17 @@ async function compare(page: Page): Promise<void> {
   await see(page, "plane-chart");
   assert.match(await text(page, "plane"), /20 samples on their way from noise to images/);
   await pointInPlane(page, 2.4 * Math.cos(15), 2.4 * Math.sin(15));
-  assert.equal(await text(page, "plane-text"), "sample 16, seen as 5");
+  assert.equal(await text(page, "plane-text"), "sample 16, classified as 5");
   await page.locator("#plane-run").selectOption("1");
   await page.locator("#plane").getByText("9 samples on their way from noise to images (5").waitFor({
     state: "visible",
   });
   assert.doesNotMatch(await text(page, "plane"), /20 samples on their way from noise to images/);
-  assert.equal(await text(page, "plane-text"), "sample 1, seen as 0");
+  assert.equal(await text(page, "plane-text"), "sample 1, classified as 0");
   await moveTo(page, 70);
 }
 
-/** Nine solvers are told apart, figures of quality are shown, and traces stay hidden when the slider moves. */
+/** Nine solvers look different, figures of quality are shown, and traces stay hidden when the slider moves. */
 async function seeQuality(page: Page): Promise<void> {
   await page.locator("#quality summary").click();
   for (const id of ["quality-straightness", "quality-curvature", "solvers-chart"]) await see(page, id);
@@ -183,33 +183,33 @@ async function seeQuality(page: Page): Promise<void> {
   }
 }
 
-/** A chosen sample is enlarged; samples are filtered by verdict, and by the classes asked and seen. */
+/** A selected sample is enlarged; samples are filtered by verdict, and by requested and seen classes. */
 async function useGallery(page: Page): Promise<void> {
   const shown = () =>
     page.locator(".sample:visible").evaluateAll((all) =>
-      all.map((one) => (one as HTMLElement).title.slice(0, 15))
+      all.map((one) => (one as HTMLElement).title.split(" with ")[0])
     );
-  const all = ["asked 3, seen 3", "asked 3, seen 1", "asked 4, seen 4", "asked 2, seen 1"];
+  const all = ["requested 3, seen 3", "requested 3, seen 1", "requested 4, seen 4", "requested 2, seen 1"];
   assert.deepEqual(await shown(), all);
   await page.locator(".sample").nth(1).click();
-  assert.match(await page.locator(".enlarged figcaption").innerText(), /^asked 3, seen 1 /);
+  assert.match(await page.locator(".enlarged figcaption").innerText(), /^requested 3, seen 1 /);
   const [large, small] = await page.locator(".enlarged img, .sample[aria-pressed=true] img").evaluateAll((
     images,
   ) => images.map((image) => (image as HTMLImageElement).src));
   assert.equal(large, small);
   await page.locator(".gallery select").selectOption("wrong");
   assert.deepEqual(await shown(), [all[1], all[3]]);
-  const cell = page.getByLabel("1 asked 2, seen 1");
+  const cell = page.getByLabel("1 requested 2, seen 1");
   await cell.click();
   assert.deepEqual(await shown(), [all[3]]);
   await cell.click();
   assert.deepEqual(await shown(), all);
 }
 
-/** The page says why no run has a network. */
+/** The page explains why no run has a network. */
 async function lackNetworks(page: Page): Promise<void> {
   await page.locator("#explorer").scrollIntoViewIfNeeded();
-  await told(page, "No samples are drawn in this page: it was told so.");
+  await told(page, "This page cannot draw new samples: it was told so.");
   assert.equal(await controls(page), false);
   assert.equal(await page.locator("#paint").isVisible(), false);
 }
@@ -230,7 +230,7 @@ async function fitPhone(page: Page): Promise<void> {
     const rules = colorScheme === "light" ? undefined : ["color-contrast"];
     assert.deepEqual(await axeComplaints(page, rules), []);
     const [chart, layer] = await boxesOf(page, "#plane-chart, #plane-samples");
-    assert.deepEqual(layer, chart, "samples are drawn over the whole chart");
+    assert.deepEqual(layer, chart, "the layer of samples covers the whole chart");
     const [title, value, line] = await boxesOf(page, ".figures tbody tr:first-child > *");
     assert.ok(title.bottom <= value.y && value.bottom <= line.y && line.width > 320, "rows are stacked");
     const rates = await page.locator("#rate-chart text").allTextContents();
@@ -243,7 +243,7 @@ async function fitPhone(page: Page): Promise<void> {
     const [losses, speeds] = [new Map(await coloursOf("loss-chart")), await coloursOf("speed-chart")];
     assert.equal(speeds.length, runs.length - 1);
     for (const [name, color] of speeds.slice(0, 2)) assert.equal(losses.get(name), color);
-    // With reduced motion the player shows ten stills and nothing in between.
+    // With reduced motion, the player shows only ten stills.
     const [seen] = await Promise.all([
       page.evaluate(() =>
         new Promise<string[]>((resolve) => {
@@ -282,7 +282,7 @@ async function assertUnstretched(page: Page): Promise<void> {
 }
 
 await testReport(
-  "reportHtml() shows findings of a study, and compares and draws its runs on any screen",
+  "reportHtml() shows a study's findings, and compares and draws its runs on any screen",
   reportHtml({ runs, comparison: { ...two.comparison!, runs: [1, 2] }, study }),
   { showFindings, fitStudy, compare, seeQuality, useGallery, lackNetworks, fitPhone },
 );
@@ -302,7 +302,7 @@ await testReport(
       assert.deepEqual(
         await page.locator(".entries li").allInnerTexts(),
         ["residual"],
-        "once for both figures",
+        "one legend for both figures",
       );
     },
     async fit(page) {

@@ -1,17 +1,17 @@
 import type { ImageSize } from "../../image/image_shape.ts";
 import type { Pixel } from "./image_panel.ts";
 
-/** What a brush leaves: white, black, or new noise. */
+/** The paint of a brush: white, black, or new noise. */
 export type Brush = "white" | "black" | "noise";
 
-/** Paints in an image, f32[C, H, W]. */
+/** Paints on an image, f32[C, H, W]. */
 export type Stroke = (image: Float32Array) => Promise<void>;
 
 /**
- * A stroke over pixels; painting it again leaves the same values.
+ * A stroke over pixels; repainting it gives the same values.
  *
  * @param pixels indices in [0, H W)
- * @param toPixels scales noise, f32[C, N], as the network's images are
+ * @param toPixels scales noise, f32[C, N], like the network's images
  */
 export function strokeOf(
   pixels: readonly number[],

@@ -4,11 +4,11 @@ import { axisRanges, type DrawnTrace, drawPanel, type Panel } from "../../figure
 import { markSvg } from "../../figure/point_mark.ts";
 import { element } from "./dom.ts";
 
-/** A trace of a chart. One without a name is not pointed at. */
+/** A trace of a chart. The pointer ignores traces without a name. */
 export interface ChartTrace extends DrawnTrace {
   /** The entry of the legend that hides it; default its name. */
   readonly group?: string;
-  /** What a pointer shows instead of the value of each point. */
+  /** Text that the pointer shows instead of the value, per point. */
   readonly words?: readonly string[];
 }
 
@@ -16,20 +16,20 @@ export interface ChartTrace extends DrawnTrace {
 export interface Plot {
   readonly traces: readonly ChartTrace[];
   readonly layout: FigureLayout;
-  /** Whether the vertical axis begins at 0. */
+  /** Whether the vertical axis starts at 0. */
   readonly fromZero?: boolean;
 }
 
-/** What a chart shows: plots one below the other. */
+/** The content of a chart: plots stacked vertically. */
 export interface ChartContent {
   readonly plots: readonly Plot[];
   /** Whether there is a legend, whose entries hide traces. */
   readonly legend?: boolean;
-  /** Whether a pointer shows the nearest point alone, instead of all at its place along x. */
+  /** Whether the pointer shows only the nearest point, instead of all points near its x. */
   readonly nearest?: boolean;
 }
 
-/** The colours of a page as a canvas needs them. */
+/** The colours of a page, for canvases. */
 export interface Theme {
   readonly ink: string;
   readonly muted: string;
@@ -48,7 +48,7 @@ export function themeNow(): Theme {
 
 const runColours = 6;
 
-/** The line of a run: after six runs colours repeat with other dashes. */
+/** The line style of a run: after six runs, colours repeat with other dashes. */
 export function runLine(
   run: number,
 ): { readonly color: string; readonly dash: string | undefined; readonly size: number } {
@@ -58,12 +58,12 @@ export function runLine(
 
 const all: Chart[] = [];
 
-/** Redraws all charts in their current widths and colours. */
+/** Redraws all charts at their current widths and in the current colours. */
 export function refreshCharts(): void {
   for (const chart of all) chart.refresh();
 }
 
-/** Pixels along x within which points are shown together. */
+/** Points within this many pixels along x are shown together. */
 const together = 8;
 
 /** A chart in the page's colours, with an optional line at t. */
@@ -76,13 +76,13 @@ export class Chart {
   readonly #listeners: (() => void)[] = [];
   #panels: readonly (Panel & Plot & { readonly top: number })[] = [];
   #width = 0;
-  /** Whether it was drawn while it was hidden. */
+  /** Whether it was drawn while hidden and must be drawn again. */
   #isDue = false;
   #t: number | undefined;
-  /** Whether the pointer shows the nearest point alone. */
+  /** Whether the pointer shows only the nearest point. */
   #nearest = false;
 
-  /** @param content says what is shown whenever the chart is drawn */
+  /** @param content called for the content whenever the chart is drawn */
   constructor(readonly element: HTMLElement, readonly content: () => ChartContent) {
     this.#place.addEventListener("pointermove", (event) => this.#point(event));
     this.#place.addEventListener("pointerleave", () => this.#tip.hidden = true);
@@ -94,7 +94,7 @@ export class Chart {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", refreshCharts);
   }
 
-  /** Draws the chart, with a line at t if it is set. */
+  /** Draws the chart, with a line at t if t is set. */
   draw(t = this.#t): void {
     const { plots, legend = false, nearest = false } = this.content();
     this.#t = t;
@@ -120,7 +120,7 @@ export class Chart {
     for (const listener of this.#listeners) listener();
   }
 
-  /** Redraws the chart, if it was drawn before. */
+  /** Redraws the chart if it was drawn before. */
   refresh(): void {
     if (this.#isDue || this.#panels.length > 0) this.draw();
   }
@@ -141,12 +141,12 @@ export class Chart {
     Object.assign(this.#line.style, { transform: `translate(${toX(this.#t)}px, ${first}px)`, height });
   }
 
-  /** Calls back whenever the chart was drawn anew, also in another size. */
+  /** Adds a listener for redraws, including those at another size. */
   onDrawn(listener: () => void): void {
     this.#listeners.push(listener);
   }
 
-  /** Where values are, in pixels from the left and upper edge of the element, and the entries that the reader hid. */
+  /** The positions of values, in pixels from the left and upper edge of the element, and the entries that the reader hid. */
   get frame(): Pick<Panel, "area" | "toX" | "toY"> & { readonly hidden: ReadonlySet<string> } {
     const [{ area, toX, toY }] = this.#panels;
     const { offsetLeft: left, offsetTop: top } = this.#place;

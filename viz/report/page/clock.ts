@@ -2,7 +2,7 @@
 import { pace, type Pacing } from "../../flow/pacing.ts";
 import { byId } from "./dom.ts";
 
-/** Milliseconds of a whole play, and of each still if reduced motion is preferred. */
+/** Milliseconds of a full play, and of each still if the reader prefers reduced motion. */
 const playMs = 6000;
 const stillMs = 700;
 

@@ -9,7 +9,7 @@ import { byId, chooseRun, element } from "./dom.ts";
 import { drawImage, type PageColours, reserve } from "./image_panel.ts";
 import type { Views } from "./views.ts";
 
-/** Two models side by side from the same noise, and how their velocities differ at shared points. */
+/** Shows two models side by side from the same noise, and the difference of their velocities at shared points. */
 export class ComparisonView {
   readonly #names: readonly string[];
   readonly #data: Comparison;
@@ -61,7 +61,7 @@ export class ComparisonView {
     return size;
   }
 
-  /** The mean over channels of each of several images. */
+  /** The mean over channels of each image. */
   #mean(images: Float32Array): Float32Array {
     const [C, H, W] = this.#size;
     if (C === 1) return images;
@@ -93,7 +93,7 @@ export class ComparisonView {
     drawImage(byId("compare-va"), this.#mean(part(velocities[a][a])), flat, signed);
     drawImage(byId("compare-vb"), this.#mean(part(velocities[b][b])), flat, signed);
     const difference = (k: number) => velocityDifference(this.#data, [a, b], start + k);
-    // One scale for all times makes them comparable.
+    // One scale for all times keeps them comparable.
     const most = largest(Array.from(t, (_, k) => this.#mean(difference(k))));
     const now = difference(i);
     drawImage(byId("compare-d"), this.#mean(now), flat, this.colours.signed(most));
@@ -113,7 +113,7 @@ export class ComparisonView {
   }
 }
 
-/** v of run a minus v of run b at a point of run a, f32[C, H, W]; `place` counts the points. */
+/** v of run a minus v of run b at a point of run a, f32[C, H, W]; `place` is the index of the point. */
 export function velocityDifference(
   { shape: [, , ...size], velocities }: Pick<Comparison, "shape" | "velocities">,
   [a, b]: readonly [number, number],
@@ -124,7 +124,7 @@ export function velocityDifference(
   return va.map((value, i) => value - vb[i]);
 }
 
-/** The largest magnitude; 1 if all are 0, as it divides. */
+/** The largest magnitude; 1 if all are 0, because callers divide by it. */
 function largest(arrays: readonly Float32Array[]): number {
   return arrays.reduce((most, values) => values.reduce((m, x) => Math.max(m, Math.abs(x)), most), 0) || 1;
 }

@@ -1,11 +1,11 @@
 /// <reference lib="dom" />
 
-/** The element with an id, which the document must have. */
+/** The element with an id, which must exist. */
 export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
   return document.getElementById(id) as T;
 }
 
-/** Makes an element with attributes (and `text`) and children. */
+/** Creates an element with attributes, `text` and children. */
 export function element<Name extends keyof HTMLElementTagNameMap>(
   name: Name,
   { text, ...attributes }: Record<string, string> = {},
@@ -18,12 +18,12 @@ export function element<Name extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
-/** A number with its sign and a fixed width. */
+/** Formats a number with its sign and fixed decimals. */
 export function signed(value: number, digits = 3): string {
   return (value < 0 ? "\u2212" : "+") + Math.abs(value).toFixed(digits);
 }
 
-/** Fills a select with the names of runs, hidden if there is only one. */
+/** Fills a select with the names of runs; hides it if there is only one. */
 export function chooseRun(
   select: HTMLSelectElement,
   names: readonly string[],
@@ -36,12 +36,12 @@ export function chooseRun(
   if (names.length < 2) (select.closest("label") as HTMLElement).hidden = true;
 }
 
-/** An input for a number, a whole number unless its step is `any`. */
+/** An input for a number; it must be whole unless its step is `any`. */
 export class NumberField {
   readonly #input: HTMLInputElement;
 
   /**
-   * @param name name in messages
+   * @param name its name in messages
    * @param onEnter called on Enter
    */
   constructor(id: string, readonly name: string, onEnter: () => void) {
@@ -64,7 +64,7 @@ export class NumberField {
     const { min, max, step, value, validity: { valid, badInput, valueMissing } } = this.#input;
     this.#input.setAttribute("aria-invalid", `${!valid}`);
     if (valid) return undefined;
-    // `value` is empty both for empty input and for invalid input; `badInput` tells them apart.
+    // `value` is empty for both empty and invalid input; `badInput` tells them apart.
     const is = badInput ? "is not a number" : valueMissing ? "is empty" : `is ${value}`;
     return `${this.name} ${is} (expected a ${step === "any" ? "" : "whole "}number from ${min} to ${max}).`;
   }

@@ -18,7 +18,7 @@ export type Library = typeof models & {
 /** Sends a part of a result, if there is one, and lets other requests in; throws if the page cancelled this one. */
 export type Job<Part> = (part?: Part) => Promise<void>;
 
-/** What the library offers, and where it computes. */
+/** The library's solvers and time grids, and the device. */
 export interface Offered {
   readonly device: string;
   readonly solvers: readonly string[];
@@ -43,14 +43,14 @@ export interface MeasuredBits {
 /** A network ready to sample with. */
 interface EngineNetwork {
   readonly model: models.VelocityField;
-  /** An early checkpoint of the network, if the page holds one. */
+  /** An early checkpoint of the network, if the page embeds one. */
   readonly early?: models.VelocityField;
   readonly shape: readonly [C: number, H: number, W: number];
   readonly normalization: models.Normalization;
   /** Number of classes; 0 if unconditional. */
   readonly classes: number;
   readonly samplers: Map<string, Conditioned>;
-  /** Judges its samples, if the page holds a judge. */
+  /** Judges its samples, if the page embeds a judge. */
   readonly judge?: SampleJudge;
 }
 
@@ -63,20 +63,20 @@ interface Conditioned {
   readonly scale?: Tensor;
 }
 
-/** Samplers kept for each run; each holds the memory of its batch. */
+/** Maximum number of samplers to keep per run; each holds the memory of its batch. */
 const maxSamplers = 4;
-/** Tolerance of the steps of bits, as in `deno task evaluate`: smaller ones change them less than other random signs do. */
+/** Tolerance when solving for bits, as in `deno task evaluate`: smaller ones matter less than the choice of random signs. */
 const bitsRtol = 1e-2;
 
 /**
- * The library on a device with the page's networks. It lives in a worker; the page calls its methods, of which those that
- * take long get a {@linkcode Job}.
+ * The library on a device with the page's networks. It lives in a worker, and the page calls its methods; long-running
+ * ones receive a {@linkcode Job}.
  */
 export class Engine {
   readonly #networks = new Map<number, Promise<EngineNetwork>>();
   #library: Library | undefined;
 
-  /** @param library by default the page's, which {@linkcode open} loads */
+  /** @param library by default the page's library, which {@linkcode open} loads */
   constructor(library?: Library) {
     this.#library = library;
   }
@@ -88,11 +88,11 @@ export class Engine {
   /**
    * Loads the library and opens a device; throws if there is none.
    *
-   * @param text the library as the page holds it: deflated, in base64
+   * @param text the library as the page embeds it: deflated, in base64
    */
   async open(text: string): Promise<Offered> {
     const program = new TextDecoder().decode(await inflated(text));
-    // Workers of pages from files import no blob in WebKit.
+    // In WebKit, workers of pages opened from files cannot import blobs.
     const library: Library = await moduleAt(
       `data:text/javascript;charset=utf-8,${encodeURIComponent(program)}`,
     );
@@ -130,14 +130,14 @@ export class Engine {
     };
   }
 
-  /** The class or function that a network's own program exports. */
+  /** The class or function that the program of a network exports. */
   async #makerIn(program: string): Promise<models.NetworkMaker> {
-    Object.assign(globalThis, { flowMatching: this.library }); // where the program takes the library from
+    Object.assign(globalThis, { flowMatching: this.library }); // where the program finds the library
     const own: { default: models.NetworkMaker } = await moduleAt(program);
     return own.default;
   }
 
-  /** The times at the ends of steps that are spread by the grid of this name. */
+  /** The times at the ends of steps, spaced by the grid of this name. */
   gridTimes(steps: number, grid: string): readonly number[] {
     return this.library.gridTimes(steps, grid as models.TimeGridName);
   }
@@ -146,7 +146,7 @@ export class Engine {
     return this.library.toPixels(values, (await this.#network(run)).normalization);
   }
 
-  /** The noise of each seed with number `row`, in pixels as the run scales them, f32[N, C, H, W]. */
+  /** The noise number `row` of each seed, in pixels as the run scales them, f32[N, C, H, W]. */
   async noise(run: number, seeds: readonly number[], row: number): Promise<Float32Array> {
     const { shape } = await this.#network(run);
     const size = sizeOf(shape);
@@ -201,7 +201,7 @@ export class Engine {
    * Measures the bits per dimension of an image. Emits its progress from 0 to 1.
    *
    * @param pixels f32[C, H, W]
-   * @param label its class, if the network is to know it
+   * @param label the class to condition on, if any
    * @param seed seed of the random signs
    */
   async bits(
@@ -235,7 +235,7 @@ export class Engine {
 
   /**
    * Uses a sampler for a batch of this size and kind; class and guidance are tensors, so one recording serves all values.
-   * While in use it is not among those that are kept: a draw in front would change what one behind is conditioned on.
+   * While in use, a sampler is not in the cache: a second draw would change the conditioning of the first.
    */
   async #withSampler<Result>(
     network: EngineNetwork,
@@ -257,7 +257,7 @@ export class Engine {
       return await use(known.sampler);
     } finally {
       samplers.delete(key);
-      samplers.set(key, known); // at the end, as most recently used
+      samplers.set(key, known); // to the end, as the most recently used
       if (samplers.size > maxSamplers) samplers.delete(samplers.keys().next().value!);
     }
   }
@@ -290,7 +290,7 @@ export class Engine {
 /** How a network is conditioned: not at all, on a class, with classifier-free guidance, or with autoguidance. */
 export type Conditioning = "unconditional" | "conditional" | "guided" | "autoguided";
 
-/** The conditioning of a network, by whether it gets a class, and its guidance. */
+/** The conditioning of a network that receives a class or not, with a guidance. */
 export function conditioningOf(labelled: boolean, guidance = 1): Conditioning {
   if (guidance === 1) return labelled ? "conditional" : "unconditional";
   return labelled ? "guided" : "autoguided";

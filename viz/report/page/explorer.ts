@@ -31,7 +31,7 @@ interface ExplorerRun {
   readonly run: number;
   readonly name: string;
   readonly samples: Thumbnail[];
-  /** Largest magnitude of a velocity in the recorded samples, which sets the scale of colours. */
+  /** Largest magnitude of a velocity in the recorded samples, which determines the colour scale. */
   readonly fastest: number;
   chosen: Thumbnail;
 }
@@ -48,7 +48,7 @@ export class Explorer {
   #pixel: Pixel;
   #held = false;
   #solve: ((run: number, sample: Thumbnail) => AbortController) | undefined;
-  /** The work on the trajectory of a sample that the reader waits for. */
+  /** The work on the sample that the reader is waiting for. */
   #awaited: AbortController | undefined;
 
   constructor(
@@ -103,7 +103,7 @@ export class Explorer {
     return this.#run.chosen;
   }
 
-  /** How the recorded samples of a run were solved. */
+  /** The solver settings of a run's recorded samples. */
   recorded(run: number): Steps | undefined {
     return this.#runs.find((other) => other.run === run)?.samples[0].original.solved;
   }
@@ -122,14 +122,14 @@ export class Explorer {
     this.#listeners.push(listener);
   }
 
-  /** Whether the page holds only the ends of some samples. */
+  /** Whether the page embeds only the ends of some samples. */
   get hasEnds(): boolean {
     return this.#runs.some(({ samples }) => samples.some(({ original }) => isEnd(original)));
   }
 
   /**
-   * Lets readers choose samples of which the page holds only the end: `solve` {@linkcode complete}s them, unless they
-   * choose another before.
+   * Lets readers select samples of which the page embeds only the end. `solve` must {@linkcode complete} them, unless the
+   * reader selects another sample first.
    */
   solveWith(solve: (run: number, sample: Thumbnail) => AbortController): void {
     this.#solve = solve;
@@ -154,14 +154,14 @@ export class Explorer {
     this.#choose(sample);
   }
 
-  /** Shows the known part of a painted sample's new trajectory. */
+  /** Shows the solved part of a painted sample's new trajectory. */
   grow(sample: Thumbnail, growing: TrajectoryView): void {
     sample.growing = growing;
     this.#thumbnails.show(this.#run.samples, this.#run.chosen);
     this.views.changed(this.#place);
   }
 
-  /** Shows a painted sample with its new trajectory, by default with its last complete one. */
+  /** Shows a painted sample with its new trajectory, or by default its last complete one. */
   settle(sample: Thumbnail, painted: TrajectoryView = settled(sample)): void {
     delete sample.growing;
     if (painted === sample.original) delete sample.painted;
@@ -199,7 +199,7 @@ export class Explorer {
     byId("pixel-release").hidden = !held;
   }
 
-  /** Unique for each trajectory and pixel. */
+  /** A unique key for each trajectory and pixel. */
   get #key(): string {
     return `${this.shown.id} ${this.#pixel.row} ${this.#pixel.column}`;
   }

@@ -4,7 +4,7 @@ import { axisRanges } from "../../figure/figure_svg.ts";
 import { Chart } from "./charts.ts";
 import { byId, element } from "./dom.ts";
 
-/** Draws the figures of a page, each with a slider over its frames. */
+/** Draws a page's figures, each with a slider over its frames. */
 export function showFigures(): void {
   const figures: readonly FigureParts[] = JSON.parse(
     byId("figures").textContent!,

@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 
-/** Lets readers choose a sample of each gallery, and filter by verdict or by the classes asked and seen. */
+/** Lets readers select a sample in each gallery, and filter by verdict or by requested and seen classes. */
 export function showGalleries(): void {
   for (const place of document.querySelectorAll<HTMLElement>(".gallery")) showGallery(place);
 }

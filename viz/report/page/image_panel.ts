@@ -12,8 +12,8 @@ export interface Colours {
 /** The colours of a page. */
 export interface PageColours {
   readonly image: Colours;
-  /** Colours of values in [-most, most]: red above 0, blue below. */
-  signed(most: number): Colours;
+  /** Colours of values in [-max, max]: red above 0, blue below. */
+  signed(max: number): Colours;
 }
 
 /** Unpacks a page's palettes. */
@@ -21,12 +21,12 @@ export function pageColours(palettes: Palettes): PageColours {
   const [palette, diverging] = [bytesOf(palettes.image), bytesOf(palettes.signed)];
   return {
     image: { palette, range: [0, 1] },
-    signed: (most) => ({ palette: diverging, range: [most, -most] }),
+    signed: (max) => ({ palette: diverging, range: [max, -max] }),
   };
 }
 
 /**
- * Draws an image, one canvas pixel for each pixel; the style sheet enlarges it without smoothing.
+ * Draws an image with one canvas pixel per pixel; the style sheet enlarges it without smoothing.
  *
  * @param values f32[C, H, W]; three channels are drawn as red, green and blue without the palette
  */
@@ -41,7 +41,7 @@ export function drawImage(
   canvas.getContext("2d")!.putImageData(new ImageData(imagePixels(values, size, colours), W, H), 0, 0);
 }
 
-/** The colours of an image's pixels, RGBA bytes [H, W, 4]; values as those of {@linkcode drawImage}. */
+/** The colours of an image's pixels, RGBA bytes [H, W, 4]; values as in {@linkcode drawImage}. */
 export function imagePixels(
   values: Float32Array,
   [C, H, W]: ImageSize,
@@ -57,7 +57,7 @@ export function imagePixels(
   return pixels;
 }
 
-/** Reserves space for images of this size, so nothing moves when they are drawn. */
+/** Reserves space for images of this size, so that nothing shifts when they are drawn. */
 export function reserve(place: HTMLElement, [, H, W]: ImageSize): void {
   for (const canvas of place.querySelectorAll("canvas")) Object.assign(canvas, { width: W, height: H });
 }
@@ -68,7 +68,7 @@ export interface Pixel {
   readonly column: number;
 }
 
-/** The pixel under the pointer; outside the image if the pointer is. */
+/** The pixel under the pointer, which may be outside the image. */
 export function pixelAt(frame: HTMLElement, [, H, W]: ImageSize, { clientX, clientY }: MouseEvent): Pixel {
   const { left, top, width, height } = frame.getBoundingClientRect();
   return { row: Math.floor((clientY - top) / height * H), column: Math.floor((clientX - left) / width * W) };
@@ -80,10 +80,10 @@ export function channelsOf(image: Float32Array, [C, H, W]: ImageSize, { row, col
 }
 
 /**
- * Lets readers choose pixels of an image: the mouse points, a click holds, arrow keys move.
+ * Lets readers select pixels of an image: by pointing, by clicking to keep one, or with the arrow keys.
  *
- * @param current returns the chosen pixel
- * @param onPoint called with a pixel, and whether to hold it
+ * @param current returns the selected pixel
+ * @param onPoint called with a pixel, and whether to keep it
  */
 export function pointAtPixels(
   frame: HTMLElement,

@@ -23,20 +23,20 @@ import { formatSolver, GrowingTrajectory, isEnd, type Steps } from "./trajectory
 import { messageOf } from "./remote_worker.ts";
 import { type Work, WorkQueue } from "./work.ts";
 
-/** Pictures of "16 from here". */
+/** Number of samples of "Draw 16". */
 const many = 16;
 /** Milliseconds of work after which the stop button appears. */
 const longMs = 700;
 const maxSeed = 2 ** 32 - 1;
 
-/** What the controls say. */
+/** The values of the controls. */
 interface Chosen {
   readonly seeds: readonly number[];
   readonly how: Promise<Steps>;
   readonly choice: ChosenCondition;
 }
 
-/** Lets readers draw new samples with the page's networks, and paint in them. */
+/** Lets readers draw new samples with the page's networks, and paint on them. */
 export class Live {
   readonly #seed = new NumberField("live-seed", "Seed", () => this.#draw());
   readonly #solver: SolverControls;
@@ -89,11 +89,11 @@ export class Live {
   }
 
   get #where(): string {
-    return `The network is in this page, on ${this.engine.offered.device}: ` +
-      "draw new noise, or paint in x at any t and watch the flow go on from there.";
+    return `The network runs in this page, on ${this.engine.offered.device}: ` +
+      "draw new noise, or paint on x at any t and watch the flow continue from there.";
   }
 
-  /** The entered values; if they are not valid, shows a message and returns undefined. */
+  /** Returns the entered values; if they are invalid, shows a message and returns undefined. */
   #choices(count: number): Chosen | undefined {
     const problems = [this.#seed, this.#solver, this.#condition].flatMap((field) => field.check() ?? []);
     if (problems.length > 0) {
@@ -120,7 +120,7 @@ export class Live {
     });
   }
 
-  /** Draws the noise of the shown sample again, with the guidance of the slider. */
+  /** Redraws the current sample from its noise, with the guidance of the slider. */
   #redraw(): void {
     const { explorer, engine } = this;
     const { run, sample } = explorer;
@@ -142,7 +142,7 @@ export class Live {
     });
   }
 
-  /** Queues work on a sample for the explorer instead of earlier such work. */
+  /** Queues work on a sample for the explorer, in place of earlier work. */
   #replace(work: Work): AbortController {
     this.#sample?.abort();
     return this.#sample = this.#queue.add(work);
@@ -158,7 +158,7 @@ export class Live {
       run,
       words: `${several ? `${name}, seeds` : "Seeds"} ${seeds[0]} to ${seeds[many - 1]}`,
       pictures: seeds.map((seed) => ({
-        label: `Look at seed ${seed}${several ? ` of ${name}` : ""}`,
+        label: `Show seed ${seed}${several ? ` of ${name}` : ""}`,
         title: `Seed ${seed}`,
       })),
     })));
@@ -179,7 +179,7 @@ export class Live {
     });
   }
 
-  /** Draws the noise of the shown sample with ever more evaluations, side by side. */
+  /** Draws the current sample from its noise with more and more evaluations, side by side. */
   #compareSteps(): void {
     const problem = this.#condition.check();
     if (problem !== undefined) return this.#say(problem);
@@ -228,7 +228,7 @@ export class Live {
     return { trajectories: growing.map(({ view }) => view), image, cost };
   }
 
-  /** Solves a recorded sample of which the page holds only the end. */
+  /** Solves a recorded sample of which the page embeds only the end. */
   #complete(run: number, sample: Thumbnail): AbortController {
     const { engine, explorer } = this;
     return this.#replace(async (signal) => {
@@ -245,7 +245,7 @@ export class Live {
     });
   }
 
-  /** Shows the tools for the shown run and sample. */
+  /** Shows the tools for the current run and sample. */
   #showTools(): void {
     const { live } = this.runs[this.explorer.run];
     const why = typeof live === "string" ? live : undefined;
@@ -253,7 +253,7 @@ export class Live {
     this.#undo.hidden = this.explorer.shown === this.explorer.sample.original;
     if (why !== undefined) {
       this.#paint.putDown();
-      this.#say(`No samples are drawn in this page from this model: ${why}.`);
+      this.#say(`This page cannot draw new samples from this model: ${why}.`);
     } else if (this.#why !== undefined) this.#say(this.#where);
     this.#why = why;
     if (why === undefined) this.#showCondition(this.explorer.run);

@@ -11,7 +11,7 @@ import type { WorkQueue } from "./work.ts";
 
 const stopped = "Stopped";
 
-/** Shows test images of the shown run; pressing one computes its bits per dimension. */
+/** Shows test images of the current run; pressing one computes its bits per dimension. */
 export class LiveBits {
   readonly #place = byId("bits");
   readonly #buttons = byId("bits-examples");
@@ -24,7 +24,7 @@ export class LiveBits {
   /** The work on test images of this run. */
   #work: AbortController[] = [];
 
-  /** @param stop stops the work in the queue */
+  /** @param stop stops all queued work */
   constructor(
     readonly engine: RemoteEngine,
     readonly explorer: Explorer,
@@ -34,13 +34,13 @@ export class LiveBits {
   ) {
     this.#stop.addEventListener("click", () => {
       stop();
-      this.#text.textContent = stopped; // also if no image is being measured just now
+      this.#text.textContent = stopped; // even if no image is being measured
     });
     explorer.onChange(() => this.#show());
     this.#show();
   }
 
-  /** Shows the test images of the shown run. */
+  /** Shows the test images of the current run. */
   #show(): void {
     const { run } = this.explorer;
     if (run === this.#run) return;
@@ -77,7 +77,7 @@ export class LiveBits {
     });
   }
 
-  /** Queues measuring an image; it is cancelled when another run is shown. */
+  /** Queues the measurement of an image; showing another run cancels it. */
   #add(image: Image, value: HTMLElement): void {
     const tell = (words: string) => {
       if (value.isConnected) this.#text.textContent = words;
@@ -149,8 +149,8 @@ export function formatBits(found: readonly number[], length: number): string {
   const draws = found.length > 1 ? ` (${found.length} draws of random signs)` : "";
   const size = length.toLocaleString("en");
   const meaning = mean < plainBits
-    ? `a code built on this network needs about ${(mean * length / 8).toFixed(0)} bytes for it, ` +
-      `where its ${size} values take ${size}`
+    ? `a code based on this network needs about ${(mean * length / 8).toFixed(0)} bytes for it, ` +
+      `compared with ${size} bytes uncompressed`
     : `more than the ${plainBits} of its file, so this network does not expect it at all`;
   return `${mean.toFixed(3)}${error} bits per dimension${draws}: ${meaning}`;
 }

@@ -4,20 +4,20 @@ import { byId, element, NumberField } from "./dom.ts";
 import type { RemoteEngine } from "./remote_engine.ts";
 import type { Steps } from "./trajectory_view.ts";
 
-/** Number of equal parts between the snapshots of an adaptive solver. */
+/** Number of equal intervals between snapshots of an adaptive solver. */
 const parts = 20;
 /** Suffix of the option value of an adaptive solver. */
 const own = ":own";
 
-/** The name of the solver that takes the steps of a flow map. */
+/** The name of the solver that takes a flow map's steps. */
 const map = "map";
 
-/** The controls of the solver; those without effect are hidden. */
+/** The solver's controls; those without effect are hidden. */
 export class SolverControls {
   readonly #solver = byId<HTMLSelectElement>("live-solver");
   readonly #map = element("option", { value: map, text: map });
   #isMap = false;
-  /** Steps of the map while another solver is chosen, and of other solvers while it is. */
+  /** The steps of the map while another solver is selected, and vice versa. */
   #otherSteps = 1;
   readonly #steps: NumberField;
   readonly #grid = byId<HTMLSelectElement>("live-times");
@@ -30,14 +30,14 @@ export class SolverControls {
     const add = (select: HTMLSelectElement, value: string, text = value) =>
       select.append(element("option", { value, text }));
     for (const name of solvers) add(this.#solver, name);
-    for (const name of adaptiveSolvers) add(this.#solver, name + own, `${name}, own steps`);
+    for (const name of adaptiveSolvers) add(this.#solver, name + own, `${name}, adaptive steps`);
     for (const name of timeGrids) add(this.#grid, name);
     this.#solver.value = "heun";
     this.#solver.addEventListener("change", () => this.#show());
     this.#show();
   }
 
-  /** Offers the steps of a flow map for such a network, where they are the default, and for no other. */
+  /** Offers the solver `map` for flow maps only, where it is the default. */
   offerMap(isFlowMap: boolean): void {
     if (isFlowMap === this.#map.isConnected) return;
     if (isFlowMap) this.#solver.prepend(this.#map);
@@ -51,7 +51,7 @@ export class SolverControls {
     return this.#isOwn ? undefined : this.#steps.check();
   }
 
-  /** The solver and steps that are chosen now. */
+  /** The selected solver and steps. */
   async how(): Promise<Steps> {
     const solver = this.#solver.value;
     if (this.#isOwn) {
@@ -77,7 +77,7 @@ export class SolverControls {
   }
 }
 
-/** The chosen conditioning: one class, all in turn, or none; and the guidance. */
+/** The selected conditioning: one class, all in turn, or none; and the guidance. */
 export interface ChosenCondition {
   readonly label: number | "all" | "none";
   readonly guidance: number;
@@ -104,8 +104,8 @@ export class LiveCondition {
   }
 
   /**
-   * Shows the controls for a network with classes of these names; with neither classes nor autoguidance they are hidden.
-   * A flow map has learned its guidance, and its classes only with it; one that takes it as an input has a slider.
+   * Shows the controls for a network with classes of these names; without classes and autoguidance they are hidden.
+   * A flow map has learned a fixed guidance together with its classes; one that takes guidance as an input has a slider.
    *
    * @param guidance initial value, default 1.5
    */
@@ -136,7 +136,7 @@ export class LiveCondition {
     return this.#isHidden ? undefined : this.#guidance.check();
   }
 
-  /** The chosen conditioning. */
+  /** The selected conditioning. */
   get choice(): ChosenCondition {
     const { value } = this.#class;
     const label = value === "all" || value === "none" ? value : Number(value);
@@ -168,7 +168,7 @@ export function labelsOf(
   return label < classes ? seeds.map(() => label) : undefined;
 }
 
-/** The options of a sample: class and classifier-free guidance, as far as a flow map takes it; or autoguidance. */
+/** The options of a sample: its class and, unless a flow map has it built in, classifier-free guidance; or autoguidance. */
 export function guidedBy(
   { guidance }: ChosenCondition,
   label: number | undefined,
@@ -185,7 +185,7 @@ export function guidedBy(
   return typeof live === "object" && live.early ? { guidance } : {};
 }
 
-/** The chosen solver for a run: networks that are no flow map take Euler steps instead of a map's, which cost as much. */
+/** The solver for a run: networks other than flow maps replace the steps of a map by Euler steps of the same cost. */
 export function solverFor(how: Steps, { isFlowMap }: Pick<PageRun, "isFlowMap">): Steps {
   return how.solver === map && !isFlowMap ? { ...how, solver: "euler" } : how;
 }

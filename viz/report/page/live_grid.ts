@@ -8,7 +8,7 @@ import type { Judged } from "./sample_judge.ts";
 import { stepRows } from "./step_strip.ts";
 import type { TrajectoryView } from "./trajectory_view.ts";
 
-/** The elements of a run's samples. */
+/** The elements that show a run's samples. */
 export interface Place {
   readonly buttons: readonly HTMLButtonElement[];
   /** Text on the samples. */
@@ -19,7 +19,7 @@ export interface Place {
 export interface Row {
   readonly run: number;
   readonly words: string;
-  /** The name of each picture, with its own words on the button and below it. */
+  /** The label of each picture's button, and the title below it. */
   readonly pictures: readonly {
     readonly label: string;
     readonly title: string;
@@ -27,13 +27,13 @@ export interface Row {
   }[];
 }
 
-/** Small pictures of samples of each run from the same noise; a click opens them in the explorer. */
+/** Small pictures of samples of each run from the same noise; clicking one opens it in the explorer. */
 export class LiveGrid {
   readonly place = byId("live-grid");
 
   constructor(readonly explorer: Explorer) {}
 
-  /** Shows a row for each run, whose buttons wait for their samples; returns the elements by run. */
+  /** Shows a row for each run, with buttons that wait for their samples; returns the elements by run. */
   prepare(rows: readonly Row[]): Map<number, Place> {
     const places = new Map<number, Place>();
     const [, H, W] = this.explorer.size;
@@ -59,7 +59,7 @@ export class LiveGrid {
     const hide = element("button", { type: "button", text: "Hide" });
     hide.addEventListener("click", () => this.place.hidden = true);
     figures.at(-1)!.querySelector("figcaption")!.append(" ", hide);
-    // With a single run, notes fit beside its pictures.
+    // With a single run, the notes fit beside the pictures.
     const beside = rows.length > 1 ? [] : [...places.values()].map(({ notes }) => notes);
     this.place.replaceChildren(...figures, ...beside);
     this.place.hidden = false;
@@ -76,7 +76,7 @@ export class LiveGrid {
     });
   }
 
-  /** Shows a judge's verdict below each picture and for all together. */
+  /** Shows a judge's verdict below each picture, and for all pictures together. */
   judged(
     { buttons, notes }: Place,
     judged: Judged,
@@ -88,7 +88,7 @@ export class LiveGrid {
     const nameOf = (c: number) => classNames[c] ?? `${c}`;
     buttons.forEach((button, n) => {
       const p = new Text(` ${confidence[n].toFixed(2)}`);
-      const asked = labels[n] === undefined ? [] : [`asked ${nameOf(labels[n])}`, element("br"), "seen "];
+      const asked = labels[n] === undefined ? [] : [`requested ${nameOf(labels[n])}`, element("br"), "seen "];
       button.append(below(...asked, element("b", { text: nameOf(classes[n]) }), p));
     });
     notes.prepend(judgedWords(judged, labels));
@@ -105,14 +105,14 @@ export class LiveGrid {
   }
 }
 
-/** Words below a picture. */
+/** The element for text below a picture. */
 function below(...words: readonly (Node | string)[]): HTMLElement {
   const under = element("span", { class: "under" });
   under.append(...words);
   return under;
 }
 
-/** Probability at which the judge counts as certain, as in `deno task evaluate`. */
+/** Minimum probability for the judge to count as certain, as in `deno task evaluate`. */
 const certain = 0.9;
 
 /** Describes a judge's verdict on samples. */
@@ -124,21 +124,21 @@ function judgedWords(judged: Judged, labels: readonly (number | undefined)[]): H
   const lines: (readonly [name: string, text: string])[] = [
     [
       "Recognised",
-      `${sure} of ${N} by a classifier with a probability of at least ${certain}. It is right about ` +
-      `${percent(accuracy)} of test images; each picture has its class and probability below.`,
+      `${sure} of ${N}, with a probability of at least ${certain}, by a classifier that labels ` +
+      `${percent(accuracy)} of test images correctly. Below each picture are its class and probability.`,
     ],
     ...labels[0] === undefined ? [] : [["Of the requested class", `${right} of ${N}.`] as const],
     [
       "Precision",
-      `${formatEstimate(precision)} of the samples lie within reach of one of ${references} test images.`,
+      `${formatEstimate(precision)} of the samples are within reach of one of ${references} test images.`,
     ],
-    ["Recall", `${formatEstimate(recall)} of these test images lie within reach of a sample.`],
+    ["Recall", `${formatEstimate(recall)} of these test images are within reach of a sample.`],
   ];
   const ofReal = real && [real.precision, real.recall].map((share) => percent(share, 0)).join(" and ");
   const about =
     "A point is within reach of an image if it is closer to it, in the classifier\u2019s features, than the " +
-    `fifth neighbour of that image in its own set. ${N} samples are few, so intervals and reaches are wide.` +
-    (ofReal ? ` ${N} test images instead of samples get ${ofReal} on average.` : "");
+    `image\u2019s fifth neighbour in its own set. ${N} samples are few, so intervals and reaches are wide.` +
+    (ofReal ? ` ${N} test images in place of samples would get ${ofReal} on average.` : "");
   return element(
     "div",
     { class: "verdict small" },

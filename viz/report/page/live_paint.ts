@@ -10,10 +10,10 @@ import { settled, type Thumbnail } from "./thumbnails.ts";
 import { GrowingTrajectory, snapshotAt, stepTimes } from "./trajectory_view.ts";
 import type { WorkQueue } from "./work.ts";
 
-/** Milliseconds between pictures of an incomplete trajectory. */
+/** Milliseconds between updates of an incomplete trajectory. */
 const betweenMs = 100;
 
-/** Paint in x at a step of a sample, before the flow from there is solved. */
+/** Paint on x at a step of a sample, before the flow from there is solved. */
 interface Draft {
   readonly sample: Thumbnail;
   readonly first: number;
@@ -22,7 +22,7 @@ interface Draft {
   work?: AbortController;
 }
 
-/** Lets readers paint in x at t, and solves the flow from there. */
+/** Lets readers paint on x at t, and solves the flow from there. */
 export class LivePaint {
   /** Drafts to solve, in the order of the queue. */
   readonly #drafts = new Set<Draft>();
@@ -36,7 +36,7 @@ export class LivePaint {
     readonly say: (words: string) => void,
   ) {
     this.#painter = new Painter(explorer, (pixels, brush) => this.#paint(pixels, brush), () => {
-      if (clock.t === 1) clock.position = 50; // nothing follows the end
+      if (clock.t === 1) clock.position = 50; // nothing flows on from the end
     });
   }
 
@@ -44,17 +44,17 @@ export class LivePaint {
     if (this.#painter.painting) this.#painter.painting = false;
   }
 
-  /** Drops paint whose trajectory is not complete. */
+  /** Drops paint whose trajectory is incomplete. */
   stop(): void {
     for (const draft of this.#drafts) this.#drop(draft);
   }
 
-  /** Removes all paint from the sample on the screen. */
+  /** Removes all paint from the current sample. */
   undo(): void {
     const { sample } = this.explorer;
     for (const draft of this.#drafts) if (draft.sample === sample) this.#drop(draft);
     this.explorer.settle(sample, sample.original);
-    this.say("The painting is undone.");
+    this.say("Removed the paint.");
   }
 
   #drop(draft: Draft): void {
@@ -66,7 +66,7 @@ export class LivePaint {
   #paint(pixels: readonly number[], brush: Brush): void {
     const { sample, run } = this.explorer;
     const how = sample.original.solved;
-    if (!how) return this.say("It is not known how this sample was solved: draw new noise to paint in.");
+    if (!how) return this.say("The solver of this sample is unknown: draw new noise to paint on.");
     this.clock.stop();
     const first = nearestSnapshot(stepTimes(how), this.clock.t);
     if (first >= how.steps) return this.say("The flow ends at t = 1: move t back to paint.");
@@ -80,7 +80,7 @@ export class LivePaint {
 
   /** The draft of a sample at a step, a new one if there is none. */
   #draftAt(sample: Thumbnail, first: number): Draft {
-    // The trajectory changes from here on, so later paint is dropped.
+    // The trajectory changes from here on, so paint at later times is dropped.
     for (const draft of this.#drafts) {
       if (draft.sample === sample && draft.first > first) this.#drop(draft);
     }
@@ -126,7 +126,7 @@ export class LivePaint {
   }
 }
 
-/** Lets readers paint in the image at t: a pointer draws strokes, the space bar a dot at the chosen pixel. */
+/** Lets readers paint on the image at t: a pointer draws strokes, and the space bar a dot at the selected pixel. */
 class Painter {
   readonly #toggle = byId<HTMLButtonElement>("paint");
   readonly #frame = byId("view-x").closest<HTMLElement>(".frame")!;
@@ -135,7 +135,7 @@ class Painter {
   #last: Pixel | undefined;
 
   /**
-   * @param onStroke called while a stroke is drawn, with the newly covered pixels as indices in [0, H W)
+   * @param onStroke called during a stroke, with the newly covered pixels as indices in [0, H W)
    * @param onTake called when the reader takes the brush
    */
   constructor(
@@ -147,7 +147,7 @@ class Painter {
       this.painting = !this.painting;
       if (this.painting) onTake();
     });
-    // Before other listeners: painting does not choose a pixel.
+    // Before other listeners, so that painting does not select a pixel.
     const first = { capture: true };
     this.#frame.addEventListener("pointerdown", (event) => {
       if (!this.painting || event.button !== 0) return;
@@ -183,7 +183,7 @@ class Painter {
     byId("brush").hidden = !painting;
     this.#frame.classList.toggle("painting", painting);
     this.#ring.hidden = true;
-    const keys = painting ? "arrow keys choose a pixel, space paints there" : "arrow keys choose a pixel";
+    const keys = painting ? "arrow keys select a pixel, Space paints there" : "arrow keys select a pixel";
     this.#frame.setAttribute("aria-label", `x at t: ${keys}`);
   }
 

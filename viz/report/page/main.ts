@@ -23,13 +23,13 @@ import { messageOf } from "./remote_worker.ts";
 if (globalThis.document) {
   start(document.currentScript!.textContent!).catch((error) => {
     document.body.prepend(
-      element("p", { text: `This browser cannot draw the charts of this report: ${error}` }),
+      element("p", { text: `This browser cannot draw the charts in this report: ${error}` }),
     );
   });
 } else expose(new Engine());
 
 /**
- * Draws all that the page holds.
+ * Draws everything on the page.
  *
  * @param program the text of this program, which also runs in the worker
  */
@@ -63,7 +63,7 @@ async function start(program: string): Promise<void> {
   document.documentElement.dataset.ready = "true";
 }
 
-/** Gives the keyboard a way into tables that scroll, and no other. */
+/** Makes those tables focusable that need scrolling. */
 function letKeysScroll(): void {
   const observer = new ResizeObserver((entries) => {
     for (const { target } of entries) {
@@ -83,7 +83,7 @@ function once(act: () => void): () => void {
 }
 
 /**
- * Starts the engine and shows the controls for sampling. If that fails, a line says why and the rest of the page still
+ * Starts the engine and shows the controls for sampling. If that fails, a line says why, and the rest of the page still
  * works.
  */
 async function startLive(
@@ -92,15 +92,15 @@ async function startLive(
   explorer: Explorer,
   clock: Clock,
 ): Promise<void> {
-  const missing = explorer.hasEnds ? ", and of the recorded ones only the first can be opened" : "";
+  const missing = explorer.hasEnds ? ", and can open only the first recorded one" : "";
   const say = (why: unknown) =>
-    byId("live-text").textContent = `No samples are drawn in this page${missing}: ${why}.`;
+    byId("live-text").textContent = `This page cannot draw new samples${missing}: ${why}.`;
   const [first] = explorer.names.keys();
   if (!document.getElementById("library")) return void say(runs[first].live);
   try {
     const engine = await RemoteEngine.open(program, runs);
     const drawable = [...explorer.names.keys()].filter((run) => typeof runs[run].live === "object");
-    await Promise.allSettled(drawable.map((run) => engine.classes(run))); // Live says why one fails
+    await Promise.allSettled(drawable.map((run) => engine.classes(run))); // Live reports why one fails
     new Live(engine, explorer, clock, runs);
   } catch (error) {
     say(messageOf(error));

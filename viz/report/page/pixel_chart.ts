@@ -4,7 +4,7 @@ import { byId } from "./dom.ts";
 
 /** A pixel of a sample over time. */
 export interface PixelTrajectory {
-  /** Unique for each trajectory and pixel. */
+  /** A unique key for each trajectory and pixel. */
   readonly key: string;
   readonly t: readonly number[];
   /** Value of each channel at each t. */
@@ -39,13 +39,13 @@ export class PixelChart {
   }
 }
 
-/** The value, predicted end and velocity of each channel; those of three channels share an entry of the legend. */
+/** The value, predicted end and velocity of each channel; the three channels share legend entries. */
 export function pixelTraces(
   { t, value, velocity }: Omit<PixelTrajectory, "key">,
 ): Record<"values" | "velocities", ChartTrace[]> {
   const traces = value.map((x, c) => {
     const v = velocity[c];
-    // The last value is the end itself.
+    // The last value is already the end.
     const end = x.map((x, m) => x + (1 - t[m]) * (v[m] ?? 0));
     const grey = value.length === 1;
     const [first, second, third] = grey

@@ -8,10 +8,10 @@ export type ClassedTrajectories =
   & Pick<PlaneTrajectories, "t" | "position" | "velocity" | "shape">
   & { readonly classes: ArrayLike<number> };
 
-/** What is drawn of a run: trajectories and real images. */
+/** The trajectories and real images of a run. */
 export type DrawnPlane = PlaneTrajectories & ClassedTrajectories;
 
-/** Share of the range of an axis that is free at each end. */
+/** Margin at each end of an axis, as a share of its range. */
 const margin = 0.06;
 
 /** The range of each axis around all trajectories and real images. */
@@ -29,12 +29,12 @@ export function rangesOf({ position, real }: DrawnPlane): (readonly [low: number
   });
 }
 
-/** How far arrows look ahead in t. */
+/** The time that arrows look ahead. */
 const ahead = 0.1;
 
 /**
- * The samples of a class at time t: points, and arrows that show the velocity times 0.1. Positions between snapshots are
- * exact, as a step of Euler's method is a straight line.
+ * The samples of a class at time t: points, and arrows of the velocity times 0.1. Positions between snapshots are exact,
+ * because a step of Euler's method is a straight line.
  */
 export function classAt(plane: ClassedTrajectories, wanted: number, t: number) {
   const { shape: [M, N], t: times, classes, position, velocity } = plane;
@@ -65,15 +65,15 @@ export function trailsOf(plane: ClassedTrajectories, wanted: number): ChartLines
   return { x: of(0), y: of(1) };
 }
 
-/** Stands for an unknown class. */
+/** The label of an unknown class. */
 export const noClass = -1;
 
-/** Colour of a class; it repeats after ten classes, so signs tell classes apart. */
+/** The colour of a class. Colours repeat after ten classes, but the symbols differ. */
 export function classColour(theme: Theme, c: number): string {
   return theme.classes[c === noClass ? 0 : c % theme.classes.length];
 }
 
-/** The sign of each class, which differs from all others: a short name, else the first letter, else the number. */
+/** A unique symbol for each class: a short name, or else the first letter, or else the number. */
 export function signsOf(classes: readonly number[], names: readonly string[]): ReadonlyMap<number, string> {
   const words = classes.map((c) => names[c] ?? `${c}`);
   const letters = words.map((word, i) => names[classes[i]] === undefined ? word : [...word.toUpperCase()][0]);

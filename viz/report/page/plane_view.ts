@@ -10,7 +10,7 @@ import { classesOf, type DrawnPlane, noClass, rangesOf, signsOf } from "./plane.
 import { SampleLayer } from "./sample_layer.ts";
 import type { Views } from "./views.ts";
 
-/** Most classes for a legend above the chart; a longer legend goes beside it. */
+/** Maximum number of classes for a legend above the chart; a longer legend goes beside it. */
 const maxAbove = 12;
 
 /** Shows many samples in the plane of two principal components. */
@@ -27,7 +27,7 @@ export class PlaneView {
   readonly #chart: Chart;
   readonly #layer: SampleLayer;
   #signs: ReadonlyMap<number, string> = new Map();
-  /** Colours of the page, and classes that the legend hides, when the chart was drawn. */
+  /** The page's colours and the hidden classes when the chart was last drawn. */
   #theme = themeNow();
   #hidden: ReadonlySet<number> = new Set();
   #drawnRun = -1;
@@ -51,7 +51,7 @@ export class PlaneView {
     });
     chooseRun(this.#choice, this.#runs.map(({ name }) => name), 0, () => views.changed(this.#place));
     views.add(this.#place, () => this.#draw());
-    this.#showQuantiles("speed", "speed, RMS a pixel");
+    this.#showQuantiles("speed", "speed, RMS per pixel");
     this.#showQuantiles("straightness", "alignment");
   }
 
@@ -75,7 +75,7 @@ export class PlaneView {
     } else this.#drawSamples();
   }
 
-  /** @param anew whether the chart was drawn anew */
+  /** @param anew whether the chart was redrawn */
   #drawSamples(anew = false): void {
     const { plane } = this.#run;
     const [signs, chosen, { t }] = [this.#signs, this.#sample, this.clock];
@@ -89,7 +89,7 @@ export class PlaneView {
     this.#layer.draw(shown, this.#theme);
   }
 
-  /** Axes and legend; the layer draws everything else. */
+  /** The axes and legend; the layer draws everything else. */
   #axes(): ChartContent {
     const { plane } = this.#run;
     const [xRange, yRange] = rangesOf(plane);
@@ -104,7 +104,7 @@ export class PlaneView {
     return { plots: [{ traces, layout: { ...titles, xRange, yRange, equalAxes: true } }], legend: true };
   }
 
-  /** The legend's words on a class. */
+  /** The legend entry of a class. */
   #entryOf(c: number): string {
     const [sign, name] = [this.#signs.get(c)!, this.#nameOf(c)];
     return sign === name ? name : `${sign}: ${name}`;
@@ -123,11 +123,11 @@ export class PlaneView {
     const start = n * C * H * W;
     drawImage(byId("plane-image"), image.subarray(start, start + C * H * W), size, this.colours.image);
     byId("plane-text").textContent = `sample ${n + 1}` +
-      (conditioning ? `, asked for ${this.#nameOf(conditioning.labels[n])}` : "") +
-      (classes[n] === noClass ? "" : `, seen as ${this.#nameOf(classes[n])}`);
+      (conditioning ? `, requested ${this.#nameOf(conditioning.labels[n])}` : "") +
+      (classes[n] === noClass ? "" : `, classified as ${this.#nameOf(classes[n])}`);
   }
 
-  /** Shows the median of a quantity over t with a band from the 10 % to the 90 % quantile, for each run. */
+  /** Shows the median of a quantity over t, with a band from the 10 % to the 90 % quantile, for each run. */
   #showQuantiles(quantity: "speed" | "straightness", yTitle: string): void {
     const place = byId(`${quantity}-chart`);
     const traces = this.#runs.map(({ run, name, plane: { t, [quantity]: values, shape: [, N] } }) => {

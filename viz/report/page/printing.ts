@@ -2,10 +2,10 @@
 import { refreshCharts } from "./charts.ts";
 import type { Views } from "./views.ts";
 
-/** Tables that exist nowhere else in the page; the others repeat charts and are not printed. */
+/** Tables to print; the others repeat charts. */
 const printed = "#settings details, .study details";
 
-/** Prints the page in light colours, as wide as paper, with all views and with settings. */
+/** Prints the page in light colours, at the width of paper, with all views and settings. */
 export function prepareForPrint(views: Views): void {
   const { dataset } = document.documentElement;
   let opened: HTMLDetailsElement[] = [];

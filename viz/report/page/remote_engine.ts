@@ -17,20 +17,20 @@ import { type RemoteObject, startWorker } from "./remote_worker.ts";
 import type { Judged } from "./sample_judge.ts";
 import { countOf, formatSolver, type Steps } from "./trajectory_view.ts";
 
-/** How the page waits for a call. */
+/** Options for a long-running call. */
 interface Waiting<P = never> {
-  /** Cancels the call, which then fails at its next part. */
+  /** Cancels the call, which fails at its next part. */
   readonly signal?: AbortSignal;
-  /** Whether the call stands back while there are others. */
+  /** Whether the call yields to others. */
   readonly background?: boolean;
   /** Called with each part of the result. */
   readonly onPart?: (part: P) => void;
 }
 
 interface SolveOptions extends Waiting<Snapshot> {
-  /** The first step. */
+  /** The first step to solve. */
   readonly first?: number;
-  /** The class of each image; by default that of `how`. */
+  /** The class of each image; by default the class in `how`. */
   readonly labels?: readonly number[] | undefined;
 }
 
@@ -39,7 +39,7 @@ export class RemoteEngine {
   readonly #worker: RemoteObject<Engine>;
   readonly #urgent = new Set<Promise<unknown>>();
   #offered: Offered | undefined;
-  /** Numbers of classes of the networks that the worker has, by run. */
+  /** The number of classes of each network in the worker, by run. */
   readonly #networks = new Map<number, Promise<number>>();
 
   private constructor(program: string, readonly runs: readonly Pick<PageRun, "live">[]) {
@@ -49,9 +49,9 @@ export class RemoteEngine {
   /**
    * Starts the worker, which opens the page's library and a device.
    *
-   * @param program the program of the page; the worker runs it, too
-   * @param runs with networks for those that are loaded
-   * @throws {Error} if the browser starts no worker, or the library finds no device
+   * @param program the page's program, which the worker also runs
+   * @param runs the runs, with the networks to load
+   * @throws {Error} if the browser cannot start a worker, or the library finds no device
    */
   static async open(program: string, runs: readonly Pick<PageRun, "live">[]): Promise<RemoteEngine> {
     const engine = new RemoteEngine(program, runs);
@@ -85,12 +85,12 @@ export class RemoteEngine {
     return this.#answer(this.#remote.gridTimes(steps, grid));
   }
 
-  /** Values in the units of a run's network as pixels. */
+  /** Converts values in the units of a run's network to pixels. */
   toPixels(run: number, values: Float32Array): Promise<Float32Array> {
     return this.#answer(this.#remote.toPixels(run, values));
   }
 
-  /** The noise of each seed with number `row`, in pixels as the run scales them, f32[N, C, H, W]. */
+  /** The noise number `row` of each seed, in pixels as the run scales them, f32[N, C, H, W]. */
   noise(run: number, seeds: readonly number[], row = 0): Promise<Float32Array> {
     return this.#answer(this.#remote.noise(run, seeds, row));
   }
@@ -134,7 +134,7 @@ export class RemoteEngine {
     return Promise.race([this.#worker.failed, answer]);
   }
 
-  /** Calls what takes long; at each part it can be cancelled, and stands back in the background. */
+  /** Makes a long-running call, which can be cancelled at each part and yields there if it is in the background. */
   async #call<P, R>(
     { signal, background = false, onPart }: Waiting<P>,
     call: (job: Job<P>) => Promise<R>,
@@ -157,10 +157,10 @@ export class RemoteEngine {
 }
 
 /**
- * How `count` images were solved from the step `first` on: "3 steps of heun, class 2, 6 evaluations with and without the
- * class".
+ * Describes how `count` images were solved from step `first`: "3 steps of heun, class 2, 6 evaluations with and without
+ * the class".
  *
- * @param each how each of them was, with its class
+ * @param each the settings of each image, with its class
  */
 export function formatSolving(
   how: Steps,
@@ -177,7 +177,7 @@ export function formatSolving(
   return `${formatSolver({ ...how, steps: how.steps - first })}, ${cost}`;
 }
 
-/** What guidance adds to an evaluation. */
+/** Describes what an evaluation with guidance includes. */
 const guidanceCosts: Partial<Record<Conditioning, string>> = {
   guided: " with and without the class",
   autoguided: " of the network and its early weights",

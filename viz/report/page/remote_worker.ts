@@ -1,31 +1,31 @@
 /// <reference lib="dom" />
 import { type Remote, wrap } from "npm:comlink@4.4.2";
 
-/** An object that lives in a worker, so that the page never waits. */
+/** An object in a worker, so that the page never blocks. */
 export interface RemoteObject<T> {
   readonly remote: Remote<T>;
-  /** Rejects when the worker fails, which answers no more then. */
+  /** Rejects when the worker fails; it then no longer answers. */
   readonly failed: Promise<never>;
   /** Ends the worker. */
   close(): void;
 }
 
 /**
- * Starts a worker with the program of the page; there it calls `expose()` of comlink with the object.
+ * Starts a worker with the page's program, which exposes the object with comlink's `expose()`.
  *
  * @param task what the worker does, for errors
- * @throws {Error} if the browser starts no worker from a page like this
+ * @throws {Error} if the browser cannot start a worker from this page
  */
 export function startWorker<T>(program: string, task: string): RemoteObject<T> {
   const worker = newWorker(program);
   const failed = new Promise<never>((_, reject) => {
     worker.onerror = (event) => {
-      event.preventDefault(); // the page tells it
+      event.preventDefault(); // the page reports it
       const why = event.message?.replace(/^Uncaught /, "");
-      reject(new Error(`The worker that ${task} has failed${why ? `: ${why}` : ""}`));
+      reject(new Error(`The worker that ${task} failed${why ? `: ${why}` : ""}`));
     };
   });
-  failed.catch(() => {}); // those who wait for an answer hear of it
+  failed.catch(() => {}); // pending calls report it
   return { remote: wrap<T>(worker), failed, close: () => worker.terminate() };
 }
 
@@ -34,13 +34,13 @@ function newWorker(program: string): Worker {
   try {
     return new Worker(address);
   } catch (error) {
-    throw new Error(`This browser starts no worker here: ${error}`);
+    throw new Error(`This browser cannot start a worker here: ${error}`);
   } finally {
     URL.revokeObjectURL(address);
   }
 }
 
-/** The message of an error, or what else was thrown as text. */
+/** The message of an error, or any other thrown value as text. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : `${error}`;
 }

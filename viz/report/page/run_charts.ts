@@ -53,7 +53,7 @@ export function showRuns(runs: readonly PageRun[], views: Views): void {
       })
     ),
     layout: {
-      xTitle: "evaluations of the network for a sample",
+      xTitle: "network evaluations per sample",
       yTitle: "Fréchet distance",
       xLog: true,
       yLog: true,
@@ -61,7 +61,7 @@ export function showRuns(runs: readonly PageRun[], views: Views): void {
   }, { legend: true, nearest: true });
 }
 
-/** The losses of all runs; those of the stages of one run, which are of their own kind, and of validation are apart. */
+/** The losses of all runs. If one run has stages, whose losses are not comparable, they and validation get own plots. */
 export function lossPlots(runs: readonly PageRun[]): Plot[] {
   const several = runs.length > 1;
   const losses = runs.flatMap((run, i) => lossTraces(run, several, i));
@@ -75,8 +75,7 @@ export function lossPlots(runs: readonly PageRun[]): Plot[] {
 }
 
 /**
- * The losses of run number `place`: of training batches, faint and smoothed, a line for each stage; and of held-out
- * images.
+ * The losses of run number `place`: of training batches (faint, and smoothed, one line per stage), and of held-out images.
  */
 export function lossTraces(
   run: Pick<PageRun, "name" | "trainLoss" | "stages" | "valLoss">,
@@ -103,15 +102,15 @@ export function lossTraces(
   }];
 }
 
-/** A line through a series, or a point if it has one number. */
+/** A line through a series, or a point if it has only one number. */
 function seriesTrace({ step, value }: Series): ChartTrace {
   return { x: step, y: value, mode: step.length === 1 ? "lines+markers" : "lines" };
 }
 
-/** Marks of solvers: after six of them colours repeat. */
+/** Marks of solvers, because colours repeat after six. */
 const marks = ["circle", "diamond", "square"] as const;
 
-/** The results of one solver with their intervals; the chosen one is larger. */
+/** The results of one solver with their intervals; the recommended one is larger. */
 function solverTrace(
   results: readonly SolverQuality[],
   name: string,

@@ -3,7 +3,7 @@ import type { Estimate, Points } from "../../../models/mod.ts";
 
 type Library = Pick<typeof models, "asBytes" | "loadJudge" | "prdc">;
 
-/** Most sets of test images that are judged like samples, as a reference for so few images. */
+/** Maximum number of sets of test images to judge like samples, as a reference for so few images. */
 const maxSets = 8;
 
 /** A judge's verdict on some samples. */
@@ -68,7 +68,7 @@ export class SampleJudge {
     return { precision, recall };
   }
 
-  /** `count` test images from `from` on, and the others. */
+  /** Splits off `count` test images, starting at `from`. */
   #split(from: number, count: number): [some: Points, others: Points] {
     const { values, rows, width } = this.#reference;
     const [start, end] = [from * width, (from + count) * width];

@@ -4,14 +4,14 @@ import type { Chart, Theme } from "./charts.ts";
 import { byId } from "./dom.ts";
 import { classAt, classColour, type DrawnPlane, noClass, trailsOf } from "./plane.ts";
 
-/** Pixels: sizes of signs, radius of the paper behind one, and how far from a sample a pointer finds it. */
+/** Pixels: sizes of symbols, radius of the background behind one, and distance at which a pointer finds a sample. */
 const pixels = { sign: 13, realSign: 10, halo: 7, reach: 14 } as const;
 
 /** Samples at a time t. */
 export interface ShownSamples {
   readonly plane: DrawnPlane;
   readonly t: number;
-  /** The sign of each class; classes are drawn in this order. */
+  /** The symbol of each class; classes are drawn in this order. */
   readonly signs: ReadonlyMap<number, string>;
   /** The sample with a ring around it. */
   readonly chosen: number;
@@ -20,8 +20,8 @@ export interface ShownSamples {
 }
 
 /**
- * Draws in a chart with axes and legend, on canvases: real images and the trails of samples,
- * once, and at each t a sign and an arrow for each sample.
+ * Draws on canvases in a chart with axes and legend: real images and the trails of samples once, and a symbol and an arrow
+ * for each sample at each t.
  */
 export class SampleLayer {
   readonly #canvas = byId<HTMLCanvasElement>("plane-samples");
@@ -29,7 +29,7 @@ export class SampleLayer {
   readonly #trails = document.createElement("canvas");
   #places: { readonly n: number; readonly x: number; readonly y: number }[] = [];
 
-  /** @param onPoint called with a sample that is pointed at or tapped */
+  /** @param onPoint called with a sample that the reader points at or taps */
   constructor(readonly chart: Chart, onPoint: (n: number) => void) {
     for (const event of ["pointermove", "click"] as const) {
       chart.element.addEventListener(event, ({ clientX, clientY }) => {
@@ -99,7 +99,7 @@ export class SampleLayer {
     context.stroke();
   }
 
-  /** The context of an empty canvas as large as the chart, in CSS pixels; drawing is limited to the area of the axes. */
+  /** Resizes a canvas to the chart and returns its context in CSS pixels, clipped to the area of the axes. */
   #cleared(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
     const { clientWidth, clientHeight } = this.#canvas;
     const ratio = document.documentElement.dataset.print ? 3 : devicePixelRatio;

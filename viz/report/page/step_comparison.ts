@@ -8,7 +8,7 @@ import type { RemoteEngine } from "./remote_engine.ts";
 import { countOf, formatCondition, formatSolver, GrowingTrajectory } from "./trajectory_view.ts";
 import type { Work } from "./work.ts";
 
-/** What a comparison needs of the page. */
+/** The parts of the page that a comparison uses. */
 interface Place {
   readonly engine: RemoteEngine;
   readonly explorer: Explorer;
@@ -18,10 +18,10 @@ interface Place {
 }
 
 /**
- * Shows a row for the noise of the shown sample with 1, 2, 4, 8 and 20 evaluations: by the steps of a flow map or of
- * Euler, at last by Heun's method, which takes two in a step.
+ * Draws the current sample from its noise with 1, 2, 4, 8 and 20 evaluations: with steps of a flow map or of Euler's
+ * method, and finally with Heun's method, which takes two evaluations per step.
  *
- * @param choice the class, or `all` for that of the sample; and the guidance
+ * @param choice the class, or `all` for the class of the sample; and the guidance
  * @returns the work that draws the row
  */
 export function stepComparison({ engine, explorer, grid, runs, say }: Place, choice: ChosenCondition): Work {
@@ -37,10 +37,10 @@ export function stepComparison({ engine, explorer, grid, runs, say }: Place, cho
   const name = shown.name.toLowerCase() + (names.size > 1 ? ` of ${names.get(run)}` : "");
   const { buttons, notes } = grid.prepare([{
     run,
-    words: `Evaluations of the network from the noise of ${name}${formatCondition(hows[0])}: ` +
-      `steps of ${solver}, and at last 10 of heun`,
+    words: `Network evaluations from the noise of ${name}${formatCondition(hows[0])}: ` +
+      `steps of ${solver}, and finally 10 of heun`,
     pictures: hows.map((how, n) => ({
-      label: `Look at ${name} with ${countOf(counts[n])}`,
+      label: `Show ${name} with ${countOf(counts[n])}`,
       title: formatSolver(how),
       under: `${counts[n]}`,
     })),

@@ -13,14 +13,14 @@ interface RowSize {
 const large: RowSize = { taken: 14, rejected: 6, gap: 3 };
 const small: RowSize = { taken: 5, rejected: 3, gap: 1 };
 
-/** Shows the steps of an adaptive solver for the shown sample, with a line at t. */
+/** Shows the adaptive solver's steps of the current sample, with a line at t. */
 export class StepStrip {
   /** Exists only in reports with live sampling. */
   readonly #place = document.getElementById("step-strip");
   #shown: TrajectoryView | undefined;
   #cursor: SVGElement | undefined;
 
-  /** Shows the steps of a trajectory, or nothing if they were fixed. */
+  /** Shows the steps of a trajectory, or nothing if its steps are fixed. */
   show(trajectory: TrajectoryView, t: number): void {
     if (!this.#place) return;
     const { tried, solved, evaluations } = trajectory;
@@ -30,7 +30,7 @@ export class StepStrip {
       const svg = strip([tried], large);
       this.#cursor = svgElement("line", { y1: 0, y2: "100%", class: "cursor" });
       svg.append(this.#cursor);
-      const words = `Steps that ${solved?.solver} chose by its estimate of the error: ` +
+      const words = `Steps that ${solved?.solver} chose by its error estimate: ` +
         formatSteps([tried], evaluations);
       this.#place.replaceChildren(...captioned(svg, words));
       this.#shown = trajectory;
@@ -39,11 +39,11 @@ export class StepStrip {
   }
 }
 
-/** The steps of several samples, one row for each. */
+/** The steps of several samples, one row per sample. */
 export function stepRows(trajectories: readonly TrajectoryView[]): HTMLElement | undefined {
   const rows = trajectories.flatMap(({ tried }) => tried ? [tried] : []);
   if (rows.length === 0) return undefined;
-  const words = `Steps along t, a row for each sample: ${formatSteps(rows, trajectories[0].evaluations)}`;
+  const words = `Steps along t, one row per sample: ${formatSteps(rows, trajectories[0].evaluations)}`;
   return element("div", { class: "strip" }, ...captioned(strip(rows, small), words));
 }
 
@@ -80,7 +80,7 @@ function strip(rows: readonly (readonly TriedStep[])[], { taken, rejected, gap }
         ? svgElement("rect", { ...bar, class: bars++ % 2 ? "step odd" : "step" })
         : svgElement("line", { x1, x2, y1: y + taken + 2, y2: y + taken + 2, class: "rejected" });
       const title = svgElement("title", {});
-      const error = `estimated error ${ratio.toPrecision(2)} of what is allowed`;
+      const error = `estimated error ${ratio.toPrecision(2)} times the tolerance`;
       title.textContent = `t = ${t.toFixed(3)} to ${(t + dt).toFixed(3)}, ${error}: ` +
         (accepted ? "taken" : "rejected");
       mark.append(title);

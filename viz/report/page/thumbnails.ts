@@ -9,7 +9,7 @@ export interface Thumbnail {
   original: TrajectoryView;
   /** The trajectory after painting. */
   painted?: TrajectoryView;
-  /** The known part of the trajectory after more painting. */
+  /** The solved part of the trajectory after more painting. */
   growing?: TrajectoryView;
 }
 
@@ -29,18 +29,18 @@ interface Entry {
   drawn?: TrajectoryView;
 }
 
-/** Buttons with the finished image of each sample. */
+/** Buttons that show the finished image of each sample. */
 export class Thumbnails {
   #buttons: Entry[] = [];
 
-  /** Whether the page can solve samples of which it holds only the end. */
+  /** Whether the page can solve samples of which it embeds only the end. */
   canSolve = false;
 
   readonly place = byId("explorer-samples");
 
   constructor(readonly colours: Colours, readonly onChoose: (sample: Thumbnail) => void) {}
 
-  /** Shows samples and marks the chosen one. */
+  /** Shows samples and marks the selected one. */
   show(samples: readonly Thumbnail[], chosen: Thumbnail): void {
     if (samples.length !== this.#buttons.length || samples.some((s, i) => s !== this.#buttons[i].sample)) {
       const known = new Map(this.#buttons.map((entry) => [entry.sample, entry]));

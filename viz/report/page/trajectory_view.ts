@@ -4,13 +4,13 @@ import { type ImageSize, withChannels } from "../../image/image_shape.ts";
 import type { PageRun } from "../page_data.ts";
 import type { Solved } from "../report_data.ts";
 
-/** How a trajectory is solved; `steps` of an adaptive solver are the parts between snapshots. */
+/** How to solve a trajectory; for adaptive solvers, `steps` counts the intervals between snapshots. */
 export interface Steps extends Pick<Solved, "solver" | "steps" | "times" | "guidance"> {
   /** Error allowed in each step of an adaptive solver. */
   readonly tolerance?: number;
-  /** The class for conditioning; without one, guidance is autoguidance. */
+  /** The class to condition on; without one, guidance is autoguidance. */
   readonly label?: number;
-  /** Its name, if known. */
+  /** The name of the class, if known. */
   readonly className?: string | undefined;
   /** Whether the network takes guidance as an input, at no cost. */
   readonly takesGuidance?: boolean;
@@ -21,15 +21,15 @@ export function stepTimes({ steps, times }: Steps): readonly number[] {
   return times ?? Array.from({ length: steps + 1 }, (_, i) => i / steps);
 }
 
-/** A trajectory to show. If it is incomplete, its last snapshot has a velocity, too. */
+/** A trajectory to show. If it is incomplete, its last snapshot also has a velocity. */
 export interface TrajectoryView extends Trajectory {
-  /** Unique number. */
+  /** A unique number. */
   readonly id: number;
   readonly name: string;
-  /** How it was made; empty if unknown. */
+  /** How it was computed; empty if unknown. */
   readonly origin: string;
   readonly solved?: Steps;
-  /** Seed of the noise that a recorded one starts from, and its row. */
+  /** The seed and row of the noise from which a recorded trajectory starts. */
   readonly noise?: { readonly seed: number; readonly row: number };
   /** Network evaluations, if known. */
   readonly evaluations?: number;
@@ -43,7 +43,7 @@ export function isEnd({ velocity }: TrajectoryView): boolean {
   return velocity.length === 0;
 }
 
-/** The trajectories that the report holds, some of them only as ends. */
+/** The trajectories in the report, some of them only as ends. */
 export function recorded({ trajectories, solved, classNames, maxGuidance }: PageRun): TrajectoryView[] {
   return trajectories.map((trajectory, s) => {
     const label = solved?.labels?.[s];
@@ -60,7 +60,7 @@ export function recorded({ trajectories, solved, classNames, maxGuidance }: Page
   });
 }
 
-/** "20 steps of heun, class 3, guidance 1.5", or "dopri5 with tolerance 0.001" */
+/** Formats the solver: "20 steps of heun, class 3, guidance 1.5", or "dopri5 with tolerance 0.001". */
 export function formatSolver(how: Steps): string {
   const { steps, solver, tolerance } = how;
   const solved = tolerance === undefined
@@ -69,7 +69,7 @@ export function formatSolver(how: Steps): string {
   return solved + formatCondition(how);
 }
 
-/** ", class 3, guidance 1.5"; empty without class and guidance */
+/** Formats the conditioning: ", class 3, guidance 1.5"; empty without class and guidance. */
 export function formatCondition({ label, className, guidance = 1 }: Steps): string {
   const condition = label === undefined ? "" : `, class ${className ?? label}`;
   const kind = label === undefined ? "autoguidance" : "guidance";
@@ -80,12 +80,12 @@ function formatCost(evaluations: number | undefined): string {
   return evaluations === undefined ? "" : `, ${countOf(evaluations)}`;
 }
 
-/** "40 evaluations" */
+/** Formats a count: "40 evaluations". */
 export function countOf(evaluations: number): string {
   return `${evaluations} evaluation${evaluations === 1 ? "" : "s"}`;
 }
 
-/** The velocity at a snapshot, f32[C, H, W], and its time; the last snapshot gets that of the one before. */
+/** The velocity at a snapshot, f32[C, H, W], and its time; for the last snapshot, that of the one before. */
 export function lastVelocity(
   { t, velocity, shape }: Trajectory,
   m: number,
@@ -96,7 +96,7 @@ export function lastVelocity(
   return { t: t[known], velocity: velocity.subarray(known * P, (known + 1) * P) };
 }
 
-/** Where the velocity at a snapshot leads, f32[C, H, W]; the last snapshot is the end itself. */
+/** The end that the velocity at a snapshot predicts, f32[C, H, W]; for the last snapshot, the snapshot itself. */
 export function predictedEnd(trajectory: Trajectory, m: number): Float32Array {
   const x = imageAt(trajectory, m);
   const t = trajectory.t[m];
@@ -111,7 +111,7 @@ export interface ViewSnapshot {
   readonly velocity?: Float32Array;
 }
 
-/** A trajectory that is being solved, snapshot by snapshot. */
+/** A trajectory in progress, built from its snapshots. */
 export class GrowingTrajectory {
   readonly #id = made++;
   readonly #P: number;
@@ -123,7 +123,7 @@ export class GrowingTrajectory {
 
   /**
    * @param size [C, H, W]
-   * @param before trajectory up to the step `first`; between its snapshots x is interpolated linearly
+   * @param before the trajectory up to the step `first`, interpolated linearly between its snapshots
    */
   constructor(
     readonly words: { readonly name: string; readonly origin: string },
@@ -148,7 +148,7 @@ export class GrowingTrajectory {
     this.#t.push(t);
   }
 
-  /** The known part of the trajectory, at least one snapshot. */
+  /** The solved part of the trajectory, at least one snapshot. */
   get view(): TrajectoryView {
     const M = this.#t.length;
     return {
@@ -165,14 +165,14 @@ export class GrowingTrajectory {
   }
 }
 
-/** Index of the last time that is not after t; -1 if all are. */
+/** Index of the last time at or before t; -1 if there is none. */
 export function lastUntil(times: ArrayLike<number>, t: number): number {
   let m = times.length - 1;
   while (m >= 0 && times[m] > t) m--;
   return m;
 }
 
-/** The state of a trajectory at time t: between snapshots x is linear in t and v constant. */
+/** The state of a trajectory at time t: between snapshots, x is linear in t and v is constant. */
 export function snapshotAt(trajectory: TrajectoryView, t: number): Required<ViewSnapshot> {
   const { t: times } = trajectory;
   const m = Math.max(0, lastUntil(times, t + 1e-6));

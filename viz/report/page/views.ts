@@ -7,7 +7,7 @@ interface View {
   stale: boolean;
 }
 
-/** Draws views at most once per frame, when they are on or near the screen. */
+/** Draws views at most once per animation frame, and only those on or near the screen. */
 export class Views {
   readonly #views = new Map<Element, View>();
   #waiting = false;

@@ -1,19 +1,19 @@
 /// <reference lib="dom" />
 
-/** A task; it ends with an error soon after its signal aborts. */
+/** A task, which must fail soon after its signal aborts. */
 export type Work = (signal: AbortSignal) => Promise<void>;
 
-/** `first` is what the reader waits for; `background` work goes on when there is none of it. */
+/** `first` is for work that the reader waits for; `background` work continues when there is none. */
 export type Lane = "first" | "background";
 
-/** Runs the tasks of each lane one after the other, and reports errors. */
+/** Runs the tasks of each lane one after another, and reports errors. */
 export class WorkQueue {
   readonly #last = new Map<Lane, Promise<void>>();
-  /** The tasks in progress, and those that wait. */
+  /** Running and waiting tasks. */
   readonly #open = new Set<AbortController>();
 
   /**
-   * @param onBusy called when work begins and when all work is done
+   * @param onBusy called when work starts and when all work is done
    * @param onError called with each error
    */
   constructor(readonly onBusy: (busy: boolean) => void, readonly onError: (error: unknown) => void) {}
