@@ -83,7 +83,7 @@ testRows("installs Deno if it must", {
   "with npm, once": [
     {
       commands: { deno: deno("1.46.3"), npm: npm(), python3: python },
-      err: /^denow: No Deno 2\.9 .*bin\/deno is older\): installing 2\.9\.6 below \.cache with npm$/,
+      err: /^denow: Cannot find Deno 2\.9 .*bin\/deno is older\): installing 2\.9\.6 below \.cache with npm$/,
       calls: [/^npm install --prefix .*the project\/\.cache\/deno\/.* deno@2\.9\.6$/],
     },
     {
@@ -118,7 +118,7 @@ testRows("installs Deno if it must", {
   "unless nothing can install it": [{
     commands: { deno: "" },
     code: 1,
-    err: /neither npm nor Python's pip to install it with\ndenow: Install Deno .* then run this again$/,
+    err: /nor npm or Python's pip to install it with\ndenow: Install Deno .* then run this again$/,
   }],
   "unless DENOW_NO_INSTALL=1": [{
     commands: { deno: "", npm: npm() },

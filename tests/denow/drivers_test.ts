@@ -22,7 +22,7 @@ const installsBoth: Step = {
 const bare: First = { commands: { "apt-get": apt }, files: [], args: ["test"] };
 const failing = logs("apt-get", "echo cannot resolve >&2; exit 100");
 const byRoot =
-  /^denow: .* as root run 'apt-get install mesa-vulkan-drivers libvulkan1'\. Going on with the CPU/;
+  /^denow: .* as root run 'apt-get install mesa-vulkan-drivers libvulkan1'\. Continuing with the CPU/;
 
 testRows("installs a software driver for tests and on request", {
   "for tests, once": [{ ...bare, args: ["task", "test"], ...installsBoth }, { args: ["task", "test"] }],
@@ -56,7 +56,7 @@ testRows("installs a software driver for tests and on request", {
   "not without apt-get": [{
     ...bare,
     commands: {},
-    err: /^denow: No Vulkan driver: install one .*Fedora.*Arch.* Going on with the CPU device$/,
+    err: /^denow: No Vulkan driver: install one .*Fedora.*Arch.* Continuing with the CPU device$/,
   }],
   "not if DENOW_NO_INSTALL=1": [
     { ...bare, env: { DENOW_NO_INSTALL: "1" }, err: /as root run 'apt-get install/ },
@@ -112,7 +112,7 @@ testRows("looks for the loader and drivers", {
       ...bare,
       files: [loader, "proc/driver/nvidia/version"],
       args: ["run"],
-      err: /^denow: An NVIDIA driver is here without its Vulkan part .*$/,
+      err: /^denow: The NVIDIA driver lacks its Vulkan part .*$/,
     },
     { args: ["test"], err: /Vulkan/, calls: [/mesa-vulkan-drivers libvulkan1$/] },
   ],
@@ -121,7 +121,7 @@ testRows("looks for the loader and drivers", {
       ...bare,
       files: [loader, "usr/lib64/libGLX_nvidia.so.0"],
       args: ["run"],
-      err: /^denow: An NVIDIA driver is here without its Vulkan part .*$/,
+      err: /^denow: The NVIDIA driver lacks its Vulkan part .*$/,
     },
     { args: ["test"], err: /Vulkan/, calls: [/mesa-vulkan-drivers libvulkan1$/] },
   ],
@@ -161,7 +161,7 @@ testRows("looks for the loader and drivers", {
     args: ["run"],
     env: { VK_DRIVER_FILES: "/no/such.json" },
     out: "<run> 2.9.6 in PROJECT, driver </no/such.json>",
-    err: /VK_DRIVER_FILES .*names no file/,
+    err: /VK_DRIVER_FILES .*names no existing file/,
   }],
 });
 
@@ -173,7 +173,7 @@ const once = (...args: string[]): [First, Step] => [
   {
     ...withoutVenv,
     args,
-    err: "denow: No Python that makes virtual environments: installing python3-venv",
+    err: "denow: No Python that can create virtual environments: installing python3-venv",
     calls: [`${aptInstall} python3-venv`],
   },
   { args },
@@ -192,14 +192,14 @@ testRows("installs python3-venv for tests, MLflow and notebooks", {
   "not without root or sudo": [{
     commands: { ...withoutVenv.commands, id: "echo 1000" },
     args: ["task", "mlflow"],
-    err: "denow: No Python that makes virtual environments: for MLflow and the notebooks, " +
-      "as root run 'apt-get install python3-venv'. Going on without it",
+    err: "denow: No Python that can create virtual environments: for MLflow and the notebooks, " +
+      "as root run 'apt-get install python3-venv'. Continuing without it",
   }],
   "not again within an hour after apt-get failed": [
     {
       commands: { python3, "apt-get": failing },
       args: ["task", "mlflow"],
-      err: /even after apt-get.*Going on without it\ncannot resolve/s,
+      err: /even after apt-get.*Continuing without it\ncannot resolve/s,
       calls: [/ install /, / update$/],
     },
     { args: ["task", "mlflow"], err: /apt-get failed within the last hour/ },

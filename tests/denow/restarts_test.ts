@@ -50,7 +50,7 @@ const rows: Readonly<Record<string, Row>> = {
     says: [
       /restart 1/,
       /restart 2/,
-      /died again \(exit code 139\).*--resume runs\/x y goes on from step 30$/,
+      /died again \(exit code 139\).*--resume runs\/x y continues from step 30$/,
     ],
   },
   "leaves errors of the user alone": { args, turns: "refuse", code: 1, calls: [first] },
