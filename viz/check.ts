@@ -1,9 +1,9 @@
 import { closest } from "npm:fastest-levenshtein@1.0.16";
 
-/** Throws a {@linkcode RangeError} unless `value` is an integer of at least `least`. */
-export function checkInteger(task: string, name: string, value: number, least: number): void {
-  if (Number.isInteger(value) && value >= least) return;
-  throw new RangeError(`Cannot ${task}: ${name} is ${value} (expected an integer of at least ${least})`);
+/** Throws a {@linkcode RangeError} unless `value` is an integer of at least `min`. */
+export function checkInteger(task: string, name: string, value: number, min: number): void {
+  if (Number.isInteger(value) && value >= min) return;
+  throw new RangeError(`Cannot ${task}: ${name} is ${value} (expected an integer of at least ${min})`);
 }
 
 /** Throws a {@linkcode TypeError} that suggests the nearest name unless `name` is one of `names`. */

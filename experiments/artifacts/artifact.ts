@@ -23,9 +23,9 @@ export type Measured = Readonly<Record<string, number>>;
 
 /** An output of a run. */
 export interface Artifact {
-  /** The file that it makes; the table of files says which runs have it. */
+  /** The file that it writes; the table of files lists which runs have it. */
   readonly makes: keyof typeof files;
-  /** About how many evaluations of the network it takes, for progress; by default none. */
+  /** Approximate number of network evaluations, for progress; by default none. */
   evaluations?(trained: TrainedRun): number;
   /**
    * Writes the artifact into the run's folder.

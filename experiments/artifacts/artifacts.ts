@@ -21,10 +21,10 @@ import { testLoss } from "../measures/loss_by_time.ts";
 
 /** Euler steps of a plane trajectory, enough for a smooth line. */
 const planeSteps = 20;
-/** Test images shown on the report's page. */
+/** Number of test images in a report. */
 const exampleCount = 24;
 
-/** Evaluations for about `count` samples, in rows of one per class; guidance by class takes two for one. */
+/** Evaluations for about `count` samples, in rows of one per class; classifier-free guidance takes two per step. */
 function evaluationsFor({ source, config }: TrainedRun, count: number, each: number): number {
   return roundToRows(count, source.classes) * each * (source.classes > 0 && config.guidance !== 1 ? 2 : 1);
 }
@@ -55,7 +55,7 @@ const fewSteps: Artifact = {
       const path = join(run, runFile.teacher);
       const { model } = await loadWeights(await readFile(path, run), path);
       const before = fewStepsRows({ ...drawable, model }, conditioned(teacherGuidance));
-      rows.splice(-1, 1); // the last row of the teacher is the one to compare with
+      rows.splice(-1, 1); // the teacher's last row is the one to compare with
       rows.unshift(...before);
     }
     const conditioning = conditioned(1);
@@ -68,12 +68,12 @@ const fewSteps: Artifact = {
   },
 };
 
-/** Samples in a row of that picture. */
+/** Samples per row of `fewSteps`. */
 function rowLength({ source }: Pick<TrainedRun, "source">): number {
   return source.classes > 0 ? Math.min(source.classes, 10) : 10;
 }
 
-/** The trajectories of some samples, with a snapshot at each step. */
+/** The trajectories of a few samples, with a snapshot at each step. */
 const flows: Artifact = {
   makes: "flow",
   evaluations: (trained) => evaluationsFor(trained, trained.config.flowSamples, trained.config.flowSteps),
@@ -88,7 +88,7 @@ const flows: Artifact = {
   },
 };
 
-/** An animation of the trajectories, made from their files. */
+/** An animation of the trajectories, drawn from their files. */
 const flowGif = {
   makes: "flowAnimation",
   async write({ run, config }: RunFiles) {
@@ -111,19 +111,19 @@ const paths: Artifact = {
   },
 };
 
-/** Test images for the report's page, since the data set may be gone when the report is written again. */
+/** Test images for the report, because the data set may be gone when the report is written again. */
 const examples: Artifact = {
   makes: "examples",
   write: ({ run, data }) => writeExamples(run, examplesOf(data, exampleCount)),
 };
 
-/** An HTML report of the run. */
+/** An HTML report on the run. */
 const report: Artifact = {
   makes: "report",
   write: ({ run }) => writeReport([run], join(run, runFile.report)),
 };
 
-/** The artifacts by name, in the order they are made; the report is last because it shows the others. */
+/** The artifacts by name, in the order in which they are written; the report is last because it shows the others. */
 export const artifacts = {
   testLoss,
   samples,
@@ -143,7 +143,7 @@ function costOf(artifact: Artifact, trained: TrainedRun): number {
   return artifact.evaluations?.(trained) ?? 0;
 }
 
-/** About how many evaluations of the network all artifacts of a run take. */
+/** Approximate number of network evaluations for all artifacts of a run. */
 export function evaluationsOfArtifacts(trained: TrainedRun): number {
   return wantedBy(trained).reduce((sum, artifact) => sum + costOf(artifact, trained), 0);
 }
@@ -153,7 +153,7 @@ export function evaluationsOfArtifacts(trained: TrainedRun): number {
  *
  * @param measured called with the metrics of an artifact before the next one
  * @param stopped checked before each artifact; true ends the work
- * @param onProgress called with the evaluations of the network so far, and about how many there will be
+ * @param onProgress called with the number of network evaluations so far, and the approximate total
  * @returns whether all were written
  */
 export async function writeArtifacts(
@@ -162,10 +162,10 @@ export async function writeArtifacts(
   stopped: () => Promise<boolean>,
   onProgress: (done: number, all: number) => void = () => {},
 ): Promise<boolean> {
-  const wanted = wantedBy(trained);
+  const due = wantedBy(trained);
   const all = evaluationsOfArtifacts(trained);
   let done = 0;
-  for (const artifact of wanted) {
+  for (const artifact of due) {
     if (await stopped()) return false;
     const values = await artifact.write(trained, (evaluations) => onProgress(done + evaluations, all));
     if (values) await measured(values);
@@ -175,7 +175,7 @@ export async function writeArtifacts(
   return true;
 }
 
-/** Makes the animation of a run from its files if it is missing, such as one of another pacing. */
+/** Draws the animation of a run from its files if it is missing, for example after a change of pacing. */
 export async function completeArtifacts(run: string): Promise<void> {
   const files = { run, config: readConfig(run) };
   const isThere = (path: string) => findContained(join(run, path), run) !== undefined;

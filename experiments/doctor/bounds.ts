@@ -9,18 +9,18 @@ import {
 } from "../../kernels/mod.ts";
 import { isGpu } from "../settings/shared.ts";
 
-/** The most that a device was seen to do. */
+/** The highest rates measured on a device. */
 export interface Bounds {
-  /** Bytes read and written per second by copying an array that no cache holds. */
+  /** Bytes read and written per second when copying an array larger than caches. */
   readonly bytesPerSecond: number;
-  /** Multiply-adds per second in a product of large matrices. */
+  /** Multiply-adds per second when multiplying large matrices. */
   readonly multiplyAddsPerSecond: number;
 }
 
-/** Elements of the copied array: 64 MiB, more than most caches. */
+/** Elements of the copied array: 64 MiB, larger than most caches. */
 const copied = 1 << 24;
 
-/** Least milliseconds of a timing, which makes the final wait negligible. */
+/** Minimum milliseconds of a timing, which makes the final wait negligible. */
 const leastMs = 100;
 
 /** Measures, in a second or two, how fast a device copies and multiplies. */
@@ -35,7 +35,7 @@ export async function measureBounds(device: Device): Promise<Bounds> {
   });
 }
 
-/** Seconds of a step: the least of three timings. */
+/** Seconds per step: the lowest of three timings. */
 async function secondsOf(device: Device, step: () => unknown): Promise<number> {
   const recorded = record(step);
   const run = async (count: number) => {

@@ -1,4 +1,4 @@
-/** The GPUs that a machine has, and why WebGPU does not see them. */
+/** The machine's GPUs, and the reasons why WebGPU does not see them. */
 
 import { basename, join } from "node:path";
 import { UserError } from "../../kernels/core/user_error.ts";
@@ -7,21 +7,21 @@ import { checkout, readProgramFile, startCommand } from "../run/program_files.ts
 
 const mesa = {
   files: ["/dev/dri/renderD128"],
-  make: "the kernel's driver makes it when it starts: dmesg says why it did not",
+  make: "the kernel's driver creates it when it starts: dmesg says why it did not",
   vulkan: "install Mesa's drivers (Debian, Ubuntu, Fedora: mesa-vulkan-drivers)",
   flags: { container: "--device /dev/dri", apptainer: "--bind /dev/dri" },
 };
 
 /**
- * Makers of GPUs that can train, the preferred first; other display controllers, as in servers, cannot. `vendor` is the
- * PCI id, `kernel` names drivers of the kernel, `files` has an example of each kind of device file that is needed.
+ * Makers of GPUs that can train, in order of preference; other display controllers, as in servers, cannot. `vendor` is the
+ * PCI id, `kernel` names kernel drivers, and `files` has an example of each required kind of device file.
  */
 const makers = [
   {
     ...{ name: "NVIDIA", vendor: 0x10de, kernel: ["nvidia"], json: /nvidia/i },
     files: ["/dev/nvidia0", "/dev/nvidiactl"],
-    make: "make it, as root: nvidia-modprobe -u -c=0 (or start nvidia-smi once)",
-    vulkan: "install the Vulkan part of NVIDIA's driver, of the same version " +
+    make: "create it, as root: nvidia-modprobe -u -c=0 (or start nvidia-smi once)",
+    vulkan: "install the Vulkan part of NVIDIA's driver in the same version " +
       "(Debian: nvidia-vulkan-icd, Ubuntu: libnvidia-gl-VERSION)",
     flags: { container: "--gpus all", apptainer: "--nv" },
   },
@@ -30,7 +30,7 @@ const makers = [
 ];
 type Maker = typeof makers[number];
 
-/** What look.sh prints: its facts by kind, each a list of fields. */
+/** The facts that look.sh prints, by kind. */
 export type Facts = ReturnType<typeof parseFacts>;
 
 /** Parses the output of look.sh. */
@@ -39,15 +39,15 @@ export function parseFacts(text: string) {
   const all = (kind: string) => rows.filter(([name]) => name === kind).map(([, ...fields]) => fields);
   return {
     cards: all("card").map(([vendor, driver]) => ({ vendor: Number(vendor), driver })),
-    /** The version of NVIDIA's driver in the kernel; absent without one. */
+    /** The version of NVIDIA's kernel driver, if there is one. */
     nvidia: all("nvidia").map(([line]) => / (\d+\.\d+(\.\d+)?) /.exec(line)?.[1] ?? "")[0],
-    /** Parts into which MIG splits NVIDIA's cards. */
+    /** Number of instances into which MIG splits NVIDIA's cards. */
     mig: all("mig").length,
-    /** `state` is `open`, `denied` by its mode, or `refused` despite it; `mode` is e.g. `660 root render`. */
+    /** `state` is `open`, `denied` (by the mode), or `refused` (despite the mode); `mode` is e.g. `660 root render`. */
     devices: all("device").map(([path, state, mode]) => ({ path, state, mode })),
-    /** Files of libraries, empty for missing ones. */
+    /** Files of libraries; empty for missing ones. */
     libraries: new Map(all("library").map(([name, file]) => [name, file])),
-    /** The drivers that Vulkan's loader knows, and the files of their libraries, empty for missing ones. */
+    /** The drivers that Vulkan's loader knows, and the files of their libraries; empty for missing ones. */
     drivers: all("driver").map(([json, library, file]) => ({ json, library, file })),
     variables: new Map(all("variable").map(([name, value]) => [name, value])),
     container: all("container")[0]?.[0] ?? "",
@@ -55,7 +55,7 @@ export function parseFacts(text: string) {
 }
 
 /**
- * What this machine shows: nothing outside of Linux, where the system brings the drivers.
+ * Collects the facts about this machine; none outside of Linux, where the system includes the drivers.
  *
  * @param test a folder in place of the root folder, and the environment variables there
  * @throws {UserError} if look.sh cannot run
@@ -65,7 +65,7 @@ export async function look(test?: { root: string; env: Record<string, string> })
   const script = "experiments/doctor/look.sh";
   const env = test && { env: { PATH: "/usr/bin:/bin", ...test.env }, clearEnv: true };
   try {
-    // A checkout's is the one program that the task may run; elsewhere it is not a file that could be run.
+    // In a checkout, look.sh is the one program that the task may run; elsewhere, it is not a local file.
     const [program, ...words] = checkout === undefined
       ? ["sh", "-c", new TextDecoder().decode(await readProgramFile(script)), script]
       : [join(checkout, script)];
@@ -73,35 +73,35 @@ export async function look(test?: { root: string; env: Record<string, string> })
     const { stdout } = await new Deno.Command(program, { args, ...env, stderr: "inherit" }).output();
     return parseFacts(new TextDecoder().decode(stdout));
   } catch (error) {
-    const advice = `start ${startCommand("doctor")}, on a disk whose programs may run`;
+    const advice = `start ${startCommand("doctor")} on a disk that allows running programs`;
     throw new UserError(`Cannot look for GPUs: ${reasonOf(error)}; ${advice}`);
   }
 }
 
-/** What is wrong, and what to do about it. */
+/** A problem, and advice on how to solve it. */
 export type Hint = readonly [wrong: string, advice: string];
 
 /**
- * Why GPUs of this machine are hidden from WebGPU; empty if it has none.
+ * The reasons why GPUs of this machine are hidden from WebGPU; empty if it has none.
  *
- * @param used PCI vendor of the GPU that training uses, NaN if unknown: only those of better makers are hidden then
+ * @param used PCI vendor of the GPU that training uses, NaN if unknown; then only GPUs of preferred makers count
  */
 export function hiddenGpus(facts: Facts, used?: number): Hint[] {
   const end = makers.findIndex(({ vendor }) => vendor === used);
   const better = used === undefined ? makers : makers.slice(0, Math.max(end, 0));
   return better.flatMap((maker) => {
     const count = facts.cards.filter(({ vendor }) => vendor === maker.vendor).length;
-    // A sandbox may show NVIDIA's driver, and no PCI bus.
+    // A sandbox may show NVIDIA's driver but no PCI bus.
     if (count === 0 && (maker.name !== "NVIDIA" || facts.nvidia === undefined)) return [];
-    const found = reasons.map((reason) => reason(maker, facts)).filter((hint) => hint !== undefined);
+    const hints = reasons.map((reason) => reason(maker, facts)).filter((hint) => hint !== undefined);
     const name = `${maker.name} GPU${count > 1 ? ` (${count} of them)` : ""}`;
     const advice = "see what vulkaninfo --summary says (Debian: vulkan-tools)";
-    if (found.length === 0) found.push(["WebGPU does not see it, and nothing is missing", advice]);
-    return found.map(([wrong, advice]) => [`${name}: ${wrong}`, advice]);
+    if (hints.length === 0) hints.push(["WebGPU does not see it, although nothing is missing", advice]);
+    return hints.map(([wrong, advice]) => [`${name}: ${wrong}`, advice]);
   });
 }
 
-/** Each looks for one reason, from the hardware up. */
+/** The checks for one reason each, from the hardware up. */
 const reasons: readonly ((maker: Maker, facts: Facts) => Hint | undefined)[] = [
   /** A job may have only some of several cards, so one open device of a kind is enough. */
   function device(
@@ -112,35 +112,35 @@ const reasons: readonly ((maker: Maker, facts: Facts) => Hint | undefined)[] = [
     if (!(name === "NVIDIA" && nvidia !== undefined) && !drivers.some((driver) => kernel.includes(driver))) {
       const other = drivers.find((driver) => driver !== "");
       if (other === "vfio-pci") {
-        return ["vfio-pci reserves it for a virtual machine", "train there, or give it back"];
+        return ["vfio-pci reserves it for a virtual machine", "train in that machine, or release the GPU"];
       }
       const wrong = other
-        ? `the kernel's ${other} runs it, not ${kernel[0]}`
-        : "no driver of the kernel runs it";
+        ? `the kernel uses the driver ${other} for it instead of ${kernel[0]}`
+        : "no kernel driver is loaded for it";
       return [wrong, `install ${name}'s driver and load it (modprobe ${kernel[0]}; dmesg says why it fails)`];
     }
     const howToGet = (otherwise: string) => {
       if (container === "Apptainer") return `start the container with ${flags.apptainer}`;
-      if (container === "Kubernetes") return "ask for one in the pod's resource limits (nvidia.com/gpu: 1)";
+      if (container === "Kubernetes") return "request one in the pod's resource limits (nvidia.com/gpu: 1)";
       if (container !== "") return `start the container with ${flags.container}`;
-      return variables.has("SLURM_JOB_ID") ? "ask Slurm for a GPU: --gres=gpu:1" : otherwise;
+      return variables.has("SLURM_JOB_ID") ? "request a GPU from Slurm: --gres=gpu:1" : otherwise;
     };
     const kindOf = (path: string) => path.replace(/\d+$/, "");
     for (const file of files) {
-      const alike = devices.filter(({ path }) => kindOf(path) === kindOf(file));
-      if (alike.length === 0) return [`there is no ${file}`, howToGet(make)];
-      if (alike.some(({ state }) => state === "open")) continue;
-      const [{ path, state, mode }] = alike;
+      const sameKind = devices.filter(({ path }) => kindOf(path) === kindOf(file));
+      if (sameKind.length === 0) return [`${file} does not exist`, howToGet(make)];
+      if (sameKind.some(({ state }) => state === "open")) continue;
+      const [{ path, state, mode }] = sameKind;
       if (state === "refused") {
-        const otherwise = "a control group or the driver refuses it: dmesg and nvidia-smi say more";
+        const otherwise = "a control group or the driver blocks it: see dmesg and nvidia-smi";
         return [`${path} exists but cannot be opened`, howToGet(otherwise)];
       }
       const [bits, , group] = mode.split(" ");
       const joinable = group !== "root" && (Number.parseInt(bits, 8) & 0o060) === 0o060;
       const join = `join its group, as root: usermod -aG ${group} USER, then log in again ` +
         `(in a container: --group-add ${group})`;
-      const wrong = `you may not open ${path} (mode ${mode})`;
-      return [wrong, joinable ? join : `let it be opened, as root: chmod a+rw ${path}`];
+      const wrong = `you do not have permission to open ${path} (mode ${mode})`;
+      return [wrong, joinable ? join : `grant permission, as root: chmod a+rw ${path}`];
     }
     return undefined;
   },
@@ -148,8 +148,8 @@ const reasons: readonly ((maker: Maker, facts: Facts) => Hint | undefined)[] = [
   /** Source: NVIDIA Multi-Instance GPU user guide, "Application Considerations" */
   function instances({ name }, { mig }) {
     if (name !== "NVIDIA" || mig === 0) return;
-    const advice = "ask for a whole card, or switch MIG off, as root: nvidia-smi -mig 0";
-    return ["MIG splits it, and Vulkan does not run on the parts", advice];
+    const advice = "request a whole card, or turn off MIG, as root: nvidia-smi -mig 0";
+    return ["MIG splits it, and Vulkan does not run on MIG instances", advice];
   },
 
   function loader(_, { libraries }) {
@@ -161,7 +161,7 @@ const reasons: readonly ((maker: Maker, facts: Facts) => Hint | undefined)[] = [
   },
 
   /**
-   * Variables may hide the driver's JSON file, containers may lack it: it belongs to the graphics part.
+   * Variables may hide the driver's JSON file, and containers may lack it, because it belongs to the graphics part.
    * Source: Vulkan-Loader, LoaderInterfaceArchitecture.md, "Driver Select Filtering"
    */
   function driver({ name, json, vulkan }, { drivers, variables, container }) {
@@ -173,7 +173,7 @@ const reasons: readonly ((maker: Maker, facts: Facts) => Hint | undefined)[] = [
       ...variables.get("DENO_WEBGPU_BACKEND") === "vulkan" ? [] : ["DENO_WEBGPU_BACKEND"],
     ].find((name) => variables.has(name));
     if (variable) {
-      return [`${variable}=${variables.get(variable)} may leave its driver out`, `unset ${variable}`];
+      return [`${variable}=${variables.get(variable)} may exclude its driver`, `unset ${variable}`];
     }
     if (own.some(({ file }) => file !== "")) return;
     const wrong = own.length === 0
@@ -181,8 +181,8 @@ const reasons: readonly ((maker: Maker, facts: Facts) => Hint | undefined)[] = [
       : `${own[0].json} names ${own[0].library || "no library"}, which does not exist`;
     const given = variables.get("NVIDIA_DRIVER_CAPABILITIES");
     if (name !== "NVIDIA" || container === "" && given === undefined) return [wrong, vulkan];
-    if (/\b(all|graphics)\b/.test(given ?? "")) return [wrong, `${vulkan}, on the container's host`];
-    return [wrong, "start the container with NVIDIA_DRIVER_CAPABILITIES=all: graphics brings Vulkan"];
+    if (/\b(all|graphics)\b/.test(given ?? "")) return [wrong, `${vulkan} on the container's host`];
+    return [wrong, "start the container with NVIDIA_DRIVER_CAPABILITIES=all, which includes Vulkan"];
   },
 
   /** libGLX_nvidia needs X11's libraries, even without a screen; slim containers lack them. */
@@ -195,11 +195,13 @@ const reasons: readonly ((maker: Maker, facts: Facts) => Hint | undefined)[] = [
     ];
   },
 
-  /** As after an update without a restart. */
+  /** Mismatched versions, for example after an update without a restart. */
   function versions({ name }, { nvidia, libraries, container }) {
     const library = /\.so\.(\d+\.\d+(\.\d+)?)$/.exec(libraries.get("libGLX_nvidia.so.0") ?? "")?.[1];
     if (name !== "NVIDIA" || !nvidia || !library || nvidia === library) return;
-    const advice = container === "" ? "restart" : "take it out of the image: the host brings its own";
-    return [`its driver is ${nvidia} in the kernel and ${library} in its library`, advice];
+    const advice = container === ""
+      ? "restart the machine"
+      : "remove the driver from the image: the host provides its own";
+    return [`its driver is version ${nvidia} in the kernel but ${library} in the library`, advice];
   },
 ];

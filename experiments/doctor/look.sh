@@ -1,11 +1,11 @@
 #!/bin/sh
-# Prints what this machine shows of its GPUs: a fact per line, its kind and fields separated by tabs. Deno opens /proc,
-# /sys and /dev only for programs that may do everything; a task that may run this file alone learns what is printed
-# here. Devices are opened and closed; nothing is changed. $1 is for tests: a folder put before all paths.
+# Prints facts about this machine's GPUs, one per line: kind and fields, separated by tabs. Deno opens /proc, /sys and
+# /dev only for programs with all permissions; a task that may only run this file learns what it prints. It opens and
+# closes devices but changes nothing. $1 is for tests: a folder to prepend to all paths.
 set -u
 root=${1:-}
 
-# Control characters in a field, and so tabs and line breaks, become blanks.
+# Replaces control characters in fields, including tabs and line breaks, by spaces.
 fact() {
   printf '%s' "$1"
   shift
@@ -24,7 +24,7 @@ for instance in "$root"/proc/driver/nvidia/capabilities/gpu*/mig/gi*; do
   [ -d "$instance" ] && fact mig "${instance##*/}"
 done
 
-# Only opening a device shows whether it can be used: a job's limits are not in its mode.
+# Only opening a device shows whether it can be used: its mode does not include a job's limits.
 for device in "$root"/dev/nvidia[0-9]* "$root"/dev/nvidiactl "$root"/dev/dri/renderD*; do
   [ -e "$device" ] || continue
   state=denied
@@ -32,7 +32,7 @@ for device in "$root"/dev/nvidia[0-9]* "$root"/dev/nvidiactl "$root"/dev/dri/ren
   fact device "${device#"$root"}" "$state" "$(stat -c '%a %U %G' "$device" 2>/dev/null)"
 done
 
-# Prints the file of library $1 that the dynamic loader takes.
+# Prints the file that the dynamic loader finds for library $1.
 library() {
   IFS=:
   machine=$(uname -m)-linux-gnu

@@ -1,4 +1,4 @@
-/** `doctor --report`: what somebody with a card can send, without names of its owner or machine. */
+/** `doctor --report`: a report that GPU owners can send, without the names of users or machines. */
 
 import { basename } from "node:path";
 import project from "../../deno.json" with { type: "json" };
@@ -10,22 +10,22 @@ import { measureBounds } from "./bounds.ts";
 import type { Facts } from "./gpus.ts";
 import { type Compared, noTime, selfTest } from "./self_test.ts";
 
-/** The file of the report. The task may write no other. */
+/** The file of the report, the only one that the task may write. */
 export const reportFile = "doctor.json";
 
-/** Differences up to this, relative to the largest value, are those of fast functions on GPUs. */
+/** Relative differences up to this come from fast functions on GPUs. */
 const maxError = 1e-3;
 
-/** Folders of the system; all other paths may name a user. */
+/** System folders; all other paths may name a user. */
 const systemFolder = /^\/(usr|etc|dev|lib|lib64)\//;
 
 const withoutFolder = (path: string) =>
   !path.includes("/") || systemFolder.test(path) ? path : `.../${basename(path)}`;
 
-/** Owners and groups of device files that every machine has. */
+/** Common owners and groups of device files. */
 const systemGroups = ["root", "render", "video", "nogroup", "nobody"];
 
-/** Facts in which nothing names a user: paths outside of the system's folders, owners of devices. */
+/** Removes from facts what may name a user: paths outside system folders, and owners of devices. */
 export function withoutNames(facts: Facts): Facts {
   const { devices, drivers, libraries, variables } = facts;
   return {
@@ -47,7 +47,7 @@ export function withoutNames(facts: Facts): Facts {
   };
 }
 
-/** What an adapter says of itself. */
+/** The properties of an adapter. */
 function describe({ info, features, limits }: GPUAdapter) {
   const values = (object: object) => {
     const names = Object.getOwnPropertyNames(Object.getPrototypeOf(object));
@@ -57,20 +57,19 @@ function describe({ info, features, limits }: GPUAdapter) {
   return { info: values(info), features: [...features].sort(), limits: values(limits) };
 }
 
-/** What was tested, in a line, and whether it is right. */
+/** The result of a test, in one line. */
 export interface Tested {
   readonly state: "ok" | "error";
   readonly says: string;
 }
 
 /**
- * Writes the report, again after each test: a device that is lost may take the program with it, and the file then says
- * in what.
+ * Writes the report, and updates it before each test: if a lost device ends the program, the file says in which test.
  *
- * @param findings what `doctor` prints, without names
+ * @param findings the findings that `doctor` prints, without names
  * @param adapter the adapter to test
- * @param device what training would use, whose speed is measured
- * @returns how the tests ended
+ * @param device the device that training would use, whose speed is measured
+ * @returns the results of the tests
  * @throws {RunError} if the file cannot be written
  */
 export async function writeReport(
@@ -98,7 +97,7 @@ export async function writeReport(
     write({ unfinished: "speed" });
     const speed = device && await measureBounds(device);
     if (adapter) {
-      const seconds = isSoftware(adapter) ? 0 : undefined; // the other ways are for GPUs
+      const seconds = isSoftware(adapter) ? 0 : undefined; // kernel variants matter only on GPUs
       for await (const result of selfTest((unfinished) => write({ speed, unfinished }), seconds)) {
         kernels.push(result);
       }
@@ -122,7 +121,7 @@ export async function writeReport(
   }
 }
 
-/** How many kernels are right, and which is the worst. */
+/** Summarises how many kernels are right, and which one is the worst. */
 export function summaryOf(kernels: readonly Compared[]): Tested {
   const tested = kernels.filter(({ failure }) => failure !== noTime);
   const nameOf = ({ op, candidate }: Compared) => candidate === undefined ? op : `${op} (${candidate})`;

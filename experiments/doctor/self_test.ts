@@ -4,31 +4,31 @@ import { type RegisteredOp, registry } from "../../kernels/op.ts";
 import type { Sample } from "../../kernels/op_definition.ts";
 import { inputsOf, oracle, outputsOf, tensorsOf } from "../../kernels/oracle.ts";
 
-/** How an op on WebGPU compares with its plain reference in f64. */
+/** The comparison of an op on WebGPU with its plain reference in f64. */
 export interface Compared {
   readonly op: string;
-  /** The way to run it, if not the usual one; see `withVariants`. */
+  /** The kernel variant, if not the default; see `withVariants`. */
   readonly candidate?: string;
   /**
    * Largest difference on its samples, relative to the largest value if that is above 1; null if a value is finite on
-   * one side alone.
+   * only one side.
    */
   readonly error?: number | null;
   /** Why it did not run. */
   readonly failure?: string;
 }
 
-/** The failure of a way that was left out. */
+/** The failure of a variant that was skipped. */
 export const noTime = "not tested: no time";
 
-/** Seconds after which no other way to run an op is begun; the usual ones all run. */
+/** Seconds after which no further variants are tested; all defaults are. */
 const maxSeconds = 60;
 
 /**
- * Compares every op on the WebGPU adapter with its reference, first as it usually runs, then in its other ways.
+ * Compares every op on the WebGPU adapter with its reference: first the default kernel, then its variants.
  *
- * @param begin called before each, since a device that is lost may take the program with it
- * @param seconds for the other ways; those that are left have the failure `noTime`
+ * @param begin called before each test, because a lost device may end the program
+ * @param seconds the time limit for variants; those that are skipped have the failure `noTime`
  * @throws {DeviceError} if no device can be opened, or it is lost
  */
 export async function* selfTest(
@@ -55,7 +55,7 @@ export async function* selfTest(
   }
 }
 
-/** The names of the ways to run an op's samples, without the usual ones. */
+/** The names of the variants that can run an op's samples, without the default. */
 export function candidatesOf(
   { inputs, samples, plan, kernel }: RegisteredOp,
   { tuning }: Device,
@@ -78,7 +78,7 @@ async function resultOf(op: RegisteredOp, device: Device): Promise<Pick<Compared
   }
 }
 
-/** The largest relative difference of a sample's outputs, and of the inputs that the op updates. */
+/** The largest relative difference in a sample's outputs and in the inputs that the op updates. */
 function errorOn(op: RegisteredOp, sample: Sample, device: Device): Promise<number> {
   return withDevice(device, async () => {
     const inputs = inputsOf(op, sample), expected = oracle(op, sample, inputs);

@@ -78,7 +78,7 @@ export async function loadStoredTrajectories(
       if (samples.length > 0) found.push({ name, key, samples, summary: run });
     } catch (error) {
       if (!(error instanceof RunError || error instanceof SafetensorsError)) throw error;
-      say(printable(`Left out: ${error.message}`));
+      say(printable(`Skipped: ${error.message}`));
     }
   }
   return found;

@@ -1,6 +1,6 @@
-"""A U-Net that was trained by flow matching, in plain PyTorch: README.md beside this file shows its use.
+"""A U-Net trained by flow matching, in plain PyTorch; README.md beside this file shows how to use it.
 
-x is [N, C, H, W], t is [N] from 0 (noise) to 1 (data), labels are integers [N], by default all "none".
+x is [N, C, H, W], t is [N] from 0 (noise) to 1 (data), and labels are integers [N], by default "none" for all.
 """
 
 import json
@@ -22,7 +22,7 @@ def spatial(vector):
 
 
 class TimeEmbedding(nn.Sequential):
-    """A small MLP of t, or of waves of 1000 t."""
+    """A small MLP of t, or of sines and cosines of 1000 t."""
 
     def __init__(self, width, waves=False):
         super().__init__(nn.Linear(width if waves else 1, width), nn.GELU(), nn.Linear(width, width))
@@ -76,7 +76,7 @@ class Down(nn.Module):
 
 
 class Up(nn.Module):
-    """Upsamples, resizes to the skip if sizes differ, concatenates, convolves."""
+    """Upsamples, resizes to the skip connection if sizes differ, concatenates and convolves."""
 
     def __init__(self, inputs, outputs, t_emb=0, groups=0):
         super().__init__()
@@ -93,7 +93,7 @@ class Up(nn.Module):
 
 
 class Flow(nn.Module):
-    """What both networks share. `config` is that of the file of weights."""
+    """The parts that both networks share. `config` comes from the file of weights."""
 
     def __init__(self, config, shape=(1, 28, 28), scale=1.0, shift=0.0):
         super().__init__()
@@ -122,7 +122,7 @@ class Flow(nn.Module):
         if prediction == "velocity":
             return output
         t = spatial(t[:, None])
-        if self.config.get("path") == "cosine":  # x = alpha data + sigma noise, and their slopes
+        if self.config.get("path") == "cosine":  # x = alpha data + sigma noise, and the derivatives
             alpha, sigma = (math.pi / 2 * t).sin(), (math.pi / 2 * t).cos()
             d_alpha, d_sigma = math.pi / 2 * sigma, -math.pi / 2 * alpha
         else:
@@ -135,13 +135,13 @@ class Flow(nn.Module):
     def mean_velocity(self, x, t, d, labels=None, guidance=1.0):
         """The velocity that takes a flow map from t to t + d in one step; d is [N].
 
-        Guidance has an effect on a map that takes it as an input, from 1 to the config's max_guidance.
+        Guidance, from 1 to the config's max_guidance, only affects a map that takes it as an input.
         """
         return self(x, t, labels, d, guidance)
 
     @torch.no_grad()
     def sample(self, count=16, steps=None, labels=None, guidance=1.0, x=None):
-        """Pixels [N, C, H, W], 0 black to 1 white, not clipped: Euler's method, or steps of a flow map."""
+        """Draws pixels [N, C, H, W] from 0 (black) to 1 (white), not clipped, by Euler's method or a flow map's steps."""
         steps = steps or (1 if self.step_mlp is not None else 50)
         device = next(self.parameters()).device
         x = torch.randn(count, *self.shape, device=device) if x is None else x
@@ -209,7 +209,7 @@ class ResidualUNet(Flow):
 
 
 def load(path="weights.safetensors", device="cpu"):
-    """The network of a file of weights, ready to sample."""
+    """Loads the network in a file of weights, ready to sample from."""
     with safe_open(path, framework="pt", device=device) as file:
         metadata = file.metadata()
         weights = {name: file.get_tensor(name) for name in file.keys()}

@@ -5,10 +5,10 @@ import { pixelsOf } from "../data/images.ts";
 import type { Guidance } from "../draw/conditioning.ts";
 import { type Drawable, drawFromNoise, noiseOfImages, type OnSamples } from "../draw/samples.ts";
 
-/** An end of a row: a test image, by its index in the data set, or the noise of a seed with number `drawn`. */
+/** An end of a row: a test image, by its index in the data set, or the noise number `drawn` of the seed. */
 export type End = { readonly image: number } | { readonly drawn: number };
 
-/** Noise that an image is drawn from. */
+/** Noise to draw an image from. */
 export interface Start {
   /** f32[C, H, W]. */
   readonly noise: Float32Array;
@@ -16,18 +16,18 @@ export interface Start {
   readonly label?: number;
 }
 
-/** The noise of an end. */
-export interface FoundEnd extends Start {
-  /** The image that the noise was found from, f32[C, H, W]: 0 black, 1 white; undefined for drawn noise. */
+/** An end with its noise. */
+export interface EndNoise extends Start {
+  /** The image that the noise was inverted from, f32[C, H, W]: 0 black, 1 white; undefined for drawn noise. */
   readonly image?: Float32Array;
 }
 
 /** A test image and its reconstruction. */
 export type Returned = readonly [image: Float32Array, back: Float32Array];
 
-/** Options for finding ends and drawing images from them. */
+/** Options for inverting images and drawing new ones. */
 export interface MorphOptions {
-  /** Seed of the drawn noise, and of the noise that images are mixed with. */
+  /** Seed of the drawn noise, and of the noise to mix images with. */
   readonly seed: number;
   /** The time at which test images enter the flow, in (0, 1]. */
   readonly entry: number;
@@ -39,12 +39,12 @@ export interface MorphOptions {
 type FlowCost = Omit<SolvedFlow, "samples">;
 
 /**
- * Finds the noise of ends. In a network with classes, each test image keeps its own class, and noise n gets class n
- * modulo the number of classes.
+ * Finds the noise of ends. In a network with classes, each test image keeps its class, and noise n gets class n modulo
+ * the number of classes.
  *
- * @param network with the number of its classes, 0 without labels
+ * @param network the network, with its number of classes (0 without labels)
  * @param images the test images, with labels if the network has classes; may be empty if all noise is drawn
- * @returns the ends in order, and the cost of finding noise, if an end is an image
+ * @returns the ends in order, and the cost of finding noise if an end is an image
  */
 export async function findEnds(
   { drawable, classes }: { readonly drawable: Drawable; readonly classes: number },
@@ -52,7 +52,7 @@ export async function findEnds(
   { images, labels }: Omit<LabelledImages, "count">,
   { guidance, ...options }: MorphOptions,
   onProgress: OnSamples,
-): Promise<{ readonly found: readonly FoundEnd[]; readonly cost?: FlowCost }> {
+): Promise<{ readonly found: readonly EndNoise[]; readonly cost?: FlowCost }> {
   const P = drawable.shape.reduce((product, length) => product * length, 1);
   const drawn = ends.flatMap((end) => "drawn" in end ? [end.drawn] : []);
   const x0 = drawn.length > 0
@@ -66,7 +66,7 @@ export async function findEnds(
     ? await noiseOfImages(drawable, pixels, { ...options, conditioning }, onProgress)
     : { noise: new Float32Array() };
   let next = 0;
-  const found = ends.map((end): FoundEnd => {
+  const found = ends.map((end): EndNoise => {
     const isImage = "image" in end;
     const n = isImage ? next++ : end.drawn;
     const row = (values: Float32Array) => values.slice(n * P, (n + 1) * P);
@@ -80,8 +80,8 @@ export async function findEnds(
 }
 
 /**
- * The noises from one end to another, along the arc between them. Each gets the class of its nearer end, the middle one
- * that of the first: between the embeddings of two classes there is often a third one.
+ * Interpolates the noise along the arc from one end to another. Each step gets the class of its nearer end, and the middle
+ * one the class of the first: between the embeddings of two classes there is often a third one.
  *
  * @param frames at least 2; the first and the last are the ends themselves
  */
@@ -118,14 +118,16 @@ export async function drawStarts(
   return { images: starts.map((_, n) => pixels.subarray(n * P, (n + 1) * P)), cost };
 }
 
-/** Reconstruction errors as text: `root mean square error 0.0031 to 0.0052 of pixels from 0 to 1`. */
+/** Formats reconstruction errors: `root mean square error 0.0031 to 0.0052 of pixels from 0 to 1`. */
 export function formatLoss(returned: readonly Returned[]): string {
   const errors = returned.map(([image, back]) => rootMeanSquare(image, back));
-  const [least, most] = [Math.min(...errors), Math.max(...errors)].map((error) => error.toPrecision(2));
-  return `root mean square error ${least === most ? least : `${least} to ${most}`} of pixels from 0 to 1`;
+  const [smallest, largest] = [Math.min(...errors), Math.max(...errors)].map((error) => error.toPrecision(2));
+  return `root mean square error ${
+    smallest === largest ? smallest : `${smallest} to ${largest}`
+  } of pixels from 0 to 1`;
 }
 
-/** Root mean square difference of two images. */
+/** Root mean square difference between two images. */
 function rootMeanSquare(a: Float32Array, b: Float32Array): number {
   return Math.sqrt(a.reduce((sum, value, i) => sum + (value - b[i]) ** 2, 0) / a.length);
 }

@@ -4,9 +4,9 @@ import { chosenClasses, className, digitNames, type NetworkClasses } from "../dr
 import { RunError } from "../run/atomic_write.ts";
 import type { Classes } from "../settings/kinds.ts";
 import { ConfigError, didYouMean, flagOf } from "../settings/setting.ts";
-import { between, type End, type FoundEnd, type Returned, shares, type Start } from "./ends.ts";
+import { between, type End, type EndNoise, type Returned, shares, type Start } from "./ends.ts";
 
-/** Milliseconds of a frame, and of the first and last one. */
+/** Milliseconds per frame, and for the first and last one. */
 const timing = { delay: 60, hold: 900 };
 
 /** The plan of a morph: a picture of images that change into others through noise. */
@@ -17,40 +17,39 @@ export interface Morph {
   /** Description, such as `5 rows of 9 images`. */
   readonly words: string;
   /** The noise of all images to draw, row by row. */
-  starts(found: readonly FoundEnd[]): Start[];
+  starts(found: readonly EndNoise[]): Start[];
   /** Test images with their reconstructions among the drawn images. */
-  returned(found: readonly FoundEnd[], drawn: readonly Float32Array[]): Returned[];
-  picture(found: readonly FoundEnd[], drawn: readonly Float32Array[]): Promise<Uint8Array>;
+  returned(found: readonly EndNoise[], drawn: readonly Float32Array[]): Returned[];
+  picture(found: readonly EndNoise[], drawn: readonly Float32Array[]): Promise<Uint8Array>;
 }
 
-/** A morph as given on the command line. */
+/** A morph, as requested on the command line. */
 export interface MorphRequest {
-  /** Test images at the start, by number or class; null for drawn noise. */
+  /** Test images to start from, by number or class; null for drawn noise. */
   readonly from: readonly string[] | null;
-  /** Test images at the end; null for drawn noise. */
+  /** Test images to end at; null for drawn noise. */
   readonly to: readonly string[] | null;
-  /** The classes to draw each image in, if given. */
+  /** The classes to draw each image in; null if absent. */
   readonly class: Classes | null;
-  /** Number of rows if all noise is drawn. */
+  /** Number of rows without test images. */
   readonly count: number;
   readonly frames: number;
-  /** The picture's file; a `.gif` is an animation. */
+  /** The file of the picture; a `.gif` file is an animation. */
   readonly out: string;
 }
 
 /** One row: its ends, and the images drawn from the noise between. */
 interface MorphRow {
-  readonly ends: readonly FoundEnd[];
+  readonly ends: readonly EndNoise[];
   readonly drawn: readonly Float32Array[];
 }
 
 type Painter = (rows: readonly MorphRow[]) => Promise<Uint8Array>;
 
 /**
- * Plans the picture of a request: each row leads from one end to another or, with classes, shows one end in every
- * class.
+ * Plans the picture of a request: each row leads from one end to another or, with classes, draws one end in every class.
  *
- * @param network its images, its classes, and its file, for errors
+ * @param network the network's image size, classes, and file (for errors)
  * @param data the data set, if test images are requested
  * @param note the line below the picture
  * @throws {ConfigError} if a test image or a class does not exist
@@ -92,7 +91,7 @@ export function planMorph(
   try {
     if (drawnClasses) {
       const columns = [...beside(starts), ...starts ? ["and back"] : [], ...drawnClasses.map(nameOf)];
-      const startsOf = ([{ noise, image, label = 0 }]: readonly FoundEnd[]) =>
+      const startsOf = ([{ noise, image, label = 0 }]: readonly EndNoise[]) =>
         [...image ? [label] : [], ...drawnClasses].map((label) => ({ noise, label }));
       const each = drawnClasses.length + (starts ? 1 : 0);
       return morphOf(rows, each, startsOf, still(columns, names, size, note));
@@ -108,7 +107,7 @@ export function planMorph(
 }
 
 /**
- * The indices of test images; the name of a class stands for its first test image.
+ * The indices of test images; the name of a class means its first test image.
  *
  * @throws {ConfigError} if a test image does not exist
  */
@@ -135,14 +134,14 @@ function imagesOf(
   });
 }
 
-/** A morph with the given ends of each row, and `each` images between them. */
+/** A morph with these ends of each row, and `each` images from one to the other. */
 function morphOf(
   rows: readonly (readonly End[])[],
   each: number,
-  startsOf: (ends: readonly FoundEnd[]) => Start[],
+  startsOf: (ends: readonly EndNoise[]) => Start[],
   paint: Painter,
 ): Morph {
-  const rowsOf = (found: readonly FoundEnd[], drawn: readonly Float32Array[]): MorphRow[] =>
+  const rowsOf = (found: readonly EndNoise[], drawn: readonly Float32Array[]): MorphRow[] =>
     rows.map(({ length }, n) => ({
       ends: found.slice(n * length, (n + 1) * length),
       drawn: drawn.slice(n * each, (n + 1) * each),

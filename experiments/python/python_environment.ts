@@ -3,23 +3,23 @@ import { UserError } from "../../kernels/core/user_error.ts";
 import { inTurn } from "../run/run_lock.ts";
 import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 
-/** No usable Python, or a Python program failed; the message says what to do. */
+/** There is no usable Python, or a Python program failed; the message says what to do. */
 export class PythonError extends UserError {
   override readonly name = "PythonError";
 }
 
-/** Why there is no Python with the packages, and what to do, in one line. */
+/** The reason why there is no Python with the packages, and advice, in one line. */
 export interface Unavailable {
   readonly reason: string;
 }
 
-/** How to get a Python that makes virtual environments. */
+/** How to install a Python that can create virtual environments. */
 const advice =
-  "on Debian and Ubuntu, ./denow installs it for root, and others run 'sudo apt-get install python3-venv'";
+  "on Debian and Ubuntu, ./denow installs it as root; other users run 'sudo apt-get install python3-venv'";
 
 /**
- * Python that imports nothing from the working folder, where a task may have written: `-I` for itself, and the variable
- * for the Pythons that it starts.
+ * A Python command that imports nothing from the working folder, where a task may have written: `-I` for itself, and a
+ * variable for the Pythons that it starts.
  */
 export function pythonCommand(
   program: string,
@@ -33,13 +33,13 @@ export function pythonCommand(
 }
 
 /**
- * Finds or makes a private virtual environment with packages. It is built elsewhere and moved to its place when complete,
- * so that half an environment is never used. If two programs want it, the second waits for the first. A moved environment
- * runs as `python -m`, not by the scripts in its `bin`.
+ * Finds or creates a private virtual environment with packages. It is built elsewhere and moved into place when complete,
+ * so that an incomplete environment is never used. If two programs need it, the second waits for the first. A moved
+ * environment runs with `python -m`, not with the scripts in its `bin`.
  *
  * @param folder its folder, created if missing
  * @param packages names for pip, with or without a version
- * @param deadline milliseconds for each of the two steps, making the environment and installing
+ * @param deadline milliseconds for each of the two steps: creating the environment, and installing packages
  * @returns the path of its python, or the reason why there is none
  */
 export async function pythonEnvironment(
@@ -57,7 +57,7 @@ export async function pythonEnvironment(
   });
 }
 
-/** Makes an environment; returns what went wrong, in one line, or undefined. */
+/** Builds an environment. @returns what went wrong, in one line, or undefined */
 async function build(
   folder: string,
   packages: readonly string[],
@@ -66,20 +66,20 @@ async function build(
   const building = await Deno.makeTempDir({ dir: dirname(folder), prefix: ".python-" });
   const environment = join(building, "environment");
   try {
-    // The system's python starts the environment's own, whose path no permission can name yet.
+    // The system's Python starts the environment's own, whose path cannot be named in a permission.
     const pip = `import os, sys; os.execv(sys.argv[1], sys.argv[1:])`;
     const install = [join(environment, "bin", "python"), "-I", "-m", "pip", "install", "--quiet"];
     const problem = await run(["-m", "venv", environment], "python3 -m venv", deadline) ??
       await run(["-c", pip, ...install, "--only-binary=:all:", ...packages], "pip install", deadline);
     if (problem !== undefined) return problem;
-    await Deno.remove(folder, { recursive: true }).catch(() => {}); // its python is gone, e.g. after an upgrade
+    await Deno.remove(folder, { recursive: true }).catch(() => {}); // its Python is gone, e.g. after an upgrade
     await Deno.rename(environment, folder);
   } finally {
     await Deno.remove(building, { recursive: true });
   }
 }
 
-/** Whether a file exists; false for a link to a python that was removed. */
+/** Whether a file exists; false for a link to a Python that was removed. */
 async function exists(path: string): Promise<boolean> {
   try {
     await Deno.stat(path);
@@ -90,7 +90,7 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-/** Runs the system's python; returns what went wrong, in one line, or undefined. */
+/** Runs the system's Python. @returns what went wrong, in one line, or undefined */
 async function run(args: readonly string[], name: string, deadline: number): Promise<string | undefined> {
   const signal = AbortSignal.timeout(deadline);
   try {
@@ -101,21 +101,21 @@ async function run(args: readonly string[], name: string, deadline: number): Pro
     const [stdout, stderr] = [said.stdout, said.stderr].map((bytes) =>
       new TextDecoder().decode(bytes).trim()
     );
-    // Debian's Python explains on stdout, in a whole paragraph, that venv is a package of its own.
+    // Debian's Python explains in a paragraph on stdout that venv is a separate package.
     if (/ensurepip\s+is\s+not\s+available/.test(stdout)) {
-      return `python3 cannot make virtual environments (${advice})`;
+      return `python3 cannot create virtual environments (${advice})`;
     }
     return `${name} failed: ${(stderr || stdout).split("\n").at(-1)}`;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return `there is no python3 (${advice})`;
+    if (error instanceof Deno.errors.NotFound) return `python3 is not installed (${advice})`;
     throw error;
   }
 }
 
 /**
- * Waits until a server that this program started ends, usually because it is stopped.
+ * Waits for the end of a server that this program started, usually because it is stopped.
  *
- * @param what name of the server
+ * @param what the name of the server
  * @param stopped aborted when this program stops it
  * @param where to look for the reason if it ends by itself
  * @throws {PythonError} if it failed

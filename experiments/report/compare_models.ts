@@ -8,23 +8,23 @@ import { readFile } from "../run/contained.ts";
 import { findWeights, noWeights } from "../run/weights.ts";
 import { say } from "../program/output.ts";
 
-/** Number of samples and of Euler steps: models are compared at the points of these trajectories. */
+/** Number of samples and of Euler steps; models are compared at the points of these trajectories. */
 const [samples, steps] = [5, 20];
 /** Seed of the noise that all models start from. */
 const seed = 0;
 
 /**
  * Solves trajectories of each model from the same noise, and evaluates all models at their points. Models with classes
- * draw one class after the other, without guidance.
+ * draw one class after another, without guidance.
  *
  * @param runs folders of runs
- * @returns velocities in pixels per unit of t; undefined, with a line on the standard error stream, if the runs scale
- * pixels differently, as their points are then not comparable
+ * @returns velocities in pixels per unit of t; undefined, with a line on stderr, if the runs scale pixels differently, so
+ * that their points are not comparable
  * @throws {RunError} if a run has no weights, or the images of two runs differ in size
  */
 export async function compareModels(runs: readonly string[]): Promise<Comparison | undefined> {
   const models: Checkpoint[] = [];
-  for (const run of runs) models.push(await loadRun(run)); // one by one, so the first error is always the same
+  for (const run of runs) models.push(await loadRun(run)); // in order, so that the first error is always the same
   const [{ shape: size, info: { normalization } }] = models;
   const resized = models.findIndex(({ shape }) => `${shape}` !== `${size}`);
   if (resized >= 0) {
@@ -37,7 +37,7 @@ export async function compareModels(runs: readonly string[]): Promise<Comparison
     scale !== normalization.scale || shift !== normalization.shift
   );
   if (other >= 0) {
-    say(`No comparison of velocities: ${runs[0]} and ${runs[other]} scale pixels differently`);
+    say(`Cannot compare velocities: ${runs[0]} and ${runs[other]} scale pixels differently`);
     return undefined;
   }
   const P = size.reduce((product, axis) => product * axis, 1);

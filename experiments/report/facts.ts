@@ -23,13 +23,13 @@ export interface RunFacts {
 /**
  * Reads the data of a run folder.
  *
- * @throws {RunError} if it is not the folder of a run, or a file in it cannot be read
+ * @throws {RunError} if it is not a run folder, or a file in it cannot be read
  */
 export async function readFacts(folder: string): Promise<RunFacts> {
   const config = await readJson(join(folder, runFile.config));
   if (config === undefined) {
     throw new RunError(
-      `Cannot report ${folder}: there is no ${runFile.config} in it (expected the folder of a run)`,
+      `Cannot report ${folder}: it does not contain ${runFile.config} (expected the folder of a run)`,
     );
   }
   return {
@@ -55,7 +55,7 @@ export function formatFacts(
   };
 }
 
-/** What a run trained, such as `Residual U-Net on MNIST`. */
+/** A title for a run, such as `Residual U-Net on MNIST`. */
 export function formatTitle({ config, record }: RunFacts): string {
   const network = formatNetwork(config).replace(/ \[.*/, "");
   const { name = "" } = record?.dataset ?? {};
@@ -65,11 +65,11 @@ export function formatTitle({ config, record }: RunFacts): string {
   }${data}`;
 }
 
-/** One sentence on the end of a stopped or failed run. */
+/** One sentence on how a stopped or failed run ended. */
 function endingOf({ record, metrics }: RunFacts): string | undefined {
   const step = lastStep(metrics);
-  const when = step > 0 ? `after step ${step.toLocaleString("en")}` : "before its first step was logged";
-  if (record?.status === "KILLED") return `Stopped ${when}, before its end.`;
+  const when = step > 0 ? `after step ${step.toLocaleString("en")}` : "before its first logged step";
+  if (record?.status === "KILLED") return `Stopped early, ${when}.`;
   if (record?.status !== "FAILED") return undefined;
   return `Failed ${when}: ${record.reason ?? "its program gave no reason"}.`;
 }
@@ -98,7 +98,7 @@ export function resultsOf({ config, environment, metrics, record }: RunFacts): F
     ["Test loss", loss(all("test_loss").at(-1))],
     ["Validation loss", loss(losses.at(-1))],
     ["Best validation loss", losses.length > 0 ? loss(losses.reduce((a, b) => Math.min(a, b))) : undefined],
-    ["Training loss at the end", loss(all("train_loss").at(-1))], // as `runs`, `compare` and MLflow show it
+    ["Training loss at the end", loss(all("train_loss").at(-1))], // as in `runs`, `compare` and MLflow
     ["Network", formatNetwork(config)],
     ["Parameters", record?.parameterCount?.toLocaleString("en")],
     ["Data", dataOf(record)],

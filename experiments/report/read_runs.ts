@@ -45,8 +45,8 @@ import { ownConfigIn, pageProgram } from "../networks/load_weights.ts";
  * Reads the data of a report from run folders.
  *
  * @param live whether the page can sample from the networks, or why not
- * @throws {RunError} if a folder is not that of a run, a file in it cannot be read, or a run is given twice
- * @throws as `decodeCheckpoint` and `decodeJudge` if weights are damaged
+ * @throws {RunError} if a folder is not a run folder, a file in it cannot be read, or a run is repeated
+ * @throws the errors of `decodeCheckpoint` and `decodeJudge` if weights are damaged
  */
 export async function readReportRuns(
   folders: readonly string[],
@@ -54,10 +54,10 @@ export async function readReportRuns(
 ): Promise<ReportRun[]> {
   const paths = folders.map((folder) => resolve(folder));
   const twice = folders.find((_, i) => paths.indexOf(paths[i]) < i);
-  if (twice !== undefined) throw new RunError(`Cannot report ${twice} twice: give each run once`);
+  if (twice !== undefined) throw new RunError(`Cannot report ${twice} twice: name each run once`);
   const names = paths.map((path) => basename(path));
   const runs: ReportRun[] = [];
-  for (const [i, folder] of folders.entries()) { // one by one, so the first error is always the same
+  for (const [i, folder] of folders.entries()) { // in order, so that the first error is always the same
     const shared = names.filter((name) => name === names[i]).length > 1;
     runs.push(await readReportRun(folder, shared ? folder : names[i], live));
   }
@@ -104,7 +104,7 @@ async function readReportRun(folder: string, name: string, live: boolean | strin
     ...plane && { plane },
     live: live === true
       ? await readNetwork(folder, config, judge)
-      : live || "the report was made with --no-live",
+      : live || "the report was written with --no-live",
   };
 }
 
@@ -122,10 +122,10 @@ function stagesOf(
 function formatSamples({ conditional, guidance }: Readonly<Record<string, unknown>>): string | undefined {
   const scale = typeof guidance === "number" ? guidance : 1;
   if (conditional === true) return `one column per class, ${formatGuidance({ scale })}`;
-  return scale === 1 ? undefined : `${formatAutoguidance(scale)}; trajectories are drawn without`;
+  return scale === 1 ? undefined : `${formatAutoguidance(scale)}; trajectories are drawn without it`;
 }
 
-/** A metric of a run over the steps, without values that are not finite. */
+/** A metric of a run by step, without values that are not finite. */
 function seriesOf(metrics: readonly Metrics[], name: string): Series {
   const lines = metrics.filter((line) => Number.isFinite(line[name]));
   return { step: lines.map(({ step }) => step), value: lines.map((line) => Number(line[name])) };
@@ -156,7 +156,7 @@ async function readTrajectories(folder: string): Promise<Pick<ReportRun, "trajec
   };
 }
 
-/** Reads the trajectories in a plane; the run's judge, if any, assigns their classes. */
+/** Reads the trajectories in a plane; the run's judge, if there is one, assigns their classes. */
 async function readPlane(
   folder: string,
   judge: LiveJudge | undefined,
@@ -172,7 +172,7 @@ async function judged(
   { weights }: LiveJudge,
   source: string,
 ): Promise<Pick<PlaneTrajectories, "classes" | "classifier">> {
-  const device = await CpuDevice.open({ threads: 1 }); // in addition to the device in use
+  const device = await CpuDevice.open({ threads: 1 }); // separate from the device in use
   try {
     const judge = withDevice(device, () => loadJudge(weights, source));
     const { probabilities } = await judge.judge(asBytes(pixels));
@@ -187,7 +187,7 @@ async function judged(
   }
 }
 
-/** Reads the quality of a run's network; `step` is its last, to recognise an evaluation of earlier weights. */
+/** Reads the quality of a run's network; `step` is its last step, to recognise an evaluation of earlier weights. */
 async function readQuality(
   run: string,
   step: number,
@@ -198,7 +198,7 @@ async function readQuality(
   const all = evaluation.judges[0]?.classes?.length ?? 0;
   const samples = await readJudged(run);
   const old = weights.step !== undefined && weights.step !== step
-    ? ` These are the weights of step ${weights.step}; the run has gone on to step ${step}.`
+    ? ` This evaluates the weights of step ${weights.step}; the run has continued to step ${step}.`
     : "";
   const quality: Quality = {
     how: aboutEvaluation(evaluation).replaceAll("\n", ". ") + "." + old,
@@ -238,7 +238,7 @@ async function readSolverQuality(run: string): Promise<SolverQuality[] | undefin
   if (!costs || costs.solvers.length === 0) return undefined;
   const chosen = cheapestOfBest(costs.solvers);
   return costs.solvers.map((cost) => ({
-    solver: cost.spec.split(":")[0] + (cost.spec.includes("tol=") ? ", own steps" : ""),
+    solver: cost.spec.split(":")[0] + (cost.spec.includes("tol=") ? ", adaptive steps" : ""),
     words: cost.spec,
     evaluations: cost.evaluations,
     frechet: cost.frechet,
@@ -250,11 +250,11 @@ async function readSolverQuality(run: string): Promise<SolverQuality[] | undefin
   }));
 }
 
-/** Bytes of the largest checkpoint in a report, about two million weights; base64 adds a third. */
+/** Maximum bytes of a checkpoint in a report, about two million weights; base64 adds a third. */
 const maxBytes = 8 * 2 ** 20;
 
 /**
- * Reads what a page needs to sample from a run.
+ * Reads the network of a run, for sampling in the page.
  *
  * @returns the network, or why there is none, as the end of a sentence
  */
@@ -264,10 +264,10 @@ export async function readNetwork(
   judge?: LiveJudge,
 ): Promise<LiveNetwork | string> {
   const weights = findWeights(run);
-  if (!weights) return "its folder holds no weights";
+  if (!weights) return "its folder does not contain weights";
   const mebibytes = (bytes: number) => `${(Math.ceil(10 * bytes / 2 ** 20) / 10).toFixed(1)} MiB`;
   if (weights.size > maxBytes) {
-    return `its weights take ${mebibytes(weights.size)}, and a report holds ${mebibytes(maxBytes)} at most`;
+    return `its weights take ${mebibytes(weights.size)}, but a report holds at most ${mebibytes(maxBytes)}`;
   }
   const checkpoint = await readCheckpoint(weights.path, run);
   const early = await readEarly(run, config, maxBytes - checkpoint.length);

@@ -9,27 +9,27 @@ import { type LossMeaning, lossWarning } from "../settings/loss_meaning.ts";
 import { readRecord } from "../tracking/record.ts";
 import { readReportRuns } from "./read_runs.ts";
 
-/** The default path of a report of runs. */
+/** The default path of a report on runs. */
 export function reportPath(runs: readonly string[]): string {
   return runs.length === 1 ? join(runs[0], runFile.report) : runFile.report;
 }
 
-/** What a report has besides its runs. */
+/** The optional parts of a report. */
 interface ReportOptions {
-  /** Compares several runs; without it they are not compared. */
+  /** Compares several runs; if absent, they are not compared. */
   readonly compare?: () => Promise<Comparison | undefined>;
-  /** Whether the report holds weights and library to draw new samples in a browser, by default so, or why not. */
+  /** Whether the report includes weights and library to draw new samples in a browser (default true), or why not. */
   readonly live?: boolean | string;
   /** Findings of a study of the runs, shown first. */
   readonly study?: StudyFindings;
 }
 
 /**
- * Writes the report of runs from their folders.
+ * Writes the report on runs from their folders.
  *
  * @param runs folders of runs with the same image size
  * @param out path of the report
- * @throws {RunError} if a run cannot be read or the file cannot be written; then nothing is written
+ * @throws {RunError} if a run cannot be read or the file cannot be written; nothing is written then
  */
 export async function writeReport(
   runs: readonly string[],
@@ -39,7 +39,7 @@ export async function writeReport(
   await writeAtomic(out, await reportText(runs, options));
 }
 
-/** Makes the report of runs from their folders, as {@linkcode writeReport} writes it. */
+/** Builds the text of the report that {@linkcode writeReport} writes. */
 export async function reportText(
   runs: readonly string[],
   { compare, live = true, study }: ReportOptions = {},

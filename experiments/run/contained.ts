@@ -104,13 +104,13 @@ export async function readJson(path: string): Promise<Record<string, unknown> | 
     const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
     if (typeof value === "object" && value !== null && !Array.isArray(value)) return { ...value };
   } catch { /* not JSON */ }
-  throw new RunError(`Cannot read ${path}: it holds no JSON object; take the file from a backup`);
+  throw new RunError(`Cannot read ${path}: it holds no JSON object; restore the file from a backup`);
 }
 
 /**
  * Reads a JSON object whose fields pass checks; undefined if there is no such file.
  *
- * @param advice what to do if one does not, such as `take the file from a backup`
+ * @param advice what to do if one does not, such as `restore the file from a backup`
  * @param defaults values of missing fields
  * @throws {RunError} if it cannot be read, or a field does not pass
  */

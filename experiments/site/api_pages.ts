@@ -1,12 +1,12 @@
 import { markdownPage, type SitePage } from "./site_pages.ts";
 
-/** A declaration as `deno doc` prints it: where it is, its signature, then words and members or tags, indented. */
+/** A declaration in the output of `deno doc`: its location and signature, then indented text and members or tags. */
 const declaration = /^Defined in (\S+):\d+:\d+\n\n([^\n]*)\n(.*?)(?=^Defined in |(?![\s\S]))/gms;
 
-/** Its name in the signature. */
+/** The declared name in a signature. */
 const nameIn = /\b(?:function|const|class|interface|type|enum|namespace)\*? (\w+)/;
 
-/** Words, and what follows them: the first line with an indented one below it is a member or a tag. */
+/** Splits text from members and tags, which start at the first line that is followed by an indented one. */
 const wordsAndMembers = /^(.*?)(?:(?:^|\n)(?=[^\s][^\n]*\n {2})(.*))?$/s;
 
 /** The parts of the library, by folder. */
@@ -17,9 +17,9 @@ const parts: Readonly<Record<string, string>> = {
 };
 
 /**
- * Makes the pages of the API: one for each part of the library, with all that it exports.
+ * Builds the pages of the API: one for each part of the library, with all its exports.
  *
- * @param text what `deno doc` prints of the library's modules, perhaps in another checkout
+ * @param text the output of `deno doc` for the library's modules, possibly in another checkout
  */
 export function apiPages(text: string): SitePage[] {
   const found = Array.from(text.matchAll(declaration));

@@ -4,7 +4,7 @@ import { apiPages } from "./api_pages.ts";
 import { framedPage, searchFile, searchScript, type SiteLink } from "./page_frame.ts";
 import { addressFrom, type SitePage, sitePages } from "./site_pages.ts";
 
-/** Where the playground is in a website. */
+/** The path of the playground in a website. */
 export const playgroundFile = "playground.html";
 
 /** Files of the checkout that the example page needs. */
@@ -15,14 +15,14 @@ export const exampleFiles: readonly string[] = [
   "checkpoints/mnist_classes.safetensors",
 ];
 
-/** What `deno doc` prints of the library, if the task wrote it. */
+/** The output of `deno doc` for the library, if the task wrote it. */
 const apiText = ".cache/api.txt";
 
 /**
- * Makes the pages of the website that do not depend on a run: README.md as the first page, the docs, the API and the search.
+ * Builds the pages of the website that do not depend on runs: README.md as the start page, the docs, the API and the search.
  *
- * @param links of all pages, besides those to these parts
- * @param top of the first page
+ * @param links additional links on all pages
+ * @param top content at the top of the start page
  * @returns contents by path
  */
 export async function docsSite(
@@ -49,7 +49,7 @@ export async function docsSite(
   return new Map<string, string | Uint8Array<ArrayBuffer>>([...framed, ...files, [searchFile, search]]);
 }
 
-/** A list of pages with their first sentences; undefined without a page. */
+/** A list of pages with their first sentences; undefined if there are none. */
 function listPage(path: string, title: string, pages: readonly SitePage[]): SitePage | undefined {
   if (pages.length === 0) return undefined;
   const items = pages.map((page) =>
@@ -64,7 +64,7 @@ function listPage(path: string, title: string, pages: readonly SitePage[]): Site
   };
 }
 
-/** Reads a file of the program; a link may lead to a folder, or to what a package lacks. */
+/** Reads a file of the program; undefined for a folder, or for a file that a package lacks. */
 async function readIfThere(path: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
   try {
     return await readProgramFile(path);

@@ -1,36 +1,36 @@
-/** What all pages of the website share: their head, the links above, and the search. */
+/** The parts that all pages of the website share: head, links at the top, and search. */
 import { htmlFile, inScript, type Markup, markup } from "../../viz/report/markup.ts";
 import { searchPage } from "./search_page.js";
 
-/** A link of the website. */
+/** A link in the website's navigation. */
 export interface SiteLink {
   readonly title: string;
-  /** From the root of the website. */
+  /** Relative to the root of the website. */
   readonly path: string;
 }
 
-/** A part of a page that the search finds: a heading and the text below it. */
+/** A searchable part of a page: a heading and the text below it. */
 export interface SearchSection {
-  /** Of the page, from the root of the website. */
+  /** The path of the page, relative to the root of the website. */
   readonly path: string;
-  /** Of the heading; empty for the start of the page. */
+  /** The anchor of the heading; empty for the start of the page. */
   readonly anchor: string;
   readonly title: string;
   readonly text: string;
 }
 
-/** Where all pages find the sections to search in. */
+/** The file with the sections to search. */
 export const searchFile = "search.js";
 
-/** The sections as a script, since pages opened from a disk can load no JSON. */
+/** The sections as a script, because pages opened from disk cannot load JSON. */
 export function searchScript(sections: readonly SearchSection[]): string {
   return `globalThis.searchSections = ${JSON.stringify(sections)};\n`;
 }
 
 /**
- * Makes a page of the website.
+ * Builds a page of the website.
  *
- * @param links of the site, above each page
+ * @param links the links at the top of each page
  */
 export function framedPage(
   { path, title, body, links }: {

@@ -1,4 +1,4 @@
-/** The docs as HTML pages: README.md and all that it leads to. */
+/** The docs as HTML pages: README.md and everything that it links to. */
 import { posix } from "node:path";
 import { Marked, type Token } from "npm:marked@18.2.1";
 import { Markup, markup } from "../../viz/report/markup.ts";
@@ -6,7 +6,7 @@ import type { SearchSection } from "./page_frame.ts";
 
 /** A page without its frame. */
 export interface SitePage {
-  /** From the root of the website. */
+  /** Relative to the root of the website. */
   readonly path: string;
   readonly title: string;
   /** The first sentence. */
@@ -15,7 +15,7 @@ export interface SitePage {
   readonly sections: readonly SearchSection[];
 }
 
-/** Pages, and the files that they show, by path from the root of the website. */
+/** Pages, and the files that they show, by path relative to the root of the website. */
 export interface SitePages {
   readonly pages: readonly SitePage[];
   readonly files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
@@ -24,7 +24,7 @@ export interface SitePages {
 /** Reads a file of the repository; undefined if there is none. */
 export type Read = (path: string) => Promise<Uint8Array<ArrayBuffer> | undefined>;
 
-/** Files that are shown as they are; all others that are not Markdown become pages of code. */
+/** Files that are copied unchanged; all others that are not Markdown become pages of code. */
 const asIs = /\.(png|gif|html|ipynb)$/;
 
 /** The page of a file in the repository. */
@@ -33,12 +33,12 @@ function pageOf(file: string): string {
   return asIs.test(file) ? file : `${file.replace(/\.md$/, "")}.html`;
 }
 
-/** The address of one page of the website in another. */
+/** The address of a page of the website, relative to another page. */
 export function addressFrom(page: string, target: string): string {
   return posix.relative(posix.dirname(page), target);
 }
 
-/** Makes pages of README.md and of all that links lead to from there. A link to what cannot be read becomes text. */
+/** Builds pages of README.md and of everything it links to. Links to unreadable files become text. */
 export async function sitePages(read: Read): Promise<SitePages> {
   const files = new Map<string, Uint8Array<ArrayBuffer>>();
   const left = ["README.md"];
@@ -64,7 +64,7 @@ export async function sitePages(read: Read): Promise<SitePages> {
 
 const textOf = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
-/** The file and heading that a link in another file leads to; undefined for the web and for headings of the file itself. */
+/** The file and heading that a link in a file leads to; undefined for the web and for headings in the same file. */
 function targetOf(
   from: string,
   href: string,
@@ -79,14 +79,14 @@ function codePage(file: string, text: string): SitePage {
   return { path: pageOf(file), title: file, about: "", body, sections: [] };
 }
 
-/** The Markdown parser. A page sets how its links and headings are written. */
+/** The Markdown parser. Each page sets how to render its links and headings. */
 const marked = new Marked();
 
 /**
- * Makes a page of Markdown.
+ * Builds a page from Markdown.
  *
- * @param file of the repository that it is, to which its links are relative
- * @param files that links may lead to
+ * @param file its path in the repository, to which its links are relative
+ * @param files the files that links may lead to
  */
 export function markdownPage(
   file: string,
@@ -134,13 +134,13 @@ export function markdownPage(
   };
 }
 
-/** Text of a token without its markup. */
+/** The text of a token without its markup. */
 function plain(token: Token): string {
   if ("tokens" in token && token.tokens) return token.tokens.map(plain).join("");
   return "text" in token ? String(token.text).replaceAll("&lt;", "<") : "";
 }
 
-/** The parts of a page, and the anchors of its headings, as GitHub names them. */
+/** The sections of a page, and the anchors of its headings, named as on GitHub. */
 function sectionsOf(path: string, tokens: readonly Token[]) {
   const anchors = new Map<Token, string>();
   const sections = [{ path, anchor: "", title: "", text: "" }];

@@ -30,9 +30,9 @@ const resultFields = {
   settings: settingsField,
   seed: count,
   parameters: count,
-  /** For one forward pass of one image. */
+  /** Multiply-adds of one forward pass of one image. */
   multiplyAdds: count,
-  /** Images trained on, counting repeats. */
+  /** Number of training images, counting repeats. */
   images: count,
   /** Duration of training. */
   seconds: finiteNumber,
@@ -61,15 +61,15 @@ export type CellResult = Fields<typeof resultFields>;
  * Reads the result in the folder of a cell.
  *
  * @returns undefined if the cell is not finished
- * @throws {RunError} if the file cannot be read or holds no result
+ * @throws {RunError} if the file cannot be read or is not a result
  */
 export async function readCellResult(folder: string): Promise<CellResult | undefined> {
-  const advice = "delete the file, and the study measures the cell again";
+  const advice = "delete the file, and the study will measure the cell again";
   const result = await readFields(join(folder, cellFile), resultFields, advice);
   return result?.costs ? { ...result, costs: result.costs.map(withFigureKeys) } : result;
 }
 
-/** Renames the shares of a solver, which version 0.9 called `recognised`. */
+/** Renames a solver's figures from their names in version 0.9, such as `recognised`. */
 function withFigureKeys<Cost extends object>(cost: Cost): Cost {
   const fields = Object.entries(cost).map((
     [name, value],
@@ -87,15 +87,15 @@ type Estimates = ByFigure<{ readonly value: number } | undefined>;
 export interface CellMeasures {
   readonly figures: Evaluation["figures"];
   readonly costs: readonly SolverCost[];
-  /** Quality after some steps of training, of samples from the same noise as at the end. */
+  /** Quality at steps during training, of samples from the same noise as at the end. */
   readonly milestones: readonly { readonly step: number; readonly cost: Estimates }[];
 }
 
 /**
- * The steps at which quality is measured during training: 1/2, 1/4, 1/8, ... of all.
+ * The steps at which quality is measured during training: 1/2, 1/4, 1/8, ... of all steps.
  *
- * @param count how many; fewer if the training is too short
- * @returns the earliest first
+ * @param count number of milestones; there are fewer if training is too short
+ * @returns the steps, earliest first
  */
 export function milestonesOf(steps: number, count = 0): number[] {
   const shares = Array.from({ length: count }, (_, k) => Math.ceil(steps / 2 ** (k + 1)));
@@ -105,8 +105,8 @@ export function milestonesOf(steps: number, count = 0): number[] {
 /**
  * Builds the result of a cell from its run and its measurements.
  *
- * @param folder of its run
- * @throws {RunError} if a file of it cannot be read
+ * @param folder the folder of its run
+ * @throws {RunError} if a file in it cannot be read
  */
 export async function resultOf(
   folder: string,
@@ -153,7 +153,7 @@ function distancesOf(figures: Estimates) {
 }
 
 /**
- * Seconds of training until a step, interpolated between lines of the log, whose times are those of the ends of bursts.
+ * Seconds of training until a step, interpolated between lines of the log, which have the times at the ends of bursts.
  */
 function secondsUntil(step: number, metrics: readonly Metrics[]): number {
   const timed = metrics.flatMap((line) =>
@@ -168,9 +168,9 @@ function secondsUntil(step: number, metrics: readonly Metrics[]): number {
 
 /** The result of a cell. */
 export type FinishedCell = CellResult & {
-  /** The data that its run trained on, if it is known. */
+  /** The data that its run trained on, if known. */
   readonly dataset?: LossData;
-  /** Figures of real images, from the evaluation that gave those of the cell. */
+  /** Figures of real images, from the evaluation that measured the cell. */
   readonly real?: ByFigure<number>;
 };
 
@@ -178,11 +178,11 @@ export type FinishedCell = CellResult & {
 export interface StudyResults {
   readonly results: readonly FinishedCell[];
   readonly unfinished: readonly Cell[];
-  /** A line for each damaged result; its cell counts as finished, so that it is not overwritten. */
+  /** One line per damaged result; its cell counts as finished, so that it is not overwritten. */
   readonly problems: readonly string[];
 }
 
-/** Reads the results of a study, with what run.json and evaluation.json say about their data. */
+/** Reads the results of a study, and about their data from run.json and evaluation.json. */
 export async function readResults(study: Study): Promise<StudyResults> {
   const results: FinishedCell[] = [];
   const unfinished: Cell[] = [];
@@ -191,7 +191,7 @@ export async function readResults(study: Study): Promise<StudyResults> {
     try {
       const folder = cellFolder(study, cell);
       const result = await readCellResult(folder);
-      const record = await readRecord(folder).catch(() => undefined); // a damaged one names no data
+      const record = await readRecord(folder).catch(() => undefined); // if it is damaged, the data is unknown
       const dataset = record?.dataset;
       const real = result && await realFigures(folder, result);
       if (result) results.push({ ...result, ...dataset && { dataset }, ...real && { real } });
@@ -203,7 +203,7 @@ export async function readResults(study: Study): Promise<StudyResults> {
   return { results, unfinished, problems };
 }
 
-/** The values of real images for the figures of a result; none of another evaluation, or of a damaged one. */
+/** The values of real images for the figures of a result; none if the evaluation is a different one or damaged. */
 async function realFigures(folder: string, { figures }: CellResult): Promise<FinishedCell["real"]> {
   const evaluation = await readEvaluation(folder).catch(() => undefined);
   return evaluation && Object.fromEntries(

@@ -8,7 +8,7 @@ import { clock } from "../program/progress.ts";
 import type { PlannedStudy } from "./plan_study.ts";
 import type { Cell } from "./study.ts";
 
-/** A table of the cells that a study would run, with their sizes, time and disk space. */
+/** A table of the cells that a study would run, with their sizes, times and disk space. */
 export function cellTable(
   { study, added, dropped, known }: PlannedStudy,
   unfinished: readonly Cell[],
@@ -29,7 +29,7 @@ export function cellTable(
   ]);
   const seconds = unfinished.reduce((sum, { steps, secondsPerStep = 0 }) => sum + steps * secondsPerStep, 0);
   const time = seconds > 0
-    ? `${clock(seconds / jobs)} of training by ${jobs} at once, then evaluations; `
+    ? `${clock(seconds / jobs)} of training, ${jobs} at a time, then evaluations; `
     : "";
   const toRun = `${unfinished.length} of ${study.cells.length} cells to run in ${study.folder}`;
   return [
@@ -42,10 +42,10 @@ export function cellTable(
 /**
  * Checks that the disk has room for cells.
  *
- * @param folder of the study, which may not exist yet
- * @param freeBytes free bytes there; undefined if unknown, then nothing is checked
- * @param milestones of a cell, each of which stores weights
- * @throws {RunError} if it has not
+ * @param folder the folder of the study, which may not exist yet
+ * @param freeBytes free bytes there; if undefined, nothing is checked
+ * @param milestones the number of milestones per cell; each stores weights
+ * @throws {RunError} if there is too little room
  */
 export function checkRoom(
   folder: string,

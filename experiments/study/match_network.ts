@@ -11,11 +11,11 @@ import type { StepTiming } from "./time_networks.ts";
 /** The size of a network, in parameters and arithmetic. */
 export interface NetworkSize {
   readonly parameters: number;
-  /** For one forward pass of one image. */
+  /** Multiply-adds of one forward pass of one image. */
   readonly multiplyAdds: number;
 }
 
-/** Counts a network without making it. @throws {ShapeError} if it cannot be made */
+/** Counts a network's size without creating it. @throws {ShapeError} if it cannot be created */
 export function networkSize(config: TrainingConfig, data: Dataset): NetworkSize {
   const classes = config.conditional === true ? data.classes : 0;
   const options = modelOptions(config, [data.channels, data.height, data.width], classes);
@@ -27,7 +27,7 @@ export function networkSize(config: TrainingConfig, data: Dataset): NetworkSize 
   return { parameters: countParameters(options), multiplyAdds };
 }
 
-/** Maximum timings in a search; each takes a second or two. */
+/** Maximum number of timings in a search; each takes a second or two. */
 const maxTimings = 9;
 
 /**
@@ -46,13 +46,13 @@ export async function matchNetwork(
 ): Promise<{ config: TrainingConfig; words: string }> {
   if (ownModel(config.model)) {
     throw new ConfigError(
-      `Cannot match ${config.model}: only the filters of U-Nets are searched (expected --model base or residual)`,
+      `Cannot match ${config.model}: only the filters of U-Nets can be matched (expected --model base or residual)`,
     );
   }
   const other = { ...config, model: config.model === "base" ? "residual" as const : "base" as const };
   const at = (filters: readonly number[]) => ({ ...config, filters });
   let matched: Matched;
-  let what = "the time of a step";
+  let what = "the time per step";
   if (match === "time") {
     matched = await matchWidths(config, async (filters) => {
       const [ownTime, otherTime] = await time([at(filters), other], data);
@@ -75,7 +75,7 @@ export async function matchNetwork(
 /** Settings that determine the widths of a network. */
 type Widths = Pick<TrainingConfig, "model" | "filters" | "attn" | "groups">;
 
-/** The size of a network with some widths, relative to the target; it rises with the widths. */
+/** The size of a network with given widths, relative to the target; it increases with the widths. */
 type Ratio = (filters: readonly number[]) => number | Promise<number>;
 
 /** Widths, and how closely they match. */
@@ -84,8 +84,8 @@ export interface Matched {
   readonly ratio: number;
 }
 
-/** Errors of a ratio: a search stops below `near` and fails above `most`. */
-const errors = { near: 1e-3, most: 0.5 };
+/** Errors of a ratio: a search stops below `near` and fails above `max`. */
+const errors = { near: 1e-3, max: 0.5 };
 
 /**
  * Finds widths with a ratio near 1, by bisection over a common factor of all levels, from 1/8 to 16. Levels with groups
@@ -97,30 +97,32 @@ const errors = { near: 1e-3, most: 0.5 };
 export async function matchWidths(network: Widths, ratio: Ratio, tries = Infinity): Promise<Matched> {
   let [low, high] = [1 / 8, 16];
   let best: Matched | undefined;
-  const known = new Map<string, number>();
-  for (let i = 0; i < 40 && known.size < tries; i++) {
+  const cache = new Map<string, number>();
+  for (let i = 0; i < 40 && cache.size < tries; i++) {
     const factor = Math.sqrt(low * high);
     const filters = widthsAt(network, factor);
-    const measured = known.get(`${filters}`) ?? await ratio(filters);
-    known.set(`${filters}`, measured);
+    const measured = cache.get(`${filters}`) ?? await ratio(filters);
+    cache.set(`${filters}`, measured);
     best = nearer(best, { filters, ratio: measured });
     if (errorOf(measured) < errors.near) break;
     if (measured < 1) low = factor;
     else high = factor;
   }
-  if (best && errorOf(best.ratio) < errors.most) return best;
+  if (best && errorOf(best.ratio) < errors.max) return best;
   throw new ConfigError(
-    `Cannot match the ${network.model} network with filters ${network.filters}: with ${best?.filters} it has ` +
-      `${best?.ratio.toFixed(2)} times as much (expected other filters)`,
+    `Cannot match the ${network.model} network with filters ${network.filters}: with ${best?.filters} it is ` +
+      `${best?.ratio.toFixed(2)} times the target (expected other filters)`,
   );
 }
 
-/** Changes single levels by up to two units and a tenth of their width, if that matches better. */
+/** Changes single levels by up to two units and a tenth of their width if that matches better. */
 export async function nudged(network: Widths, ratio: Ratio, matched: Matched): Promise<Matched> {
   const choices = matched.filters.map((channels, level) => {
     const unit = unitOf(network, level);
-    const most = Math.max(1, Math.min(2, Math.floor(0.1 * channels / unit)));
-    return Array.from({ length: 2 * most + 1 }, (_, i) => channels + (i - most) * unit).filter((n) => n > 0);
+    const maxChange = Math.max(1, Math.min(2, Math.floor(0.1 * channels / unit)));
+    return Array.from({ length: 2 * maxChange + 1 }, (_, i) => channels + (i - maxChange) * unit).filter((
+      n,
+    ) => n > 0);
   });
   const all = choices.reduce<number[][]>(
     (widths, level) => widths.flatMap((filters) => level.map((channels) => [...filters, channels])),
@@ -139,7 +141,7 @@ export function widthsAt(network: Widths, factor: number): number[] {
   });
 }
 
-/** A number that must divide the channels of a level: the groups if it is normalised, else 1. */
+/** The number that must divide the channels of a level: the groups if it is normalised, or else 1. */
 function unitOf({ model, filters, attn, groups }: Widths, level: number): number {
   return model === "residual" || attn && level === filters.length - 1 ? groups : 1;
 }

@@ -26,16 +26,16 @@ import { shared } from "../settings/shared.ts";
 import { solverList } from "../settings/solver.ts";
 import { training } from "../settings/training.ts";
 
-/** A value of a setting in a plan; a list is text, as on a command line: `16,32,64`. */
+/** A value of a setting in a plan; lists are text, as on a command line: `16,32,64`. */
 export type Value = string | number | boolean;
 
 /**
- * Settings of training by name, and two of studies: `match` finds the widths at which the network matches the other
- * network (at the given widths) in parameters, arithmetic or time per step; `share` is the cell's share of the budget.
+ * Training settings by name, and two of studies: `match` finds the widths at which the network equals the other network
+ * (at its own widths) in parameters, arithmetic or time per step; `share` is the cell's share of the budget.
  */
 export type CellSettings = Readonly<Record<string, Value>>;
 
-/** A field without a flag; `expected` replaces the words of its check. */
+/** A field without a flag; `expected` replaces the description of its check. */
 function field<Value>(check: FieldCheck<Value>, fallback: Value, expected = check.expected): Setting<Value> {
   return { ...check, expected, doc: "", default: fallback };
 }
@@ -52,7 +52,7 @@ export const settingsField: FieldCheck<CellSettings> = {
 
 const { seed, solver, courseImages, bitsImages, accuracySteps } = measuring;
 
-/** How each network of a study is evaluated; the solver and the guidance are by default those of its run. */
+/** How to evaluate each network of a study; by default with the solver and guidance of its run. */
 export const planEvaluation = defineSettings({
   count: samplesOfStudy,
   seed,
@@ -63,10 +63,10 @@ export const planEvaluation = defineSettings({
   accuracySteps,
   milestones: integer({
     doc: "measurements of quality during training: after 1/2, 1/4, ... of it",
-    max: 20, // with more, the first would come before training has begun
+    max: 20, // with more, the first would be due before training starts
     default: 0,
   }),
-  solvers: solverList({ doc: "more solvers to sample each network with", default: [] }),
+  solvers: solverList({ doc: "additional solvers to sample each network with", default: [] }),
 });
 
 const planFields = defineSettings({
@@ -84,7 +84,7 @@ const planFields = defineSettings({
   ),
   budget: field(
     check<{ readonly steps: number } | { readonly minutes: number }>(
-      "steps, a whole number of at least 1, or minutes, above 0",
+      "steps (a whole number of at least 1) or minutes (above 0)",
       (value) => {
         const { steps, minutes, ...rest } = Object(value);
         if (Object.keys(rest).length > 0) return false;
@@ -99,19 +99,19 @@ const planFields = defineSettings({
 
 type PlanFields = Omit<Values<typeof planFields.rows>, "evaluation">;
 
-/** How each network is evaluated. */
+/** The evaluation settings of a plan. */
 export type PlannedEvaluation = Values<typeof planEvaluation.rows>;
 
-/** What a study compares: all combinations of the grid, and all cells, each trained with every seed. */
+/** A plan of what to compare: all combinations of the grid, and all cells, each trained with every seed. */
 export type Plan = PlanFields & { readonly evaluation: PlannedEvaluation };
 
-/** A plan as a user writes it; missing fields have defaults. */
+/** A plan as written by a user; missing fields have defaults. */
 export type GivenPlan = Partial<PlanFields> & { readonly evaluation?: Partial<PlannedEvaluation> };
 
 /**
  * Reads the fields of a plan, and fills in defaults.
  *
- * @param source for errors
+ * @param source the source of the plan, for errors
  * @throws {ConfigError} if a field is unknown or invalid
  */
 export function readPlan(json: unknown, source: string): Plan {
@@ -133,11 +133,11 @@ export function completePlan(plan: Plan): Plan {
     Object.fromEntries(
       Object.entries(settings).map(([setting, value]) => [setting, plain(setting, value, where)]),
     );
-  const grid = Object.entries(plan.grid).map(([setting, given]) => {
-    const values = given.map((value) => plain(setting, value, "the grid"));
+  const grid = Object.entries(plan.grid).map(([setting, listed]) => {
+    const values = listed.map((value) => plain(setting, value, "the grid"));
     if (values.length === 0) {
       throw new ConfigError(
-        `Cannot use the grid of ${name}: ${setting} has no values (expected at least one)`,
+        `Cannot use the grid of ${name}: ${setting} has no values (expected at least 1)`,
       );
     }
     refuseRepeated(values, `the grid of ${name}: ${setting} has`);
@@ -159,17 +159,17 @@ export function completePlan(plan: Plan): Plan {
   };
 }
 
-/** Most cells of a study; a job array of Slurm has as many tasks. */
+/** Maximum number of cells in a study, which is that of tasks in a Slurm job array. */
 const maxCells = 1000;
 
-/** @throws {ConfigError} if a plan has more cells than a study may have */
+/** @throws {ConfigError} if a plan has too many cells */
 function checkSize({ name, grid, cells, seeds }: Plan): void {
   const lists = Object.values(grid);
   const inGrid = lists.length > 0 ? lists.reduce((product, values) => product * values.length, 1) : 0;
   const all = (inGrid + cells.length) * seeds.length;
   if (all <= maxCells) return;
   throw new ConfigError(
-    `Cannot run the plan ${name}: its grid, cells and seeds make ${
+    `Cannot run the plan ${name}: its grid, cells and seeds give ${
       all.toLocaleString("en")
     } cells (expected at most ` +
       `${maxCells.toLocaleString("en")}); use fewer values or seeds`,
@@ -182,7 +182,7 @@ function refuseRepeated(values: readonly Value[], where: string): void {
   if (twice !== undefined) throw new ConfigError(`Cannot use ${where} ${twice} twice`);
 }
 
-/** The settings of a plan's cells: all combinations of its grid, then the single cells. @throws {ConfigError} if none */
+/** The settings of a plan's cells: all combinations of its grid, then its own cells. @throws {ConfigError} if none */
 export function combinations({ grid, cells, name }: Pick<Plan, "grid" | "cells" | "name">): CellSettings[] {
   const axes = Object.entries(grid);
   const product = axes.reduce<CellSettings[]>(
@@ -192,26 +192,26 @@ export function combinations({ grid, cells, name }: Pick<Plan, "grid" | "cells" 
   const all = [...axes.length > 0 ? product : [], ...cells];
   if (all.length > 0) return all;
   throw new ConfigError(
-    `Cannot run the plan ${name}: it has neither a grid nor cells (expected one of them)`,
+    `Cannot run the plan ${name}: it has neither a grid nor cells (expected at least one of them)`,
   );
 }
 
 /** Settings of studies, see {@linkcode CellSettings}. */
 export const ownSettings = {
   match: choice(["parameters", "arithmetic", "time"], {
-    doc: "what the network has in common with the other network",
+    doc: "the quantity in which the network equals the other network",
   }),
-  share: number({ doc: "part of the budget", above: 0, max: 1 }),
+  share: number({ doc: "share of the budget", above: 0, max: 1 }),
 } satisfies Rows;
 
-/** The quantity in which a network is matched. */
+/** The quantity in which a network equals the other one. */
 export type Match = "parameters" | "arithmetic" | "time";
 
 /**
- * A value of a setting as `config.json` holds it.
+ * Converts a value of a setting to its form in `config.json`.
  *
- * @param where for errors, e.g. `the grid of networks`
- * @throws {ConfigError} if the setting is unknown, or set by the study itself, or does not accept the value
+ * @param where where it was set, for errors, e.g. `the grid of networks`
+ * @throws {ConfigError} if the setting is unknown, is set by the study itself, or does not accept the value
  */
 export function settingOf(name: string, value: Value, where: string): unknown {
   const known: Rows = { ...training.rows, ...ownSettings };
@@ -226,7 +226,7 @@ export function settingOf(name: string, value: Value, where: string): unknown {
   return accepted(row, typed, `${name} ${shownValue(row, value)} in ${where}`);
 }
 
-/** A value as in plans and results, where lists are text. */
+/** Converts a value to its form in plans and results, where lists are text. */
 export function plainValue(value: unknown): Value {
   if (Array.isArray(value)) return value.join(",");
   return typeof value === "number" || typeof value === "boolean" ? value : asText(value);

@@ -29,7 +29,7 @@ import {
 import { type StepTiming, timeNetworks, type TimingOptions } from "./time_networks.ts";
 
 export interface PlanningOptions extends TimingOptions {
-  /** Times steps; by default {@linkcode timeNetworks}. */
+  /** Measures the time per step; by default {@linkcode timeNetworks}. */
   readonly time?: StepTiming;
   /** Whether to time the steps of all new networks, even if the plan does not need it. */
   readonly timed: boolean;
@@ -37,7 +37,7 @@ export interface PlanningOptions extends TimingOptions {
   readonly say: (message: string) => void;
 }
 
-/** A study under its current plan, and what changed. */
+/** A study under its current plan, and the changes. */
 export interface PlannedStudy {
   readonly study: Study;
   /** Cells that the earlier plan did not have. */
@@ -49,13 +49,13 @@ export interface PlannedStudy {
 }
 
 /**
- * Plans a new study in a folder, or continues the existing one. Writes nothing.
+ * Plans a new study in a folder, or continues an existing one. Writes nothing.
  *
- * @throws {ConfigError} if the plan cannot be used, or its cells could not be compared with those of the study
- * @throws {RunError} if the folder holds something else, or the study is damaged or one of its folders is a link
+ * @throws {ConfigError} if the plan is invalid, or its cells would not be comparable with those of the study
+ * @throws {RunError} if the folder contains something else, the study is damaged, or one of its folders is a link
  */
 export async function planStudy(folder: string, plan: Plan, options: PlanningOptions): Promise<PlannedStudy> {
-  const names = await namesIn(folder); // before the study is read: another program may be starting it
+  const names = await namesIn(folder); // before reading the study, which another program may be starting
   const known = await readStudy(folder);
   if (known) checkComparable(known, plan);
   else checkIsNew(folder, names);
@@ -69,13 +69,13 @@ export async function planStudy(folder: string, plan: Plan, options: PlanningOpt
   return { study, added, dropped, known };
 }
 
-/** The lock that guards the plan of a study; ids of cells start with no dot. */
+/** The lock of a study's plan; ids of cells cannot start with a dot. */
 export const planLock = ".plan";
 
 /**
  * Writes a planned study to its folder.
  *
- * @returns false, with nothing changed, if another program changed the study since it was planned, or the signal stopped it
+ * @returns false, with nothing changed, if another program has changed the study since it was planned, or on a signal
  * @throws {RunError} if it cannot be written
  */
 export async function saveStudy(
@@ -86,7 +86,7 @@ export async function saveStudy(
     await makeStudyFolder(study, "locks"),
     planLock,
     signal,
-    (holder) => say(`Waiting to change the plan of ${study.folder}: ${holder} is changing it`),
+    (holder) => say(`Waiting to change the plan of ${study.folder}, which ${holder} is changing`),
   );
   if (!lock || JSON.stringify(await readStudy(study.folder)) !== JSON.stringify(known)) return false;
   await writeStudy(study);
@@ -103,13 +103,13 @@ async function namesIn(folder: string): Promise<string[]> {
   }
 }
 
-/** Checks that a folder holds only files that precede `study.json`; results would overwrite others. */
+/** Checks that a folder contains only files that precede `study.json`, so that results overwrite nothing. */
 function checkIsNew(folder: string, names: readonly string[]): void {
   const other = names.find((name) => name !== studyFolder.locks && nameOfLeftover(name) !== studyFile);
   if (other === undefined) return;
   throw new RunError(
-    `Cannot start a study in ${folder}: it holds ${other}, and no ${studyFile} (expected a new or empty folder); give ` +
-      "another one with --out DIR",
+    `Cannot start a study in ${folder}: it contains ${other} but no ${studyFile} (expected a new or empty folder); ` +
+      "choose another one with --out DIR",
   );
 }
 
@@ -122,7 +122,7 @@ function checkComparable({ folder, plan: known }: Study, plan: Plan): void {
     const [was, is] = [textOf(known[field]), textOf(plan[field])];
     if (was === is) continue;
     throw new ConfigError(
-      `Cannot change ${field} of the study ${folder} from ${was} to ${is}: its cells could not be compared ` +
+      `Cannot change ${field} of the study ${folder} from ${was} to ${is}: its cells would not be comparable ` +
         "(expected --out DIR of another study)",
     );
   }
@@ -133,8 +133,8 @@ function checkComparable({ folder, plan: known }: Study, plan: Plan): void {
  * Needs a device to count networks.
  *
  * @param earlier cells that the study already has; they keep their ids, matched widths and timings
- * @returns the cells, and earlier ones that are no longer planned. All name the same settings, so that they can be
- *   compared
+ * @returns the cells, including earlier ones that are no longer planned. All name the same settings, so that they can
+ *   be compared
  * @throws {ConfigError} if a setting is unknown, or a cell cannot be trained or evaluated
  * @throws {DataError} if its data cannot be loaded
  */
@@ -144,7 +144,7 @@ export async function planCells(
   options: PlanningOptions,
 ): Promise<{ cells: readonly Cell[]; dropped: readonly Cell[] }> {
   const planner = new Planner(plan, earlier, options);
-  // Combinations with the same identity would be the same runs. All are checked before any data is read.
+  // Combinations with the same identity are the same run. All are checked before any data is read.
   const asked = Map.groupBy(combinations(plan), (settings) => planner.identityOf(settings));
   const setups: Cell[][] = [];
   for (const [settings] of asked.values()) setups.push(await planner.cellsOf(settings));
@@ -154,7 +154,7 @@ export async function planCells(
   return { cells: all.slice(0, cells.length), dropped: all.slice(cells.length) };
 }
 
-/** Cells with the values of all settings that any of them, or the plan, names. */
+/** Cells with values for all settings that the plan or any cell names. */
 function withSettings(plan: Plan, cells: readonly Cell[]): Cell[] {
   const names = new Set([...cells.map(({ asked }) => asked), plan.fixed].flatMap(Object.keys));
   if (names.has("match")) names.add("filters");
@@ -173,7 +173,7 @@ class Planner {
   readonly #ids: Set<string>;
   /** Cells that the study already has, by identity. */
   readonly #known: ReadonlyMap<string, readonly Cell[]>;
-  /** What several cells share, by what it depends on. */
+  /** Results shared by several cells, by their inputs. */
   readonly #shared = new Map<string, unknown>();
 
   constructor(readonly plan: Plan, earlier: readonly Cell[], readonly options: PlanningOptions) {
@@ -181,13 +181,13 @@ class Planner {
     this.#known = Map.groupBy(earlier, ({ asked }) => this.identityOf(asked));
   }
 
-  /** A text that identifies a run, apart from its seed. @throws {ConfigError} if the settings are impossible */
+  /** Text that identifies a run, apart from its seed. @throws {ConfigError} if the settings are invalid */
   identityOf(asked: CellSettings): string {
     const config = configOf(this.plan, asked, { seed: 0, steps: 1, where: this.#nameOf(asked) });
     return JSON.stringify([config, asked.match ?? null, asked.share ?? 1]);
   }
 
-  /** The cells with some settings, one for each seed. */
+  /** The cells with given settings, one per seed. */
   async cellsOf(asked: CellSettings): Promise<Cell[]> {
     const known = this.#known.get(this.identityOf(asked)) ?? [];
     let found: Omit<Cell, "id" | "seed"> | undefined;
@@ -206,7 +206,7 @@ class Planner {
     return cells;
   }
 
-  /** Everything but id and seed of the cells with some settings; a known cell provides widths and timings. */
+  /** The common fields of cells that differ only in the seed; an existing cell provides widths and timings. */
   async #find(asked: CellSettings, known: Cell | undefined): Promise<Omit<Cell, "id" | "seed">> {
     const { plan, options } = this;
     const { time = (configs, data) => timeNetworks(configs, data, options) } = options;
@@ -239,7 +239,7 @@ class Planner {
     };
   }
 
-  /** The settings of a run, and its data, checked as its training and evaluation will check them. */
+  /** The settings and data of a run, with the checks of its training and evaluation. */
   async #checked(asked: CellSettings, where: string): Promise<{ config: TrainingConfig; data: Dataset }> {
     const { seeds, evaluation: { count, guidance } } = this.plan;
     const given = configOf(this.plan, asked, { seed: seeds[0], steps: 1, where });
@@ -273,15 +273,15 @@ class Planner {
   }
 }
 
-/** What tells data sets apart. */
+/** The settings that identify a data set. */
 function dataKey(config: GivenSettings): readonly unknown[] {
   return dataSettingNames.map((name) => config[name]);
 }
 
-/** Clearer names of settings in ids. */
+/** Clearer names for settings in ids. */
 const idWords: Readonly<Record<string, string>> = { attn: "attention", match: "matched" };
 
-/** Names a cell by the settings in which it differs: `residual-attention-off-s1`, `default-s2`. */
+/** Names a cell after its distinguishing settings: `residual-attention-off-s1`, `default-s2`. */
 export function cellId(settings: CellSettings, seed: number): string {
   const parts = Object.entries(settings).map(([name, value]) =>
     name === "model"
@@ -296,7 +296,7 @@ function slug(value: Value): string {
   return String(value).replaceAll(/[^\w.]+/g, "-").replaceAll(/^-+|-+$/g, "");
 }
 
-/** The id if it is free, else with a number before the seed. */
+/** The id if it is unused, or else with a number before the seed. */
 export function unusedId(id: string, taken: ReadonlySet<string>): string {
   let candidate = id;
   for (let n = 2; taken.has(candidate); n++) candidate = id.replace(/(?=-s\d+$)/, `-${n}`);

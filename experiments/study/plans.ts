@@ -12,7 +12,7 @@ import { type CellSettings, completePlan, type GivenPlan, type Plan, readPlan } 
 import { findStudy, requireStudy } from "./study.ts";
 
 interface BuiltInPlan extends Omit<GivenPlan, "name"> {
-  /** The question that it answers, one line of `--help`. */
+  /** What it compares, as one line of `--help`. */
   readonly doc: string;
 }
 
@@ -21,21 +21,21 @@ const objectives = { coupling: couplings, times: timeDistributions, prediction: 
 /** The plans of the repository by name. */
 export const plans: Readonly<Record<string, BuiltInPlan>> = {
   networks: {
-    doc: "base against residual, attention on and off, at the same widths and matched",
+    doc: "base against residual, with and without attention, at equal and at matched widths",
     grid: { model: ["base", "residual"], attn: [false, true] },
     cells: ["parameters", "arithmetic", "time"].flatMap((match) =>
       [false, true].map((attn): CellSettings => ({ model: "base", attn, match }))
     ),
   },
   default_run: {
-    doc: "base against residual at widths and length of a default run, and at equal arithmetic",
+    doc: "base against residual at the widths and length of a default run, and at equal arithmetic",
     grid: { model: ["base", "residual"] },
     cells: [{ model: "base", match: "arithmetic" }],
     budget: { steps: 5000 },
     evaluation: { count: 2000 },
   },
   objectives: {
-    doc: "couplings, distributions of t and predictions, each varied alone",
+    doc: "couplings, distributions of t and predictions, varied one at a time",
     cells: [
       {},
       ...Object.entries(objectives).flatMap(([setting, registry]) =>
@@ -49,12 +49,12 @@ export const plans: Readonly<Record<string, BuiltInPlan>> = {
     },
   },
   groups: {
-    doc: "groups of the normalisations; with one channel a group, level 1 does not see t",
+    doc: "groups of the normalisations; with one channel per group, level 1 does not see t",
     grid: { groups: [1, 2, 4, 8] },
     fixed: { model: "residual", filters: "8,16,32" },
   },
   solvers: {
-    doc: "solvers of the flow: quality of samples against evaluations of the network",
+    doc: "solvers of the flow: sample quality against network evaluations",
     cells: [{}],
     fixed: { model: "residual" },
     evaluation: { guidance: 1, solvers: usualSolvers },
@@ -82,7 +82,7 @@ export const planNames: readonly string[] = Object.keys(plans);
 /**
  * Finds a plan and applies changes to it.
  *
- * @param named a plan of the repository, the path of a JSON file, or the folder of a study; undefined for an empty plan
+ * @param named a built-in plan, the path of a JSON file, or the folder of a study; undefined for an empty plan
  * @param changes replace its fields; grid, fixed settings and evaluation are merged
  * @param root the folder of runs
  * @returns the plan, and the folder of its study if a study is named
@@ -111,9 +111,9 @@ export async function findPlan(
 /**
  * Loads the custom networks in a plan, so that its cells can be planned.
  *
- * @param named whether the user has written the plan, and so named its modules
+ * @param named whether the user wrote the plan and so named its modules
  * @returns the networks
- * @throws {ConfigError} if a module cannot be used, or the user has not named it
+ * @throws {ConfigError} if a module cannot be used, or the user did not name it
  */
 export async function loadPlannedNetworks(
   { grid, fixed, cells }: Pick<GivenPlan, "grid" | "fixed" | "cells">,
@@ -131,7 +131,7 @@ export async function loadPlannedNetworks(
   return networks;
 }
 
-/** Puts a network of the repository where a plan expects it, if the program is elsewhere. */
+/** Copies a network of the repository to where a plan expects it, if the program runs elsewhere. */
 async function bringFile(path: string): Promise<void> {
   if (await Deno.stat(path).then(() => true, () => false)) return;
   await Deno.mkdir(dirname(path), { recursive: true });

@@ -40,7 +40,7 @@ import { sendCell, type StudyTracking } from "./study_tracking.ts";
 
 export interface CellOptions extends StudyTracking {
   readonly device: Device;
-  /** Ends it early; what is done is kept. */
+  /** Ends it early, keeping finished work. */
   readonly signal: AbortSignal;
   /** Shows progress. */
   readonly terminal?: Terminal;
@@ -50,10 +50,10 @@ export interface CellOptions extends StudyTracking {
 export type CellEnd = "finished" | "busy" | "stopped";
 
 /**
- * Runs a cell of a study, or the rest of it: trains the network, evaluates it, and writes its result.
+ * Runs or continues a cell of a study: trains the network, evaluates it, and writes its result.
  *
  * @throws {RunError} if a file cannot be read or written
- * @throws as `runTraining`, `evaluateNetwork` and `compareSolvers`
+ * @throws the errors of `runTraining`, `evaluateNetwork` and `compareSolvers`
  */
 export async function runCell(study: Study, cell: Cell, options: CellOptions): Promise<CellEnd> {
   const lock = await tryLock(await makeStudyFolder(study, "locks"), cell.id);
@@ -74,7 +74,7 @@ export async function runCell(study: Study, cell: Cell, options: CellOptions): P
   return "finished";
 }
 
-/** Trains a cell, or resumes it. @returns false if it was stopped before its end */
+/** Trains or resumes a cell. @returns false if it was stopped before the end */
 async function trainCell(study: Study, cell: Cell, options: CellOptions): Promise<boolean> {
   const folder = cellFolder(study, cell);
   const { device, signal, say, terminal, mlflow, experiment } = options;
@@ -92,7 +92,7 @@ async function trainCell(study: Study, cell: Cell, options: CellOptions): Promis
   const network = chosenNetwork(config.model);
   if (network?.digest !== cell.network) {
     throw new ConfigError(
-      `Cannot run ${id}: ${network?.file} has changed since the study was planned (expected the module as it was, or a ` +
+      `Cannot run ${id}: ${network?.file} has changed since the study was planned (expected the unchanged module, or a ` +
         "new study)",
     );
   }
@@ -110,7 +110,7 @@ async function trainCell(study: Study, cell: Cell, options: CellOptions): Promis
 /**
  * Removes a run that was killed before its first checkpoint.
  *
- * @throws {RunError} if the folder holds something else, or cannot be removed
+ * @throws {RunError} if the folder contains something else, or cannot be removed
  */
 export async function removeUnsaved(folder: string): Promise<void> {
   try {
@@ -129,7 +129,7 @@ export async function removeUnsaved(folder: string): Promise<void> {
 }
 
 /**
- * Evaluates the run of a cell, and writes what `deno task evaluate` and `deno task solvers` write. Measurements of
+ * Evaluates the run of a cell, and writes the files of `deno task evaluate` and `deno task solvers`. Measurements of
  * earlier sessions are kept.
  *
  * @returns undefined if it was stopped
@@ -167,18 +167,18 @@ async function measureCell(
   return { figures: evaluation.figures, costs, milestones };
 }
 
-/** How a plan evaluates a network: without guidance if the network cannot be guided. */
+/** The evaluation settings of a network, without guidance if it cannot be guided. */
 function evaluationOf(
   { guidance, ...planned }: PlannedEvaluation,
   subject: EvaluatedNetwork,
 ): EvaluationOptions {
   const canBeGuided = subject.classes > 0 || subject.drawable.autoguidance !== undefined;
-  const given = guidance === 1 && !canBeGuided ? null : guidance;
-  return evaluationOptions({ ...planned, guidance: given }, subject, planned.count);
+  const scale = guidance === 1 && !canBeGuided ? null : guidance;
+  return evaluationOptions({ ...planned, guidance: scale }, subject, planned.count);
 }
 
 /**
- * The evaluation of a run; an existing one is reused if it measured and logged the same. @returns undefined if it was
+ * Evaluates a run, or reuses an existing evaluation if it measured and logged the same. @returns undefined if it was
  * stopped
  */
 async function evaluateOnce(
@@ -195,12 +195,12 @@ async function evaluateOnce(
     earlier && hasMeasured(earlier, wanted) &&
     await isMeasured(run, weights.step ?? 0, metricOf("velocity_error"))
   ) return earlier;
-  const found = await evaluateNetwork(subject, judges, asked, { signal });
-  if (found) await recordEvaluation(run, found);
-  return found?.evaluation;
+  const evaluated = await evaluateNetwork(subject, judges, asked, { signal });
+  if (evaluated) await recordEvaluation(run, evaluated);
+  return evaluated?.evaluation;
 }
 
-/** Measures a network at those milestones of its training whose weights were kept. */
+/** Measures a network at the milestones of its training that have weights. */
 async function measureMilestones(
   run: string,
   subject: EvaluatedNetwork,

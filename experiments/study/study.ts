@@ -21,20 +21,20 @@ import { runsRoot } from "../tracking/find_run.ts";
 import { type CellSettings, ownSettings, type Plan, readPlan, settingOf, settingsField } from "./plan.ts";
 
 const cellFields = fieldsOf({
-  /** Names its folder, e.g. `residual-attention-off-s1`. */
+  /** The name of its folder, e.g. `residual-attention-off-s1`. */
   id: fileName,
-  /** The settings that the plan varies, as written there. */
+  /** The settings that the plan varies, as written in the plan. */
   asked: settingsField,
   /** All settings that the plan names; with `match`, the filters are the matched ones. */
   settings: settingsField,
   seed: count,
   steps: count,
   parameters: count,
-  /** For one forward pass of one image. */
+  /** Multiply-adds of one forward pass of one image. */
   multiplyAdds: count,
   /** Digest of the program of a custom network. */
   network: ifGiven(textField),
-  /** Time per training step, measured during planning if the plan needs it. */
+  /** Seconds per training step, measured during planning if the plan needs it. */
   secondsPerStep: ifGiven(finiteNumber),
 });
 
@@ -77,7 +77,7 @@ export function requireCell({ folder, cells }: Pick<Study, "folder" | "cells">, 
   );
 }
 
-/** The settings that a cell is trained with: those of the plan, with matched widths. */
+/** The settings to train a cell with: those of the plan, with matched widths. */
 export function trainedSettings({ asked, settings }: Pick<Cell, "asked" | "settings">): CellSettings {
   return asked.match === undefined ? asked : { ...asked, filters: settings.filters };
 }
@@ -88,7 +88,7 @@ const usualSettings: CellSettings = { sampleEpochs: 0 };
 /**
  * The settings of a cell's training. Settings fixed for all cells are left out where they have no effect.
  *
- * @param settings of the cell alone
+ * @param settings the cell's own settings
  * @param where the cell's id, for errors
  * @throws {ConfigError} if a setting is unknown, has no effect or contradicts another
  */
@@ -110,7 +110,7 @@ export function configOf(
   if (!("model" in all)) {
     const networks = anyOf(training.rows.model.choices!.map((network) => `model=${network}`));
     throw new ConfigError(
-      `Cannot run ${cell}: it names no network (expected ${networks} in the grid or the fixed settings)`,
+      `Cannot run ${cell}: it does not name a network (expected ${networks} in the grid or the fixed settings)`,
     );
   }
   const idle = training.idle(common, all);
@@ -136,11 +136,11 @@ const studyFields = {
  * Reads the study in a folder.
  *
  * @returns undefined if there is none
- * @throws {RunError} if the file cannot be read or holds no study
+ * @throws {RunError} if the file cannot be read or is not a study
  */
 export async function readStudy(folder: string): Promise<Study | undefined> {
   const path = join(folder, studyFile);
-  const json = await readFields(path, studyFields, "take the file from a backup, or start a new study");
+  const json = await readFields(path, studyFields, "restore the file from a backup, or start a new study");
   if (json === undefined) return undefined;
   return { folder, digest: json.digest, plan: readPlan(json.plan, path), cells: json.cells };
 }
@@ -180,7 +180,7 @@ export async function findStudy(name: string, root: string = runsRoot): Promise<
 }
 
 /**
- * Checks that the folders in a study are no links. A study may come from anyone, and through a link cells would be
+ * Checks that the folders in a study are not links. A study may come from anyone, and through a link, cells would be
  * read, written and deleted elsewhere.
  *
  * @throws {RunError} if one is a link or a file
@@ -198,10 +198,10 @@ export async function checkFolders(study: Pick<Study, "folder" | "cells">): Prom
 }
 
 /**
- * Makes a folder of a study, if there is none.
+ * Creates a folder of a study if it is missing.
  *
  * @returns its path
- * @throws {RunError} if it cannot be made, or is a link
+ * @throws {RunError} if it cannot be created, or is a link
  */
 export async function makeStudyFolder(
   { folder }: Pick<Study, "folder">,
@@ -211,7 +211,7 @@ export async function makeStudyFolder(
   return join(folder, studyFolder[name]);
 }
 
-/** Makes the folder of a cell, as {@linkcode makeStudyFolder} does. */
+/** Creates the folder of a cell, like {@linkcode makeStudyFolder}. */
 export async function makeCellFolder(study: Pick<Study, "folder">, cell: Pick<Cell, "id">): Promise<string> {
   await makeContainedFolder(await makeStudyFolder(study, "cells"), cell.id);
   return cellFolder(study, cell);

@@ -7,23 +7,23 @@ const trainingShare = 0.7;
 
 /** The work on a cell, from 0 to 1. */
 interface Work {
-  /** What the cell costs, relative to others. */
+  /** The cost of the cell, relative to others. */
   readonly weight: number;
-  /** Where this session started. */
+  /** The share done when this session started. */
   readonly from: number;
   readonly at: number;
 }
 
-/** Progress over the cells of a study, weighted by their costs: cells done, rate and remaining time. */
+/** The progress of a study, weighted by the cost of cells: cells done, rate and remaining time. */
 export class StudyProgress extends ProgressLine {
   readonly #all: number;
-  /** The work of this session, by id of the cell; without cells that failed or that another program runs. */
+  /** The work of this session by cell id, without cells that failed or that another program is running. */
   readonly #work: Map<string, Work>;
   #finished: number;
 
   /**
    * @param all the cells of the study
-   * @param unfinished the cells to run, each with the step that earlier sessions reached
+   * @param unfinished the cells to run, each with the step reached in earlier sessions
    * @param now the time in milliseconds
    */
   constructor(
@@ -49,7 +49,7 @@ export class StudyProgress extends ProgressLine {
     this.refresh();
   }
 
-  /** Records that a cell has ended. If it failed, or another program runs it, it does not count. */
+  /** Records that a cell has ended. It does not count if it failed or another program is running it. */
   ended({ id }: Cell, how: CellEnd | "failed"): void {
     const work = this.#work.get(id)!;
     if (how === "finished") {
@@ -59,7 +59,7 @@ export class StudyProgress extends ProgressLine {
     this.refresh();
   }
 
-  /** Progress after some seconds: `3/24 cells  7.1 cells/h  12:10 elapsed  1:02:05 left`. */
+  /** Describes the progress after some seconds: `3/24 cells  7.1 cells/h  12:10 elapsed  1:02:05 left`. */
   describe(seconds: number): ProgressText {
     let [cells, done, left] = [0, 0, 0];
     for (const { weight, from, at } of this.#work.values()) {

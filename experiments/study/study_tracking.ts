@@ -16,12 +16,12 @@ import { passageText } from "./results/tables.ts";
 import { resultFile, writeResults } from "./results/write_results.ts";
 import { type Cell, cellFolder, type Study } from "./study.ts";
 
-/** Where a study is recorded. */
+/** Where to record a study. */
 export interface StudyTracking {
-  /** The server and its experiment, if the command line names them. */
+  /** The server and its experiment, if set on the command line. */
   readonly mlflow: string | null;
   readonly experiment: string | null;
-  /** The command line that launches it, for its record. */
+  /** The command line of the launch, for the record. */
   readonly command?: string;
   /** Called with lines for the user. */
   readonly say: (message: string) => void;
@@ -34,9 +34,9 @@ const sendingMs = 300_000;
  * Records a study as a run with nested cells, in its folder and on the chosen server, if any. An unreachable server is
  * updated later.
  *
- * @param status of the study; a launch begins with `RUNNING`
+ * @param status the study's status; a launch starts with `RUNNING`
  * @param reason why it failed
- * @param figures what it measured so far; logged if they have changed
+ * @param figures its measurements so far; logged if they have changed
  * @throws {ConfigError} if the server cannot be used
  * @throws {RunError} if the folder cannot be written
  */
@@ -48,7 +48,7 @@ export async function recordStudy(
   figures?: Metrics,
 ): Promise<void> {
   const choice = await trackingOf({ mlflow, experiment }, folder);
-  // Another program that launches the study records the same start; one that only sends it does not record its end.
+  // Another launch of the study records the same start, but a program that only sends the study does not record its end.
   using lock = await tryLockRun(folder, status === "RUNNING" ? {} : { waitMs: sendingMs });
   if (!lock && status !== "RUNNING") {
     say(`Cannot record that ${folder} is ${status}: another program is sending it`);
@@ -79,7 +79,7 @@ async function logFigures(path: string, figures: Metrics): Promise<void> {
   appendMetrics(path, { ...figures, time: Date.now() });
 }
 
-/** Sends a cell to the chosen server, or else to the one that already has its run. */
+/** Sends a cell to the chosen server, or else to the server that already has its run. */
 export async function sendCell(
   study: Study,
   cell: Cell,
@@ -108,14 +108,14 @@ export async function collectStudy(
   problems.forEach((problem) => say(problem));
   print(conclusion.map(passageText).join("\n\n"));
   await recordEnd(study, tracking, failed ?? await failureOf(study), metrics);
-  say(`Done; see ${join(study.folder, resultFile.table)} and ${resultFile.report} beside it`);
+  say(`Done; see ${join(study.folder, resultFile.table)} and ${resultFile.report} in the same folder`);
 }
 
 /**
  * Records the status of a study that has ended or stopped.
  *
  * @param failed the reason if cells failed
- * @param metrics what the finished cells measured
+ * @param metrics measurements of the finished cells
  * @throws {RunError} if the folder cannot be written
  */
 export async function recordEnd(
@@ -132,15 +132,15 @@ export async function recordEnd(
   tracking.say(`${done} of ${all} cells are finished in ${study.folder}`);
 }
 
-/** Why cells failed that ran elsewhere or earlier; undefined if none did. */
+/** The reason why cells failed that ran elsewhere or earlier; undefined if none failed. */
 async function failureOf(study: Study): Promise<string | undefined> {
   const { unfinished } = await readResults(study);
   if (unfinished.length === 0) return undefined;
   const failed = async (folder: string) => {
-    const record = await readRecord(folder).catch(() => undefined); // a damaged one gives no reason
+    const record = await readRecord(folder).catch(() => undefined); // a damaged record gives no reason
     return record?.status === "FAILED" ? record : undefined;
   };
-  const reason = (await failed(study.folder))?.reason; // also of a cell that failed after its training
+  const reason = (await failed(study.folder))?.reason; // including cells that failed after training
   if (reason) return reason;
   const ids: string[] = [];
   for (const cell of unfinished) if (await failed(cellFolder(study, cell))) ids.push(cell.id);

@@ -9,8 +9,8 @@ import { PairedBatches } from "../training/paired_batches.ts";
 import { scheduleOf } from "../training/session.ts";
 import { timeSteps } from "../training/trial.ts";
 
-/** Stretches of steps of each network, and the seconds that one takes. */
-const stretches = { count: 8, seconds: 0.08 } as const;
+/** Number of timed intervals per network, and seconds per interval. */
+const intervals = { count: 8, seconds: 0.08 } as const;
 
 /** Measures the seconds per training step of several networks on the same data. */
 export type StepTiming = (configs: readonly TrainingConfig[], data: Dataset) => Promise<number[]>;
@@ -18,17 +18,17 @@ export type StepTiming = (configs: readonly TrainingConfig[], data: Dataset) => 
 /** The device to time on. */
 export interface TimingOptions {
   readonly device: "auto" | "webgpu" | "cpu";
-  /** Threads of the CPU device, as many as cells will have. */
+  /** Threads of the CPU device, the same as for cells. */
   readonly threads: number;
   readonly signal: AbortSignal;
 }
 
 /**
- * The seconds per training step of several networks, from the fastest of several stretches, which other programs
- * disturbed least. The networks alternate, so that a slow phase of the machine affects all of them.
+ * The seconds per training step of several networks, from the fastest of several intervals, which is the least disturbed
+ * by other programs. The networks alternate, so that a slow phase of the machine affects all of them.
  *
  * @param configs settings of the networks, with `conditional` resolved
- * @param data that all of them train on
+ * @param data the data that all of them train on
  * @throws {TrainingError} if a network does not fit the device
  */
 export async function timeNetworks(
@@ -55,9 +55,9 @@ export async function timeNetworks(
       return { trainer, trial: { batches, learningRate, stopped } };
     });
     const fastest = configs.map(() => Infinity);
-    for (let i = 0; i < stretches.count && !stopped(); i++) {
+    for (let i = 0; i < intervals.count && !stopped(); i++) {
       for (const [n, { trainer, trial }] of networks.entries()) {
-        fastest[n] = Math.min(fastest[n], await timeSteps(trainer, trial, stretches.seconds));
+        fastest[n] = Math.min(fastest[n], await timeSteps(trainer, trial, intervals.seconds));
       }
     }
     return fastest;

@@ -3,7 +3,7 @@ import { serverUrl, shownAddress } from "../run/server_url.ts";
 import { ConfigError } from "../settings/setting.ts";
 import { readCursor } from "./cursor.ts";
 
-/** The environment variables that tracking reads, all of them MLflow's. */
+/** The environment variables of MLflow that tracking reads. */
 export const variables = [
   "MLFLOW_TRACKING_URI",
   "MLFLOW_EXPERIMENT_NAME",
@@ -16,7 +16,7 @@ export const variables = [
   "MLFLOW_HTTP_REQUEST_TIMEOUT",
 ] as const;
 
-/** Values of the variables that are set. */
+/** The values of those variables that are set. */
 export type TrackingEnvironment = Readonly<Partial<Record<typeof variables[number], string>>>;
 
 /** Default experiment, as in the original study. */
@@ -28,11 +28,11 @@ export interface RetryPolicy {
   readonly maxRetries: number;
   /** Seconds before the second retry, doubled with each further one; the first retry is immediate. */
   readonly backoffFactor: number;
-  /** An attempt fails after this many milliseconds without an answer or progress of an upload. */
+  /** An attempt fails after this many milliseconds without a response or progress of an upload. */
   readonly timeoutMs: number;
 }
 
-/** Where a run is recorded in addition to its folder. */
+/** Where to record a run in addition to its folder. */
 export interface TrackingChoice {
   /** The server; without one, the run is recorded only in its folder. */
   readonly target?: Target;
@@ -47,7 +47,7 @@ export interface Target {
   readonly patience: RetryPolicy;
 }
 
-/** The flags that choose where a run is recorded; null if not given. */
+/** The flags that choose where to record a run; null if absent. */
 export interface TrackingFlags {
   readonly mlflow?: string | null;
   readonly experiment?: string | null;
@@ -55,10 +55,10 @@ export interface TrackingFlags {
 }
 
 /**
- * Chooses where a run is recorded, by flags, else MLflow's environment variables, else the server that already has the
- * run.
+ * Chooses where to record a run: by flags, or else by MLflow's environment variables, or else on the server that already
+ * has the run.
  *
- * @param run folder of the run, if it already exists
+ * @param run the folder of the run, if it already exists
  * @throws {ConfigError} if the server's address or a number cannot be used, or the program may not reach the server
  * @throws {RunError} if the run's `mlflow.json` cannot be read
  */
@@ -68,8 +68,8 @@ export async function trackingOf(flags: TrackingFlags, run: string | null): Prom
 }
 
 /**
- * Chooses where a run is recorded. Credentials of the environment go only to a server that a flag or the environment names,
- * never to one that a run folder names.
+ * Chooses where to record a run. Credentials from the environment go only to a server named by a flag or the environment,
+ * never to one named in a run folder.
  *
  * @param ownServer the server that has the run, used if neither flags nor environment name one
  * @throws {ConfigError} if the server's address or a number cannot be used, or the program may not reach the server
@@ -85,7 +85,7 @@ export function chooseTracking(
   const address = uri === undefined ? undefined : parseAddress(uri, source, named ? environment : {});
   if (address) checkNetwork(address);
   const runName = flags.runName ?? environment.MLFLOW_RUN_NAME;
-  // Defaults as in MLflow's own client. A timer of more than 2^31 ms (24 days) would fire at once.
+  // Defaults as in MLflow's own client. A timer of more than 2^31 ms (24 days) would fire immediately.
   const seconds = numberOf(environment, "MLFLOW_HTTP_REQUEST_TIMEOUT", 120);
   const patience = {
     maxRetries: numberOf(environment, "MLFLOW_HTTP_REQUEST_MAX_RETRIES", 7),
@@ -138,7 +138,7 @@ export class ServerAddress {
     this.#authorization = authorization;
   }
 
-  /** Whether the server gets credentials; then its answers, which may repeat them, are not shown. */
+  /** Whether the server gets credentials; its responses, which may repeat them, are then not shown. */
   get hasCredentials(): boolean {
     return this.#authorization !== undefined;
   }
@@ -150,12 +150,12 @@ export class ServerAddress {
 }
 
 /**
- * Parses the address of an MLflow server. As in MLflow, credentials in it take precedence over user and password of the
- * environment, and these over a token.
+ * Parses the address of an MLflow server. As in MLflow, credentials in it take precedence over the user and password in
+ * the environment, and these over a token.
  *
  * @param uri e.g. `http://127.0.0.1:5000` or `https://user:password@host/mlflow`
- * @param source the flag or variable that gave it, for errors
- * @throws {ConfigError} if it is no HTTP address; the message contains no credentials
+ * @param source the flag or variable that set it, for errors
+ * @throws {ConfigError} if it is not an HTTP address; the message contains no credentials
  */
 export function parseAddress(
   uri: string,
@@ -181,7 +181,7 @@ export function parseAddress(
   if (!token) return new ServerAddress(safe);
   if (/^[\x21-\x7e]+$/.test(token)) return new ServerAddress(safe, `Bearer ${token}`);
   // Deno's own error would show the token.
-  throw new ConfigError("Cannot use MLFLOW_TRACKING_TOKEN: it contains characters that no token has");
+  throw new ConfigError("Cannot use MLFLOW_TRACKING_TOKEN: it contains characters that tokens cannot have");
 }
 
 function withPassword(url: string, user: string, password: string): ServerAddress {

@@ -27,36 +27,36 @@ const checks = {
   runId: orNull(textField),
   /** Bytes of `metrics.jsonl` that have been sent. */
   metricsBytes: count,
-  /** The latest values that have been sent; null if not finite, since JSON has no such numbers. */
+  /** The latest values that have been sent; null if not finite, because JSON has no such numbers. */
   latest: tableOf(fieldsOf({ value: orNull(finiteNumber), step: finiteNumber })),
   /** Images that have been sent, including those sent again after a run was resumed. */
   images: count,
   params: tableOf(textField),
   tags: tableOf(textField),
-  /** The data sets as sent. */
+  /** The data sets that have been sent. */
   inputs: orNull(textField),
   files: tableOf(sentFile),
-  /** What the server rejected for good, and why. */
+  /** What the server rejected permanently, and why. */
   refused: tableOf(textField),
 };
 const cursor = fieldsOf(checks);
 
-/** A file as sent. */
+/** A file that has been sent. */
 export type SentFile = Checked<typeof sentFile>;
 
-/** How much of a run a server has, the content of `mlflow.json`. It contains no credentials. */
+/** The part of a run that a server has: the content of `mlflow.json`. It contains no credentials. */
 export type Cursor = {
   -readonly [Name in keyof Checked<typeof cursor>]: Checked<typeof cursor>[Name];
 };
 
-/** The cursor of a server that has nothing yet. */
+/** The cursor for a server that has nothing yet. */
 export function newCursor(server: string, runId: string | null = null): Cursor {
   const nothing = { metricsBytes: 0, latest: {}, images: 0, params: {}, tags: {}, inputs: null };
   return { server, runId, ...nothing, files: {}, refused: {} };
 }
 
 /**
- * Reads how much of a run a server has. A cursor is for one server only.
+ * Reads which part of a run a server has. A cursor is for one server only.
  *
  * @param server its address; by default the server named in the folder
  * @throws {RunError} if the file cannot be read, or a field is invalid
@@ -64,11 +64,11 @@ export function newCursor(server: string, runId: string | null = null): Cursor {
 export async function readCursor(run: string, server?: string): Promise<Cursor | undefined> {
   const advice = `delete the file: ${startCommand("sync")} --mlflow URI then sends what the server lacks`;
   const { server: _, ...nothing } = newCursor("");
-  const found = await readFields(join(run, runFile.cursor), checks, advice, nothing);
-  return server === undefined || found?.server === server ? found : undefined;
+  const cursor = await readFields(join(run, runFile.cursor), checks, advice, nothing);
+  return server === undefined || cursor?.server === server ? cursor : undefined;
 }
 
-/** Writes how much of a run a server has. @throws {RunError} if the folder cannot be written */
+/** Writes which part of a run a server has. @throws {RunError} if the folder cannot be written */
 export async function writeCursor(run: string, cursor: Cursor): Promise<void> {
   await writeJson(join(run, runFile.cursor), cursor);
 }

@@ -1,4 +1,4 @@
-/** Describes a run to MLflow, besides its metrics and files: params, tags, data sets and a note in Markdown. */
+/** Describes a run to MLflow beyond its metrics and files: params, tags, data sets and a note in Markdown. */
 
 import { join } from "node:path";
 import { runFile } from "../run/files.ts";
@@ -10,12 +10,12 @@ import type { Cursor } from "./cursor.ts";
 import { metricWords } from "./metric_words.ts";
 import type { RunRecord } from "./record.ts";
 
-/** Value of a metric at a step and a time. */
+/** The value of a metric at a step and a time. */
 export interface MetricEntry {
   readonly key: string;
   /** NaN, Infinity and -Infinity are strings. */
   readonly value: number | string;
-  /** Whole milliseconds since 1970. */
+  /** Milliseconds since 1970, an integer. */
   readonly timestamp: number;
   readonly step: number;
   /** The logged model that it measures. */
@@ -31,17 +31,17 @@ export interface TextEntry {
 /** The tag that identifies a run on any server. */
 export const idTag = "flow.run_id";
 
-/** Tag of a run in a comparison, with the id of the original run. */
+/** The tag of a run in a comparison, with the id of the original run. */
 export const standsForTag = "flow.stands_for";
 
-/** Maximum characters of a value; MLflow silently cuts longer ones. */
+/** Maximum number of characters in a value; MLflow silently truncates longer ones. */
 const valueLengths = { param: 6000, tag: 8000 } as const;
 
-/** Settings that say where a run is stored and shown, not what it trains. */
+/** Settings of where a run is stored and recorded, not of what it trains. */
 const notParams = ["name", "out", "resume", "mlflow", "experiment", "runName"];
 
 /**
- * Spells a name as MLflow accepts it: letters, digits and `_ - . : / space`, as a normalised path.
+ * Converts a name to one that MLflow accepts: letters, digits and `_ - . : / space`, as a normalised path.
  *
  * @returns e.g. `lr_` for `lr%`; `_` if nothing is left
  */
@@ -52,8 +52,8 @@ export function mlflowKey(name: string): string {
 }
 
 /**
- * A metric as servers accept it. Steps and times are integers: after a fraction, a server silently drops all that
- * follows.
+ * A metric in the format of servers. Steps and times must be integers: a server silently drops everything after a
+ * fraction.
  */
 export function metricEntry(key: string, value: number, timestamp: number, step: number): MetricEntry {
   return {
@@ -64,17 +64,17 @@ export function metricEntry(key: string, value: number, timestamp: number, step:
   };
 }
 
-/** A param or tag as servers accept it: text, ending in `...` if it was cut. */
+/** A param or tag in the format of servers: text, ending in `...` if truncated. */
 export function textEntry(kind: keyof typeof valueLengths, key: string, value: unknown): TextEntry {
   const text = asText(value);
-  const most = valueLengths[kind];
-  return { key: mlflowKey(key), value: text.length > most ? text.slice(0, most - 3) + "..." : text };
+  const max = valueLengths[kind];
+  return { key: mlflowKey(key), value: text.length > max ? text.slice(0, max - 3) + "..." : text };
 }
 
 /**
  * Describes a run by its `run.json`, `config.json` and `environment.json`.
  *
- * @param cursor gives the latest metrics, and the pictures for the note
+ * @param cursor the source of the latest metrics, and of the pictures for the note
  * @throws {RunError} if one of the files cannot be read
  */
 export async function describeRun(run: string, record: RunRecord, cursor: Cursor) {
@@ -85,7 +85,7 @@ export async function describeRun(run: string, record: RunRecord, cursor: Cursor
     "mlflow.runName": record.name,
     "mlflow.user": record.user,
     "mlflow.source.name": record.source,
-    "mlflow.source.type": "JOB", // of another type, the page shows only what follows the last slash of the name
+    "mlflow.source.type": "JOB", // for other types, the page shows only what follows the last slash of the name
     "mlflow.source.git.commit": environment.gitCommit,
     "mlflow.source.git.branch": record.gitBranch,
     "mlflow.note.content": noteOf(run, record, { config, environment, cursor }),
@@ -109,7 +109,7 @@ export async function readSettings(run: string): Promise<Record<string, unknown>
   return await readJson(join(run, runFile.config)) ?? planOf(await readJson(join(run, runFile.study)) ?? {});
 }
 
-/** The plan of a study, written as the flags of `deno task study`; values come from a file, so of any type. */
+/** The plan of a study as flags of `deno task study`; values come from a file and can be of any type. */
 function planOf({ plan, cells }: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const { name, preset, grid, fixed, seeds, budget, evaluation } = Object(plan) as Record<string, unknown>;
   const { count, guidance, milestones, solvers } = Object(evaluation) as Record<string, unknown>;
@@ -128,12 +128,12 @@ function planOf({ plan, cells }: Readonly<Record<string, unknown>>): Record<stri
   };
 }
 
-/** Settings that limit a run; 0 is no limit. */
+/** Settings that limit a run; 0 means no limit. */
 const limits = ["epochs", "maxSteps", "maxMinutes"];
 
 /**
- * The settings of a run's model, training and data that have an effect, and the options of a custom network, named as
- * flags: `batch-size`.
+ * The settings of a run's model, training and data that have an effect, and the options of a custom network, under the
+ * names of flags: `batch-size`.
  *
  * @param config the content of its `config.json`
  */
@@ -199,7 +199,7 @@ const noted = ["test_loss", "val_loss", "train_loss", "system/images_per_second"
 
 const endings = { RUNNING: "is running", FINISHED: "finished", FAILED: "failed", KILLED: "was stopped" };
 
-/** Describes a run in Markdown: network, data, results and folder. MLflow shows the first lines unless unfolded. */
+/** Describes a run in Markdown: network, data, results and folder. MLflow shows only the first lines unless expanded. */
 function noteOf(folder: string, record: RunRecord, { config, environment, cursor }: {
   readonly config: Readonly<Record<string, unknown>>;
   readonly environment: Readonly<Record<string, unknown>>;

@@ -1,4 +1,4 @@
-/** Runs in folders: list them, find one by its name, summarise one. */
+/** Lists, finds and summarises runs in folders. */
 
 import { basename, dirname, join } from "node:path";
 import { startCommand } from "../run/program_files.ts";
@@ -32,15 +32,15 @@ export interface RunSummary {
   readonly params: Readonly<Record<string, unknown>>;
   /** The data it trained on, if known. */
   readonly dataset?: LossData;
-  /** Latest value of every metric. */
+  /** The latest value of every metric. */
   readonly metrics: Readonly<Record<string, number>>;
 }
 
 /**
- * Summarises the runs in a folder and those nested in them.
+ * Summarises the runs in a folder, and the runs nested in them.
  *
- * @param experiment restricts the list to its runs
- * @param say called with a line for each run that is left out because it is damaged
+ * @param experiment lists only the runs of this experiment
+ * @param say called with a line for each run that is skipped because it is damaged
  * @throws {RunError} if the folder cannot be read
  */
 export async function listRuns(
@@ -53,23 +53,23 @@ export async function listRuns(
       return await read();
     } catch (error) {
       if (!(error instanceof RunError)) throw error;
-      say(printable(`Left out: ${error.message}`));
+      say(printable(`Skipped: ${error.message}`));
     }
   };
-  const found: RunSummary[] = [];
+  const summaries: RunSummary[] = [];
   for (const run of await runFolders(root)) {
     for (const folder of [run, ...await unlessDamaged(() => nestedRuns(run)) ?? []]) {
       const summary = await unlessDamaged(() => summarizeRun(folder));
-      if (summary && (!experiment || summary.experiment === experiment)) found.push(summary);
+      if (summary && (!experiment || summary.experiment === experiment)) summaries.push(summary);
     }
   }
-  return found;
+  return summaries;
 }
 
 /**
  * Summarises a run from its folder.
  *
- * @throws {RunError} if the folder holds no run, or cannot be read
+ * @throws {RunError} if the folder is not a run folder, or cannot be read
  */
 export async function summarizeRun(folder: string): Promise<RunSummary> {
   const record = await requireRecord(folder, "read");
@@ -96,10 +96,10 @@ export async function summarizeRun(folder: string): Promise<RunSummary> {
 }
 
 /**
- * Finds the folder of a run by its path, that of one of its files, its folder's name below `root`, or the name of the
- * run, whether given as `--run-name` or as `--name`; if several have that name, the latest one.
+ * Finds the folder of a run by its path, the path of one of its files, its folder's name below `root`, or the name of the
+ * run, set by `--run-name` or `--name`; if several have that name, the latest one.
  *
- * @param name path or name, as the user gives it
+ * @param name path or name, as entered by the user
  * @param root the folder of runs
  * @throws {ConfigError} if there is no such run; the message suggests the nearest name
  * @throws {RunError} if a folder cannot be read
@@ -116,28 +116,28 @@ export async function findRun(name: string, root: string = runsRoot): Promise<st
     if ((await infoOf(join(folder, runFile.record)))?.isFile) return folder;
   }
   const why = isFile
-    ? "it is a file outside a run (expected the folder of a run, or a file in it)"
+    ? "it is a file outside of a run (expected the folder of a run, or a file in it)"
     : `there is no such folder${nearestOf(name, runs.map(({ key }) => key))}`;
   throw new ConfigError(`Cannot find the run ${shownWord(name)}: ${why}`);
 }
 
-/** Finds what `--config` names: a file as it is, else a run as {@linkcode findRun} does. */
+/** Finds the config that `--config` names: an existing file, or else a run, see {@linkcode findRun}. */
 export async function findConfig(name: string): Promise<string> {
   return (await infoOf(name))?.isFile ? name : await findRun(name);
 }
 
-/** As {@linkcode findRun}, for several names. */
+/** Finds several runs, see {@linkcode findRun}. */
 export async function findRuns(names: readonly string[], root?: string): Promise<string[]> {
-  const found: string[] = [];
-  for (const name of names) found.push(await findRun(name, root)); // one by one, so that the first error is thrown
-  return found;
+  const folders: string[] = [];
+  for (const name of names) folders.push(await findRun(name, root)); // one by one, so that the first error is thrown
+  return folders;
 }
 
 type Listed = Pick<RunSummary, "key" | "name"> & Partial<Pick<RunSummary, "startedAt" | "standsFor">>;
 
 /**
- * Finds a listed run by its folder or its id on a server, its folder's name below `root`, or its name; if several have
- * that name, the latest one.
+ * Finds a listed run by its folder or its id on a server, by its folder's name below `root`, or by its name; if several
+ * have that name, the latest one.
  */
 export function findListed<Run extends Listed>(
   runs: readonly Run[],
@@ -149,8 +149,8 @@ export function findListed<Run extends Listed>(
 }
 
 /**
- * The latest run with a name, else with that `--name`, which follows the time in the name of a folder; a copy in a
- * comparison only if there is no original.
+ * The latest run with a name, or else with that `--name`, which follows the time in a folder's name; a copy in a
+ * comparison counts only if there is no original.
  */
 function latestNamed<Run extends Listed>(runs: readonly Run[], name: string): Run | undefined {
   const stamped = new RegExp(`^\\d{8}-\\d{6}-${RegExp.escape(name)}$`);
@@ -171,7 +171,7 @@ export function nearestOf(name: string, names: readonly string[]): string {
 }
 
 async function infoOf(path: string): Promise<Deno.FileInfo | undefined> {
-  if (path === "") return undefined; // with some permissions Deno refuses it before it looks
+  if (path === "") return undefined; // with some permissions, Deno denies it before looking
   try {
     return await Deno.stat(path);
   } catch (error) {

@@ -3,18 +3,18 @@ import { shownAddress } from "../run/server_url.ts";
 import { say } from "../program/output.ts";
 import type { RetryPolicy, ServerAddress, Target } from "./choose_tracking.ts";
 
-/** A server cannot be reached, or it refused or failed a request. */
+/** A server cannot be reached, or a request was rejected or failed. */
 export class ServerError extends UserError {
   override readonly name = "ServerError";
 
   constructor(
     message: string,
     readonly details: {
-      /** HTTP status; undefined if there was no answer. */
+      /** HTTP status; undefined if there was no response. */
       readonly status?: number;
-      /** MLflow's error code, e.g. `RESOURCE_DOES_NOT_EXIST`, or one of ours, e.g. `NO_ARTIFACTS`. */
+      /** The error code of MLflow, e.g. `RESOURCE_DOES_NOT_EXIST`, or ours, e.g. `NO_ARTIFACTS`. */
       readonly code?: string | undefined;
-      /** What the server says, which may hold credentials. */
+      /** The server's message, which may contain credentials. */
       readonly says?: string;
       /** Whether the request certainly had no effect: there was no connection, or the server asked to retry later. */
       readonly hadNoEffect?: boolean;
@@ -29,23 +29,23 @@ export class ServerError extends UserError {
 }
 
 interface RequestOptions {
-  /** What to send; every attempt gets a new body. */
+  /** The content to send; every attempt gets a new body. */
   readonly content?: { readonly type: string; readonly body: () => BodyInit };
   /** For requests that must not run twice: retry only if the request certainly had no effect. */
   readonly once?: boolean;
-  /** For files: the answer may be large, and may take long while data keeps arriving. */
+  /** For files: the response may be large, and may take long as long as data keeps arriving. */
   readonly download?: boolean;
 }
 
 const retryableStatuses = [408, 429, 500, 502, 503, 504];
 
-/** Maximum bytes of an answer: JSON, a file, or the text of an error, which is cut. */
+/** Maximum bytes of a response: JSON, a file, or the text of an error, which is truncated. */
 const maxBytes = { json: 64 << 20, file: 512 << 20, error: 64 << 10 } as const;
 
 /** The longest pause before a retry, in milliseconds. */
 const longestMs = 120_000;
 
-const advice = "; if it wants credentials, set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or " +
+const advice = "; if it needs credentials, set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or " +
   "MLFLOW_TRACKING_TOKEN (they go only to a server that --mlflow or MLFLOW_TRACKING_URI names)";
 
 /** A server reached over HTTP, with the retries of MLflow's own client. */
@@ -53,9 +53,9 @@ export class HttpServer {
   /** Called with the error before each retry. */
   onRetry: (error: ServerError) => void = () => {};
   readonly #gaveUp = new AbortController();
-  /** Why the latest request failed, until one succeeds. */
+  /** Why the latest request failed; undefined after a success. */
   #failure: string | undefined;
-  /** Called when the server answers or accepts a piece of an upload. */
+  /** Called when the server responds or accepts a piece of an upload. */
   #onProgress = () => {};
   /** Ends the current pause. */
   #wake = () => {};
@@ -63,12 +63,12 @@ export class HttpServer {
   constructor(readonly address: ServerAddress, readonly patience: RetryPolicy) {}
 
   /**
-   * Ends the current pause. From now on, all requests fail once the server has neither answered nor accepted a byte for
-   * some milliseconds.
+   * Ends the current pause. From now on, all requests fail once the server has neither responded nor accepted a byte for
+   * `ms` milliseconds.
    */
   giveUpAfter(ms: number): Disposable {
     const idle = idleTimer(ms, () => {
-      const why = this.#failure ?? `${this.address.url} no longer accepts anything`;
+      const why = this.#failure ?? `${this.address.url} no longer accepts data`;
       this.#gaveUp.abort(new ServerError(why));
       this.#wake();
     });
@@ -96,7 +96,7 @@ export class HttpServer {
    * Sends a request.
    *
    * @param path relative to the address, with a leading slash
-   * @returns the body of the answer
+   * @returns the body of the response
    * @throws {ServerError} after the last retry
    */
   request(
@@ -154,13 +154,13 @@ export class HttpServer {
         signal: AbortSignal.any([timeout.signal, this.#gaveUp.signal]),
       });
       if (!response.ok) {
-        const said = await readBody(response.body, maxBytes.error);
-        throw this.#refusal(response, await said.bytes(), path);
+        const errorBody = await readBody(response.body, maxBytes.error);
+        throw this.#refusal(response, await errorBody.bytes(), path);
       }
-      const most = download ? maxBytes.file : maxBytes.json;
-      const answer = await readBody(response.body, most + 1, download ? idle.restart : undefined);
-      if (answer.size > most) {
-        throw new ServerError(`${this.address.url} answers with more than ${most / 2 ** 20} MiB`);
+      const limit = download ? maxBytes.file : maxBytes.json;
+      const answer = await readBody(response.body, limit + 1, download ? idle.restart : undefined);
+      if (answer.size > limit) {
+        throw new ServerError(`${this.address.url} responded with more than ${limit / 2 ** 20} MiB`);
       }
       this.#onProgress();
       return await answer.bytes();
@@ -171,18 +171,20 @@ export class HttpServer {
     }
   }
 
-  /** The error of an answer. What a server says may repeat credentials, so it is shown only if it got none. */
+  /** The error in a response. A server's message may repeat credentials, so it is shown only if the server got none. */
   #refusal({ status, statusText, headers }: Response, bytes: Uint8Array, path: string): ServerError {
     const { url, hasCredentials } = this.address;
     const { code, message } = errorOf(bytes);
     const reason = hasCredentials ? code : message.replaceAll(/\s+/g, " ").slice(0, 300).trim() || statusText;
     const target = URL.parse(headers.get("location") ?? "", url + path);
-    const [added] = path.split("?"); // which a redirect repeats
+    const [added] = path.split("?"); // redirects repeat it
     const moved = (hasCredentials ? target?.origin : shownAddress(target?.href ?? "")) || "another page";
     const what = status >= 300 && status < 400
-      ? `leads to ${moved.endsWith(added) ? moved.slice(0, -added.length) : moved} (${status}); ` +
-        "give the address of the MLflow server itself, and credentials if it asks for them"
-      : `answered ${status}${reason ? `: ${reason}` : ""}${status === 401 || status === 403 ? advice : ""}`;
+      ? `redirects to ${moved.endsWith(added) ? moved.slice(0, -added.length) : moved} (${status}); ` +
+        "use the address of the MLflow server itself, with credentials if it needs them"
+      : `responded with ${status}${reason ? `: ${reason}` : ""}${
+        status === 401 || status === 403 ? advice : ""
+      }`;
     return new ServerError(`${url} ${what}`, {
       status,
       code,
@@ -197,7 +199,7 @@ export class HttpServer {
     const { url } = this.address;
     if (timedOut) {
       const seconds = this.patience.timeoutMs / 1000;
-      return new ServerError(`${url} did not answer within ${seconds} s`, { retryable: true });
+      return new ServerError(`${url} did not respond within ${seconds} s`, { retryable: true });
     }
     const cause = error instanceof Error ? (error.cause ?? error) : error;
     const reason = cause instanceof Error ? cause.message : String(cause);
@@ -208,7 +210,7 @@ export class HttpServer {
   }
 }
 
-/** Milliseconds of a `Retry-After`, which gives seconds or a date; 0 if it gives neither, or is over. */
+/** Milliseconds of a `Retry-After`, which is in seconds or a date; 0 if it is neither or in the past. */
 function waitOf(header: string): number {
   const ms = /^[\d.]+$/.test(header) ? 1000 * Number(header) : Date.parse(header) - Date.now();
   return Math.max(ms, 0) || 0;
@@ -217,7 +219,7 @@ function waitOf(header: string): number {
 /** How long a task waits at its end for a server that makes no progress, in milliseconds. */
 export const endingMs = 10_000;
 
-/** A server that the user waits for; the first retry is reported on stderr. */
+/** A server that the user is waiting for; the first retry is reported on stderr. */
 export function awaitedServer({ address, patience }: Target): HttpServer {
   const server = new HttpServer(address, patience);
   server.onRetry = ({ message }) => {
@@ -228,29 +230,29 @@ export function awaitedServer({ address, patience }: Target): HttpServer {
 }
 
 /**
- * Milliseconds before a retry, with jitter, so that clients do not all return at once when a server is back.
+ * Milliseconds before a retry, with jitter, so that clients do not all return at the same time when a server is back.
  *
- * @param retry 1 for the first
+ * @param retry number of the retry, from 1
  * @param random in [0, 1)
- * Source: urllib3's Retry as MLflow configures it, with up to a second of jitter, here at most the wait itself
+ * Source: urllib3's Retry as configured by MLflow, with up to a second of jitter, but here at most the wait itself
  */
 export function backoffMs(retry: number, factor: number, random: number): number {
   const seconds = retry <= 1 ? 0 : factor * 2 ** (retry - 1);
   return Math.min(longestMs, 1000 * (seconds + Math.min(1, factor) * random));
 }
 
-/** Reads at most `most` bytes of an answer's body, whatever size the server announces. */
+/** Reads at most `max` bytes of a response's body, regardless of the announced size. */
 async function readBody(
   body: Response["body"],
-  most: number,
+  max: number,
   onPiece: () => void = () => {},
 ): Promise<{ readonly size: number; bytes(): Promise<Uint8Array> }> {
   const parts: Uint8Array<ArrayBuffer>[] = [];
   let size = 0;
   for await (const part of body === null ? [] : watched(body, onPiece)) {
-    parts.push(part.subarray(0, most - size));
+    parts.push(part.subarray(0, max - size));
     size += part.length;
-    if (size >= most) break;
+    if (size >= max) break;
   }
   return { size, bytes: () => new Blob(parts).bytes() };
 }
@@ -267,7 +269,7 @@ function watched<Piece extends Uint8Array>(
   })());
 }
 
-/** MLflow's error code and message; neither in the answers of others, such as the pages of proxies. */
+/** MLflow's error code and message; both undefined in other responses, such as the pages of proxies. */
 function errorOf(bytes: Uint8Array): { readonly code: string | undefined; readonly message: string } {
   let json: unknown;
   try {
@@ -280,7 +282,7 @@ function errorOf(bytes: Uint8Array): { readonly code: string | undefined; readon
   };
 }
 
-/** Calls back after some milliseconds without a restart. */
+/** Calls `call` after `ms` milliseconds without a restart. */
 function idleTimer(ms: number, call: () => void): Disposable & { readonly restart: () => void } {
   let timer = setTimeout(call, ms);
   return {

@@ -16,13 +16,13 @@ import { openFile } from "./run_files.ts";
 const weightsTag = "flow.weights_sha256";
 
 /**
- * Logs the averaged weights of a finished run as a model with the run's settings as params, and links to it what was
- * measured at its step. Weights are logged once: a later call only links what the model lacks. A run that is resumed
- * after its end gets a model for its new weights. Does nothing if the server took no weights from the run.
+ * Logs the averaged weights of a finished run as a model with the run's settings as params, and links the measurements at
+ * its step to it. Weights are logged once: a later call only adds missing links. A run that is resumed after its end gets
+ * another model for its new weights. Does nothing if the server did not accept the run's weights.
  *
- * @param cursor what the server has of the run; notes a server without logged models
- * @returns number of files sent
- * @throws {ServerError} if the server cannot be reached or refuses
+ * @param cursor the part of the run that the server has; records a server without logged models
+ * @returns the number of files sent
+ * @throws {ServerError} if the server cannot be reached or rejects a request
  * @throws {RunError} if a file of the run cannot be read
  */
 export async function logModel(
@@ -82,7 +82,7 @@ function entriesOf(values: Readonly<Record<string, string>>) {
   return Object.entries(values).map(([key, value]) => ({ key, value }));
 }
 
-/** The losses and figures at a step as the run has sent them; the server stores an identical point once. */
+/** The losses and figures at a step as the run sent them; the server stores identical points once. */
 function resultsAt(
   step: number,
   log: Awaited<ReturnType<typeof readMetrics>>,
@@ -99,7 +99,7 @@ function resultsAt(
   return [...latest.values()];
 }
 
-/** The files that MLflow and users read first. */
+/** The model's files of documentation and metadata for MLflow and users. */
 function describe(
   { info }: ServerModel,
   weights: string,
@@ -119,8 +119,8 @@ mlflow artifacts download -u models:/${info.model_id} -d model   # or models:/NA
 ./denow task sample model/${weights}${program} --out samples.png
 \`\`\`
 
-The second line runs in a checkout of the program that trained it. \`${weights}\` holds the weights and, in its
-metadata, how the network is built and how pixels are scaled.${
+Run the second line in a checkout of the program that trained it. \`${weights}\` holds the weights and, in its
+metadata, the options of the network and the scaling of pixels.${
     program && ` \`${runFile.network}\` is the network's program; read it before you run it.`
   }
 Other programs read the tensors:
@@ -130,7 +130,7 @@ from safetensors.torch import load_file
 weights = load_file("model/${weights}")
 \`\`\`
 `;
-  // JSON is YAML, too.
+  // JSON is also YAML.
   const mlmodel = {
     artifact_path: info.artifact_uri,
     flavors: { flow_matching: { data: weights, ...program && { network: runFile.network } } },

@@ -10,45 +10,45 @@ import { MlflowClient, rejectsFile } from "./mlflow_client.ts";
 import { readRecord, type RunRecord } from "./record.ts";
 import { folderAround, isOwn, metricsFrom, type OpenFile, openFile, runFiles } from "./run_files.ts";
 
-/** A run on the server. */
-interface RunThere {
+/** A run on the server, as it was found. */
+interface RemoteRun {
   info: ServerRun["info"];
-  /** Of a run that has ended: its points by metric, and its artifacts with their sizes. */
+  /** For a run that has ended: its points by metric, and its artifacts with their sizes. */
   readonly points: Map<string, Set<string>>;
   artifacts: ReadonlyMap<string, number | undefined>;
 }
 
 /**
- * Mirrors a run folder to an MLflow server. A pass sends what the server lacks and notes it in the folder, so that the
+ * Mirrors a run folder to an MLflow server. A pass sends what the server lacks and records it in the folder, so that the
  * next pass, by this program or another, continues from there. A pass may be interrupted anywhere and repeated: metrics
  * sent twice are stored once, artifacts are overwritten, and a run is looked up by our id before it is created. The
  * caller holds the run's lock.
  */
 export class Mirror {
-  /** The run's page; undefined until the server has shown that it has the run. */
+  /** The run's page; undefined until the server is known to have the run. */
   page: string | undefined;
   readonly #client: MlflowClient;
-  /** What the folder says that the server has. */
+  /** The state of the server according to the folder. */
   #cursor: Cursor | undefined;
-  /** What the server shows that it has; undefined before the first pass and after an error: then a pass looks. */
-  #there: RunThere | undefined;
-  /** Files that the server rejected: this program sends them again only if they change. */
+  /** The run on the server; undefined before the first pass and after an error, when a pass looks it up. */
+  #there: RemoteRun | undefined;
+  /** Files that the server rejected; this program sends them again only if they change. */
   readonly #refusedFiles = new Map<string, SentFile>();
 
   constructor(readonly run: string, server: HttpServer) {
     this.#client = new MlflowClient(server);
   }
 
-  /** What the server rejected for good, and why. */
+  /** What the server rejected permanently, and why. */
   get refused(): Readonly<Record<string, string>> {
     return this.#cursor?.refused ?? {};
   }
 
   /**
-   * Sends what the server lacks; of a run in progress, only data that is already final.
+   * Sends what the server lacks; for a run in progress, only data that is already final.
    *
-   * @returns how much was sent
-   * @throws {ServerError} if the server cannot be reached or refuses
+   * @returns the number of points and files sent
+   * @throws {ServerError} if the server cannot be reached or rejects a request
    * @throws {RunError} if the folder cannot be read or written
    */
   async pass(): Promise<{ points: number; files: number }> {
@@ -61,7 +61,7 @@ export class Mirror {
       await this.#describe(record, cursor);
       const points = await this.#sendMetrics(record, cursor, isOver);
       let files = await this.#sendFiles(cursor, isOver);
-      await this.#describe(record, cursor); // with the new results and pictures
+      await this.#describe(record, cursor); // includes the new results and pictures
       if (record.status === "FINISHED") {
         files += await logModel(this.#client, this.run, record, cursor, this.#there!.info);
         await writeCursor(this.run, cursor);
@@ -78,16 +78,16 @@ export class Mirror {
     const { url } = this.#client;
     this.#cursor ??= await readCursor(this.run, url) ?? newCursor(url);
     if (this.#there) return this.#cursor;
-    const found = await this.#earlierRun(record.id) ?? await this.#find(record);
-    const { info } = found;
-    if (!isActive(found)) {
+    const remote = await this.#earlierRun(record.id) ?? await this.#find(record);
+    const { info } = remote;
+    if (!isActive(remote)) {
       throw new ServerError(`${url} has deleted the run ${info.run_id}; restore it there`, {
         code: "DELETED",
       });
     }
     if (this.#cursor.runId !== info.run_id) this.#cursor = newCursor(url, info.run_id);
-    const there: RunThere = { info, points: new Map(), artifacts: new Map() };
-    if (record.status !== "RUNNING") await this.#verify(this.#cursor, found, there);
+    const there: RemoteRun = { info, points: new Map(), artifacts: new Map() };
+    if (record.status !== "RUNNING") await this.#verify(this.#cursor, remote, there);
     await writeCursor(this.run, this.#cursor);
     this.#there = there;
     const [experiment, id] = [info.experiment_id, info.run_id].map(encodeURIComponent);
@@ -96,8 +96,12 @@ export class Mirror {
     return this.#cursor;
   }
 
-  /** Corrects the cursor of an ended run whose server has lost something, as one restored from a backup has. */
-  async #verify(cursor: Cursor, { info, data = {}, inputs = {} }: ServerRun, found: RunThere): Promise<void> {
+  /** Corrects the cursor of an ended run whose server has lost data, for example after a restore from a backup. */
+  async #verify(
+    cursor: Cursor,
+    { info, data = {}, inputs = {} }: ServerRun,
+    found: RemoteRun,
+  ): Promise<void> {
     const sent = new Set(Object.keys(cursor.latest).map(mlflowKey));
     for (const { key } of data.metrics ?? []) {
       if (sent.has(key)) found.points.set(key, await this.#client.points(info.run_id, key));
@@ -116,26 +120,26 @@ export class Mirror {
     );
   }
 
-  /** The run that the server had earlier, if it is still there; its experiment may have been renamed. */
+  /** The run with an id if the server still has it; its experiment may have been renamed. */
   async #earlierRun(id: string): Promise<ServerRun | undefined> {
     const runId = this.#cursor?.runId;
     const { run } = runId ? await this.#client.callIfThere("runs/get", { run_id: runId }) ?? {} : {};
     return run && isActive(run) && hasId(run, id) ? run : undefined;
   }
 
-  /** The run on the server, created if missing. Lost answers can leave duplicates; all but one are deleted. */
+  /** Finds the run on the server, or creates it. Lost responses can leave duplicates; all but one are deleted. */
   async #find(record: RunRecord): Promise<ServerRun> {
     const experimentId = await this.#client.ensureExperiment(record.experiment);
     const filter = `tags.\`${idTag}\` = '${record.id.replaceAll("'", "")}'`;
-    // A search may return other runs, which we must not change or delete.
+    // The search may return other runs, which must not be changed or deleted.
     const search = async () =>
       (await this.#client.searchRuns(experimentId, filter, "ALL")).filter((run) => hasId(run, record.id));
     let isCreating = false;
     const runs = await this.#client.http.retry(async () => {
       isCreating = false;
-      const found = await search();
-      if (found.length > 0) return found;
-      isCreating = true; // from here on, the run may exist in spite of an error
+      const matches = await search();
+      if (matches.length > 0) return matches;
+      isCreating = true; // from here on, the run may exist despite an error
       const created = await this.#create(experimentId, record);
       const all = await search();
       return all.length > 0 ? all : [created];
@@ -155,7 +159,7 @@ export class Mirror {
       const parent = (await readCursor(folder, this.#client.url))?.runId;
       if (!parent) {
         throw new RunError(
-          `Cannot send ${this.run}: the run that it is nested in, ${folder}, has to be sent first`,
+          `Cannot send ${this.run}: its parent run ${folder} must be sent first`,
         );
       }
       tags.push({ key: "mlflow.parentRunId", value: parent });
@@ -175,14 +179,14 @@ export class Mirror {
   async #describe(record: RunRecord, cursor: Cursor): Promise<void> {
     const { params, tags, inputs } = await describeRun(this.run, record, cursor);
     const runId = cursor.runId!;
-    // A param can be set only once; values that a resumed run changed become tags.
+    // A param can be set only once, so values that a resumed run changed become tags.
     const changed = params.filter(({ key, value }) => key in cursor.params && cursor.params[key] !== value);
     const allTags = [...tags, ...changed.map(({ key, value }) => ({ key: `resumed.${key}`, value }))];
     const news = {
       params: params.filter(({ key }) => !(key in cursor.params)),
       tags: allTags.filter(({ key, value }) => cursor.tags[key] !== value),
     };
-    // For example the reason why an earlier session failed.
+    // For example, the reason why an earlier session failed.
     const gone = Object.keys(cursor.tags).filter((key) => !allTags.some((tag) => tag.key === key));
     const newInputs = inputs.length > 0 ? JSON.stringify(inputs) : cursor.inputs;
     const isNew = newInputs !== cursor.inputs;
@@ -205,7 +209,7 @@ export class Mirror {
   async #sendMetrics(record: RunRecord, cursor: Cursor, isOver: boolean): Promise<number> {
     let points = 0;
     for await (const { lines, end } of metricsFrom(this.run, cursor.metricsBytes, isOver)) {
-      // Lines of one millisecond may repeat a point, such as that of the epoch.
+      // Lines of the same millisecond may repeat a point, such as that of the epoch.
       const unique = new Map<string, MetricEntry>();
       for (const { step, time, ...values } of lines) {
         const at = typeof time === "number" ? time : record.startedAt;
@@ -234,12 +238,12 @@ export class Mirror {
   }
 
   /**
-   * Sends a picture under a name with key, step and time, which MLflow's page needs to show images over steps.
+   * Sends a picture under a name with key, step and time, which MLflow's page needs to show images by step.
    *
-   * @param path as `metrics.jsonl` names it, so any path; only files that are sent anyway are opened
+   * @param path any path in `metrics.jsonl`; only files that are sent anyway are opened
    */
   async #sendImage(cursor: Cursor, path: string, key: string, step: number, time: number): Promise<void> {
-    // With a fixed name, a picture that is sent again overwrites itself.
+    // With a deterministic name, a picture that is sent again overwrites itself.
     const id = createHash("sha256").update(`${cursor.runId}/${path}`).digest("hex");
     const uuid = id.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*$/, "$1-$2-$3-$4-$5");
     const stem = `images/${key.replaceAll("/", "~")}+step+${step}+timestamp+${Math.trunc(time)}+${uuid}`;
@@ -280,7 +284,7 @@ export class Mirror {
     return count;
   }
 
-  /** Stores a file; false if the server rejects it for good. */
+  /** Stores a file. @returns false if the server rejects it permanently */
   async #put(cursor: Cursor, path: string, file: OpenFile): Promise<boolean> {
     try {
       await this.#client.putArtifact(this.#there!.info.artifact_uri ?? "", path, () => file.body());

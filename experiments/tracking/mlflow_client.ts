@@ -11,20 +11,20 @@ import {
   stored,
 } from "./mlflow_endpoints.ts";
 
-/** Limits on the pages of a list, and on folders, files and depth of a run's artifacts. */
-const most = { pages: 200, folders: 500, files: 100_000, depth: 20 } as const;
+/** Limits on the pages of a list, and on the folders, files and depth of a run's artifacts. */
+const limits = { pages: 200, folders: 500, files: 100_000, depth: 20 } as const;
 
-/** Endpoints that take their fields as a query; the others take JSON. */
+/** Endpoints that take their fields as a query; all others take JSON. */
 const queries = new Set<EndpointPath>([
   "experiments/get-by-name",
   "runs/get",
   "metrics/get-history",
   "artifacts/list",
 ]);
-/** Endpoints of which two requests would create two things: only one without effect is repeated. */
+/** Endpoints where a repeated request would create a duplicate; these are retried only if they certainly had no effect. */
 const creates = new Set<EndpointPath>(["runs/create", "logged-models"]);
 
-/** A client of MLflow's REST interface. Every method throws `ServerError`. */
+/** A client of MLflow's REST API. Every method throws `ServerError`. */
 export class MlflowClient {
   constructor(readonly http: HttpServer) {}
 
@@ -33,7 +33,7 @@ export class MlflowClient {
     return this.http.address.url;
   }
 
-  /** Calls an endpoint with the fields of its query or JSON; those that are undefined are left out. */
+  /** Calls an endpoint with the fields of its query or JSON; undefined ones are omitted. */
   async call<Path extends EndpointPath>(
     path: Path,
     fields: Readonly<Record<string, unknown>>,
@@ -54,7 +54,7 @@ export class MlflowClient {
     return this.#read(bytes, endpoints[path] as FieldCheck<AnswerOf<Path>>);
   }
 
-  /** As {@linkcode call}; undefined if the server has no such object. */
+  /** Like {@linkcode call}, but returns undefined if the server has no such object. */
   async callIfThere<Path extends EndpointPath>(
     path: Path,
     fields: Readonly<Record<string, unknown>>,
@@ -75,19 +75,19 @@ export class MlflowClient {
 
   /** The id of an experiment, created if missing. */
   async ensureExperiment(name: string): Promise<string> {
-    let found = await this.experiment(name);
-    if (!found) {
+    let existing = await this.experiment(name);
+    if (!existing) {
       try {
         return (await this.call("experiments/create", { name })).experiment_id;
       } catch (error) {
-        // Another program, or an earlier attempt whose answer was lost, has created it.
+        // Another program, or an earlier attempt whose response was lost, has created it.
         if (!hasCode(error, "RESOURCE_ALREADY_EXISTS")) throw error;
-        found = await this.experiment(name);
+        existing = await this.experiment(name);
       }
     }
-    if (found && !found.deleted) return found.id;
+    if (existing && !existing.deleted) return existing.id;
     throw new ServerError(
-      `${this.url} has deleted the experiment ${name}; restore it there, or give another --experiment`,
+      `${this.url} has deleted the experiment ${name}; restore it there, or choose another --experiment`,
       { code: "DELETED" },
     );
   }
@@ -98,7 +98,7 @@ export class MlflowClient {
     filter = "",
     view: "ACTIVE_ONLY" | "ALL" = "ACTIVE_ONLY",
   ): Promise<ServerRun[]> {
-    const found: ServerRun[] = [];
+    const all: ServerRun[] = [];
     const query = {
       experiment_ids: [experimentId],
       filter,
@@ -107,11 +107,11 @@ export class MlflowClient {
       order_by: ["attributes.start_time ASC"],
     };
     const pages = this.#pages((page_token) => this.call("runs/search", { ...query, page_token }));
-    for await (const { runs = [] } of pages) for (const one of runs) found.push(one);
-    return found;
+    for await (const { runs = [] } of pages) for (const one of runs) all.push(one);
+    return all;
   }
 
-  /** The logged models of a run; undefined if the server knows no logged models, as before MLflow 3. */
+  /** The logged models of a run; undefined if the server is older than MLflow 3 and has no logged models. */
   async loggedModels(experimentId: string, runId: string): Promise<readonly ServerModel[] | undefined> {
     const query = {
       experiment_ids: [experimentId],
@@ -125,7 +125,7 @@ export class MlflowClient {
     }
   }
 
-  /** Links a logged model to the run that made it; a server refuses to link it twice. */
+  /** Links a logged model to the run that created it; a server rejects a second link. */
   async addOutput(runId: string, modelId: string, step: number): Promise<void> {
     const { run } = await this.call("runs/get", { run_id: runId });
     if (run.outputs?.model_outputs?.some(({ model_id }) => model_id === modelId)) return;
@@ -134,8 +134,8 @@ export class MlflowClient {
   }
 
   /**
-   * Logs entries of one kind, in as many requests as the server's limits require. Entries that the server rejects for
-   * good are skipped: one by one at first, after twenty the rest of the request at once.
+   * Logs entries of one kind, in as many requests as the server's limits require. Entries that the server rejects
+   * permanently are skipped: individually at first, and after twenty the whole remaining request.
    *
    * @param onRefused called with every skipped entry
    */
@@ -169,7 +169,7 @@ export class MlflowClient {
     }
   }
 
-  /** The points of a metric, as {@linkcode pointId} names them. */
+  /** The ids of a metric's points, see {@linkcode pointId}. */
   async points(runId: string, key: string): Promise<Set<string>> {
     const query = { run_id: runId, metric_key: key, max_results: "25000" };
     const pages = this.#pages((page_token) => this.call("metrics/get-history", { ...query, page_token }));
@@ -180,7 +180,7 @@ export class MlflowClient {
 
   /**
    * All artifacts of a run: their paths, unsorted, and their sizes in bytes, if known. Recursive and endless lists are
-   * refused: entries must lie directly in the listed folder, and their number is limited.
+   * rejected: entries must lie directly in the listed folder, and their number is limited.
    */
   async artifacts(runId: string): Promise<Map<string, number | undefined>> {
     const folders = new Set([""]);
@@ -196,17 +196,19 @@ export class MlflowClient {
         if (isFolder) folders.add(path);
         else found.set(path, size === undefined ? undefined : Number(size));
       }
-      const tooMany = folders.size > most.folders || found.size > most.files;
-      if (tooMany || folder.split("/").length > most.depth) throw this.#noServer("lists files without end");
+      const tooMany = folders.size > limits.folders || found.size > limits.files;
+      if (tooMany || folder.split("/").length > limits.depth) {
+        throw this.#noServer("returns an endless list of files");
+      }
     }
     return found;
   }
 
-  /** Stores an artifact; one with the same path is replaced. */
+  /** Stores an artifact, replacing any with the same path. */
   async putArtifact(artifactUri: string, path: string, body: () => BodyInit): Promise<void> {
     const content = { type: "application/octet-stream", body };
     const answer = await this.http.request("PUT", this.#artifactPath(artifactUri, path), { content });
-    // MLflow 3.17 answers nothing, earlier versions {}; a proxy may answer 200 with a page.
+    // MLflow 3.17 returns nothing, and earlier versions {}; a proxy may return a page with status 200.
     if (answer.length > 0) this.#read(answer, stored);
   }
 
@@ -221,7 +223,7 @@ export class MlflowClient {
     if (rest === undefined) {
       const scheme = /^[a-z][a-z0-9+-]{0,20}:/i.exec(artifactUri)?.[0] ?? "elsewhere";
       throw new ServerError(
-        `${this.url} keeps artifacts elsewhere (${scheme}) and takes none itself; start it with --serve-artifacts`,
+        `${this.url} stores artifacts elsewhere (${scheme}) and accepts none itself; start it with --serve-artifacts`,
         { code: "NO_ARTIFACTS" },
       );
     }
@@ -235,21 +237,21 @@ export class MlflowClient {
     return `/api/2.0/mlflow-artifacts/artifacts/${encoded.join("/")}`;
   }
 
-  /** All pages of a list. A list is endless if it has too many, or takes longer than a request with all its retries. */
+  /** All pages of a list. A list counts as endless if it has too many, or takes longer than a request with all retries. */
   async *#pages<Page extends { readonly next_page_token?: string | undefined }>(
     ask: (token?: string) => Promise<Page>,
   ): AsyncGenerator<Page> {
     const { timeoutMs, maxRetries } = this.http.patience;
     const until = performance.now() + timeoutMs * (maxRetries + 1);
     let token: string | undefined;
-    for (let count = 0; count < most.pages && performance.now() <= until; count++) {
+    for (let count = 0; count < limits.pages && performance.now() <= until; count++) {
       const page = await ask(token);
       yield page;
       token = page.next_page_token || undefined;
       if (token === undefined) return;
     }
     throw new ServerError(
-      `${this.url} gives a list without end: more than ${most.pages} pages, or too slow (MLFLOW_HTTP_REQUEST_TIMEOUT)`,
+      `${this.url} returns an endless list: more than ${limits.pages} pages, or too slow (MLFLOW_HTTP_REQUEST_TIMEOUT)`,
     );
   }
 
@@ -258,9 +260,9 @@ export class MlflowClient {
     try {
       answer = JSON.parse(new TextDecoder().decode(bytes));
     } catch {
-      throw this.#noServer("does not answer with JSON");
+      throw this.#noServer("does not respond with JSON");
     }
-    if (!check.accepts(answer)) throw this.#noServer(`does not answer with ${check.expected}`);
+    if (!check.accepts(answer)) throw this.#noServer(`does not respond with ${check.expected}`);
     return answer as Answer;
   }
 
@@ -269,20 +271,20 @@ export class MlflowClient {
   }
 }
 
-/** Whether an error says that a server will never accept a file. */
+/** Whether an error means that a server will never accept a file. */
 export function rejectsFile(error: unknown): boolean {
-  // Proxies answer 413 to files above their limit, often 1 MB.
+  // Proxies return 413 for files above their limit, often 1 MB.
   return hasCode(error, "INVALID_PARAMETER_VALUE") || hasCode(error, "NO_ARTIFACTS") ||
     (error instanceof ServerError && error.details.status === 413);
 }
 
-/** Splits entries into requests that keep the server's limits on number and bytes. */
-export function batches<Entry>(entries: readonly Entry[], most: number, maxBytes = 900_000): Entry[][] {
+/** Splits entries into requests within the server's limits on number and bytes. */
+export function batches<Entry>(entries: readonly Entry[], maxCount: number, maxBytes = 900_000): Entry[][] {
   const all: Entry[][] = [];
   let bytes = Infinity;
   for (const entry of entries) {
     const size = new TextEncoder().encode(JSON.stringify(entry)).length + 1;
-    if (bytes + size > maxBytes || all[all.length - 1].length >= most) {
+    if (bytes + size > maxBytes || all[all.length - 1].length >= maxCount) {
       all.push([]);
       bytes = 0;
     }

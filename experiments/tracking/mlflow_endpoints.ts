@@ -1,4 +1,4 @@
-/** MLflow's REST interface, as far as tracking needs it. Servers are trusted as little as files. */
+/** The part of MLflow's REST API that tracking uses. Responses are checked like files. */
 
 import {
   anyNumber,
@@ -14,7 +14,7 @@ import {
 } from "../run/field_checks.ts";
 
 const entries = ifGiven(listOf(fieldsOf({ key: word, value: ifGiven(textField) })));
-/** NaN and Infinity come as text. */
+/** NaN and Infinity arrive as text. */
 const value = check<number | string>(
   "a number",
   (value) => [textField, anyNumber].some((is) => is.accepts(value)),
@@ -50,7 +50,7 @@ const file = fieldsOf({ path: word, is_dir: ifGiven(flag), file_size: ifGiven(va
 const experiment = fieldsOf({ experiment_id: word, lifecycle_stage: ifGiven(textField) });
 const done = fieldsOf({});
 
-/** What the answers of endpoints must hold; MLflow leaves out empty fields. `{model_id}` stands for that field. */
+/** The required fields of responses; MLflow omits empty fields. `{model_id}` stands for that field. */
 export const endpoints = {
   "experiments/get-by-name": fieldsOf({ experiment }),
   "experiments/create": fieldsOf({ experiment_id: word }),
@@ -71,10 +71,10 @@ export const endpoints = {
 };
 /** The path of an endpoint. */
 export type EndpointPath = keyof typeof endpoints;
-/** The answer of an endpoint. */
+/** The response of an endpoint. */
 export type AnswerOf<Path extends EndpointPath> = Checked<typeof endpoints[Path]>;
 
-/** The answer to an upload. */
+/** The response to an upload. */
 export const stored = check<object>(
   "an empty object",
   (answer) => isObject(answer) && Object.keys(answer).length === 0,
@@ -86,7 +86,7 @@ export type ServerRun = Checked<typeof run>;
 /** A logged model as a server returns it. */
 export type ServerModel = Checked<typeof model>;
 
-/** Names a point of a metric by step and time; values may come back in another precision. */
+/** Identifies a point of a metric by step and time, because values may come back with another precision. */
 export function pointId({ step, timestamp }: Partial<Checked<typeof point>>): string {
   return `${step ?? 0} ${timestamp ?? 0}`;
 }

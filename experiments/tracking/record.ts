@@ -30,20 +30,20 @@ const dataset = fieldsOf({
   classes: count,
   /** Names of the classes by label, if they have names. */
   classNames: ifGiven(orNull(listOf(textField))),
-  /** Images that the network learns from. */
+  /** Number of training images. */
   train: count,
   validation: count,
   test: count,
-  /** Number of damaged images that were left out. */
+  /** Number of damaged images that were skipped. */
   damaged: ifGiven(orNull(count)),
 });
 
 const checks = {
-  /** Our own id, the same on every server. */
+  /** Our id, which is the same on every server. */
   id: textField,
   name: textField,
   experiment: textField,
-  /** In MLflow's terms. */
+  /** The status in MLflow's terms. */
   status: oneOf(["RUNNING", "FINISHED", "FAILED", "KILLED"]),
   startedAt: time,
   /** null while the run is running. */
@@ -51,7 +51,7 @@ const checks = {
   /** Why it failed. */
   reason: orNull(textField),
   user: orNull(textField),
-  /** The task that made it. */
+  /** The task that created it. */
   source: textField,
   gitBranch: orNull(textField),
   parameterCount: orNull(count),
@@ -79,7 +79,7 @@ const unknown = {
   standsFor: null,
 };
 
-/** The record of a new run; missing facts are unknown. */
+/** Creates the record of a new run; omitted facts are unknown. */
 export function newRecord(
   about: Pick<RunRecord, "name" | "experiment" | "source" | "startedAt"> & Partial<RunRecord>,
 ): RunRecord {
@@ -105,7 +105,7 @@ function userName(): string | null {
  * @throws {RunError} if the file cannot be read, or a field is invalid
  */
 export async function readRecord(folder: string): Promise<RunRecord | undefined> {
-  const advice = "correct it, or take the file from a backup";
+  const advice = "correct it, or restore it from a backup";
   return await readFields(join(folder, runFile.record), checks, advice, { ...unknown, user: null });
 }
 
@@ -115,9 +115,9 @@ export async function writeRecord(folder: string, record: RunRecord): Promise<vo
 }
 
 /**
- * The current record of a run: one marked as running was killed if no program works on it or on a run nested in it.
+ * The current record of a run: a run marked as running was killed if no program is working on it or on a nested run.
  *
- * @returns undefined if the folder holds no run
+ * @returns undefined if the folder is not a run folder
  * @throws {RunError} if a file cannot be read
  */
 export async function currentRecord(folder: string): Promise<RunRecord | undefined> {
@@ -126,10 +126,10 @@ export async function currentRecord(folder: string): Promise<RunRecord | undefin
 }
 
 /**
- * As `currentRecord`, for a folder that must hold a run.
+ * Like `currentRecord`, for a folder that must be a run folder.
  *
  * @param action verb for the error, e.g. `send`
- * @throws {RunError} if the folder holds no run, or a file cannot be read
+ * @throws {RunError} if it is not a run folder, or a file cannot be read
  */
 export async function requireRecord(folder: string, action: string): Promise<RunRecord> {
   const record = await currentRecord(folder);
@@ -138,9 +138,9 @@ export async function requireRecord(folder: string, action: string): Promise<Run
 }
 
 /**
- * Writes the current record of a run, e.g. that it was killed. The caller holds its lock.
+ * Updates the record of a run, e.g. if it was killed. The caller holds its lock.
  *
- * @returns undefined if the folder holds no run
+ * @returns undefined if the folder is not a run folder
  * @throws {RunError} if the folder cannot be read or written
  */
 export async function settleRecord(folder: string): Promise<RunRecord | undefined> {
@@ -150,7 +150,7 @@ export async function settleRecord(folder: string): Promise<RunRecord | undefine
   return current;
 }
 
-/** The record of an unlocked run: killed if it was running and no nested run is locked, as a study's cells may be. */
+/** The record of an unlocked run: killed if it was running and no nested run, such as a study's cell, is locked. */
 async function settled(folder: string, record: RunRecord): Promise<RunRecord> {
   if (record.status !== "RUNNING") return record;
   for (const nested of await nestedRuns(folder)) if (await isLocked(nested)) return record;

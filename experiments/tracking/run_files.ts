@@ -18,7 +18,7 @@ export interface RunFile {
 const inMemory = 1 << 20;
 const pieceBytes = 1 << 18;
 
-/** Whether a file or folder is never sent: by the table of files, hidden, or unfinished. */
+/** Whether a file or folder is never sent: according to the table of files, or because it is hidden or unfinished. */
 export function isOwn(path: string): boolean {
   return whenMirrored(path) === "never" || path.endsWith(".tmp") ||
     path.split("/").some((name) => name.startsWith("."));
@@ -33,7 +33,7 @@ export async function runFiles(run: string, below = ""): Promise<RunFile[]> {
     if (isDirectory && !await isRun(join(run, path))) {
       for (const file of await runFiles(run, path)) files.push(file);
     }
-    const info = isFile && await Deno.stat(join(run, path)).catch(() => undefined); // it may be deleted by now
+    const info = isFile && await Deno.stat(join(run, path)).catch(() => undefined); // it may have been deleted
     if (info) files.push({ path, size: info.size, modified: info.mtime?.getTime() ?? 0 });
   }
   return files.sort((a, b) => a.path < b.path ? -1 : 1);
@@ -42,14 +42,14 @@ export async function runFiles(run: string, below = ""): Promise<RunFile[]> {
 /** The runs nested in a run, such as the models of a comparison and the cells of a study, sorted by name. */
 export async function nestedRuns(run: string): Promise<string[]> {
   const cells = join(run, runFolder.cells);
-  // A link may lead to runs that are not nested.
+  // A link may lead to runs that are not nested here.
   const hasCells = await Deno.lstat(cells).then((info) => info.isDirectory, () => false);
   return [...await runFolders(run), ...hasCells ? await runFolders(cells) : []];
 }
 
 /**
- * The run folders in a folder, sorted by name, and so by time; none if it does not exist. Damaged ones are included,
- * and reported when they are read.
+ * The run folders in a folder, sorted by name and therefore by time; none if it does not exist. Damaged ones are
+ * included, and reported when they are read.
  *
  * @throws {RunError} if it cannot be read
  */
@@ -75,7 +75,7 @@ export function folderAround(run: string): string {
   return basename(folder) === runFolder.cells ? dirname(folder) : folder;
 }
 
-/** A file to send; its content stays as opened, even if another file replaces it. */
+/** A file to send; its content stays the same even if another file replaces it. */
 export interface OpenFile extends Disposable {
   readonly sent: SentFile;
   /** Its content, for one attempt to send it. */
@@ -88,7 +88,7 @@ export interface OpenFile extends Disposable {
  * @param run the folder that the file must lie in
  * @param path relative to it
  * @returns undefined if there is no such file
- * @throws {RunError} if it leads out of the folder, or cannot be read
+ * @throws {RunError} if it is outside the folder, or cannot be read
  */
 export async function openFile(run: string, path: string): Promise<OpenFile | undefined> {
   const file = await openContained(join(run, path), run);
@@ -119,7 +119,7 @@ export async function openFile(run: string, path: string): Promise<OpenFile | un
   };
 }
 
-/** Some lines of `metrics.jsonl`. */
+/** A piece of `metrics.jsonl`. */
 export interface MetricLines {
   readonly lines: readonly Metrics[];
   /** Byte offset of the end of the last line. */
@@ -127,8 +127,8 @@ export interface MetricLines {
 }
 
 /**
- * Reads the lines of a run's `metrics.jsonl` from an offset on, in pieces of limited size, even while it is being
- * written. Lines that hold no metrics are skipped.
+ * Reads the lines of a run's `metrics.jsonl` from an offset, in pieces of limited size, even while it is being written.
+ * Lines that are not metrics are skipped.
  *
  * @param offset end of a line; a shorter file is read from its start
  * @param isOver whether the run has ended; then a complete last line without a line break counts. A truncated line
@@ -149,7 +149,7 @@ export async function* metricsFrom(
     new TextDecoder().decode(bytes.subarray(start, end)).split("\n").map(parseMetrics);
   for (let [start, end] = [0, 0]; start < bytes.length; start = end) {
     end = bytes.lastIndexOf(lineBreak, start + pieceBytes) + 1;
-    if (end <= start) end = bytes.indexOf(lineBreak, start) + 1; // of a line longer than a piece
+    if (end <= start) end = bytes.indexOf(lineBreak, start) + 1; // a line longer than a piece
     if (end === 0) end = isOver && parse(start, bytes.length)[0] ? bytes.length : start;
     if (end === start) return;
     yield { lines: parse(start, end).filter((line) => line !== undefined), end: offset + end };

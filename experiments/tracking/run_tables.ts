@@ -6,22 +6,22 @@ import { lineWidth, printable, textTable } from "../program/output.ts";
 import type { RunSummary } from "./find_run.ts";
 import { isResult, sortedMetrics } from "./metric_words.ts";
 
-/** Losses, which have columns in the list. */
+/** Losses, which have their own columns in the list. */
 const losses = ["train_loss", "val_loss", "test_loss"];
 
-/** The folder of a run as other tasks find it, without the usual folder of runs. */
+/** The folder of a run, as other tasks accept it: without the default folder of runs. */
 const shortKey = ({ key }: RunSummary) => key.replace(/^runs[\\/]/, "");
 
 /**
- * A table of runs, one per line, with as many columns as fit: those of little weight are left out first.
+ * A table of runs, one per line, with as many columns as fit; those of least weight are dropped first.
  *
- * @param width of a line; by default that of the terminal
+ * @param width characters per line; by default the width of the terminal
  */
 export function listTable(runs: readonly RunSummary[], width = lineWidth()): string {
   const of = (name: string, cell: (run: RunSummary) => string) => [name, ...runs.map(cell)];
   const columns: { readonly weight: number; readonly cells: readonly string[] }[] = [
     { weight: 9, cells: of("run", shortKey) },
-    // Most folders are named like their run.
+    // Most folders have the same name as their run.
     { weight: runs.every(isNamedLikeFolder) ? 0 : 5, cells: of("name", ({ name }) => name) },
     { weight: 9, cells: of("status", ({ status }) => status) },
     { weight: 1, cells: of("started (UTC)", ({ startedAt }) => date(startedAt)) },
@@ -35,9 +35,9 @@ export function listTable(runs: readonly RunSummary[], width = lineWidth()): str
   const widthOf = ({ cells }: typeof columns[number]) =>
     Math.max(...cells.map((cell) => [...cell].length)) + 2;
   while (shown.reduce((sum, column) => sum + widthOf(column), 0) > width) {
-    const least = Math.min(...shown.map(({ weight }) => weight));
-    if (least === 9) break; // long names are wrapped
-    shown = shown.filter(({ weight }) => weight > least);
+    const lowest = Math.min(...shown.map(({ weight }) => weight));
+    if (lowest === 9) break; // long names are wrapped
+    shown = shown.filter(({ weight }) => weight > lowest);
   }
   const rows = [...runs.keys(), runs.length].map((row) => shown.map(({ cells }) => cells[row]));
   return withLossWarning(textTable(rows, undefined, width), runs);
@@ -47,13 +47,13 @@ function isNamedLikeFolder({ key, name }: RunSummary): boolean {
   return basename(key) === name;
 }
 
-/** What a run made: `residual`, `residual map` of a distillation, `mine.ts`, or a study. */
+/** The result of a run: `residual`, `residual map` of a distillation, `mine.ts`, or `study`. */
 function networkOf(run: RunSummary): string {
   const model = basename(setting(run, "model"));
   return setting(run, "plan") ? "study" : setting(run, "teacher") ? `${model} map` : model;
 }
 
-/** Everything that is known about a run. */
+/** All facts about a run. */
 export function showTable(run: RunSummary, files: readonly string[]): string {
   const about = [
     ["run", run.key],
@@ -76,17 +76,17 @@ export function showTable(run: RunSummary, files: readonly string[]): string {
   ].join("\n\n");
 }
 
-/** Most figures that {@linkcode compareTable} shows. */
+/** Maximum number of figures in {@linkcode compareTable}. */
 const maxFigures = 10;
 
-/** Longest cell of a setting in {@linkcode compareTable}, which shows the end of a longer one, as of a path. */
+/** Maximum length of a setting in {@linkcode compareTable}, which shows only the end of longer ones, such as paths. */
 const maxCell = 24;
 
 /**
- * Runs side by side: the losses and figures of quality that differ most, then the settings that differ.
+ * A table of runs side by side: the losses and figures of quality that differ most, then the settings that differ.
  *
  * @param isAll whether to show all metrics, with the ends of intervals
- * @param width of a line; by default that of the terminal
+ * @param width characters per line; by default the width of the terminal
  */
 export function compareTable(runs: readonly RunSummary[], isAll = false, width = lineWidth()): string {
   const row = (name: string, cell: (run: RunSummary) => string) => [name, ...runs.map(cell)];
@@ -97,7 +97,7 @@ export function compareTable(runs: readonly RunSummary[], isAll = false, width =
     results.toSorted((a, b) => spread(runs, b) - spread(runs, a)).slice(0, maxFigures),
   );
   const shown = isAll ? metrics : results.filter((name) => differing.has(name));
-  // A server gives them in any order.
+  // A server returns them in any order.
   const settings = names(runs.map(({ params }) => params)).sort().map((name) =>
     row(name, (run) => clipped(setting(run, name)))
   ).filter(([, first, ...rest]) => rest.some((value) => value !== first));
@@ -117,7 +117,7 @@ export function compareTable(runs: readonly RunSummary[], isAll = false, width =
   return withLossWarning(left > 0 ? `${table}\n${which}` : table, runs);
 }
 
-/** Rows that name the runs; the time and the name of a default folder have a row each, so that more runs fit. */
+/** Rows that name the runs; the time and the name of a default folder have separate rows, so that more runs fit. */
 function headings(runs: readonly RunSummary[]): string[][] {
   const isNamed = new Set(runs.map(({ name }) => name)).size === runs.length;
   const names = runs.map((run) => isNamed ? run.name : shortKey(run));
@@ -130,7 +130,7 @@ function clipped(text: string): string {
   return text.length > maxCell ? `...${text.slice(3 - maxCell)}` : text;
 }
 
-/** How much a metric differs between runs, relative to its size; 0 if fewer than two have it. */
+/** The spread of a metric between runs, relative to its size; 0 if fewer than two runs have it. */
 function spread(runs: readonly RunSummary[], name: string): number {
   const values = runs.flatMap(({ metrics }) => Number.isFinite(metrics[name]) ? [metrics[name]] : []);
   const largest = Math.max(...values.map(Math.abs));
@@ -144,12 +144,12 @@ function withLossWarning(table: string, runs: readonly RunSummary[]): string {
   return warning === undefined ? table : `${table}\n${warning}`;
 }
 
-/** A setting as text; its name may be any word, even `constructor`. */
+/** A setting as text; its name can be any word, even `constructor`. */
 function setting({ params }: RunSummary, name: string): string {
   return Object.hasOwn(params, name) ? asText(params[name]) : "";
 }
 
-/** A metric with four digits, or rounded to an integer from 1000 on. */
+/** Formats a metric with four digits, or rounded to an integer if at least 1000. */
 function metric({ metrics }: RunSummary, name: string): string {
   if (!Object.hasOwn(metrics, name)) return "";
   const value = metrics[name];
@@ -162,7 +162,7 @@ function date(ms: number | null): string {
     : new Date(ms).toISOString().slice(0, 16).replace("T", " ");
 }
 
-/** Minutes of training in all sessions of a run; without that metric, minutes from start to end. */
+/** Minutes of training in all sessions of a run; without the metric, minutes from start to end. */
 function minutes({ startedAt, endedAt, metrics: { elapsed_seconds: trained } }: RunSummary): string {
   if (trained >= 0) return (trained / 60).toFixed(1);
   if (startedAt === null || endedAt === null || endedAt < startedAt) return "";

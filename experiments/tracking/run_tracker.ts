@@ -22,20 +22,20 @@ export interface TrackingStart {
   readonly startedAt: Date;
   /** The step of the checkpoint that the run continues from; absent for a new run. */
   readonly resumedAt?: number;
-  /** Measures the machine, every 10 seconds of training. */
+  /** Measures the machine every 10 seconds of training. */
   readonly gauges?: () => Readonly<Record<string, number>>;
   /** Shows a line to the user. */
   readonly say: (message: string) => void;
   readonly waiting?: Waiting;
 }
 
-/** How long the mirror of a run in progress waits, in milliseconds. */
+/** Waiting times for mirroring a run in progress, in milliseconds. */
 export interface Waiting {
   /** Between checks of the run folder. */
   readonly lookMs: number;
-  /** Maximum before the next attempt after all retries failed; pauses double from `lookMs` on. */
+  /** Maximum pause before the next attempt after all retries failed; pauses double, starting at `lookMs`. */
   readonly outageMs: number;
-  /** For a first answer at the start of a run, and for progress of the upload at its end. */
+  /** For the first response at the start of a run, and for progress of the upload at its end. */
   readonly patienceMs: number;
 }
 
@@ -45,7 +45,8 @@ const gaugeMs = 10_000;
 
 /**
  * Records a run in its folder, as `run.json` and `metrics.jsonl`, and mirrors the folder to a server if one was chosen.
- * The caller holds the run's lock, so nobody else writes there. Disposing of it before `end` marks the run as failed.
+ * The caller holds the run's lock, so nobody else writes there. Disposing of the tracker before `end` marks the run as
+ * failed.
  */
 export class RunTracker implements AsyncDisposable {
   readonly #run: string;
@@ -54,7 +55,7 @@ export class RunTracker implements AsyncDisposable {
   #record: RunRecord;
   #mirror: LiveMirror | undefined;
   #gaugedMs = -Infinity;
-  /** Lines that earlier sessions wrote after their checkpoints, by their measurements. */
+  /** Lines that earlier sessions wrote after their checkpoints, by measurement. */
   readonly #replaced = new Map<string, Metrics>();
 
   private constructor(run: string, record: RunRecord, gauges: TrackingStart["gauges"]) {
@@ -65,7 +66,7 @@ export class RunTracker implements AsyncDisposable {
   }
 
   /**
-   * Starts to record a run, or continues one.
+   * Starts or continues recording a run.
    *
    * @param lock the run's lock, which the caller releases after disposing of the tracker
    * @throws {RunError} if the folder cannot be written, or a new run would start in the folder of another
@@ -77,7 +78,7 @@ export class RunTracker implements AsyncDisposable {
     const earlier = await readRecord(run);
     if (earlier !== undefined && resumedAt === undefined) {
       throw new RunError(
-        `Cannot start a run in ${run}: another program has just started one there (expected a new or empty folder)`,
+        `Cannot start a run in ${run}: another program just started one there (expected a new or empty folder)`,
       );
     }
     const record: RunRecord = {
@@ -101,17 +102,17 @@ export class RunTracker implements AsyncDisposable {
   }
 
   /**
-   * Records what was measured at a step. Returns at once: training never waits for a server.
+   * Records the measurements at a step. Returns immediately: training never waits for a server.
    *
    * @throws {RunError} if the run folder cannot be written
    */
   log(metrics: Metrics): void {
     const now = performance.now(); // the wall clock may jump
-    // Only with a training loss: all other measurements interrupt the training and lower its rate.
+    // Only with a training loss, because all other measurements interrupt training and lower its rate.
     const isDue = "train_loss" in metrics && now - this.#gaugedMs >= gaugeMs;
     if (isDue) this.#gaugedMs = now;
     const line = { ...metrics, time: Date.now(), ...isDue && this.#gauges() };
-    // A server may have the earlier line: it stores an identical line once, but would keep a different one as well.
+    // A server may have the earlier line: it stores identical lines once, but would also keep a different one.
     appendMetrics(this.#path, this.#replaced.get(measured(line)) ?? line);
   }
 
@@ -123,7 +124,7 @@ export class RunTracker implements AsyncDisposable {
   async end(status: Ending, reason: string | null = null): Promise<void> {
     if (this.#record.status !== "RUNNING") return;
     try {
-      const endedAt = Math.max(Date.now(), this.#record.startedAt); // the wall clock may have gone back
+      const endedAt = Math.max(Date.now(), this.#record.startedAt); // the wall clock may have been set back
       this.#record = { ...this.#record, status, endedAt, reason };
       await writeRecord(this.#run, this.#record);
     } finally {
@@ -131,12 +132,12 @@ export class RunTracker implements AsyncDisposable {
     }
   }
 
-  /** Does the work of the run; an error marks the run as failed, with its message as reason. */
+  /** Does the work of the run; an error marks the run as failed, with its message as the reason. */
   async during<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      // If the folder cannot be written, this fails, too; the first error is the one to report.
+      // If the folder cannot be written, this also fails; the first error is the one to report.
       await this.end("FAILED", messageOf(error)).catch(() => {});
       throw error;
     }
@@ -147,7 +148,7 @@ export class RunTracker implements AsyncDisposable {
     await this.end("FAILED");
   }
 
-  /** Goes back to a step; later lines are moved to a separate file. */
+  /** Goes back to a step, moving later lines to a separate file. */
   async #rewind(step: number): Promise<void> {
     // This session may repeat measurements that earlier resumed sessions removed.
     const names = (await Array.fromAsync(Deno.readDir(this.#run))).map(({ name }) => name);
@@ -160,7 +161,7 @@ export class RunTracker implements AsyncDisposable {
   }
 }
 
-/** A key for what a line measures, without its time and the state of the machine. */
+/** A key for the measurements of a line, without its time and the state of the machine. */
 function measured(line: Metrics): string {
   const kept = Object.entries(line).filter(([key]) =>
     key !== "time" && key !== "elapsed_seconds" && !key.startsWith("system/")
@@ -169,7 +170,7 @@ function measured(line: Metrics): string {
 }
 
 /**
- * Mirrors the folder of a run in progress. It reads the data to send from the folder, so nothing queues up in memory
+ * Mirrors the folder of a run in progress. It reads the data to send from the folder, so nothing accumulates in memory
  * while the server is down.
  */
 class LiveMirror {
@@ -187,7 +188,7 @@ class LiveMirror {
     this.#say = say;
     this.#waiting = waiting;
     this.#http.onRetry = ({ message }) => {
-      if (this.#mirror.page === undefined) this.#lose(message); // later, a retry may well succeed
+      if (this.#mirror.page === undefined) this.#lose(message); // later on, a retry may well succeed
     };
     this.#mirroring = this.#mirrorUntilEnd();
   }
@@ -200,7 +201,7 @@ class LiveMirror {
       await this.#mirroring;
       await this.#pass();
       for (const [what, why] of Object.entries(this.#mirror.refused)) {
-        this.#say(`MLflow rejects ${what}: ${why}`);
+        this.#say(`MLflow rejected ${what}: ${why}`);
       }
     } catch (error) {
       this.#say(restLine(error, this.#mirror.run, this.#http.address));
@@ -209,8 +210,8 @@ class LiveMirror {
 
   async #mirrorUntilEnd(): Promise<void> {
     const { lookMs, outageMs, patienceMs } = this.#waiting;
-    const late = setTimeout(() => this.#lose(`${this.#http.address.url} does not answer`), patienceMs);
-    let failed = 0; // attempts in a row
+    const late = setTimeout(() => this.#lose(`${this.#http.address.url} does not respond`), patienceMs);
+    let failed = 0; // consecutive attempts
     while (!this.#isEnding) {
       try {
         await this.#pass();
@@ -227,13 +228,13 @@ class LiveMirror {
     clearTimeout(late);
   }
 
-  /** Says that the server gets nothing, once per outage. */
+  /** Reports once per outage that the server receives nothing. */
   #lose(why: string): void {
     if (this.#isLost || this.#isEnding) return;
     this.#isLost = true;
     const { run } = this.#mirror;
     this.#say(
-      `MLflow: ${why}; training goes on, its results are kept in ${run} and sent when the server is back, or by ` +
+      `MLflow: ${why}; training continues, and its results are kept in ${run} and sent when the server is back, or by ` +
         syncCommand(run, this.#http.address),
     );
   }
@@ -251,7 +252,7 @@ class LiveMirror {
 
 /**
  * Measures the machine, under names that MLflow groups as system metrics. A megabyte is 1e6 bytes; the rate is the mean
- * since the last call, absent while nothing is trained.
+ * since the last call, and absent while nothing is trained.
  *
  * @param device the device whose memory is measured
  * @param images number of images trained on so far

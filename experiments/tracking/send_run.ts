@@ -10,12 +10,12 @@ import { nestedRuns } from "./run_files.ts";
 /** The outcome of sending a run. */
 export interface Sent {
   readonly run: string;
-  /** Number of metric points, and of files, that the server lacked. */
+  /** Number of metric points and of files sent. */
   readonly points: number;
   readonly files: number;
-  /** What the server rejected for good, and why. */
+  /** What the server rejected permanently, and why. */
   readonly refused: Readonly<Record<string, string>>;
-  /** Its page; undefined if nothing was sent. */
+  /** The run's page; undefined if nothing was sent. */
   readonly page: string | undefined;
   /** Why a nested run was not sent; without a reason, another program is working on the run. */
   readonly error?: RunError | ServerError;
@@ -23,7 +23,7 @@ export interface Sent {
 
 const nothing = { points: 0, files: 0, refused: {}, page: undefined };
 
-/** Sends what a server lacks of a run, without its nested runs. The caller holds the run's lock. */
+/** Sends the missing parts of a run to a server, without its nested runs. The caller holds the run's lock. */
 export async function sendLocked(run: string, server: HttpServer): Promise<Sent> {
   const mirror = new Mirror(run, server);
   const counts = await mirror.pass();
@@ -31,13 +31,13 @@ export async function sendLocked(run: string, server: HttpServer): Promise<Sent>
 }
 
 /**
- * Sends what a server lacks of a run, then of its nested runs. A running run without a program is marked as killed.
+ * Sends the missing parts of a run, then of its nested runs. A running run without a program is marked as killed.
  *
- * @throws {ServerError} if the server cannot be reached or refuses; what concerns a nested run only is its outcome
- * @throws {RunError} if the folder holds no run, or cannot be read or written
+ * @throws {ServerError} if the server cannot be reached or rejects a request; an error of a nested run is its outcome
+ * @throws {RunError} if it is not a run folder, or cannot be read or written
  */
 export async function* sendRun(run: string, server: HttpServer): AsyncGenerator<Sent> {
-  await requireRecord(run, "send"); // before a lock file is left in a folder without a run
+  await requireRecord(run, "send"); // before leaving a lock file in a folder without a run
   {
     using lock = await tryLockRun(run);
     if (lock) await settleRecord(run);
@@ -60,11 +60,11 @@ export function isOfRun(error: unknown): error is RunError | ServerError {
   return error.details.status !== undefined || error.details.code !== undefined;
 }
 
-/** Lines for the user: what was sent of a run, and what the server rejected. */
+/** Lines for the user: how much of a run was sent, and what the server rejected. */
 export function sentLines({ run, points, files, refused, page, error }: Sent): string[] {
   if (error) return [`${run}: ${error.message}`];
   if (page === undefined) {
-    return [`${run}: nothing sent, because another program is working on it; sync again when it has ended`];
+    return [`${run}: nothing sent, because another program is working on it; sync again when it ends`];
   }
   const news = points + files === 0 ? "already complete" : `${points} points and ${files} files sent`;
   return [
@@ -74,7 +74,7 @@ export function sentLines({ run, points, files, refused, page, error }: Sent): s
 }
 
 /**
- * Sends a run at the end of a task, or reports why it cannot. A server that makes no progress is soon given up, since
+ * Sends a run at the end of a task, or reports why it cannot. Soon gives up on a server that makes no progress, because
  * the rest can be sent later.
  */
 export async function trySending(
@@ -93,20 +93,20 @@ export async function trySending(
   }
 }
 
-/** Sends a run as `sendRun` does at the end of a task, and reports what was sent, or why sending failed. */
+/** Sends a run with `sendRun` at the end of a task, and reports what was sent, or why sending failed. */
 export async function trySendingRun(run: string, target: Target, say: (line: string) => void): Promise<void> {
   await trySending(run, target, say, async (server) => {
     for await (const sent of sendRun(run, server)) sentLines(sent).forEach((line) => say(line));
   });
 }
 
-/** A line for the user: why not all of a run was sent, and how to send the rest. */
+/** A line for the user: why a run was not sent completely, and how to send the rest. */
 export function restLine(error: unknown, run: string, address: ServerAddress): string {
   const why = error instanceof Error ? error.message : String(error);
   return `MLflow: ${why}; ${syncCommand(run, address)} sends the rest`;
 }
 
-/** The command that sends what a server lacks of a run. */
+/** The command that sends the missing parts of a run to a server. */
 export function syncCommand(run: string, { url }: ServerAddress): string {
   return `${startCommand("sync")} ${run} --mlflow ${url}`;
 }

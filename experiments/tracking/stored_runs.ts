@@ -11,13 +11,13 @@ import { runFiles } from "./run_files.ts";
 
 /** A run and its files, in a folder or on a server. */
 export interface StoredRun extends RunSummary {
-  /** Paths of its files. */
+  /** The paths of its files. */
   files(): Promise<string[]>;
   /** The content of a file. */
   read(path: string): Promise<Uint8Array>;
 }
 
-/** Where to look for runs. */
+/** Options for finding runs. */
 export interface StoreChoice {
   readonly from: "folders" | "server";
   readonly mlflow: string | null;
@@ -29,9 +29,9 @@ export interface StoreChoice {
 /**
  * The runs in folders, or those of an experiment on a server, oldest first.
  *
- * @param say called with a line for each folder that is left out because it is damaged
+ * @param say called with a line for each folder that is skipped because it is damaged
  * @returns the runs, and a description of where they are
- * @throws {ConfigError} if a server is requested but none is named, or it cannot be used
+ * @throws {ConfigError} if a server is requested but not named, or it cannot be used
  * @throws {RunError} if the folder cannot be read
  * @throws {ServerError} if the server cannot be reached, or has no such experiment
  */
@@ -50,7 +50,7 @@ export async function storedRuns(
   const { target, experiment: name } = chooseTracking({ mlflow, experiment });
   if (target === undefined) {
     throw new ConfigError(
-      "Cannot look for runs on a server: none is named (expected --mlflow URI or MLFLOW_TRACKING_URI)",
+      "Cannot look for runs on a server: no server is named (expected --mlflow URI or MLFLOW_TRACKING_URI)",
     );
   }
   const client = new MlflowClient(awaitedServer(target));

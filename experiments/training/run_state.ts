@@ -51,7 +51,7 @@ function isFiniteState(state: State): boolean {
 }
 
 /** Advice for a state that cannot be used. */
-const wayOn = "take the file from a backup, or train again";
+const wayOn = "restore the file from a backup, or train again";
 
 /**
  * Restores a trainer to the last checkpoint of a run.

@@ -9,7 +9,7 @@ import { runFile } from "../run/files.ts";
 import { startCommand } from "../run/program_files.ts";
 import { isGpu } from "../settings/shared.ts";
 
-/** Seconds of measuring per start; the next start continues. */
+/** Seconds of measurement per start; the next start continues. */
 const secondsPerStart = 5;
 
 /** Options for choosing the kernels of a run. */
@@ -19,38 +19,40 @@ export interface Choosing {
   readonly tune: boolean | "auto";
   /** The run's folder, where the choice is recorded. */
   readonly run: string;
-  /** Whether an earlier session may have recorded one. */
+  /** Whether an earlier session may have recorded a choice. */
   readonly resumed: boolean;
   readonly say: (message: string) => void;
   readonly terminal?: Terminal | undefined;
 }
 
 const runKernels = {
-  /** Adapter on which they were chosen. */
+  /** The adapter on which they were chosen. */
   adapter: textField,
-  /** Candidate of each call, by kernel and sizes. */
+  /** The candidate for each call, by kernel and sizes. */
   calls: tableOf(textField),
 };
 
-/** The kernels of a run. */
+/** The kernels chosen for a run. */
 type RunKernels = Fields<typeof runKernels>;
 
 /**
  * Chooses the kernels of a training run and records them in its folder. A resumed run uses its earlier kernels, to
- * continue with the same bits; a new run uses the fastest, as measured now or on an earlier start.
+ * continue with the same bits; a new run uses the fastest ones, measured now or on an earlier start.
  *
  * @throws {RunError} if the record is damaged or cannot be written
  */
 export async function tuneKernels(trainer: Pick<Trainer, "tune">, choosing: Choosing): Promise<void> {
   const { device, run, resumed, say } = choosing;
   const path = join(run, runFile.kernels);
-  const noted = resumed ? await readFields(path, runKernels, "take the file from a backup") : undefined;
-  const before = await trainer.tune({ seconds: 0, ...noted && { store: storeOf(noted) } });
+  const recorded = resumed ? await readFields(path, runKernels, "restore the file from a backup") : undefined;
+  const before = await trainer.tune({ seconds: 0, ...recorded && { store: storeOf(recorded) } });
   if (before.length === 0) return;
   const { adapter } = before[0].key;
-  if (noted?.adapter === adapter) return;
-  if (noted) say(`Choosing kernels again: those of the run are for ${noted.adapter}, and this is ${adapter}`);
-  const isOld = resumed && !noted; // it trained with the default kernels
+  if (recorded?.adapter === adapter) return;
+  if (recorded) {
+    say(`Choosing kernels again: the run's kernels are for ${recorded.adapter}, but this is ${adapter}`);
+  }
+  const isOld = resumed && !recorded; // it trained with the default kernels
   const measures = !isOld && (choosing.tune === "auto" ? isGpu(device) : choosing.tune);
   const choices = measures
     ? await measureKernels(trainer, { ...choosing, seconds: secondsPerStart })
@@ -58,7 +60,7 @@ export async function tuneKernels(trainer: Pick<Trainer, "tune">, choosing: Choo
   const left = untuned(choices);
   if (measures && left) {
     say(
-      `Not tuned yet, of ${choices.length} kernels: ${left}; the next start goes on, or \`${
+      `Not tuned yet, of ${choices.length} kernels: ${left}; the next start continues, or \`${
         startCommand("tune")
       }\``,
     );
@@ -67,7 +69,7 @@ export async function tuneKernels(trainer: Pick<Trainer, "tune">, choosing: Choo
   await writeJson(path, { adapter, calls } satisfies RunKernels);
 }
 
-/** The calls that nothing was chosen for, by op: `5 conv2d, 2 matmul`; undefined if there are none. */
+/** The calls without a choice, by op: `5 conv2d, 2 matmul`; undefined if there are none. */
 export function untuned(choices: readonly KernelChoice[]): string | undefined {
   const left = choices.filter(({ by }) => by === "table");
   const ops = Map.groupBy(left, ({ key }) => key.call.split(" ")[0]);
@@ -75,16 +77,16 @@ export function untuned(choices: readonly KernelChoice[]): string | undefined {
   return counts.length > 0 ? counts.map((words) => words.join(" ")).join(", ") : undefined;
 }
 
-/** How long to measure kernels, and whom to tell. */
+/** Options for measuring kernels. */
 export interface Measuring extends Pick<Choosing, "say" | "terminal"> {
   readonly seconds: number;
-  /** Whether to measure again what earlier starts measured. */
+  /** Whether to repeat the measurements of earlier starts. */
   readonly remeasure?: boolean;
   /** Ends it early. */
   readonly signal?: AbortSignal;
 }
 
-/** Measures the kernels of a training step, and keeps the results for later starts. */
+/** Measures the kernels of a training step, and stores the results for later starts. */
 export async function measureKernels(
   trainer: Pick<Trainer, "tune">,
   { seconds, remeasure = false, signal, say, terminal }: Measuring,
@@ -96,22 +98,22 @@ export async function measureKernels(
   const progress = stageProgress("tuning kernels", terminal);
   try {
     return await trainer.tune({ store, seconds, progress: progress.update, ...signal && { signal } });
-  } finally { // a device that fails takes no measurement with it
+  } finally { // keep the measurements even if the device fails
     progress.end();
     await cache.save(say);
   }
 }
 
-/** The choices noted for a run, on the adapter where they were chosen; they never change. */
+/** The recorded choices of a run, for the adapter where they were made; they never change. */
 function storeOf({ adapter, calls }: RunKernels): ChoiceStore {
   const chosen = new Map(Object.entries(calls));
   return { get: (key) => key.adapter === adapter ? chosen.get(key.call) : undefined, set() {} };
 }
 
-/** File of kernel choices, next to the runs because tasks may write nowhere else. */
+/** The file of kernel choices, next to the runs because tasks may write nowhere else. */
 const choiceCacheFile = "runs/.kernels.json";
 
-/** Most choices kept; the oldest are dropped first. */
+/** Maximum number of stored choices; the oldest are dropped first. */
 const maxChoices = 10_000;
 
 interface Entry extends ChoiceKey {
@@ -126,7 +128,7 @@ const cacheChecks = {
 
 const placeOf = ({ adapter, call }: ChoiceKey) => JSON.stringify([adapter, call]);
 
-/** Choices of kernels in a file, by adapter, kernel and sizes. A choice is void if the candidates have changed. */
+/** Kernel choices in a file, by adapter, kernel and sizes. A choice becomes invalid if the candidates change. */
 export class ChoiceCache implements ChoiceStore {
   readonly #entries: Map<string, Entry>;
   readonly #measured = new Map<string, Entry>();
@@ -135,7 +137,7 @@ export class ChoiceCache implements ChoiceStore {
     this.#entries = entries;
   }
 
-  /** Opens the choices in a file; starts empty if it is missing or, as `say` tells the user, unusable. */
+  /** Opens the choices in a file; starts empty if it is missing, or after a message to `say` if it is unusable. */
   static async open(path: string, say: (message: string) => void): Promise<ChoiceCache> {
     return new ChoiceCache(path, await readEntries(path, say));
   }
@@ -151,7 +153,7 @@ export class ChoiceCache implements ChoiceStore {
     this.#measured.set(placeOf(key), entry);
   }
 
-  /** Adds the measurements to the file, which other programs may have changed; `say` tells the user if it cannot. */
+  /** Adds the measurements to the file, which other programs may have changed; reports to `say` if it cannot. */
   async save(say: (message: string) => void): Promise<void> {
     if (this.#measured.size === 0) return;
     const entries = await readEntries(this.path, () => {});
@@ -164,14 +166,14 @@ export class ChoiceCache implements ChoiceStore {
       await Deno.mkdir(dirname(this.path), { recursive: true });
       await writeAtomic(this.path, JSON.stringify({ choices }, null, 1) + "\n");
     } catch (error) {
-      say(`Cannot save the choices of kernels for the next start: ${reasonOf(error)}`);
+      say(`Cannot save the kernel choices for the next start: ${reasonOf(error)}`);
     }
   }
 }
 
 async function readEntries(path: string, say: (message: string) => void): Promise<Map<string, Entry>> {
   try {
-    const { choices = [] } = await readFields(path, cacheChecks, "it will be written again") ?? {};
+    const { choices = [] } = await readFields(path, cacheChecks, "it will be rewritten") ?? {};
     return new Map(choices.map((entry) => [placeOf(entry), entry]));
   } catch (error) {
     if (!(error instanceof RunError)) throw error;

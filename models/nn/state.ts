@@ -69,7 +69,7 @@ export function checkFinite(state: State, source: string): void {
     if (at < 0) continue;
     throw new StateError(
       `Cannot load ${source}: "${name}" is ${data[at]} at index ${at} (expected finite numbers); ` +
-        "take the file from a backup, or use another one of the run",
+        "restore the file from a backup, or use another one of the run",
     );
   }
 }

@@ -62,17 +62,17 @@ export class PlaneCanvas {
 
   /** Moves the dots on screen towards those of the frame. @returns whether they are still moving */
   #glide(): boolean {
-    const wanted = this.state.frame?.dots;
+    const target = this.state.frame?.dots;
     const shown = this.#shown;
-    if (!wanted) return false;
-    if (this.#still || shown?.places.length !== wanted.places.length || shown === wanted) {
-      this.#shown = wanted;
+    if (!target) return false;
+    if (this.#still || shown?.places.length !== target.places.length || shown === target) {
+      this.#shown = target;
       return false;
     }
     const places = shown.places;
     let farthest = 0;
     for (let i = 0; i < places.length; i++) {
-      const left = wanted.places[i] - places[i];
+      const left = target.places[i] - places[i];
       farthest = Math.max(farthest, Math.abs(left));
       places[i] += easing * left;
     }

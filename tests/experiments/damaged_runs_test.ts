@@ -40,10 +40,10 @@ async function writeRun(
 
 /** Runs with each kind of damage, and the expected messages. */
 const damaged: Readonly<Record<string, readonly [files: Record<string, unknown>, says: string]>> = {
-  a_text: [{ "run.json": "text" }, "run.json: it holds no JSON object; take the file from a backup"],
+  a_text: [{ "run.json": "text" }, "run.json: it holds no JSON object; restore the file from a backup"],
   b_name: [
     { "run.json": { ...record, name: 5 } },
-    "run.json: name is 5 (expected text); correct it, or take",
+    "run.json: name is 5 (expected text); correct it, or restore",
   ],
   c_time: [{ "run.json": { ...record, startedAt: 1e300 } }, "run.json: startedAt is 1e+300 (expected milli"],
   d_status: [{ "run.json": { ...record, status: "DONE" } }, 'run.json: status is "DONE" (expected RUNNING, '],
@@ -69,7 +69,7 @@ testInFolder("listRuns() skips damaged runs, says why, and lists the others", as
   const runs = await listRuns(root, null, (line) => said.push(line));
   assert.deepEqual(runs.map(({ key }) => key), [whole, nested]);
   for (const [name, [, says]] of Object.entries(damaged)) {
-    const line = said.find((line) => line.startsWith(`Left out: Cannot read ${join(root, name)}`)) ?? "";
+    const line = said.find((line) => line.startsWith(`Skipped: Cannot read ${join(root, name)}`)) ?? "";
     assert.ok(line.includes(says), `${name}: ${said.join("\n")}`);
   }
   assert.equal(said.length, Object.keys(damaged).length + 2, said.join("\n"));
@@ -89,7 +89,7 @@ testInFolder(
     );
     assert.deepEqual(flows.map(({ key }) => key), [folders[1]]);
     assert.equal(said.length, 1);
-    assert.match(said[0], /^Left out: Cannot read .*a\/flow\/sample_1.safetensors: /);
+    assert.match(said[0], /^Skipped: Cannot read .*a\/flow\/sample_1.safetensors: /);
   },
 );
 
@@ -100,7 +100,7 @@ testTask("runs list and sync continue past damaged runs", async (place) => {
   await writeRun(place.file("runs"), "d", { "run.json": record });
   const { stdout, stderr } = await place.succeed("runs", "list");
   assert.match(stdout, /\n +b .*\n +c .*\n +d /);
-  assert.match(stderr, /^Left out: Cannot read runs\/a\/run.json: startedAt is null [^\n]+\n$/);
+  assert.match(stderr, /^Skipped: Cannot read runs\/a\/run.json: startedAt is null [^\n]+\n$/);
   // No server listens there; only the good run gets that far.
   const quick = { MLFLOW_HTTP_REQUEST_MAX_RETRIES: "0" };
   const sent = await place.run("sync", "--mlflow http://127.0.0.1:9", quick);

@@ -15,7 +15,7 @@ import { missingAdapter, testTask } from "./cli.ts";
 
 const json = "/usr/share/vulkan/icd.d";
 
-/** What look.sh prints on a machine with one NVIDIA card on which Vulkan works. */
+/** The output of look.sh on a machine with one NVIDIA card on which Vulkan works. */
 const nvidia = `
 card\t0x10de\tnvidia
 nvidia\tNVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.14  Thu Feb 22
@@ -36,7 +36,7 @@ library\tlibvulkan.so.1\t/usr/lib/libvulkan.so.1.4
 driver\t${json}/radeon_icd.json\t/usr/lib/libvulkan_radeon.so\t/usr/lib/libvulkan_radeon.so
 `;
 
-/** Facts without the lines that match, and with others. */
+/** Removes matching lines from facts, and adds others. */
 const changed = (facts: string, without: RegExp, ...added: string[]) =>
   [...facts.split("\n").filter((line) => !without.test(line)), ...added].join("\n");
 
@@ -51,24 +51,24 @@ const capabilities = (names: string) => `variable\tNVIDIA_DRIVER_CAPABILITIES\t$
 
 /** Facts with one fault, and the expected hint. */
 const faults: readonly [facts: string, hint: RegExp][] = [
-  [runBy(""), /no driver of the kernel .*modprobe nvidia/],
-  [changed(amd, /^card/, "card\t0x1002\t"), /no driver of the kernel .*modprobe amdgpu/],
-  [runBy("nouveau"), /the kernel's nouveau runs it, not nvidia; install/],
-  [runBy("vfio-pci"), /vfio-pci reserves it for a virtual machine; train there/],
-  [noDevices, /no \/dev\/nvidia0; .*nvidia-modprobe/],
-  [changed(noDevices, /^card/), /no \/dev\/nvidia0; .*nvidia-modprobe/], // no PCI bus is shown
-  [changed(nvidia, /nvidiactl/), /no \/dev\/nvidiactl; .*nvidia-modprobe/],
-  [and(noDevices, docker), /no \/dev\/nvidia0; .*--gpus all$/],
-  [and(noDevices, "container\tApptainer"), /no \/dev\/nvidia0; .*--nv$/],
-  [and(noDevices, "container\tKubernetes"), /no \/dev\/nvidia0; .*resource limits/],
-  [and(noDevices, "variable\tSLURM_JOB_ID\t7"), /no \/dev\/nvidia0; .*--gres=gpu:1/],
-  [changed(amd, /^device/, docker), /no \/dev\/dri\/renderD128; .*--device \/dev\/dri$/],
+  [runBy(""), /no kernel driver is loaded .*modprobe nvidia/],
+  [changed(amd, /^card/, "card\t0x1002\t"), /no kernel driver is loaded .*modprobe amdgpu/],
+  [runBy("nouveau"), /the kernel uses the driver nouveau for it instead of nvidia; install/],
+  [runBy("vfio-pci"), /vfio-pci reserves it for a virtual machine; train in that machine/],
+  [noDevices, /\/dev\/nvidia0 does not exist; .*nvidia-modprobe/],
+  [changed(noDevices, /^card/), /\/dev\/nvidia0 does not exist; .*nvidia-modprobe/], // the PCI bus is hidden
+  [changed(nvidia, /nvidiactl/), /\/dev\/nvidiactl does not exist; .*nvidia-modprobe/],
+  [and(noDevices, docker), /\/dev\/nvidia0 does not exist; .*--gpus all$/],
+  [and(noDevices, "container\tApptainer"), /\/dev\/nvidia0 does not exist; .*--nv$/],
+  [and(noDevices, "container\tKubernetes"), /\/dev\/nvidia0 does not exist; .*resource limits/],
+  [and(noDevices, "variable\tSLURM_JOB_ID\t7"), /\/dev\/nvidia0 does not exist; .*--gres=gpu:1/],
+  [changed(amd, /^device/, docker), /\/dev\/dri\/renderD128 does not exist; .*--device \/dev\/dri$/],
   [
     withDevice(amd, "/dev/dri/renderD128", "denied", "660 root render"),
-    /not open \/dev\/dri\/renderD128 \(mode 660 root render\); .*usermod -aG render/,
+    /open \/dev\/dri\/renderD128 \(mode 660 root render\); .*usermod -aG render/,
   ],
-  [withDevice(nvidia, "/dev/nvidia0", "denied", "660 root root"), /not open \/dev\/nvidia0 .*chmod a\+rw/],
-  [withDevice(nvidia, "/dev/nvidia0", "denied", "640 root video"), /not open \/dev\/nvidia0 .*chmod a\+rw/],
+  [withDevice(nvidia, "/dev/nvidia0", "denied", "660 root root"), /open \/dev\/nvidia0 .*chmod a\+rw/],
+  [withDevice(nvidia, "/dev/nvidia0", "denied", "640 root video"), /open \/dev\/nvidia0 .*chmod a\+rw/],
   [withDevice(nvidia, "/dev/nvidiactl", "refused"), /nvidiactl exists but cannot be opened; .*dmesg/],
   [and(withDevice(nvidia, "/dev/nvidia0", "refused"), docker), /exists but cannot be opened; .*--gpus all$/],
   [and(nvidia, "mig\tgi1"), /MIG splits it.*-mig 0$/],
@@ -76,10 +76,10 @@ const faults: readonly [facts: string, hint: RegExp][] = [
     changed(nvidia, /libvulkan/, "library\tlibvulkan.so.1\t"),
     /libvulkan\.so\.1, is not installed; .*libvulkan1/,
   ],
-  [and(noDriver, "variable\tVK_DRIVER_FILES\tx"), /VK_DRIVER_FILES=x may leave its driver out; unset/],
-  [and(noDriver, "variable\tVK_ICD_FILENAMES\tx"), /VK_ICD_FILENAMES=x may leave its driver out; unset/],
-  [and(nvidia, "variable\tVK_LOADER_DRIVERS_SELECT\tx"), /SELECT=x may leave its driver out; unset/],
-  [and(nvidia, "variable\tDENO_WEBGPU_BACKEND\tgl"), /BACKEND=gl may leave its driver out; unset/],
+  [and(noDriver, "variable\tVK_DRIVER_FILES\tx"), /VK_DRIVER_FILES=x may exclude its driver; unset/],
+  [and(noDriver, "variable\tVK_ICD_FILENAMES\tx"), /VK_ICD_FILENAMES=x may exclude its driver; unset/],
+  [and(nvidia, "variable\tVK_LOADER_DRIVERS_SELECT\tx"), /SELECT=x may exclude its driver; unset/],
+  [and(nvidia, "variable\tDENO_WEBGPU_BACKEND\tgl"), /BACKEND=gl may exclude its driver; unset/],
   [noDriver, /no description of NVIDIA's driver .*; install the Vulkan part/],
   [and(noDriver, docker, capabilities("compute")), /no description of .*CAPABILITIES=all/],
   [and(noDriver, docker, capabilities("all")), /no description of .*on the container's host$/],
@@ -89,8 +89,11 @@ const faults: readonly [facts: string, hint: RegExp][] = [
   ],
   [changed(amd, /^driver/, "driver\t/amd.json\tlibradeon.so\t"), /names libradeon\.so, which .*mesa-vulkan/],
   [changed(nvidia, /libXext/, "library\tlibXext.so.6\t"), /without libXext\.so\.6; .*libxext6/],
-  [changed(nvidia, /^nvidia/, "nvidia\tModule  535.183.01  Thu"), /535\.183\.01 in the kernel.*; restart$/],
-  [nvidia, /does not see it, and nothing is missing; .*vulkaninfo/],
+  [
+    changed(nvidia, /^nvidia/, "nvidia\tModule  535.183.01  Thu"),
+    /535\.183\.01 in the kernel.*; restart the machine$/,
+  ],
+  [nvidia, /does not see it, although nothing is missing; .*vulkaninfo/],
 ];
 
 Deno.test("hiddenGpus() finds each reason with its advice, and nothing else", () => {
@@ -140,14 +143,14 @@ const machines: readonly [Partial<Machine>, RegExp][] = [
   [{ adapter: h100, device: gpu, facts: parseFacts(nvidia) }, /^ok training uses H100, preset standard$/],
   [{ adapter: h100, wanted: "cpu" }, /^ok training uses the CPU/],
   [{ adapter: h100, noGpu: "out of memory" }, /^error the adapter gives no device: out of memory$/],
-  [{ facts: parseFacts(noDevices) }, /^error NVIDIA GPU: there is no \/dev\/nvidia0$/],
+  [{ facts: parseFacts(noDevices) }, /^error NVIDIA GPU: \/dev\/nvidia0 does not exist$/],
   [
     { adapter: software, wanted: "webgpu", device: slow, facts: parseFacts(noDevices) },
     /^error NVIDIA GPU: /,
   ],
   [{ adapter: software, wanted: "webgpu", device: slow }, /^error no GPU found: only a software adapter/],
   [{ wanted: "webgpu", device: noGpu }, /^error no GPU found: No WebGPU adapter: none$/],
-  // A small GPU in use while a large one is hidden, and the reverse; a maker that WebGPU does not name.
+  // A small GPU is in use while a large one is hidden, and vice versa; WebGPU does not name the maker.
   [
     { adapter: adapter("UHD", "0x8086"), device: gpu, facts: both },
     /^error NVIDIA GPU: WebGPU does not see it/,
@@ -156,7 +159,7 @@ const machines: readonly [Partial<Machine>, RegExp][] = [
   [{ adapter: adapter("H100", ""), device: gpu, facts: both }, /^ok training uses/],
 ];
 
-Deno.test("linesAbout() says what training would use, and why not more", () => {
+Deno.test("linesAbout() reports what training would use, and why not something better", () => {
   for (const [change, expected] of machines) {
     const lines = [...linesAbout({ ...machine, ...change })];
     const { state, says, advice } = lines.at(-1)!;
@@ -241,7 +244,7 @@ testNeeding(
   },
 );
 
-testTask("doctor prints what this machine has, as lines or as JSON, and writes nothing", async (place) => {
+testTask("doctor describes this machine, as lines or as JSON, and writes nothing", async (place) => {
   const before = await place.listing();
   const { stdout, stderr, code } = await place.runProgram("doctor", "--device cpu"); // with its permissions
   assert.deepEqual([stderr, code], ["", 0]);
@@ -253,7 +256,7 @@ testTask("doctor prints what this machine has, as lines or as JSON, and writes n
   assert.deepEqual(await place.listing(), before);
 });
 
-Deno.test("withoutNames() leaves nothing of a user in what doctor says", () => {
+Deno.test("withoutNames() removes all traces of a user from doctor's output", () => {
   const home = "/home/zoe lovelace";
   const facts = parseFacts(
     changed(
@@ -275,7 +278,7 @@ Deno.test("withoutNames() leaves nothing of a user in what doctor says", () => {
   assert.match(JSON.stringify([...linesAbout({ ...machine, facts })]), /zoe lovelace/);
 });
 
-testTask("doctor --report tests kernels and speed, and names neither user nor machine", async (place) => {
+testTask("doctor --report tests kernels and speed, without names of users or machines", async (place) => {
   await Deno.mkdir(place.file(".config", "vulkan", "icd.d"), { recursive: true });
   const driver = { ICD: { library_path: place.file("libmine.so"), api_version: "1.3.0" } };
   await Deno.writeTextFile(place.file(".config", "vulkan", "icd.d", "mine.json"), JSON.stringify(driver));
@@ -299,7 +302,7 @@ testTask("doctor --report tests kernels and speed, and names neither user nor ma
   assert.deepEqual(usual.map(({ op }: Compared) => op).sort(), [...registry.keys()].sort());
 });
 
-testUnless(await missingAdapter(), "selfTest() notices a wrong kernel, in each way to run it", async () => {
+testUnless(await missingAdapter(), "selfTest() notices a wrong kernel, in each variant", async () => {
   const { kernel } = registry.get("sumChunks")!, { reference, wgsl } = kernel;
   const used = new Set<string | undefined>();
   using _ = replacing([registry, {
@@ -321,7 +324,7 @@ testUnless(await missingAdapter(), "selfTest() notices a wrong kernel, in each w
   const found = await Array.fromAsync(selfTest(({ op }) => begun.push(op), 3600));
   assert.deepEqual(begun, found.map(({ op }) => op));
   const sums = found.filter(({ op }) => op === "sumChunks");
-  assert.ok(sums.length > 1, "it has several ways");
+  assert.ok(sums.length > 1, "it has several variants");
   assert.deepEqual([...used], sums.map(({ candidate }) => candidate));
   assert.ok(sums.every(({ error }) => error! > 1e-3));
   assert.ok(found.find(({ op }) => op === "square")!.error! < 1e-6);
@@ -329,7 +332,7 @@ testUnless(await missingAdapter(), "selfTest() notices a wrong kernel, in each w
   assert.match(`${state} ${says}`, /^error (\d+) of \d+ kernels are wrong: sumChunks, sumChunks \(/);
 });
 
-Deno.test("summaryOf() counts what is wrong, and what was left out", () => {
+Deno.test("summaryOf() counts wrong and skipped kernels", () => {
   const right = { op: "add", error: 1e-7 }, left = { op: "a", candidate: "b", failure: noTime };
   const cases: readonly [Compared[], string][] = [
     [[right, { op: "sin", error: 9e-4 }, left], "ok 2 kernels are right, .* 9.0e-4 \\(sin\\); 1 not tested"],

@@ -1,4 +1,4 @@
-/** The exported PyTorch module against our networks. */
+/** Compares the exported PyTorch module with our networks. */
 
 import assert from "node:assert/strict";
 import { full, init, tensor, withDevice } from "../../kernels/mod.ts";
@@ -17,7 +17,7 @@ import { assertClose } from "../testing.ts";
 import { testTask, tinyRun } from "./cli.ts";
 import { assertRefused } from "./refusals.ts";
 
-// PyPI's build for Linux has 3 GB of CUDA, too much for a test: this runs where pip knows where CPU builds are.
+// PyPI's build for Linux includes 3 GB of CUDA, too much for a test, so this runs where pip can find CPU builds.
 const python = await pythonWith(["torch==2.13.0+cpu", "safetensors", "numpy"]);
 const noTorch = typeof python === "string" ? undefined : python.reason;
 
@@ -32,7 +32,7 @@ const cases: Readonly<Record<string, Partial<UNetModelOptions>>> = {
 };
 const sampling = { solver: "euler", steps: 3 } as const;
 
-/** What the modules in folders give for the inputs beside them; also runs the programs of each README. */
+/** Prints the outputs of the modules in folders for the inputs beside them; also runs the programs in each README. */
 const program = `
 import importlib.util, json, os, re, sys
 import torch; torch.set_num_threads(1)
@@ -127,7 +127,7 @@ testTask("export writes PyTorch modules with the velocities of our networks", as
   }
 }, noTorch);
 
-testTask("export takes a run, and refuses networks of one's own and folders in use", async (place) => {
+testTask("export accepts a run, and rejects custom networks and folders in use", async (place) => {
   await place.succeed("train:base", `${tinyRun} --max-steps 2 --out run`);
   await place.succeed("export", "run --out torch");
   assert.deepEqual(await place.names("torch"), ["README.md", "model.py", "weights.safetensors"]);

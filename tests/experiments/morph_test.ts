@@ -33,7 +33,7 @@ async function testImages(place: Workplace): Promise<number[][]> {
   return Array.from({ length: bytes.length / P }, (_, n) => [...bytes.subarray(n * P, (n + 1) * P)]);
 }
 
-/** Asserts that images differ by a few levels at most, as after mapping to noise and back. */
+/** Asserts that images differ by at most a few levels, like after mapping to noise and back. */
 function assertNear(levels: readonly number[], expected: readonly number[]): void {
   const most = Math.max(...levels.map((level, i) => Math.abs(level - expected[i])));
   assert.ok(most <= 3, `${most} levels apart`);
@@ -44,7 +44,7 @@ const flags =
   "--checkpoint net.safetensors --data data --device cpu --threads 1 --solver rk4:steps=8 --entry 1";
 
 testTask(
-  "morph interpolates between test images, and shows them next to their reconstructions",
+  "morph interpolates between test images, and shows them beside their reconstructions",
   async (place) => {
     await storeNetwork(place, "net", size);
     const { stderr } = await place.succeed("morph", `${flags} --from 3,0 --to 5,23 --frames 4`);
@@ -123,7 +123,7 @@ testTask("morph --class maps a test image to noise and back under other classes"
   assert.equal((await png(place, "x.png")).width, left(10) - 6);
 });
 
-testTask("morph takes a run and its data, adaptive solvers, and three channels", async (place) => {
+testTask("morph accepts a run and its data, adaptive solvers, and three channels", async (place) => {
   await place.succeed("train:base", `${tinyRun} --max-steps 2 --out run`);
   const { stderr } = await place.succeed(
     "morph",
@@ -145,7 +145,7 @@ testTask("morph takes a run and its data, adaptive solvers, and three channels",
   }
 });
 
-testTask("morph refuses impossible flags in one line, and writes nothing", async (place) => {
+testTask("morph rejects invalid flags in one line, and writes nothing", async (place) => {
   await storeNetwork(place, "net", size);
   await storeNetwork(place, "classes", size, { classes: 10 });
   await storeNetwork(place, "small", [8, 8]);

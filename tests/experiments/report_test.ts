@@ -18,18 +18,18 @@ async function dataOf(place: Workplace, ...path: string[]): Promise<PageData> {
   return dataIn(await textOf(place, ...path));
 }
 
-testInFolder("readNetwork() leaves out weights that are too large, and says so", async (run) => {
+testInFolder("readNetwork() omits weights that are too large, and says so", async (run) => {
   await Deno.writeFile(join(run, "last.safetensors"), new Uint8Array(8 * 2 ** 20 + 1));
   assert.equal(
     await readNetwork(run, {}),
-    "its weights take 8.1 MiB, and a report holds 8.0 MiB at most",
+    "its weights take 8.1 MiB, but a report holds at most 8.0 MiB",
   );
   await Deno.writeFile(join(run, "ema.safetensors"), smallCheckpoint);
   assert.deepEqual(await readNetwork(run, {}), { checkpoint: smallCheckpoint });
-  assert.equal(await readNetwork(join(run, "none"), {}), "its folder holds no weights");
+  assert.equal(await readNetwork(join(run, "none"), {}), "its folder does not contain weights");
 });
 
-testTask("report shows a run from its folder alone, and compares two runs", async (place) => {
+testTask("report needs only the folder of a run, and compares two runs", async (place) => {
   await place.succeed("train:residual", `${tinyRunWithPaths} --out a`);
   await place.succeed("train:base", `${tinyRun} --out b`);
 
@@ -54,7 +54,7 @@ testTask("report shows a run from its folder alone, and compares two runs", asyn
   assert.deepEqual(a.trainLoss.step, [3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 33]);
   assert.deepEqual(a.trajectories.map(({ shape: [M, ...size] }) => [M, size]), [
     [5, [1, imageSize, imageSize]],
-    [1, [1, imageSize, imageSize]], // its end, as the page can solve it
+    [1, [1, imageSize, imageSize]], // only its end, because the page can solve it
   ]);
   assert.equal(a.lossByTime!.length, 10);
 
@@ -63,7 +63,7 @@ testTask("report shows a run from its folder alone, and compares two runs", asyn
   await place.succeed("report", "a --no-live --out small.html");
   const small = await textOf(place, "small.html");
   assert.match(small, /Parameters<\/th><td>[\d,]+<\/td>/);
-  assert.equal(dataIn(small).runs[0].live, "the report was made with --no-live");
+  assert.equal(dataIn(small).runs[0].live, "the report was written with --no-live");
   assert.ok(!small.includes('id="library"'));
   assert.ok(dataIn(small).runs[0].trajectories.every(({ shape: [M] }) => M === 5), "all trajectories");
 
@@ -79,7 +79,7 @@ testTask("report shows a run from its folder alone, and compares two runs", asyn
   }
 });
 
-testTask("report refuses invalid input in one line, and writes nothing", async (place) => {
+testTask("report rejects invalid input in one line, and writes nothing", async (place) => {
   const nothing = "--samples 0 --flow-samples 0 --path-samples 0";
   await place.succeed(
     "train:base",
@@ -102,8 +102,8 @@ testTask("report refuses invalid input in one line, and writes nothing", async (
       "nowhere",
       /^ConfigError: Cannot find the run nowhere: there is no such folder/,
     ],
-    ["c", /^RunError: Cannot report c: there is no config.json/],
-    ["a a", /^RunError: Cannot report a twice: give each run once/],
+    ["c", /^RunError: Cannot report c: it does not contain config.json/],
+    ["a a", /^RunError: Cannot report a twice: name each run once/],
     ["a ./a", /^RunError: Cannot report .\/a twice/],
     ["d", /^SafetensorsError: Cannot read d\/flow\/paths.safetensors: /],
     ["e", /^RunError: Cannot read e\/config.json: it holds no JSON object/],
@@ -142,7 +142,7 @@ testTask("report says whether a run was stopped, or why it failed", async (place
     return /<p class="ending">(.*?)<\/p>/.exec(await textOf(place, `${run}.html`))?.[1];
   };
   assert.match((await ending("failed"))!, /^Failed after step 1: The loss is NaN at step 2 .*\.$/);
-  assert.equal(await ending("stopped"), "Stopped after step 2, before its end.");
+  assert.equal(await ending("stopped"), "Stopped early, after step 2.");
   await Deno.writeTextFile(place.file("stopped", "run.json"), JSON.stringify(record));
   assert.equal(await ending("stopped"), undefined);
 });

@@ -4,7 +4,7 @@ import { serveCheckout, servePage } from "../../experiments/serve.ts";
 import { withFolder } from "../folder.ts";
 import { granted, testNeeding } from "../permissions.ts";
 
-/** Status and body of an answer. `fetch` would choose the header Host itself. */
+/** Status and body of a response. `fetch` would set the header Host itself. */
 async function get(port: number, path: string, host = `127.0.0.1:${port}`): Promise<[number, string]> {
   using connection = await Deno.connect({ hostname: "127.0.0.1", port });
   const request = `GET ${path} HTTP/1.0\r\nHost: ${host}\r\n\r\n`;
@@ -17,7 +17,7 @@ async function get(port: number, path: string, host = `127.0.0.1:${port}`): Prom
 const testServer = (name: string, test: (folder: string) => Promise<void>) =>
   testNeeding({ read: true, write: true, net: true }, name, () => withFolder(test));
 
-testServer("serveCheckout() serves regular files that lie in the folder, and no others", async (root) => {
+testServer("serveCheckout() serves regular files in the folder, and no others", async (root) => {
   const make = async (path: string, text: string) => {
     await Deno.mkdir(join(root, path, ".."), { recursive: true });
     await Deno.writeTextFile(join(root, path), text);
@@ -57,7 +57,7 @@ testServer("serveCheckout() serves regular files that lie in the folder, and no 
   assert.equal((await get(server.addr.port, "/runs/b/../../outside"))[0], 404);
 });
 
-testServer("serveCheckout() sends a file piece by piece, however large it is", async (root) => {
+testServer("serveCheckout() sends large files in pieces", async (root) => {
   await Deno.writeTextFile(join(root, "large"), "start");
   await Deno.truncate(join(root, "large"), 2 ** 36);
   await using server = serveCheckout({ root });
@@ -68,7 +68,7 @@ testServer("serveCheckout() sends a file piece by piece, however large it is", a
   assert.equal(new TextDecoder().decode(value), "start");
 });
 
-testNeeding({ read: true, net: true }, "servers answer by their own names only", async () => {
+testNeeding({ read: true, net: true }, "servers respond only under their own names", async () => {
   await using checkout = serveCheckout();
   await using page = servePage("page");
   for (const [{ addr: { port } }, path] of [[checkout, "/deno.json"], [page, "/"]] as const) {
@@ -89,7 +89,7 @@ testNeeding({ read: true, net: true }, "servers answer by their own names only",
 
 testServer("serveCheckout() lists the reports of runs at /", async (root) => {
   await using server = serveCheckout({ root });
-  assert.match((await get(server.addr.port, "/"))[1], /examples\/sample_in_page\.html/); // without runs, too
+  assert.match((await get(server.addr.port, "/"))[1], /examples\/sample_in_page\.html/); // even without runs
   await Deno.mkdir(join(root, "runs/<b> 1"), { recursive: true });
   await Deno.writeTextFile(join(root, "runs/<b> 1/report.html"), "report");
   await Deno.mkdir(join(root, "runs/unfinished"));
@@ -100,7 +100,7 @@ testServer("serveCheckout() lists the reports of runs at /", async (root) => {
   ]);
 });
 
-testServer("serveCheckout() serves a playground, which reports of any depth link", async (root) => {
+testServer("serveCheckout() serves a playground, which reports at any depth link to", async (root) => {
   const report = '<nav class="contents" aria-label="Contents"><a href="#flow">Flow</a></nav><nav></nav>';
   for (
     const [path, text] of [["runs/a/report.html", report], ["runs/a/b/report.html", report], [

@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-/** The website: what `build:site` writes, and what `serve` shows of it, in Chromium. */
+/** The website written by `build:site`, and shown by `serve`, in Chromium. */
 
 import assert from "node:assert/strict";
 import { join, posix } from "node:path";
@@ -13,7 +13,7 @@ import { testTask, tinyRun } from "./cli.ts";
 
 const encoder = new TextEncoder();
 
-/** Pages of files. */
+/** Builds pages from files. */
 const pagesOf = async (files: Readonly<Record<string, string>>) => {
   const read: Read = (path) => Promise.resolve(path in files ? encoder.encode(files[path]) : undefined);
   const { pages, files: copied } = await sitePages(read);
@@ -23,7 +23,7 @@ const pagesOf = async (files: Readonly<Record<string, string>>) => {
   };
 };
 
-/** `deno doc` as the task runs it, for the API. */
+/** Runs `deno doc` like the task, for the API. */
 async function writeApiText(): Promise<void> {
   const root = new URL("../../", import.meta.url);
   const args = ["doc", "mod.ts", "viz/report/mod.ts"];
@@ -39,7 +39,7 @@ async function writeApiText(): Promise<void> {
   await Deno.rename(new URL(`.cache/api.txt.${Deno.pid}`, root), new URL(".cache/api.txt", root));
 }
 
-Deno.test("sitePages() follows links from README.md, and makes text of those that lead nowhere", async () => {
+Deno.test("sitePages() follows links from README.md, and turns dead links into text", async () => {
   const gif = String.fromCharCode(...encoder.encode("GIF89a"), 3, 0, 2, 0);
   const { of, copied } = await pagesOf({
     "README.md": "# Top\n\n[a](docs/a.md#two) [none](docs/none.md) [dir](docs) [web](https://example.org/#x)",
@@ -66,7 +66,7 @@ Deno.test("sitePages() follows links from README.md, and makes text of those tha
   ]);
 });
 
-Deno.test("apiPages() has each declaration of deno doc once, with its words apart from its members", () => {
+Deno.test("apiPages() has each declaration of deno doc once, with text and members separated", () => {
   const interfaceText = "Defined in file:///r/kernels/a.ts:1:1\n\ninterface A extends B\n  Words of A.\n\n" +
     "  readonly x?: number\n    An x.\n\n";
   const functionText =
@@ -89,7 +89,7 @@ Deno.test("apiPages() has each declaration of deno doc once, with its words apar
 });
 
 testTask(
-  "build:site writes a site without a dead link, and refuses a folder of something else",
+  "build:site writes a site without dead links, and rejects a folder with other content",
   async (place) => {
     await writeApiText();
     await place.succeed("train:base", `${tinyRun} --out a`);
@@ -130,7 +130,7 @@ testTask(
     ) {
       assert.ok(names.includes(page), page);
     }
-    assert.ok(pages.get("api/models.html")!.ids.has("sample"), "the API is there");
+    assert.ok(pages.get("api/models.html")!.ids.has("sample"), "the site has the API");
     assert.match(pages.get("report.html")!.html, /<a href="playground\.html">Playground<\/a><\/nav>/);
     assert.match(pages.get("index.html")!.html, /<a href="report\.html">Report<\/a>/);
 
@@ -146,7 +146,7 @@ testTask(
 );
 
 await testInBrowser(
-  "pages of the site fit, keep still and are accessible in both schemes",
+  "pages of the site fit, do not shift and are accessible in both colour schemes",
   async (browser) => {
     await using server = serveCheckout();
     for (const [colorScheme, width] of [["light", 320], ["dark", 1280]] as const) {
@@ -184,7 +184,7 @@ function shiftOf(page: Page): Promise<number> {
   );
 }
 
-await testInBrowser("the search finds words of other pages by the keyboard alone", async (browser) => {
+await testInBrowser("the search finds words on other pages, using only the keyboard", async (browser) => {
   await using server = serveCheckout();
   const page = await browser.newPage();
   await page.goto(`http://127.0.0.1:${server.addr.port}/docs/data.html`);

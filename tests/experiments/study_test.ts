@@ -14,7 +14,7 @@ const jsonIn = async (place: Workplace, ...names: string[]) =>
   JSON.parse(await Deno.readTextFile(place.file(...names)));
 
 /** Whether a study has a file. */
-const isThere = (place: Workplace, ...names: string[]) =>
+const exists = (place: Workplace, ...names: string[]) =>
   Deno.stat(place.file(...names)).then(() => true, () => false);
 
 /** Results without values that depend on the clock. */
@@ -33,7 +33,7 @@ async function resultsOf(place: Workplace, study: string) {
   }));
 }
 
-/** Starts a study and sends a signal once a file exists. */
+/** Starts a study, and sends a signal once a file exists. */
 async function interrupt(
   place: Workplace,
   flags: string,
@@ -43,14 +43,14 @@ async function interrupt(
   const process = place.start("study", flags);
   let running = true;
   const end = ended(process).finally(() => running = false);
-  while (running && !await isThere(place, ...file)) await new Promise((resolve) => setTimeout(resolve, 5));
+  while (running && !await exists(place, ...file)) await new Promise((resolve) => setTimeout(resolve, 5));
   if (!running) assert.fail(`it ended before ${file.join("/")} was there: ${(await end).stderr}`);
   process.kill(signal);
   return await end;
 }
 
 testTask(
-  "study trains and evaluates every cell once, also several at a time",
+  "study trains and evaluates every cell once, even several at a time",
   async (place) => {
     const plan = {
       ...oneSeed,
@@ -78,12 +78,12 @@ testTask(
     const before = await place.listing(place.file("one", "cells"));
     const again = await place.succeed("study", `plan.json --out one ${quickly}`);
     assert.match(again.stderr, /one has 2 of 2 cells finished/);
-    assert.deepEqual(await place.listing(place.file("one", "cells")), before, "nothing is written again");
-    for (const name of ["table.md", "report.html"]) assert.ok(await isThere(place, "one", name), name);
+    assert.deepEqual(await place.listing(place.file("one", "cells")), before, "nothing is rewritten");
+    for (const name of ["table.md", "report.html"]) assert.ok(await exists(place, "one", name), name);
     const { stdout: shown } = await place.succeed("runs", "list --root .");
     for (const cell of cells) assert.ok(shown.includes(cell), `${cell} is listed in ${shown}`);
 
-    // Without its result a cell is measured again, except for what has the same inputs.
+    // Without its result, a cell is measured again, except for measurements with the same inputs.
     const [kept, changed] = cells.map((cell) => ["one", "cells", cell] as const);
     for (const folder of [kept, changed]) await Deno.remove(place.file(...folder, "cell.json"));
     const evaluation = await jsonIn(place, ...changed, "evaluation.json");
@@ -118,13 +118,13 @@ testTask(
       place.succeed("study", `${flags} --out whole`),
     ]);
     assert.notEqual(killed.code, 0);
-    assert.ok(!await isThere(place, "cut", "cells", "base-s1", "cell.json"), "it was killed before its end");
+    assert.ok(!await exists(place, "cut", "cells", "base-s1", "cell.json"), "it was killed before the end");
     const second = ["cut", "cells", "residual-s1", "config.json"];
     const stopped = await interrupt(place, `${flags} --out cut`, second, "SIGINT");
     assert.equal(stopped.code, 130, stopped.stderr);
     assert.match(stopped.stderr, /SIGINT: saving and stopping; press again to quit at once/);
     assert.match(stopped.stderr, /Stopped; run the same command to resume\n$/);
-    assert.ok(!await isThere(place, "cut", "cells", "residual-s1", "cell.json"));
+    assert.ok(!await exists(place, "cut", "cells", "residual-s1", "cell.json"));
     const finished = await place.listing(place.file("cut", "cells", "base-s1"));
     await place.succeed("study", `${flags} --out cut`);
     assert.deepEqual(await resultsOf(place, "cut"), await resultsOf(place, "whole"));
@@ -142,20 +142,20 @@ testTask(
 );
 
 testTask(
-  "study runs cells of --only, tables existing ones with --collect, and takes a folder as plan",
+  "study runs the cells of --only, collects existing ones with --collect, and accepts a folder as plan",
   async (place) => {
     await makePlan(place, oneSeed);
     const { stdout } = await place.succeed("study", `plan.json --out a ${quickly} --dry-run`);
     assert.match(stdout, /base-s1 +8,16 +[\d,]+ +[\d,]+ +6 +\d+:\d\d +\d+ MiB/);
     assert.match(
       stdout,
-      /2 of 2 cells to run in a: \d+:\d\d of training by 1 at once, then evaluations; about \d+ MiB/,
+      /2 of 2 cells to run in a: \d+:\d\d of training, 1 at a time, then evaluations; about \d+ MiB/,
     );
-    assert.ok(!await isThere(place, "a"), "a dry run writes nothing");
+    assert.ok(!await exists(place, "a"), "a dry run writes nothing");
     await makeStudy(place.file("a"), { ...oneSeed, grid: { model: ["base", "residual"] } });
     await place.succeed("study", `a --only residual-s1 ${quickly}`);
-    assert.ok(await isThere(place, "a", "cells", "residual-s1", "cell.json"));
-    assert.ok(!await isThere(place, "a", "cells", "base-s1", "cell.json"));
+    assert.ok(await exists(place, "a", "cells", "residual-s1", "cell.json"));
+    assert.ok(!await exists(place, "a", "cells", "base-s1", "cell.json"));
     const { stderr } = await place.succeed("study", `a --collect ${quickly}`);
     assert.match(stderr, /1 of 2 cells are finished in a\n/);
     const lock = await tryLock(place.file("a", ".locks"), "base-s1");
@@ -168,23 +168,23 @@ testTask(
   },
 );
 
-testTask("study continues after a cell fails, and says which and why", async (place) => {
+testTask("study continues after a cell fails, and reports which one and why", async (place) => {
   const cells = [{ model: "base", optimizer: "sgd", lr: 1e30, clip: 0 }, { model: "base" }];
   await makePlan(place, { ...oneSeed, grid: {}, cells });
   const { code, stderr } = await place.run("study", `plan.json --out a ${quickly}`);
   assert.equal(code, 1);
   const failed = "base-optimizer-sgd-lr-1e-30-clip-0-s1";
-  assert.match(stderr, new RegExp(`${failed}: TrainingError: .*; more in a/logs/${failed}`));
+  assert.match(stderr, new RegExp(`${failed}: TrainingError: .*; see a/logs/${failed}`));
   assert.match(stderr, new RegExp(`\nTrainingError: 1 of 2 cells failed: ${failed}\n$`));
   assert.match(stderr, /^1 of 2 cells are finished in a$/m);
   for (const name of ["cells/base-s1/cell.json", "table.md", "report.html"]) {
-    assert.ok(await isThere(place, "a", name), name);
+    assert.ok(await exists(place, "a", name), name);
   }
   const { status, reason } = await jsonIn(place, "a", "run.json");
   assert.deepEqual([status, reason], ["FAILED", `1 of 2 cells failed: ${failed}`]);
 });
 
-testRefusals("study refuses invalid input in one line", {
+testRefusals("study rejects invalid input in one line", {
   "an unknown plan": {
     task: "study",
     flags: "netwroks",

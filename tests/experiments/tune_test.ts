@@ -32,7 +32,7 @@ testTask(
     assert.deepEqual(second.map(({ by }) => by), second.map(() => "store"));
     assert.deepEqual(second.map(({ chosen }) => chosen), first.map(({ chosen }) => chosen));
     const again = await choices(place, "--seconds 0.001 --remeasure");
-    assert.deepEqual(again.map(({ by }) => by), again.map(() => "table")); // until the time is up
+    assert.deepEqual(again.map(({ by }) => by), again.map(() => "table")); // until time is up
     const short = await place.succeed("tune", `${smallest} --seconds 0.001 --remeasure`);
     assert.match(
       short.stderr,
@@ -51,7 +51,7 @@ testTask(
   noAdapter,
 );
 
-/** Starts a long tuning and sends Ctrl-C when it reports progress; tries again if the signal comes too late. */
+/** Starts a long tuning and sends Ctrl-C when it reports progress; retries if the signal comes too late. */
 async function interrupted(place: Workplace): Promise<Ended> {
   const process = place.start(
     "tune",
@@ -84,7 +84,7 @@ testTask("tune stopped by Ctrl-C can continue, and exits with the signal's code"
   assert.match(stderr, /\nStopped; without --remeasure, the command continues from here\n$/);
 }, noAdapter);
 
-testTask("tune refuses a network that cannot be built", async (place) => {
+testTask("tune rejects a network that cannot be built", async (place) => {
   const { code, stderr } = await place.run("tune", "--filters 12 --batch-size 1");
   assert.equal(code, 1);
   assert.match(stderr, /^ConfigError: Cannot use --groups 8 with --filters 12/m);

@@ -126,9 +126,9 @@ function arrows(points: Float32Array, velocity: Float32Array, N: number, scale: 
 }
 
 function largest(velocity: Float32Array, N: number): number {
-  let most = 0;
-  for (let n = 0; n < N; n++) most = Math.max(most, Math.hypot(velocity[2 * n], velocity[2 * n + 1]));
-  return most;
+  let longest = 0;
+  for (let n = 0; n < N; n++) longest = Math.max(longest, Math.hypot(velocity[2 * n], velocity[2 * n + 1]));
+  return longest;
 }
 
 function spanOf(values: Float32Array): number {

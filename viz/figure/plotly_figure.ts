@@ -101,7 +101,7 @@ function numbers(values: ArrayLike<number>): Json {
 }
 
 /** A range of this many decades contains at least two of 1, 2, 5, 10, 20 and so on. */
-const enough = 0.7;
+const minDecades = 0.7;
 
 /**
  * Plotly attributes for the ticks of a logarithmic axis: at 1, 2 and 5 times each power of ten; for a short range,
@@ -110,5 +110,5 @@ const enough = 0.7;
 function logTicks(values: readonly number[]): { readonly dtick?: "D2" } {
   const shown = values.filter((value) => Number.isFinite(value) && value > 0);
   const [low, high] = shown.reduce(([low, high], x) => [Math.min(low, x), Math.max(high, x)], [Infinity, 0]);
-  return Math.log10(high / low) < enough ? {} : { dtick: "D2" };
+  return Math.log10(high / low) < minDecades ? {} : { dtick: "D2" };
 }

@@ -25,12 +25,12 @@ export function flowGif(
   options: GifOptions = {},
 ): ImageFile {
   const last = frames.times.length - 1;
-  const some = () =>
+  const sampled = () =>
     Array.from(
       { length: sampledFrames },
       (_, i) => draw(frames.svg(Math.round(i * last / (sampledFrames - 1)))),
     );
-  const palette = frames.map ? framePalette(frames.map) : fittedPalette(some());
+  const palette = frames.map ? framePalette(frames.map) : fittedPalette(sampled());
   const indexer = new Indexer(palette);
   const pictures = frames.times.map((_, i) => indexer.index(draw(frames.svg(i)), i === last ? 0 : tolerance));
   return encodeGif(pictures, palette, options);
@@ -116,7 +116,7 @@ export class Indexer {
     // Neighbouring pixels are often equal: search once per run of equal pixels.
     let color = -1;
     let old = -1;
-    let found = 0;
+    let index = 0;
     for (let i = 0; i < words.length; i++) {
       const nextColor = words[i] & 0xffffff;
       const nextOld = before ? before[i] : -1;
@@ -124,16 +124,16 @@ export class Indexer {
         color = nextColor;
         old = nextOld;
         const stays = old >= 0 && this.#distance(color, old) <= tolerance ** 2;
-        found = stays ? old : this.#indexOf(color);
+        index = stays ? old : this.#indexOf(color);
       }
-      pixels[i] = found;
+      pixels[i] = index;
     }
     return this.#previous = { width, height, pixels };
   }
 
   #indexOf(color: number): number {
-    const known = this.#nearest.get(color);
-    if (known !== undefined) return known;
+    const cached = this.#nearest.get(color);
+    if (cached !== undefined) return cached;
     let best = 0;
     for (let i = 1; i < 256; i++) if (this.#distance(color, i) < this.#distance(color, best)) best = i;
     this.#nearest.set(color, best);

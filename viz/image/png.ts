@@ -61,9 +61,9 @@ function isGrey(rgba: Uint8Array): boolean {
 
 /** The first channels of each pixel. */
 function firstChannels(rgba: Uint8Array, count: number): Uint8Array {
-  const some = new Uint8Array(rgba.length / 4 * count);
+  const output = new Uint8Array(rgba.length / 4 * count);
   for (let from = 0, to = 0; from < rgba.length; from += 4, to += count) {
-    for (let c = 0; c < count; c++) some[to + c] = rgba[from + c];
+    for (let c = 0; c < count; c++) output[to + c] = rgba[from + c];
   }
-  return some;
+  return output;
 }

@@ -17,13 +17,13 @@ export function lossFinding({ runs, lossWarning }: ReportData): string | undefin
     return isClear && lossWarning === undefined ? `${ends[0].name} has the lowest loss` : undefined;
   }
   if (value.length < 4 || stages) return undefined;
-  const [least, end, before] = [
+  const [lowest, end, before] = [
     Math.min(...value),
     value.at(-1)!,
     value[Math.floor(0.75 * (value.length - 1))],
   ];
-  if (end > (1 + clear) * least) {
-    return `Loss was lowest at step ${step[value.indexOf(least)].toLocaleString("en")} and rose afterwards`;
+  if (end > (1 + clear) * lowest) {
+    return `Loss was lowest at step ${step[value.indexOf(lowest)].toLocaleString("en")} and rose afterwards`;
   }
   return end < (1 - clear) * before
     ? "Loss was still falling at the end"
@@ -34,11 +34,11 @@ export function lossFinding({ runs, lossWarning }: ReportData): string | undefin
 export function rateFinding(runs: readonly ReportRun[]): string | undefined {
   const [{ learningRate: { step, value } }] = runs;
   if (runs.length > 1 || value.length < 2) return undefined;
-  const most = Math.max(...value);
-  const at = value.indexOf(most);
-  if (value.every((rate) => rate > (1 - clear) * most)) return `Learning rate stays at ${digits(most)}`;
-  if (at === 0) return `Learning rate falls from ${digits(most)} to ${digits(value.at(-1)!)}`;
-  return `Learning rate peaks at ${digits(most)} at step ${step[at].toLocaleString("en")}`;
+  const peak = Math.max(...value);
+  const at = value.indexOf(peak);
+  if (value.every((rate) => rate > (1 - clear) * peak)) return `Learning rate stays at ${digits(peak)}`;
+  if (at === 0) return `Learning rate falls from ${digits(peak)} to ${digits(value.at(-1)!)}`;
+  return `Learning rate peaks at ${digits(peak)} at step ${step[at].toLocaleString("en")}`;
 }
 
 /** Where between noise and data the test loss is highest. */
@@ -98,7 +98,7 @@ export function solversFinding(solvers: readonly SolverQuality[]): string | unde
 }
 
 /** Minimum ratio between the largest values of two parts of the time axis for a clear difference. */
-const leastRatio = 1.2;
+const minRatio = 1.2;
 
 /** Appends the part of the time axis where values are largest, if it is clear and the same for all series. */
 function withPlace(
@@ -109,10 +109,10 @@ function withPlace(
     const [noise, middle, data] = [0, 1, 2].map((part) =>
       Math.max(0, ...values.filter((_, i) => Math.min(2, Math.floor(3 * t[i])) === part))
     );
-    if (noise > leastRatio * Math.max(middle, data)) return "near the noise";
-    if (data > leastRatio * Math.max(noise, middle)) return "near the data";
-    if (middle > leastRatio * Math.max(noise, data)) return "halfway";
-    return Math.min(noise, data) > leastRatio * middle ? "at both ends" : undefined;
+    if (noise > minRatio * Math.max(middle, data)) return "near the noise";
+    if (data > minRatio * Math.max(noise, middle)) return "near the data";
+    if (middle > minRatio * Math.max(noise, data)) return "halfway";
+    return Math.min(noise, data) > minRatio * middle ? "at both ends" : undefined;
   }));
   const [place] = places;
   return places.size === 1 && place !== undefined ? `${what} ${place}` : undefined;

@@ -100,8 +100,8 @@ function quantised(path: string, values: Float32Array, kind: Kind) {
     }
     if (size > largest) largest = size;
   }
-  const most = { i8: 127, i16: 32_767, u8: 255, f32: 1 }[kind];
-  const scale = kind === "u8" || kind === "f32" || largest === 0 ? most : most / largest;
+  const max = { i8: 127, i16: 32_767, u8: 255, f32: 1 }[kind];
+  const scale = kind === "u8" || kind === "f32" || largest === 0 ? max : max / largest;
   const numbers = kind === "f32" ? values : new kinds[kind](values.length);
   if (kind !== "f32") {
     for (let i = 0; i < values.length; i++) {

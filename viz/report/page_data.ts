@@ -102,16 +102,16 @@ function firstAndEnds([first, ...others]: readonly Trajectory[], bytes: number):
 
 /** The largest magnitude of a velocity (of its mean over channels); 1 if all are 0, because callers divide by it. */
 export function fastestOf(trajectories: readonly Trajectory[]): number {
-  let most = 0;
+  let fastest = 0;
   for (const { velocity, shape } of trajectories) {
     const [, C, H, W] = withChannels(shape);
     const P = C * H * W;
     for (let from = 0; from < velocity.length; from += P) {
       const mean = channelMean(velocity.subarray(from, from + P), [C, H, W]);
-      most = mean.reduce((a, b) => Math.max(a, Math.abs(b)), most);
+      fastest = mean.reduce((a, b) => Math.max(a, Math.abs(b)), fastest);
     }
   }
-  return most || 1;
+  return fastest || 1;
 }
 
 /** Thins trajectories to fit into `bytes`: fewer snapshots first, then fewer trajectories. */

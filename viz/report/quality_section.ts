@@ -93,17 +93,17 @@ function verdictOf(question: Question, figures: Figures): Markup | undefined {
     return markup`<p class="answer" data-verdict="${titles === "" ? "new" : "copied"}">${words}</p>`;
   }
   const byTitle = [...Map.groupBy(figures, ({ figure }) => figure.title)];
-  const known = byTitle.flatMap(([title, all]) => {
+  const nearness = byTitle.flatMap(([title, all]) => {
     const shares = all.flatMap(({ figure }) => nearnessOf(figure) ?? []);
     return shares.length > 0 ? [{ title, share: Math.min(...shares) }] : [];
   }).sort((a, b) => a.share - b.share);
-  if (known.length === 0) return undefined;
-  const near = known.filter(({ share }) => share >= minNearness).length;
-  const furthest = near < known.length ? ` Furthest off: ${known[0].title}.` : "";
-  const words = known.length === 1
+  if (nearness.length === 0) return undefined;
+  const near = nearness.filter(({ share }) => share >= minNearness).length;
+  const furthest = near < nearness.length ? ` Furthest off: ${nearness[0].title}.` : "";
+  const words = nearness.length === 1
     ? near === 1 ? "Yes, about as reliably as in real images." : "Not as reliably as in real images."
-    : `${near} of ${known.length} figures match those of real images, or nearly.${furthest}`;
-  return markup`<p class="answer" data-verdict="${near}/${known.length}">${words}</p>`;
+    : `${near} of ${nearness.length} figures match those of real images, or nearly.${furthest}`;
+  return markup`<p class="answer" data-verdict="${near}/${nearness.length}">${words}</p>`;
 }
 
 /** How close the interval of a figure comes to the value of real images: 1 reaches it, 0 is that of noise or guessing. */

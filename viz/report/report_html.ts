@@ -98,8 +98,8 @@ function deflated(id: string, bytes: Uint8Array): Markup {
 const programs = new Map<string, { readonly text: string; readonly script: Markup }>();
 
 function deflatedProgram(id: string, text: string): Markup {
-  const known = programs.get(id);
-  if (known?.text === text) return known.script;
+  const cached = programs.get(id);
+  if (cached?.text === text) return cached.script;
   const script = deflated(id, new TextEncoder().encode(text));
   programs.set(id, { text, script });
   return script;

@@ -18,14 +18,14 @@ function figuresOf({ quality, subject = "samples" }: ReportRun): Markup | undefi
   const all = quality?.figures ?? [];
   const find = (title: string) => all.find((figure) => figure.title === title);
   const [share, distance] = [find("Of the requested class") ?? find("Recognised"), find("Fréchet distance")];
-  const said = [
+  const parts = [
     share &&
     markup`${withInterval(share)} of its ${subject} ${
       share.title === "Recognised" ? "are recognisable to a classifier" : "show the requested class"
     }`,
     distance && markup`their Fréchet distance to test images is ${withInterval(distance)}`,
   ].flatMap((part) => part ?? []);
-  return said.length === 0 ? undefined : markup`${said.map((part, i) => [i > 0 ? ", and " : "", part])}.`;
+  return parts.length === 0 ? undefined : markup`${parts.map((part, i) => [i > 0 ? ", and " : "", part])}.`;
 }
 
 function withInterval(figure: QualityFigure): Markup {

@@ -5,9 +5,9 @@ import { graceSeconds, type JobSettings, tryAgain } from "./launcher.ts";
 /** Inputs of a study's batch scripts. */
 export interface Submission {
   readonly name: string;
-  /** Folder for the output of the jobs, an absolute path. */
+  /** Absolute path of the folder for the output of the jobs. */
   readonly logs: string;
-  /** Working folder of the jobs, an absolute path. */
+  /** Absolute path of the jobs' working folder. */
   readonly directory: string;
   /** The command of the study task with its folder. */
   readonly command: readonly string[];
@@ -18,10 +18,10 @@ export interface Submission {
 }
 
 /**
- * The script of a job array, one task per cell. Near the time limit a cell is saved and queued again; if its job is
+ * The script of a job array, with one task per cell. Near the time limit, a cell is saved and requeued; if its job is
  * cancelled, it is only saved.
  *
- * @param cells their ids
+ * @param cells the ids of the cells
  * @throws {ConfigError} if sbatch cannot take the path of the logs
  */
 export function arrayScript(submission: Submission, cells: readonly string[]): string {
@@ -43,17 +43,17 @@ ${
   }
 
 ${start(submission)}
-# Slurm sends USR1 to this shell alone before the time limit, but TERM to all programs of a task that is cancelled.
+# Before the time limit, Slurm sends USR1 to this shell only; when a task is cancelled, it sends TERM to all its programs.
 near_limit=
 trap 'near_limit=yes; kill -TERM $! || :' USR1
 trap : TERM
 cells=(${shellCommand(cells)})
 ${task(submission, device)} --only "\${cells[SLURM_ARRAY_TASK_ID]}" &
-# A signal ends a wait early; the last one gives the exit code.
+# A signal ends a wait early; the last wait returns the exit code.
 while kill -0 $! 2>/dev/null; do wait $! || :; done
 code=0
 wait $! || code=$?
-# 143: stopped by TERM, and saved. ${tryAgain}: another program, which may have died, holds the cell.
+# 143: stopped by TERM, and saved. ${tryAgain}: another program, possibly a dead one, holds the cell.
 if [ -n "$near_limit" ] && [ "$code" = 143 ] || [ "$code" = ${tryAgain} ]; then
   scontrol requeue "\${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
 fi
@@ -64,7 +64,7 @@ exit "$code"
 /**
  * The script of the job that writes table and report from the results of the cells. It needs no GPU.
  *
- * @param after id of the array that it waits for
+ * @param after the id of the array to wait for
  * @throws {ConfigError} if sbatch cannot take the path of the logs
  */
 export function collectScript(submission: Submission, after: string): string {
@@ -84,12 +84,12 @@ exec ${task(submission, "cpu")} --collect
 `;
 }
 
-/** Options of sbatch by name: nothing if null, a switch if empty. Values must hold no quote or control character. */
+/** Options of sbatch by name: omitted if null, a switch if empty. Values must not contain quotes or control characters. */
 type Directives = Readonly<Record<string, string | number | null>>;
 
 function directives(options: Directives): string {
-  const given = Object.entries(options).filter(([, value]) => value !== null);
-  return given.map(([option, value]) => {
+  const present = Object.entries(options).filter(([, value]) => value !== null);
+  return present.map(([option, value]) => {
     const text = /^[\w@%+=:,./-]*$/.test(`${value}`) ? `${value}` : `"${value}"`;
     return `#SBATCH --${option}${text && "="}${text}`;
   }).join("\n");
@@ -113,7 +113,7 @@ function task({ command }: Submission, device: string): string {
   return `${shellCommand([...command, "--device", device])} --threads "$threads"`;
 }
 
-/** A text quoted as one word of bash. */
+/** Quotes text as one word of bash. */
 function shellWord(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
@@ -132,6 +132,6 @@ function sbatchPath(path: string): string {
   throw new ConfigError(
     `Cannot submit the study in ${
       JSON.stringify(path)
-    }: sbatch takes no quote, backslash or control character in a path`,
+    }: sbatch does not accept quotes, backslashes or control characters in a path`,
   );
 }

@@ -18,7 +18,7 @@ scope.onmessage = ({ data }) => {
   else run(data).then((answer) => scope.postMessage(answer));
 };
 
-// Deno.exit() ends a worker without a word.
+// Deno.exit() ends a worker without a message.
 addEventListener("unload", () => scope.postMessage({ ended: "failed", why: exited }));
 
 /** Runs a cell, and logs its lines. */
@@ -34,7 +34,7 @@ async function run(order: CellOrder): Promise<CellAnswer> {
     if (!log) return failed(line);
     try {
       log.add(why);
-      return failed(`${line}; more in ${log.path}`);
+      return failed(`${line}; see ${log.path}`);
     } catch (error) {
       return failed(`${line}; ${describeError(error)}`);
     }

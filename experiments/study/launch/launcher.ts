@@ -9,10 +9,10 @@ import type { Cell, Study } from "../study.ts";
 /** Exit code of `--only` if another program holds a cell: `EX_TEMPFAIL`, try again later. */
 export const tryAgain = 75;
 
-/** A job saves this many seconds before its time limit. */
+/** Seconds before its time limit at which a job saves. */
 export const graceSeconds = 120;
 
-/** Minimum time limit; with less, a job would hardly train before it saves. */
+/** Minimum time limit; with a shorter one, a job would hardly train before saving. */
 const leastSeconds = 300;
 
 const name = (hint: string, doc: string, pattern = /^\w[\w.-]*$/) =>
@@ -30,7 +30,7 @@ export const slurmFlags = {
   qos: name("QOS", "quality of service of the jobs"),
   time: optional({
     ...text({
-      doc: "time limit of a job; 2 minutes before it the cell is saved and queued again",
+      doc: "time limit of a job; 2 minutes before it, the cell is saved and requeued",
       hint: "TIME",
       pattern: /./,
       expected:
@@ -40,17 +40,17 @@ export const slurmFlags = {
       typeof value === "string" && (secondsOfLimit(value) ?? 0) >= leastSeconds,
   }),
   gpus: optional(text({
-    doc: "GPUs of a cell",
+    doc: "GPUs per cell",
     hint: "[TYPE:]N",
     pattern: /^([A-Za-z][\w.-]*:)?[1-9]\d{0,2}$/,
     expected: "a number such as 1, or a type with a number such as a100:1",
   })),
-  cpus: optional(integer({ doc: "processors of a job", min: 1, max: 4096 })),
+  cpus: optional(integer({ doc: "processors per job", min: 1, max: 4096 })),
   memory: optional(text({
-    doc: "memory of a job",
+    doc: "memory per job",
     hint: "SIZE",
     pattern: /^[1-9]\d{0,8}[KMGT]?$/,
-    expected: "a size such as 8G or 500M; without unit it is in MB",
+    expected: "a size such as 8G or 500M; without a unit, it is in MB",
   })),
   constraint: optional(text({
     doc: "features that a node must have",
@@ -58,18 +58,20 @@ export const slurmFlags = {
     pattern: /^[\w.,:&|*()[\]-]+$/,
     expected: "features such as a100 or a100|h100",
   })),
-  maxTasks: optional(integer({ doc: "cells that Slurm runs at once", min: 1, max: 100_000 })),
+  maxTasks: optional(
+    integer({ doc: "maximum number of cells that Slurm runs at a time", min: 1, max: 100_000 }),
+  ),
 } as const;
 
 const { profile: _, ...jobRows } = slurmFlags;
 
-/** The content of a profile: all flags except `--profile`, and shell lines, which have no flag. */
+/** The content of a profile: all flags except `--profile`, and the shell lines, which have no flag. */
 export const slurmProfile = defineSettings({ ...jobRows, setup: shellLines() });
 
-/** Settings of jobs; null leaves one to Slurm. */
+/** Settings of jobs; null means Slurm's default. */
 export type JobSettings = Values<typeof slurmProfile.rows>;
 
-/** Seconds of a time limit in a format of Slurm; undefined for other text. */
+/** Seconds of a time limit in one of Slurm's formats; undefined for other text. */
 export function secondsOfLimit(text: string): number | undefined {
   const match = /^(?:(\d{1,3})-)?(\d{1,5})(?::(\d{1,2}))?(?::(\d{1,2}))?$/.exec(text);
   if (!match) return undefined;
@@ -82,7 +84,7 @@ export function secondsOfLimit(text: string): number | undefined {
 function shellLines(): Setting<readonly string[]> {
   const { accepts } = line("LINE", "");
   return {
-    doc: "shell lines that a job starts with, such as module load",
+    doc: "shell lines to start a job with, such as module load",
     expected: "an array of lines of text",
     default: [],
     fromText: (text) => text,
@@ -92,22 +94,22 @@ function shellLines(): Setting<readonly string[]> {
 
 /** Settings for running the cells of a study, with any launcher. */
 export const launching = {
-  jobs: integer({ doc: "cells that the local launcher trains at once", min: 1, max: 64, default: 1 }),
+  jobs: integer({ doc: "cells that the local launcher trains at a time", min: 1, max: 64, default: 1 }),
   device: shared.device,
   threads: optional(integer({
-    doc: "threads of the CPU device for each cell (else its share of the cores)",
+    doc: "threads of the CPU device per cell (else its share of the cores)",
     min: 1,
     max: maxThreads,
   })),
   mlflow: {
     ...shared.mlflow,
-    doc: "MLflow server that gets the study, each cell a nested run (else MLFLOW_TRACKING_URI)",
+    doc: "MLflow server to record the study on, with cells as nested runs (else MLFLOW_TRACKING_URI)",
   },
   experiment: shared.experiment,
   ...slurmFlags,
 } as const;
 
-/** How the cells of a study are run. */
+/** Settings that control how cells run. */
 export type LaunchFlags = Values<typeof launching>;
 
 export interface LaunchOptions {
@@ -124,19 +126,19 @@ export interface LaunchOptions {
 export interface Launcher {
   /** One line of `--help`. */
   readonly doc: string;
-  /** The settings that have an effect with this launcher only. */
+  /** The settings that affect only this launcher. */
   readonly flags: readonly (keyof LaunchFlags)[];
-  /** Whether all cells have ended when it returns, so that results can be collected. */
+  /** Whether all cells have ended when `launch` returns, so that results can be collected. */
   readonly collects: boolean;
-  /** Checks that it can run cells at all, before anything is planned. @throws {UserError} if it cannot */
+  /** Checks before planning that it can run cells at all. @throws {UserError} if it cannot */
   check?(options: LaunchOptions): Promise<void>;
   /** What `--dry-run` prints if cells are unfinished, such as the script to submit. */
   describe?(study: Study, unfinished: readonly Cell[], options: LaunchOptions): Promise<string>;
   /**
    * Runs cells, or hands them over to a scheduler.
    *
-   * @param unfinished the cells without result, in the order of the study
-   * @returns ids of those that failed
+   * @param unfinished the cells without a result, in the order of the study
+   * @returns ids of the cells that failed
    */
   launch(study: Study, unfinished: readonly Cell[], options: LaunchOptions): Promise<readonly string[]>;
 }

@@ -11,7 +11,7 @@ import { type Cell, cellFolder, makeStudyFolder, type Study } from "../study.ts"
 import { StudyProgress } from "../study_progress.ts";
 import type { Launcher, LaunchFlags, LaunchOptions } from "./launcher.ts";
 
-/** Which cell a worker runs, and how. */
+/** The cell for a worker to run, and its options. */
 export interface CellOrder {
   readonly folder: string;
   readonly id: string;
@@ -21,14 +21,14 @@ export interface CellOrder {
   readonly experiment: string | null;
 }
 
-/** A worker's answer: how its cell ended, and why it failed, in one line. */
+/** A worker's answer: how its cell ended, and if it failed, the reason in one line. */
 export type CellAnswer = { readonly ended: CellEnd } | { readonly ended: "failed"; readonly why: string };
 
-/** Milliseconds between looks at the progress of running cells. */
+/** Milliseconds between checks of the progress of running cells. */
 const lookMs = 1000;
 
 /**
- * Runs cells on this machine, `jobs` at once, each in a worker with its own device. If one fails, the others continue.
+ * Runs cells on this machine, `jobs` at a time, each in a worker with its own device. If one fails, the others continue.
  */
 export const local: Launcher = {
   doc: "runs the cells on this machine",
@@ -68,7 +68,7 @@ export const local: Launcher = {
   },
 };
 
-/** Threads of the CPU device per job: the given number, else a job's share of the cores. */
+/** Threads of the CPU device per job: the setting, or by default a job's share of the cores. */
 export function threadsOf({ threads, jobs }: Pick<LaunchFlags, "threads" | "jobs">): number {
   return threads ?? Math.max(1, Math.floor(navigator.hardwareConcurrency / jobs));
 }
@@ -106,11 +106,11 @@ async function stepOf(study: Study, cell: Cell): Promise<number> {
 }
 
 /**
- * Opens the log of a cell, created if missing.
+ * Opens the log of a cell, and creates it if missing.
  *
  * @returns its path, and a function that appends each line of a text with the time, control characters escaped; it
  *   throws a {@linkcode RunError} if it cannot write
- * @throws {RunError} if its folder cannot be made, or a link or a folder has the log's name
+ * @throws {RunError} if its folder cannot be created, or a link or a folder has the log's name
  */
 export async function openCellLog(
   study: Pick<Study, "folder">,

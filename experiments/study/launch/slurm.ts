@@ -9,7 +9,7 @@ import { makeStudyFolder, type Study, studyFolder } from "../study.ts";
 import { arrayScript, collectScript, type Submission } from "./batch_script.ts";
 import { type JobSettings, type Launcher, type LaunchFlags, slurmFlags, slurmProfile } from "./launcher.ts";
 
-/** Slurm is missing, or refuses a command. */
+/** Slurm is missing or rejects a command. */
 export class SlurmError extends UserError {
   override readonly name = "SlurmError";
 }
@@ -37,19 +37,21 @@ export const slurm: Launcher = {
     const queued = await queuedCells(folder, submission.name);
     const cells = unfinished.map(({ id }) => id).filter((id) => !queued.has(id));
     if (cells.length === 0) {
-      say(`All ${unfinished.length} unfinished cells are queued (see squeue --name=${submission.name})`);
+      say(
+        `All ${unfinished.length} unfinished cells are already queued (see squeue --name=${submission.name})`,
+      );
       return [];
     }
-    // Not on the command line, where all users of a node could read a password in it.
+    // Not on the command line, where all users of a node could read a password.
     const env = flags.mlflow === null ? {} : { MLFLOW_TRACKING_URI: flags.mlflow };
     const array = await submit(arrayScript(submission, cells), env);
     const note = { job: array, cells, submittedAt: new Date().toISOString() };
     await writeJson(join(folder, `submission-${array}.json`), note);
     const number = `${cells.length} cell${cells.length === 1 ? "" : "s"}`;
-    const more = queued.size > 0 ? ` (${queued.size} more are queued already)` : "";
+    const more = queued.size > 0 ? ` (${queued.size} more are already queued)` : "";
     say(`Submitted ${number} as job ${array}${more}; their output goes to ${submission.logs}`);
     const collect = await submit(collectScript(submission, array), env);
-    say(`Submitted the job that collects the results as ${collect}; see squeue --jobs=${array},${collect}`);
+    say(`Submitted job ${collect} to collect the results; see squeue --jobs=${array},${collect}`);
     return [];
   },
 };
@@ -76,7 +78,7 @@ function studyCommand(folder: string): string[] {
   }
   const [, ...words]: string[] = project.tasks.study.command.split(" ");
   const absolute = words.map((word) =>
-    // The list of named networks is written by whoever plans the study.
+    // Whoever plans the study writes the list of named networks.
     word.replace(/,"\$.*"$/, "").replace(
       /^(--lock=)?(.+\.(?:ts|lock))$/,
       (_, flag = "", path) => flag + join(checkout!, path),
@@ -89,24 +91,26 @@ function studyCommand(folder: string): string[] {
 }
 
 /**
- * Settings of the jobs, from the flags or else from the profile.
+ * The settings of the jobs, from the flags or else from the profile.
  *
  * @throws {RunError} if the profile cannot be read
- * @throws {ConfigError} if it holds an impossible value
+ * @throws {ConfigError} if it contains an invalid value
  */
 async function jobSettings(flags: LaunchFlags): Promise<JobSettings> {
   const { profile: path } = flags;
-  const given = Object.entries(flags).filter(([name, value]) => name in slurmProfile.rows && value !== null);
+  const overrides = Object.entries(flags).filter(([name, value]) =>
+    name in slurmProfile.rows && value !== null
+  );
   // Unlike the files of a run, it may be a link.
   const json = path === null ? {} : await readJson(await Deno.realPath(path).catch(() => path));
-  if (json === undefined) throw new RunError(`Cannot read the profile ${path}: there is no such file`);
-  return { ...slurmProfile.read(json, `${path}`), ...Object.fromEntries(given) };
+  if (json === undefined) throw new RunError(`Cannot read the profile ${path}: no such file`);
+  return { ...slurmProfile.read(json, `${path}`), ...Object.fromEntries(overrides) };
 }
 
 /**
- * Makes the folder for the output of jobs, if it is missing. Slurm would write through links in it.
+ * Creates the folder for the output of jobs if it is missing. Slurm would write through links in it.
  *
- * @throws {RunError} if it cannot be made, or holds a link
+ * @throws {RunError} if it cannot be created, or contains a link
  */
 export async function makeSlurmFolder(study: Pick<Study, "folder">): Promise<string> {
   const folder = await makeStudyFolder(study, "slurm");
@@ -132,7 +136,7 @@ async function queuedCells(folder: string, name: string): Promise<Set<string>> {
   const queue = await askSlurm("squeue", ["--noheader", "--array", `--name=${name}`, "--format=%F %K %t"]);
   const cells = queue.split("\n").map((line) => {
     const [job, index, state] = line.trim().split(" ");
-    // A completing job (CG) does no more work; a job outside an array has no index.
+    // A completing job (CG) no longer works; a job outside an array has no index.
     return /^\d+$/.test(index ?? "") && state !== "CG" ? submissions.get(job)?.[Number(index)] : undefined;
   });
   return new Set(cells.filter((cell) => cell !== undefined));
@@ -143,14 +147,14 @@ async function queuedCells(folder: string, name: string): Promise<Set<string>> {
  *
  * @param env environment variables for the job, in addition to this program's
  * @returns its id
- * @throws {SlurmError} if there is no sbatch, or it refuses
+ * @throws {SlurmError} if there is no sbatch, or it rejects the script
  */
 export async function submit(script: string, env: Record<string, string>): Promise<string> {
   const answer = await askSlurm("sbatch", ["--parsable"], script, env);
   const [, id] = /^(\d+)(?:;\S+)?$/.exec(answer) ?? [];
   if (id !== undefined) return id;
   throw new SlurmError(
-    `Cannot submit the study: sbatch answers ${JSON.stringify(answer)} (expected the id of a job)`,
+    `Cannot submit the study: sbatch printed ${JSON.stringify(answer)} (expected the id of a job)`,
   );
 }
 
@@ -165,16 +169,16 @@ async function askSlurm(
   let output: Deno.CommandOutput;
   try {
     const process = new Deno.Command(program, options).spawn();
-    // A program may refuse before it has read everything.
-    const given = new Blob([input]).stream().pipeTo(process.stdin).catch(() => {});
-    [output] = await Promise.all([process.output(), given]);
+    // A program may exit before it has read everything.
+    const written = new Blob([input]).stream().pipeTo(process.stdin).catch(() => {});
+    [output] = await Promise.all([process.output(), written]);
   } catch (error) {
     throw new SlurmError(`Cannot submit the study: ${whyNotStarted(program, error)}`);
   }
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
   if (output.success) return text(output.stdout);
   const lines = text(output.stderr).split("\n").map((line) => line.replace(/^\w+: (error|fatal): /, ""));
-  throw new SlurmError(`Cannot submit the study: ${program} refuses: ${lines.join("; ")}`);
+  throw new SlurmError(`Cannot submit the study: ${program} failed: ${lines.join("; ")}`);
 }
 
 function whyNotStarted(program: string, error: unknown): string {
@@ -186,5 +190,5 @@ function whyNotStarted(program: string, error: unknown): string {
     return `Deno cannot start ${program} while variables such as LD_LIBRARY_PATH are set (put "env -u LD_LIBRARY_PATH" ` +
       'before the command, and set it in "setup" of the profile where jobs need it)';
   }
-  return `${program} does not start: ${reasonOf(error)}`;
+  return `${program} cannot be started: ${reasonOf(error)}`;
 }

@@ -7,14 +7,14 @@ import { excludesZero, holmSignificant } from "./seed_intervals.ts";
 import { type Difference, formatSetting, type Primary, type Summary } from "./summary.ts";
 import { formatFigure, formatInterval, whole } from "./tables.ts";
 
-/** What can and cannot be concluded from a study: what differs, what is inconclusive, and what was held fixed. */
+/** The conclusion of a study: what differs, what is inconclusive, and what was held fixed. */
 export function conclude(plan: Plan, summary: Summary): Passage[] {
   const { setups } = summary;
   const warning = heldOutComparable(setups)
     ? []
     : [`${lossWarning(setups)}.${
       differingData(setups.flatMap(({ dataset }) => dataset ?? [])).length > 0
-        ? " Setups with different data are not compared at all."
+        ? " Setups with different data are not compared."
         : ""
     }`];
   const comparisons = summary.primaries.flatMap(({ key }) => comparisonsOf(key, summary));
@@ -35,12 +35,12 @@ function progressOf({ name }: Plan, { setups }: Summary): string {
     counted(setups.length, "setup")
   }, ${finished} of ${planned} runs finished.`;
   const lacking = setups.filter(({ seeds }) => seeds.finished < seeds.planned).map(({ label, seeds }) =>
-    `${label} has ${seeds.finished} of ${seeds.planned}`
+    `${label} has ${seeds.finished} of ${seeds.planned} runs`
   );
   return lacking.length === 0 ? progress : `${progress} Preliminary: ${lacking.join("; ")}.`;
 }
 
-/** Whether the judges order the setups alike, by means over seeds; nothing for one setup or judge. */
+/** Whether the judges rank the setups alike, by means over seeds; empty for one setup or judge. */
 function judgesOrder({ setups }: Summary): string[] {
   const measured = setups.map(({ label, figures }) => ({
     label,
@@ -54,7 +54,7 @@ function judgesOrder({ setups }: Summary): string[] {
   return order === undefined ? [] : [`${order}.`];
 }
 
-/** What differs in a figure, and what is inconclusive. */
+/** The differences in a figure, and the inconclusive comparisons. */
 function comparisonsOf(primary: Primary["key"], { differences }: Summary): Passage[] {
   const tested = differences.flatMap(({ figures }) => figures[primary]?.chance ?? []);
   const significant = holmSignificant(tested);
@@ -110,7 +110,7 @@ function heldFixed({ preset, fixed, budget, evaluation }: Plan, { setups }: Summ
     }`,
   ];
   const minutes = "minutes" in budget
-    ? " Minutes are those of one machine; another one trains on more or fewer images."
+    ? " Another machine would train on more or fewer images in the same minutes."
     : "";
   return `Held fixed: ${parts.join(", ")}.${minutes}`;
 }

@@ -13,14 +13,14 @@ import { type Primary, type Setup, setupKey, type Summary } from "./summary.ts";
 
 /** Quality against cost. */
 export interface QualityFigures {
-  /** Against images, parameters and seconds, where these differ. */
+  /** Quality against images, parameters and seconds, where these differ. */
   readonly figures: readonly Figure[];
-  /** The same for a row with one shared legend: narrower, without names. */
+  /** The same figures for a row with one shared legend: narrower, without names. */
   readonly stills: readonly Figure[];
   readonly legend: readonly LegendEntry[];
 }
 
-/** Axes of cost. Setups that differ in the setting `along` alone are joined by a line. */
+/** Axes of cost. A line joins setups that differ only in the setting `along`. */
 const axes = [
   { cost: "images", title: "images trained on", along: "share" },
   { cost: "parameters", title: "parameters", along: "filters" },
@@ -42,14 +42,14 @@ interface Series {
 
 /**
  * Draws the figures of the conclusion against images, parameters and seconds, with intervals over seeds, and a line at
- * the value of real images. What is the same for all points is no axis.
+ * the value of real images. A cost that is equal for all points gets no figure.
  *
  * @returns undefined if no setup has such a figure, or all points have the same images, parameters and seconds
  */
 export function qualityFigures(summary: Summary): QualityFigures | undefined {
   const { setups, primaries } = summary;
   const measured = setups.filter(({ figures }) => primaries.some(({ key }) => figures[key]));
-  // Neighbours differ in both, so nobody needs the colours; 35 setups look different.
+  // Neighbours differ in colour and mark, so colours are not needed; 35 setups look different.
   const lookOf = (i: number) => ({
     color: traceColors[i % traceColors.length],
     mark: pointMarks[i % pointMarks.length],
@@ -97,7 +97,7 @@ export function qualityFigures(summary: Summary): QualityFigures | undefined {
   };
 }
 
-/** Which setup is best in a figure, and whether it costs the most or the least; undefined if that may be chance. */
+/** The best setup in a figure, and whether it costs the most or the least; undefined if that may be chance. */
 function findingOf(
   key: Primary["key"],
   drawn: readonly Series[],
@@ -124,7 +124,7 @@ function findingOf(
   return `${best.label} is best${cost}`;
 }
 
-/** Quality during training if it was measured, else at its end. */
+/** Quality during training if measured, or else at its end. */
 function pointsOf(
   { course, images, parameters, seconds }: Setup,
   cost: typeof axes[number]["cost"],
@@ -141,7 +141,7 @@ function pointsOf(
   return [{ x: { images: images!, parameters, seconds: seconds!.mean }[cost], quality }];
 }
 
-/** Grey lines through the ends of setups that differ in one setting alone. */
+/** Grey lines through the last points of setups that differ in only one setting. */
 function linesAlong(along: string, drawn: readonly Series[]): Trace[] {
   const families = Map.groupBy(drawn, ({ setup }) => setupKey({ ...setup.settings, [along]: "any" }));
   return [...families.values()].filter((family) => family.length > 1).map((family) => {
@@ -150,15 +150,15 @@ function linesAlong(along: string, drawn: readonly Series[]): Trace[] {
   });
 }
 
-/** Fewer seeds are shown one by one: an interval of two is far wider than the figure. */
+/** Fewer seeds are shown individually: an interval over two is far wider than the figure. */
 const leastSeeds = 3;
 
-/** What is drawn around a mean: the ends of its interval, or the value of each seed. */
+/** The spread around a mean: the ends of its interval, or the value of each seed. */
 function spreadOf({ seeds, values, interval }: SeedMean): readonly number[] {
   return interval && seeds.length >= leastSeeds ? interval : values;
 }
 
-/** Points, the line through them, and a vertical line for each interval, or a small point for each of two seeds. */
+/** Points, the line through them, and for each point a vertical line for its interval or small points for two seeds. */
 function tracesOf({ setup: { label }, color, mark, points }: Series, isNamed: boolean): Trace[] {
   const x = points.map(({ x }) => x);
   const y = points.map(({ quality }) => quality.mean);

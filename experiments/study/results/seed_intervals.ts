@@ -1,23 +1,23 @@
 import { meanEstimate } from "../../../models/mod.ts";
 
-/** A value for each seed. */
+/** Values by seed. */
 export type BySeed = ReadonlyMap<number, number>;
 
-/** An interval by its ends. */
+/** The ends of an interval. */
 export type Interval = readonly [low: number, high: number];
 
 /** A mean over seeds, and its uncertainty. */
 export interface SeedMean {
   /** Ascending. */
   readonly seeds: readonly number[];
-  /** The value of each. */
+  /** The value of each seed. */
   readonly values: readonly number[];
   readonly mean: number;
   /** Sample standard deviation over seeds (n - 1); absent for one seed. */
   readonly deviation?: number;
-  /** The 95 % interval of the mean by Student's t, exact for normally distributed values; absent for one seed. */
+  /** The 95 % interval of the mean by Student's t, exact for normal values; absent for one seed. */
   readonly interval?: Interval;
-  /** The 95 % interval by the percentile bootstrap over seeds, too narrow for few seeds. */
+  /** The 95 % interval by the percentile bootstrap over seeds, which is too narrow for few seeds. */
   readonly bootstrap?: Interval;
 }
 
@@ -28,14 +28,14 @@ export interface SeedDifference extends SeedMean {
 }
 
 const confidence = 0.95;
-/** Relative bound on rounding errors: smaller means and deviations count as 0, as shares of seeds are often equal. */
+/** Relative bound on rounding errors: smaller means and deviations count as 0, because seeds often have equal shares. */
 const rounding = 1e-12;
 
 /**
  * The mean over seeds with its 95 % interval.
  *
- * @param size of the numbers that the values were computed from; by default the largest value
- * @returns undefined without a seed
+ * @param size the magnitude of the numbers that the values were computed from; by default the largest value
+ * @returns undefined if there are no seeds
  *
  * Source: Student 1908, The probable error of a mean
  */
@@ -56,27 +56,27 @@ export function meanOverSeeds(bySeed: BySeed, size = largestOf(bySeed)): SeedMea
 
 /** The mean of a share in [0, 1] over seeds; its interval stays within [0, 1]. */
 export function shareOverSeeds(shares: BySeed): SeedMean | undefined {
-  const found = meanOverSeeds(shares);
-  if (!found?.interval) return found;
-  const [low, high] = found.interval;
-  return { ...found, interval: [Math.max(0, low), Math.min(1, high)] };
+  const whole = meanOverSeeds(shares);
+  if (!whole?.interval) return whole;
+  const [low, high] = whole.interval;
+  return { ...whole, interval: [Math.max(0, low), Math.min(1, high)] };
 }
 
 /**
- * The mean of a - b over the seeds that both have, with its interval. Runs of one seed share the order of their data,
- * noise and times, so their common effects cancel.
+ * The mean of a - b over shared seeds, with its interval. Runs of one seed share the order of their data, noise and
+ * times, so common effects cancel.
  *
  * @returns undefined if they share no seed
  */
 export function pairedDifference(a: BySeed, b: BySeed): SeedDifference | undefined {
   const shared = [...a].filter(([seed]) => b.has(seed));
   const differences = new Map(shared.map(([seed, value]) => [seed, value - b.get(seed)!]));
-  const found = meanOverSeeds(differences, Math.max(largestOf(a), largestOf(b)));
-  if (found?.deviation === undefined) return found;
-  const { mean, deviation, seeds: { length: n } } = found;
+  const result = meanOverSeeds(differences, Math.max(largestOf(a), largestOf(b)));
+  if (result?.deviation === undefined) return result;
+  const { mean, deviation, seeds: { length: n } } = result;
   // If all seeds differ by the same amount other than 0, t is infinite and the p-value 0.
   const chance = mean === 0 ? 1 : studentTails(mean / (deviation / Math.sqrt(n)), n - 1);
-  return { ...found, chance };
+  return { ...result, chance };
 }
 
 function largestOf(values: BySeed): number {
@@ -93,9 +93,9 @@ export function excludesZero([low, high]: Interval): boolean {
  * Source: Holm 1979, A simple sequentially rejective multiple test procedure
  */
 export function holmSignificant(chances: readonly number[]): boolean[] {
-  const known = chances.map((chance) => Number.isNaN(chance) ? 1 : chance);
-  const order = [...known.keys()].toSorted((i, j) => known[i] - known[j]);
-  const first = order.findIndex((place, i) => known[place] > (1 - confidence) / (chances.length - i));
+  const pValues = chances.map((chance) => Number.isNaN(chance) ? 1 : chance);
+  const order = [...pValues.keys()].toSorted((i, j) => pValues[i] - pValues[j]);
+  const first = order.findIndex((place, i) => pValues[place] > (1 - confidence) / (chances.length - i));
   const significant = new Set(first < 0 ? order : order.slice(0, first));
   return chances.map((_, i) => significant.has(i));
 }
@@ -120,7 +120,7 @@ export function studentTails(t: number, freedom: number): number {
   return 1 - (odd ? (angle + sine * sum) * 2 / Math.PI : sine * sum);
 }
 
-/** The bound that the absolute value of Student's t stays below with a probability. */
+/** The bound that the absolute value of Student's t does not exceed with this probability. */
 export function studentQuantile(probability: number, freedom: number): number {
   let [low, high] = [0, 1];
   while (studentTails(high, freedom) > 1 - probability) high *= 2;
@@ -136,8 +136,8 @@ export function studentQuantile(probability: number, freedom: number): number {
 const maxListed = 5;
 
 /**
- * The 95 % interval of a mean by the percentile bootstrap. It is never wider than the values, so too narrow for few of
- * them: of three values, one resample in 27 repeats the smallest three times.
+ * The 95 % interval of a mean by the percentile bootstrap. It is never wider than the range of the values, so it is too
+ * narrow for few of them: of three values, one resample in 27 repeats the smallest three times.
  *
  * @param values two or more
  *

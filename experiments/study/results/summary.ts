@@ -16,14 +16,14 @@ import {
 export interface Setup extends LossMeaning {
   /** Its distinguishing settings, e.g. `residual, no attn`. */
   readonly label: string;
-  /** The settings that the plan varies, as written there. */
+  /** The settings that the plan varies, as written in the plan. */
   readonly asked: CellSettings;
   /** All settings that the plan names. */
   readonly settings: CellSettings;
   readonly parameters: number;
-  /** For one forward pass of one image. */
+  /** Multiply-adds of one forward pass of one image. */
   readonly multiplyAdds: number;
-  /** Of the finished cells. */
+  /** The results of finished cells. */
   readonly results: readonly FinishedCell[];
   readonly seeds: { readonly planned: number; readonly finished: number };
   /** Mean over seeds; absent if no run is finished. */
@@ -40,17 +40,17 @@ export interface Setup extends LossMeaning {
   readonly course: readonly (ByFigure<SeedMean> & { readonly images: number; readonly seconds: number })[];
 }
 
-/** The effect of one choice: the difference between two setups that differ in nothing else. */
+/** The effect of one choice: the difference between two setups that differ only in it. */
 export interface Difference {
   readonly setting: string;
-  /** Labels of the setups: figures are those of a, the later one of the study, minus those of b. */
+  /** Labels of the setups: figures are those of a, the later one in the study, minus those of b. */
   readonly a: string;
   readonly b: string;
   /** Cost of a, relative to b. */
   readonly ratio: {
     readonly parameters: number;
     readonly multiplyAdds: number;
-    /** Duration of training; absent if one has no finished run. */
+    /** Ratio of training times; absent if one setup has no finished run. */
     readonly seconds?: number;
   };
   readonly figures: ByFigure<SeedDifference>;
@@ -60,7 +60,7 @@ export interface Difference {
 export interface Summary {
   readonly setups: readonly Setup[];
   readonly differences: readonly Difference[];
-  /** The figures that the conclusion is about: the judges' Fréchet distances, or the velocity error without judges. */
+  /** The figures of the conclusion: the judges' Fréchet distances, or without judges the velocity error. */
   readonly primaries: readonly Primary[];
 }
 
@@ -70,11 +70,11 @@ const primaryKeys = keysOf(["frechet", "velocity_error"]);
 /** A figure that the conclusion is about. */
 export interface Primary {
   readonly key: FigureKey;
-  /** Its value for real images, which are training images; only if all setups have the same data. */
+  /** Its value for real (training) images; only if all setups have the same data. */
   readonly real?: number;
 }
 
-/** Sums up the finished runs of a study. */
+/** Summarises the finished runs of a study. */
 export function summarizeStudy(cells: readonly Cell[], results: readonly FinishedCell[]): Summary {
   const setups = setupsOf(cells, results);
   const measured = primaryKeys.filter((key) => setups.some(({ figures }) => figures[key]));
@@ -89,14 +89,14 @@ export function summarizeStudy(cells: readonly Cell[], results: readonly Finishe
   };
 }
 
-/** The mean over the runs that know it, as each draws its own training images. */
+/** The mean over all runs that measured it, because each draws its own training images. */
 function realOf(setups: readonly Setup[], key: FigureKey): number | undefined {
   if (differingData(setups.flatMap(({ dataset }) => dataset ?? [])).length > 0) return undefined;
-  const known = setups.flatMap(({ results }) => results.flatMap(({ real }) => real?.[key] ?? []));
-  return known.length === 0 ? undefined : known.reduce((sum, value) => sum + value, 0) / known.length;
+  const values = setups.flatMap(({ results }) => results.flatMap(({ real }) => real?.[key] ?? []));
+  return values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** The setups of a study in its order: each joins the cells that differ only in the seed. */
+/** The setups of a study, in its order: each combines the cells that differ only in the seed. */
 function setupsOf(cells: readonly Cell[], results: readonly FinishedCell[]): Setup[] {
   const resultOf = new Map(results.map((result) => [result.cell, result]));
   const varied = variedSettings(cells.map(({ asked }) => asked));
@@ -129,14 +129,14 @@ function setupsOf(cells: readonly Cell[], results: readonly FinishedCell[]): Set
   });
 }
 
-/** The seed that most setups have finished; the first, if several. */
+/** The seed that most setups have finished; the first one in a tie. */
 export function sharedSeed(setups: readonly Setup[]): number | undefined {
   const runs = Map.groupBy(setups.flatMap(({ results }) => results), ({ seed }) => seed);
   const [best] = [...runs].toSorted(([a, x], [b, y]) => y.length - x.length || a - b);
   return best?.[0];
 }
 
-/** A setting in words, e.g. `no attn`, `[16,32,64]` or `batchSize 32`. */
+/** Formats a setting, e.g. `no attn`, `[16,32,64]` or `batchSize 32`. */
 export function formatSetting(name: string, value: Value): string {
   if (name === "match") return `equal ${value}`;
   if (name === "filters") return `[${value}]`;
@@ -144,7 +144,7 @@ export function formatSetting(name: string, value: Value): string {
   return typeof value === "number" ? `${name} ${value}` : value;
 }
 
-/** A key of settings, whatever their order. */
+/** A key for settings, regardless of their order. */
 export function setupKey(settings: CellSettings): string {
   return JSON.stringify(Object.entries(settings).toSorted(([a], [b]) => a < b ? -1 : 1));
 }
@@ -155,7 +155,7 @@ function variedSettings(all: readonly CellSettings[]): string[] {
   return [...names].filter((name) => new Set(all.map((settings) => settings[name])).size > 1);
 }
 
-/** Settings that determine the widths of a matched network; they do not count as a choice. */
+/** Settings that determine the widths of a matched network, which do not count as a choice. */
 const matching: ReadonlySet<string> = new Set(["match", "filters"]);
 
 /** Settings along which quality grows, with their size; a setup is compared only with the next one. */
@@ -165,9 +165,9 @@ const growing: ReadonlyMap<string, (setup: Setup) => number> = new Map([
 ]);
 
 /**
- * All pairs of setups with the same data that differ in one choice; for widths and shares of the budget only neighbours.
- * A network with matched widths is compared with the one it matches, and with others of its kind that were matched in
- * the same way.
+ * All pairs of setups with the same data that differ in one choice; for widths and shares of the budget, only neighbours.
+ * A network with matched widths is compared with the network it matches, and with others of its kind that were matched
+ * in the same way.
  */
 function differencesOf(setups: readonly Setup[]): Difference[] {
   const asked = [...new Set(setups.flatMap(({ asked }) => Object.keys(asked)))];
@@ -188,7 +188,7 @@ function differencesOf(setups: readonly Setup[]): Difference[] {
   );
 }
 
-/** The one choice in which two setups differ; settings that the plan does not vary follow from the others. */
+/** The one choice in which two setups differ; settings that the plan does not vary follow from those it varies. */
 function onlyDifference(
   { settings: a }: Setup,
   { settings: b }: Setup,

@@ -13,7 +13,7 @@ import type { Setup, Summary } from "./summary.ts";
 
 export type Table = StudyFindings["tables"][number];
 
-/** Figures in the table of setups, if they were measured; `table.csv` has all. */
+/** Figures in the table of setups, if measured; `table.csv` has all figures. */
 const shownFigures = keysOf([
   "frechet",
   "confident",
@@ -62,7 +62,7 @@ function differenceTable({ differences }: Summary): Table {
 
 /** Solvers are rows for one setup, and columns for several, in a table for each judge. */
 function solverTables({ setups }: Summary): Table[] {
-  const title = "by evaluations of the network (solver): mean over seeds (95 % interval)";
+  const title = "by network evaluations (solver): mean over seeds (95 % interval)";
   const measured = setups.filter(({ costs }) => costs.length > 0);
   const sorted = measured.flatMap(({ costs }) => costs).toSorted((a, b) => a.evaluations - b.evaluations);
   const titles = new Map(sorted.map(({ solver, evaluations }) => [
@@ -93,17 +93,17 @@ function solverTables({ setups }: Summary): Table[] {
   });
 }
 
-/** A number rounded to a whole one, with separators: `32,000`. */
+/** Formats a number, rounded to an integer with separators: `32,000`. */
 export function whole(value: number): string {
   return Math.round(value).toLocaleString("en");
 }
 
-/** `1.2 to 3.4`, with as many digits as the interval allows. */
+/** Formats an interval as `1.2 to 3.4`, with digits that match its width. */
 export function formatInterval(key: FigureKey, interval: Interval): string {
   return interval.map((end) => formatFigure(key, end, halfOf(interval))).join(" to ");
 }
 
-/** A mean with its interval, `12.1 (10.2 to 14.0)`; only the value for one seed, empty for none. */
+/** Formats a mean with its interval, `12.1 (10.2 to 14.0)`; without it for one seed; empty for none. */
 export function formatMean(key: FigureKey, found: SeedMean | undefined): string {
   if (!found) return "";
   const { mean, interval } = found;
@@ -112,8 +112,8 @@ export function formatMean(key: FigureKey, found: SeedMean | undefined): string 
 }
 
 /**
- * A figure as text, rounded to two digits of its spread or else to four digits of its own; shares in per cent, with a
- * true minus sign.
+ * Formats a figure, rounded to two digits of its spread, or else to four significant digits; shares are percentages, and
+ * the minus sign is a true one.
  */
 export function formatFigure(key: FigureKey, value: number, spread?: number): string {
   const { share } = meaningOf(key);
@@ -131,10 +131,10 @@ function halfOf([low, high]: Interval): number {
 }
 
 const note =
-  "Intervals contain the mean over seeds in 95 of 100 cases, by Student's t over the seeds; differences are taken within " +
-  "each seed, whose runs share the order of data, noise and times.";
+  "Intervals are 95 % confidence intervals of the mean over seeds, by Student's t; differences are taken within each " +
+  "seed, whose runs share the order of data, noise and times.";
 
-/** The conclusion and the tables of a study as a page in Markdown. */
+/** The conclusion and the tables of a study in Markdown. */
 export function studyMarkdown(
   title: string,
   conclusion: readonly Passage[],
@@ -144,13 +144,13 @@ export function studyMarkdown(
   return [`# ${title}`, ...conclusion.map(passageText), ...parts, note].join("\n\n") + "\n";
 }
 
-/** A passage in Markdown, which is readable as plain text too. */
+/** A passage in Markdown that also reads well as plain text. */
 export function passageText(passage: Passage): string {
   if (typeof passage === "string") return passage;
   return [`${passage.heading}:\n`, ...passage.items.map((item) => `- ${item}`)].join("\n");
 }
 
-/** A table in Markdown with aligned columns; all but the first hold numbers. */
+/** A Markdown table with aligned columns; all but the first contain numbers. */
 function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [head, ...rows].map((row) =>
     row.map((cell) => cell.replaceAll("|", "\\|").replaceAll(/\s+/g, " "))
@@ -168,7 +168,7 @@ function markdownTable(head: readonly string[], rows: readonly (readonly string[
 }
 
 /**
- * Every figure of every setup and difference, a line each: `setup,minus,figure,seeds,mean,deviation,low,high,
+ * Every figure of every setup and difference, one per line: `setup,minus,figure,seeds,mean,deviation,low,high,
  * bootstrap_low,bootstrap_high,values`; values are in the order of the seeds, separated by spaces.
  */
 export function csvOf({ setups, differences }: Summary): string {

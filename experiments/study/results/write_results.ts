@@ -34,13 +34,13 @@ export const resultFile = {
   report: "report.html",
 } as const;
 
-/** What a study found. */
+/** The outcome of a study. */
 export interface StudyOutcome {
-  /** What can and cannot be concluded. */
+  /** The conclusion, see {@linkcode conclude}. */
   readonly conclusion: readonly Passage[];
   /** Means of the setups by metric, see {@linkcode metricsOf}. */
   readonly metrics: Readonly<Record<string, number>>;
-  /** A line for each result that cannot be read, and for each file that could not be made. */
+  /** One line per result that cannot be read, and per file that could not be created. */
   readonly problems: readonly string[];
 }
 
@@ -61,7 +61,7 @@ export async function writeResults(folder: string): Promise<StudyOutcome> {
   const title = `Study ${plan.name}`;
   const problems = [...unreadable];
   const put = (name: string, content: string | Uint8Array) => writeAtomic(join(folder, name), content);
-  /** If the files of a run are damaged, the results say so, and the rest is written. */
+  /** If the files of a run are damaged, the results report it, and everything else is written. */
   const attempt = (name: string, make: () => Promise<void>) =>
     make().catch((error) => {
       if (!(error instanceof UserError)) throw error;
@@ -102,13 +102,13 @@ export async function writeResults(folder: string): Promise<StudyOutcome> {
 }
 
 const aboutFigure =
-  "Means over seeds, with 95 % intervals by Student's t; quality is that of samples after training, or during it where " +
-  "milestones were measured. Real images are training images, measured like samples. What is the same for all setups " +
-  "has no panel.";
+  "Means over seeds, with 95 % intervals by Student's t. Quality is measured on samples after training, or also during " +
+  "it where there are milestones. Real images are training images, measured like samples. A cost that is the same for " +
+  "all setups has no panel.";
 
 const maxSetups = 12;
 const maxSamples = 5;
-/** Fewer frames than in the animation of a run, as this one is larger. */
+/** Fewer frames than in the animation of a run, because this one is larger. */
 const animation: PictureOptions = {
   format: "gif",
   field: "none",
@@ -143,14 +143,14 @@ async function comparisonGif(study: Study, setups: readonly Setup[]): Promise<Ui
   return (await drawTrajectories({ ...words, rows: labelled }, animation)).bytes;
 }
 
-/** Runs whose velocities are compared; the work grows with the square of their number. */
+/** Maximum number of runs to compare velocities of; the work grows with its square. */
 const maxCompared = 10;
 /** Maximum bytes of weights in a report. */
 const maxWeights = 4 * 2 ** 20;
 
 /**
- * Writes the report of all finished runs of a study under one slider, with the study's findings above them. One run of
- * each setup is compared with the others at the same points.
+ * Writes the report on all finished runs of a study under one slider, with the study's findings above them. The velocities
+ * of one run per setup are compared at the same points.
  *
  * @throws {RunError} if a file cannot be read or written
  */
@@ -170,9 +170,9 @@ async function writeStudyReport(
   await writeReport(runs, join(study.folder, resultFile.report), {
     study: findings,
     live: bytes <= maxWeights ||
-      `the report of a study holds at most ${
+      `the report on a study holds at most ${
         maxWeights >> 20
-      } MiB of weights; each run's own has its weights`,
+      } MiB of weights; open the report on the run instead`,
     ...compared.length > 1 && {
       compare: async () => {
         const comparison = await compareModels(compared.map((i) => runs[i]));

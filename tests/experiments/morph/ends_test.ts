@@ -57,7 +57,7 @@ testOnDevices("findEnds() maps images to noise from their entry time", async () 
 const from = { noise: Float32Array.of(1, 0), label: 3 };
 const to = { noise: Float32Array.of(0, 2), label: 8 };
 
-Deno.test("between() interpolates on the arc, with the class of the nearer end, if there are classes", () => {
+Deno.test("between() interpolates along the arc, with the class of the nearer end if there are classes", () => {
   const starts = between(from, to, 5);
   assert.deepEqual(starts.map(({ label }) => label), [3, 3, 3, 8, 8]);
   assert.deepEqual(starts.map(({ noise }) => noise), shares(5).map((s) => slerp(from.noise, to.noise, s)));

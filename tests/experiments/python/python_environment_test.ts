@@ -1,4 +1,4 @@
-/** Virtual environments, made by stand-ins for python3, and servers that end. */
+/** Virtual environments, created by stand-ins for python3, and servers that end. */
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { testNeeding } from "../../permissions.ts";
 
 const module = JSON.stringify(import.meta.resolve("../../../experiments/python/python_environment.ts"));
 
-/** What several programs get from pythonEnvironment() if `python3` is this script, or missing; FOLDER is theirs. */
+/** The results of pythonEnvironment() in several programs if `python3` is this script, or missing; FOLDER is their folder. */
 async function environments(python3: string | undefined, count = 1) {
   return await withFolder(async (folder) => {
     const bin = join(folder, "bin");
@@ -35,7 +35,7 @@ async function environments(python3: string | undefined, count = 1) {
 
 const needed = { read: true, write: true, run: true } as const;
 const advice =
-  "on Debian and Ubuntu, ./denow installs it for root, and others run 'sudo apt-get install python3-venv'";
+  "on Debian and Ubuntu, ./denow installs it as root; other users run 'sudo apt-get install python3-venv'";
 const debian = `echo "The virtual environment was not created successfully because ensurepip is not
 available.  On Debian/Ubuntu systems, you need to install the python3-venv
 package using the following command.
@@ -47,11 +47,11 @@ const pip = `case "$*" in *pip*) echo "no network" >&2; exit 1 ;; esac`;
 
 testNeeding(
   needed,
-  "pythonEnvironment() says why there is none and what to do, and leaves nothing",
+  "pythonEnvironment() explains why there is none and what to do, and leaves nothing behind",
   async () => {
     const cases: [python3: string | undefined, reason: string][] = [
-      [debian, `python3 cannot make virtual environments (${advice})`],
-      [undefined, `there is no python3 (${advice})`],
+      [debian, `python3 cannot create virtual environments (${advice})`],
+      [undefined, `python3 is not installed (${advice})`],
       ["{ echo first; echo the disk is full; }; exit 1", "python3 -m venv failed: the disk is full"],
       ["{ echo first; echo the disk is full; } >&2; exit 1", "python3 -m venv failed: the disk is full"],
       [pip, "pip install failed: no network"],
@@ -63,8 +63,8 @@ testNeeding(
   },
 );
 
-testNeeding(needed, "pythonEnvironment() is built once if several programs want it", async () => {
-  // Its third argument is the environment to make; pip has nothing to do.
+testNeeding(needed, "pythonEnvironment() is built once if several programs need it", async () => {
+  // The third argument is the environment to create; pip has nothing to do.
   const python3 = `case "$*" in
   *pip*) ;;
   *) echo "$3" >>"FOLDER/made"; /bin/sleep 0.3; /bin/mkdir -p "$3/bin"; : >"$3/bin/python" ;;

@@ -9,7 +9,7 @@ import { assertClose } from "../../testing.ts";
 
 const device = await init({ device: "cpu" });
 
-/** Calls back with a folder in which each named run holds an untrained network of some channels and classes. */
+/** Calls `use` with a folder of runs, each with an untrained network of some channels and classes. */
 async function withRuns(
   channels: Readonly<Record<string, number>>,
   test: (runs: string[]) => Promise<void>,
@@ -61,14 +61,14 @@ testNeeding(
       const at = (values: Float32Array, i: number) => values[i * 3 * 16 + 37];
       assert.ok(
         Math.abs(at(points[1], 1) - at(points[1], 0) - at(velocities[1][1], 0) / 20) < 1e-5,
-        "on its own path",
+        "on its own trajectory",
       );
     }),
 );
 
 testNeeding(
   files,
-  "compareModels() refuses images of different sizes, and runs without weights",
+  "compareModels() rejects images of different sizes, and runs without weights",
   () =>
     withRuns({ grey: 1, colour: 3 }, async (runs) => {
       await assert.rejects(compareModels(runs), {
@@ -86,7 +86,7 @@ testNeeding(
 
 testNeeding(
   files,
-  "compareModels() draws class after class from conditional networks, next to one without",
+  "compareModels() draws class after class from conditional networks, beside one without classes",
   () =>
     withRuns({ labelled: 1, plain: 1 }, async (runs) => {
       const { labels, t, points, velocities, shape } = (await compareModels(runs))!;

@@ -20,7 +20,7 @@ import { plane, size } from "../../viz/report/made_up.ts";
 
 const source = { modelType: "UNet_FM", seed: 7, solver: "heun", steps: 4 } as const;
 
-/** Defines a test that is given the folders of runs, which hold settings alone. */
+/** Defines a test with the folders of runs, which contain only settings. */
 function testRuns(name: string, runs: readonly string[], test: (...runs: string[]) => Promise<void>): void {
   testNeeding({ read: true, write: true }, name, () =>
     withFolder(async (folder) => {
@@ -33,11 +33,11 @@ function testRuns(name: string, runs: readonly string[], test: (...runs: string[
     }));
 }
 
-/** A file that is there and cannot be read, not even by root. */
+/** Creates a file that exists but cannot be read, even by root. */
 const unreadable = (run: string, name: string) => Deno.symlink(name, join(run, name));
 
 testRuns(
-  "readReportRuns() says how flows were solved, with times where steps are not equal",
+  "readReportRuns() reads how flows were solved, with times if steps are unequal",
   ["run"],
   async (run) => {
     const even = madeUpFlow(1, 5, [4, 4]);
@@ -54,7 +54,7 @@ testRuns(
     assert.deepEqual(solved, { seed: 7, solver: "heun", steps: 4, times: [...t], evaluations: 8 });
     assert.deepEqual(trajectories[0].t, t);
     await writeTrajectories(run, [{ ...even, t }], { ...source, steps: 9 });
-    assert.equal((await readReportRuns([run]))[0].solved?.times, undefined, "not all steps are there");
+    assert.equal((await readReportRuns([run]))[0].solved?.times, undefined, "some steps are missing");
     await writeTrajectories(run, [even, even, even], source);
     await Deno.remove(join(run, "flow", "sample_2.safetensors"));
     const [rest] = await readReportRuns([run]);
@@ -85,7 +85,7 @@ testRuns("readReportRuns() reads the stages of a distillation, if it has several
   }
 });
 
-testRuns("readReportRuns() and findWeights() take only missing files for none", ["run"], async (run) => {
+testRuns("readReportRuns() and findWeights() treat only missing files as absent", ["run"], async (run) => {
   assert.equal(findWeights(run), undefined);
   await unreadable(run, "last.safetensors");
   assert.throws(() => findWeights(run), { name: "RunError", message: /^Cannot read .*last.safetensors: / });
@@ -97,18 +97,19 @@ testRuns("readReportRuns() and findWeights() take only missing files for none", 
   await assert.rejects(readReportRuns([run]), { name: "RunError", message });
 });
 
-testRuns("writeReport() refuses grey and colour in one report", ["grey", "colour"], async (grey, colour) => {
+testRuns("writeReport() rejects grey and colour in one report", ["grey", "colour"], async (grey, colour) => {
   await writeTrajectories(grey, [madeUpFlow(1, 5, [4, 4])], source);
   await writeTrajectories(colour, [madeUpColourFlow(1, 5, [4, 4])], source);
   assert.equal((await readReportRuns([colour]))[0].trajectories[0].shape.length, 4);
   await assert.rejects(writeReport([grey, colour], join(grey, "report.html")), {
     name: "RunError",
-    message: 'Cannot report: images of "grey" are 4 x 4, those of "colour" 3 x 4 x 4 (expected one size)',
+    message:
+      'Cannot report: images of "grey" are 4 x 4, but those of "colour" are 3 x 4 x 4 (expected one size)',
   });
 });
 
 testRuns(
-  "readReportRuns() takes the classes in the plane from the judge, if there is one",
+  "readReportRuns() gets the classes in the plane from the judge, if there is one",
   ["run"],
   async (run) => {
     const { H, W } = size;
@@ -135,11 +136,11 @@ testRuns(
     });
     assert.deepEqual(Array.from((await kept()).classes!), likeliest);
     assert.deepEqual((await kept()).classifier, { judgeAccuracy: 0.25 });
-    assert.equal((await readReportRuns([run], true))[0].live, "its folder holds no weights");
+    assert.equal((await readReportRuns([run], true))[0].live, "its folder does not contain weights");
     await writeReport([run], join(run, "report.html"));
     assert.match(
       await Deno.readTextFile(join(run, "report.html")),
-      /named by the judge, .* right on 25\.0 % of test images/,
+      /assigned by the judge, .* labels 25\.0 % of test images/,
     );
 
     await Deno.writeFile(join(run, "ema.safetensors"), smallCheckpoint);
@@ -148,7 +149,7 @@ testRuns(
   },
 );
 
-testRuns("writeReport() warns above the losses of runs on other data", ["a", "b"], async (a, b) => {
+testRuns("writeReport() warns above the losses of runs on different data", ["a", "b"], async (a, b) => {
   const data = { name: "MNIST", source: "", channels: 1, height: 4, width: 4, classes: 0 };
   const pageOf = async (...digests: string[]) => {
     for (const [i, digest] of digests.entries()) {
@@ -168,14 +169,14 @@ testRuns("writeReport() warns above the losses of runs on other data", ["a", "b"
   assert.ok(!(await pageOf("c", "c")).includes("not comparable"));
 });
 
-Deno.test("resultsOf() finds the best of more validation losses than a function takes arguments", () => {
+Deno.test("resultsOf() finds the best of more validation losses than a function can have arguments", () => {
   const metrics = Array.from({ length: 200_000 }, (_, n) => ({ step: n, val_loss: 1 + (n - 1000) ** 2 }));
   const run = { config: {}, environment: {}, metrics };
   const facts = new Map(resultsOf(run));
   assert.equal(facts.get("Best validation loss"), "1.0000");
 });
 
-Deno.test("resultsOf() counts the images to train, to validate and to test apart", () => {
+Deno.test("resultsOf() counts images to train, to validate and to test separately", () => {
   const record = newRecord({ name: "run", experiment: "x", source: "a test", startedAt: 1 });
   const dataset = {
     ...{ name: "mnist", digest: "ab", source: "data", train: 54_000, validation: 6000, test: 10_000 },

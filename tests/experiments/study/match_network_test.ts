@@ -11,13 +11,13 @@ const base = { model: "base", filters: [8, 16, 32], attn: false, groups: 8 } as 
 const weights = (filters: readonly number[]) =>
   filters.reduce((sum, n, i) => sum + 9 * n * (filters[i - 1] ?? 1), 0);
 
-Deno.test("matchWidths() finds the factor of the widths that gives a count", async () => {
+Deno.test("matchWidths() finds the factor of the widths that matches a count", async () => {
   const target = weights([17, 34, 68]);
   const found = await matchWidths(base, (filters) => weights(filters) / target);
   assert.deepEqual(found, { filters: [17, 34, 68], ratio: 1 });
 });
 
-Deno.test("matchWidths() measures at most as often as allowed, and says if no widths match", async () => {
+Deno.test("matchWidths() respects its maximum number of measurements, and reports if no widths match", async () => {
   let measured = 0;
   const ratio = (filters: readonly number[]) => {
     measured++;
@@ -28,7 +28,7 @@ Deno.test("matchWidths() measures at most as often as allowed, and says if no wi
   await assert.rejects(matchWidths(base, (filters) => weights(filters) / 1e9), {
     name: "ConfigError",
     message:
-      /^Cannot match the base network with filters 8,16,32: with 12\d,25\d,51\d it has 0\.00 times as much/,
+      /^Cannot match the base network with filters 8,16,32: with 12\d,25\d,51\d it is 0\.00 times the target/,
   });
 });
 
@@ -40,7 +40,7 @@ Deno.test("nudged() improves a match by changing single levels", async () => {
   assert.ok(error(near.ratio) < error(whole.ratio) && error(near.ratio) < 2e-3, `${near.ratio}`);
 });
 
-Deno.test("widthsAt() rounds a level that is normalised to a multiple of the groups", () => {
+Deno.test("widthsAt() rounds a normalised level to a multiple of the groups", () => {
   assert.deepEqual(widthsAt(base, 1.3), [10, 21, 42]);
   assert.deepEqual(widthsAt({ ...base, attn: true }, 1.3), [10, 21, 40]);
   assert.deepEqual(widthsAt({ ...base, model: "residual" }, 1.6), [16, 24, 48]);

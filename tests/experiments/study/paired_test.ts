@@ -20,12 +20,12 @@ const plan = {
 } as const;
 
 testInFolder(
-  "cells of one seed see the same images, noise and times, whatever their network",
+  "cells of one seed see the same images, noise and times, regardless of their network",
   async (folder) => {
     await writeTinyIdx(`${folder}/data`, { train: 60, test: 8 });
     const data = await loadDataset(`${folder}/data`);
     const device = await init({ device: "cpu", threads: 1 });
-    /** Losses of the first steps of a network whose weights are all zero and stay so. */
+    /** Losses of the first steps of a network whose weights stay zero. */
     const lossesOf = async (settings: CellSettings, seed: number) => {
       const config = configOf(plan, settings, { seed, steps: 3, where: "a cell" });
       const normalization = normalizationTo(config.normalize);

@@ -34,7 +34,7 @@ const cellsOf = async (
 ) => (await withCounting(() => planCells(plan, earlier, { ...planning, ...options }))).cells;
 
 testInFolder(
-  "planCells() gives cells seed by seed, each once, with all settings that the plan names",
+  "planCells() lists cells seed by seed, each once, with all settings that the plan names",
   async (folder) => {
     const plan = await planIn(folder, {
       grid: { model: ["base", "residual"] },
@@ -71,7 +71,7 @@ testInFolder("planCells() matches the base network in parameters and arithmetic"
   );
 });
 
-testInFolder("planCells() matches the time of a step by measuring it, once per study", async (folder) => {
+testInFolder("planCells() matches the time per step by measuring it, once per study", async (folder) => {
   const plan = await planIn(folder, { cells: [{ model: "base", match: "time" }], seeds: [1] });
   const time = (configs: readonly TrainingConfig[]) => {
     assert.deepEqual(configs.map(({ model }) => model), ["base", "residual"], "measured alternately");
@@ -79,14 +79,14 @@ testInFolder("planCells() matches the time of a step by measuring it, once per s
     return Promise.resolve([first + second, 40]);
   };
   const [first] = await cellsOf(plan, { time });
-  assert.equal(first.settings.filters, "13,27", "40 units of time, as the residual network takes");
+  assert.equal(first.settings.filters, "13,27", "40 units of time, like the residual network");
   const earlier = [{ ...first, settings: { ...first.settings, filters: "9,9" } }];
   const again = await cellsOf({ ...plan, seeds: [1, 2] }, {
     earlier,
     time: () => assert.fail("timed again"),
   });
   assert.deepEqual(again[0], earlier[0]);
-  assert.deepEqual(again[1].settings, earlier[0].settings, "of another seed");
+  assert.deepEqual(again[1].settings, earlier[0].settings, "the cell of another seed");
 });
 
 testInFolder(
@@ -122,7 +122,7 @@ const impossible: readonly [GivenPlan, RegExp][] = [
   ],
   [
     { cells: [{}] },
-    /^Cannot run default-s1 of the plan tiny: it names no network \(expected model=residual or model=base in the grid or/,
+    /^Cannot run default-s1 of the plan tiny: it does not name a network \(expected model=residual or model=base in the grid or/,
   ],
   [
     { grid: { coupling: ["class_ot"] }, fixed: { model: "base", conditional: false } },
@@ -134,7 +134,7 @@ const impossible: readonly [GivenPlan, RegExp][] = [
   ],
 ];
 
-testInFolder("planCells() refuses cells that cannot be trained or evaluated", async (folder) => {
+testInFolder("planCells() rejects cells that cannot be trained or evaluated", async (folder) => {
   for (const [given, message] of impossible) {
     const plan = await planIn(folder, given);
     await assert.rejects(cellsOf(plan), { name: "ConfigError", message });
@@ -142,7 +142,7 @@ testInFolder("planCells() refuses cells that cannot be trained or evaluated", as
 });
 
 testInFolder(
-  "planStudy() reports what a changed plan adds and drops, and keeps all cells",
+  "planStudy() reports the cells that a changed plan adds and drops, and keeps all cells",
   async (folder) => {
     const study = `${folder}/study`;
     const first = await planIn(folder, { grid: { model: ["base", "residual"] }, seeds: [1] });
@@ -150,7 +150,7 @@ testInFolder(
     assert.ok(await saveStudy(await plan(first), planning));
     const again = await plan(first);
     assert.deepEqual([again.known, again.added, again.dropped], [again.study, [], []]);
-    assert.deepEqual(again.study, await readStudy(study), "what is written is what was planned");
+    assert.deepEqual(again.study, await readStudy(study), "the written study is the planned one");
 
     const more = await planIn(folder, { grid: { model: ["base"], attn: [false, true] }, seeds: [1, 2] });
     const changed = await plan(more);
@@ -165,7 +165,7 @@ testInFolder(
     assert.deepEqual(
       Object.keys(residual.settings),
       Object.keys(base.settings),
-      "a dropped cell is compared, too",
+      "a dropped cell is also compared",
     );
     assert.notEqual(changed.study.digest, again.study.digest);
 
@@ -173,8 +173,8 @@ testInFolder(
     await assert.rejects(plan(longer), {
       name: "ConfigError",
       message:
-        `Cannot change budget of the study ${study} from {"steps":6} to {"steps":7}: its cells could not be ` +
-        "compared (expected --out DIR of another study)",
+        `Cannot change budget of the study ${study} from {"steps":6} to {"steps":7}: its cells would not be ` +
+        "comparable (expected --out DIR of another study)",
     });
   },
 );
@@ -187,7 +187,7 @@ async function planned(root: string) {
   return { study, plan };
 }
 
-testInFolder("planStudy() starts no study among other files", async (root) => {
+testInFolder("planStudy() does not start a study among other files", async (root) => {
   const { plan } = await planned(root);
   const folder = join(root, "run");
   await Deno.mkdir(join(folder, ".locks"), { recursive: true });
@@ -197,8 +197,8 @@ testInFolder("planStudy() starts no study among other files", async (root) => {
   await assert.rejects(plan([1], folder), {
     name: "RunError",
     message:
-      `Cannot start a study in ${folder}: it holds report.html, and no study.json (expected a new or empty folder); ` +
-      "give another one with --out DIR",
+      `Cannot start a study in ${folder}: it contains report.html but no study.json (expected a new or empty folder); ` +
+      "choose another one with --out DIR",
   });
   await assert.rejects(plan([1], join(folder, "report.html")), {
     name: "RunError",
@@ -206,7 +206,7 @@ testInFolder("planStudy() starts no study among other files", async (root) => {
   });
 });
 
-testInFolder("saveStudy() loses no cells that another program adds meanwhile", async (root) => {
+testInFolder("saveStudy() keeps cells that another program adds meanwhile", async (root) => {
   const { study, plan } = await planned(root);
   const own = await plan([1, 2]);
   const others = await plan([1, 3]);
@@ -220,7 +220,7 @@ testInFolder("saveStudy() loses no cells that another program adds meanwhile", a
   const folder = join(root, "new");
   const both = [await plan([1], folder), await plan([2], folder)];
   const saved = await Promise.all(both.map((planned) => saveStudy(planned, planning)));
-  assert.deepEqual(saved.toSorted(), [false, true], "one of two programs that start a study is first");
+  assert.deepEqual(saved.toSorted(), [false, true], "only one of two programs starts the study");
   assert.deepEqual(await requireStudy(folder), both[saved.indexOf(true)].study);
 });
 
@@ -239,7 +239,7 @@ testInFolder(
     assert.equal(await saveStudy(more, { say, signal: stop.signal }), false);
     assert.equal(said.length, 1);
     const holder = `process ${Deno.pid}( on .+)? since .+`;
-    assert.match(said[0], new RegExp(`^Waiting to change the plan of .*study: ${holder} is changing it$`));
+    assert.match(said[0], new RegExp(`^Waiting to change the plan of .*study, which ${holder} is changing$`));
     assert.deepEqual(await requireStudy(study.folder), study);
   },
 );

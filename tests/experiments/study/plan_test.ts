@@ -8,7 +8,7 @@ import { findStudy } from "../../../experiments/study/study.ts";
 import { testInFolder } from "../../folder.ts";
 import { makeStudy, planOf } from "./tiny_study.ts";
 
-Deno.test("completePlan() fills in defaults, and gives settings one form", () => {
+Deno.test("completePlan() fills in defaults, and normalises settings", () => {
   const plan = planOf({
     grid: { filters: ["8,16", "16,32"], tEmb: ["64", 32] },
     fixed: { attn: true, batchSize: "64" },
@@ -56,7 +56,7 @@ const refusals: readonly [GivenPlan, RegExp][] = [
 const numbers = (count: number) => Array.from({ length: count }, (_, i) => i + 1);
 const tooMany = (cells: string) =>
   new RegExp(
-    `^Cannot run the plan mine: its grid, cells and seeds make ${cells} cells \\(expected at most 1,000\\); use fewer `,
+    `^Cannot run the plan mine: its grid, cells and seeds give ${cells} cells \\(expected at most 1,000\\); use fewer `,
   );
 const tooLarge: readonly [GivenPlan, RegExp][] = [
   [
@@ -67,14 +67,14 @@ const tooLarge: readonly [GivenPlan, RegExp][] = [
   [{ grid: { tEmb: numbers(1000) }, cells: [{}], seeds: [1] }, tooMany("1,001")],
 ];
 
-Deno.test("completePlan() refuses impossible plans, and too many cells before it multiplies", () => {
+Deno.test("completePlan() rejects invalid plans, and too many cells before listing them", () => {
   for (const [plan, message] of [...refusals, ...tooLarge]) {
     assert.throws(() => planOf(plan), { name: "ConfigError", message });
   }
   assert.equal(combinations(planOf({ grid: { tEmb: numbers(500) }, seeds: [1, 2] })).length, 500);
 });
 
-Deno.test("combinations() lists those of the grid, then the cells", () => {
+Deno.test("combinations() lists the grid, then the cells", () => {
   const name = "mine";
   assert.deepEqual(combinations({ name, grid: { a: [1, 2], b: [true, false] }, cells: [{ c: "x" }] }), [
     { a: 1, b: true },
@@ -85,11 +85,11 @@ Deno.test("combinations() lists those of the grid, then the cells", () => {
   ]);
   assert.deepEqual(combinations({ name, grid: {}, cells: [{}] }), [{}]);
   assert.throws(() => combinations({ name, grid: {}, cells: [] }), {
-    message: "Cannot run the plan mine: it has neither a grid nor cells (expected one of them)",
+    message: "Cannot run the plan mine: it has neither a grid nor cells (expected at least one of them)",
   });
 });
 
-Deno.test("plans of the repository are complete", () => {
+Deno.test("built-in plans are complete", () => {
   for (const name of planNames) {
     const { doc, ...plan } = plans[name];
     assert.ok(
@@ -99,7 +99,7 @@ Deno.test("plans of the repository are complete", () => {
   }
 });
 
-Deno.test("cellId() names a cell by the settings in which it differs", () => {
+Deno.test("cellId() names a cell after its distinguishing settings", () => {
   assert.equal(cellId({ model: "residual", attn: false }, 1), "residual-attention-off-s1");
   assert.equal(
     cellId({ model: "base", attn: true, match: "parameters" }, 2),
@@ -117,7 +117,7 @@ const found = (argv: readonly string[], root?: string) => {
   return findPlan(plan, changes, root);
 };
 
-Deno.test("findPlan() takes a plan of the repository, and applies flags to it", async () => {
+Deno.test("findPlan() finds a built-in plan, and applies flags to it", async () => {
   const { plan, folder } = await found([
     ...["networks", "--fixed", "filters=8,16,32;tEmb=32", "--seeds", "2", "--steps", "600", "--count", "500"],
     ...["--guidance", "1", "--milestones", "2", "--preset", "standard"],
@@ -131,19 +131,22 @@ Deno.test("findPlan() takes a plan of the repository, and applies flags to it", 
   assert.deepEqual([count, guidance, milestones, solvers], [500, 1, 2, ["euler:steps=4", "heun:steps=2"]]);
 });
 
-testInFolder("findPlan() makes a plan from flags or a file, whose name is the plan's", async (folder) => {
-  const grid = "model=base|residual;attn=true|false;tEmb=8|16";
-  const { plan } = await found(["--grid", grid, "--minutes", "0.5"]);
-  assert.deepEqual(plan.grid, { model: ["base", "residual"], attn: [true, false], tEmb: [8, 16] });
-  assert.deepEqual([plan.name, plan.budget], ["grid", { minutes: 0.5 }]);
-  const path = join(folder, "mine.json");
-  const json = { grid: { filters: [[8, 16], "16,32"] }, fixed: { model: "base" } };
-  await Deno.writeTextFile(path, JSON.stringify(json));
-  const { plan: own } = await found([path]);
-  assert.deepEqual([own.name, own.grid], ["mine", { filters: ["8,16", "16,32"] }]);
-});
+testInFolder(
+  "findPlan() builds a plan from flags, or from a file whose name becomes the plan's",
+  async (folder) => {
+    const grid = "model=base|residual;attn=true|false;tEmb=8|16";
+    const { plan } = await found(["--grid", grid, "--minutes", "0.5"]);
+    assert.deepEqual(plan.grid, { model: ["base", "residual"], attn: [true, false], tEmb: [8, 16] });
+    assert.deepEqual([plan.name, plan.budget], ["grid", { minutes: 0.5 }]);
+    const path = join(folder, "mine.json");
+    const json = { grid: { filters: [[8, 16], "16,32"] }, fixed: { model: "base" } };
+    await Deno.writeTextFile(path, JSON.stringify(json));
+    const { plan: own } = await found([path]);
+    assert.deepEqual([own.name, own.grid], ["mine", { filters: ["8,16", "16,32"] }]);
+  },
+);
 
-testInFolder("findPlan() refuses fields that no plan has, and null", async (folder) => {
+testInFolder("findPlan() rejects unknown fields and null", async (folder) => {
   const path = join(folder, "mine.json");
   const fields = ["name", "preset", "grid", "cells", "fixed", "seeds", "budget", "evaluation"];
   const ofEvaluation = [
@@ -166,7 +169,7 @@ testInFolder("findPlan() refuses fields that no plan has, and null", async (fold
     ]),
     [{ gird: {} }, `Unknown field gird in ${path} (did you mean grid?)`],
     [{ toString: 1 }, `Unknown field toString in ${path}`],
-    [{ budget: { steps: 0 } }, `Cannot use budget {"steps":0} in ${path}: expected steps, `],
+    [{ budget: { steps: 0 } }, `Cannot use budget {"steps":0} in ${path}: expected steps (`],
     [{ budget: { steps: 1, minutes: 1 } }, "Cannot use budget "],
     [{ seeds: [] }, `Cannot use seeds [] in ${path}: expected a list of at least one seed`],
     [{ seeds: [2 ** 32] }, "Cannot use seeds [4294967296] in "],
@@ -184,7 +187,7 @@ testInFolder("findPlan() refuses fields that no plan has, and null", async (fold
   }
 });
 
-Deno.test("study refuses settings that a flag gives twice, or not as NAME=VALUE", () => {
+Deno.test("study rejects settings that a flag sets twice, or not as NAME=VALUE", () => {
   for (const text of ["model=base;attn=true;model=residual", "tEmb=8; tEmb = 16", "tEmb", "tEmb=", ""]) {
     for (const flag of ["--grid", "--fixed"]) {
       assert.throws(() => studyTask.parse(["networks", flag, text]), {

@@ -19,20 +19,20 @@ function progressOn(isTerminal: boolean, steps = [0, 0]) {
   return { progress, written, clock, text: () => progress.describe(clock.ms / 1000).text };
 }
 
-Deno.test("StudyProgress weights cells by cost, and gives rate and remaining time", () => {
+Deno.test("StudyProgress weights cells by cost, and shows rate and remaining time", () => {
   const { progress, clock, text } = progressOn(true);
   assert.equal(text(), "1/3 cells  0:00 elapsed");
   clock.ms = 60_000;
   progress.ended(cells[1], "finished"); // a third of the work
   assert.equal(text(), "2/3 cells  60.0 cells/h  1:00 elapsed  2:00 left");
   clock.ms = 120_000;
-  progress.trained(cells[2], 10); // all steps; its evaluation is left
+  progress.trained(cells[2], 10); // all steps; only the evaluation is left
   assert.match(text(), /^2\/3 cells .* 2:00 elapsed {2}0:30 left$/);
   progress.ended(cells[2], "finished");
   assert.match(text(), /^3\/3 cells .* 0:00 left$/);
 });
 
-Deno.test("StudyProgress counts neither earlier sessions nor cells that failed or run elsewhere", () => {
+Deno.test("StudyProgress ignores earlier sessions, and cells that failed or run elsewhere", () => {
   for (const end of ["busy", "failed"] as const) {
     const { progress, clock, text } = progressOn(true, [9, 5]);
     progress.trained(cells[1], 10);
@@ -42,7 +42,7 @@ Deno.test("StudyProgress counts neither earlier sessions nor cells that failed o
     assert.equal(text(), "1/3 cells  1:00 elapsed");
     progress.trained(cells[2], 10); // 0.35 of its work; 0.3 are left
     assert.equal(text(), "1/3 cells  21.0 cells/h  1:00 elapsed  0:51 left");
-    progress.trained(cells[1], 10); // it has ended here
+    progress.trained(cells[1], 10); // it has already ended
     progress.ended(cells[2], "stopped");
     assert.equal(text(), "1/3 cells  21.0 cells/h  1:00 elapsed  0:51 left");
   }
@@ -66,7 +66,7 @@ Deno.test("StudyProgress shows a bar on a terminal, and adds a line twice a minu
   assert.match(pipe.written[0], /^1\/3 cells .* 0:30 elapsed .* left\n$/);
 });
 
-Deno.test("checkRoom() refuses cells that do not fit on the disk", () => {
+Deno.test("checkRoom() rejects cells that do not fit on the disk", () => {
   const cells = [{ parameters: 250_000 }, { parameters: 250_000_000 }];
   const bytes = bytesOf(cells, 0);
   checkRoom("study", cells, bytes, 0);
@@ -81,7 +81,7 @@ Deno.test("checkRoom() refuses cells that do not fit on the disk", () => {
   assert.deepEqual([1, 2 ** 20 + 1, 3 * 2 ** 29].map(gigabytes), ["1 MiB", "2 MiB", "1.5 GiB"]);
 });
 
-testInFolder("freeBytesAt() gives the free bytes for a folder that does not exist yet", async (folder) => {
+testInFolder("freeBytesAt() returns the free bytes for a folder that does not exist yet", async (folder) => {
   const free = await freeBytesAt(`${folder}/a/b`);
   assert.ok(free === undefined || free > 0 && Number.isSafeInteger(free), `${free}`);
 });

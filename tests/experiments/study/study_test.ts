@@ -47,7 +47,7 @@ testInFolder("readResults() reads all results, and reports damaged ones", async 
   const ids = ["a-s1", "b-s1", "c-s1", "d-s1", "e-s1"];
   const study = { folder, digest: "", plan: planOf({ cells: [{}] }), cells: ids.map((id) => cellOf(id)) };
   const texts = [
-    JSON.stringify(recordOf("a-s1")).replace("confident", "recognised"), // as version 0.9 wrote it
+    JSON.stringify(recordOf("a-s1")).replace("confident", "recognised"), // the name in version 0.9
     '{"cell": "b-s1"}',
     JSON.stringify({ ...recordOf("c-s1"), costs: null }),
     '{"cell": "d-s',
@@ -77,7 +77,7 @@ testInFolder("readResults() reads all results, and reports damaged ones", async 
       dataset,
     },
     samples: { count: 9, seed: 0, how: "heun", evaluations: 1, seconds: 1 },
-    figures: { frechet: figure(12.5, 4.5), velocity_error: figure(0.3, 0.1) }, // another velocity error than the cell's
+    figures: { frechet: figure(12.5, 4.5), velocity_error: figure(0.3, 0.1) }, // a different velocity error from the cell's
   };
   await writeJson(join(cellFolder(study, study.cells[0]), "evaluation.json"), evaluation);
   const { results, unfinished, problems } = await readResults(study);
@@ -93,7 +93,7 @@ testInFolder("readResults() reads all results, and reports damaged ones", async 
 });
 
 testInFolder(
-  "readStudy() reads what was written, and no damaged study",
+  "readStudy() reads a written study, and rejects damaged ones",
   async (folder) => {
     await assert.rejects(requireStudy(folder), {
       name: "RunError",
@@ -121,7 +121,7 @@ testInFolder(
 const cell = cellOf("base-s1");
 const folders = ["cells", "logs", ".locks", "slurm", join("cells", cell.id)];
 
-/** Defines a test with a study of one cell beside a foreign folder that holds a file. */
+/** Defines a test with a study of one cell, beside a foreign folder with a file. */
 function testForeign(name: string, test: (study: Study, home: string) => Promise<void>): void {
   testInFolder(name, async (root) => {
     const home = join(root, "home");
@@ -144,7 +144,7 @@ async function link(study: Study, name: string, home: string): Promise<void> {
   await Deno.symlink(home, join(study.folder, name));
 }
 
-testForeign("requireStudy() refuses links and files in place of folders", async (study, home) => {
+testForeign("requireStudy() rejects links and files in place of folders", async (study, home) => {
   for (const name of folders) {
     const place = `${study.folder}: ${join(study.folder, name)}`;
     const expected = "(expected a folder; only the study's own may be a link)";
@@ -163,7 +163,7 @@ testForeign("requireStudy() refuses links and files in place of folders", async 
   }
 });
 
-testInFolder("planStudy() refuses a link in the place of a cell that it adds", async (root) => {
+testInFolder("planStudy() rejects a link in the place of a new cell", async (root) => {
   const study = await makeStudy(join(root, "study"), { grid: { model: ["base"] }, seeds: [1] });
   await Deno.symlink(root, join(study.folder, "cells", "base-s2"));
   const device = await init({ device: "cpu", threads: 1 });
@@ -172,7 +172,7 @@ testInFolder("planStudy() refuses a link in the place of a cell that it adds", a
   device.close();
 });
 
-testForeign("a study writes through no link, and to nothing but files", async (study, home) => {
+testForeign("a study never writes through links, and only to files", async (study, home) => {
   const uses: [name: string, use: () => Promise<unknown>][] = [
     ["logs", () => makeStudyFolder(study, "logs")],
     ["logs", () => openCellLog(study, cell)],
@@ -212,7 +212,7 @@ testInFolder("openCellLog() escapes control characters", async (folder) => {
   assert.equal(lines.length, 3);
 });
 
-testForeign("removeUnsaved() removes a run without checkpoint, and nothing else", async (_, home) => {
+testForeign("removeUnsaved() removes a run without a checkpoint, and nothing else", async (_, home) => {
   const run = await Deno.makeTempDir({ dir: join(home, cell.id) });
   const isThere = () => Deno.stat(run).then(() => true, () => false);
   for (const names of [[], [".lock.1", `.run.json.${"0".repeat(32)}.tmp`], ["run.json", "metrics.jsonl"]]) {
@@ -231,7 +231,7 @@ testForeign("removeUnsaved() removes a run without checkpoint, and nothing else"
   assert.equal(await Deno.readTextFile(join(run, "letter.txt")), "kept");
 });
 
-testForeign("nestedRuns() finds no cells through a link", async (study, home) => {
+testForeign("nestedRuns() does not follow links to cells", async (study, home) => {
   const run = join(await makeCellFolder(study, cell), "run.json");
   await Deno.writeTextFile(run, "{}");
   assert.deepEqual(await nestedRuns(study.folder), [join(study.folder, "cells", cell.id)]);
@@ -241,7 +241,7 @@ testForeign("nestedRuns() finds no cells through a link", async (study, home) =>
   await Deno.stat(join(home, "kept.txt"));
 });
 
-testInFolder("resultOf() interpolates the seconds of milestones between lines of the log", async (folder) => {
+testInFolder("resultOf() interpolates the times of milestones between lines of the log", async (folder) => {
   await Deno.writeTextFile(
     `${folder}/config.json`,
     JSON.stringify(trainingConfig({ model: "base", batchSize: 8 })),
@@ -261,12 +261,12 @@ testInFolder("resultOf() interpolates the seconds of milestones between lines of
   assert.deepEqual(
     course?.map(({ seconds }) => seconds),
     [1, 4, 6, 8, 10],
-    "none is free before the first line",
+    "the steps before the first line also take time",
   );
   assert.deepEqual(course?.map((point) => point["vgg/frechet"]), [9, 9, 9, 9, undefined]);
 });
 
-Deno.test("milestonesOf() halves the training as often as possible, the earliest step first", () => {
+Deno.test("milestonesOf() halves the training as often as possible, and lists the earliest step first", () => {
   assert.deepEqual(milestonesOf(1000, 3), [125, 250, 500]);
   assert.deepEqual(milestonesOf(1001, 1), [501]);
   assert.deepEqual(milestonesOf(1000), []);
@@ -274,7 +274,7 @@ Deno.test("milestonesOf() halves the training as often as possible, the earliest
   assert.deepEqual(milestonesOf(1, 4), []);
 });
 
-/** All results of a study except those that need its weights. */
+/** All results of a study except for those that need its weights. */
 async function resultsOf(folder: string): Promise<unknown> {
   const study = await requireStudy(folder);
   const { results, problems } = await readResults(study);

@@ -10,7 +10,7 @@ import { valuesOf } from "../tracking/mirrored.ts";
 import { makePlan, makeStudy } from "./tiny_study.ts";
 
 testMirrored(
-  "study is a parent run on a server, its cells are its children, and each is sent once",
+  "study is a parent run on a server with its cells as children, and each is sent once",
   async (place, server) => {
     await makePlan(place, { seeds: [1] });
     const experiment = "nested";
@@ -48,17 +48,20 @@ testMirrored(
   },
 );
 
-testInFolder("recordStudy() records the end of a study that another program is sending", async (folder) => {
-  const study = { folder, plan: { name: "a plan" }, cells: [] } as unknown as Study;
-  const tracking = { mlflow: null, experiment: null, say: () => {} };
-  await recordStudy(study, "RUNNING", tracking);
-  const lock = await lockRun(folder); // as sync does
-  const recorded = recordStudy(study, "FINISHED", tracking);
-  await new Promise((resolve) => setTimeout(resolve, 1_000)); // longer than a brief lock lasts
-  lock[Symbol.dispose]();
-  await recorded;
-  assert.equal((await readRecord(folder))?.status, "FINISHED");
-});
+testInFolder(
+  "recordStudy() waits to record the end of a study that another program is sending",
+  async (folder) => {
+    const study = { folder, plan: { name: "a plan" }, cells: [] } as unknown as Study;
+    const tracking = { mlflow: null, experiment: null, say: () => {} };
+    await recordStudy(study, "RUNNING", tracking);
+    const lock = await lockRun(folder); // like sync
+    const recorded = recordStudy(study, "FINISHED", tracking);
+    await new Promise((resolve) => setTimeout(resolve, 1_000)); // longer than a brief lock lasts
+    lock[Symbol.dispose]();
+    await recorded;
+    assert.equal((await readRecord(folder))?.status, "FINISHED");
+  },
+);
 
 const ended = (status: RunRecord["status"], reason: string | null = null) =>
   newRecord({ name: "a run", experiment: "x", source: "a test", startedAt: 1, endedAt: 2, status, reason });
@@ -91,6 +94,6 @@ testOnFake(
       await writeRecord(residual, ended("FAILED", "the loss is NaN"));
       assert.deepEqual(await standing(), ["FAILED", "1 of 2 cells failed: residual-s1"]);
       await writeRecord(study.folder, ended("FAILED", "another reason"));
-      assert.deepEqual(await standing(), ["FAILED", "another reason"], "it has failed before");
+      assert.deepEqual(await standing(), ["FAILED", "another reason"], "an earlier reason stays");
     }),
 );

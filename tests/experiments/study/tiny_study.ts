@@ -1,4 +1,4 @@
-/** Studies of networks so small that they are trained in seconds, on made-up data. */
+/** Studies of networks that are small enough to train in seconds, on made-up data. */
 
 import { join } from "node:path";
 import { init } from "../../../kernels/mod.ts";
@@ -31,13 +31,13 @@ export const tinyPlan = {
   evaluation: { count: 170, solver: "euler:steps=2", courseImages: 0 },
 } as const satisfies GivenPlan;
 
-/** Runs with several checkpoints, so that they can be ended between two. */
+/** Changes for runs with several checkpoints, so that they can be stopped between two. */
 export const longerPlan = { budget: { steps: 60 }, fixed: { ...tinyPlan.fixed, valEpochs: 0.5 } } as const;
 
 /** A complete plan. */
 export const planOf = (given: GivenPlan): Plan => completePlan(readPlan({ name: "mine", ...given }, "mine"));
 
-/** How tests plan on the CPU device. */
+/** Planning options for tests on the CPU device. */
 export const planning: PlanningOptions = {
   device: "cpu",
   threads: 1,
@@ -61,13 +61,13 @@ export async function makeStudy(folder: string, given: Partial<GivenPlan>): Prom
   }
 }
 
-/** Makes data of four classes in `data`, with a judge that is hardly trained, and the file of a plan. */
+/** Creates data of four classes in `data`, with a barely trained judge, and the file of a plan. */
 export async function makePlan(place: Workplace, given: Partial<GivenPlan> = {}): Promise<void> {
   await madeOnce(place, "judged data", makeJudgedData);
   await writePlan(place, given);
 }
 
-/** Writes `plan.json`, base against residual unless something else is given. */
+/** Writes `plan.json`: base against residual unless overridden. */
 export async function writePlan(place: Workplace, given: Partial<GivenPlan> = {}): Promise<void> {
   const plan = { ...tinyPlan, grid: { model: ["base", "residual"] }, ...given };
   await Deno.writeTextFile(place.file("plan.json"), JSON.stringify(plan));

@@ -10,7 +10,7 @@ import { granted, testUnless } from "../../permissions.ts";
 
 const secret = "s3cret";
 
-Deno.test("parseAddress() prefers credentials in the address to those of the environment", () => {
+Deno.test("parseAddress() prefers credentials in the address to those in the environment", () => {
   const environment = {
     MLFLOW_TRACKING_USERNAME: "me",
     MLFLOW_TRACKING_PASSWORD: secret,
@@ -32,7 +32,7 @@ Deno.test("parseAddress() prefers credentials in the address to those of the env
   }
 });
 
-Deno.test("parseAddress() refuses what is no server's address, and shows no credentials", () => {
+Deno.test("parseAddress() rejects what is not a server's address, without showing credentials", () => {
   const expected =
     "expected the address of a server, such as http://127.0.0.1:5000 (deno task mlflow starts one)";
   const cases: Record<string, string> = {
@@ -49,11 +49,11 @@ Deno.test("parseAddress() refuses what is no server's address, and shows no cred
     assert.throws(() => parseAddress(uri, "--mlflow"), refusal, uri);
   }
   assert.throws(() => parseAddress("http://host", "--mlflow", { MLFLOW_TRACKING_TOKEN: `${secret}\n` }), {
-    message: "Cannot use MLFLOW_TRACKING_TOKEN: it contains characters that no token has",
+    message: "Cannot use MLFLOW_TRACKING_TOKEN: it contains characters that tokens cannot have",
   });
 });
 
-Deno.test("ServerAddress shows its secrets to nobody", () => {
+Deno.test("ServerAddress never shows its secrets", () => {
   const password = "p/ä<w 'd&\"";
   const address = parseAddress("http://host", "--mlflow", {
     MLFLOW_TRACKING_USERNAME: "me",
@@ -65,7 +65,7 @@ Deno.test("ServerAddress shows its secrets to nobody", () => {
   assert.ok(!shown.includes(password) && !shown.includes(base64), shown);
 });
 
-Deno.test("shownAddress() shows no credentials, and nothing of what it cannot parse", () => {
+Deno.test("shownAddress() hides credentials, and everything that it cannot parse", () => {
   const cases: Record<string, string> = {
     "http://host:5000/mlflow/": "http://host:5000/mlflow",
     "http:/user:s3cret@host": "http://host",
@@ -87,7 +87,7 @@ Deno.test("shownAddress() shows no credentials, and nothing of what it cannot pa
   for (const [text, shown] of Object.entries(cases)) assert.equal(shownAddress(text), shown, text);
 });
 
-Deno.test("shownWords() keeps ordinary words, and hides addresses wherever they are", () => {
+Deno.test("shownWords() keeps ordinary words, and hides addresses anywhere", () => {
   const plain = ["--data", "C:\\data", "--out=runs/a@b", "--times", "logit-normal:mean=0,scale=1", "-h"];
   assert.deepEqual(shownWords(plain), plain);
   const typed = ["--mlflow", secret, `--mlflow=me:${secret}@host`, `--mlflow=http://me:${secret}@host/x`];
@@ -110,7 +110,7 @@ Deno.test("taskCommand() can be pasted into a shell, and has no credentials", ()
   assert.equal(taskCommand("study", argv), command);
 });
 
-Deno.test("--mlflow takes no password, which deno task would print, and no error shows one", () => {
+Deno.test("--mlflow rejects passwords, which deno task would print, and no error shows one", () => {
   const uri = `http://me:${secret}@host/x`;
   const message = 'Cannot use --mlflow "http://host/x": other users can see command lines; set ' +
     "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead";
@@ -141,7 +141,7 @@ Deno.test("--mlflow takes no password, which deno task would print, and no error
 
 testUnless(
   granted("net") ? undefined : "needs --allow-net",
-  "chooseTracking() takes flags before MLflow's environment, and that before the run's own server",
+  "chooseTracking() prefers flags to MLflow's environment, and that to the run's own server",
   () => {
     const environment = {
       MLFLOW_TRACKING_URI: "http://127.0.0.1:1",
@@ -156,7 +156,7 @@ testUnless(
     const flags = { mlflow: "http://127.0.0.1:2", experiment: "mine", runName: "mine too" };
     const known = "http://127.0.0.1:3";
     const bearer = { authorization: "Bearer token" };
-    // A run folder may name anyone's server, so that gets no credentials.
+    // A run folder may name any server, so that server gets no credentials.
     const cases: [typeof flags | object, object, string | undefined, unknown[]][] = [
       [flags, environment, known, [flags.mlflow, bearer, "mine", "mine too"]],
       [flags, unnamed, known, [flags.mlflow, bearer, "mine", "mine too"]],
@@ -171,7 +171,7 @@ testUnless(
     }
     const patience = { maxRetries: 3, backoffFactor: 0.5, timeoutMs: 7_000 };
     assert.deepEqual(chooseTracking({}, environment).target?.patience, patience);
-    // A longer timer would fire at once.
+    // A longer timer would fire immediately.
     const patient = chooseTracking(flags, { MLFLOW_HTTP_REQUEST_TIMEOUT: "1e9" });
     assert.equal(patient.target?.patience.timeoutMs, 2 ** 31 - 1);
     assert.throws(() => chooseTracking({}, { MLFLOW_HTTP_REQUEST_TIMEOUT: "soon" }), {
@@ -181,7 +181,7 @@ testUnless(
 );
 
 Deno.test({
-  name: "chooseTracking() refuses a server that the program may not reach",
+  name: "chooseTracking() rejects a server that the program may not reach",
   permissions: { net: false },
   fn: () => {
     assert.throws(() => chooseTracking({ mlflow: "http://127.0.0.1:5000" }, {}), {

@@ -1,4 +1,4 @@
-/** Programs are killed and servers go away, but every point arrives exactly once. */
+/** Programs are killed and servers go down, but every point arrives exactly once. */
 
 import assert from "node:assert/strict";
 import { readMetrics } from "../../../experiments/run/metrics_log.ts";
@@ -12,8 +12,8 @@ const [kills, outageSeconds] = ([["FLOW_KILLS", 3], ["FLOW_OUTAGE", 1]] as const
   return Number(state === "granted" ? Deno.env.get(variable) ?? usual : usual);
 });
 
-/** About as many lines as such a run writes. */
-const mostLines = 18;
+/** The approximate number of lines that such a run writes. */
+const maxLines = 18;
 
 const envOf = ({ url }: FakeMlflow) => ({
   ...quick,
@@ -21,7 +21,7 @@ const envOf = ({ url }: FakeMlflow) => ({
   MLFLOW_EXPERIMENT_NAME: "crash",
 });
 
-/** Waits until something holds; fails after a time that no busy machine explains. */
+/** Waits until a condition holds; fails after a time that even a busy machine does not need. */
 async function until(condition: () => Promise<boolean>, complaint: string): Promise<void> {
   const deadline = performance.now() + 300_000;
   while (!await condition()) {
@@ -37,26 +37,26 @@ const exists = (path: string) => Deno.stat(path).then(() => true, () => false);
 testMirrored(
   "train continues while its server is down, and sends the rest when it is back",
   async (place, server) => {
-    // Enough epochs to outlast the outage, and so few lines and grids that the mirror keeps up.
+    // Enough epochs to outlast the outage, but few enough lines and grids for the mirror to keep up.
     const endless = mirroredRun.replace("--epochs 3", "--epochs 100000")
       .replace("--log-every 3", "--log-every 60").replace("--val-epochs 1", "--val-epochs 20")
       .replace("--sample-epochs 2", "--sample-epochs 1000");
     const process = place.start("train:base", endless, envOf(server));
     const end = ended(process);
     const size = async () => (await Deno.stat(place.file("run", "metrics.jsonl"))).size;
-    /** Bytes of the metrics that the run folder says are on the server. */
+    /** Bytes of the metrics that are on the server, according to the run folder. */
     const sent = async () => {
       const path = place.file("run", "mlflow.json");
       return await exists(path) ? JSON.parse(await Deno.readTextFile(path)).metricsBytes : 0;
     };
-    await until(async () => await sent() > 0, "nothing is sent");
+    await until(async () => await sent() > 0, "nothing was sent");
     server.answer = () => "refuse";
     const before = await size();
     await pause(outageSeconds * 1000);
-    await until(async () => await size() > before, "training stands still");
+    await until(async () => await size() > before, "training stalled");
     const then = await size();
     server.answer = () => undefined;
-    await until(async () => await sent() > then, "the rest is not sent");
+    await until(async () => await sent() > then, "the rest was not sent");
     process.kill("SIGINT");
     const { code, stderr } = await end;
     assert.equal(code, 130, stderr);
@@ -77,12 +77,12 @@ testMirrored(
       const process = place.start("train:base", flags, envOf(server));
       let hasEnded = false;
       const end = ended(process).finally(() => hasEnded = true);
-      await until(() => exists(place.file(run, "run.json")), "no run begins");
-      // A random time after a random line, so that kills are spread over the run on slow machines, too.
-      const line = Math.floor(Math.random() * mostLines);
+      await until(() => exists(place.file(run, "run.json")), "no run started");
+      // A random time after a random line, so that kills are spread over the run even on slow machines.
+      const line = Math.floor(Math.random() * maxLines);
       await until(
         async () => hasEnded || (await linesOf(place, run)).length >= line,
-        `${run} writes no line ${line}`,
+        `${run} did not write line ${line}`,
       );
       await pause(Math.random() * 300);
       try {
@@ -102,7 +102,7 @@ testMirrored(
       assert.equal(info.status, status === "RUNNING" ? "KILLED" : status);
       if (code === 0) assert.equal(info.status, "FINISHED");
     }
-    console.log(`${cut} runs were cut, ${whole} had ended before`);
+    console.log(`${cut} runs were interrupted; ${whole} had already ended`);
   },
 );
 
@@ -120,7 +120,7 @@ testMirrored("train --resume after a kill and a sync leaves every point once", a
     if (last > await savedStep()) return true;
     process.kill("SIGCONT");
     return false;
-  }, "it was never seen after a checkpoint");
+  }, "the run was never caught after a checkpoint");
   process.kill("SIGKILL");
   await end;
   await place.succeed("sync", "run", envOf(server));
@@ -129,7 +129,7 @@ testMirrored("train --resume after a kill and a sync leaves every point once", a
   const cut = await linesOf(place, "run");
   assert.ok(cut.at(-1)!.step > await savedStep());
 
-  // The server is known from the run folder.
+  // The run folder names the server.
   await place.succeed("train:base", "--resume run", quick);
   const again = await assertMirrored(server, "crash", place.file("run"));
   assert.deepEqual([again.info.run_id, again.info.status], [info.run_id, "FINISHED"]);

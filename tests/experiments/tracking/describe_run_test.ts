@@ -18,7 +18,7 @@ const anyDataset: RecordedDataset = {
   ...{ train: 3, validation: 2, test: 1 },
 };
 
-Deno.test("mlflowKey() spells names as MLflow accepts them", () => {
+Deno.test("mlflowKey() converts names to those that MLflow accepts", () => {
   const cases = {
     "train_loss": "train_loss",
     "system/gpu 0:used.bytes-1": "system/gpu 0:used.bytes-1",
@@ -42,7 +42,7 @@ Deno.test("metricEntry() truncates steps and times, and sends NaN and infinity a
   }
 });
 
-Deno.test("textEntry() gives text, marked if it was cut", () => {
+Deno.test("textEntry() returns text, marked if truncated", () => {
   const values = [["text", "text"], [1, "1"], [false, "false"], [[4, 8], "[4,8]"]];
   for (const [value, text] of values) assert.equal(textEntry("param", "key", value).value, text);
   const long = textEntry("tag", "key", "x".repeat(9000)).value;
@@ -50,7 +50,7 @@ Deno.test("textEntry() gives text, marked if it was cut", () => {
   assert.equal(textEntry("param", "key", "x".repeat(6000)).value.length, 6000);
 });
 
-testInFolder("describeRun() gives shape, channels and classes of a data set", async (run) => {
+testInFolder("describeRun() includes the shape, channels and classes of a data set", async (run) => {
   const counts = { train: 3, validation: 2, test: 1 };
   const classNames = ["cat", "owl"];
   const cases: [Partial<RecordedDataset>, number[], object][] = [
@@ -69,7 +69,7 @@ testInFolder("describeRun() gives shape, channels and classes of a data set", as
   }
 });
 
-Deno.test("settingsOf() names settings as flags, and leaves out those without effect", () => {
+Deno.test("settingsOf() names settings like flags, and omits those without effect", () => {
   const dataset = { ...anyDataset, name: "d", train: 3, validation: 2 };
   const facts = { parameters: 7, dataset: "d", "train-images": 3, "validation-images": 2 };
   const cases: [config: Record<string, unknown>, params: Record<string, unknown>][] = [
@@ -94,34 +94,41 @@ Deno.test("settingsOf() names settings as flags, and leaves out those without ef
   }
 });
 
-testInFolder("describeRun() gives settings, code and results, and escapes names in the note", async (run) => {
-  const config = { model: "base", filters: [4, 8], lr: 0.5, name: "x", out: "y", mlflow: "z", data: null };
-  await Deno.writeTextFile(`${run}/config.json`, JSON.stringify(config));
-  const code = { gitCommit: "0123456789abcdef", codeDigest: "ab" };
-  await Deno.writeTextFile(`${run}/environment.json`, JSON.stringify(code));
-  const latest = {
-    elapsed_seconds: { value: 90, step: 7 },
-    test_loss: { value: 0.123456, step: 7 },
-    val_loss: { value: null, step: 6 },
-  };
-  const day = 24 * 3600e3; // most of which the run may have been stopped
-  const ended = { ...record, status: "FINISHED", endedAt: day, parameterCount: 1234 } as const;
-  const { params, tags } = await describeRun(run, ended, { ...newCursor("http://host"), images: 1, latest });
-  assert.deepEqual(valuesOf(params), { model: "base", filters: "[4,8]", lr: "0.5", parameters: "1234" });
-  const { "mlflow.note.content": note, ...others } = valuesOf(tags);
-  assert.deepEqual(note.split("\n\n"), [
-    "**base U-Net**, channels 4, 8, 1,234 parameters",
-    "The run finished after 1.5 minutes: test loss 0.1235 at step 7, validation loss not a number at step 6.",
-    `Run folder \`${run}\``,
-  ]);
-  const shown = [others["mlflow.source.git.commit"], others.code_digest, others["mlflow.loggedImages"]];
-  assert.deepEqual(shown, [code.gitCommit, "ab", "True"]);
-  assert.equal("flow.failure" in others, false);
-  await Deno.remove(`${run}/config.json`);
-  const failed = { ...record, status: "FAILED", endedAt: 60_000, reason: "no <b>" } as const;
-  const { tags: failure } = await describeRun(run, failed, newCursor("http://host"));
-  const why = valuesOf(failure);
-  assert.equal(why["flow.failure"], "no <b>");
-  const says = /^\*\*a \\\*run\\\*\*\*\n\nThe run failed after 1.0 minutes: no \\<b\\>\.\n/;
-  assert.match(why["mlflow.note.content"], says);
-});
+testInFolder(
+  "describeRun() includes settings, code and results, and escapes names in the note",
+  async (run) => {
+    const config = { model: "base", filters: [4, 8], lr: 0.5, name: "x", out: "y", mlflow: "z", data: null };
+    await Deno.writeTextFile(`${run}/config.json`, JSON.stringify(config));
+    const code = { gitCommit: "0123456789abcdef", codeDigest: "ab" };
+    await Deno.writeTextFile(`${run}/environment.json`, JSON.stringify(code));
+    const latest = {
+      elapsed_seconds: { value: 90, step: 7 },
+      test_loss: { value: 0.123456, step: 7 },
+      val_loss: { value: null, step: 6 },
+    };
+    const day = 24 * 3600e3; // most of which the run may have been stopped
+    const ended = { ...record, status: "FINISHED", endedAt: day, parameterCount: 1234 } as const;
+    const { params, tags } = await describeRun(run, ended, {
+      ...newCursor("http://host"),
+      images: 1,
+      latest,
+    });
+    assert.deepEqual(valuesOf(params), { model: "base", filters: "[4,8]", lr: "0.5", parameters: "1234" });
+    const { "mlflow.note.content": note, ...others } = valuesOf(tags);
+    assert.deepEqual(note.split("\n\n"), [
+      "**base U-Net**, channels 4, 8, 1,234 parameters",
+      "The run finished after 1.5 minutes: test loss 0.1235 at step 7, validation loss not a number at step 6.",
+      `Run folder \`${run}\``,
+    ]);
+    const shown = [others["mlflow.source.git.commit"], others.code_digest, others["mlflow.loggedImages"]];
+    assert.deepEqual(shown, [code.gitCommit, "ab", "True"]);
+    assert.equal("flow.failure" in others, false);
+    await Deno.remove(`${run}/config.json`);
+    const failed = { ...record, status: "FAILED", endedAt: 60_000, reason: "no <b>" } as const;
+    const { tags: failure } = await describeRun(run, failed, newCursor("http://host"));
+    const why = valuesOf(failure);
+    assert.equal(why["flow.failure"], "no <b>");
+    const says = /^\*\*a \\\*run\\\*\*\*\n\nThe run failed after 1.0 minutes: no \\<b\\>\.\n/;
+    assert.match(why["mlflow.note.content"], says);
+  },
+);

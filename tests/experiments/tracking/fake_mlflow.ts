@@ -1,4 +1,4 @@
-/** A server in this program that keeps runs as MLflow does, and that a test can make fail, lie or hang. */
+/** An in-process server that behaves like MLflow, and that tests can make fail, lie or hang. */
 
 import { Buffer } from "node:buffer";
 import { once } from "node:events";
@@ -7,19 +7,19 @@ import { testNeeding } from "../../permissions.ts";
 import { testTask, tinyRun, type Workplace } from "../cli.ts";
 import { MlflowReader } from "./mirrored.ts";
 
-/** A request as a test sees it. */
+/** A recorded request. */
 export interface Seen {
   readonly method: string;
-  /** With its query, as it came over the wire. */
+  /** The raw path with its query. */
   readonly path: string;
   readonly authorization: string | undefined;
   readonly body: string;
 }
 
-/** What can happen to a request: `cut` does the work and drops the connection before the answer. */
+/** A fault of a request: `cut` does the work, then drops the connection before the response. */
 export type Fault = "refuse" | "hang" | "cut";
 
-/** How a test answers a request: a response or a fault; undefined means MLflow's own answer. */
+/** A test's handler of requests: returns a response or a fault, or undefined for MLflow's usual response. */
 export type Answer = (request: Seen, count: number) => Response | Promise<Response> | Fault | undefined;
 
 interface Entry {
@@ -33,7 +33,7 @@ interface Point extends Entry {
   readonly model_id?: string;
 }
 
-/** A logged model, with the files and points that came for it. */
+/** A logged model, with its files and points. */
 interface FakeModel {
   readonly info: Record<string, unknown> & { readonly model_id: string; readonly source_run_id: string };
   readonly params: readonly Entry[];
@@ -93,7 +93,7 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
     this.#experiments.length = this.#runs.length = this.models.length = 0;
   }
 
-  /** Changes what it keeps of a run, behind everyone's back. */
+  /** Changes a stored run without a request. */
   change(runId: string, change: (run: FakeRun) => void): void {
     change(this.#run(runId)!);
   }
@@ -104,7 +104,7 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
     return this.seen.filter(({ path }) => path.endsWith(`/${endpoint}`)).map(({ body }) => JSON.parse(body));
   }
 
-  /** A run for made-up lists. */
+  /** Creates a run for made-up lists. */
   static run(info: Record<string, unknown> = {}, data: Record<string, unknown> = {}): unknown {
     return { info: { ...newInfo("r1", "1"), run_name: "theirs", ...info }, data };
   }
@@ -125,7 +125,7 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
         ? this.#work(method, path, bytes)
         : wrong("INVALID_PARAMETER_VALUE", "Content-Type must be one of ['application/json'].");
       if (what === "cut") return void request.socket.destroy();
-      // One connection per request, because clients silently resend what was lost on an old one.
+      // One connection per request, because clients silently resend requests that were lost on an old connection.
       response.writeHead(answer.status, { ...Object.fromEntries(answer.headers), connection: "close" });
       for await (const piece of answer.body ?? []) {
         if (response.destroyed) break;
@@ -133,7 +133,7 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
       }
       response.end();
     } catch {
-      request.socket.destroy(); // the other side is gone
+      request.socket.destroy(); // the client is gone
     }
   }
 
@@ -247,7 +247,7 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
         const paths = new Set(inside.map((name) => below + name.slice(below.length).split("/")[0]));
         const files = [...paths].map((path) => {
           const file = run.files.get(path);
-          // Some stores know no sizes.
+          // Some stores do not report sizes.
           return { path, is_dir: !file, ...file && path !== "run.json" && { file_size: file.length } };
         });
         return Response.json(files.length === 0 ? {} : { files });
@@ -286,7 +286,7 @@ function stored({ info, points, params, tags, inputs, outputs }: FakeRun) {
   };
 }
 
-/** Logs as MLflow does: all or nothing, identical points once, and nothing if a type is wrong. */
+/** Logs like MLflow: all or nothing, identical points once, and nothing if a type is wrong. */
 function logBatch(
   run: FakeRun,
   json: Record<string, readonly Entry[]>,
@@ -325,7 +325,7 @@ export function testOnFake(name: string, test: (server: FakeMlflow) => Promise<v
   });
 }
 
-/** Defines a test in a workplace of its own, with a fake server. */
+/** Defines a test in its own workplace, with a fake server. */
 export function testMirrored(
   name: string,
   test: (place: Workplace, server: FakeMlflow) => Promise<void>,
@@ -336,10 +336,10 @@ export function testMirrored(
   });
 }
 
-/** Flags of a run that also draws samples while it trains. */
+/** Flags of a run that also draws samples during training. */
 export const mirroredRun = `${tinyRun} --out run`.replace("--sample-epochs 0", "--sample-epochs 2");
 
-/** Environment of a program that retries soon, and waits long for a server on a busy machine. */
+/** Environment for fast retries, and for long waits for a server on a busy machine. */
 export const quick = { MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR: "0.05", MLFLOW_HTTP_REQUEST_TIMEOUT: "60" };
 
 /** Waits for some milliseconds. */

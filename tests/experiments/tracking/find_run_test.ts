@@ -42,18 +42,18 @@ testInFolder(
     await assert.rejects(findRun("b", root), /there is no such folder/);
 
     const comparison = await recordComparison([folderOf("y")], { root, startedAt: new Date() });
-    assert.equal(await findRun("given", root), folderOf("y"), "no copy in a comparison");
+    assert.equal(await findRun("given", root), folderOf("y"), "not a copy in a comparison");
     for (const name of ["y", "z"]) await Deno.remove(folderOf(name), { recursive: true });
-    assert.equal(await findRun("given", root), join(comparison, "y"), "the copy is all that is left");
+    assert.equal(await findRun("given", root), join(comparison, "y"), "only the copy is left");
   },
 );
 
-testInFolder("findRun() explains why a name is no run, and lists the known names", async (root) => {
+testInFolder("findRun() explains why a name is not a run, and lists the known names", async (root) => {
   const file = join(root, "net.safetensors");
   await Deno.writeTextFile(file, "");
   await writeRun(join(root, "a"));
   const none = `there is no such folder (there are ${join(root, "a")})`;
-  const weights = "it is a file outside a run (expected the folder of a run, or a file in it)";
+  const weights = "it is a file outside of a run (expected the folder of a run, or a file in it)";
   for (const [name, why] of Object.entries({ [file]: weights, other: none, "": none })) {
     const message = `Cannot find the run ${name}: ${why}`;
     await assert.rejects(findRun(name, root), { name: "ConfigError", message });
@@ -108,7 +108,7 @@ testOnFake(
 );
 
 testInFolder(
-  "listTable() and compareTable() count minutes of training, not of the wall clock",
+  "listTable() and compareTable() count minutes of training, not of wall-clock time",
   async (root) => {
     const day = 24 * 3600e3;
     const runs: RunSummary[] = [];
@@ -137,7 +137,7 @@ const run = (key: string, name: string, metrics: Record<string, number> = {}, pa
 
 const cellsOf = (table: string) => table.split("\n").map((row) => row.trim().split(/ +/));
 
-Deno.test("showTable() rounds fractions, never integer digits, and says what files are and where they are shown", () => {
+Deno.test("showTable() rounds fractions but never integer digits, and describes files and where they are shown", () => {
   const metrics = {
     images: [1_234_567, "1234567"],
     rate: [12_345.6, "12346"],
@@ -157,7 +157,7 @@ Deno.test("showTable() rounds fractions, never integer digits, and says what fil
 /** The width of the widest line, without a warning below. */
 const widthOf = (table: string) => Math.max(...table.split("\n").map(({ length }) => length));
 
-Deno.test("listTable() fits 80 columns: what a run made, on what, and its results come first", () => {
+Deno.test("listTable() fits 80 columns: network, data and results have priority", () => {
   const losses = { train_loss: 0.12345, val_loss: 0.12345, test_loss: 0.12345 };
   const runOf = (key: string, params: Record<string, unknown>, data: string): RunSummary => ({
     ...run(`runs/20261129-113635-${key}`, `20261129-113635-${key}`, losses, {

@@ -17,7 +17,7 @@ function endless(piece: string, { bytes, ms = 0 }: { bytes: number; ms?: number 
   return new Response(ReadableStream.from(parts()));
 }
 
-Deno.test("backoffMs() doubles from the second retry on, with jitter and a limit", () => {
+Deno.test("backoffMs() doubles after the second retry, with jitter and a limit", () => {
   assert.deepEqual([1, 2, 3, 4].map((retry) => backoffMs(retry, 2, 0)), [0, 4_000, 8_000, 16_000]);
   assert.equal(backoffMs(1, 2, 0.5), 500);
   assert.equal(backoffMs(20, 2, 0.5), 120_000);
@@ -26,7 +26,7 @@ Deno.test("backoffMs() doubles from the second retry on, with jitter and a limit
 testOnFake("HttpServer.request() retries as MLflow's client does", async (server) => {
   const retries = { maxRetries: 3, backoffFactor: 0 };
   const answering = (...statuses: number[]) => statuses.map((status) => new Response("", { status }));
-  // Answers, and the number of attempts of a request and of one that must not run twice.
+  // Responses, and the number of attempts of a request and of one that must not run twice.
   const cases: [(Response | "refuse" | "cut")[], number, number][] = [
     [answering(408, 429), 4, 4],
     [answering(500, 502, 503, 504), 4, 1],
@@ -60,7 +60,7 @@ testOnFake("HttpServer.request() retries as MLflow's client does", async (server
 });
 
 testOnFake(
-  "HttpServer waits as long as a server asks, but no longer than an attempt may take",
+  "HttpServer waits as long as a server asks, but not longer than an attempt may take",
   async (server) => {
     using _ = replacing([Date, { now: () => 1_800_000_000_000 }]);
     const inSeconds = (seconds: number) => new Date(Date.now() + 1000 * seconds).toUTCString();
@@ -77,18 +77,18 @@ testOnFake(
       const http = serverAt(server.url, { timeoutMs: 9_000, backoffFactor: 0 });
       const waits: number[] = [];
       http.pause = (ms) => Promise.resolve(void waits.push(ms));
-      await assertEnds(http.request("GET", "/x"), /answered 429/);
+      await assertEnds(http.request("GET", "/x"), /responded with 429/);
       assert.deepEqual(waits, [waited], asked);
     }
   },
 );
 
-Deno.test("HttpServer stops reading an answer of gigabytes, and cuts the text of an error", async () => {
+Deno.test("HttpServer stops reading a response of gigabytes, and truncates the text of an error", async () => {
   const server = serverAt("http://127.0.0.1:9");
   const cases: [status: number, download: boolean, says: RegExp][] = [
-    [200, false, /answers with more than 64 MiB/],
-    [200, true, /answers with more than 512 MiB/],
-    [400, false, /answered 400$/],
+    [200, false, /responded with more than 64 MiB/],
+    [200, true, /responded with more than 512 MiB/],
+    [400, false, /responded with 400$/],
   ];
   for (const [status, download, says] of cases) {
     const { body } = endless("[".repeat(1 << 24), { bytes: 5e9 });
@@ -97,18 +97,18 @@ Deno.test("HttpServer stops reading an answer of gigabytes, and cuts the text of
   }
 });
 
-testOnFake("HttpServer waits for a slow download, but not for other answers that trickle", async (server) => {
+testOnFake("HttpServer waits for a slow download, but not for other slow responses", async (server) => {
   server.answer = () => endless("x", { bytes: 20, ms: 50 }); // takes a second
   const quick = serverAt(server.url, { maxRetries: 0, timeoutMs: 500 });
   const [file] = await Promise.all([
     quick.request("GET", "/x", { download: true }),
-    assertEnds(quick.request("GET", "/x"), /did not answer within 0\.5 s/),
+    assertEnds(quick.request("GET", "/x"), /did not respond within 0\.5 s/),
   ]);
   assert.equal(file.length, 20);
 });
 
 testOnFake(
-  "HttpServer.giveUpAfter() ends a pause and what makes no progress, but no upload that does",
+  "HttpServer.giveUpAfter() ends pauses and stalled requests, but not an upload that makes progress",
   async (server) => {
     server.answer = ({ path }) =>
       path === "/upload" ? Response.json({}) : path === "/x" ? new Response("", { status: 503 }) : "hang";
@@ -117,7 +117,7 @@ testOnFake(
     const retried = Promise.withResolvers<void>();
     let retries = 0;
     http.onRetry = () => ++retries === 2 && retried.resolve(); // the second pause takes minutes
-    const paused = assertEnds(http.request("GET", "/x"), /^http:\S+ no longer accepts anything$/);
+    const paused = assertEnds(http.request("GET", "/x"), /^http:\S+ no longer accepts data$/);
     await retried.promise;
     await pause(50);
     using _ = http.giveUpAfter(2_000);
@@ -130,53 +130,62 @@ testOnFake(
     const body = () => ReadableStream.from(slowly());
     await http.request("PUT", "/upload", { content: { type: "application/octet-stream", body } });
     assert.equal(retries, 3, "the pause did not end");
-    await assertEnds(http.request("GET", "/hang"), /no longer accepts anything$/);
+    await assertEnds(http.request("GET", "/hang"), /no longer accepts data$/);
     await paused;
   },
 );
 
-testOnFake("HttpServer says in a short line why a server refuses, and no secret", async (server) => {
-  const { url } = server;
-  const json = (message: string, error_code = "BAD_REQUEST") => JSON.stringify({ error_code, message });
-  const advice = "; if it wants credentials, set ";
-  const moved = "https://host.example/s3cret/x";
-  // The status, the body or the address of a redirect, and what is said to a user without and with credentials.
-  const cases: [status: number, body: string, plain: string, secret: string][] = [
-    [401, "You are not authenticated", `answered 401: Unauthorized${advice}`, `answered 401${advice}`],
-    [
-      403,
-      json("Quota\n  exceeded"),
-      `answered 403: Quota exceeded${advice}`,
-      `answered 403: BAD_REQUEST${advice}`,
-    ],
-    [413, "<html><title>s3cret</title>", "answered 413: Payload Too Large", "answered 413"],
-    [400, json("s3cret", "no s3cret"), "answered 400: s3cret", "answered 400"],
-    [
-      400,
-      json("no ".repeat(10_000)),
-      `answered 400: ${"no ".repeat(100).trim()}`,
-      "answered 400: BAD_REQUEST",
-    ],
-    [
-      301,
-      moved,
-      "leads to https://host.example/s3cret (301); give",
-      "leads to https://host.example (301); give",
-    ],
-    [301, "/base/x", `leads to ${url}/base (301); give`, `leads to ${url} (301); give`],
-    [301, "/login?next=x", `leads to ${url}/login (301); give`, `leads to ${url} (301); give`],
-    [301, "", `leads to ${url} (301); give`, `leads to ${url} (301); give`],
-  ];
-  const withPassword = url.replace("//", "//me:s3cret@");
-  for (const [status, body, plain, secret] of cases) {
-    server.answer = () => new Response(status === 301 ? null : body, { status, headers: { location: body } });
-    for (const [address, says] of [[url, plain], [withPassword, secret]]) {
-      const request = serverAt(address, { maxRetries: 0 }).request("GET", "/x");
-      await assert.rejects(request, ({ message }: Error) => {
-        assert.ok(message.startsWith(`${url} ${says}`), message);
-        assert.ok(says.endsWith(advice) || says.endsWith("give") || message === `${url} ${says}`, message);
-        return !message.includes("s3cret") || address === url;
-      });
+testOnFake(
+  "HttpServer reports in a short line why a server rejects a request, without secrets",
+  async (server) => {
+    const { url } = server;
+    const json = (message: string, error_code = "BAD_REQUEST") => JSON.stringify({ error_code, message });
+    const advice = "; if it needs credentials, set ";
+    const moved = "https://host.example/s3cret/x";
+    // The status, the body or the address of a redirect, and the messages without and with credentials.
+    const cases: [status: number, body: string, plain: string, secret: string][] = [
+      [
+        401,
+        "You are not authenticated",
+        `responded with 401: Unauthorized${advice}`,
+        `responded with 401${advice}`,
+      ],
+      [
+        403,
+        json("Quota\n  exceeded"),
+        `responded with 403: Quota exceeded${advice}`,
+        `responded with 403: BAD_REQUEST${advice}`,
+      ],
+      [413, "<html><title>s3cret</title>", "responded with 413: Payload Too Large", "responded with 413"],
+      [400, json("s3cret", "no s3cret"), "responded with 400: s3cret", "responded with 400"],
+      [
+        400,
+        json("no ".repeat(10_000)),
+        `responded with 400: ${"no ".repeat(100).trim()}`,
+        "responded with 400: BAD_REQUEST",
+      ],
+      [
+        301,
+        moved,
+        "redirects to https://host.example/s3cret (301); use",
+        "redirects to https://host.example (301); use",
+      ],
+      [301, "/base/x", `redirects to ${url}/base (301); use`, `redirects to ${url} (301); use`],
+      [301, "/login?next=x", `redirects to ${url}/login (301); use`, `redirects to ${url} (301); use`],
+      [301, "", `redirects to ${url} (301); use`, `redirects to ${url} (301); use`],
+    ];
+    const withPassword = url.replace("//", "//me:s3cret@");
+    for (const [status, body, plain, secret] of cases) {
+      server.answer = () =>
+        new Response(status === 301 ? null : body, { status, headers: { location: body } });
+      for (const [address, says] of [[url, plain], [withPassword, secret]]) {
+        const request = serverAt(address, { maxRetries: 0 }).request("GET", "/x");
+        await assert.rejects(request, ({ message }: Error) => {
+          assert.ok(message.startsWith(`${url} ${says}`), message);
+          assert.ok(says.endsWith(advice) || says.endsWith("use") || message === `${url} ${says}`, message);
+          return !message.includes("s3cret") || address === url;
+        });
+      }
     }
-  }
-});
+  },
+);

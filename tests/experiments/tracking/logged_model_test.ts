@@ -17,7 +17,7 @@ const linkedTo = (server: FakeMlflow, model: number) =>
   server.models[model].points.map(({ key, value, step }) => [key, value, step]);
 
 testSending(
-  "sendRun() logs the weights of a finished run as a model, with what was measured",
+  "sendRun() logs the weights of a finished run as a model, with measurements",
   async (run, server) => {
     const weights = "tensors";
     const lines = [
@@ -53,13 +53,13 @@ testSending(
 
     await trained(run, "more", [{ step: 3, test_loss: 0.5 }], { resumedAt: 2 });
     await send(run, server);
-    assert.equal(server.models.length, 2, "a run that went on has another network");
+    assert.equal(server.models.length, 2, "a run that continued has another network");
     assert.deepEqual(linkedTo(server, 1), [["test_loss", 0.5, 3]]);
     assert.equal(linkedTo(server, 0).length, 3);
   },
 );
 
-testSending("sendRun() completes a model, after whatever request its server fails", async (run, server) => {
+testSending("sendRun() completes a model, regardless of the request that failed", async (run, server) => {
   await trained(run, "tensors", [{ step: 1, test_loss: 0.6 }]);
   const ofModel = ({ path, body }: { path: string; body: string }) =>
     /logged-models|models\/m1|runs\/outputs/.test(path) || body.includes("model_id");
@@ -76,7 +76,7 @@ testSending("sendRun() completes a model, after whatever request its server fail
 });
 
 testSending(
-  "sendRun() logs no model of a stopped run, nor on a server without models or files",
+  "sendRun() does not log a model of a stopped run, or on a server without models or files",
   async (run, server) => {
     await trained(run, "tensors", [{ step: 1, train_loss: 0.6 }], { ending: "KILLED" });
     assert.deepEqual([(await send(run, server))[0].refused, server.models], [{}, []]);

@@ -12,7 +12,7 @@ const row = (
   names: readonly string[],
   words: string,
 ) => [names.map((name) => `\`${name}\``).join(", "), words];
-/** The rows of the docs: losses, a figure with its names by all judges, and the rest. */
+/** The rows of the docs: losses, a figure with its names by all judges, and all others. */
 const all = Object.keys(metricWords).map((name) => row([name], metricWords[name]));
 const figures = figureNames.map((figure) => {
   const keys = figureKeys.filter((key) => figuresByKey.get(key)!.name === figure);
@@ -20,13 +20,13 @@ const figures = figureNames.map((figure) => {
 });
 const rows = [...all.slice(0, 3), ...figures, ...all.slice(3)];
 
-Deno.test("docs/tracking.md has a table of all metrics in the words of the docs", async () => {
+Deno.test("docs/tracking.md has a table of all metrics with their descriptions", async () => {
   const docs = await Deno.readTextFile(new URL("../../../docs/tracking.md", import.meta.url));
   const table = docs.split("\n").filter((line) => /^\| `(?!MLFLOW)/.test(line));
   assert.deepEqual(table.map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim())), rows);
 });
 
-Deno.test("sortedMetrics() has losses first, then figures as they were logged, and what is no result last", () => {
+Deno.test("sortedMetrics() puts losses first, then figures in logging order, and other metrics last", () => {
   const metrics = [
     "mine",
     "learning_rate",

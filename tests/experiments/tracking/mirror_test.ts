@@ -14,7 +14,7 @@ import { newsOf, nothing, send, serverAt, session, testSending, writeRun } from 
 const losses = (...pairs: [step: number, loss: number][]) => pairs.map(([step, loss]) => ({ step, loss }));
 
 testSending(
-  "sendRun() sends what resumed sessions measured, even over points of killed ones",
+  "sendRun() sends the measurements of resumed sessions, even in place of points from killed ones",
   async (run, server) => {
     await session(run, losses([1, 0.1], [2, 0.2], [3, 0.3]), { ending: "KILLED" });
     const first = await newsOf(run, server);
@@ -29,7 +29,7 @@ testSending(
     assert.deepEqual(ends, [{ run_id: "r1", status: "KILLED", end_time: endedAt }]);
     assert.ok(endedAt! > first.ends[0].end_time, "the server keeps the end of the first session");
     assert.deepEqual(await newsOf(run, server), nothing);
-    // A third session measures what the first did.
+    // A third session measures the same as the first.
     await session(run, losses([2, 0.2]), { resumedAt: 1, ending: "KILLED" });
     await session(run, losses([2, 0.2], [3, 0.3]), { resumedAt: 1 });
     assert.deepEqual((await newsOf(run, server)).points, first.points);
@@ -94,7 +94,7 @@ testSending(
   },
 );
 
-testSending("sendRun() creates a run once, even if the answer is lost", async (run, server) => {
+testSending("sendRun() creates a run once, even if the response is lost", async (run, server) => {
   await writeRun(run);
   // The fault of the first request to create the run, and how many such requests are sent.
   const cases = {
@@ -116,7 +116,7 @@ testSending("sendRun() creates a run once, even if the answer is lost", async (r
 });
 
 testSending(
-  "sendRun() changes only runs with its id, whatever a search returns",
+  "sendRun() changes only runs with its id, regardless of search results",
   async (run, server) => {
     await writeRun(run);
     await send(run, server);
@@ -129,7 +129,7 @@ testSending(
       : undefined,
 );
 
-testSending("sendRun() sends what is added to a run whose last line was cut", async (run, server) => {
+testSending("sendRun() sends additions to a run whose last line was truncated", async (run, server) => {
   await writeRun(run);
   await Deno.writeTextFile(join(run, "metrics.jsonl"), '{"step":6,"train_loss":0.5}\n{"step":7,"train_lo');
   const keys = async () => (await newsOf(run, server)).points.map(({ key, step }) => [key, step]);
@@ -138,7 +138,7 @@ testSending("sendRun() sends what is added to a run whose last line was cut", as
   assert.deepEqual(await keys(), [["eval/frechet", 7]]);
 });
 
-testSending("sendRun() sends what two lines of the same millisecond repeat once", async (run, server) => {
+testSending("sendRun() sends values repeated within a millisecond only once", async (run, server) => {
   await writeRun(run);
   const lines = [{ train_loss: 1 }, { val_loss: 2 }].map((loss) => ({ step: 6, time: 5, epoch: 1, ...loss }));
   await Deno.writeTextFile(
@@ -155,14 +155,14 @@ testSending("Mirror.pass() creates a run again on a server that has lost its dat
   await mirror.pass();
   await Deno.writeTextFile(join(run, "notes.txt"), "new");
   server.answer = () => new Response("", { status: 500 });
-  await assert.rejects(mirror.pass(), /answered 500/);
+  await assert.rejects(mirror.pass(), /responded with 500/);
   server.forget();
   server.answer = () => undefined;
   assert.equal((await mirror.pass()).points, 2);
   assert.deepEqual((await server.runs("x")).map(({ info }) => info.status), ["FINISHED"]);
 });
 
-testSending("sendRun() skips what the server rejects, and sends the rest", async (run, server) => {
+testSending("sendRun() skips rejected data, and sends the rest", async (run, server) => {
   await writeRun(run);
   await send(run, server);
   await Deno.remove(join(run, "mlflow.json")); // so that nothing is known about the server
@@ -188,7 +188,7 @@ testSending("sendRun() sends nested runs as children, after their parent", async
   const comparison = await recordComparison(folders, { root: run, startedAt: new Date() });
   await assert.rejects(
     send(join(comparison, "a"), server),
-    /the run that it is nested in, .* to be sent first$/,
+    /its parent run .* must be sent first$/,
   );
   assert.equal((await send(comparison, server)).filter(({ page }) => page).length, 4);
   const [parent, ...children] = await server.runs("x");
@@ -208,7 +208,7 @@ testSending("sendRun() marks a killed run, and skips a busy one", async (run, se
     using _ = await lockRun(run);
     const [sent] = await send(run, server);
     assert.deepEqual(sentLines(sent), [
-      `${run}: nothing sent, because another program is working on it; sync again when it has ended`,
+      `${run}: nothing sent, because another program is working on it; sync again when it ends`,
     ]);
     assert.deepEqual(server.seen, []);
   }

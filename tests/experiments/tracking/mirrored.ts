@@ -12,7 +12,7 @@ interface Entry {
   readonly value: string;
 }
 
-/** A run as a server's search returns it. */
+/** A run in the results of a server's search. */
 export interface StoredRun {
   readonly info: {
     readonly run_id: string;
@@ -35,7 +35,7 @@ export interface StoredRun {
   };
 }
 
-/** Reads a server's REST interface. */
+/** Reads a server's REST API. */
 export abstract class MlflowReader {
   abstract readonly url: string;
 
@@ -89,7 +89,7 @@ export function valuesOf(entries: readonly Entry[] = []): Record<string, string>
  * Asserts that a server holds a run once, with exactly the content of its folder: every point of every metric, every
  * setting, every file byte for byte, and the status.
  *
- * @returns the run as the server holds it
+ * @returns the run on the server
  */
 export async function assertMirrored(
   server: MlflowReader,
@@ -146,7 +146,7 @@ async function assertMetrics(server: MlflowReader, { info, data }: StoredRun, te
   for (const path of images) assert.match(path, named);
 }
 
-/** A point as text. The server keeps an infinite value as the largest number. */
+/** A point as text. The server stores infinite values as the largest number. */
 function point(step: number, time: number, value: unknown): string {
   const number = Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, Number(value)));
   return `${String(step).padStart(9)} ${time} ${number}`;

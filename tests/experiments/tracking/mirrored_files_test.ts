@@ -30,7 +30,7 @@ testSending(
     await writeRun(run);
     const [{ refused, files }] = await send(run, server);
     assert.deepEqual([Object.keys(refused), files], [["artifacts/config.json"], 1]);
-    assert.match(refused["artifacts/config.json"], /answered 413/);
+    assert.match(refused["artifacts/config.json"], /responded with 413/);
     const [{ info }] = await server.runs("x");
     assert.deepEqual([info.status, info.end_time], ["FINISHED", 2]);
     assert.deepEqual(await server.artifacts("r1"), ["run.json"]);
@@ -41,23 +41,26 @@ testSending(
   ({ path }) => path.endsWith("config.json") ? new Response("<html>413</html>", { status: 413 }) : undefined,
 );
 
-testSending("sendRun() counts a file as stored only if the answer is MLflow's own", async (run, server) => {
-  await writeRun(run);
-  const page = { headers: { "content-type": "text/html" } };
-  const foreign = ["<html>Sign in</html>", '{"login":"/"}', '"ok"'].map((body) => () =>
-    new Response(body, page)
-  );
-  for (const answer of foreign) {
-    server.answer = ({ method }) => method === "PUT" ? answer() : undefined;
-    await assert.rejects(
-      send(run, server),
-      /is not an MLflow server: it does not answer with (JSON|an empty object)$/,
+testSending(
+  "sendRun() counts a file as stored only if the response comes from MLflow",
+  async (run, server) => {
+    await writeRun(run);
+    const page = { headers: { "content-type": "text/html" } };
+    const foreign = ["<html>Sign in</html>", '{"login":"/"}', '"ok"'].map((body) => () =>
+      new Response(body, page)
     );
-    assert.equal((await server.runs("x"))[0].info.status, "RUNNING", "the run looks complete");
-  }
-  server.answer = () => undefined;
-  assert.deepEqual((await newsOf(run, server)).files, ["config.json", "run.json"]);
-});
+    for (const answer of foreign) {
+      server.answer = ({ method }) => method === "PUT" ? answer() : undefined;
+      await assert.rejects(
+        send(run, server),
+        /is not an MLflow server: it does not respond with (JSON|an empty object)$/,
+      );
+      assert.equal((await server.runs("x"))[0].info.status, "RUNNING", "the run looks complete");
+    }
+    server.answer = () => undefined;
+    assert.deepEqual((await newsOf(run, server)).files, ["config.json", "run.json"]);
+  },
+);
 
 testSending(
   "sendRun() completes an ended run on a server that was restored from an older backup",
@@ -70,9 +73,9 @@ testSending(
     await Deno.writeTextFile(join(run, "a.png"), "a picture");
     await send(run, server);
     await server.change("r1", ({ points }) => points.push({ key: "loss", value: 5, step: 9, timestamp: 9 }));
-    assert.deepEqual(await newsOf(run, server), nothing, "another point is no reason to send any");
+    assert.deepEqual(await newsOf(run, server), nothing, "an extra point is not a reason to send anything");
     const images = (await server.artifacts("r1", "images")).map((path) => path.split("/").at(-1)!);
-    // What the server has lost, and what is sent.
+    // What the server has lost, and the expected requests.
     const cases: [Parameters<typeof server.change>[1], Partial<typeof nothing> | object][] = [
       [({ points }) => points.splice(1, 2), { points: [["lr", 1], ["loss", 2]] }],
       [({ points }) => points.splice(0), {
@@ -100,21 +103,24 @@ testSending(
   },
 );
 
-testSending("Mirror.pass() sends what changes with every step when the run is over", async (run, server) => {
-  await writeRun(run, { status: "RUNNING", endedAt: null });
-  const mirror = new Mirror(run, serverAt(server.url));
-  for (const name of ["last.safetensors", "metrics.jsonl", "notes.txt"]) {
-    await Deno.writeTextFile(join(run, name), "");
-  }
-  await mirror.pass();
-  assert.deepEqual(putFiles(server), ["config.json", "notes.txt", "run.json"]);
-  await writeRun(run);
-  server.seen.length = 0;
-  await mirror.pass();
-  const model = ["MLmodel", "README.md", "last.safetensors"]; // logged when the run is over
-  const files = ["last.safetensors", "metrics.jsonl", "run.json"];
-  assert.deepEqual(putFiles(server), [...model, ...files].sort());
-});
+testSending(
+  "Mirror.pass() sends files that change with every step only when the run is over",
+  async (run, server) => {
+    await writeRun(run, { status: "RUNNING", endedAt: null });
+    const mirror = new Mirror(run, serverAt(server.url));
+    for (const name of ["last.safetensors", "metrics.jsonl", "notes.txt"]) {
+      await Deno.writeTextFile(join(run, name), "");
+    }
+    await mirror.pass();
+    assert.deepEqual(putFiles(server), ["config.json", "notes.txt", "run.json"]);
+    await writeRun(run);
+    server.seen.length = 0;
+    await mirror.pass();
+    const model = ["MLmodel", "README.md", "last.safetensors"]; // logged when the run is over
+    const files = ["last.safetensors", "metrics.jsonl", "run.json"];
+    assert.deepEqual(putFiles(server), [...model, ...files].sort());
+  },
+);
 
 testSending("Mirror.pass() sends a file again only if its content has changed", async (run, server) => {
   await writeRun(run);

@@ -7,7 +7,7 @@ import { assertEnds, serverAt } from "./sessions.ts";
 const clientOf = ({ url }: FakeMlflow) => new MlflowClient(serverAt(url));
 
 testOnFake(
-  "MlflowClient.searchRuns() reads all pages, but no list without end",
+  "MlflowClient.searchRuns() reads all pages, but rejects endless lists",
   async (server) => {
     const { now } = performance;
     let skippedMs = 0; // added to the clock, so that nobody has to wait
@@ -18,7 +18,7 @@ testOnFake(
         return Response.json({ next_page_token: `${page}` });
       };
       server.seen.length = 0;
-      await assertEnds(clientOf(server).searchRuns("1"), /gives a list without end/);
+      await assertEnds(clientOf(server).searchRuns("1"), /returns an endless list/);
       assert.ok(server.seen.length <= most, `${server.seen.length} requests`);
     }
     const pages = ["r1", "r2"].map((run_id) => ({ runs: [FakeMlflow.run({ run_id })] }));
@@ -28,16 +28,16 @@ testOnFake(
   },
 );
 
-testOnFake("MlflowClient.points() names each point, and takes no list of anything else", async (server) => {
+testOnFake("MlflowClient.points() returns the id of each point, and rejects other lists", async (server) => {
   const metrics = [{ timestamp: 4 }, { step: 1, timestamp: 5, value: "NaN" }];
   server.answer = ({ path }) =>
     Response.json({ metrics: path.includes("metric_key=a+b") ? metrics : [{ step: {} }] });
   assert.deepEqual([...await clientOf(server).points("r1", "a b")], ["0 4", "1 5"]);
-  await assertEnds(clientOf(server).points("r1", "bad"), /does not answer with an object with metrics/);
+  await assertEnds(clientOf(server).points("r1", "bad"), /does not respond with an object with metrics/);
 });
 
 testOnFake(
-  "MlflowClient.artifacts() ends, whatever lists a server sends",
+  "MlflowClient.artifacts() terminates for any lists from a server",
   async (server) => {
     const folder = (path: string) => ({ path, is_dir: true });
     const cases: [(path: string) => unknown, RegExp, number][] = [
@@ -46,10 +46,10 @@ testOnFake(
       [(path) => [folder(path === "" ? "a" : "ab/c")], /lists "ab\/c" in the folder "a"/, 2],
       [() => [{ path: "../secret" }], /lists "..\/secret" in the folder ""/, 1],
       [() => [folder("..")], /lists ".." in the folder ""/, 1],
-      [(path) => [folder(path === "" ? "a" : `${path}/a`)], /without end/, 25],
+      [(path) => [folder(path === "" ? "a" : `${path}/a`)], /an endless list/, 25],
       [
         (path) => Array.from({ length: 9 }, (_, i) => folder(`${path && `${path}/`}${i}`)),
-        /without end/,
+        /an endless list/,
         500,
       ],
     ];
@@ -64,7 +64,7 @@ testOnFake(
 );
 
 testOnFake(
-  "MlflowClient.artifact() never leaves the artifacts API, whatever path a server names",
+  "MlflowClient.artifact() never leaves the artifacts API, regardless of the path from a server",
   async (server) => {
     server.answer = () => new Response("file");
     const client = clientOf(server);
@@ -78,15 +78,15 @@ testOnFake(
     assert.equal(server.seen.length, 0);
     await client.artifact("mlflow-artifacts:/1", "a%2e%2e/\ud800 \\..\\ b?c#d\n");
     assert.ok(server.seen[0].path.startsWith("/api/2.0/mlflow-artifacts/artifacts/1/a%252e%252e/"));
-    await assertEnds(client.artifact("s3://\x1b[2J/x", "x"), /keeps artifacts elsewhere \(s3:\)/);
+    await assertEnds(client.artifact("s3://\x1b[2J/x", "x"), /stores artifacts elsewhere \(s3:\)/);
   },
 );
 
 testOnFake(
-  "MlflowClient refuses answers without required fields",
+  "MlflowClient rejects responses without required fields",
   async (server) => {
     const client = clientOf(server);
-    const says = /^http:\S+ is not an MLflow server: it does not answer with (JSON|an object with \w+)/;
+    const says = /^http:\S+ is not an MLflow server: it does not respond with (JSON|an object with \w+)/;
     const calls = {
       experiment: () => client.experiment("x"),
       ensureExperiment: () => client.ensureExperiment("x"),
@@ -115,7 +115,7 @@ testOnFake(
 );
 
 testOnFake(
-  "MlflowClient.ensureExperiment() uses one that another program has just created, but no deleted one",
+  "MlflowClient.ensureExperiment() uses one that another program just created, but not a deleted one",
   async (server) => {
     server.answer = (_, count) =>
       count > 0 ? undefined : Response.json({ error_code: "RESOURCE_DOES_NOT_EXIST" }, { status: 404 });
@@ -130,7 +130,7 @@ testOnFake(
 );
 
 testOnFake(
-  "MlflowClient.logAll() skips what a server rejects, and soon gives up if that is everything",
+  "MlflowClient.logAll() skips rejected entries, and soon gives up if everything is rejected",
   async (server) => {
     server.answer = () =>
       Response.json({ error_code: "INVALID_PARAMETER_VALUE", message: "no" }, { status: 400 });
@@ -152,7 +152,7 @@ testOnFake(
 );
 
 testOnFake(
-  "MlflowClient.logAll() tells a deleted run from a rejected entry whose name says active",
+  "MlflowClient.logAll() distinguishes a deleted run from a rejected entry named active",
   async (server) => {
     const refused: string[] = [];
     const log = (runId: string, message: string) => {
@@ -168,7 +168,7 @@ testOnFake(
   },
 );
 
-Deno.test("batches() keeps the order and both limits", () => {
+Deno.test("batches() preserves the order and respects both limits", () => {
   const entries = Array.from({ length: 2500 }, (_, i) => ({ key: `k${i}`, value: "v" }));
   const all = batches(entries, 1000);
   assert.deepEqual(all.map(({ length }) => length), [1000, 1000, 500]);

@@ -19,10 +19,10 @@ const needed: PermissionName[] = ["read", "write", "run", "net", "env"];
 const missing = needed.filter((name) => !granted(name)).map((name) => `--allow-${name}`);
 const python = missing.length > 0 ? { reason: `needs ${missing.join(" ")}` } : await installMlflow();
 
-/** Why there is no server here; undefined if there is one. */
+/** Why there is no server; undefined if there is one. */
 const noServer = typeof python === "string" ? undefined : python.reason;
 
-/** A server with data of its own, which is started once for all tests. */
+/** A server with its own data, which is started once for all tests. */
 class RealServer extends MlflowReader implements AsyncDisposable {
   constructor(readonly folder: string, readonly started: LocalServer) {
     super();
@@ -63,7 +63,7 @@ const env = async () => ({
   MLFLOW_EXPERIMENT_NAME: "all",
 });
 
-/** Makes a mirrored run in `run`, once for all tests. @returns what its training said */
+/** Creates a mirrored run in `run`, once for all tests. @returns the messages of its training */
 async function makeRun(place: Workplace): Promise<string> {
   await madeOnce(place, "run", async (place) => {
     const { host } = new URL((await theServer()).url);
@@ -107,7 +107,7 @@ testTask("train mirrors everything it logs to a real MLflow server", async (plac
 
   for (const key of keys) assert.ok(Object.hasOwn(metricWords, key), key);
 
-  // No file holds the credentials.
+  // No file contains the credentials.
   for (const [path, entry] of await place.listing(place.file("run"))) {
     const text = entry === "folder" ? "" : await Deno.readTextFile(path);
     assert.ok(!/secret|somebody/.test(text), path);
@@ -127,7 +127,7 @@ testTask("train mirrors everything it logs to a real MLflow server", async (plac
   await assertMirrored(server, "all", place.file("run"));
 }, noServer);
 
-/** Registers the model of a run as users do, in Python, and downloads it. */
+/** Registers the model of a run like a user, in Python, and downloads it. */
 const registering = `
 import mlflow, sys
 uri, run_id, folder = sys.argv[1:]
@@ -143,7 +143,7 @@ print(model.params["batch-size"], sum(m.source_run_id == run_id for m in
   mlflow.search_logged_models([mlflow.get_run(run_id).info.experiment_id], output_format="list")))
 `;
 
-testTask("a run's model is registered, downloaded and drawn from as its README says", async (place) => {
+testTask("a run's model can be registered, downloaded and sampled as its README says", async (place) => {
   const server = await theServer();
   await makeRun(place);
   await place.succeed("sync", "run", await env());
@@ -171,7 +171,7 @@ testTask("a run's model is registered, downloaded and drawn from as its README s
   assert.equal(await place.digest("samples.png"), await place.digest("same.png"));
 }, noServer);
 
-testTask("compare draws runs of servers and folders alike, and sync sends a comparison", async (place) => {
+testTask("compare draws runs from servers and folders alike, and sync sends a comparison", async (place) => {
   const server = await theServer();
   await makeRun(place);
   await Deno.mkdir(place.file("runs"));
@@ -256,7 +256,7 @@ async function look(browser: Browser, address: string): Promise<void> {
 }
 
 const needs = { net: true, read: true, write: true, run: true } as const;
-testNeeding(needs, "startMlflow() gives the reason from the log, and appends to it", async () => {
+testNeeding(needs, "startMlflow() reports the reason from the log, and appends to it", async () => {
   await withFolder(async (data) => {
     const log = await makeDataFolder(data);
     await Deno.writeTextFile(log, "said by a server that runs\n");

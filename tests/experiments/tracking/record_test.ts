@@ -13,7 +13,7 @@ import { testInFolder } from "../../folder.ts";
 const record = newRecord({ name: "a run", experiment: "x", source: "a test", startedAt: 1 });
 
 testInFolder(
-  "currentRecord() and settleRecord() mark a run as killed if no program works on it",
+  "currentRecord() and settleRecord() mark a run as killed if no program is working on it",
   async (run) => {
     assert.equal(await currentRecord(run), undefined);
     await writeRecord(run, record);

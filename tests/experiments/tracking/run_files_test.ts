@@ -21,7 +21,7 @@ testInFolder("runFiles() lists the files to send", async (folder) => {
   assert.deepEqual((await runFiles(folder)).map(({ path }) => path), kept);
 });
 
-testInFolder("metricsFrom() reads whole lines in pieces while the file is written", async (run) => {
+testInFolder("metricsFrom() reads complete lines in pieces while the file is being written", async (run) => {
   const path = join(run, "metrics.jsonl");
   const read = async (offset: number, isOver: boolean) => {
     const pieces = await Array.fromAsync(metricsFrom(run, offset, isOver));

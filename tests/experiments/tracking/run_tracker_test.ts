@@ -35,13 +35,13 @@ testInFolder(
     assert.ok(record.endedAt! >= before);
     await assert.rejects(RunTracker.start(lock, usualStart), {
       name: "RunError",
-      message: /^Cannot start a run in .*: another program has just started one there/,
+      message: /^Cannot start a run in .*: another program just started one there/,
     });
     assert.equal((await readRecord(run))?.status, "FINISHED");
   },
 );
 
-testInFolder("RunTracker works even if the clock goes back a day", async (run) => {
+testInFolder("RunTracker works even if the clock is set back by a day", async (run) => {
   const { now } = Date;
   let measured = 0;
   const gauges = () => ({ "system/process_memory_megabytes": ++measured });
@@ -74,39 +74,42 @@ testInFolder("RunTracker.during() records an error as the reason of a failure", 
   assert.deepEqual([status, reason], ["FAILED", "the loss is NaN"]);
 });
 
-testInFolder("RunTracker repeats a line exactly if a resumed session measures the same", async (run) => {
-  const linesOf = async () => (await Deno.readTextFile(join(run, "metrics.jsonl"))).split("\n");
-  const losses = [1, NaN, 3, 4].map((loss, i) => ({ step: i + 1, loss, elapsed_seconds: i }));
-  await session(run, losses, { ending: "KILLED" });
-  const before = await linesOf();
-  const { id } = (await readRecord(run))!;
-  await pause(5); // so that the times differ
-  const again = [NaN, 3, 5].map((loss, i) => ({ step: i + 2, loss, elapsed_seconds: 20 + 10 * i }));
-  await session(run, again, { startedAt: new Date(), resumedAt: 1 });
-  const after = await linesOf();
-  assert.deepEqual(after.slice(0, 3), before.slice(0, 3));
-  assert.match(after[3], /"loss":5,"elapsed_seconds":40/);
-  const record = (await readRecord(run))!;
-  const kept = [id, usualStart.startedAt.getTime(), "FINISHED"];
-  assert.deepEqual([record.id, record.startedAt, record.status], kept);
-  const names = (await Array.fromAsync(Deno.readDir(run))).map(({ name }) => name);
-  const replaced = names.find((name) => name.startsWith("metrics-replaced-"))!;
-  assert.equal(await Deno.readTextFile(join(run, replaced)), before.slice(1).join("\n"));
-});
+testInFolder(
+  "RunTracker repeats a line exactly if a resumed session measures the same values",
+  async (run) => {
+    const linesOf = async () => (await Deno.readTextFile(join(run, "metrics.jsonl"))).split("\n");
+    const losses = [1, NaN, 3, 4].map((loss, i) => ({ step: i + 1, loss, elapsed_seconds: i }));
+    await session(run, losses, { ending: "KILLED" });
+    const before = await linesOf();
+    const { id } = (await readRecord(run))!;
+    await pause(5); // so that the times differ
+    const again = [NaN, 3, 5].map((loss, i) => ({ step: i + 2, loss, elapsed_seconds: 20 + 10 * i }));
+    await session(run, again, { startedAt: new Date(), resumedAt: 1 });
+    const after = await linesOf();
+    assert.deepEqual(after.slice(0, 3), before.slice(0, 3));
+    assert.match(after[3], /"loss":5,"elapsed_seconds":40/);
+    const record = (await readRecord(run))!;
+    const kept = [id, usualStart.startedAt.getTime(), "FINISHED"];
+    assert.deepEqual([record.id, record.startedAt, record.status], kept);
+    const names = (await Array.fromAsync(Deno.readDir(run))).map(({ name }) => name);
+    const replaced = names.find((name) => name.startsWith("metrics-replaced-"))!;
+    assert.equal(await Deno.readTextFile(join(run, replaced)), before.slice(1).join("\n"));
+  },
+);
 
 const patience = { maxRetries: 4, backoffFactor: 0.02, timeoutMs: 5_000 };
 const waits: Waiting = { lookMs: 20, outageMs: 50, patienceMs: 3_000 };
 
-/** Chooses a server that is soon given up. */
+/** Chooses a server and gives up on it soon. */
 const choiceOf = ({ url }: FakeMlflow, change: Partial<typeof patience> = {}) => ({
   target: { address: parseAddress(url, "the address"), patience: { ...patience, ...change } },
   experiment: "x",
 });
 
 /**
- * Mirrors a run of 60 lines and a few files, as training would write them.
+ * Mirrors a run of 60 lines and a few files like those of training.
  *
- * @returns what the tracker said
+ * @returns the tracker's messages
  */
 async function shortRun(run: string, choice: TrackingStart["choice"], waiting = waits): Promise<string[]> {
   const said: string[] = [];
@@ -161,23 +164,23 @@ testSending("RunTracker mirrors a run in progress, and the rest of it at its end
   assert.equal(logged.flat().length, 120, "a point is sent twice");
 });
 
-// What the server does, and whether to each request, or to the creation of the run and then every third one.
+// The fault, and whether every request has it, or only the creation of the run and then every third request.
 const faults: [what: string, fault: () => Fault | Response, always: boolean][] = [
-  ["answers 500 now and then", () => new Response("oops", { status: 500 }), false],
+  ["sometimes responds with 500", () => new Response("oops", { status: 500 }), false],
   [
-    "answers 429 all the time",
+    "always responds with 429",
     () => new Response("", { status: 429, headers: { "retry-after": "0.05" } }),
     true,
   ],
-  ["hangs now and then", () => "hang", false],
-  ["drops the connection all the time", () => "refuse", true],
-  ["drops the connection after it has done the work, now and then", () => "cut", false],
+  ["sometimes hangs", () => "hang", false],
+  ["always drops the connection", () => "refuse", true],
+  ["sometimes drops the connection after doing the work", () => "cut", false],
 ];
 for (const [what, fault, always] of faults) {
   const isHit = ({ path }: Seen, count: number) =>
     always || count % 3 === 1 || (path.endsWith("runs/create") && count < 8);
   testSending(
-    `RunTracker and sync lose and double nothing if a server ${what}`,
+    `RunTracker and sync neither lose nor duplicate data if a server ${what}`,
     async (run, server) => {
       const said = await shortRun(run, choiceOf(server, what.startsWith("hangs") ? { timeoutMs: 100 } : {}));
       if (always) {
@@ -193,12 +196,12 @@ for (const [what, fault, always] of faults) {
 }
 
 testSending(
-  "RunTracker retries ever less often while a server is gone, and says so once",
+  "RunTracker retries less and less often while a server is down, and reports it once",
   async (run, server) => {
     const waiting = { lookMs: 10, outageMs: 60_000, patienceMs: 1_000 };
     const said = await shortRun(run, choiceOf(server, { maxRetries: 0 }), waiting);
     assert.match(said.at(-1)!, /^MLflow: .*; deno task sync /);
-    assert.equal(said.filter((line) => line.includes("training goes on")).length, 1, said.join("\n"));
+    assert.equal(said.filter((line) => line.includes("training continues")).length, 1, said.join("\n"));
     // Without longer pauses, there would be more than 20.
     const attempts = server.seen.length;
     assert.ok(attempts >= 4 && attempts <= 15, `${attempts} attempts`);
@@ -210,11 +213,11 @@ const unreachable = "cannot be reached \\(.+\\)";
 for (
   const [answer, why, atEnd] of [
     ["refuse", unreachable, unreachable],
-    ["hang", "does not answer", "no longer accepts anything"],
+    ["hang", "does not respond", "no longer accepts data"],
   ] as const
 ) {
   testSending(
-    `RunTracker says at the start that a server does not serve (${answer}), and what happens instead`,
+    `RunTracker reports at the start that a server fails (${answer}), and what happens instead`,
     async (run, server) => {
       const said: string[] = [];
       const first = Promise.withResolvers<void>();
@@ -231,7 +234,7 @@ for (
       const sync = RegExp.escape(`deno task sync ${run} --mlflow ${server.url}`);
       const [start, end] = said;
       assert.equal(said.length, 2);
-      assert.match(start, new RegExp(`^MLflow: ${server.url} ${why}; training goes on, .*${sync}$`));
+      assert.match(start, new RegExp(`^MLflow: ${server.url} ${why}; training continues, .*${sync}$`));
       assert.match(end, new RegExp(`^MLflow: ${server.url} ${atEnd}; ${sync} sends the rest$`));
     },
     () => answer,
@@ -244,7 +247,7 @@ testSending("RunTracker continues a killed run on the server when it is resumed"
   await session(run, lossesOf(1, 2, 3), { choice, ending: "KILLED" });
   using lock = await lockRun(run);
   server.seen.length = 0;
-  server.answer = () => "refuse"; // until the log is longer than it was
+  server.answer = () => "refuse"; // until the log is longer than before
   const tracker = await RunTracker.start(lock, { ...usualStart, choice, resumedAt: 1, waiting: waits });
   for (const { step, loss } of lossesOf(1, 12, 13, 14, 15).slice(1)) tracker.log({ step, loss });
   server.seen.length = 0;
@@ -257,10 +260,10 @@ testSending("RunTracker continues a killed run on the server when it is resumed"
 });
 
 testSending(
-  "a dead server costs 10 seconds at the end of a run, and a line says how to send the rest",
+  "a dead server delays the end of a run by 10 seconds, and a line says how to send the rest",
   async (run, server) => {
     const { setTimeout } = globalThis;
-    let longest = 0; // of the timers that fired, in milliseconds
+    let longest = 0; // duration of the longest timer that fired, in milliseconds
     // A hundred times as fast.
     const faster = (call: () => void, ms = 0) =>
       setTimeout(() => {
@@ -281,7 +284,7 @@ testSending(
     }
     assert.ok(longest <= 10_000, `${longest}`);
     const rest = `; deno task sync ${run} --mlflow ${server.url} sends the rest`;
-    for (const why of ["no longer accepts anything", "answered 503"]) {
+    for (const why of ["no longer accepts data", "responded with 503"]) {
       const told = lines.filter((line) => line.includes(`${server.url} ${why}`) && line.endsWith(rest));
       assert.equal(told.length, 2, lines.join("\n"));
     }

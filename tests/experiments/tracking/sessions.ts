@@ -12,7 +12,7 @@ import { withFolder } from "../../folder.ts";
 import { type Answer, type FakeMlflow, testOnFake } from "./fake_mlflow.ts";
 import { type Ending, RunTracker, type TrackingStart } from "../../../experiments/tracking/run_tracker.ts";
 
-/** A busy machine may take seconds for an answer. */
+/** A busy machine may take seconds for a response. */
 export const patience: RetryPolicy = { maxRetries: 1, backoffFactor: 0.01, timeoutMs: 60_000 };
 
 /** A client of a server that retries once. */
@@ -30,7 +30,7 @@ export async function assertEnds(promise: Promise<unknown>, says: RegExp): Promi
   });
 }
 
-/** How a test starts a tracker, unless it says otherwise. */
+/** The default options of a tracker in tests. */
 export const usualStart: TrackingStart = {
   choice: { experiment: "x" },
   about: { source: "a test", parameterCount: null, dataset: null },
@@ -51,7 +51,7 @@ export async function session(
   await tracker.end(ending, reason);
 }
 
-/** Makes the folder of a run that is over, with settings. */
+/** Creates the folder of a finished run, with settings. */
 export async function writeRun(run: string, about: Partial<RunRecord> = {}): Promise<void> {
   await Deno.mkdir(run, { recursive: true });
   const record = newRecord({ name: "run", experiment: "x", source: "a test", startedAt: 1 });
@@ -59,7 +59,7 @@ export async function writeRun(run: string, about: Partial<RunRecord> = {}): Pro
   await Deno.writeTextFile(join(run, "config.json"), '{"model":"base"}');
 }
 
-/** Sends a run; returns what came of it. */
+/** Sends a run; returns the outcomes. */
 export const send = (run: string, { url }: FakeMlflow) => Array.fromAsync(sendRun(run, serverAt(url)));
 
 /** The names of the files that were sent, sorted. */
@@ -68,7 +68,7 @@ export function putFiles({ seen }: FakeMlflow): string[] {
   return paths.map((path) => path.split("/").at(-1)!).sort();
 }
 
-/** Sends what a server lacks; returns what was sent. */
+/** Sends the missing parts of a run; returns what was sent. */
 export async function newsOf(run: string, server: FakeMlflow) {
   server.seen.length = 0;
   await send(run, server);
@@ -84,7 +84,7 @@ export async function newsOf(run: string, server: FakeMlflow) {
   };
 }
 
-/** What is sent of a run that is complete. */
+/** What is sent of a run that is already complete. */
 export const nothing = { points: [], tags: [], deleted: [], ends: [], params: [], inputs: 0, files: [] };
 
 /** Defines a test with the folder of a run and a server. */

@@ -7,7 +7,7 @@ import { writeRun } from "./sessions.ts";
 
 const env = { MLFLOW_HTTP_REQUEST_MAX_RETRIES: "0" };
 
-/** Makes the folder of a run that is over, with other files. */
+/** Creates the folder of a finished run, with additional files. */
 async function makeRun(place: Workplace, path: string, files: Record<string, unknown> = {}): Promise<void> {
   await writeRun(place.file(path), { id: path, name: path, endedAt: 60_001 });
   for (const [name, content] of Object.entries(files)) {
@@ -20,7 +20,7 @@ const createdOn = (server: FakeMlflow): string[] =>
   server.sent("runs/create").map(({ tags }) => tags[0].value);
 
 testTask(
-  "sync sends nested runs with their parent, and continues after one that the server has deleted",
+  "sync sends nested runs with their parent, and continues after a run that the server has deleted",
   async (place) => {
     const gone: Answer = ({ path, body }) => {
       const ids = ["runs/a", "runs/b/cells/1"];
@@ -43,21 +43,24 @@ testTask(
   },
 );
 
-testTask("sync says that a server does not answer, and continues with runs of others", async (place) => {
-  await using server = await FakeMlflow.start();
-  const gone = `http://127.0.0.1:${freePort()}`; // nobody listens there
-  for (const [name, url] of Object.entries({ a: gone, b: server.url, c: gone })) {
-    await makeRun(place, `runs/${name}`, { "mlflow.json": { server: url } });
-  }
-  const retries = { MLFLOW_HTTP_REQUEST_MAX_RETRIES: "2", MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR: "0.01" };
-  const { code, stderr } = await place.run("sync", "--root runs", retries);
-  assert.equal(code, 1);
-  assert.deepEqual(createdOn(server), ["runs/b"], stderr);
-  const lines = stderr.trim().split("\n");
-  assert.equal(lines.length, 2, stderr);
-  assert.match(lines[0], /cannot be reached \(.*\): retrying up to 2 times \(MLFLOW_HTTP_REQUEST_MAX/);
-  assert.match(lines[1], /^ServerError: http:\S+ cannot be reached/);
-});
+testTask(
+  "sync reports that a server does not respond, and continues with runs of other servers",
+  async (place) => {
+    await using server = await FakeMlflow.start();
+    const gone = `http://127.0.0.1:${freePort()}`; // nobody listens there
+    for (const [name, url] of Object.entries({ a: gone, b: server.url, c: gone })) {
+      await makeRun(place, `runs/${name}`, { "mlflow.json": { server: url } });
+    }
+    const retries = { MLFLOW_HTTP_REQUEST_MAX_RETRIES: "2", MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR: "0.01" };
+    const { code, stderr } = await place.run("sync", "--root runs", retries);
+    assert.equal(code, 1);
+    assert.deepEqual(createdOn(server), ["runs/b"], stderr);
+    const lines = stderr.trim().split("\n");
+    assert.equal(lines.length, 2, stderr);
+    assert.match(lines[0], /cannot be reached \(.*\): retrying up to 2 times \(MLFLOW_HTTP_REQUEST_MAX/);
+    assert.match(lines[1], /^ServerError: http:\S+ cannot be reached/);
+  },
+);
 
 testTask("sync, runs and mlflow report errors in one line", async (place) => {
   await makeRun(place, "runs/one");

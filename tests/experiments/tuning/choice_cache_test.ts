@@ -47,25 +47,28 @@ testInFolder("ChoiceCache ignores a damaged or foreign file, and replaces it", a
   }
 });
 
-testInFolder("ChoiceCache opens any damaged file without an error, and returns only text", async (folder) => {
-  const path = join(folder, "choices.json");
-  const cache = await ChoiceCache.open(path, silent);
-  for (const call of ["a", "b", "c"]) cache.set({ ...key, call }, "registers");
-  await cache.save(silent);
-  const whole = await Deno.readTextFile(path);
-  const random = randomOf(1);
-  for (let i = 0; i < 300; i++) {
-    await Deno.writeFile(path, mutateText(whole, random));
-    const found = (await ChoiceCache.open(path, () => {})).get(key);
-    assert.ok(found === undefined || typeof found === "string");
-  }
-});
+testInFolder(
+  "ChoiceCache opens any damaged file without an error, and returns only strings",
+  async (folder) => {
+    const path = join(folder, "choices.json");
+    const cache = await ChoiceCache.open(path, silent);
+    for (const call of ["a", "b", "c"]) cache.set({ ...key, call }, "registers");
+    await cache.save(silent);
+    const whole = await Deno.readTextFile(path);
+    const random = randomOf(1);
+    for (let i = 0; i < 300; i++) {
+      await Deno.writeFile(path, mutateText(whole, random));
+      const found = (await ChoiceCache.open(path, () => {})).get(key);
+      assert.ok(found === undefined || typeof found === "string");
+    }
+  },
+);
 
-testInFolder("ChoiceCache.save() says why choices cannot be saved", async (folder) => {
+testInFolder("ChoiceCache.save() reports why choices cannot be saved", async (folder) => {
   await Deno.writeTextFile(join(folder, "runs"), "a file in the folder's place");
   const blocked = await ChoiceCache.open(join(folder, "runs", "choices.json"), () => {});
   blocked.set(key, "a");
   const said: string[] = [];
   await blocked.save((line) => void said.push(line));
-  assert.match(said.join(), /^Cannot save the choices of kernels for the next start: .*runs/);
+  assert.match(said.join(), /^Cannot save the kernel choices for the next start: .*runs/);
 });

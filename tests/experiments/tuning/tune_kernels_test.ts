@@ -84,7 +84,7 @@ testHere(
   },
 );
 
-testHere("tuneKernels() resumes a run with its own kernels, whatever was measured later", async () => {
+testHere("tuneKernels() resumes a run with its own kernels, regardless of later measurements", async () => {
   const unrecorded = new OneCall(); // it trained with the default kernels
   await start(unrecorded, { resumed: true, tune: true });
   assert.deepEqual([unrecorded.measured, unrecorded.runs], [0, "registers"]);
@@ -95,12 +95,12 @@ testHere("tuneKernels() resumes a run with its own kernels, whatever was measure
   assert.deepEqual([resumed.measured, resumed.runs], [0, "registers"]);
   const moved = new OneCall("GPU of B");
   assert.deepEqual(await start(moved, { resumed: true }), [
-    "Choosing kernels again: those of the run are for GPU of A, and this is GPU of B",
+    "Choosing kernels again: the run's kernels are for GPU of A, but this is GPU of B",
   ]);
   assert.deepEqual([moved.measured, moved.runs, (await noted()).adapter], [1, "workgroups", "GPU of B"]);
 });
 
-testHere("tuneKernels() keeps what was measured before the device failed", async () => {
+testHere("tuneKernels() keeps measurements from before the device failed", async () => {
   const failing = new OneCall();
   const tune = failing.tune.bind(failing);
   failing.tune = async (options) => {
@@ -114,7 +114,7 @@ testHere("tuneKernels() keeps what was measured before the device failed", async
   assert.deepEqual([failing.measured, next.measured, next.runs], [1, 0, "workgroups"]);
 });
 
-testHere("tuneKernels() says which kernels are not tuned yet", async () => {
+testHere("tuneKernels() reports which kernels are not tuned yet", async () => {
   const calls = ["conv2d N=1", "matmul M=1", "matmul M=2", "linear M=1"];
   const trainer = {
     tune: () =>
@@ -127,17 +127,17 @@ testHere("tuneKernels() says which kernels are not tuned yet", async () => {
   const [line, ...others] = await start(trainer);
   assert.match(
     line,
-    /^Not tuned yet, of 4 kernels: 2 matmul, 1 conv2d; the next start goes on, or `.* tune`$/,
+    /^Not tuned yet, of 4 kernels: 2 matmul, 1 conv2d; the next start continues, or `.* tune`$/,
   );
   assert.deepEqual(others, []);
 });
 
-testHere("tuneKernels() refuses a damaged record of kernels", async () => {
+testHere("tuneKernels() rejects a damaged record of kernels", async () => {
   for (const text of ["", "{}", '{"adapter":"a","calls":{"b":1}}', '{"adapter":1,"calls":{}}']) {
     await Deno.writeTextFile("run/kernels.json", text);
     await assert.rejects(start(new OneCall(), { resumed: true }), {
       name: "RunError",
-      message: /^Cannot read run.kernels\.json: .*; take the file from a backup$/,
+      message: /^Cannot read run.kernels\.json: .*; restore the file from a backup$/,
     });
   }
 });

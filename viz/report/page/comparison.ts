@@ -94,12 +94,12 @@ export class ComparisonView {
     drawImage(byId("compare-vb"), this.#mean(part(velocities[b][b])), flat, signed);
     const difference = (k: number) => velocityDifference(this.#data, [a, b], start + k);
     // One scale for all times keeps them comparable.
-    const most = largest(Array.from(t, (_, k) => this.#mean(difference(k))));
+    const max = largest(Array.from(t, (_, k) => this.#mean(difference(k))));
     const now = difference(i);
-    drawImage(byId("compare-d"), this.#mean(now), flat, this.colours.signed(most));
+    drawImage(byId("compare-d"), this.#mean(now), flat, this.colours.signed(max));
     const rms = Math.sqrt(now.reduce((sum, d) => sum + d * d, 0) / now.length).toFixed(3);
     const where = C === 1 ? "in this picture" : "over all channels";
-    byId("compare-d-scale").textContent = `\u2212${most.toFixed(2)} to +${most.toFixed(2)}`;
+    byId("compare-d-scale").textContent = `\u2212${max.toFixed(2)} to +${max.toFixed(2)}`;
     byId("compare-text").textContent = `points at t = ${
       t[i].toFixed(2)
     }; root mean square of the difference ${where} ${rms}`;

@@ -249,15 +249,15 @@ export class Engine {
     const kind = conditioningOf(labels !== undefined, guidance);
     const key = `${shape[0]} ${solver} ${tolerance ?? times ?? steps} ${tolerance === undefined} ${kind}` +
       (kind === "autoguided" ? ` ${guidance}` : "");
-    const known = samplers.get(key) ?? this.#newSampler(network, shape, how, kind);
+    const entry = samplers.get(key) ?? this.#newSampler(network, shape, how, kind);
     samplers.delete(key);
-    if (labels) known.condition?.write(Uint32Array.from(labels));
-    known.scale?.write(Float32Array.of(guidance));
+    if (labels) entry.condition?.write(Uint32Array.from(labels));
+    entry.scale?.write(Float32Array.of(guidance));
     try {
-      return await use(known.sampler);
+      return await use(entry.sampler);
     } finally {
       samplers.delete(key);
-      samplers.set(key, known); // to the end, as the most recently used
+      samplers.set(key, entry); // to the end, as the most recently used
       if (samplers.size > maxSamplers) samplers.delete(samplers.keys().next().value!);
     }
   }

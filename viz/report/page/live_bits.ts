@@ -101,17 +101,17 @@ export class LiveBits {
   /** Solves the image back to noise; returns the result as text. */
   async #measure({ run, pixels, label, className, found }: Image, signal: AbortSignal): Promise<string> {
     const { engine } = this;
-    const known = await engine.classes(run) > 0 ? label : undefined;
+    const condition = await engine.classes(run) > 0 ? label : undefined;
     const started = performance.now();
-    const { bits, evaluations } = await engine.bits(run, pixels, known, found.length, {
+    const { bits, evaluations } = await engine.bits(run, pixels, condition, found.length, {
       signal,
       background: true,
       onPart: (share) => this.#progress.value = share,
     });
     found.push(bits);
     const ms = Math.round(performance.now() - started).toLocaleString("en");
-    const condition = known === undefined ? "" : `, conditioned on class ${className}`;
-    return `${formatBits(found, pixels.length)}. ${countOf(evaluations)}${condition}, each with a ` +
+    const words = condition === undefined ? "" : `, conditioned on class ${className}`;
+    return `${formatBits(found, pixels.length)}. ${countOf(evaluations)}${words}, each with a ` +
       `vector-Jacobian product, took ${ms} ms on ${engine.offered.device}. Press again for other random signs.`;
   }
 

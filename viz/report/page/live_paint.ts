@@ -84,8 +84,8 @@ export class LivePaint {
     for (const draft of this.#drafts) {
       if (draft.sample === sample && draft.first > first) this.#drop(draft);
     }
-    const known = [...this.#drafts].find((draft) => draft.sample === sample && draft.first === first);
-    if (known) return known;
+    const existing = [...this.#drafts].find((draft) => draft.sample === sample && draft.first === first);
+    if (existing) return existing;
     const draft: Draft = { sample, first, strokes: [] };
     this.#drafts.add(draft);
     return draft;

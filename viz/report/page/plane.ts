@@ -36,14 +36,14 @@ const ahead = 0.1;
  * The samples of a class at time t: points, and arrows of the velocity times 0.1. Positions between snapshots are exact,
  * because a step of Euler's method is a straight line.
  */
-export function classAt(plane: ClassedTrajectories, wanted: number, t: number) {
+export function classAt(plane: ClassedTrajectories, label: number, t: number) {
   const { shape: [M, N], t: times, classes, position, velocity } = plane;
   const points: ChartLines & { customdata: number[] } = { x: [], y: [], customdata: [] };
   const arrows: ChartLines = { x: [], y: [] };
   const m = Math.max(0, Math.min(M - 2, lastUntil(times, t)));
   const share = M > 1 ? Math.min(1, (t - times[m]) / (times[m + 1] - times[m])) : 0;
   for (let n = 0; n < N; n++) {
-    if (classes[n] !== wanted) continue;
+    if (classes[n] !== label) continue;
     const at = (k: number, axis: number) => position[(k * N + n) * 2 + axis];
     const [x, y] = [0, 1].map((axis) => at(m, axis) + share * (at(m + 1, axis) - at(m, axis)));
     points.x.push(x);
@@ -57,10 +57,10 @@ export function classAt(plane: ClassedTrajectories, wanted: number, t: number) {
 }
 
 /** The trajectories of the samples of a class. */
-export function trailsOf(plane: ClassedTrajectories, wanted: number): ChartLines {
+export function trailsOf(plane: ClassedTrajectories, label: number): ChartLines {
   const { shape: [M, N], classes, position } = plane;
   const of = (axis: number) =>
-    Array.from({ length: N }, (_, n) => n).filter((n) => classes[n] === wanted)
+    Array.from({ length: N }, (_, n) => n).filter((n) => classes[n] === label)
       .flatMap((n) => [...Array.from({ length: M }, (_, k) => position[(k * N + n) * 2 + axis]), NaN]);
   return { x: of(0), y: of(1) };
 }

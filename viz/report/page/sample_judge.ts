@@ -60,24 +60,24 @@ export class SampleJudge {
     if (sets < 2) return undefined;
     let [precision, recall] = [0, 0];
     for (let set = 0; set < sets; set++) {
-      const [some, others] = this.#split(set * count, count);
-      const found = await this.library.prdc(others, some, { resamples: 1 });
-      precision += found.precision.value / sets;
-      recall += found.recall.value / sets;
+      const [samples, rest] = this.#split(set * count, count);
+      const result = await this.library.prdc(rest, samples, { resamples: 1 });
+      precision += result.precision.value / sets;
+      recall += result.recall.value / sets;
     }
     return { precision, recall };
   }
 
   /** Splits off `count` test images, starting at `from`. */
-  #split(from: number, count: number): [some: Points, others: Points] {
+  #split(from: number, count: number): [samples: Points, rest: Points] {
     const { values, rows, width } = this.#reference;
     const [start, end] = [from * width, (from + count) * width];
-    const others = new Float32Array(values.length - count * width);
-    others.set(values.subarray(0, start));
-    others.set(values.subarray(end), start);
+    const rest = new Float32Array(values.length - count * width);
+    rest.set(values.subarray(0, start));
+    rest.set(values.subarray(end), start);
     return [
       { values: values.slice(start, end), rows: count, width },
-      { values: others, rows: rows - count, width },
+      { values: rest, rows: rows - count, width },
     ];
   }
 }

@@ -62,8 +62,8 @@ export function formatSteps(
 
 /** "7 to 9", or "7" if all are the same. */
 function span(values: readonly number[], shown: (value: number) => string): string {
-  const [least, most] = [Math.min(...values), Math.max(...values)].map(shown);
-  return least === most ? least : `${least} to ${most}`;
+  const [lowest, highest] = [Math.min(...values), Math.max(...values)].map(shown);
+  return lowest === highest ? lowest : `${lowest} to ${highest}`;
 }
 
 /** Draws the steps of each sample over t from 0 to 1, with their values as titles. */

@@ -43,8 +43,10 @@ export class Thumbnails {
   /** Shows samples and marks the selected one. */
   show(samples: readonly Thumbnail[], chosen: Thumbnail): void {
     if (samples.length !== this.#buttons.length || samples.some((s, i) => s !== this.#buttons[i].sample)) {
-      const known = new Map(this.#buttons.map((entry) => [entry.sample, entry]));
-      this.#buttons = samples.map((sample) => known.get(sample) ?? { sample, button: this.#button(sample) });
+      const entries = new Map(this.#buttons.map((entry) => [entry.sample, entry]));
+      this.#buttons = samples.map((sample) =>
+        entries.get(sample) ?? { sample, button: this.#button(sample) }
+      );
       this.place.replaceChildren(...this.#buttons.map(({ button }) => button));
     }
     for (const entry of this.#buttons) this.#update(entry, entry.sample === chosen);

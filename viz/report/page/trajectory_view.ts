@@ -92,8 +92,8 @@ export function lastVelocity(
 ): { t: number; velocity: Float32Array } {
   const [, C, H, W] = withChannels(shape);
   const P = C * H * W;
-  const known = Math.min(m, velocity.length / P - 1);
-  return { t: t[known], velocity: velocity.subarray(known * P, (known + 1) * P) };
+  const index = Math.min(m, velocity.length / P - 1);
+  return { t: t[index], velocity: velocity.subarray(index * P, (index + 1) * P) };
 }
 
 /** The end that the velocity at a snapshot predicts, f32[C, H, W]; for the last snapshot, the snapshot itself. */

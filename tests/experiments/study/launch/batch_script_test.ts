@@ -21,7 +21,7 @@ const submission: Submission = {
 };
 const directives = (script: string) => script.split("\n").filter((line) => line.startsWith("#SBATCH"));
 
-Deno.test("arrayScript() requests the given resources, and leaves the rest to Slurm", () => {
+Deno.test("arrayScript() requests the configured resources, and leaves others to Slurm", () => {
   const always = [
     "#SBATCH --output=/studies/networks/slurm/%A_%a.log",
     "#SBATCH --open-mode=append",
@@ -61,7 +61,7 @@ Deno.test("collectScript() waits for the array and for other collections, and re
   assert.ok(script.endsWith(`\nexec ${command}\n`), script);
 });
 
-Deno.test("arrayScript() refuses a folder that sbatch cannot take", () => {
+Deno.test("arrayScript() rejects a folder that sbatch does not accept", () => {
   const script = arrayScript({ ...submission, logs: "/a b/5%" }, ["a"]);
   assert.match(script, /--output="\/a b\/5%%\/%A_%a\.log"$/m);
   for (const logs of ['/a"b', "/a\\b", "/a\n#SBATCH --wrap=id"]) {
@@ -73,9 +73,9 @@ Deno.test("arrayScript() refuses a folder that sbatch cannot take", () => {
 });
 
 /**
- * Runs a task with the programs `cell` and `scontrol`, which note how they are called.
+ * Runs a task with the programs `cell` and `scontrol`, which record their arguments.
  *
- * @param signal is sent once the cell is ready
+ * @param signal sent once the cell is ready
  */
 async function runTask(folder: string, cell: string, change: Partial<Submission>, signal?: Deno.Signal) {
   const note = `printf '%s\\n' "\${0##*/}" "$@" >>"${folder}/calls"`;
@@ -102,7 +102,7 @@ const needs = { read: true, write: true, run: true } as const;
 
 testNeeding(
   needs,
-  "a task of arrayScript() runs its own cell, whatever is in names and paths",
+  "a task of arrayScript() runs its own cell, regardless of special characters in names and paths",
   () =>
     withFolder(async (folder) => {
       const command = ["cell", "/a'b", "$(touch x)", '"', "`touch y`; touch z", "*"];
@@ -127,7 +127,7 @@ const ends: readonly [
   code: number,
   calls: string[],
 ][] = [
-  ["near its limit it saves and is queued again", savesAndExits(143), "SIGUSR1", 143, requeued],
+  ["near its limit it saves and is requeued", savesAndExits(143), "SIGUSR1", 143, requeued],
   ["it ends before its limit", savesAndExits(0), "SIGUSR1", 0, []],
   ["another program holds its cell", "exit 75", undefined, 75, requeued],
   ["it is cancelled, and waits for its cell", savesSlowly, "SIGTERM", 143, ["saved"]],
@@ -135,7 +135,7 @@ const ends: readonly [
 
 testNeeding(
   needs,
-  "a task of arrayScript() waits for its cell, and is queued again only if that helps",
+  "a task of arrayScript() waits for its cell, and is requeued only if that helps",
   async () => {
     for (const [what, cell, signal, code, calls] of ends) {
       await withFolder(async (folder) => {
@@ -147,7 +147,7 @@ testNeeding(
   },
 );
 
-Deno.test("secondsOfLimit() reads the formats of Slurm", () => {
+Deno.test("secondsOfLimit() reads Slurm's formats", () => {
   const limits = { "30": 1800, "30:15": 1815, "4:00:00": 14_400, "1-0": 86_400, "2-12": 216_000 };
   const longer = { "1-02:30": 95_400, "1-02:30:05": 95_405 };
   for (const [text, seconds] of Object.entries({ ...limits, ...longer })) {
@@ -160,7 +160,7 @@ Deno.test("secondsOfLimit() reads the formats of Slurm", () => {
 
 const parse = (...argv: string[]) => defineSettings(slurmFlags).parse(argv).values;
 
-Deno.test("slurmFlags accept usual values, and none that sbatch or bash would split", () => {
+Deno.test("slurmFlags accept usual values, but none that sbatch or bash would split", () => {
   const given: Readonly<Record<string, string>> = {
     ...{ partition: "gpu,gpu-long", account: "lab.7", qos: "normal", time: "2-12", gpus: "a100:2" },
     ...{ memory: "16G", constraint: "a100|h100" },
@@ -175,7 +175,7 @@ Deno.test("slurmFlags accept usual values, and none that sbatch or bash would sp
   const numbers = { cpus: 8, maxTasks: 4, profile: "slurm.json" };
   assert.deepEqual(parse(..."--cpus 8 --max-tasks 4 --profile slurm.json".split(" ")), numbers);
   assert.equal(parse("--time", "5").time, "5");
-  for (const limit of ["4", "4:59", "0-0", "0"]) { // a cell could not save before it
+  for (const limit of ["4", "4:59", "0-0", "0"]) { // a cell could not save in time
     assert.throws(
       () => parse("--time", limit),
       /: expected at least 5 minutes as MINUTES, HOURS:MINUTES:SECONDS /,

@@ -16,10 +16,10 @@ function options(signal = new AbortController().signal) {
   return { signal, said, terminal, say: (line: string) => void said.push(line) };
 }
 
-testInFolder("local.launch() names the cells that failed, and says why", async (folder) => {
+testInFolder("local.launch() reports the cells that failed, and why", async (folder) => {
   const { said, ...rest } = options();
   const flags = { ...defineSettings(launching).resolve({}), threads: 1, jobs: 2 };
-  const failing = [...cells.slice(0, 2), cellOf("x".repeat(253))]; // the name of its log is too long for a file
+  const failing = [...cells.slice(0, 2), cellOf("x".repeat(253))]; // its name is too long for a log file
   for (const { id } of cells) await Deno.mkdir(join(folder, "logs", `${id}.log`), { recursive: true });
   const study = { folder, digest: "", plan: planOf({ cells: [{}] }), cells: failing };
   const failed = await local.launch(study, failing, { ...rest, flags });
@@ -48,7 +48,7 @@ Deno.test("runInTurn() runs the other cells if one fails, and names it", async (
   assert.deepEqual(await runInTurn(cells, fails(new TypeError("a bug")), stopped), { failed: [], busy: [] });
 });
 
-Deno.test("threadsOf() shares the cores between jobs, unless threads are given", () => {
+Deno.test("threadsOf() shares the cores between jobs, unless threads are set", () => {
   const cores = navigator.hardwareConcurrency;
   assert.equal(threadsOf({ threads: null, jobs: 1 }), cores);
   assert.equal(threadsOf({ threads: null, jobs: 2 }), Math.max(1, Math.floor(cores / 2)));

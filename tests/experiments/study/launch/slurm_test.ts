@@ -16,7 +16,7 @@ async function writeProgram(folder: string, name: string, body: string): Promise
 
 testNeeding(
   { read: true, write: true, run: true },
-  "submit() hands sbatch a script and reads its answer",
+  "submit() passes a script to sbatch and reads its output",
   async () => {
     const noted = `echo "$@" >"$FOLDER/words"; echo "$(</dev/stdin)" >"$FOLDER/script"`;
     const refusal =
@@ -24,9 +24,9 @@ testNeeding(
     const answers: readonly [body: string | undefined, answer: string][] = [
       [`${noted}; echo 1234`, "1234"],
       [`${noted}; echo "1234;cluster"`, "1234"],
-      ["echo Submitted batch job 12", 'sbatch answers "Submitted batch job 12" (expected the id of a job)'],
-      // Refuses before it has read its input.
-      [`${refusal}; exit 1`, "sbatch refuses: Invalid account; Batch job submission failed"],
+      ["echo Submitted batch job 12", 'sbatch printed "Submitted batch job 12" (expected the id of a job)'],
+      // Exits before it has read its input.
+      [`${refusal}; exit 1`, "sbatch failed: Invalid account; Batch job submission failed"],
       [
         undefined,
         "there is no sbatch here (expected the login node of a Slurm cluster; --launcher local runs the study on this " +
@@ -53,7 +53,7 @@ testNeeding(
   },
 );
 
-/** Runs a task of a submitted script, as a node does. */
+/** Runs a task of a submitted script, like a node. */
 async function runTask(place: Workplace, job: string, index?: number): Promise<void> {
   const script = await Deno.readTextFile(place.file("bin", `script-${job}`));
   const { code, stderr } = await new Deno.Command("bash", {
@@ -86,7 +86,7 @@ testTask(
     const flags = "plan.json --out far --launcher slurm --device cpu --threads 1";
     const first = await place.succeed("study", flags, env);
     assert.match(first.stderr, /^Submitted 2 cells as job 1; their output goes to .*\/far\/slurm$/m);
-    assert.match(first.stderr, /^Submitted the job that collects the results as 2; see squeue --jobs=1,2$/m);
+    assert.match(first.stderr, /^Submitted job 2 to collect the results; see squeue --jobs=1,2$/m);
     const note = JSON.parse(await Deno.readTextFile(place.file("far", "slurm", "submission-1.json")));
     assert.deepEqual([note.job, note.cells], ["1", ["base-s1", "residual-s1"]]);
 
@@ -94,7 +94,7 @@ testTask(
     await Deno.writeTextFile(place.file("bin", "queue"), "1 1 PD\n1 N/A R\n");
     const queued = await place.succeed("study", flags, env);
     assert.match(queued.stderr, /^far has 1 of 2 cells finished$/m);
-    assert.match(queued.stderr, /^All 1 unfinished cells are queued \(see squeue --name=far\)$/m);
+    assert.match(queued.stderr, /^All 1 unfinished cells are already queued \(see squeue --name=far\)$/m);
     await Deno.writeTextFile(place.file("bin", "queue"), "1 1 CG\n"); // completing
     const again = await place.succeed("study", flags, env);
     assert.match(again.stderr, /^Submitted 1 cell as job 3; /m);
@@ -112,7 +112,7 @@ const slurm = "plan.json --launcher slurm";
 const noSlurm = { PATH: "/nowhere" };
 
 testTask(
-  "study --launcher slurm --dry-run prints the batch scripts, and neither writes nor needs Slurm",
+  "study --launcher slurm --dry-run prints the batch scripts, writes nothing and does not need Slurm",
   async (place) => {
     await writeTinyIdx(place.file("data"), { train: 300, test: 360, classes: 4 });
     await writePlan(place);
@@ -134,13 +134,13 @@ testTask(
   },
 );
 
-testTask("study --launcher slurm says in one line what it cannot use, and writes nothing", async (place) => {
+testTask("study --launcher slurm reports invalid input in one line, and writes nothing", async (place) => {
   await writePlan(place);
   await Deno.writeTextFile(place.file("odd.json"), '{"partition":"a b"}');
   await Deno.writeTextFile(place.file("text.json"), "partition=gpu");
   const cases: readonly [flags: string, begin: string, ...pieces: string[]][] = [
     [slurm, "SlurmError: Cannot submit the study: there is no sbatch here (expected the login node "],
-    [`${slurm} --profile none.json`, "RunError: Cannot read the profile none.json: there is no such file"],
+    [`${slurm} --profile none.json`, "RunError: Cannot read the profile none.json: no such file"],
     [`${slurm} --profile text.json`, "RunError: Cannot read ", "/text.json: it holds no JSON object"],
     [`${slurm} --profile odd.json`, 'ConfigError: Cannot use partition "a b" in odd.json: expected '],
     [`${slurm} --jobs 2`, "ConfigError: Cannot use --jobs with --launcher slurm: it has no effect there "],
@@ -149,7 +149,7 @@ testTask("study --launcher slurm says in one line what it cannot use, and writes
   for (const [flags, ...says] of cases) {
     await assertRefused(place, { task: "study", flags, says, env: noSlurm });
   }
-  // A separate program, as permissions belong to a whole program.
+  // A separate program, because permissions apply to a whole program.
   const { code, stderr } = await place.runProgram("study", slurm, { LD_LIBRARY_PATH: "/opt/lib" });
   assert.equal(code, 1);
   assert.match(stderr, /^SlurmError: Cannot submit the study: (there is no|Deno cannot start) sbatch .*\n$/);

@@ -18,13 +18,13 @@ function concluded(setups: readonly MadeUpSetup[], of: Plan = plan) {
   };
 }
 
-Deno.test("conclude() gives size, interval, Holm's mark and cost of a clear difference", () => {
+Deno.test("conclude() states the size, interval, Holm's mark and cost of a clear difference", () => {
   // python3 -c "from scipy import stats as s; print(s.ttest_rel([14.1, 15.4, 13], [24, 25.1, 23.9]).confidence_interval())"
   const { differs, fixed, passages } = concluded([twoNetworks[1], twoNetworks[0]]); // golden_table.txt has the reverse
   assert.deepEqual(differs, [
     "base against residual: higher by 10.2 (8.6 to 11.8, 3 seeds)*, at 0.22 times the arithmetic and 0.25 times the parameters",
   ]);
-  assert.deepEqual([passages.length, passages.at(-1)], [3, fixed], "no passage without items");
+  assert.deepEqual([passages.length, passages.at(-1)], [3, fixed], "no passage is empty");
 });
 
 Deno.test("conclude() lists what was held fixed: solver, guidance, data and length", () => {
@@ -38,13 +38,13 @@ Deno.test("conclude() lists what was held fixed: solver, guidance, data and leng
   assert.equal(
     fixed,
     "Held fixed: preset quick, MNIST, batchSize 8, no attn, 2.5 minutes of training (32,000 images), " +
-      "1,500 samples by heun:steps=8 at guidance 1. Minutes are those of one machine; another one trains on more or fewer images.",
+      "1,500 samples by heun:steps=8 at guidance 1. Another machine would train on more or fewer images in the same minutes.",
   );
   const varied = concluded(["a", "b"].map((data) => ({ settings: { data }, frechet: [1, 2] })));
   assert.doesNotMatch(varied.fixed, /MNIST/);
 });
 
-Deno.test("conclude() gives the interval of an inconclusive difference, and concludes nothing from one seed", () => {
+Deno.test("conclude() states the interval of an inconclusive difference, and concludes nothing from one seed", () => {
   const [base] = twoNetworks;
   const residual = { ...base, settings: { model: "residual" }, frechet: [26, 23, 24.5] };
   const open = concluded([base, residual]);
@@ -62,7 +62,7 @@ Deno.test("conclude() compares the seeds that both setups have, and names setups
   ]);
   assert.equal(
     progress,
-    "Study networks: 2 setups, 5 of 6 runs finished. Preliminary: residual has 2 of 3.",
+    "Study networks: 2 setups, 5 of 6 runs finished. Preliminary: residual has 2 of 3 runs.",
   );
   assert.match(differs[0], /^residual against base: lower by 10\.3 \(2\.7 to 17\.9, 2 seeds\)/);
   const none = concluded(twoNetworks.map((setup) => ({ ...setup, frechet: [undefined, undefined] })));
@@ -91,7 +91,7 @@ Deno.test("conclude() marks the differences that remain after Holm's correction"
   assert.equal(doubtful.inconclusive.length, 1);
 });
 
-Deno.test("conclude() compares no losses that mean different things, and nothing of different data", () => {
+Deno.test("conclude() does not compare losses with different meanings, or setups with different data", () => {
   const trainedOn = (settings: MadeUpSetup["settings"], digest: string): MadeUpSetup => ({
     settings: { data: "a", coupling: "independent", ...settings },
     frechet: [20, 21],
@@ -115,6 +115,6 @@ Deno.test("conclude() compares no losses that mean different things, and nothing
     passages.at(-2),
     "Losses of these runs are not comparable (different data sets: digits (12), digits (34); " +
       "--coupling is independent or ot). " +
-      "Setups with different data are not compared at all.",
+      "Setups with different data are not compared.",
   );
 });

@@ -1,4 +1,4 @@
-/** Made-up studies: nothing was trained. */
+/** Made-up studies, without training. */
 
 import { join } from "node:path";
 import { writeExamples } from "../../../../experiments/data/example_file.ts";
@@ -38,7 +38,7 @@ export const plan: Plan = {
 /** A setup and the Fréchet distance of each finished seed, counted from 1; undefined for an unfinished run. */
 export interface MadeUpSetup {
   readonly settings: CellSettings;
-  /** By default the settings. */
+  /** Defaults to the settings. */
   readonly asked?: CellSettings;
   readonly frechet: readonly (number | undefined)[];
   readonly parameters?: number;
@@ -53,7 +53,7 @@ export const twoNetworks: readonly MadeUpSetup[] = [
   { settings: { model: "residual" }, frechet: [14.1, 15.4, 13], parameters: 4000, multiplyAdds: 230_000 },
 ];
 
-/** The same by both judges, whose orders differ. */
+/** The same by both judges, who rank the setups differently. */
 export const judgedTwice: readonly MadeUpSetup[] = twoNetworks.map((setup) => ({
   ...setup,
   more: (_, frechet) => ({
@@ -66,7 +66,7 @@ export const judgedTwice: readonly MadeUpSetup[] = twoNetworks.map((setup) => ({
   }),
 }));
 
-/** The cells of made-up setups, and the results of those that are finished. */
+/** The cells of made-up setups, and the results of finished cells. */
 export function madeUp(setups: readonly MadeUpSetup[]): { cells: Cell[]; results: FinishedCell[] } {
   const cells: Cell[] = [];
   const results: FinishedCell[] = [];
@@ -104,7 +104,7 @@ export const goldenTable = new URL("./golden_table.txt", import.meta.url);
 
 const imageSize = [8, 8] as const;
 
-/** Writes a study of made-up setups; the device in use makes their networks. */
+/** Writes a study of made-up setups, with untrained networks on the current device. */
 export async function writeMadeUpStudy(folder: string, setups: readonly MadeUpSetup[]): Promise<void> {
   const { cells, results } = madeUp(setups);
   const study = { folder, digest: "0".repeat(64), plan, cells };

@@ -10,7 +10,7 @@ function valuesOf(trace: object, axis: "x" | "y"): number[] {
 
 const figuresOf = (setups: readonly MadeUpSetup[]) => qualityFigures(summaryOf(setups))!;
 
-Deno.test("qualityFigures() draws means and intervals against what differs", () => {
+Deno.test("qualityFigures() draws means and intervals against the costs that differ", () => {
   const { figures, stills, legend } = figuresOf(twoNetworks);
   assert.deepEqual(legend.map(({ name, mark }) => [name, mark]), [["base", "circle"], [
     "residual",
@@ -26,21 +26,21 @@ Deno.test("qualityFigures() draws means and intervals against what differs", () 
     "parameters",
     "seconds of training",
   ]);
-  assert.equal(axesOf(twoNetworks.slice(0, 1)), undefined, "a point alone needs no figure");
+  assert.equal(axesOf(twoNetworks.slice(0, 1)), undefined, "a single point needs no figure");
   const [{ plotly: { data, layout } }] = figures;
   const [, , point, bar] = data;
   assert.deepEqual([valuesOf(point, "x"), valuesOf(point, "y")[0].toFixed(2)], [[4000], "14.17"]);
   assert.deepEqual(valuesOf(bar, "x"), [4000, 4000, NaN]);
   assert.deepEqual(valuesOf(bar, "y").map((y) => y.toFixed(1)), ["11.2", "17.2", "NaN"]);
   assert.equal(Object(layout.yaxis).title.text, "Fréchet distance (lenet): lower is better");
-  assert.equal("shapes" in layout, false, "nothing is known of real images");
+  assert.equal("shapes" in layout, false, "the value of real images is unknown");
   for (const { svg } of stills) {
     assert.ok(!svg.includes(">residual<"), "the row has the legend");
     assert.ok(svg.includes(">Fréchet distance (lenet): lower is better<"));
   }
 });
 
-Deno.test("qualityFigures() draws two seeds as points, as their interval is far too wide", () => {
+Deno.test("qualityFigures() draws two seeds as points, because their interval is far too wide", () => {
   const { figures: [{ plotly: { data } }] } = figuresOf(
     twoNetworks.map((setup) => ({ ...setup, frechet: [10, 30] })),
   );
@@ -50,7 +50,7 @@ Deno.test("qualityFigures() draws two seeds as points, as their interval is far 
   assert.deepEqual(lines.filter((y) => y !== 20), [], "no interval");
 });
 
-Deno.test("qualityFigures() draws real images as a line, if all setups have the same data", () => {
+Deno.test("qualityFigures() draws real images as a line if all setups have the same data", () => {
   const withReal = (digests: readonly string[]) =>
     figuresOf(twoNetworks.map((setup, i) => ({
       ...setup,
@@ -102,7 +102,7 @@ Deno.test("qualityFigures() has a panel for each judge", () => {
   ]);
 });
 
-Deno.test("qualityFigures() titles a figure by the best setup, if that is no chance", () => {
+Deno.test("qualityFigures() titles a figure with the best setup, unless that may be chance", () => {
   const [base, residual] = twoNetworks;
   const titles = (...frechets: readonly (readonly number[])[]) =>
     figuresOf([base, residual].map((setup, i) => ({ ...setup, frechet: frechets[i] }))).figures
@@ -135,7 +135,7 @@ Deno.test("qualityFigures() has a logarithmic axis for values that span a decade
   assert.equal(axes[1], "log");
 });
 
-Deno.test("qualityFigures() has a colour and a mark for each of many setups, and draws nothing without a figure", () => {
+Deno.test("qualityFigures() gives each of many setups a colour and a mark, and draws nothing without a figure", () => {
   const many = Array.from({ length: 35 }, (_, i) => ({
     ...{ settings: { groups: i }, frechet: [20 + i, 21 + i], parameters: 1000 + i },
   }));

@@ -61,7 +61,7 @@ Deno.test("pairedDifference() agrees with SciPy's paired t-test over the shared 
   assert.equal(pairedDifference(bySeed(1, 2), new Map([[7, 1]])), undefined);
 });
 
-Deno.test("meanOverSeeds() agrees with SciPy's interval of a mean, and gives none for one seed", () => {
+Deno.test("meanOverSeeds() agrees with SciPy's interval of a mean, and has none for one seed", () => {
   // python3 -c "from scipy import stats; x = [20.1, 22.4, 19]; print(stats.t.interval(.95, 2, sum(x) / 3, stats.sem(x)))"
   const { mean, interval, bootstrap } = meanOverSeeds(bySeed(20.1, 22.4, 19))!;
   assertNear(mean, 20.5);
@@ -72,10 +72,10 @@ Deno.test("meanOverSeeds() agrees with SciPy's interval of a mean, and gives non
   assert.equal(meanOverSeeds(new Map()), undefined);
 });
 
-Deno.test("meanOverSeeds() gives equal values no spread, despite rounding", () => {
+Deno.test("meanOverSeeds() has no spread for equal values, despite rounding", () => {
   const equal = meanOverSeeds(bySeed(0.1, 0.1, 0.1))!; // their sum over 3 is not 0.1
   assert.deepEqual([equal.deviation, equal.interval], [0, [equal.mean, equal.mean]]);
-  // 45 of 170 in both seeds, as 0.7 - 0.1 is not quite 0.6
+  // 45 of 170 in both seeds: like 0.7 - 0.1, which is not quite 0.6
   const shares = pairedDifference(bySeed(81 / 170, 84 / 170), bySeed(126 / 170, 129 / 170))!;
   assert.deepEqual([shares.deviation, shares.chance], [0, 0]);
   assertNear(shares.mean, -45 / 170);
@@ -99,7 +99,7 @@ for (const [seeds, ofBootstrap] of [[3, 0.75], [5, 0.84]]) {
   });
 }
 
-Deno.test("bootstrapOfMean() takes all resamples of few values, and some of many", () => {
+Deno.test("bootstrapOfMean() uses all resamples of few values, and a sample of them for many", () => {
   const [low, high] = bootstrapOfMean([0, 1, 4, 16]);
   // python3 -c "from itertools import product as p; s = sorted(sum(x) / 4 for x in p((0, 1, 4, 16), repeat=4)); print(s[6], s[-7])"
   assert.deepEqual([low, high], [0.5, 12.25]);

@@ -5,7 +5,7 @@ import { sharedSeed, summarizeStudy } from "../../../../experiments/study/result
 import { csvOf, formatFigure, formatMean, tablesOf } from "../../../../experiments/study/results/tables.ts";
 import { madeUp, type MadeUpSetup, summaryOf, twoNetworks } from "./made_up_study.ts";
 
-/** `setting: a | b` of the differences between setups, each with what the plan says and what follows from it. */
+/** The differences between setups as `setting: a | b`, each setup with the settings of the plan and derived ones. */
 function differencesAmong(
   complete: CellSettings,
   ...all: (readonly [CellSettings, CellSettings?])[]
@@ -26,7 +26,7 @@ Deno.test("summarizeStudy() compares setups that differ in one choice", () => {
     "times: stratified | uniform",
   ]);
   assert.deepEqual(differencesAmong({}, [{ groups: 1, share: 0.5 }], [{ groups: 2, share: 1 }]), []);
-  // The groups of a network without normalisation are the usual ones, whatever the plan fixes.
+  // A network without normalisation has the default groups, regardless of what the plan fixes.
   const networks = differencesAmong({ groups: 4 }, [{ model: "base" }, { groups: 8 }], [{
     model: "residual",
   }]);
@@ -57,7 +57,7 @@ Deno.test("summarizeStudy() compares widths and shares of the budget only with t
   assert.deepEqual(pairs.sort(), expected.sort());
 });
 
-Deno.test("summarizeStudy() compares a matched network with the one that it matches", () => {
+Deno.test("summarizeStudy() compares a matched network with the network it matches", () => {
   const differences = differencesAmong(
     { filters: "16,32,64", match: "none" },
     [{ model: "base", attn: false }],
@@ -77,7 +77,7 @@ Deno.test("summarizeStudy() compares a matched network with the one that it matc
   ]);
 });
 
-Deno.test("summarizeStudy() joins the seeds of a setup, and numbers setups that look the same", () => {
+Deno.test("summarizeStudy() combines the seeds of a setup, and numbers setups with equal labels", () => {
   const { cells, results } = madeUp([{ settings: { a: 1, b: true }, frechet: [1, undefined] }]);
   const [{ id, ...cell }] = cells;
   const reordered = { ...cell, id: `${id}-more`, seed: 9, settings: { b: true, a: 1 } };
@@ -95,7 +95,7 @@ Deno.test("summarizeStudy() keeps the intervals of shares within 0 and 1", () =>
   assert.equal(figures.confident!.interval![1], 1);
 });
 
-Deno.test("sharedSeed() is the first of the seeds with most finished runs", () => {
+Deno.test("sharedSeed() is the first of the seeds with the most finished runs", () => {
   const seedOf = (...all: (number | undefined)[][]) =>
     sharedSeed(summaryOf(all.map((frechet, groups) => ({ settings: { groups }, frechet }))).setups);
   assert.equal(seedOf([1, 2], [1, 2]), 1);
@@ -144,7 +144,7 @@ Deno.test("tablesOf() has the Fréchet distance of each setup by evaluations, ch
   assert.deepEqual(single[1], ["2 (heun:steps=1)", ...cells]);
 });
 
-Deno.test("tablesOf() leaves out empty tables and cells", () => {
+Deno.test("tablesOf() omits empty tables and cells", () => {
   assert.deepEqual(rowsOf(twoNetworks, /evaluations|time/), []);
   const [unfinished] = rowsOf(
     twoNetworks.map((setup) => ({ ...setup, frechet: [undefined, undefined] })),
@@ -152,10 +152,10 @@ Deno.test("tablesOf() leaves out empty tables and cells", () => {
   );
   assert.deepEqual(unfinished[1], ["base", "1,000", "0.05 M", "", "", "0 of 2"]);
   const [one] = rowsOf(twoNetworks.map((setup) => ({ ...setup, frechet: [24.5] })), /^Differences/);
-  assert.equal(one[1][1], "0", "no interval of one seed");
+  assert.equal(one[1][1], "0", "one seed has no interval");
 });
 
-Deno.test("csvOf() has a line for each figure of setups, solvers and differences", () => {
+Deno.test("csvOf() has one line per figure of setups, solvers and differences", () => {
   const lines = csvOf(
     summaryOf([sampled("independent", 20), { ...sampled("ot", 10), settings: { coupling: 'a,"b' } }]),
   )

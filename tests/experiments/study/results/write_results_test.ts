@@ -31,7 +31,7 @@ function testStudy(
 
 const textIn = (folder: string, name: string) => Deno.readTextFile(join(folder, name));
 
-/** Writes results, and lists their files besides those of the study itself. */
+/** Writes results, and lists the files other than those of the study itself. */
 async function written(folder: string) {
   const { problems, conclusion } = await withDevice(device, () => writeResults(folder));
   const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
@@ -71,7 +71,7 @@ testStudy("writeResults() writes every file of results", judgedTwice, async (fol
 });
 
 testStudy(
-  "writeResults() writes the tables even if no run is finished, or one is damaged",
+  "writeResults() writes the tables even if no run is finished or one is damaged",
   twoNetworks.map((setup) => ({ ...setup, frechet: [undefined, 20] })),
   async (folder) => {
     const run = join(folder, "cells", "base-s2");
@@ -97,7 +97,7 @@ testStudy(
   },
 );
 
-testStudy("writeResults() writes the rest if weights are damaged", twoNetworks, async (folder) => {
+testStudy("writeResults() writes everything else if weights are damaged", twoNetworks, async (folder) => {
   for await (const { name } of Deno.readDir(join(folder, "cells"))) {
     const path = join(folder, "cells", name, "ema.safetensors");
     const bytes = await Deno.readFile(path);
