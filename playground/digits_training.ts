@@ -155,7 +155,6 @@ export class DigitsTraining {
     return [mean, standardError];
   }
 
-  /** The digest of the averaged weights. */
   async digest(): Promise<string> {
     return weightsDigest(
       Array.from((await this.#library.stateOf(this.#averaged)).values(), ({ data }) => data),
@@ -167,7 +166,6 @@ export class DigitsTraining {
     return this.#trainer.state();
   }
 
-  /** Restores a state. */
   restore(state: TrainerState): void {
     this.#trainer.restore(state, "the page");
   }
@@ -205,7 +203,6 @@ export class DigitsTraining {
     });
   }
 
-  /** Whether the images have classes. */
   get #hasClasses(): boolean {
     return this.#data.train.labels.some((label) => label !== noLabel);
   }

@@ -40,7 +40,6 @@ export interface Meeting {
  * velocities minimises the loss.
  */
 export class ExactField {
-  /** Whether lines are straight. */
   readonly straight: boolean;
   readonly #points: Float32Array;
   readonly #shares: (t: number) => Shares;
@@ -52,12 +51,10 @@ export class ExactField {
     this.#shares = shares[path];
   }
 
-  /** The number of data points. */
   get size(): number {
     return this.#points.length / 2;
   }
 
-  /** A data point. */
   point(i: number): Point {
     return [this.#points[2 * i], this.#points[2 * i + 1]];
   }

@@ -240,12 +240,10 @@ export class PlaneTraining {
     return this.#trainer.state();
   }
 
-  /** Restores a state. */
   restore(state: TrainerState): void {
     this.#trainer.restore(state, "the page");
   }
 
-  /** The digest of the weights. */
   async digest(): Promise<string> {
     return weightsDigest(Array.from((await this.weights()).values(), ({ data }) => data));
   }

@@ -128,10 +128,8 @@ export const settings = {
   t: number("t", 1, [0, 1], { whole: false, trains: false }),
 } as const;
 
-/** Name of a setting. */
 export type SettingName = keyof typeof settings;
 
-/** A value for every setting. */
 export type PlaygroundSettings = {
   readonly [Name in SettingName]: (typeof settings)[Name]["default"];
 };
@@ -144,7 +142,6 @@ export function rowOf(name: SettingName): Setting<string | number> {
   return settings[name] as unknown as Setting<string | number>;
 }
 
-/** The defaults of all settings. */
 export const defaults = Object.fromEntries(
   settingNames.map((name) => [name, rowOf(name).default]),
 ) as PlaygroundSettings;

@@ -29,7 +29,6 @@ function evaluationsFor({ source, config }: TrainedRun, count: number, each: num
   return roundToRows(count, source.classes) * each * (source.classes > 0 && config.guidance !== 1 ? 2 : 1);
 }
 
-/** A grid of samples. */
 const samples: Artifact = {
   makes: "samples",
   evaluations: (trained) => {
@@ -117,7 +116,6 @@ const examples: Artifact = {
   write: ({ run, data }) => writeExamples(run, examplesOf(data, exampleCount)),
 };
 
-/** An HTML report on the run. */
 const report: Artifact = {
   makes: "report",
   write: ({ run }) => writeReport([run], join(run, runFile.report)),

@@ -33,7 +33,6 @@ type Maker = typeof makers[number];
 /** The facts that look.sh prints, by kind. */
 export type Facts = ReturnType<typeof parseFacts>;
 
-/** Parses the output of look.sh. */
 export function parseFacts(text: string) {
   const rows = text.split("\n").map((line) => line.split("\t"));
   const all = (kind: string) => rows.filter(([name]) => name === kind).map(([, ...fields]) => fields);

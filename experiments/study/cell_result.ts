@@ -166,7 +166,6 @@ function secondsUntil(step: number, metrics: readonly Metrics[]): number {
   return before.seconds + (after.seconds - before.seconds) * share;
 }
 
-/** The result of a cell. */
 export type FinishedCell = CellResult & {
   /** The data that its run trained on, if known. */
   readonly dataset?: LossData;

@@ -42,7 +42,6 @@ export interface CellOptions extends StudyTracking {
   readonly device: Device;
   /** Ends it early, keeping finished work. */
   readonly signal: AbortSignal;
-  /** Shows progress. */
   readonly terminal?: Terminal;
 }
 

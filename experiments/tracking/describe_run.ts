@@ -22,7 +22,6 @@ export interface MetricEntry {
   readonly model_id?: string;
 }
 
-/** A param or a tag. */
 export interface TextEntry {
   readonly key: string;
   readonly value: string;

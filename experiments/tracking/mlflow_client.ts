@@ -28,7 +28,6 @@ const creates = new Set<EndpointPath>(["runs/create", "logged-models"]);
 export class MlflowClient {
   constructor(readonly http: HttpServer) {}
 
-  /** Address of the server. */
   get url(): string {
     return this.http.address.url;
   }
@@ -212,7 +211,6 @@ export class MlflowClient {
     if (answer.length > 0) this.#read(answer, stored);
   }
 
-  /** The content of an artifact. */
   async artifact(artifactUri: string, path: string): Promise<Uint8Array> {
     return await this.http.request("GET", this.#artifactPath(artifactUri, path), { download: true });
   }

@@ -69,9 +69,7 @@ export const endpoints = {
   "metrics/get-history": fieldsOf({ metrics: ifGiven(listOf(point)), ...page }),
   "artifacts/list": fieldsOf({ files: ifGiven(listOf(file)) }),
 };
-/** The path of an endpoint. */
 export type EndpointPath = keyof typeof endpoints;
-/** The response of an endpoint. */
 export type AnswerOf<Path extends EndpointPath> = Checked<typeof endpoints[Path]>;
 
 /** The response to an upload. */

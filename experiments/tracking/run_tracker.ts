@@ -12,7 +12,6 @@ import { Mirror } from "./mirror.ts";
 import { newRecord, readRecord, type RunRecord, type RunStatus, writeRecord } from "./record.ts";
 import { restLine, syncCommand } from "./send_run.ts";
 
-/** How a run can end. */
 export type Ending = Exclude<RunStatus, "RUNNING">;
 
 /** Options of a tracker at the start of a run. */

@@ -11,9 +11,7 @@ import { runFiles } from "./run_files.ts";
 
 /** A run and its files, in a folder or on a server. */
 export interface StoredRun extends RunSummary {
-  /** The paths of its files. */
   files(): Promise<string[]>;
-  /** The content of a file. */
   read(path: string): Promise<Uint8Array>;
 }
 

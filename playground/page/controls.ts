@@ -26,7 +26,6 @@ export class Controls {
     }
   }
 
-  /** Shows settings. */
   show(settings: PlaygroundSettings): void {
     for (const show of this.#shown) show(settings);
   }

@@ -66,7 +66,6 @@ export class DigitsStage {
     return document.getElementById("part-flow") !== null;
   }
 
-  /** Starts a training. */
   begin(settings: PlaygroundSettings, running: boolean): void {
     this.#frame = this.#ledTo = undefined;
     this.#strokes = [];

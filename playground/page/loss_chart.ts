@@ -7,7 +7,6 @@ export class LossCurve {
   #each = 8;
   #means: number[] = [];
   #open: number[] = [];
-  /** Number of losses so far. */
   count = 0;
 
   /** @param maxMeans the number of means at which neighbours are merged */

@@ -14,7 +14,6 @@ const easing = 0.3;
 /** The first pinned place. */
 const start: Point = [-0.7, -1];
 
-/** Draws the plane. */
 export class PlaneCanvas {
   state: PlaneState = {
     settings: defaults,

@@ -59,7 +59,6 @@ export class PlanePen {
     this.context.fill();
   }
 
-  /** Draws a line through places. */
   line(places: readonly Point[]): void {
     this.context.beginPath();
     places.forEach((place, i) => this.context[i === 0 ? "moveTo" : "lineTo"](...this.pixel(place)));

@@ -20,7 +20,6 @@ interface Mode {
 interface Effects {
   /** The probed place changed, or a dot was dropped. */
   onLook(): void;
-  /** A stroke was finished. */
   onDraw(drawn: string): void;
 }
 
@@ -168,7 +167,6 @@ export class PlanePointer {
     this.#plane.changed();
   }
 
-  /** Ends the stroke. */
   #lift(): void {
     this.#answers = false;
     if (!this.#stroke) return;

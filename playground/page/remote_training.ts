@@ -22,12 +22,10 @@ export class RemoteTraining {
     this.#worker.remote.open(byId("library").textContent!, { device, threads }, proxy(onMessage));
   }
 
-  /** Sends a message to the worker. */
   send(message: ToTrainer): void {
     this.#worker.remote.take(message);
   }
 
-  /** Ends the worker. */
   close(): void {
     this.#worker.close();
   }

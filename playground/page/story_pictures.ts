@@ -39,7 +39,6 @@ export function drawField(pen: PlanePen, { frame, t, exact }: PlaneState, shown?
   pen.context.globalAlpha = 1;
 }
 
-/** Labels the first picture. */
 export function labelField(pen: PlanePen, { exact, t }: PlaneState, shown?: Trajectories): void {
   if (!exact || !shown) return;
   const { noise, data, velocity } = pen.colours;
@@ -106,7 +105,6 @@ export function drawPairs(pen: PlanePen, { lesson, exact, t, pair }: PlaneState)
   });
 }
 
-/** Draws the data. */
 export function drawData(pen: PlanePen, { exact }: PlaneState, radius = 1.3): void {
   if (!exact) return;
   pen.context.fillStyle = pen.colours.data;

@@ -37,7 +37,6 @@ export class TimeControl {
     });
   }
 
-  /** Shows a time. */
   show(t: number): void {
     this.#slider.value = String(t);
     byId("t-text").textContent = `t = ${t.toFixed(2)}`;
@@ -68,7 +67,6 @@ export class TimeControl {
     byId("play").textContent = "Stop";
   }
 
-  /** Stops playing. */
   stop(): void {
     if (this.#playing !== undefined) cancelAnimationFrame(this.#playing);
     this.#playing = undefined;

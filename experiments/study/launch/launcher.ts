@@ -118,7 +118,6 @@ export interface LaunchOptions {
   readonly signal: AbortSignal;
   /** Called with lines for the user. */
   readonly say: (message: string) => void;
-  /** Shows progress. */
   readonly terminal: Terminal;
 }
 

@@ -58,7 +58,6 @@ export class Clock {
     this.#frame = requestAnimationFrame(tick);
   }
 
-  /** Stops the player. */
   stop(): void {
     if (this.#frame !== undefined) cancelAnimationFrame(this.#frame);
     this.#frame = undefined;

@@ -62,7 +62,6 @@ export function reserve(place: HTMLElement, [, H, W]: ImageSize): void {
   for (const canvas of place.querySelectorAll("canvas")) Object.assign(canvas, { width: W, height: H });
 }
 
-/** A pixel of an image. */
 export interface Pixel {
   readonly row: number;
   readonly column: number;
@@ -74,7 +73,6 @@ export function pixelAt(frame: HTMLElement, [, H, W]: ImageSize, { clientX, clie
   return { row: Math.floor((clientY - top) / height * H), column: Math.floor((clientX - left) / width * W) };
 }
 
-/** The values of a pixel's channels. */
 export function channelsOf(image: Float32Array, [C, H, W]: ImageSize, { row, column }: Pixel): number[] {
   return Array.from({ length: C }, (_, c) => image[(c * H + row) * W + column]);
 }

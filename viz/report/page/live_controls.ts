@@ -51,7 +51,6 @@ export class SolverControls {
     return this.#isOwn ? undefined : this.#steps.check();
   }
 
-  /** The selected solver and steps. */
   async how(): Promise<Steps> {
     const solver = this.#solver.value;
     if (this.#isOwn) {
@@ -136,7 +135,6 @@ export class LiveCondition {
     return this.#isHidden ? undefined : this.#guidance.check();
   }
 
-  /** The selected conditioning. */
   get choice(): ChosenCondition {
     const { value } = this.#class;
     const label = value === "all" || value === "none" ? value : Number(value);

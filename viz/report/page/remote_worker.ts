@@ -6,7 +6,6 @@ export interface RemoteObject<T> {
   readonly remote: Remote<T>;
   /** Rejects when the worker fails; it then no longer answers. */
   readonly failed: Promise<never>;
-  /** Ends the worker. */
   close(): void;
 }
 

@@ -9,7 +9,6 @@ export type Lane = "first" | "background";
 /** Runs the tasks of each lane one after another, and reports errors. */
 export class WorkQueue {
   readonly #last = new Map<Lane, Promise<void>>();
-  /** Running and waiting tasks. */
   readonly #open = new Set<AbortController>();
 
   /**
@@ -40,7 +39,6 @@ export class WorkQueue {
     return controller;
   }
 
-  /** Cancels all tasks. */
   stop(): void {
     for (const controller of this.#open) controller.abort();
   }
