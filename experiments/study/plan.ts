@@ -159,7 +159,7 @@ export function completePlan(plan: Plan): Plan {
   };
 }
 
-/** Maximum number of cells in a study, which is that of tasks in a Slurm job array. */
+/** Maximum number of cells in a study, the same as Slurm's default for tasks in a job array. */
 const maxCells = 1000;
 
 /** @throws {ConfigError} if a plan has too many cells */

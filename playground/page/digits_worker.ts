@@ -31,7 +31,7 @@ export class DigitsWorker {
   #training: DigitsTraining | undefined;
   /** State of the training when it was last drawn. */
   #kept: TrainerState | undefined;
-  /** The training that was drawn last, and the step at which it was. */
+  /** The training that was drawn last, and its step at that time. */
   #drawn: { readonly training: DigitsTraining; readonly step: number } | undefined;
   #restedAt: number | undefined;
   #running = false;

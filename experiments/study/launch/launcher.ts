@@ -20,7 +20,7 @@ const name = (hint: string, doc: string, pattern = /^\w[\w.-]*$/) =>
     text({ doc, hint, pattern, expected: `a ${hint} such as those of your cluster: letters, digits, . _ -` }),
   );
 
-/** Flags for the jobs of a study on a Slurm cluster; Slurm's defaults apply to the rest. */
+/** Flags for the jobs of a study on a Slurm cluster; Slurm's defaults apply to everything else. */
 export const slurmFlags = {
   profile: optional(
     path("FILE", 'settings of Slurm jobs as JSON; "setup" lists shell lines to start with'),
