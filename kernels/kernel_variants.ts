@@ -115,8 +115,8 @@ export class Passes {
   }
 
   /**
-   * Adds a call of an op. Its first output is written to the buffer `into` of the whole op, others, and by default all,
-   * to scratch memory.
+   * Adds a call of an op. Its first output is written to the buffer `into` of the whole op, if there is one; all other
+   * outputs go to scratch memory.
    *
    * @returns the outputs
    */

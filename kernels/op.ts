@@ -66,7 +66,7 @@ export interface Op<S extends string, A extends AttributeTypes = Record<never, n
 /** Every declared op by name; the registry test walks it. */
 export const registry: Map<string, RegisteredOp> = new Map();
 
-/** A registered op, whatever its signature. */
+/** A registered op with any signature. */
 export interface RegisteredOp extends Pick<Op<string>, "kernel" | "plan"> {
   readonly name: string;
   readonly inputs: readonly Port[];

@@ -104,14 +104,14 @@ export function circles(imports: readonly Import[]): string[] {
   for (const { from, to } of imports) {
     if (to !== undefined) next.set(from, (next.get(from) ?? new Set()).add(to));
   }
-  const found = new Set<string>();
+  const cycles = new Set<string>();
   for (const [from, targets] of next) {
     for (const to of targets) {
       const circle = shortestPath(next, to, from);
-      if (circle) found.add(fromItsFirst(circle));
+      if (circle) cycles.add(fromItsFirst(circle));
     }
   }
-  return [...found].sort();
+  return [...cycles].sort();
 }
 
 function shortestPath(

@@ -52,7 +52,7 @@ async function newlyInstalled(program: SystemProgram): Promise<string | { reason
   return { reason };
 }
 
-/** Runs a command for its success alone; returns the problem in one line, or undefined. */
+/** Runs a command, and returns undefined if it succeeds, else the problem in one line. */
 export async function problemOf([program, ...args]: readonly string[]): Promise<string | undefined> {
   try {
     const options = { args, stdin: "null", stdout: "null", stderr: "piped" } as const;

@@ -88,7 +88,7 @@ testUnless(
       "Deno.permissions.querySync({ name: 'write', path }).state)))";
     const script = `data:text/javascript,${encodeURIComponent(query)}`;
     const writing = commands.filter((command) => / -P=tracking (?!--deny-write)/.test(command));
-    // With permission to write everywhere, a link or a renamed folder leads around the list.
+    // With permission to write everywhere, a link or a renamed folder bypasses the list.
     for (const command of writing) assert.equal(rightsOf(command)[1], "here", command);
     const flagsOf = (command: string) =>
       command.split(" ").filter((word) => /^(-P|--allow-write)/.test(word));

@@ -59,7 +59,7 @@ export function testOnDevices(name: string, test: (device: Device) => void | Pro
   for (const [kind, device] of devices) testOn(kind, device, name, test);
 }
 
-/** Defines a test on the CPU device alone, for behaviour that is the same on all devices, such as argument checks. */
+/** Defines a test only on the CPU device, for behaviour that is the same on all devices, such as argument checks. */
 export function testOnCpu(name: string, test: (device: Device) => void | Promise<void>): void {
   testOn("cpu", devices.get("cpu")!, name, test);
 }

@@ -38,7 +38,7 @@ export function scope<T>(run: () => T): T {
     const result = run();
     if (result instanceof Promise) {
       throw new TypeError(
-        "Cannot run an asynchronous function in a scope: await what it reads after the scope",
+        "Cannot run an asynchronous function in a scope: read values after the scope",
       );
     }
     kept = tensorsIn(result);

@@ -211,7 +211,7 @@ export function loadCheckpoint(bytes: Uint8Array, source: string, options: LoadO
   return { model, info, shape, range: [shift, scale + shift] };
 }
 
-/** The config of a network to make; one of your own needs its maker. */
+/** The config of a network to make; a network of your own needs its maker. */
 function withMaker(
   { config, imageSize }: CheckpointInfo,
   make: NetworkMaker | undefined,

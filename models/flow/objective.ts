@@ -17,7 +17,10 @@ export interface Objective {
   readonly times: TimeDistribution;
   /** How data is paired with noise. */
   readonly coupling: Coupling;
-  /** What the field outputs. Networks of `createModel` always output the velocity, whatever they predict inside. */
+  /**
+   * What the field outputs. Networks of `createModel` always output the velocity, regardless of what they predict
+   * inside.
+   */
   readonly prediction: Prediction;
 }
 

@@ -4,7 +4,7 @@ import type { Initialiser } from "../nn/initialiser.ts";
 import { Conv2d, Linear } from "../nn/layers.ts";
 import { Module } from "../nn/module.ts";
 
-/** The name of a judge, which is that of its classifier's design. */
+/** The name of a judge, and of its classifier's design. */
 export type JudgeName = "lenet" | "vgg";
 
 /** A classifier's levels, outermost first. */
@@ -23,7 +23,7 @@ const designs: Readonly<Record<JudgeName, Design>> = {
   vgg: { filters: [[8, 8], [16, 16], [32, 32]], pool: (x) => averagePool2d(relu(x)), faults: 2 },
 };
 
-/** All names of judges; the first is that of judges made before version 0.10, whose files name none. */
+/** All names of judges; judges made before version 0.10, whose files have no name, have the first. */
 export const judgeNames: readonly JudgeName[] = Object.keys(designs) as JudgeName[];
 
 /** Size and design of a classifier. */

@@ -114,7 +114,7 @@ export class Judge {
 
 /** Metadata of a judge, stored in its file. */
 export interface JudgeInfo extends ClassifierOptions {
-  /** The judge's name, which is that of its classifier's design. */
+  /** The name of the judge, and of its classifier's design. */
   readonly name: JudgeName;
   /** Maps pixels to the network's units. */
   readonly normalization: Normalization;

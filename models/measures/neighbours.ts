@@ -20,7 +20,7 @@ export type OnPairs = (more: number) => void;
  * For the remaining pairs, it sums squared differences in f64. So the result is exact, even for copies, where the
  * formula cancels.
  *
- * @param limits f64[N]; `visit` may lower that of its row to save work
+ * @param limits f64[N]; `visit` may lower the limit of its row to save work
  *
  * Source: Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3.1, for the error of a product
  */

@@ -82,7 +82,7 @@ export function completeOwnOptions(settings: OwnModelOptions): CompleteOwnOption
 }
 
 /**
- * Makes a network of your own, and checks what its `velocity` returns from then on. It is always given labels if it has
+ * Makes a network of your own, and from then on checks what its `velocity` returns. It is always given labels if it has
  * classes: "none" if the caller passes no condition. The velocity of a flow map is its mean velocity for d = 0.
  *
  * @throws {TypeError} if `make` is missing or makes something else

@@ -11,7 +11,7 @@ import { Module } from "./module.ts";
 let active: { readonly draw: () => NoiseDraw; layers: number } | undefined;
 
 /**
- * Turns `Dropout` layers on while a synchronous function computes a loss. `Trainer` and `fit` do this by themselves. It
+ * Turns `Dropout` layers on while a synchronous function computes a loss. `Trainer` and `fit` do this automatically. It
  * may be recorded: what is dropped depends only on the seed, the step and the order of the layers, so that training
  * resumes to the same bits.
  *

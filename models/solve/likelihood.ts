@@ -149,7 +149,7 @@ function standardNormal(z: Tensor): Tensor {
   return add(multiply(sum(square(z), innerAxes(z.shape)), -1 / 2), -D / 2 * Math.log(2 * Math.PI));
 }
 
-/** Options of {@linkcode bitsPerDimension}. The seed is also that of the dequantisation. */
+/** Options of {@linkcode bitsPerDimension}. The seed also determines the dequantisation. */
 export interface BitsOptions extends LikelihoodOptions {
   /** Maps pixels in [0, 1] to the network's units. */
   readonly normalization: Normalization;

@@ -56,7 +56,7 @@ export interface Snapshot {
   readonly velocity?: Float32Array;
 }
 
-/** A run in progress, with its state where the sampler has switched to another run. */
+/** A run in progress, with its state if the sampler has switched to another run. */
 interface Run extends Required<Pick<RunOptions, "row">> {
   readonly times: readonly number[];
   readonly first: number;

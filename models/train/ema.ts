@@ -6,7 +6,7 @@ import { BegunStep, type OptimizerState } from "./optimizer.ts";
 /**
  * Exponential moving average of parameters, e = d e + (1 - d) p, with d = min(decay, (1 + k) / (10 + k)) after k steps.
  *
- * Source: Polyak and Juditsky 1992; the warm-up is that of TensorFlow's ExponentialMovingAverage
+ * Source: Polyak and Juditsky 1992; the warm-up follows TensorFlow's ExponentialMovingAverage
  */
 export class Ema {
   /** Averages by parameter name; use them with `withParameters`. */

@@ -45,7 +45,9 @@ export interface FitOptions extends Omit<OptimizerOptions, "learningRate" | "los
   readonly precision?: "f32" | "f16";
   /** Ends training early; the model keeps its weights of that step. */
   readonly signal?: AbortSignal;
-  /** Called about ten times a second, or as `progressSteps` says, and at the end. Training waits for its promise. */
+  /**
+   * Called about ten times a second, or every `progressSteps` steps, and at the end. Training waits for its promise.
+   */
   readonly onProgress?: (progress: FitProgress) => void | Promise<void>;
   /** Steps from one call of `onProgress` to the next. */
   readonly progressSteps?: number;
@@ -116,10 +118,11 @@ const burstMs = 100;
  * @returns the loss of each step, including those before `resume`
  * @throws {FitError} if the loss becomes NaN or infinite, an option is invalid, a label does not fit, the signal has
  * already aborted, or the schedule needs `validation`
- * @throws {StateError} if the state to resume is that of another model or call
+ * @throws {StateError} if the state to resume belongs to another model or call
  * @throws {UserError} if the data is not a tensor
  * @throws {TypeError} if an option is unknown, or the velocity does not depend on a parameter
- * @throws {ShapeError} if the velocity does not have the shape of the data, or the condition has another number of rows
+ * @throws {ShapeError} if the velocity does not have the shape of the data, or the condition has a different number of
+ * rows
  *
  * ```ts
  * import { init, tensor } from "../../kernels/mod.ts";

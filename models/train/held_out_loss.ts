@@ -13,7 +13,7 @@ import { checkedSeed, streams } from "../random.ts";
 import { type BatchSource, checkSource } from "./batch_source.ts";
 import { PairDraw } from "./pair_draw.ts";
 
-/** Batches whose losses may be read back at once. */
+/** Maximum number of batches whose losses are read back together. */
 const readAhead = 16;
 
 /** The loss and time of each example, f32[N] each. */

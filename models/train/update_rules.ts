@@ -76,7 +76,7 @@ export interface UpdateRule {
     learningRate: number,
     step: number,
   ) => readonly number[];
-  /** Preprocesses gradients and moments, for several parameters of one shape at once. */
+  /** Preprocesses gradients and moments, for several parameters of one shape together. */
   readonly direction?: Direction;
   /**
    * Updates parameters and moments in place, using only device ops. `norm` is the gradient's squared norm, f32[1];

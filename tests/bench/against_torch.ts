@@ -40,7 +40,7 @@ async function obstacle(): Promise<string | undefined> {
     await runPython("-c", `import torch${needed}`);
     return undefined;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return "there is no such program";
+    if (error instanceof Deno.errors.NotFound) return "no such program";
     if (error instanceof Deno.errors.NotCapable) return `it needs --allow-run=${python}`;
     return error instanceof Error ? error.message : String(error);
   }

@@ -23,7 +23,7 @@ function helpOf(options: NonNullable<ParseArgsConfig["options"]>): string {
       typeof usual === "string" ? ` (default: ${usual})` : ""
     }`
   );
-  return ["Flags; tests/bench/README.md says what they do:", ...lines].join("\n");
+  return ["Flags, described in tests/bench/README.md:", ...lines].join("\n");
 }
 
 /** Parses the flags. Unknown flags and missing values end the program with a message; `--help` prints the flags. */

@@ -88,7 +88,7 @@ async function benchTraining(device: Device, c: Case, steps: number, reporter: R
     reporter.add(measurement({ name: whole, amount: 1, unit: "steps/s" }, milliseconds));
     return milliseconds;
   };
-  await hostTime("host, a recorded step alone", 1);
+  await hostTime("host, a single recorded step", 1);
   const milliseconds = await hostTime(`host, a recorded step of ${burstSteps}`, burstSteps);
   reporter.fact("dispatches per step", calls, "dispatches");
   reporter.fact("host time per dispatch", milliseconds / calls * 1000, "microseconds");

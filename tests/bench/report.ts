@@ -70,7 +70,7 @@ export class Reporter {
     this.note(`${name.padEnd(68)} ${number(milliseconds, 9)} ms ${number(rate, 9)} ${unit}`);
   };
 
-  /** Facts for the JSON alone. */
+  /** Facts for the JSON only. */
   keep(facts: readonly (readonly [name: string, value: number, unit: string])[]): void {
     for (const [name, value, unit] of facts) this.#facts.push({ name, value, unit });
   }
@@ -82,7 +82,7 @@ export class Reporter {
   }
 
   /**
-   * Prints our measurements next to those of another library as a table; in the JSON, names say whose they are.
+   * Prints our measurements next to those of another library as a table; in the JSON, names tell the library.
    *
    * @param theirs measurements of the other library, in any order
    */

@@ -24,7 +24,7 @@ export async function reportRoofline(
   const { step } = training(c);
   const shares = await sharesOf(device, step, 1, bounds);
   const total = await timeRuns(device, `train ${nameOf(c)}`, c.batchSize, "images/s", step);
-  const all = shares.reduce<OpTotal>(plus, { ...none, name: "all ops, timed apart" });
+  const all = shares.reduce<OpTotal>(plus, { ...none, name: "all ops, timed separately" });
   const rows = [...shares, all, { ...all, name: "the step", milliseconds: total.milliseconds }];
   for (const row of rows) {
     const name = `roofline of ${total.name}: ${row.name}`;

@@ -25,8 +25,8 @@ export interface Share extends OpTotal {
 const unbounded: Bounds = { bytesPerSecond: Infinity, multiplyAddsPerSecond: Infinity };
 
 /**
- * Measures how a recorded step divides its time. Calls of one op on equal shapes are timed together, apart from all
- * others, many times. They run on zeros in separate memory, because leftover values of a step could change the path
+ * Measures how a recorded step divides its time. Calls of one op on equal shapes are timed together, separately from
+ * all others, many times. They run on zeros in separate memory, because leftover values of a step could change the path
  * that an op takes.
  *
  * @param step queues the step; its first call records it

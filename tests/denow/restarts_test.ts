@@ -5,7 +5,7 @@ import { testNeeding, testUnless } from "../permissions.ts";
 import { Machine } from "./machine.ts";
 
 /**
- * Stand-in for Deno: it logs its arguments, then does what TURN1, TURN2 and so on say, as a task would: `end` and
+ * Stand-in for Deno: it logs its arguments, then acts as TURN1, TURN2 and so on request, as a task would: `end` and
  * `refuse` remove the note, `die` leaves a run behind, `early` none, `hang` waits to be killed.
  */
 const deno = `
@@ -23,7 +23,7 @@ case $act in
   hang) echo "\${turn}0 runs/x y" >"$DENOW_NOTE"; while :; do sleep 1; done ;;
 esac`;
 
-/** A command line, what each process does, and what is expected. */
+/** A command line, the action of each process, and the expected result. */
 interface Row {
   readonly args: string;
   readonly turns: string;
@@ -53,8 +53,8 @@ const rows: Readonly<Record<string, Row>> = {
       /died again \(exit code 139\).*--resume runs\/x y continues from step 30$/,
     ],
   },
-  "leaves errors of the user alone": { args, turns: "refuse", code: 1, calls: [first] },
-  "leaves a process alone that died before there was a run": {
+  "does not restart after an error of the user": { args, turns: "refuse", code: 1, calls: [first] },
+  "does not restart a process that died before there was a run": {
     args,
     turns: "early",
     code: 1,
@@ -102,7 +102,7 @@ const needs = { read: true, write: true, run: true, env: true } as const;
 const test = (name: string, run: () => void | Promise<void>) =>
   Deno.build.os === "windows" ? testUnless("needs a POSIX shell", name, run) : testNeeding(needs, name, run);
 
-/** The variables that say what each process does. */
+/** The variables with the action of each process. */
 const turnsOf = (turns: string) =>
   Object.fromEntries(turns.split(" ").map((act, i) => [`TURN${i + 1}`, act]));
 

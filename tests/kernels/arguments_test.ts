@@ -288,7 +288,7 @@ const refused: Readonly<Record<string, () => unknown>> = {
   "Cannot take gradients of f32[2] (expected a single number: sum or mean it)": () => gradients(x(), [x()]),
   "Error: Cannot take gradients: the loss does not depend on parameter 0, f32[2]": () =>
     gradients(sum(x()), [x()]),
-  "TypeError: Cannot run an asynchronous function in a scope: await what it reads after the scope": () =>
+  "TypeError: Cannot run an asynchronous function in a scope: read values after the scope": () =>
     scope(() => Promise.resolve()),
 };
 

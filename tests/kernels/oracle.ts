@@ -48,9 +48,13 @@ export function exactConvolution(
 ): Record<"y" | "dx" | "dw", Float64Array> {
   const run = (name: string, names: (keyof typeof arrays)[], attributes: Sample["attributes"]) => {
     const op = registry.get(name)!, [output] = op.outputs;
-    const given = Object.fromEntries(op.inputs.map((input, i) => [input.name, shapes[names[i]]]));
+    const inputShapes = Object.fromEntries(op.inputs.map((input, i) => [input.name, shapes[names[i]]]));
     const geometry = { ...plainGeometry(padding), ...attributes };
-    const values = oracle(op, { shapes: given, attributes: geometry }, names.map((name) => arrays[name]));
+    const values = oracle(
+      op,
+      { shapes: inputShapes, attributes: geometry },
+      names.map((name) => arrays[name]),
+    );
     return values[output.name] as Float64Array;
   };
   const [N, , H, W] = shapes.x, [, , R, S] = shapes.w, [, , P, Q] = shapes.dy;

@@ -41,7 +41,7 @@ class Draw {
 /** Most elements of a value. */
 const maxElements = 400;
 
-/** Makes a graph call by call. Every call runs at once, so that shapes and sizes of results are known. */
+/** Makes a graph call by call. Every call runs immediately, so that shapes and sizes of results are known. */
 class Builder {
   readonly #made: (Graph["leaves"][number] | Call)[] = [];
   readonly #values: Tensor[] = [];
@@ -207,9 +207,9 @@ const steps: Readonly<Record<string, Step>> = {
     const groups = b.draw.one([1, C]), K = groups * b.draw.between(1, 3);
     const padding = R === 3 ? 1 : b.draw.below(2);
     const out = (length: number) => Math.floor((length + 2 * padding - R) / stride) + 1;
-    const given = [x, b.leaf([K, C / groups, R, R]), b.leaf([K])];
+    const tensors = [x, b.leaf([K, C / groups, R, R]), b.leaf([K])];
     const residual = b.draw.below(2) ? [b.leaf([N, K, out(H), out(W)])] : [];
-    return b.call("conv2d", [...given, ...residual], padding, stride, groups);
+    return b.call("conv2d", [...tensors, ...residual], padding, stride, groups);
   },
   convTranspose2d(b, v) {
     const x = asImages(b, v);

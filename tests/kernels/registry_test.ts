@@ -167,8 +167,8 @@ for (const op of registry.values()) {
 
     testOnGpuKernels(`${op.name}() pushes tangents like its f64 reference`, async ({ kind }) => {
       for (const { push, tangent, k } of kind === "cpu" ? cases : cases.slice(0, 1)) {
-        const found = push();
-        assertClose(await found.read(), tangent(), 5 * tolerance, `tangent, sample ${k}`);
+        const pushed = push();
+        assertClose(await pushed.read(), tangent(), 5 * tolerance, `tangent, sample ${k}`);
       }
     });
 
@@ -194,10 +194,10 @@ for (const op of registry.values()) {
         if (type !== "f32") continue;
         const spread = (k > 0 || device.kind === "webgpu") && multipliesZeros(op.name, name);
         for (const place of new Set([0, inputs[at].length >> 1, inputs[at].length - 1])) {
-          const given = inputs.with(at, inputs[at].with(place, NaN));
-          const expected = oracle(op, sample, given);
+          const withNaN = inputs.with(at, inputs[at].with(place, NaN));
+          const expected = oracle(op, sample, withNaN);
           const what = `for NaN in ${name} of sample ${k} at ${place}`;
-          for (const [output, y] of outputsOf(op, tensorsOf(op, sample, given), sample.attributes)) {
+          for (const [output, y] of outputsOf(op, tensorsOf(op, sample, withNaN), sample.attributes)) {
             if (spread && !expected[output].some(Number.isNaN)) continue; // it met only zeros
             const plane = spread ? y.shape.slice(-2).reduce((a, b) => a * b, 1) : 1;
             assertSame(await y.read(), expected[output], plane, `${output} ${what}`);
@@ -278,8 +278,8 @@ testOnAllKernels("maxPool2d() and its gradients treat the first NaN of a window 
     const first = values.findIndex(Number.isNaN);
     const top = first >= 0 ? first : values.indexOf(Math.max(...values));
     assert.equal(value, values[top], `window ${values}`);
-    const given = [0, 1, 162, 163].map((at) => slopes[2 * i + at]);
-    assert.deepEqual(given, values.map((_, k) => k === top ? 1 : 0), `window ${values}`);
+    const slopesAt = [0, 1, 162, 163].map((at) => slopes[2 * i + at]);
+    assert.deepEqual(slopesAt, values.map((_, k) => k === top ? 1 : 0), `window ${values}`);
   }
 });
 

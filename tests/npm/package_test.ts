@@ -30,8 +30,8 @@ async function output(folder: string, ...[program, ...args]: readonly string[]):
 }
 
 /**
- * Runs `deno task build:npm` with a PATH that leads to tar and its gzip alone, as on a machine where denow has
- * installed Deno.
+ * Runs `deno task build:npm` with a PATH that leads only to tar and its gzip, as on a machine where denow has installed
+ * Deno.
  */
 async function buildWithoutDenoOnPath(folder: string): Promise<void> {
   const bin = join(folder, "bin");
@@ -89,7 +89,7 @@ async function expected(fused: boolean): Promise<unknown> {
 
 testUnless(
   reason,
-  "the packed library computes in Node and Bun what it does in Deno, to the bit",
+  "the packed library computes the same in Node, Bun and Deno, to the bit",
   () =>
     withInstalled(async (folder) => {
       assert.ok(!("reason" in found));
@@ -184,7 +184,7 @@ export default class Mine extends Module {
     ),
 );
 
-/** A registry of this package alone, as npm answers; an `.npmrc` sends Deno there for its scope. */
+/** A registry with only this package, which answers like npm; an `.npmrc` sends Deno there for its scope. */
 async function serveScope(installed: string): Promise<Deno.HttpServer<Deno.NetAddr>> {
   const manifest = JSON.parse(
     await Deno.readTextFile(join(installed, "node_modules/@flow/matching/package.json")),

@@ -1,7 +1,7 @@
 import { op, vector, type Writer } from "./code_writer.ts";
 import { Layout } from "./memory_layout.ts";
 
-/** Rows and columns of a tile of the target; the window holds twice as many rows, and as many columns. */
+/** Rows and columns of a tile of the target; the window holds twice as many rows, and the same number of columns. */
 const rows = 7, columns = 8;
 /** Bytes of a row of the window. */
 const line = 8 * columns;

@@ -10,7 +10,7 @@ const columns = [{ width: 4, joined: true }, { width: 2, joined: true }, {
   joined: false,
 }] as const;
 
-/** Parameters of products; depthwise blocks have as many. */
+/** Number of parameters of products, the same as of depthwise blocks. */
 const parameters = ["a", "pitch", "c", "row", "depth", "tiles", "start"] as const;
 
 /** A kind of block: how a lies, rows and vectors of a tile, and whether these are joined. */

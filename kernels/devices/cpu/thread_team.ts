@@ -56,7 +56,7 @@ function nodeModule<Name extends keyof NodeModules>(name: Name): NodeModules[Nam
   return process?.getBuiltinModule?.(`node:${name}`);
 }
 
-/** Number of cores of this machine, as far as the host tells. */
+/** Number of cores of this machine, as reported by the host. */
 export function coreCount(): number {
   return nodeModule("os")?.availableParallelism() ?? globalThis.navigator?.hardwareConcurrency ?? 1;
 }
@@ -210,7 +210,7 @@ export class ThreadTeam {
     return Atomics.load(words, Layout.ready / 4) === this.#workers.length;
   }
 
-  /** Starts a worker; what it returns only keeps the worker alive. */
+  /** Starts a worker; the result only serves to keep it alive. */
   #worker(thread: number): object {
     const { module, fused } = this.#kernels;
     const data = { module, blocks: productBlocks(thread, fused), memory: this.#memory.memory, thread };

@@ -168,7 +168,7 @@ export class Dispatches {
     const isOpen = this.pool.open !== undefined;
     if (isOpen) this.device.pushErrorScope("validation");
     const dispatches = calls.map((call) => this.of(call));
-    if (isOpen) this.device.popErrorScope().catch(() => {}); // whoever submits them will notice
+    if (isOpen) this.device.popErrorScope().catch(() => {}); // the submit reports it
     return dispatches;
   }
 

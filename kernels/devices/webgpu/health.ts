@@ -42,8 +42,8 @@ export class Health {
   }
 
   /**
-   * Checks the device after work was awaited. Its loss is reported some time after the errors that it causes, and says
-   * more.
+   * Checks the device after work was awaited. A loss is reported some time after the errors that it causes, and is more
+   * informative.
    *
    * @param hasFailed whether the work failed
    * @throws {DeviceError} as `check`

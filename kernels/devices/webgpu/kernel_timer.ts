@@ -42,7 +42,7 @@ function encode(pass: GPUComputePassEncoder, { dispatches, repeats }: TimedPass)
   pass.end();
 }
 
-/** Times by timestamps, many read at once. */
+/** Times by timestamps, reading many at a time. */
 class DeviceTimer implements KernelTimer {
   readonly leastMs = 2;
   readonly #device: GPUDevice;

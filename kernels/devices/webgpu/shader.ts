@@ -56,7 +56,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
  *
  * @param wgsl statements that use the buffers only as `name[index]`
  * @param names buffers declared as `array<f16>` or `array<vec4h>`
- * @param vectors those of them declared as `array<vec4h>`
+ * @param vectors the buffers among them that are declared as `array<vec4h>`
  */
 export function halfWgsl(wgsl: string, names: readonly string[], vectors: readonly string[] = []): string {
   if (names.length === 0) return wgsl;

@@ -82,7 +82,7 @@ export class WebGpuDevice implements Device {
    * @param software whether to run the kernels for software adapters or those for GPUs; by default as the adapter is.
    * Both are correct everywhere, and tests run both
    * @param table like `software`, but only for the choice of kernels, not for the number of pieces of a step
-   * @param candidate the way to run every op that has one of this name, unless tuning chose another
+   * @param candidate name of the variant to run, for every op that has one of this name, unless tuning chose another
    * @throws {DeviceError} if there is no adapter, or it offers no device
    */
   static async open(
@@ -260,7 +260,10 @@ export class WebGpuDevice implements Device {
     return values;
   }
 
-  /** Queues calls: together with other work if their kernels and memory are known to be valid, else alone. */
+  /**
+   * Queues calls: together with other work if their kernels and memory are known to be valid, else in a submit of their
+   * own.
+   */
   #start(calls: readonly KernelCall[], dispatches: readonly Dispatch[]): void {
     const { open } = this.#pool;
     if (!open && dispatches.every(({ pipeline }) => pipeline.checked)) {

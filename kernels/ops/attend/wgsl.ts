@@ -44,7 +44,7 @@ const reduction = (name: string, join: string) =>
   return result;
 }`;
 
-/** A kernel with the given body, which stages the columns of `pairs` products at once. */
+/** A kernel with the given body, which stages the columns of `pairs` products together. */
 function kernel(lanes: number, pairs: number, body: string): string {
   return `const lanes = ${lanes}u;
 struct Eight { a: vec4f, b: vec4f }

@@ -17,7 +17,7 @@ export interface ConvolutionOptions {
   readonly padding?: PerAxis | undefined;
   /** Pixels from one tap of the kernel to the next. */
   readonly dilation?: PerAxis | undefined;
-  /** Number of groups of channels, each convolved on its own; as many as channels: a depthwise convolution. */
+  /** Number of groups of channels, each convolved on its own; one group per channel is a depthwise convolution. */
   readonly groups?: number | undefined;
 }
 

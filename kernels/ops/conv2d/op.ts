@@ -24,9 +24,9 @@ import { convolutionPasses, weightGradientPasses } from "./winograd/passes.ts";
  *   x = y *' w    dy = dx * w     dw = dx . y
  *   w = x . y     dx = y *' dw    dy = x * dw
  *
- * `transposed` tells * from *' in the ops below, whose x and y are what they read and write; geometry and weights
- * [K, C / groups, R, S] are those of * in both. A transpose is told the size of its result, since a stride may have left
- * pixels over.
+ * `transposed` distinguishes * from *' in the ops below, whose x is their input and y their output; geometry and
+ * weights [K, C / groups, R, S] are those of * in both. A transpose gets the size of its result as an attribute, since
+ * a stride may leave pixels unused.
  */
 
 /** The attributes of the ops that convolve: their geometry, and the size of the result. */

@@ -10,7 +10,7 @@ export interface PixelTile {
 
 /**
  * Tiles of direct convolutions. Software adapters take the first, the largest: they load numbers lane by lane, so each
- * load should serve much arithmetic. GPUs may run more invocations at once with a smaller one.
+ * load should feed as much arithmetic as possible. GPUs may run more invocations at once with a smaller one.
  */
 export const pixelTiles: readonly PixelTile[] = [7, 4, 2].map((height) => ({
   height,
@@ -48,7 +48,7 @@ export type Terms = readonly ("bias" | "residual")[];
 /** WGSL of the index of the bias of channel k of image n. */
 export const biasAt = (k: string) => `n % dims.B * dims.K + ${k}`;
 
-/** WGSL to store in y[to]: a value and what is added, a bias as the expression `offset`. */
+/** WGSL to store in y[to]: a value plus its terms, with the bias as the expression `offset`. */
 export function storedWgsl(value: string, terms: Terms, offset: string): string {
   const added = { bias: offset, residual: "residual[to]" };
   return [value, ...terms.map((term) => added[term])].join(" + ");

@@ -78,7 +78,7 @@ export function convolutionCalls(
   dims: Dims,
 ): readonly WasmCall[] {
   const { N, C, H, W, K, B = 1, D, R, S, groups, transposed } = dims, taps = 4 * R * S;
-  // Bytes from the weights of a channel of x, and of y, to those of the next.
+  // Bytes from the weights of one channel to the next, of x and of y.
   const [strideC, strideK] = transposed ? [taps * D, taps] : [taps, taps * D];
   if (suitsWinograd(dims)) {
     const buffers = { source: x, w, target: y, bias, addend: residual };
@@ -126,7 +126,7 @@ export function weightGradientCalls(
   if (suitsWinograd(dims)) {
     const tiles = Math.ceil(H / 4) * Math.ceil(W / 4), all = C * (R > 3 ? Math.ceil((R - 1) / 4) : 1) ** 2;
     // Each part has its own C x K sums, which should not outnumber the run x tiles x (C + K) transformed tiles. Larger
-    // kernels have so many sums that they must be fewer by far.
+    // kernels have so many sums that there must be far fewer parts.
     const most = Math.floor(run * tiles * (1 / all + 1 / K) / (R > 3 ? 4 : 1));
     const args = {
       ...{ x, dy, dw, N, C, H, W, K, taps: R, groups: runs, run },

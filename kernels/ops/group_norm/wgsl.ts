@@ -213,7 +213,7 @@ function turnsOf({ lanes, channels, pixels }: SharedGroup) {
 export function gradientWorkgroupWgsl(shape: SharedGroup, more: (at: string) => string): string {
   const { lanes, channels, pixels } = shape, { width, rounds, steps } = turnsOf(shape);
   if (rounds * steps > maxHeld) return `const width = ${width}u;\n${gradientLoopsWgsl(more("at"))}`;
-  /** WGSL of whether a lane has such a channel and pixel; undefined if all do. */
+  /** WGSL of whether a lane has this channel and pixel; undefined if all lanes do. */
   const limitOf = (a: number, s: number) =>
     [
       (a + 1) * lanes > channels * width ? `c${a} < ${channels}u` : "",

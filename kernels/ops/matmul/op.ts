@@ -16,7 +16,9 @@ import { sum, sumTo } from "../reduce/reduce.ts";
 /** A value for each buffer of a product y = a b. */
 type Buffers<T> = Readonly<Record<"a" | "b" | "y", T>>;
 
-/** The three products: strides in elements of a along m and k, and of b along k and n; a name is that of a dim. */
+/**
+ * The three products: strides in elements of a along m and k, and of b along k and n; a string is the name of a dim.
+ */
 const layouts = {
   matmul: ["K", 1, "N", 1],
   matmulTransposedB: ["K", 1, 1, "K"],

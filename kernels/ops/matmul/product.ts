@@ -46,7 +46,7 @@ export interface Product {
   readonly b: Factor;
   /** WGSL statements for every column, which the two expressions below may use. */
   readonly columnContext?: string;
-  /** WGSL expression that depends on `column`, which `stored` sees as `added`: where the column finds what it adds. */
+  /** WGSL expression that depends on `column`, which `stored` sees as `added`: the position of the column's addend. */
   readonly columnAdded?: string;
   /** WGSL expressions of index in y: the part that depends on `column`, and the part of `row`. Both may use `batch`. */
   readonly columnTarget: string;
@@ -124,7 +124,7 @@ ${repeatLines(vector ? 1 : 4, edgeOf(i))}`);
     return { slice, before, load, store };
   });
 
-  /** What depends on the row alone, which drivers do not move out of the branches of columns. */
+  /** Code that depends only on the row, which drivers do not move out of the branches of columns. */
   const rowBefore = (r: number) =>
     `  let rowOf${r} = row0 + 4u * (laneRow + ${(r >> 2) * down}u) + ${r & 3}u;
   var fromRow${r} = 0u;

@@ -31,7 +31,7 @@ interface ProductOptions {
   readonly vectors?: readonly string[];
   /** Kernels in registers, given the generic one; software adapters run the first that fits a call. */
   readonly registers?: (generic: RegisterKernel) => readonly RegisterKernel[];
-  /** A kernel for the few calls that it fits, which GPUs run by default where it says so. */
+  /** A kernel for the few calls that it fits; GPUs run it by default if `isDefault` is true. */
   readonly special?: KernelVariant & { readonly isDefault: (dims: Dims) => boolean };
   /** Calls of other ops that can do the same work. */
   readonly other?: PassesVariant;

@@ -129,7 +129,7 @@ export function normals(
 /**
  * Uniform random numbers in [0, 1): the same bits for the same key on every device.
  *
- * @param key u32[3]: seed, stream, counter. Element i depends on the key and i alone
+ * @param key u32[3]: seed, stream, counter. Element i depends only on the key and i
  * @returns f32 of the shape
  */
 export function randomUniform(key: Tensor, shape: Shape): Tensor {
@@ -139,7 +139,7 @@ export function randomUniform(key: Tensor, shape: Shape): Tensor {
 /**
  * Standard normal random numbers, equal within 1e-5 for the same key on every device.
  *
- * @param key u32[3]: seed, stream, counter. Element i depends on the key and i alone
+ * @param key u32[3]: seed, stream, counter. Element i depends only on the key and i
  * @returns f32 of the shape
  * Source: Box and Muller 1958
  */

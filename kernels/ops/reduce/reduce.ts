@@ -21,7 +21,7 @@ export function runLength(R: number, count: number, tuning: Tuning): number {
 }
 
 /**
- * Reduces over axes: neighbouring axes at once, the last ones first.
+ * Reduces over axes: neighbouring axes together, the last ones first.
  *
  * @param op name for errors
  * @param reduce reduces the middle axis of f32[A, R, B] to length 1

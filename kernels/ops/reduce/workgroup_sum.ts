@@ -26,7 +26,7 @@ const lanes = [64, 256] as const;
  * Declaration fields of an op that sums. By default it uses one invocation per sum on software adapters, else workgroups
  * whose lanes should have several values each.
  *
- * @param alone how a single invocation sums
+ * @param single how a single invocation sums
  * @param shared how a workgroup with this number of lanes sums
  * @param count number of values that a workgroup sums
  */
@@ -47,7 +47,7 @@ export function workgroupSumWgsl(lanes: number): string {
   return `const lanes = ${lanes}u;\n${runSumWgsl}`;
 }
 
-/** Lanes that share a run: enough for four loads at once, four times, or for few runs, once. */
+/** Lanes that share a run: enough for four loads at a time, four times over, or once if there are few runs. */
 function lanesPerRun(chunk: number, runs: number, most: number): number {
   let width = 1;
   while (width < most && (16 * width < chunk || (4 * width < chunk && runs * width < 1 << 14))) width *= 2;

@@ -23,7 +23,7 @@ export interface Row {
     | { readonly network: Case; readonly imageSize: number };
 }
 
-/** The network that all tables share, except that of presets. */
+/** The network of all tables except the presets'. */
 function middle(model: Case["model"]): Case {
   return { model, filters: [16, 32, 64], tEmb: 64, batchSize: 32 };
 }

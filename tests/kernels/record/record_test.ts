@@ -205,7 +205,7 @@ testOnDevices("countMultiplyAdds() counts the products of a step, including padd
     [() => conv2d(image, zeros([4, 3, 3, 3]), bias, { padding: 1 }), 2 * 4 * 8 * 6 * 3 * 9],
     [() => convTranspose2d(image, zeros([3, 4, 2, 2]), bias), 2 * 4 * 16 * 12 * 3],
     [() => attend(points, points, points, { scale: 1 }), 2 * 2 * 5 * 9 * 9],
-    // Each gradient takes as many as the product itself.
+    // Each gradient takes the same number as the product itself.
     [
       () => gradientsOf((w) => conv2d(image, w, bias, { stride: 2 }), [4, 3, 3, 3]),
       3 * (2 * 4 * 3 * 2 * 3 * 9),

@@ -72,7 +72,7 @@ async function valueOf(loss: StepLoss, student: Model, step = 0): Promise<number
   return (await loss.loss(namedParameters(student)).read())[0];
 }
 
-/** The mean rule for steps of length 0 alone. */
+/** The mean rule for steps of length 0 only. */
 class StillLoss extends MeanMapLoss {
   protected override lengths(t: Tensor): Tensor {
     return zeros(t.shape);
@@ -250,13 +250,13 @@ testOnCpu(
     const product = (n: number, label: number) =>
       drawn.subarray(64 * n, 64 * n + 64).reduce((sum, x, i) => sum + x * pattern(label, i), 0) /
       Array.from({ length: 64 }, (_, i) => pattern(label, i) ** 2).reduce((a, b) => a + b);
-    const found = Array.from(classes, (label, n) => product(n, label));
-    const others = Array.from(classes, (label, n) => Math.abs(product(n, (label + 1) % 3)));
+    const own = Array.from(classes, (label, n) => product(n, label));
+    const foreign = Array.from(classes, (label, n) => Math.abs(product(n, (label + 1) % 3)));
     const mean = (x: readonly number[]) => x.reduce((a, b) => a + b) / x.length;
-    const deviation = Math.sqrt(mean(found.map((x) => (x - mean(found)) ** 2)));
-    assert.ok(Math.abs(mean(found) - 1) < 0.2, `mean strength ${mean(found)} of the own class (real: 1)`);
+    const deviation = Math.sqrt(mean(own.map((x) => (x - mean(own)) ** 2)));
+    assert.ok(Math.abs(mean(own) - 1) < 0.2, `mean strength ${mean(own)} of the own class (real: 1)`);
     assert.ok(deviation > 0.15 && deviation < 0.5, `deviation ${deviation} (real: 0.29)`);
-    assert.ok(mean(others) < 0.3, `mean strength ${mean(others)} of another class (real: 0)`);
+    assert.ok(mean(foreign) < 0.3, `mean strength ${mean(foreign)} of another class (real: 0)`);
   },
 );
 

@@ -60,8 +60,8 @@ testOnDevices("saveCheckpoint() and loadCheckpoint() keep every bit and setting"
   assert.deepEqual(await a.read(), await b.read());
   assert.deepEqual(await saveCheckpoint(loaded.model), bytes);
   const other = await stateOf(withDevice(device, () => createModel(info.config, 2)));
-  const given = await saveCheckpoint(model, info, other);
-  assert.deepEqual(decodeCheckpoint(given, "a file").tensors, other, "given weights");
+  const file = await saveCheckpoint(model, info, other);
+  assert.deepEqual(decodeCheckpoint(file, "a file").tensors, other, "given weights");
 
   // Unknown facts about the images are left out of the file.
   const bare = await saveCheckpoint(model);
@@ -70,7 +70,7 @@ testOnDevices("saveCheckpoint() and loadCheckpoint() keep every bit and setting"
   assert.deepEqual(fallback.info, { ...info, normalization: { scale: 1, shift: 0 }, imageSize: [5, 7] });
 });
 
-testOnCpu("saveCheckpoint() refuses what loadCheckpoint() would, and another config", async () => {
+testOnCpu("saveCheckpoint() refuses what loadCheckpoint() would refuse, and a different config", async () => {
   class Own extends Module {
     weight = noise(1, [2]);
     velocity = (x: Tensor) => x;

@@ -35,9 +35,9 @@ const misfits: readonly (readonly [x0: number[], x1: number[], t: number[], why:
 testOnDevices("at() and the loss refuse shapes that would broadcast", () => {
   for (const [x0, x1, t, why] of misfits) {
     const error = { name: "ShapeError", message: `Cannot follow a path: ${why}` };
-    const given = [zeros(x0), zeros(x1), zeros(t)] as const;
-    for (const { make } of Object.values(paths)) assert.throws(() => make().at(...given), error);
-    assert.throws(() => flowMatchingLoss({ velocity: (x) => x }, ...given), error);
+    const triple = [zeros(x0), zeros(x1), zeros(t)] as const;
+    for (const { make } of Object.values(paths)) assert.throws(() => make().at(...triple), error);
+    assert.throws(() => flowMatchingLoss({ velocity: (x) => x }, ...triple), error);
   }
 });
 

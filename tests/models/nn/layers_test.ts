@@ -62,7 +62,7 @@ async function spread(drawn: Tensor): Promise<readonly [number, number]> {
   ];
 }
 
-/** Compares spreads; the largest value only where it is a bound, as that of normal numbers is random. */
+/** Compares spreads, and the largest value if it is a bound: for normal numbers it is random. */
 async function assertDrawnAs(name: string, drawn: Tensor, [rms, largest]: readonly number[]): Promise<void> {
   const [ownRms, ownLargest] = await spread(drawn);
   assert.ok(Math.abs(ownRms - rms) <= 0.05 * rms, `${name}: ${ownRms}, not ${rms}`);

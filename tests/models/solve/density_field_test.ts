@@ -81,5 +81,5 @@ testWithVectors(
     const estimate = await logLikelihood(vectors.model(), x, { ...options, epsilon });
     assertClose(await estimate.logp.read(), vectors.values("logp_estimate"), 1e-6);
   },
-  testOnCpus, // on WebGPU, the divergences say the same
+  testOnCpus, // on WebGPU, the test of divergences covers this
 );

@@ -113,17 +113,17 @@ testOnCpu(
   async () => {
     const x1 = points(3);
     for (const [solver, evaluations] of [["heun", 40], ["euler", 20]] as const) {
-      const found = await logLikelihood(new GaussianFlow(), x1, { solver, exact: true });
-      assert.equal(found.evaluations, evaluations);
+      const fixed = await logLikelihood(new GaussianFlow(), x1, { solver, exact: true });
+      assert.equal(fixed.evaluations, evaluations);
       const steps = await logLikelihood(new GaussianFlow(), x1, { solver, steps: 20, exact: true });
-      assert.deepEqual(await found.logp.read(), await steps.logp.read());
+      assert.deepEqual(await fixed.logp.read(), await steps.logp.read());
     }
     const adaptive = { solver: "bosh3", exact: true } as const;
-    const [found, same] = [await logLikelihood(new GaussianFlow(), x1, adaptive), {
+    const [fixed, same] = [await logLikelihood(new GaussianFlow(), x1, adaptive), {
       ...adaptive,
       rtol: 1e-3,
     }];
-    assert.equal(found.evaluations, (await logLikelihood(new GaussianFlow(), x1, same)).evaluations);
+    assert.equal(fixed.evaluations, (await logLikelihood(new GaussianFlow(), x1, same)).evaluations);
   },
 );
 

@@ -118,7 +118,7 @@ testOnCpu("fit() refuses invalid options, and reports the step at which training
   }
 });
 
-testOnDevices("fit() tells its schedule each step's progress and each epoch's validation loss", async () => {
+testOnDevices("fit() gives its schedule each step's progress and each epoch's validation loss", async () => {
   const calls: number[] = [];
   const constant = { learningRate: (progress: number) => (calls.push(progress), 0.01) };
   await fit(new LineField(1), data(), { steps: 5, learningRate: constant });

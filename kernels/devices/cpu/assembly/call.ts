@@ -29,7 +29,7 @@ export function real(call: usize, i: usize): f32 {
   return load<f32>(call + Layout.words + (i << 2));
 }
 
-/** An axis, in as many words as it has fields. */
+/** An axis, one word per field. */
 export function axis(call: usize, i: usize): Axis {
   return changetype<Axis>(call + Layout.words + (i << 2));
 }

@@ -70,7 +70,7 @@ export function depthwisePlane(
 /**
  * dw[r] += sum over pixels of dy[pixel] times what tap r of a column of seven reads there.
  *
- * @param x where the first tap reads; rows, and those of taps, are `pitch` bytes apart
+ * @param x where the first tap reads; rows of pixels and rows of taps are `pitch` bytes apart
  * @param row bytes of a row of dy, in whole vectors
  * @param step bytes from dw[r] to dw[r + 1]
  */

@@ -24,7 +24,7 @@ export function paddedBytes(channels: i32, vertical: Axis, horizontal: Axis): u6
   return (4 * (channels * <u64> vertical.length + 7) * pitchOf(horizontal) + 15) & ~15;
 }
 
-/** Whether a group has enough target channels for a product; those of fewer are computed one by one. */
+/** Whether a group has enough target channels for a product; otherwise channels are computed one by one. */
 export function isProduct(K: i32): bool {
   return K >= 4;
 }

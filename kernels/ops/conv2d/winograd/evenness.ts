@@ -26,7 +26,7 @@ export const togetherWgsl = `fn together(a: vec2f, b: vec2f) -> vec2f {
   return vec2f(bitcast<f32>(max(bitcast<u32>(a.x), bitcast<u32>(b.x))), a.y + b.y);
 }`;
 
-/** WGSL of `isEven` of the sizes of an image with a number of tiles in all its channels. */
+/** WGSL of `isEven`, from the sizes of an image with a number of tiles in all of its channels. */
 export const evennessWgsl = `${togetherWgsl}
 fn isEven(all: vec2f, count: f32) -> bool {
   let root = all.y / count;
@@ -34,7 +34,7 @@ fn isEven(all: vec2f, count: f32) -> bool {
   return all.x < f32(${huge}) && all.x <= most * (root * root) * (root * root);
 }`;
 
-/** WGSL of a function of image n that combines every `step`-th of its slices in sizes[N, S, 2], four at once. */
+/** WGSL of a function of image n that combines every `step`-th of its slices in sizes[N, S, 2], four at a time. */
 export function sizesWgsl(name: string): string {
   const slice = (j: number) =>
     `    let s${j} = min(s + ${j}u * step, dims.S - 1u); // counts only within

@@ -34,8 +34,8 @@ function layoutOf(N: number, tiles: number) {
 }
 
 /**
- * Number of slices of the channels, whose tiles are measured apart: enough to keep a GPU busy. On software adapters 0:
- * there an invocation transforms a tile, and `tileSizes` measures them.
+ * Number of slices of the channels, whose tiles are measured separately: enough to keep a GPU busy. On software
+ * adapters 0: there an invocation transforms a tile, and `tileSizes` measures them.
  */
 export function slicesOf(N: number, C: number, tiles: number, software: boolean): number {
   return software ? 0 : Math.max(1, Math.min(C, 32, Math.ceil(512 / layoutOf(N, tiles).blocks)));
@@ -151,7 +151,7 @@ function transformTiles(
 }
 
 /**
- * What the products of a convolution take: v[e] = B' d B of the overlapping 6x6 tiles of the source x, with their sizes
+ * The factors of a convolution's products: v[e] = B' d B of the overlapping 6x6 tiles of the source x, with their sizes
  * (see `isEven`), and u[e] = G g G' of the weights, a matrix from the channels of x to those of the result.
  *
  * @param padding zero pixels on each side
@@ -229,7 +229,7 @@ ${
 });
 
 /**
- * What the products of a weight gradient take: v = B' d B of the 6x6 tiles of x and z = A d A' of the 4x4 tiles of dy,
+ * The factors of a weight gradient's products: v = B' d B of the 6x6 tiles of x and z = A d A' of the 4x4 tiles of dy,
  * both with their sizes. Tiles of a group g of `run` images follow one another in v[36 g + e].
  */
 export const gradientInputs = defineOp({

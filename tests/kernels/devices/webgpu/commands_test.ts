@@ -14,7 +14,7 @@ Deno.test("CommandQueue.dispatch() submits as much as takes a quarter of a secon
     queue: { submit: () => submits++ },
   };
   const queue = new CommandQueue(device as unknown as GPUDevice, {} as BufferPool);
-  /** Submits of a number of dispatches that take so many milliseconds together. */
+  /** Number of submits for dispatches that take a total time in milliseconds. */
   const submitted = (count: number, ms: number) => {
     submits = 0;
     for (let i = 0; i < count; i++) queue.dispatch({ pipeline: {}, bindGroup: {}, x: 1, y: 1 } as Dispatch);

@@ -79,7 +79,7 @@ for (const op of throughExpOrLog.map((name) => registry.get(name)!)) {
   });
 }
 
-/** An op that copies x, from 64 values on in two workgroups, by the given WGSL. */
+/** An op that copies x by the given WGSL, one invocation per value or in workgroups of 64. */
 const copying = (wgsl: string, inWorkgroups = false) =>
   hiddenOp({
     name: "copyForTest",

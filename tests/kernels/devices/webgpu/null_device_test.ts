@@ -24,7 +24,7 @@ interface Compiler {
    * Maximum number of registers of a default kernel, by its label: with more, fewer groups of lanes share a core than
    * now.
    */
-  readonly mostRegisters: readonly (readonly [label: RegExp, registers: number])[];
+  readonly maxRegisters: readonly (readonly [label: RegExp, registers: number])[];
 }
 
 const drivers = "/usr/share/vulkan/icd.d", libraries = "/usr/lib/x86_64-linux-gnu";
@@ -39,7 +39,7 @@ const compilers: readonly Compiler[] = [
     all: true,
     spills: ["Spilled VGPRs", "Spilled SGPRs", "Scratch size"],
     registers: "VGPRs",
-    mostRegisters: [[/^(matmul|linear|conv2d)/, 120], [/^(winograd|groupNorm)/, 96], [/^/, 48]],
+    maxRegisters: [[/^(matmul|linear|conv2d)/, 120], [/^(winograd|groupNorm)/, 96], [/^/, 48]],
   },
   {
     gpu: "NVIDIA's GA102",
@@ -53,7 +53,7 @@ const compilers: readonly Compiler[] = [
     all: false,
     spills: ["SLM Size"],
     registers: "Number of GPRs",
-    mostRegisters: [[/^conv2dWeightGradient/, 200], [/^(matmul|linear|conv2d|groupNorm)/, 128], [/^/, 96]],
+    maxRegisters: [[/^conv2dWeightGradient/, 200], [/^(matmul|linear|conv2d|groupNorm)/, 128], [/^/, 96]],
   },
 ];
 
@@ -95,7 +95,7 @@ async function compiled(
     ...{ NULL_DEVICE_OUT: out, VK_ADD_LAYER_PATH: folder, VK_INSTANCE_LAYERS: layer.name },
     ...{ MESA_SHADER_CACHE_DISABLE: "true", ...env },
   });
-  assert.match(printed, adapter, "Vulkan has taken another driver");
+  assert.match(printed, adapter, "Vulkan chose another driver");
   const kernels = new Map<string, ReadonlyMap<string, number>>();
   for (const { name } of Deno.readDirSync(out)) {
     const lines = (await Deno.readTextFile(join(out, name))).trim().split("\n");
@@ -121,7 +121,7 @@ for (const compiler of compilers) {
     name: `no kernel of a training step spills registers on ${compiler.gpu}${problem ? ` (${problem})` : ""}`,
     ignore: problem !== undefined,
     async fn() {
-      const { spills, registers, mostRegisters } = compiler;
+      const { spills, registers, maxRegisters } = compiler;
       const kernels = await compiled(compiler);
       const spilled = (numbers: ReadonlyMap<string, number>) =>
         spills.reduce((sum, key) => sum + numbers.get(key)!, 0);
@@ -133,7 +133,7 @@ for (const compiler of compilers) {
         ],
       );
       const hungry = [...kernels].filter(([entry, numbers]) => {
-        const [, most] = mostRegisters.find(([label]) => label.test(labelOf(entry)))!;
+        const [, most] = maxRegisters.find(([label]) => label.test(labelOf(entry)))!;
         return entry.startsWith("k") && numbers.get(registers)! > most;
       });
       assert.deepEqual(hungry.map(([entry, numbers]) => `${entry}: ${numbers.get(registers)}`), []);

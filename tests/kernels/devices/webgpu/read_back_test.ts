@@ -6,7 +6,7 @@ import { testOnWebGpu } from "./tuning.ts";
 
 const never = () => new Promise<never>(() => {});
 
-/** A device with one buffer, which holds what is copied to it and is readable at once or after `mapAsync`. */
+/** A device with one buffer, which holds what is copied to it and is readable immediately or after `mapAsync`. */
 function deviceOf(mapAsync: () => Promise<void>, readable: () => boolean) {
   const events: string[] = [];
   const bytes = new Uint8Array(8);

@@ -80,7 +80,7 @@ testOnNewDevice("RecordedStep.run() shares a submit with other runs of the same 
   const x = tensor([0]);
   const y = full([1], 0);
   const step = record(() => assign(y, add(y, x)));
-  await step.compile(); // kernels not yet known to be valid are submitted alone
+  await step.compile(); // kernels not yet known to be valid are submitted on their own
   await device.finished();
   let submits = 0;
   const { submit } = GPUQueue.prototype;

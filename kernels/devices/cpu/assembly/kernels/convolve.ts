@@ -116,7 +116,7 @@ function fourRows(
   v128.store(tile, s3, 96), v128.store(tile, t3, 112);
 }
 
-/** Stores up to four results, plus an offset and, unless `addend` is 0, what is there, at every pixel of a phase. */
+/** Stores up to four results, plus an offset and, unless `addend` is 0, the value there, at every pixel of a phase. */
 function storePixels(value: v128, offset: f32, addend: usize, to: usize, left: i32): void {
   const step = pixelStep;
   let y = add(value, splat(offset));

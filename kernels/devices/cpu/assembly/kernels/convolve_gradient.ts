@@ -10,7 +10,7 @@ import { madd, splat, total } from "../simd.ts";
 import { isProduct, listTaps, paddedBytes, padPlanes, rowStep, setAxes, vectorAt } from "../taps.ts";
 import { me } from "../threads.ts";
 
-/** Taps whose sums are computed at a time; the list has so many more entries. */
+/** Number of taps whose sums are computed at a time; the list has this many extra entries. */
 const TAPS: i32 = 16;
 
 /** Vectors of four pixels in a row of dy. */

@@ -40,7 +40,7 @@ function fraction(bits: v128): v128 {
   return mul(f32x4.convert_i32x4_u(i32x4.shr_u(bits, 8)), splat(5.9604644775390625e-8));
 }
 
-/** Stores the first `left` of eight numbers: one of each vector by turns. */
+/** Stores the first `left` of eight numbers, alternating between the two vectors. */
 function storePairs(to: usize, a: v128, b: v128, left: i32): void {
   storeFirst(to, i32x4.shuffle(a, b, 0, 4, 1, 5), left);
   if (left > 4) storeFirst(to + 16, i32x4.shuffle(a, b, 2, 6, 3, 7), left - 4);

@@ -152,7 +152,7 @@ function runGroup(
     enter(lane);
     return [lane, start(lane)];
   }));
-  if (!generators.get(0)) return; // ran at once, without barriers
+  if (!generators.get(0)) return; // ran to the end, without barriers
   for (;;) {
     for (const part of local) part.begin(size);
     const sites = new Set<number | undefined>();
@@ -269,7 +269,7 @@ export function emulatedGpu(): GPU {
   return { requestAdapter: () => Promise.resolve(adapter) } as unknown as GPU;
 }
 
-/** Runs a function while `navigator.gpu` is another. */
+/** Runs a function while `navigator.gpu` is replaced. */
 export async function withGpu<T>(gpu: GPU, run: () => Promise<T>): Promise<T> {
   const real = Object.getOwnPropertyDescriptor(navigator, "gpu");
   Object.defineProperty(navigator, "gpu", { value: gpu, configurable: true });

@@ -38,7 +38,7 @@ export interface Names {
   readonly scopes: Map<string, Value>[];
 }
 
-/** A parser of expressions that stands at the first token. */
+/** A parser of expressions, positioned at the first token. */
 export function expressionsOf(tokens: readonly Token[], { structs, functions, scopes }: Names) {
   let at = 0, barriers = 0;
   const peek = (offset = 0) => tokens[at + offset]?.text;

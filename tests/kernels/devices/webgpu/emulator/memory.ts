@@ -12,7 +12,7 @@ function reserve(count: number): number {
   return from;
 }
 
-/** A kernel did what WebGPU leaves undefined, or what its default limits do not allow. */
+/** Thrown if a kernel does something that WebGPU leaves undefined or its default limits do not allow. */
 export class EmulatorError extends Error {
   /** Class name. */
   override name = "EmulatorError";

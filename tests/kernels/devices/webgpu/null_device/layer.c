@@ -1,6 +1,7 @@
-// A Vulkan layer over Mesa's null devices, RADV's and that of NVK's shim, which compile shaders without a card. They have
-// no memory, binary semaphores or commands: this layer answers for them, and nothing runs. It writes what the compiler
-// says of each compute pipeline to $NULL_DEVICE_OUT/ENTRY_POINT, a line for each number: name, tab, value.
+// A Vulkan layer over Mesa's null devices, RADV's and that of NVK's shim, which compile shaders without a card. They
+// have no memory, binary semaphores or commands: this layer answers for them, and nothing runs. It writes what the
+// compiler reports for each compute pipeline to $NULL_DEVICE_OUT/ENTRY_POINT, a line for each number: name, tab,
+// value.
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@ static VkInstance theInstance;
 static VkDevice theDevice;
 static const VkDeviceSize room = (VkDeviceSize)48 << 30;
 
-// Semaphores: the values that submits would have signalled, at once.
+// Semaphores: the values that submits would have signalled, set immediately.
 typedef struct {
   VkSemaphore semaphore;
   uint64_t value;
@@ -61,7 +62,7 @@ CALL(VkResult) GetSemaphoreCounterValue(VkDevice d, VkSemaphore s, uint64_t *val
 }
 CALL(VkResult) WaitSemaphores(VkDevice d, const VkSemaphoreWaitInfo *w, uint64_t t) { return VK_SUCCESS; }
 
-// Memory of the host, reserved and hardly touched.
+// Memory of the host, reserved but hardly touched.
 CALL(void) GetMemoryProperties2(VkPhysicalDevice d, VkPhysicalDeviceMemoryProperties2 *all) {
   VkPhysicalDeviceMemoryProperties *m = &all->memoryProperties;
   memset(m, 0, sizeof *m);
