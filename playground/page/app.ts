@@ -21,13 +21,13 @@ import type { DigitsReport, Frame, FromTrainer, RestingWeights, TrainingPairs } 
 import { onFiles } from "./own_files.ts";
 import { PlaneCanvas } from "./plane_canvas.ts";
 import { PlanePointer } from "./plane_pointer.ts";
-import { lookTime } from "./plane_pen.ts";
+import { probeTime } from "./plane_pen.ts";
 import { keepDistances } from "./more_pictures.ts";
-import { digestWords, statusOf } from "./readings.ts";
+import { formatDigest, statusOf } from "./readings.ts";
 import { RemoteTraining } from "./remote_training.ts";
 import { Story } from "./story.ts";
 import { storySteps } from "./story_steps.ts";
-import { TakeAway } from "./take_away.ts";
+import { ExportButtons } from "./export_buttons.ts";
 
 /** The page. Its address holds the settings, and everything else follows from them. */
 export class App {
@@ -42,7 +42,7 @@ export class App {
   readonly #controls: Controls;
   readonly #experiment: Experiment;
   readonly #clock: TimeControl;
-  readonly #takeAway: TakeAway;
+  readonly #exportButtons: ExportButtons;
   /** Absent if the page embeds no digits. */
   readonly #digits: DigitsSession | undefined;
   #settings: PlaygroundSettings;
@@ -73,7 +73,7 @@ export class App {
       onDraw: (drawn) => this.change({ drawn }),
     });
     this.#experiment = new Experiment(this.#plane, () => this.#settings.steps, () => this.#watch());
-    this.#takeAway = new TakeAway(
+    this.#exportButtons = new ExportButtons(
       this.#plane,
       () => this.#settings,
       (message) => this.#remote.send(message),
@@ -216,7 +216,7 @@ export class App {
     const place = step === "average" ? state.probe : undefined; // other steps do not show the network's arrow
     const drops = pointer === "drops" ? this.#pointer.drops : [];
     const copy = place && this.#experiment.copy;
-    this.#remote.send({ kind: "watch", watched: { place, copy, t: lookTime(state.t ?? t), drops } });
+    this.#remote.send({ kind: "watch", watched: { place, copy, t: probeTime(state.t ?? t), drops } });
     this.#experiment.show();
     this.#story.showReading(this.#plane.state);
   }
@@ -232,7 +232,7 @@ export class App {
         return this.#takeFrame(message.frame);
       case "look":
         this.#plane.state.look = message.look;
-        this.#experiment.take();
+        this.#experiment.record();
         return this.#story.showReading(this.#plane.state);
       case "heat":
         this.#plane.state.likelihood = Float64Array.from(message.logp, Math.exp);
@@ -243,7 +243,7 @@ export class App {
       case "digits":
         return this.#takeDigits(message.report);
       case "file":
-        return this.#takeAway.save(message.name, message.bytes);
+        return this.#exportButtons.save(message.name, message.bytes);
       case "rested":
         this.#rest = message;
         return this.#showButtons();
@@ -285,7 +285,7 @@ export class App {
   }
 
   #takeDigits(report: DigitsReport): void {
-    if (report.about === "file") return this.#takeAway.save("digits.safetensors", report.bytes);
+    if (report.about === "file") return this.#exportButtons.save("digits.safetensors", report.bytes);
     this.#digits?.take(report);
     this.#showButtons();
   }
@@ -345,7 +345,7 @@ export class App {
     this.#showLosses();
     const shared = this.#settings.device === "cpu" && !(digits && this.#digits?.hasOwn);
     const setting = digits ? "digit_steps" : "steps";
-    byId("more-text").textContent = rest ? digestWords(rest, shared ? setting : undefined) : "";
+    byId("more-text").textContent = rest ? formatDigest(rest, shared ? setting : undefined) : "";
     document.documentElement.dataset.digest = rest?.done ? rest.digest : ""; // for tests
   }
 

@@ -3,14 +3,14 @@ import { byId } from "../../viz/report/page/dom.ts";
 import { SharpCanvas } from "./canvas.ts";
 import type { Watched } from "./messages.ts";
 import type { PlaneCanvas } from "./plane_canvas.ts";
-import { lookHere, lookTime } from "./plane_pen.ts";
+import { currentProbe, probeTime } from "./plane_pen.ts";
 import { between } from "./readings.ts";
 
 /** Number of recent tips of the network's arrow to show. */
 const maxTrail = 10;
 
 /** The distance of the network from the mean at the pinned place, after a step. */
-interface Seen {
+interface Distance {
   readonly step: number;
   readonly away: number;
 }
@@ -22,7 +22,7 @@ export class Experiment {
   readonly #why = byId<HTMLDetailsElement>("why-mean");
   #copy = { id: 0, steps: 0 };
   /** Distances at the pinned place and time. */
-  #seen: Seen[] = [];
+  #distances: Distance[] = [];
   #place = "";
 
   /** @param onChange called when the page should show another velocity */
@@ -54,21 +54,21 @@ export class Experiment {
   /** Starts over with an untrained copy. */
   forget(): void {
     this.#copy = { id: this.#copy.id + 1, steps: 0 };
-    this.#seen = [];
+    this.#distances = [];
   }
 
   /** Records the latest velocity. */
-  take(): void {
+  record(): void {
     const { state } = this.#plane;
-    const look = lookHere(state);
+    const look = currentProbe(state);
     if (!look || !state.exact || state.probe !== state.pinned) return this.show();
     const place = `${[...look.place, look.t]}`;
-    const last = this.#seen.at(-1);
-    if (!last || place !== this.#place || look.step < last.step) [this.#seen, state.trail] = [[], []];
+    const last = this.#distances.at(-1);
+    if (!last || place !== this.#place || look.step < last.step) [this.#distances, state.trail] = [[], []];
     this.#place = place;
-    if (this.#seen.at(-1)?.step !== look.step) {
+    if (this.#distances.at(-1)?.step !== look.step) {
       const away = between(state.exact.meeting(look.place, look.t).mean, look.velocity);
-      this.#seen.push({ step: look.step, away });
+      this.#distances.push({ step: look.step, away });
       state.trail = [...state.trail, look.velocity].slice(-maxTrail);
     }
     this.show();
@@ -80,7 +80,7 @@ export class Experiment {
     this.#chart.changed();
     this.#plane.changed();
     if (!state.answer || !state.exact) return;
-    const { mean, spread } = state.exact.meeting(state.probe, lookTime(state.t));
+    const { mean, spread } = state.exact.meeting(state.probe, probeTime(state.t));
     const distance = between(mean, state.answer) ** 2 / 2;
     const error = spread + distance;
     const whole = Math.max(3 * spread, error, 1e-9);
@@ -97,8 +97,8 @@ export class Experiment {
     const { width, height } = this.#chart;
     const { muted, line, velocity } = this.#chart.colours;
     const [left, right, top, bottom] = [4, width - 8, 20, height - 6];
-    const last = this.#seen.at(-1);
-    const furthest = Math.max(0.1, ...this.#seen.map(({ away }) => away));
+    const last = this.#distances.at(-1);
+    const furthest = Math.max(0.1, ...this.#distances.map(({ away }) => away));
     const x = (step: number) =>
       left + (right - left) * Math.log1p(step) / Math.log1p(Math.max(30, last?.step ?? 0));
     const y = (away: number) => bottom - (bottom - top) * away / furthest;
@@ -114,7 +114,7 @@ export class Experiment {
     context.strokeStyle = context.fillStyle = velocity;
     context.lineWidth = 2;
     context.beginPath();
-    this.#seen.forEach(({ step, away }, i) => context[i === 0 ? "moveTo" : "lineTo"](x(step), y(away)));
+    this.#distances.forEach(({ step, away }, i) => context[i === 0 ? "moveTo" : "lineTo"](x(step), y(away)));
     context.stroke();
     if (!last) return;
     context.beginPath();

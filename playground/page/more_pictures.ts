@@ -4,8 +4,8 @@ import type { Trajectories } from "../plane_views.ts";
 import { halfSide, type Point } from "../strokes.ts";
 import { label, mixed } from "./canvas.ts";
 import { fewSteps } from "./messages.ts";
-import { lookTime, placeAt, PlanePen, type PlaneState } from "./plane_pen.ts";
-import { distanceFromData, wayOf } from "./readings.ts";
+import { placeAt, PlanePen, type PlaneState, probeTime } from "./plane_pen.ts";
+import { distanceFromData, trainingLabel } from "./readings.ts";
 import { drawData, drawLines, drawMiddle, drawTrails, tipOf } from "./story_pictures.ts";
 
 /** Planes per row in the picture of few steps. */
@@ -86,7 +86,7 @@ function drawDistances(
       i === 5 ? "right" : "center",
     );
   });
-  const now = wayOf(settings);
+  const now = trainingLabel(settings);
   let labelled = 1; // earlier ways are labelled at different steps
   for (const [way, distances] of [...kept].sort(([a], [b]) => +(a === now) - +(b === now))) {
     const colour = way === now ? colours.velocity : colours.muted;
@@ -114,7 +114,7 @@ function drawDistances(
 /** Stores the final distance from the data for each number of steps, under the current way of training. */
 export function keepDistances({ frame, exact, kept }: PlaneState): void {
   if (!exact || !frame || frame.planes.length === 0) return;
-  kept.set(wayOf(frame.settings), frame.planes.map((dots) => distanceFromData(dots, exact)));
+  kept.set(trainingLabel(frame.settings), frame.planes.map((dots) => distanceFromData(dots, exact)));
 }
 
 /** Grid points per side of the density, and contour levels as shares of its maximum. */
@@ -170,7 +170,7 @@ export function contour(values: Float64Array, level: number): readonly (readonly
 export function drawClasses(pen: PlanePen, { lesson, probe, t, settings }: PlaneState): void {
   if (!lesson) return;
   const { ink, muted, data, velocity, noise } = pen.colours;
-  const now = lookTime(t);
+  const now = probeTime(t);
   const field = new GuidedField(lesson.points, settings);
   const { all, own, guided } = field.meeting(probe, now);
   pen.context.fillStyle = data;

@@ -112,10 +112,10 @@ export function placeAt({ times, places }: Trajectories, n: number, t: number): 
 }
 
 /** The time at which to show velocities: at t = 1 there are no lines to average. */
-export const lookTime = (t: number): number => Math.min(t, 0.99);
+export const probeTime = (t: number): number => Math.min(t, 0.99);
 
 /** The latest velocity, if it belongs to the probed place and time. */
-export function lookHere({ look, probe, t }: PlaneState): ProbedVelocity | undefined {
+export function currentProbe({ look, probe, t }: PlaneState): ProbedVelocity | undefined {
   const here = look && look.place[0] === probe[0] && look.place[1] === probe[1];
-  return here && Math.abs(look.t - lookTime(t)) < 1e-9 ? look : undefined;
+  return here && Math.abs(look.t - probeTime(t)) < 1e-9 ? look : undefined;
 }

@@ -4,7 +4,7 @@ import { classPoints } from "../guided_field.ts";
 import type { ExactField } from "../exact_field.ts";
 import type { Trajectories } from "../plane_views.ts";
 import { fewSteps, type RestingWeights } from "./messages.ts";
-import { lookHere, lookTime, placeAt, type PlaneState } from "./plane_pen.ts";
+import { currentProbe, placeAt, type PlaneState, probeTime } from "./plane_pen.ts";
 
 /** Number of dots to average over. */
 const measured = 128;
@@ -25,7 +25,7 @@ export function distanceFromData(dots: Trajectories, exact: ExactField): number 
 }
 
 /** The way of training, as the comparison of few steps names it. */
-export function wayOf({ objective, pairs }: Pick<PlaygroundSettings, "objective" | "pairs">): string {
+export function trainingLabel({ objective, pairs }: Pick<PlaygroundSettings, "objective" | "pairs">): string {
   return objective === "one_step" ? "whole steps" : `${pairs} pairs`;
 }
 
@@ -54,7 +54,7 @@ export function statusOf({ step, steps, loss, digits, milliseconds, device }: {
  *
  * @param setting the name of the steps in an address; undefined if no address reproduces the weights
  */
-export function digestWords({ step, digest }: RestingWeights, setting?: SettingName): string {
+export function formatDigest({ step, digest }: RestingWeights, setting?: SettingName): string {
   const words = `After step ${step.toLocaleString("en")}, the weights have the digest ${digest}.`;
   if (setting === undefined) return words;
   return `${words} With ${setting}=${step}, this address reproduces them on any machine.`;
@@ -75,9 +75,11 @@ export function fewReading({ frame, exact, kept }: PlaneState): Reading {
   const { settings } = frame;
   const { moves } = settings;
   const at = fewSteps.findIndex((steps) => steps === moves);
-  const distance = kept.get(wayOf(settings))?.[at] ?? distanceFromData(frame.dots, exact);
+  const distance = kept.get(trainingLabel(settings))?.[at] ?? distanceFromData(frame.dots, exact);
   const steps = `${moves} solver step${moves === 1 ? "" : "s"}`;
-  const text = `${steps}, ${wayOf(settings)}: dots end ${distance.toFixed(2)} from the data on average.`;
+  const text = `${steps}, ${trainingLabel(settings)}: dots end ${
+    distance.toFixed(2)
+  } from the data on average.`;
   return { text, values: { moves, distance } };
 }
 
@@ -144,9 +146,9 @@ export function fanReading(state: PlaneState): Reading {
       "Near pairs depend on the whole batch, so their mean has no formula; the arrow is the network's.";
     return { text, values: {} };
   }
-  const now = lookTime(t);
+  const now = probeTime(t);
   const { mean, spread } = exact.meeting(probe, now);
-  const look = lookHere(state);
+  const look = currentProbe(state);
   const away = look && between(mean, look.velocity);
   const steps = look && `${look.step.toLocaleString("en")} step${look.step === 1 ? "" : "s"}`;
   const apart = away === undefined ? "" : `; after ${steps}, the network is ${away.toFixed(2)} away from it`;

@@ -3,7 +3,7 @@ import type { ExactField, Meeting } from "../exact_field.ts";
 import { arrows as grid, type Trajectories } from "../plane_views.ts";
 import { halfSide, type Point } from "../strokes.ts";
 import { arrow, mixed } from "./canvas.ts";
-import { lookHere, lookTime, placeAt, type PlanePen, type PlaneState } from "./plane_pen.ts";
+import { currentProbe, placeAt, type PlanePen, type PlaneState, probeTime } from "./plane_pen.ts";
 
 /** Maximum number of lines in a fan, and of a dropped dot's lessons. */
 const [maxLines, lessons] = [160, 18];
@@ -146,7 +146,7 @@ export function drawFan(pen: PlanePen, state: PlaneState): void {
   const { exact, lesson, probe, t, pinned, trail, answer } = state;
   if (!exact) return;
   const { ink, velocity, data, noise } = pen.colours;
-  const now = lookTime(t);
+  const now = probeTime(t);
   const meeting = exact.meeting(probe, now);
   const { mean } = meeting;
   const random = lesson?.closed ?? false;
@@ -156,7 +156,7 @@ export function drawFan(pen: PlanePen, state: PlaneState): void {
     pen.context.strokeStyle = ink;
     pen.arrow("mean", probe, tip(mean), 6, 18);
   }
-  const seen = lookHere(state);
+  const seen = currentProbe(state);
   if (seen) {
     pen.context.strokeStyle = pen.context.fillStyle = velocity;
     if (probe === pinned) {

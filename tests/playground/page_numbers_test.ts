@@ -11,11 +11,11 @@ import { placeAt, PlanePen, type PlaneState } from "../../playground/page/plane_
 import {
   classesReading,
   crowdReading,
-  digestWords,
   distanceFromData,
   fanReading,
   fewReading,
   followReading,
+  formatDigest,
   statusOf,
 } from "../../playground/page/readings.ts";
 import { tipOf } from "../../playground/page/story_pictures.ts";
@@ -165,7 +165,7 @@ Deno.test("lossScale() is linear, or logarithmic in the distance to the floor if
   assert.deepEqual(ticks.map(({ text }) => text), ["0.01", "0.1", "1"]);
 });
 
-Deno.test("statusOf() and digestWords() omit unknown values", () => {
+Deno.test("statusOf() and formatDigest() omit unknown values", () => {
   const known = {
     step: 1200,
     steps: 4000,
@@ -180,8 +180,8 @@ Deno.test("statusOf() and digestWords() omit unknown values", () => {
     "Step 1,200 of 4,000 · 1 thread",
   );
   const rest = { step: 1200, digest: "ab", done: true };
-  assert.equal(digestWords(rest), "After step 1,200, the weights have the digest ab.");
-  assert.match(digestWords(rest, "steps"), / With steps=1200, .*\.$/);
+  assert.equal(formatDigest(rest), "After step 1,200, the weights have the digest ab.");
+  assert.match(formatDigest(rest, "steps"), / With steps=1200, .*\.$/);
 });
 
 Deno.test("LossCurve places each mean at the middle of its steps, even after neighbours are merged", () => {

@@ -9,7 +9,7 @@ import type { PlaneCanvas } from "./plane_canvas.ts";
 const [frames, side] = [25, 400];
 
 /** The buttons that export something: link, program, weights, picture and GIF. */
-export class TakeAway {
+export class ExportButtons {
   readonly #plane: PlaneCanvas;
 
   /**
@@ -57,7 +57,7 @@ export class TakeAway {
 }
 
 function say(words: string): void {
-  byId("taken").textContent = words;
+  byId("exported").textContent = words;
 }
 
 /** Copies text to the clipboard; if the browser forbids it, shows the text for copying by hand. */
