@@ -51,7 +51,8 @@ export function permutation(seed: number, stream: number, counter: number, n: nu
 }
 
 /**
- * Noise to start sampling from, f32[N, C, H, W]. A seed gives the same on every device; row n does not depend on N.
+ * Noise to start sampling from, f32[N, C, H, W]. A seed gives the same noise on every device; row n does not depend on
+ * N.
  *
  * @throws {RangeError} if the seed is not an integer in [0, 2^32)
  */

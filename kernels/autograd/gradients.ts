@@ -63,7 +63,9 @@ export function gradients(loss: Tensor, parameters: readonly Tensor[]): Tensor[]
   checkList("take gradients", "parameters are", parameters, "tensors");
   parameters.forEach((parameter, i) => checkTensor("take gradients", `parameter ${i} is`, parameter));
   if (loss.size !== 1) {
-    throw new ShapeError(`Cannot take gradients of ${loss} (expected a single number: sum or mean it)`);
+    throw new ShapeError(
+      `Cannot take gradients of ${loss} (expected a single number: take its sum() or mean())`,
+    );
   }
   return withDevice(loss.device, () => {
     const all = pullBack(new Map([[loss, full(loss.shape, 1)]]), parameters);

@@ -57,7 +57,7 @@ export interface Kernel {
   readonly wasm?:
     | ((addresses: Readonly<Record<string, number>>, dims: Dims) => readonly WasmCall[] | undefined)
     | undefined;
-  /** Multiply-adds of a call; only ops made of products have it. */
+  /** Number of multiply-adds of a call; only for ops made of products. */
   readonly multiplyAdds?: ((dims: Dims) => number) | undefined;
   /** The op in plain loops: runs on the CPU device without a WebAssembly kernel, and is the oracle of the tests. */
   readonly reference: (arrays: Record<string, NumberArray>, dims: Dims) => void;

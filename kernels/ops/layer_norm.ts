@@ -91,8 +91,8 @@ const normalise: Op<"x[R, C], gamma[C], beta[C] -> y[R, C]", { epsilon: "f32" }>
 });
 
 /**
- * J(x) g with g = gamma dy, where J = (I - 1 1^T / C - xhat xhat^T / C) / deviation is the derivative of xhat by x, which
- * is symmetric: dx = (g - mean(g) - xhat mean(g xhat)) / deviation.
+ * J(x) g with g = gamma dy, where J = (I - 1 1^T / C - xhat xhat^T / C) / deviation is the derivative of xhat with
+ * respect to x, which is symmetric: dx = (g - mean(g) - xhat mean(g xhat)) / deviation.
  */
 const inputGradient: Op<"x[R, C], gamma[C], dy[R, C] -> dx[R, C]", { epsilon: "f32" }> = defineOp({
   name: "layerNormGradient",

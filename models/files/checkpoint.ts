@@ -76,7 +76,7 @@ export async function saveCheckpoint(
   const config = storedConfig(model, info.config);
   const [, H, W] = trainedShapes.get(model) ?? shapeIn(info.config ?? optionsOf(model));
   const { normalization = normalizations.get(model), imageSize = W && [H, W] } = info;
-  const written = "what saveCheckpoint() would write";
+  const written = "the file that saveCheckpoint() would write";
   checkField("normalization", normalization, forms.normalization, written);
   checkField("image_size", imageSize, forms.image_size, written);
   if (weights) checkState(namedParameters(model), weights, written);

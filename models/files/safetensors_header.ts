@@ -58,7 +58,7 @@ export function readHeader(
   if (length > MAX_HEADER_BYTES) {
     throw new SafetensorsError(
       view.getUint32(0) === ZIP
-        ? "it is a zip archive, as torch.save() writes (expected what safetensors.torch.save_file() writes)"
+        ? "it is a zip archive, as torch.save() writes (expected a file from safetensors.torch.save_file())"
         : `header length is ${length} (expected at most ${MAX_HEADER_BYTES}); is it a safetensors file?`,
     );
   }

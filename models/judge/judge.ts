@@ -183,7 +183,7 @@ const kind = { format_version: "1", network: "Classifier" };
  */
 export function saveJudge(weights: State, info: JudgeInfo): Uint8Array<ArrayBuffer> {
   const judge = JSON.stringify(info);
-  readJudgeInfo(judge, "what saveJudge() would write");
+  readJudgeInfo(judge, "the file that saveJudge() would write");
   return encodeSafetensors(weights, { ...kind, judge });
 }
 

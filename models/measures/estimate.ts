@@ -34,7 +34,8 @@ const z = 1.959963984540054;
  * the Fréchet distance, which grows when a resample has fewer distinct samples.
  *
  * @param value the figure
- * @param influence derivative of the figure by each sample's share of the weight; a constant shift has no effect
+ * @param influence derivative of the figure with respect to each sample's share of the weight; a constant shift has no
+ * effect
  *
  * @throws {MeasureError} if there are no samples, or the number of resamples is not a whole number of at least 1
  * @throws {RangeError} if the seed is not a whole number below 2^32

@@ -181,6 +181,6 @@ export function checkObjective(
   const options = optionsOf(field);
   if (!options || options.prediction === "velocity" || prediction === velocityPrediction) return;
   throw new TypeError(
-    `Cannot train: the network turns its ${options.prediction} into a velocity itself (expected velocityPrediction)`,
+    `Cannot train: the network already converts its ${options.prediction} to a velocity (expected velocityPrediction)`,
   );
 }

@@ -56,7 +56,7 @@ export const defaultInitialiser: Initialiser = {
   constant: (shape, value) => current.constant(shape, value),
 };
 
-/** Makes layers whose parameters come from an initialiser unless they are given another. */
+/** Makes layers whose parameters come from an initialiser unless they get another one. */
 export function withInitialiser<T>(initialiser: Initialiser, make: () => T): T {
   const before = current;
   current = initialiser;

@@ -21,7 +21,7 @@ export function stateTensors({ parameters, optimizer, ema = new Map() }: Trainer
   return new Map([...named("p", parameters), ...named("o", optimizer), ...named("e", ema)]);
 }
 
-/** The state after a step whose tensors are in one map, see {@linkcode stateTensors}; other tensors are left out. */
+/** The state after a step, from its tensors in one map, see {@linkcode stateTensors}; other tensors are left out. */
 export function trainerStateOf(tensors: State, step: number): TrainerState {
   const part = (prefix: string): State =>
     new Map(

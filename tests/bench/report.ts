@@ -49,7 +49,7 @@ export function readReport(text: string, source: string): Report {
   return { device, measurements, facts };
 }
 
-/** Prints the results of a benchmark: line by line as text, or all at once as JSON. */
+/** Prints the results of a benchmark: line by line as text, or all together as JSON. */
 export class Reporter {
   readonly #measurements: Measurement[] = [];
   readonly #facts: Fact[] = [];

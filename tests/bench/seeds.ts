@@ -73,7 +73,7 @@ const rows = figures.map((figure) => {
   return [
     figure,
     shown(figure, mean(values.flat())),
-    // The means over sampling seeds still hold some of their variance, which is not the training's.
+    // The means over sampling seeds still contain some variance of sampling, which is not due to training.
     values.length > 1
       ? shown(figure, Math.sqrt(Math.max(0, between ** 2 - within ** 2 / samplingSeeds.length)))
       : "-",

@@ -45,7 +45,7 @@ export const python = logs(
 case "$*" in *--target*) while [ "$1" != --target ]; do shift; done; write "$2/bin/deno" ;; esac`,
 );
 
-/** apt-get that installs those files of the loader and Mesa's driver that denow looks for. */
+/** apt-get that installs the files of the loader and of Mesa's driver that denow looks for. */
 export const apt = logs(
   "apt-get",
   `case "$*" in

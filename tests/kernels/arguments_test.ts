@@ -285,7 +285,8 @@ const refused: Readonly<Record<string, () => unknown>> = {
     gradients(any(undefined), [x()]),
   "TypeError: Cannot take gradients: parameter 1 is 3 (expected a tensor)": () =>
     gradients(sum(x()), any([x(), 3])),
-  "Cannot take gradients of f32[2] (expected a single number: sum or mean it)": () => gradients(x(), [x()]),
+  "Cannot take gradients of f32[2] (expected a single number: take its sum() or mean())": () =>
+    gradients(x(), [x()]),
   "Error: Cannot take gradients: the loss does not depend on parameter 0, f32[2]": () =>
     gradients(sum(x()), [x()]),
   "TypeError: Cannot run an asynchronous function in a scope: read values after the scope": () =>

@@ -21,7 +21,7 @@ export interface Graph {
   readonly twice: boolean;
 }
 
-/** The loss of a graph, its gradients by the leaves, and the gradients of sum(gradient direction). */
+/** The loss of a graph, its gradients with respect to the leaves, and the gradients of sum(gradient direction). */
 export interface Derivatives {
   readonly loss: number;
   readonly first: readonly (readonly number[])[];

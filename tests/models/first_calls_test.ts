@@ -16,24 +16,27 @@ class Field extends Module {
   velocity = (x: Tensor) => this.map.forward(x);
 }
 
-testOnDevices("layers draw their own weights, attend() scales, and ops take a number first", async () => {
-  const [a, b] = await Promise.all([new Linear(2, 3), new Linear(2, 3)].map(({ weight }) => weight.read()));
-  assert.ok(a.every((value) => value !== 0 && Math.abs(value) <= Math.SQRT1_2));
-  assert.notDeepEqual(a, b);
-  assert.deepEqual(new models.ConvTranspose2d(2, 3).weight.shape, [2, 3, 2, 2]);
-  assert.deepEqual(new models.Attention(4, 2).q.weight.shape, [4, 4, 1, 1]);
-  const [q, k, v] = [1, 2, 3].map((seed) => models.noise(seed, [2, 4, 5]));
-  assert.deepEqual(await attend(q, k, v).read(), await attend(q, k, v, { scale: 0.5 }).read());
-  const x = tensor([0.5, 2, 4]);
-  const cases: [Tensor, number[]][] = [
-    [subtract(1, x), [0.5, -1, -3]],
-    [divide(1, x), [2, 0.5, 0.25]],
-    [minimum(1, x), [0.5, 1, 1]],
-  ];
-  for (const [y, expected] of cases) assertClose(await y.read(), expected, 1e-6);
-  assert.deepEqual([...await greater(1, x).readWords()], [1, 0, 0]);
-  assert.deepEqual([...await less(1, x).readWords()], [0, 1, 1]);
-});
+testOnDevices(
+  "layers draw their own weights, attend() scales, and ops accept a number as the first argument",
+  async () => {
+    const [a, b] = await Promise.all([new Linear(2, 3), new Linear(2, 3)].map(({ weight }) => weight.read()));
+    assert.ok(a.every((value) => value !== 0 && Math.abs(value) <= Math.SQRT1_2));
+    assert.notDeepEqual(a, b);
+    assert.deepEqual(new models.ConvTranspose2d(2, 3).weight.shape, [2, 3, 2, 2]);
+    assert.deepEqual(new models.Attention(4, 2).q.weight.shape, [4, 4, 1, 1]);
+    const [q, k, v] = [1, 2, 3].map((seed) => models.noise(seed, [2, 4, 5]));
+    assert.deepEqual(await attend(q, k, v).read(), await attend(q, k, v, { scale: 0.5 }).read());
+    const x = tensor([0.5, 2, 4]);
+    const cases: [Tensor, number[]][] = [
+      [subtract(1, x), [0.5, -1, -3]],
+      [divide(1, x), [2, 0.5, 0.25]],
+      [minimum(1, x), [0.5, 1, 1]],
+    ];
+    for (const [y, expected] of cases) assertClose(await y.read(), expected, 1e-6);
+    assert.deepEqual([...await greater(1, x).readWords()], [1, 0, 0]);
+    assert.deepEqual([...await less(1, x).readWords()], [0, 1, 1]);
+  },
+);
 
 testOnDevices("sample() takes the shape from the training data or the file, else 28 x 28", async () => {
   const model = tiny();

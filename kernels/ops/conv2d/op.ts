@@ -149,7 +149,7 @@ const biased = [...forwards, ...backwards].map(({ shapes, attributes }, i) => {
   return { shapes: { ...shapes, bias: [i % 2 ? 1 : shapes.x[0], K] }, attributes };
 });
 
-/** A convolution plain or transposed, plus a bias for all images or one for each. */
+/** A plain or transposed convolution, plus a bias for all images or one for each. */
 export const convolution: Op<Signature<", bias[B, K]">, typeof attributes> = defineOp({
   ...fields(["bias"]),
   name: "conv2d",
@@ -187,7 +187,7 @@ const inputGradient: Op<Signature, typeof attributes> = defineOp({
   samples: [...[0, 1, 2, 3, 7, 10].map((i) => backwards[i]), ...forwards.slice(14)],
 });
 
-/** Weight gradient of each run of `run` images; summed afterwards, which gives every core work. */
+/** Weight gradient of each run of `run` images, summed afterwards, so that every core has work. */
 const weightGradientRuns = defineOp({
   name: "conv2dWeightGradient",
   signature: "x[N, C, H, W], dy[N, K, P, Q] -> dw[G, K, D, R, S]",

@@ -88,7 +88,8 @@ const normalise: Op<
   forward({ x, gamma, beta, stats }, tangents, { G, epsilon, activation }): Tensor {
     const [one, none] = [full(gamma.shape, 1), zeros(gamma.shape)];
     const plain = { epsilon, activation: 0 };
-    // The derivative of xhat by x is symmetric: the kernel that pulls dy back also pushes the tangent of x forward.
+    // The derivative of xhat with respect to x is symmetric: the kernel that pulls dy back also pushes the tangent of x
+    // forward.
     const parts = [
       tangents.x &&
       multiply(

@@ -260,7 +260,7 @@ function repeat(x: Tensor, batch: Shape): Tensor {
   return withDevice(x.device, () => add(zeros([...batch, 1, 1]), x));
 }
 
-/** x with its last two axes swapped. @throws {ShapeError} if it has fewer */
+/** x with its last two axes swapped. @throws {ShapeError} if it has fewer than two */
 export function transpose(x: Tensor): Tensor {
   const rank = x.shape.length;
   if (rank < 2) throw new ShapeError(`Cannot transpose ${x} (expected at least two axes)`);

@@ -131,7 +131,7 @@ fn kernel(i: u32) {
   ],
 });
 
-/** The largest values of sign x along the middle axis of f32[A, R, B], f32[A, 1, B], and their indices. */
+/** The largest values of sign * x along the middle axis of f32[A, R, B], as f32[A, 1, B], and their indices. */
 function largest(x: Tensor, sign: 1 | -1): { value: Tensor; index: () => Tensor } {
   const [A, R, B] = x.shape;
   const chunk = runLength(R, A * B, x.device.tuning);

@@ -52,7 +52,7 @@ testOnDevices("record() shares memory among values that are not alive at the sam
     full([1250], 1);
     return add(used, 1);
   };
-  assert.equal(planMemory(sizes).bytes, 4 * (1000 + 400 + 1250 + 900)); // 400 wastes no memory of 1000
+  assert.equal(planMemory(sizes).bytes, 4 * (1000 + 400 + 1250 + 900)); // 400 does not occupy the memory of 1000
 });
 
 /** The sum of the fourth powers of n numbers 3 1/3; the squares are a large inner value. */

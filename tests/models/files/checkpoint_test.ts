@@ -79,7 +79,7 @@ testOnCpu("saveCheckpoint() refuses what loadCheckpoint() would refuse, and a di
   const weights = await stateOf(model);
   weights.delete("last.bias");
   const { config } = info;
-  const would = "Error: Cannot load what saveCheckpoint\\(\\) would write:";
+  const would = "Error: Cannot load the file that saveCheckpoint\\(\\) would write:";
   const bad: [call: () => unknown, message: string][] = [
     [
       () => saveCheckpoint(model, { normalization: { scale: 0, shift: 1 } }),

@@ -184,7 +184,7 @@ const refused: readonly (readonly [bytes: Uint8Array, message: string])[] = [
   [file({}, 0, 100_000_001n), `header length is 100000001 ${longHeader}`],
   [
     Uint8Array.of(0x50, 0x4b, 3, 4, 0, 0, 8, 8, 0, 0),
-    "it is a zip archive, as torch.save() writes (expected what safetensors.torch.save_file() writes)",
+    "it is a zip archive, as torch.save() writes (expected a file from safetensors.torch.save_file())",
   ],
   ...[file("{"), file('{"a'), file('{"\\x":1}'), notUtf8].map((bytes) => [bytes, notJson] as const),
   ...["", "[]", "1", "null", '"a"', " {}", "\ufeff{}"].map((text) => [file(text), noObject] as const),

@@ -102,7 +102,7 @@ testOnDevices("Trainer and HeldOutLoss refuse a network of another path, and a s
   const twice = { ...flowMatching, path: cosinePath, prediction: dataPrediction };
   assert.throws(
     () => make(twice),
-    /^TypeError: Cannot train: the network turns its data into a velocity itself/,
+    /^TypeError: Cannot train: the network already converts its data to a velocity/,
   );
   make({ ...flowMatching, path: cosinePath });
 });

@@ -151,6 +151,6 @@ testOnCpu("a damaged judge file throws a clear error, and allocates no memory", 
 Deno.test("saveJudge() refuses metadata that loadJudge() would refuse", () => {
   assert.throws(() => saveJudge(new Map(), { ...info, classes: 0 }), {
     name: "JudgeError",
-    message: /^Cannot load what saveJudge\(\) would write: classes of its judge is 0 \(expected /,
+    message: /^Cannot load the file that saveJudge\(\) would write: classes of its judge is 0 \(expected /,
   });
 });
