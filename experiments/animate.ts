@@ -13,7 +13,7 @@ import { runSource, shared } from "./settings/shared.ts";
 /** Headings of these settings in `--help`. */
 export const animatingHeadings = { field: "Picture", from: "Runs" };
 
-const moving: Need = { words: "an animation, --format gif or apng", met: ({ format }) => format !== "png" };
+const moving: Need = { words: "an animation (--format gif or apng)", met: ({ format }) => format !== "png" };
 
 /** The settings of the tasks that draw stored trajectories. */
 export const animating = defineSettings({
@@ -21,17 +21,17 @@ export const animating = defineSettings({
     doc: "arrows, the velocity in colour, the predicted end point, or the image alone",
     default: "quiver",
   }),
-  map: optional(choice(colormapNames, { doc: "colour map (else magma; rdbu for velocity)" })),
+  map: optional(choice(colormapNames, { doc: "colour map (default: magma, or rdbu for velocity)" })),
   pacing: choice(pacings, { doc: "how the frames are spread over time", default: "linear" }),
-  frames: optional(integer({ doc: "frames (else 100; 8 for png)", min: 1, max: 10_000 })),
+  frames: optional(integer({ doc: "frames (default: 100, or 8 for png)", min: 1, max: 10_000 })),
   samples: optional({
-    ...integers({ doc: "numbers of the samples to draw, from 1 (else all)" }),
-    expected: "numbers of samples from 1, such as 1,3",
+    ...integers({ doc: "samples to draw, numbered from 1 (default: all)" }),
+    expected: "sample numbers from 1 on, such as 1,3",
   }),
-  scale: optional(integer({ doc: "pixels per image pixel (else what fits)", min: 1 })),
+  scale: optional(integer({ doc: "pixels per image pixel (default: as many as fit)", min: 1 })),
   delay: integer({ doc: "milliseconds per frame", min: 20, max: 655_350, default: 50, needs: moving }),
   hold: integer({
-    doc: "milliseconds on the last frame",
+    doc: "milliseconds for the last frame",
     min: 20,
     max: 655_350,
     default: 1500,
@@ -42,11 +42,11 @@ export const animating = defineSettings({
     default: "gif",
   }),
   out: optional(outputFile([".gif", ".png", ".apng"], {
-    doc: "the picture (else flow_<field>_<pacing>.gif or .png)",
+    doc: "file to write (default: flow_<field>_<pacing>.gif or .png)",
   })),
   from: runSource.from,
   mlflow: shared.mlflow,
-  experiment: { ...shared.experiment, doc: "draw its runs: all, or those named" },
+  experiment: { ...shared.experiment, doc: "experiment to draw: all of its runs, or those named" },
   root: runSource.root,
 }, animatingHeadings);
 
@@ -60,7 +60,7 @@ const endings = { gif: [".gif"], apng: [".png", ".apng"], png: [".png"] } as con
  * Completes and checks the settings.
  *
  * @param runs folders, or runs on a server
- * @throws {ConfigError} if a flag has no effect, or the file name does not end as its format does
+ * @throws {ConfigError} if a flag has no effect, or the file's extension does not match its format
  */
 export function resolveAnimation(
   values: Partial<Values<typeof animating.rows>>,

@@ -14,7 +14,7 @@ import { defineSettings } from "./settings/settings.ts";
 /** Images to train on, and to measure the loss on. */
 const [trained, measured] = [3000, 256];
 
-/** What the playground holds of digits: networks of this checkout, and some images of MNIST. */
+/** The digits of the playground: networks of this checkout, and a few images of MNIST. */
 export async function playgroundDigits(): Promise<DigitsParts> {
   const weights = ["mnist_classes", "mnist_one_step", "judge_mnist"].map(async (name) =>
     halved(await readProgramFile(`checkpoints/${name}.safetensors`))
@@ -39,7 +39,7 @@ export const buildPlaygroundTask = task({
   about: "Write the playground: a page that trains a flow and shows why it works, as one file",
   settings: defineSettings({
     out: outputFile([".html", ".js"], {
-      doc: "the page, or a module that defines the element <flow-lesson>",
+      doc: "file to write: the page, or a module that defines the element <flow-lesson>",
       default: "playground.html",
     }),
   }),

@@ -22,7 +22,7 @@ const comparing = defineSettings({
   all: toggle({ doc: "print all metrics, not just the ten figures that differ most", default: false }),
   out: {
     ...animating.rows.out,
-    doc: "the picture (else flow_<field>_<pacing>.gif or .png in a new folder below --root)",
+    doc: "file to write (default: flow_<field>_<pacing>.gif or .png in a new folder below --root)",
   },
 }, animatingHeadings);
 
@@ -45,11 +45,11 @@ export const compareTask = task({
     const summaries = await Promise.all(flows.map(({ summary, key }) => summary ?? summarizeRun(key)));
     print(compareTable(summaries, config.all));
     const folders = flows.flatMap(({ summary, key }) => summary ? [] : [key]);
-    const unlike = await qualityNoteOf(folders);
-    if (unlike) print(unlike);
+    const note = await qualityNoteOf(folders);
+    if (note) print(note);
     if (warning) say(warning);
     const { bytes, holds } = await drawTrajectories(picture, config);
-    // A comparison of run folders is itself a run; one of runs found by their experiment is not.
+    // A comparison of run folders is recorded as a run; one of runs found by experiment is not.
     const isRecorded = folders.length === flows.length;
     const folder = async () =>
       isRecorded ? await recordComparison(folders, { root: config.root, startedAt }) : ".";

@@ -24,7 +24,7 @@ const flags: Partial<typeof rows> = Object.fromEntries(
   namesWith(({ distilled }) => distilled).map((name) => [name, rows[name]]),
 );
 
-/** Settings of `deno task distill`: those of training that a distillation does not decide itself. */
+/** Settings of `deno task distill`: the training settings that a distillation does not fix itself. */
 const distilling = defineSettings({
   dryRun,
   restarts,
@@ -34,10 +34,10 @@ const distilling = defineSettings({
   model: optional({
     ...model,
     hint: "FILE",
-    doc: "program of the network, in place of the one that its run keeps",
+    doc: "program of the network, instead of the copy in its run",
   }),
   ...dataSettings,
-  data: { ...rows.data, doc: "images, as train takes them (else those of the run, or MNIST)" },
+  data: { ...rows.data, doc: "images, as for train (default: those of the run, or MNIST)" },
   ...flags,
 }, {
   stages: "Distillation",
@@ -55,7 +55,9 @@ function resolve(given: GivenTraining, words: readonly string[]): GivenTraining 
   throw new ConfigError(
     earlier
       ? `Cannot distil ${words[0]} with --${earlier}: the run keeps its teacher (leave it out)`
-      : `Cannot distil ${words.length === 0 ? "nothing" : words.join(" and ")} (expected one FILE or RUN)`,
+      : words.length === 0
+      ? "Missing FILE|RUN: name the network to distil"
+      : `Cannot distil ${words.join(" and ")} (expected one FILE or RUN)`,
   );
 }
 
@@ -75,7 +77,7 @@ export const distillTask = task({
       const config = await findConfig(given.config);
       if (trainingConfig({ config }).teacher === null) {
         throw new ConfigError(
-          `Cannot distil with --config ${given.config}: it is not a distillation (see ${
+          `Cannot distil with --config ${given.config}: that run is not a distillation (see ${
             startCommand("train")
           })`,
         );

@@ -21,15 +21,15 @@ export interface Line {
   readonly advice?: string;
 }
 
-/** What `linesAbout()` judges. */
+/** What `linesAbout()` describes. */
 export interface Machine {
-  /** Where to compute, as `--device` says. */
+  /** Where to compute, from `--device`. */
   readonly wanted: "auto" | "webgpu" | "cpu";
   /** The adapter that training would take, null without one. */
   readonly adapter: GPUAdapter | null;
   /** The device that training would take, or why none can be opened. */
   readonly device: Pick<Device, "kind" | "tuning" | "description"> | DeviceError;
-  /** Why WebGPU gives no device; `auto` does not say so. */
+  /** Why WebGPU gives no device, which `auto` does not report. */
   readonly noGpu: string | undefined;
   readonly facts: Facts;
 }
@@ -42,7 +42,7 @@ export const doctorTask = task({
     device: shared.device,
     json: toggle({ doc: "print JSON, not lines", default: false }),
     report: toggle({
-      doc: `test all kernels, measure the speed and write ${reportFile}, to send it with a fault`,
+      doc: `test all kernels, measure the speed and write ${reportFile}, to attach to a bug report`,
       default: false,
     }),
   }),
@@ -51,7 +51,7 @@ export const doctorTask = task({
     const lines = [...linesAbout(machine)];
     if (report) {
       say(
-        `Testing the kernels, for about a minute; ${reportFile} gets the results, and no name of you or this machine`,
+        `Testing the kernels, for about a minute; the results go to ${reportFile}, which names neither you nor this machine`,
       );
       for (const { state, says } of await testMachine(machine)) lines.push({ state, check: "tests", says });
     }
@@ -93,7 +93,7 @@ async function testMachine(machine: Machine): Promise<Tested[]> {
   }
 }
 
-/** Opens a device for a moment. */
+/** Opens a device, describes it and closes it. */
 async function open(wanted: Machine["wanted"]): Promise<Machine["device"]> {
   try {
     const device = await init({ device: wanted }), { kind, tuning, description } = device;
@@ -106,7 +106,7 @@ async function open(wanted: Machine["wanted"]): Promise<Machine["device"]> {
   }
 }
 
-/** What a machine has for training, what training would use, and why not more. */
+/** Describes what a machine has for training, what training would use, and why it would not use more. */
 export function* linesAbout({ wanted, adapter, device, noGpu, facts }: Machine): Generator<Line> {
   const ok = (check: string, says: string): Line => ({ state: "ok", check, says });
   const error = (says: string, advice: string): Line => ({ state: "error", check: "training", says, advice });
@@ -125,7 +125,7 @@ export function* linesAbout({ wanted, adapter, device, noGpu, facts }: Machine):
     : `training uses ${onGpu ? "" : "the CPU: "}${device.description}, preset ${presetFor(device)}`;
   if (wanted === "cpu") return yield ok("training", used);
   if (gpu !== undefined && !onGpu) {
-    const advice = "see whether other programs hold its memory, and restart its driver";
+    const advice = "check whether other programs use its memory, and restart its driver";
     return yield error(`the adapter gives no device: ${noGpu}`, advice);
   }
   const hidden = hiddenGpus(facts, onGpu ? Number.parseInt(gpu?.info.vendor ?? "") : undefined);
@@ -142,7 +142,7 @@ function describeAdapter(adapter: GPUAdapter): string {
   return [
     (description || device || vendor) + (isSoftware(adapter) ? " (software)" : ""),
     `values of up to ${gigabytes(Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize))}`,
-    `${limits.maxComputeWorkgroupStorageSize / 1024} KiB a workgroup`,
+    `${limits.maxComputeWorkgroupStorageSize / 1024} KiB per workgroup`,
     features.has("shader-f16") ? "shader-f16" : "no shader-f16 (--precision f16 is refused)",
   ].join(", ");
 }

@@ -48,7 +48,7 @@ export const evaluating = defineSettings({
   threads: shared.threads,
   mlflow: {
     ...shared.mlflow,
-    doc: "MLflow server that gets the figures (else MLFLOW_TRACKING_URI, the run's server)",
+    doc: "MLflow server for the figures (default: MLFLOW_TRACKING_URI, else the run's server)",
     needs: { words: "a run", met: ({ checkpoint }) => checkpoint === null },
   },
 }, { checkpoint: "What", count: "How", out: "Where" });
@@ -66,7 +66,7 @@ function resolve(
   const config = evaluating.resolve(values);
   const isCheckpoint = config.checkpoint !== null;
   if (!isCheckpoint && runs.length === 0) {
-    throw new ConfigError("Missing RUN: name the folder of a run, or of several, or a file of weights");
+    throw new ConfigError("Missing FILE|RUN: name one or more folders of runs, or a file of weights");
   }
   if (isCheckpoint && runs.length > 0) {
     throw new ConfigError(`Cannot use --checkpoint with the run ${runs[0]} (expected one of them)`);
@@ -104,7 +104,7 @@ function progressBars(totalSteps: number): Watch & Disposable {
 export const evaluateTask = task({
   name: "evaluate",
   about:
-    "Measure how good the networks of runs are: figures with intervals, for the run, its report and the tracker",
+    "Measure the quality of runs' networks: figures with intervals, for the run, its report and the tracker",
   words: "FILE|RUN...",
   settings: evaluating,
   resolve,
@@ -113,7 +113,7 @@ export const evaluateTask = task({
     if (out !== null) await checkFolderOf(out);
     const runs = await findRuns(words.runs);
     const device = await init({ device: words.device, threads: words.threads });
-    using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit at once`));
+    using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit immediately`));
     const { signal } = stop;
     const optionsFor = (subject: EvaluatedNetwork) =>
       evaluationOptions(words, subject, isGpu(device) ? 10_000 : 2000);

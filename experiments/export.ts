@@ -24,7 +24,7 @@ const exporting = defineSettings({
 /** Writes a U-Net as a PyTorch module. */
 export const exportTask = task({
   name: "export",
-  about: "Write a U-Net as a PyTorch module, with its weights and how to use it",
+  about: "Export a U-Net to PyTorch: a module, its weights, and a README",
   words: "FILE|RUN",
   settings: exporting,
   resolve: (values, words) => ({
@@ -37,7 +37,7 @@ export const exportTask = task({
     const own = ownConfigIn(bytes, path);
     if (own) {
       throw new ConfigError(
-        `Cannot export ${path}: its network ${own.name} is a program of its own (expected one of the U-Nets)`,
+        `Cannot export ${path}: its network ${own.name} is a custom one (expected a U-Net)`,
       );
     }
     const device = await init({ device: "cpu", threads: 1 });

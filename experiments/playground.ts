@@ -11,14 +11,14 @@ import { integer, line, optional } from "./settings/kinds.ts";
 import { ConfigError } from "./settings/setting.ts";
 import { defineSettings } from "./settings/settings.ts";
 
-/** `deno task playground`: the playground on this machine, or the training of one of its addresses. */
+/** `deno task playground`: serves the playground on this machine, or trains what one of its addresses describes. */
 export const playgroundTask = task({
   name: "playground",
   about: "Serve a page that trains a flow and shows why it works",
   settings: defineSettings({
     port: integer({ doc: "port on this machine", min: 1, max: 65535, default: 8000 }),
     run: optional(
-      line("ADDRESS", "train what this address trains, and print a digest of the weights"),
+      line("ADDRESS", "train what a playground address describes, and print a digest of the weights"),
     ),
   }),
   async run({ port, run }) {
@@ -33,7 +33,7 @@ export const playgroundTask = task({
   },
 });
 
-/** Trains as the page does. @throws {ConfigError} if the address asks for what cannot be trained */
+/** Trains as the page does. @throws {ConfigError} if the settings in the address cannot be trained */
 async function trainAddress(address: string): Promise<void> {
   const { settings, problems: found } = settingsOf(address);
   const problems = settings.device === "cpu"

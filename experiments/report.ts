@@ -14,10 +14,10 @@ import { findRuns } from "./tracking/find_run.ts";
 /** Settings of `deno task report`. */
 export const reporting = defineSettings({
   out: optional(outputFile([".html"], {
-    doc: "the report (else report.html, for one run in its folder)",
+    doc: "file to write (default: report.html, for one run in its folder)",
   })),
   live: toggle({
-    doc: "include weights and library, so that the report samples in the browser",
+    doc: "include weights and library, so that the report can draw samples in the browser",
     default: true,
   }),
   device: { ...shared.device, doc: "where to compute the comparison of several runs" },
@@ -33,7 +33,9 @@ function resolve(values: Partial<Values<typeof reporting.rows>>, runs: readonly 
   }
   const idle = (["device", "threads"] as const).find((name) => name in values);
   if (runs.length === 1 && idle) {
-    throw new ConfigError(`Cannot use --${idle} with one run: only several are compared on a device`);
+    throw new ConfigError(
+      `Cannot use --${idle} with one run: only a comparison of several runs needs a device`,
+    );
   }
   return { runs, ...reporting.resolve(values) };
 }

@@ -24,7 +24,7 @@ const actions = ["list", "show", "compare"];
 /** Settings of `deno task runs`. */
 export const listing = defineSettings({
   root: runSource.root,
-  experiment: { ...shared.experiment, doc: "only its runs" },
+  experiment: { ...shared.experiment, doc: "list only the runs of this experiment" },
   all: toggle({ doc: "compare all metrics, not just the ten figures that differ most", default: false }),
   json: toggle({ doc: "print JSON, not a table", default: false }),
 });
@@ -39,7 +39,7 @@ export const runsTask = task({
     const { action, names } = actionOf(words);
     if ("all" in given && (action !== "compare" || given.json)) {
       throw new ConfigError(
-        "Cannot use --all here: it chooses the figures of the table of compare (leave it out)",
+        "Cannot use --all here: it only applies to the table of compare (leave it out)",
       );
     }
     return { ...listing.resolve(given), action, names };
@@ -70,9 +70,10 @@ export const runsTask = task({
 });
 
 /**
- * What the words of the command line ask for; without an action, a run is shown, and several are compared.
+ * The action that a command line requests, with its runs; without an action, one run is shown, and several are
+ * compared.
  *
- * @throws {ConfigError} if the first word is like an action, or an action takes another number of runs
+ * @throws {ConfigError} if the first word resembles an action, or the action takes another number of runs
  */
 function actionOf([first = "list", ...rest]: readonly string[]): {
   readonly action: string;

@@ -41,16 +41,18 @@ export const sampling = defineSettings({
   count: integer({ doc: "images", min: 1, max: 1_000_000, default: 64 }),
   seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
   solver: optional(solverSetting({
-    doc: "how the flow is solved (else heun:steps=20; map:steps=1 for a distilled network)",
+    doc: "solver of the flow (default: heun:steps=20, or map:steps=1 for a distilled network)",
   })),
-  class: classList("classes to draw in turn; none = unconditional (else all)", "none"),
+  class: classList("classes to draw in turn; none = unconditional (default: all)", "none"),
   ...guiding,
   guidance: {
     ...guiding.guidance,
-    details: [`unlabelled networks: away from the run's early weights (else ${guidanceWithoutLabels})`],
+    details: [
+      `unlabelled networks: autoguidance by the run's early weights (default: ${guidanceWithoutLabels})`,
+    ],
   },
   compare: toggle({
-    doc: "draw the same noise with 1, 2, 4, 8 and 20 evaluations, a row each",
+    doc: "draw the same noise with 1, 2, 4, 8 and 20 evaluations, one row each",
     default: false,
     needs: {
       words: "a picture, nor with --solver or --columns",
@@ -64,7 +66,7 @@ export const sampling = defineSettings({
   }),
   out: outputFile([".png", ".npy", ".npz", "/"], {
     doc: "grid of the images (.png); their values, f32[N, C, H, W] (.npy); for FID programs, " +
-      "arr_0 u8[N, H, W, C] (.npz), or a picture each in folders of the classes (FOLDER/)",
+      "arr_0 u8[N, H, W, C] (.npz), or one picture per image in class folders (FOLDER/)",
     default: "grid.png",
   }),
   values: choice(["pixels", "network"], {
@@ -81,11 +83,11 @@ export const sampling = defineSettings({
   model: describingHeading,
 });
 
-/** What `deno task sample` is asked for. */
+/** The settings of a `deno task sample` command. */
 export type SampleConfig = Values<typeof sampling.rows> & {
   /** A file of weights, or a run, for its averaged weights. */
   readonly checkpoint: string;
-  /** Whether the number of images may be rounded to full rows, as none was given. */
+  /** Whether to round the number of images to full rows, since the user set none. */
   readonly inFullRows: boolean;
 };
 
@@ -97,7 +99,7 @@ interface RequestedImages {
   readonly conditioning?: Conditioning;
   /** Whether an evaluation runs two networks. */
   readonly guided: boolean;
-  /** Follows `64 samples`. */
+  /** Text for messages, after `64 samples`. */
   readonly words: string;
 }
 
@@ -188,7 +190,7 @@ export const sampleTask = task({
     const normalization = asSeen ? { scale: 1, shift: 0 } : drawable.normalization;
     const { shape } = drawable;
     const costs: Omit<SolvedBatch, "samples">[] = [];
-    using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit at once`));
+    using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit immediately`));
     const subject = { ...drawable, normalization, autoguidance };
     const x0 = noise(seed, [count, ...shape]);
     const batches = drawBatches(subject, x0, conditioning, withSeed(how, seed), (done) => {
@@ -211,7 +213,7 @@ export const sampleTask = task({
       await writeSamples(out, { ...images, batches: pixels() }, (done) => written = done);
     } catch (error) {
       if (!stop.signal.aborted || error !== stop.signal.reason) throw error;
-      say(`Stopped: ${written > 0 ? `${written} of ${count} images are in ${out}` : "nothing is written"}`);
+      say(`Stopped: ${written > 0 ? `${written} of ${count} images are in ${out}` : "nothing was written"}`);
       return stop.exitCode;
     } finally {
       bar.clear();

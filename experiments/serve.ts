@@ -12,7 +12,7 @@ import { integer } from "./settings/kinds.ts";
 import { defineSettings } from "./settings/settings.ts";
 import { docsSite, playgroundFile } from "./site/docs_site.ts";
 
-/** Media types by extension. Browsers refuse modules of another type, and Deno refuses TypeScript of another. */
+/** Media types by extension. Browsers refuse modules with a wrong type, and Deno refuses TypeScript with one. */
 const types: Readonly<Record<string, string>> = {
   ".ts": "text/typescript",
   ".js": "text/javascript",
@@ -26,7 +26,7 @@ const types: Readonly<Record<string, string>> = {
   ".gif": "image/gif",
 };
 
-/** Headers with which a page may share memory between threads. */
+/** Headers that allow a page to share memory between threads. */
 export const isolation: Readonly<Record<string, string>> = {
   "cross-origin-opener-policy": "same-origin",
   "cross-origin-embedder-policy": "require-corp",
@@ -35,16 +35,16 @@ export const isolation: Readonly<Record<string, string>> = {
 
 /** How a server answers. */
 interface ServerOptions {
-  /** By default a free one. */
+  /** By default any free port. */
   readonly port?: number;
   /** Headers of each response, besides the content type. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
 /**
- * Serves the checkout on this machine: its regular files, but no dot files, and nothing to which links lead out of it. Only
- * `runs` itself may be a link. A folder is its `index.html`. Besides these it serves the docs as pages, `/` with
- * a list of reports, and a playground, which reports link.
+ * Serves the checkout on this machine: its regular files, except dot files and files that links reach outside of it.
+ * Only `runs` itself may be a link. A folder is served as its `index.html`. The server also has the docs as pages, a
+ * list of reports at `/`, and the playground that reports link to.
  *
  * @param options with the folder to serve instead, if any
  */
@@ -69,7 +69,7 @@ export function serveCheckout(
   });
 }
 
-/** Where the playground is: a file that `build:playground` wrote, or else made here, without digits. */
+/** Path of the playground: a file that `build:playground` wrote, or else a page made here, without digits. */
 const playground = `/${playgroundFile}`;
 
 /** Serves one page on this machine, at `/`. */
@@ -82,7 +82,10 @@ interface Answer {
   readonly body: BodyInit;
 }
 
-/** Starts a server that has only its own names: a page of another site cannot reach it by a name of that site. */
+/**
+ * Starts a server that answers only to names of this machine, so that a page of another site cannot reach it by a name
+ * of that site.
+ */
 function serve(
   { port = 0, headers = {} }: ServerOptions,
   answer: (path: string) => Promise<Answer | undefined> | Answer | undefined,
@@ -129,7 +132,7 @@ async function openServed(root: string, path: string): Promise<Deno.FsFile | und
   return undefined;
 }
 
-/** The docs as pages, with what else there is above the first of them. */
+/** The docs as pages; the first also links to the playground, an example and the reports. */
 async function siteOf(root: string): Promise<ReadonlyMap<string, BodyInit>> {
   const folders = await Array.fromAsync(Deno.readDir(join(root, "runs")), ({ name }) => name).catch(() => []);
   const runs: Markup[] = [];

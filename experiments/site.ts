@@ -26,7 +26,7 @@ export const siteTask = task({
   resolve: (given, words) => {
     if (words.length === 1) return { ...settings.resolve(given), run: words[0] };
     throw new ConfigError(
-      "Cannot build a site: expected one RUN, whose report is a page of it (see --help)",
+      "Cannot build a site: expected one RUN, whose report the site includes (see --help)",
     );
   },
   async run({ run, out }) {
@@ -42,14 +42,14 @@ export const siteTask = task({
     files.set("report.html", linkPlayground(await reportText([folder]), playgroundFile));
     files.set(playgroundFile, await playgroundPage());
     for (const file of exampleFiles) files.set(file, await readProgramFile(file));
-    files.set(".nojekyll", ""); // GitHub Pages then takes all files as they are
+    files.set(".nojekyll", ""); // makes GitHub Pages serve all files unchanged
     await makeFolders(out, [...files.keys()]);
     for (const [file, content] of files) await writeAtomic(join(out, file), content);
-    say(`Done; ${out}/index.html has ${out}/report.html, the report of ${name}`);
+    say(`Done; open ${out}/index.html; ${out}/report.html is the report of ${name}`);
   },
 });
 
-/** Makes the folders of a site. @throws {RunError} if it cannot, or one holds anything but an earlier site */
+/** Creates the folders of a site. @throws {RunError} if it cannot, or one holds anything but an earlier site */
 async function makeFolders(folder: string, files: readonly string[]): Promise<void> {
   const known = new Set(files.map((file) => file.split("/")[0]));
   try {

@@ -37,10 +37,10 @@ const comparingSolvers = defineSettings({
   dryRun,
   solvers: optional(solverList({
     doc:
-      `solvers to compare, such as "heun:steps=8;dopri5:rtol=1e-2" (else all, with ${usualSolvers.length} settings)`,
+      `solvers to compare, such as "heun:steps=8;dopri5:rtol=1e-2" (default: all, with ${usualSolvers.length} settings)`,
   })),
   ...evaluated,
-  count: { ...samplesOfStudy, doc: "samples by each solver, all from the same noise" },
+  count: { ...samplesOfStudy, doc: "samples per solver, all from the same noise" },
   seed: measuring.seed,
   guidance: measuring.guidance,
   out: optional(outputFile([".json"], {
@@ -52,7 +52,7 @@ const comparingSolvers = defineSettings({
 });
 
 type SolversWords = Values<typeof comparingSolvers.rows> & {
-  /** Its folder; undefined for a checkpoint. */
+  /** The run's folder; undefined for a checkpoint. */
   readonly run: string | undefined;
 };
 
@@ -88,7 +88,7 @@ export const solversTask = task({
     const specs = solvers ?? usualSolvers;
     if (words.out !== null) await checkFolderOf(words.out);
     const run = words.run === undefined ? undefined : await findRun(words.run);
-    using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit at once`));
+    using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit immediately`));
     using _ = run === undefined || words.dryRun ? undefined : await lockRun(run);
     const device = await init({ device: words.device, threads: words.threads });
     const subject = await evaluatedNetwork(run, words);

@@ -50,7 +50,7 @@ const valueOf = (text: string): Value => text === "true" ? true : text === "fals
 const { count, guidance, milestones } = planEvaluation.rows;
 
 const studying = defineSettings({
-  preset: optional({ ...training.rows.preset, doc: "preset of all cells (else the plan's, else quick)" }),
+  preset: optional({ ...training.rows.preset, doc: "preset of all cells (default: the plan's, else quick)" }),
   grid: settingsByName(
     "model=base|residual;attn=true|false",
     "settings to vary, in all combinations, named as in config.json",
@@ -61,31 +61,36 @@ const studying = defineSettings({
     "settings of all cells, written in the same way",
     valueOf,
   ),
-  seeds: optional(integer({ doc: "number of seeds: 1 to N (else the plan's, else 3)", min: 1, max: 1000 })),
-  steps: optional(integer({ doc: "training steps of each cell (else the plan's, else 1000)", min: 1 })),
+  seeds: optional(
+    integer({ doc: "number of seeds: 1 to N (default: the plan's, else 3)", min: 1, max: 1000 }),
+  ),
+  steps: optional(integer({ doc: "training steps of each cell (default: the plan's, else 1000)", min: 1 })),
   minutes: optional(number({
-    doc: "minutes to train each cell instead, converted to steps by timing some",
+    doc: "minutes to train each cell instead, converted to steps by timing a few",
     above: 0,
   })),
-  count: optional({ ...count, doc: "samples of an evaluation (else the plan's, else 1000)" }),
-  guidance: { ...guidance, doc: "guidance of evaluations, 1 = none (else the plan's, else the preset's)" },
-  milestones: optional({ ...milestones, doc: `${milestones.doc} (else the plan's, else 0)` }),
-  solvers: optional(solverList({ doc: "more solvers to sample each network with (else the plan's)" })),
+  count: optional({ ...count, doc: "samples of an evaluation (default: the plan's, else 1000)" }),
+  guidance: {
+    ...guidance,
+    doc: "guidance of evaluations, 1 = none (default: the plan's, else the preset's)",
+  },
+  milestones: optional({ ...milestones, doc: `${milestones.doc} (default: the plan's, else 0)` }),
+  solvers: optional(solverList({ doc: "more solvers to sample each network with (default: the plan's)" })),
 
-  out: optional(path("DIR", "folder of the study (else runs/study-NAME)")),
+  out: optional(path("DIR", "folder of the study (default: runs/study-NAME)")),
   launcher: choice(launcherNames, {
     doc: launcherNames.map((name) => `${name}: ${launchers[name].doc}`).join("; "),
     default: "local",
   }),
   dryRun: toggle({ doc: "print what would be run, and run nothing", default: false }),
   only: optional(text({
-    doc: "run only these cells of the study in a folder",
+    doc: "run only these cells of an existing study",
     hint: "ID,ID,...",
     pattern: /^[\w.-]+(,[\w.-]+)*$/,
     expected: "ids of cells, such as base-s1,base-s2",
   })),
   collect: toggle({
-    doc: "write table and report of the study in a folder, and run nothing",
+    doc: "write the table and report of an existing study, and run nothing",
     default: false,
   }),
   ...launching,
@@ -99,7 +104,7 @@ interface StudyOptions extends StudyFlags {
   readonly changes: GivenPlan;
 }
 
-/** Flags that a study with a plan takes along with `--only` or `--collect`. */
+/** Flags allowed with `--only` or `--collect`, when the study already has a plan. */
 const kept: readonly string[] = ["only", "collect", "device", "threads", "mlflow", "experiment"];
 
 function resolveStudy(values: Partial<StudyFlags>, words: readonly string[]): StudyOptions {
@@ -111,7 +116,7 @@ function resolveStudy(values: Partial<StudyFlags>, words: readonly string[]): St
   }
   if (plan === undefined && flags.grid === null) {
     throw new ConfigError(
-      `Missing PLAN: name one (${anyOf(planNames)}), the path of one, the folder of a study, or give --grid`,
+      `Missing PLAN: give the name of one (${anyOf(planNames)}), its path, the folder of a study, or --grid`,
     );
   }
   if (flags.steps !== null && flags.minutes !== null) {
@@ -157,7 +162,7 @@ function changesOf(flags: StudyFlags): GivenPlan {
   };
 }
 
-/** Trains and evaluates networks by a plan, and says what can be concluded. */
+/** Trains and evaluates networks by a plan, and states what can be concluded. */
 export const studyTask = task({
   name: "study",
   about: "Run a study: train and evaluate every cell of a plan, and compare them",
@@ -166,7 +171,9 @@ export const studyTask = task({
   epilogue: `Plans\n${textTable(Object.entries(plans).map(([name, { doc }]) => [name, doc]), undefined, 80)}`,
   resolve: resolveStudy,
   async run(options, argv) {
-    using stop = stopSignal((signal) => say(`\n${signal}: saving and stopping; press again to quit at once`));
+    using stop = stopSignal((signal) =>
+      say(`\n${signal}: saving and stopping; press again to quit immediately`)
+    );
     if (options.only !== null) return await runOnly(options.only.split(","), options, stop);
     if (options.collect) await collectStudy(await studyOf(options), { ...options, say });
     else await runStudy({ ...options, command: taskCommand("study", argv) }, stop);
@@ -213,7 +220,7 @@ async function runStudy(
     say(`${study.folder} has ${done} of ${study.cells.length} cells finished`);
     if (added.length > 0) say(`The plan adds ${added.map(({ id }) => id).join(", ")}`);
   }
-  if (dropped.length > 0) say(`Kept, no longer planned: ${dropped.map(({ id }) => id).join(", ")}`);
+  if (dropped.length > 0) say(`Kept although no longer planned: ${dropped.map(({ id }) => id).join(", ")}`);
   const tracking = { ...options, say };
   await recordStudy(study, "RUNNING", tracking);
   // Chosen once: several threads that look for a GPU at the same time can crash the Vulkan loader (its issue 2018).

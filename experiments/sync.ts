@@ -12,21 +12,21 @@ import { isOfRun, sendRun, sentLines } from "./tracking/send_run.ts";
 
 /** Settings of `deno task sync`. */
 export const syncing = defineSettings({
-  mlflow: { ...shared.mlflow, doc: "MLflow server (else MLFLOW_TRACKING_URI, else each run's own)" },
-  root: { ...path("DIR", "folder whose runs are sent if none is named"), default: "runs" },
+  mlflow: { ...shared.mlflow, doc: "MLflow server (default: MLFLOW_TRACKING_URI, else each run's own)" },
+  root: { ...path("DIR", "folder whose runs are sent if none are named"), default: "runs" },
 });
 
 /** Sends run folders to a server. */
 export const syncTask = task({
   name: "sync",
-  about: "Upload run folders to an MLflow server: whatever it lacks, exactly once",
+  about: "Upload run folders to an MLflow server, sending only what it lacks",
   words: "[RUN ...]",
   settings: syncing,
   resolve: (given, words) => ({ ...syncing.resolve(given), words }),
   async run({ mlflow, root, words }) {
     const runs = words.length > 0 ? await findRuns(words, root) : await runFolders(root);
     let [targets, failures] = [0, 0];
-    /** Errors of servers that accept no run, by address. */
+    /** Errors of servers that accept no runs, by address. */
     const away = new Map<string, ServerError>();
     const failed = (run: string, { message }: Error) => {
       failures++;
@@ -45,7 +45,7 @@ export const syncTask = task({
           else print(sentLines(sent).join("\n"));
         }
       } catch (error) {
-        // Continue with other runs even if a server is unreachable: they may have another one.
+        // Continue with other runs even if a server is unreachable: they may have another server.
         if (isOfRun(error)) failed(run, error);
         else if (error instanceof ServerError) away.set(url, error);
         else throw error;
@@ -53,7 +53,7 @@ export const syncTask = task({
     }
     if (runs.length > 0 && targets + failures === 0) {
       throw new ConfigError(
-        "Cannot send: no server given, and no run was sent to one before (expected --mlflow URI or MLFLOW_TRACKING_URI)",
+        "Cannot send: there is no server, and no run was sent to one before (expected --mlflow URI or MLFLOW_TRACKING_URI)",
       );
     }
     if (runs.length === 0) print(`No runs in ${root}`);

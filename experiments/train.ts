@@ -25,7 +25,7 @@ export type GivenTraining = GivenSettings & { readonly dryRun?: boolean; readonl
 
 const long = defineSettings({ dryRun, restarts, ...training.rows }, training.headings);
 
-/** The network of a run that says nothing of it. */
+/** The network of a run that names none. */
 const defaultModel = "residual";
 
 /** Trains a network, or continues an earlier run. */
@@ -74,7 +74,7 @@ export async function trainOrResume(
   const config = trainingConfig(given, presetFor(device));
   using stop = stopSignal((signal) => {
     note?.[Symbol.dispose]();
-    say(`\n${signal}: saving and stopping; press again to quit at once`);
+    say(`\n${signal}: saving and stopping; press again to quit immediately`);
   });
   if (dryRun) {
     const rows = await forecastTraining(config, { device, signal: stop.signal, say, terminal: stderr });
@@ -100,7 +100,7 @@ export async function trainOrResume(
   return result.interrupted ? stop.exitCode : 0;
 }
 
-/** Opens the device of the flags, else that of the run to resume or repeat. */
+/** Opens the device that the flags choose, else that of the run to resume or repeat. */
 async function deviceOf(given: GivenSettings): Promise<Device> {
   const { resume, config, device, threads } = given;
   const earlier = resume || config ? trainingConfig(given) : undefined;
@@ -113,7 +113,7 @@ async function deviceOf(given: GivenSettings): Promise<Device> {
 /**
  * Loads a custom network: the one given, or that of the run to resume.
  *
- * @returns the settings; a module without options, named to resume a run, has those of the run
+ * @returns the settings; a module named without options to resume a run takes those of the run
  * @throws {ConfigError} if the module differs from the run's
  */
 async function withNetwork(given: GivenSettings): Promise<GivenSettings> {
@@ -129,8 +129,8 @@ async function withNetwork(given: GivenSettings): Promise<GivenSettings> {
   await loadOwnNetwork({ model: saved, resume: given.resume });
   if (!named || named.digest === chosenNetwork(saved)?.digest) return settings;
   throw new ConfigError(
-    `Cannot resume ${given.resume} with ${named.file}: it has changed since the run began (leave --model out, and the ` +
-      "run goes on with its own copy)",
+    `Cannot resume ${given.resume} with ${named.file}: it has changed since the run began (leave out --model, and the ` +
+      "run continues with its own copy)",
   );
 }
 

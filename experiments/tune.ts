@@ -25,16 +25,19 @@ const { rows } = training;
 
 const tuning = defineSettings({
   model: { ...network, default: "residual" },
-  preset: optional({ ...rows.preset, doc: "sizes of the step (else standard on a GPU, quick without)" }),
-  filters: optional({ ...rows.filters, doc: "channels of each level (else the preset's)" }),
-  tEmb: optional({ ...rows.tEmb, doc: "features of the time embedding (else the preset's)" }),
-  batchSize: optional({ ...rows.batchSize, doc: "images per step (else the preset's)" }),
+  preset: optional({
+    ...rows.preset,
+    doc: "preset whose step is tuned (default: standard on a GPU, else quick)",
+  }),
+  filters: optional({ ...rows.filters, doc: "channels of each level (default: the preset's)" }),
+  tEmb: optional({ ...rows.tEmb, doc: "features of the time embedding (default: the preset's)" }),
+  batchSize: optional({ ...rows.batchSize, doc: "images per step (default: the preset's)" }),
   attn: rows.attn,
   groups: rows.groups,
   size: integer({ doc: "height and width of the images", min: 1, default: 28 }),
   channels: integer({ doc: "channels of the images", min: 1, default: 1 }),
   precision: rows.precision,
-  seconds: number({ doc: "about how long to measure", above: 0, default: 60 }),
+  seconds: number({ doc: "approximate seconds to measure for", above: 0, default: 60 }),
   remeasure: toggle({ doc: "measure again, ignoring earlier results", default: false }),
   json: toggle({ doc: "print JSON", default: false }),
 });
@@ -74,7 +77,7 @@ export const tuneTask = task({
     const step = `a training step of ${
       formatNetwork(config)
     }, batch ${batchSize}, ${channels}x${size}x${size}`;
-    using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit at once`));
+    using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit immediately`));
     say(`Tuning ${step} on ${device.description}`);
     const more = `${remeasure ? "without --remeasure, the command" : "the same command"} continues from here`;
     const { signal } = stop;
@@ -93,7 +96,7 @@ export const tuneTask = task({
     const left = untuned(choices);
     if (win) {
       const [table, chosen] = [win.table, win.chosen].map((ms) => `${ms.toFixed(2)} ms`);
-      print(`measured calls of a step: ${table} by the table, ${chosen} as chosen`);
+      print(`measured calls of a step: ${table} with the default kernels, ${chosen} with the chosen ones`);
     }
     if (left) say(`Not measured, for lack of time or memory: ${left}; ${more}`);
   },
@@ -106,7 +109,7 @@ const costOf = ({ calls, chosen, milliseconds }: KernelChoice) => calls * (milli
 
 /** A table of the candidates of each call with their times, most expensive calls first. */
 function choiceTable(choices: readonly KernelChoice[]): string {
-  const heading = ["calls", "kernel and sizes", "chosen", "ms", "others, ms"];
+  const heading = ["calls", "kernel and sizes", "chosen", "ms", "other candidates, ms"];
   const known = choices.filter(({ by }) => by !== "table").sort((a, b) => costOf(b) - costOf(a));
   const rows = known.map(({ key, calls, chosen, milliseconds }) => {
     const others = Object.entries(milliseconds).filter(([name]) => name !== chosen)

@@ -18,7 +18,7 @@ import { listNpz } from "./npz.ts";
 import { maxPixels } from "./png.ts";
 import { type ImagePreparation, type ImageView, prepareImage } from "./prepare_image.ts";
 
-/** Names of the arrays of a data set, in any case; the first that is there is taken. */
+/** Names of the arrays of a data set, in upper or lower case; the first one present is used. */
 const namesOf = {
   images: ["images", "x_train", "train_images", "x", "data", "arr_0"],
   labels: ["labels", "y_train", "train_labels", "y", "target", "arr_1"],
@@ -26,11 +26,11 @@ const namesOf = {
   testLabels: ["y_test", "test_labels"],
 } as const;
 
-/** Most bytes of images that are kept in memory; of more, batches are read from their file when they are needed. */
+/** Maximum bytes of images kept in memory; of larger arrays, batches are read from the file when needed. */
 const maxInMemory = 2 ** 30;
-/** Most bytes of a file that is read at once, such as a packed archive. */
+/** Maximum bytes of a file that is read whole, such as a compressed archive. */
 const maxPacked = 2 ** 32;
-/** Bytes that are looked through at once. */
+/** Bytes that are scanned at a time. */
 const pieceBytes = 2 ** 20;
 
 /** Arrays by name in lower case; opening one reads its header. */
@@ -39,10 +39,10 @@ type Arrays = ReadonlyMap<string, () => NumberArray | Promise<NumberArray>>;
 /** Values that become black and white. */
 type Scale = readonly [black: number, white: number];
 
-/** The end of the name of a file with one array. */
+/** Extension of a file with one array. */
 const oneArray = /\.npy$/i;
 
-/** Whether a file is named as one of arrays. */
+/** Whether a file has the extension of arrays. */
 export function isArrayFile(path: string): boolean {
   return /\.np[yz]$/i.test(path);
 }
@@ -53,12 +53,12 @@ export async function holdsArrays(folder: string): Promise<boolean> {
 }
 
 /**
- * Reads a data set from arrays: images, and labels if there are any. The test is `x_test`, or else a tenth of each class,
- * always the same images.
+ * Reads a data set from arrays: images, and labels if there are any. The test images are `x_test`, or else a tenth of
+ * each class, always the same ones.
  *
  * @param path an .npz file, an .npy file, or a folder of .npy files
- * @param most bytes of images to keep in memory
- * @throws {DataError} if an array is missing, damaged or not what it should be
+ * @param most bytes of images to keep in memory @throws {DataError} if an array is missing, damaged or of the wrong
+ *   kind
  */
 export async function readArrays(
   path: string,
@@ -96,9 +96,9 @@ export interface DataParts {
 /**
  * Makes a data set from its arrays.
  *
- * @param most bytes of images to keep in memory
- * @param scale which values are black and white, if that is known; else it follows from the values
- * @throws {DataError} if the arrays do not belong together, or hold other things than images and labels
+ * @param most bytes of images to keep in memory @param scale which values are black and white, if that is known; else
+ *   it follows from the values
+ * @throws {DataError} if the arrays do not belong together, or hold anything but images and labels
  */
 export function datasetOfArrays(
   { images, labels: labelArray, testImages, testLabels: testLabelArray }: DataParts,
@@ -122,7 +122,7 @@ export function datasetOfArrays(
     throw new DataError(
       `Cannot use ${images.title} with ${testImages.title}: there are labels for ${
         labels ? images.title : testImages.title
-      } alone (expected for the test, too)`,
+      } only (expected labels for both)`,
     );
   }
   if (!testImages && labels) hash.update(labels); // the split depends on them
@@ -169,13 +169,13 @@ async function arraysOfFile(path: string): Promise<Arrays> {
   );
 }
 
-/** The bytes of a file, which is opened for each reading. */
+/** The bytes of a file, which is opened for each read. */
 async function fileRange(path: string): Promise<ByteRange> {
   const { size } = await readDataFile(path, (path) => Deno.stat(path));
   const read = (at: number, length: number) => {
     if (length > maxPacked) {
       throw new DataError(
-        `Cannot read ${path}: ${length} bytes at once are too many (expected at most ${maxPacked})`,
+        `Cannot read ${path}: reading ${length} bytes at once is too much (expected at most ${maxPacked})`,
       );
     }
     using file = Deno.openSync(path);
@@ -191,7 +191,7 @@ async function fileRange(path: string): Promise<ByteRange> {
   return { size, place: { path, at: 0 }, read };
 }
 
-/** Images, channels and size of an array, and where a value of an image is. */
+/** Images, channels and size of an array, and the position of a value in an image. */
 function layoutOf({ title, shape }: NumberArray): Omit<ImageView, "bytes"> & { readonly count: number } {
   const [count, ...rest] = shape;
   const side = Math.round(Math.sqrt(rest[0]));
@@ -269,7 +269,7 @@ interface RowReader {
   readonly readAll: (rows: Uint32Array, into: Uint8Array) => void;
 }
 
-/** Reads more at once than is asked for, for reading from start to end. */
+/** Reads ahead in larger pieces, for reading from start to end. */
 function buffered({ size, read }: ByteRange): ByteRange {
   let [from, piece] = [0, new Uint8Array()];
   return {
@@ -336,7 +336,7 @@ function labelsOf(array: NumberArray | undefined, images: string, count: number)
   });
 }
 
-/** Some images, in memory if they fit. */
+/** A subset of the images, in memory if they fit. */
 function stored(
   { shape, readRow, readAll, stored: place }: RowReader,
   indices: ArrayLike<number>,

@@ -23,7 +23,7 @@ export interface Dataset {
   /** `mnist`, `fashion-mnist`, or the name of the folder. */
   name: string;
   train: LabelledImages;
-  /** In a random order that never changes: the first ones can stand for all. */
+  /** In a random order that never changes, so that the first ones represent all. */
   test: LabelledImages;
   /** Number of each test image in its IDX file. */
   testNumbers?: Uint32Array;
@@ -36,13 +36,13 @@ export interface Dataset {
   /** Names of the classes by label, if they have any. */
   classNames?: readonly string[];
   /**
-   * SHA-256 in hex of the unpacked IDX file of training images, of the names and bytes of all image files, or of the values
-   * of an array; of that and the settings, where images are prepared or a list chooses the test.
+   * SHA-256 in hex of the unpacked IDX file of training images, of the names and bytes of all image files, or of the
+   * values of an array; if images are prepared or a list names the test images, also of these settings.
    */
   digest: string;
   /** SHA-256 in hex of the labels; absent for image files, whose names give the classes. */
   labelDigest?: string;
-  /** Values of an array that became black and white, if others than 0 and 255. */
+  /** Values of an array that became black and white, if not 0 and 255. */
   scale?: readonly [black: number, white: number];
   /** Number of damaged image files that are left out. */
   damaged?: number;
@@ -52,7 +52,7 @@ export interface Dataset {
 
 /** Seed of orders and splits that are the same for every run. */
 const sharedSeed = 0;
-/** Share of each class held out for the test. */
+/** Share of each class held out as test images. */
 const testShare = 0.1;
 
 /** The numbers 0 to count - 1 in a random order that is the same for every run and task. */
@@ -61,7 +61,7 @@ export function shuffled(count: number): Uint32Array {
 }
 
 /**
- * Holds out a tenth of the images of each class for the test: at least one, unless the class has only one.
+ * Holds out a tenth of the images of each class as test images: at least one, unless the class has only one.
  *
  * @param labels of the images, all equal without classes
  * @returns indices in random order, the same for the same labels; the first ones of each part cover all classes
@@ -76,7 +76,7 @@ export function splitTest(
     wanted.set(label, size < 2 ? 0 : Math.max(1, Math.round(size * testShare)));
   }
   const order = [...shuffled(labels.length)];
-  // From the end, so that the rest still begins at random.
+  // From the end, so that the rest still begins with random images.
   const test = order.toReversed().filter((image) => {
     const left = wanted.get(labels[image])!;
     wanted.set(labels[image], left - 1);
@@ -87,7 +87,7 @@ export function splitTest(
 }
 
 /**
- * Splits images by whether each is for the test.
+ * Splits images by whether each is a test image.
  *
  * @returns indices in random order, the same for the same choice
  */
@@ -133,7 +133,7 @@ export function splitImages(
 }
 
 /**
- * An order of images whose first ones cover all classes, for taking a subset.
+ * An order in which the first images cover all classes, for taking a subset.
  *
  * @returns indices: {@linkcode shuffled} if the labels are sorted by class, else unchanged
  */
@@ -174,7 +174,7 @@ export type DataFacts =
   & Readonly<Record<"train" | "test", number | { readonly count: number }>>;
 
 /**
- * Describes a data set in one line: `birds: 900 images of 3 x 32 x 32 to train and 100 to test, 2 classes: finch, owl`.
+ * Describes a data set in one line: `birds: 900 training and 100 test images of 3 x 32 x 32, 2 classes: finch, owl`.
  * Control characters in names are escaped.
  */
 export function describeData(
@@ -189,9 +189,9 @@ export function describeData(
   const range = scale ? `; ${scale[0]} is black and ${scale[1]} white` : "";
   const left = damaged ? `; ${damaged} damaged ${damaged === 1 ? "image" : "images"} left out` : "";
   return printable(
-    `${name}: ${shown(train)} images of ${size} to train${
-      validation > 0 ? `, ${shown(validation)} to validate` : ""
-    } and ${shown(test)} to test, ${inClasses}${range}${left}`,
+    `${name}: ${shown(train)} training${validation > 0 ? `, ${shown(validation)} validation` : ""} and ${
+      shown(test)
+    } test images of ${size}, ${inClasses}${range}${left}`,
   );
 }
 
@@ -211,7 +211,7 @@ export async function listFolder(folder: string): Promise<Deno.DirEntry[]> {
 }
 
 /**
- * Reads a regular file. Its kind and size are checked before it is opened, since opening a pipe would wait.
+ * Reads a regular file. Its kind and size are checked before it is opened, since opening a pipe would block.
  *
  * @param read opens and reads it
  * @throws {DataError} if it is not a file, is too large, or cannot be read

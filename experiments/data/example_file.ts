@@ -54,7 +54,7 @@ export async function readExamples(run: string): Promise<TestImages | undefined>
   const path = join(run, runFile.examples);
   const bytes = await readIfThere(path, run);
   if (bytes === undefined) return undefined;
-  const file = new TensorFile(bytes, path, "delete the file to make the report without test images");
+  const file = new TensorFile(bytes, path, "delete the file to write the report without test images");
   const [N, C, H, W, ...more] = file.shapeOf("image");
   if (!(N * C * H * W > 0) || more.length > 0) throw file.mismatch("image", "f32[N, C, H, W]");
   const image = file.read("image", N, C, H, W);

@@ -28,10 +28,10 @@ export type IdxFiles =
   & Record<"trainImages" | "testImages", IdxFile>
   & Partial<Record<"trainLabels" | "testLabels", IdxFile>>;
 
-/** Most lengths in a header: images, rows, columns, channels. */
+/** Maximum number of lengths in a header: images, rows, columns, channels. */
 const maxRank = 4;
 const maxHeaderBytes = 4 + 4 * maxRank;
-/** Most bytes of a file, the limit of one array. */
+/** Maximum bytes of a file, the limit of one array. */
 const maxBytes = 2 ** 32;
 
 /**
@@ -44,7 +44,7 @@ export async function hasIdxFiles(folder: string): Promise<boolean> {
 }
 
 /**
- * Reads the files from a folder; each may end in `.gz`, and may be spelled `train-images.idx3-ubyte` or, with channels,
+ * Reads the files from a folder; each may end in `.gz`, and may be called `train-images.idx3-ubyte` or, with channels,
  * `train-images-idx4-ubyte`.
  *
  * @returns the unpacked files, with labels for both parts or for none
@@ -91,7 +91,7 @@ async function readFile(path: string): Promise<IdxFile> {
     return await readIdx(readable.pipeThrough(new DecompressionStream("gzip")), path).catch((error) => {
       if (error instanceof DataError) throw error;
       throw new DataError(
-        `Cannot unpack ${path}: it is damaged or no gzip file; download it again, or remove .gz from its name`,
+        `Cannot unpack ${path}: it is damaged or not a gzip file; download it again, or remove .gz from its name`,
       );
     });
   });
@@ -99,8 +99,8 @@ async function readFile(path: string): Promise<IdxFile> {
 }
 
 /**
- * Reads an IDX file from a stream and stops soon after the length in its header, since a packed file may unpack to a
- * thousand times its size. Memory grows with what is read, not with what the header promises.
+ * Reads an IDX file from a stream and stops soon after the length in its header, since a compressed file may unpack to
+ * a thousand times its size. Memory grows with what is read, not with what the header promises.
  *
  * @param path of the file, for messages
  * @returns all bytes; at least one more than declared if the file is too long, only the start if it has no IDX header
@@ -122,7 +122,7 @@ export async function readIdx(
       end = header && header.shape.length <= maxRank ? header.end : 0;
       if (end > maxBytes) {
         throw new DataError(
-          `Cannot read ${path}: its header declares ${end} bytes (expected at most ${maxBytes}); take fewer images`,
+          `Cannot read ${path}: its header declares ${end} bytes (expected at most ${maxBytes}); use fewer images`,
         );
       }
     }
@@ -167,13 +167,17 @@ export function parseIdx({ path, bytes }: IdxFile, what: "images" | "labels"): N
   if (!header || !ranks.includes(header.shape.length)) {
     const expected = ranks.map((rank) => `0000080${rank}`).join(" or ");
     throw new DataError(
-      `Cannot read ${path}: it has ${bytes.length} bytes, first ${bytes.subarray(0, 4).toHex() || "none"} ` +
-        `(expected first ${expected} and ${4 * ranks[0]} more, as IDX ${what})`,
+      `Cannot read ${path}: it has ${bytes.length} bytes and starts with ${
+        bytes.subarray(0, 4).toHex() || "nothing"
+      } ` +
+        `(expected IDX ${what}: ${expected}, then at least ${4 * ranks[0]} bytes)`,
     );
   }
   const { shape, start, end } = header;
   if (start === end) {
-    throw new DataError(`Cannot read ${path}: it holds no ${what}, ${formatShape(shape)} (expected some)`);
+    throw new DataError(
+      `Cannot read ${path}: its shape is ${formatShape(shape)}, so it has no ${what} (expected at least one)`,
+    );
   }
   if (bytes.length !== end) {
     const problem = bytes.length < end ? `${bytes.length} bytes, too few` : "too many bytes";

@@ -19,7 +19,7 @@ import type { TrainingConfig } from "../settings/training.ts";
 import { type Dataset, firstIndices } from "./dataset.ts";
 import { type Images, rowsOf, StoredImages } from "./images.ts";
 
-/** Labels of images, one each, and the number of classes. */
+/** Labels of images, one per image, and the number of classes. */
 interface ImageLabels {
   readonly values: Uint8Array;
   readonly classes: number;
@@ -42,7 +42,7 @@ export function sourceOf(
 /** Changes an image u8[C, H, W] in place. */
 type Change = (image: Uint8Array, example: number, draw: NoiseDraw) => void;
 
-/** Images as normalised batches: they stay on the device as bytes, or come from a file that is larger. */
+/** Images as normalised batches: they stay on the device as bytes, or are read from a file if they are too large. */
 export class ImageSource implements BatchSource {
   /** The same images in host memory, with labels if they have any. */
   readonly host: HostExamples;
@@ -97,11 +97,11 @@ export class ImageSource implements BatchSource {
   }
 
   /**
-   * The same images, mirrored and shifted at random, anew at each step. What happens to an image depends on the seed, the
-   * step and the image alone, so a resumed run sees the same.
+   * The same images, mirrored and shifted at random, differently at each step. How an image changes depends only on the
+   * seed, the step and the image, so a resumed run sees the same.
    *
    * @param flip whether half of them are mirrored, left to right
-   * @param shift most pixels along each axis; edge pixels are repeated
+   * @param shift maximum shift in pixels along each axis; edge pixels are repeated
    * @returns the source itself if there is nothing to do
    */
   augmented({ flip, shift }: Pick<TrainingConfig, "flip" | "shift">): BatchSource {

@@ -1,4 +1,4 @@
-/** Images of a data set: in memory, or in a file that is larger than memory may be. */
+/** Images of a data set: in memory, or in a file that may be larger than memory. */
 
 /** A place in a file. */
 export interface FilePlace {
@@ -6,7 +6,7 @@ export interface FilePlace {
   readonly at: number;
 }
 
-/** Images u8[N, C, H, W], of which batches are read from a file when they are needed. */
+/** Images u8[N, C, H, W] that are read from a file in batches, when needed. */
 export class StoredImages {
   /** Bytes of all images, N P. */
   readonly length: number;
@@ -14,7 +14,7 @@ export class StoredImages {
   /**
    * @param rows the rows of the file that these images are, N of them
    * @param P bytes of an image
-   * @param readRow reads a row of the file into P bytes from a place on
+   * @param readRow reads a row of the file into P bytes, starting at a position
    * @param stored where the rows are, if they can be read ahead
    */
   constructor(
@@ -31,7 +31,7 @@ export class StoredImages {
 export type Images = Uint8Array | StoredImages;
 
 /**
- * Some of the images, in host memory.
+ * Selected images, in host memory.
  *
  * @param indices of the images, N of them
  * @param P bytes of an image
@@ -63,7 +63,7 @@ export function pixelsOf(images: Images, indices: ArrayLike<number>, P: number):
   return pixels;
 }
 
-/** What the worker reads: stretches of a file. */
+/** Stretches of a file for the worker to read. */
 export interface Stretches {
   readonly path: string;
   /** Where they start. */
@@ -73,8 +73,8 @@ export interface Stretches {
 }
 
 /**
- * Reads images of a file before they are needed, in a worker, and drops them: the operating system then has them at hand,
- * and memory stays as it is.
+ * Reads images of a file before they are needed, in a worker, and discards them: the operating system then has them in
+ * its cache, and the process needs no more memory.
  */
 export class ReadAhead implements Disposable {
   readonly #worker: Worker | undefined;
@@ -86,11 +86,11 @@ export class ReadAhead implements Disposable {
     this.#images = images;
     if (!images.stored) return;
     this.#worker = new Worker(new URL("./read_ahead_worker.ts", import.meta.url), { type: "module" });
-    // Whoever needs the images reads them again, and says what is wrong.
+    // The code that needs the images reads them again, and reports the error.
     this.#worker.addEventListener("error", (event) => event.preventDefault());
   }
 
-  /** Asks for the images of the steps from `from` up to `to`, those of each step once. */
+  /** Requests the images of the steps from `from` up to `to`, each step once. */
   steps(from: number, to: number, batch: (step: number) => Uint32Array): void {
     const { rows, stored } = this.#images;
     if (!this.#worker || !stored) return;

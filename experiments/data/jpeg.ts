@@ -10,7 +10,7 @@ import { DataError } from "./dataset.ts";
 import type { ImageView } from "./prepare_image.ts";
 import { maxPixels } from "./png.ts";
 
-/** Most scans of an image; the decoder reads each one to its end. Progressive files have about ten. */
+/** Maximum number of scans in an image; the decoder reads each one to its end. Progressive files have about ten. */
 const maxScans = 64;
 
 /** The decoder, once it is loaded. */
@@ -40,7 +40,7 @@ export async function decodeJpeg(bytes: Uint8Array<ArrayBuffer>, path: string): 
   problem = undefined;
   const image = await decode(bytes.buffer).catch((error: unknown) => {
     problem ??= error instanceof Error ? error.message : String(error);
-    loaded = undefined; // what failed may have left anything behind
+    loaded = undefined; // a failed decoder may be in any state
   });
   if (problem !== undefined || !image) {
     throw new DataError(
@@ -49,7 +49,7 @@ export async function decodeJpeg(bytes: Uint8Array<ArrayBuffer>, path: string): 
   }
   if (image.height !== header.height || image.width !== header.width) {
     throw new DataError(
-      `Cannot read ${path}: its header declares ${header.height}x${header.width} pixels, and it has ` +
+      `Cannot read ${path}: its header declares ${header.height}x${header.width} pixels, but it has ` +
         `${image.height}x${image.width}; save it again`,
     );
   }
@@ -101,10 +101,10 @@ function readHeader(bytes: Uint8Array, path: string): Header {
       at += 2 + view.getUint16(at + 2);
     }
   } catch (error) {
-    if (error instanceof RangeError) throw damaged("its end is missing");
+    if (error instanceof RangeError) throw damaged("the end is missing");
     throw error;
   }
-  if (!size || scans === 0) throw damaged("its end is missing");
+  if (!size || scans === 0) throw damaged("the end is missing");
   const { height, width, components } = size;
   if (height * width < 1 || height * width > maxPixels) {
     throw fail(
@@ -117,7 +117,7 @@ function readHeader(bytes: Uint8Array, path: string): Header {
   return { ...size, orientation };
 }
 
-/** Where the next marker is: the bytes of an image have none but FF 00, and FF D0 to FF D7. */
+/** Position of the next marker: the data of an image contains only FF 00, and FF D0 to FF D7. */
 function nextMarker(bytes: Uint8Array, at: number): number {
   for (let next = bytes.indexOf(0xff, at); next >= 0; next = bytes.indexOf(0xff, next + 1)) {
     const marker = bytes[next + 1];

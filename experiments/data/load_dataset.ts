@@ -49,7 +49,7 @@ const namedData: Readonly<Record<string, NamedData>> = {
 
 /** How a data set is loaded. */
 export interface DatasetOptions extends PictureFolderOptions {
-  /** Most bytes of an array's images to keep in memory; of more, batches are read when they are needed. */
+  /** Maximum bytes of an array's images to keep in memory; of larger arrays, batches are read when needed. */
   readonly maxInMemory?: number;
 }
 
@@ -61,7 +61,7 @@ interface DataFormat {
   detects(path: string, info: Deno.FileInfo): boolean | Promise<boolean>;
   /** @throws {DataError} if something is missing, damaged or does not belong together */
   read(path: string, options: DatasetOptions): Promise<Omit<Dataset, "name" | "source">>;
-  /** Whether it heeds `testList` and `skipDamaged`; they are refused otherwise. */
+  /** Whether it supports `testList` and `skipDamaged`, which are refused otherwise. */
   readonly isOfFiles?: boolean;
 }
 
@@ -94,7 +94,7 @@ const formats: readonly DataFormat[] = [
  * Loads a data set.
  *
  * @param source a file or folder in one of the formats, or the name of a data set; a folder of that name takes
- * precedence. Without a source, MNIST is loaded whatever folders exist
+ * precedence. Without a source, MNIST is loaded even if a folder has its name
  * @throws {DataError} if files are missing or damaged, do not belong together, or do not have one or three channels
  */
 export async function loadDataset(source?: string, options: DatasetOptions = {}): Promise<Dataset> {

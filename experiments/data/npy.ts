@@ -9,13 +9,13 @@ import type { FilePlace } from "./images.ts";
 /** Bytes that are read in pieces: a file, a part of one, or memory. */
 export interface ByteRange {
   readonly size: number;
-  /** Where it is in a file, if it is. */
+  /** Its place in a file, if it is in one. */
   readonly place?: FilePlace | undefined;
   /** Bytes from `at`, which the next call may overwrite. @throws {DataError} if they cannot be read */
   read(at: number, length: number): Uint8Array;
 }
 
-/** The place some bytes after another. */
+/** The place a number of bytes after another. */
 export function placeAfter(place: FilePlace | undefined, bytes: number): FilePlace | undefined {
   return place && { ...place, at: place.at + bytes };
 }
@@ -25,7 +25,7 @@ export function inMemory(bytes: Uint8Array): ByteRange {
   return { size: bytes.length, read: (at, length) => bytes.subarray(at, at + length) };
 }
 
-/** An array of numbers in row-major order, in a file of NumPy or another. */
+/** An array of numbers in row-major order, in a file of NumPy or another format. */
 export interface NumberArray {
   /** Its file and name, for messages. */
   readonly title: string;
@@ -41,7 +41,7 @@ export interface NumberArray {
 }
 
 const magic = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
-/** Most bytes of a header; those of arrays of numbers have some hundred. */
+/** Maximum bytes of a header; those of number arrays have about a hundred. */
 const maxHeader = 2 ** 16;
 
 type ReadValue = (view: DataView, at: number, little: boolean) => number;
@@ -66,14 +66,14 @@ const readers: Readonly<Record<string, ReadValue>> = {
  * Reads the header of an array.
  *
  * @param title its file and name, for messages
- * @throws {DataError} if the bytes are not NumPy's, hold other things than numbers or more or fewer than the header
- * says, or are in Fortran order
+ * @throws {DataError} if the bytes are not in NumPy's format, do not hold numbers, are more or fewer than the header
+ *   says, or are in Fortran order
  */
 export function openNpy(bytes: ByteRange, title: string): NumberArray {
   const start = bytes.read(0, Math.min(12, bytes.size)).slice();
   if (start.length < 12 || magic.some((byte, i) => start[i] !== byte)) {
     throw new DataError(
-      `Cannot read ${title}: it is damaged or no array of NumPy (expected what numpy.save() writes)`,
+      `Cannot read ${title}: it is damaged or not a NumPy array (expected what numpy.save() writes)`,
     );
   }
   const view = new DataView(start.buffer);

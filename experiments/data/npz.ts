@@ -5,11 +5,11 @@ import { type Entry, Reader, ZipReader } from "npm:@zip.js/zip.js@2.24.0";
 import { DataError } from "./dataset.ts";
 import { type ByteRange, inMemory, placeAfter } from "./npy.ts";
 
-/** Most members; data sets have up to four arrays. */
+/** Maximum number of members; data sets have up to four arrays. */
 const maxMembers = 1000;
-/** Most bytes of a packed member, unpacked: the limit of one array in memory. */
+/** Maximum bytes of a compressed member, unpacked: the limit of one array in memory. */
 const maxUnpacked = 2 ** 32;
-/** Bytes that are checked at once. */
+/** Bytes that are checked at a time. */
 const pieceBytes = 2 ** 20;
 /** Bytes of the header before a member, without its name and extra fields. */
 const headerBytes = 30;
@@ -33,7 +33,7 @@ class RangeReader extends Reader<ByteRange> {
  * Lists the arrays of an archive, without unpacking any.
  *
  * @param path of the archive, for messages
- * @returns by name, without `.npy`, what unpacks an array, and throws a `DataError` if it is damaged
+ * @returns functions that unpack an array, by name without `.npy`; each throws a `DataError` if it is damaged
  * @throws {DataError} if it is not a ZIP archive, or damaged
  */
 export async function listNpz(
@@ -56,14 +56,14 @@ export async function listNpz(
   } catch (error) {
     if (error instanceof DataError) throw error;
     throw new DataError(
-      `Cannot read ${path}: it is damaged or no archive of arrays (expected what numpy.savez() writes)`,
+      `Cannot read ${path}: it is damaged or not an archive of arrays (expected what numpy.savez() writes)`,
       { cause: error },
     );
   }
   return members;
 }
 
-/** Where the content of a member starts: after a header of its own, which has its name, too. */
+/** Position of a member's content: after a header of its own, which repeats its name. */
 function contentStart(archive: ByteRange, { offset, rawFilename }: Entry): number {
   const header = archive.read(offset, headerBytes).slice();
   const [name, extra] = [26, 28].map((at) => header[at] + 256 * header[at + 1]);
@@ -96,7 +96,7 @@ async function unpack(archive: ByteRange, entry: Entry, start: number, title: st
   }
 }
 
-/** The content of a member that is not packed, which stays in its file. */
+/** The content of an uncompressed member, which stays in its file. */
 function stored(archive: ByteRange, start: number, { uncompressedSize: size, signature }: Entry): ByteRange {
   if (start + size > archive.size) throw new RangeError("beyond the end");
   let crc = 0;

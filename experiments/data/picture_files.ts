@@ -3,14 +3,14 @@
 import { join } from "node:path";
 import { DataError, listFolder } from "./dataset.ts";
 
-/** Most classes: labels are bytes. */
+/** Maximum number of classes, since labels are bytes. */
 const maxClasses = 256;
 
 /** Folders that split a data set, so they are not classes. */
 const partNames = ["test", "train"];
 /** Names of images. */
 const pictures = /\.(png|jpe?g)$/i;
-/** Names of images in other formats. */
+/** Names of images in unsupported formats. */
 const otherPictures = /\.(gif|bmp|webp|tiff?|avif|heic|p[bgnp]m)$/i;
 const layout = "images, a folder of images for each class, or train/ and test/ with either";
 
@@ -24,7 +24,7 @@ export async function findParts(root: string): Promise<readonly Part[]> {
   if (images.length > 0 || `${folders}` !== `${partNames}`) {
     const held = [...folders.map((name) => `${name}/`), ...images].slice(0, 4).join(", ");
     throw new DataError(
-      `Cannot tell parts from classes in ${root}: it holds ${held} (expected train/ and test/ alone, or neither)`,
+      `Cannot tell parts from classes in ${root}: it holds ${held} (expected only train/ and test/, or neither)`,
     );
   }
   const [train, test] = [await findPart(root, "train/"), await findPart(root, "test/")];
@@ -42,7 +42,7 @@ async function findPart(root: string, part: string): Promise<Part> {
   const cannotUse = (folder: string, what: string) => new DataError(`Cannot use ${folder}: it holds ${what}`);
   const { folders, images } = await listLevel(folder);
   if (images.length > 0 && folders.length > 0) {
-    throw cannotUse(folder, `the image ${images[0]} beside the folder ${folders[0]} (expected ${layout})`);
+    throw cannotUse(folder, `the image ${images[0]} next to the folder ${folders[0]} (expected ${layout})`);
   }
   if (images.length + folders.length === 0) {
     throw new DataError(`Cannot find images in ${folder} (expected PNG or JPEG files: ${layout})`);
@@ -76,7 +76,7 @@ async function listLevel(folder: string): Promise<Record<"folders" | "images", s
     else if (pictures.test(name)) images.push(name);
     else if (otherPictures.test(name)) {
       throw new DataError(
-        `Cannot use ${path}: it is neither a PNG nor a JPEG file (expected those alone); convert it to PNG`,
+        `Cannot use ${path}: it is neither a PNG nor a JPEG file (expected only those); convert it to PNG`,
       );
     }
   }

@@ -16,11 +16,11 @@ import { decodeJpeg } from "./jpeg.ts";
 import { decodePng, maxFileBytes } from "./png.ts";
 import { type ImagePreparation, type ImageView, type PreparedImage, prepareImage } from "./prepare_image.ts";
 
-/** Number of files read at once. */
+/** Number of files read at a time. */
 const together = 16;
-/** Most damaged images that an error names. */
+/** Maximum number of damaged images that an error names. */
 const maxNamed = 10;
-/** Most bytes of all images, the limit of one array. */
+/** Maximum bytes of all images, the limit of one array. */
 const maxBytes = 2 ** 32;
 
 /** What is wrong with files, by their paths. */
@@ -28,18 +28,18 @@ type Damaged = ReadonlyMap<string, DataError>;
 
 /** How a folder of images is read. */
 export interface PictureFolderOptions extends ImagePreparation {
-  /** A file that lists the test images, one path in the folder a line. */
+  /** A file that lists the test images, one path per line, relative to the folder. */
   readonly testList?: string | null;
   /** Whether to leave out images that cannot be decoded. */
   readonly skipDamaged?: boolean;
-  /** Called as files are read, with the number done. */
+  /** Called with the number of files read so far. */
   readonly onRead?: ((done: number, total: number) => void) | undefined;
 }
 
 /**
- * Reads a folder of PNG and JPEG images: images alone, a folder of images for each class, or `train` and `test` with
- * either. Without `test` or a list, a tenth of each class becomes the test, always the same images. Follows links; ignores
- * hidden files and files that are not pictures.
+ * Reads a folder of PNG and JPEG images: only images, a folder of images for each class, or `train` and `test` with
+ * either. Without `test` or a list, a tenth of each class is held out as test images, always the same ones. Follows
+ * links; ignores hidden files and files that are not pictures.
  *
  * @param folder path of the folder
  * @throws {DataError} if the layout or the list is wrong, there are too few images to split, or files cannot be used
@@ -54,14 +54,16 @@ export async function readPictures(
   if (!("damaged" in read)) return read;
   const { damaged } = read;
   if (!skipDamaged) throw damageError(folder, damaged, parts);
-  // Read again, as if they were not there: the split depends on how many images there are.
+  // Read again without the damaged images: the split depends on the number of images.
   const whole = parts.map((part) =>
     new Map(Array.from(part, ([name, paths]) => [name, paths.filter((path) => !damaged.has(path))]))
   );
   const [empty] = whole.flatMap((part) => [...part]).find(([, paths]) => paths.length === 0) ?? [];
   if (empty !== undefined) {
     throw new DataError(
-      `Cannot use ${join(folder, empty)}: all its images are damaged (expected some); replace them`,
+      `Cannot use ${
+        join(folder, empty)
+      }: all its images are damaged (expected at least one that is not); replace them`,
     );
   }
   const rest = await readParts(folder, whole, { ...how, listed, left: damaged.size });
@@ -69,7 +71,7 @@ export async function readPictures(
   return { ...rest, damaged: damaged.size };
 }
 
-/** What is said of images that cannot be used: one, or the first ones and their number. */
+/** The error for images that cannot be used: it names one, or the first ones and their number. */
 function damageError(folder: string, damaged: Damaged, parts: readonly Part[]): DataError {
   const [[, { message }]] = damaged;
   const advice = `${message}, or pass --skip-damaged`;
@@ -80,7 +82,7 @@ function damageError(folder: string, damaged: Damaged, parts: readonly Part[]): 
   return new DataError(`Cannot use ${damaged.size} of ${total} images in ${folder}: ${names}; ${advice}`);
 }
 
-/** How files are read that have been found. */
+/** How the files of the parts are read. */
 interface PartOptions extends Omit<PictureFolderOptions, "testList" | "skipDamaged"> {
   /** The test images, if a list names them. */
   readonly listed: ReadonlySet<string> | undefined;
@@ -112,13 +114,13 @@ async function readParts(
     };
   if (order.train.length === 0) {
     throw new DataError(
-      `Cannot use --test-list: it lists all images of ${folder} (expected some left to train on)`,
+      `Cannot use --test-list: it lists all images of ${folder} (expected it to leave some for training)`,
     );
   }
   if (order.test.length === 0) {
     throw new DataError(
       `Cannot split ${folder}: it holds ${files.length} ${files.length === 1 ? "image" : "images"} ` +
-        "(expected at least two of a class, one for the test)",
+        "(expected at least two of a class, one of them for the test)",
     );
   }
   const places = new Uint32Array(files.length);
@@ -167,13 +169,13 @@ async function readParts(
   };
 }
 
-/** Decodes a file by what its name says. */
+/** Decodes a file by its extension. */
 async function decodePicture(bytes: Uint8Array<ArrayBuffer>, path: string): Promise<ImageView> {
   return /png$/i.test(path) ? decodePng(bytes, path) : await decodeJpeg(bytes, path);
 }
 
 /**
- * Reads which images are the test.
+ * Reads the list of test images.
  *
  * @returns their paths in the folder
  * @throws {DataError} if the folder has a test already, or a line is not an image in it
@@ -204,7 +206,7 @@ async function readTestList(list: string, folder: string, parts: readonly Part[]
   return listed;
 }
 
-/** N images of one size, u8[N, C, H, W]; has three channels once one image is in colour. */
+/** N images of one size, u8[N, C, H, W]; with three channels as soon as one image is in colour. */
 class ImageStack {
   channels: 1 | 3 = 1;
   height = 0;

@@ -7,9 +7,9 @@ import { crc32, inflateSync } from "node:zlib";
 import { DataError } from "./dataset.ts";
 import type { ImageView } from "./prepare_image.ts";
 
-/** Most bytes of an image file. */
+/** Maximum bytes of an image file. */
 export const maxFileBytes: number = 2 ** 25;
-/** Most pixels of an image, such as 8192 x 4096. */
+/** Maximum pixels of an image, such as 8192 x 4096. */
 export const maxPixels: number = 2 ** 25;
 
 const signature = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
@@ -47,7 +47,7 @@ export function decodePng(bytes: Uint8Array, path: string): ImageView {
     const header = readHeader(bytes, path);
     const chunks = readChunks(bytes);
     const samples = readSamples(header, unpack(header, chunks.image));
-    if (!samples) throw cannotUse("16 bits a channel (expected 8); save it with 8");
+    if (!samples) throw cannotUse("16 bits per channel (expected 8); save it with 8");
     const image = toImage(header, samples, chunks);
     if (!image) throw cannotUse("transparent pixels (expected opaque ones); save it on a background");
     return image;

@@ -1,10 +1,13 @@
-/** Brings images of any size and colour to one: crop, antialiased scaling, grey or colour. */
+/** Converts images of any size and colour to one format: crop, antialiased scaling, grey or colour. */
 
-/** How images are prepared; by default as they are. */
+/** How images are prepared; by default they stay unchanged. */
 export interface ImagePreparation {
   /** Height and width to scale to. */
   readonly resize?: readonly [height: number, width: number] | null;
-  /** What is scaled: all of an image, which may change its proportions, or the largest part in its middle that fits. */
+  /**
+   * What is scaled: the whole image, which may change its proportions, or the largest part in its middle with the new
+   * ones.
+   */
   readonly crop?: "none" | "center";
   /** 1 turns colours into grey, and 3 grey into colours. */
   readonly channels?: 1 | 3 | null;
@@ -90,8 +93,8 @@ function scaler(
 }
 
 /**
- * What each pixel of a scaled line is made of: neighbours, weighted by a triangle that is as wide as a new pixel, so that
- * nothing is skipped when an image shrinks, and that interpolates when it grows.
+ * The neighbours that each pixel of a scaled line is computed from, with their weights: a triangle that is as wide as a
+ * new pixel, so that nothing is skipped when an image shrinks, and that interpolates when it grows.
  *
  * @param length of the line
  * @param part of the line in its middle that is scaled

@@ -1,4 +1,4 @@
-// A worker that reads stretches of a file, so that the operating system has them at hand.
+// A worker that reads stretches of a file, so that the operating system has them in its cache.
 
 import type { Stretches } from "./images.ts";
 

@@ -8,12 +8,12 @@ export function isFlowMap(field: VelocityField): boolean {
   return field.meanVelocity !== undefined;
 }
 
-/** The solver of a network's samples, if none is given: one step of a flow map, 20 of Heun's method otherwise. */
+/** The default solver of a network's samples: one step of a flow map, 20 of Heun's method otherwise. */
 export function usualSolver(field: VelocityField): string {
   return isFlowMap(field) ? "map:steps=1" : "heun:steps=20";
 }
 
-/** The guidance of a network's samples, if none is given: a flow map that takes none has learned that of its teacher. */
+/** The default guidance of a network's samples: none for a flow map that has learned its teacher's. */
 export function defaultGuidance({ maxGuidance, meanVelocity }: VelocityField): number {
   return meanVelocity && maxGuidance === undefined ? 1 : Math.min(usualGuidance, maxGuidance ?? Infinity);
 }
@@ -28,7 +28,7 @@ export function withSeed(how: SolverOptions, seed: number): SolverOptions {
  *
  * @param source name of the network's file, for errors
  * @param guidance the scale of guidance by class, 1 for none
- * @throws {ConfigError} if the network is not a flow map, its path is not the linear one, or it cannot be guided so
+ * @throws {ConfigError} if the network is not a flow map, its path is not linear, or it cannot use this guidance
  */
 export function checkSolver(
   field: VelocityField,

@@ -3,10 +3,10 @@ import type { Classes } from "../settings/kinds.ts";
 import { ConfigError, didYouMean } from "../settings/setting.ts";
 import { readRecord } from "../tracking/record.ts";
 
-/** Most names of classes in one message. */
+/** Maximum number of class names in one message. */
 const maxListed = 20;
 
-/** Words for classes without names, which are digits more often than not. */
+/** Words for classes without names, which are usually digits. */
 export const digitNames = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
 
 /** The classes of a network. */
@@ -22,7 +22,7 @@ export function className(label: number, names: NetworkClasses["names"]): string
   return names?.[label] ?? `${label}`;
 }
 
-/** The names of classes that a run records; undefined if there are none, or not for so many classes. */
+/** The names of classes that a run records; undefined if there are none, or not for this number of classes. */
 export async function recordedClassNames(
   run: string,
   count?: number,

@@ -16,7 +16,7 @@ import { defaultGuidance } from "./chosen_solver.ts";
 
 /** Classifier-free guidance. */
 export interface Guidance extends Pick<GuidanceOptions, "interval" | "zeroStar"> {
-  /** 0 ignores the class, 1 uses the class alone, more exaggerates it. */
+  /** 0 ignores the class, 1 uses only the class, more exaggerates it. */
   readonly scale: number;
 }
 
@@ -104,7 +104,7 @@ export function runsTwice(
 /**
  * The guidance of a command line, for a network with classes.
  *
- * @throws {ConfigError} if a network that takes guidance as an input should be guided in another way
+ * @throws {ConfigError} if a network that takes guidance as an input is to be guided in another way
  */
 export function guidanceOf(
   { guidance, guidanceInterval: interval, cfgZero }: GuidingConfig,

@@ -5,12 +5,12 @@ import { type Conditioning, formatGuidance } from "./conditioning.ts";
 import { isFlowMap } from "./chosen_solver.ts";
 import { type Drawable, drawSamples } from "./samples.ts";
 
-/** A row of the picture: a network, how it is solved, and from which noise. */
+/** A row of the picture: a network, its solver, and the conditioning of its samples. */
 export interface FewStepsRow {
   readonly drawable: Drawable;
   readonly solver: string;
   readonly conditioning?: Conditioning | undefined;
-  /** Left of the row, such as `flow, 4`. */
+  /** Caption to the left of the row, such as `flow, 4`. */
   readonly caption: string;
 }
 
@@ -34,8 +34,8 @@ export function fewStepsRows(drawable: Drawable, conditioning: Conditioning | un
 }
 
 /**
- * Says how sharp images of one evaluation are beside those of many. Sharpness is the mean square difference between
- * neighbouring pixels over their variance; squares make edges count, and grain hardly.
+ * Compares the sharpness of images from one evaluation with those from many. Sharpness is the mean square difference
+ * between neighbouring pixels over their variance; because of the squares, edges count a lot, and grain hardly.
  *
  * @param name of the network
  * @param width of an image
@@ -47,8 +47,10 @@ export function sharpnessFinding(
   width: number,
 ): string | undefined {
   const ratio = sharpnessOf(one, width) / sharpnessOf(many, width);
-  if (ratio < 0.6) return `one evaluation of the ${name} is blurred`;
-  return ratio > 0.8 ? `one evaluation of the ${name} is about as sharp as ${maxEvaluations}` : undefined;
+  if (ratio < 0.6) return `images from one evaluation of the ${name} are blurred`;
+  return ratio > 0.8
+    ? `images from one evaluation of the ${name} are about as sharp as from ${maxEvaluations}`
+    : undefined;
 }
 
 function sharpnessOf(images: readonly Float32Array[], width: number): number {
@@ -64,7 +66,7 @@ function sharpnessOf(images: readonly Float32Array[], width: number): number {
 }
 
 /**
- * Draws images from the same noise with few evaluations and many, a row each.
+ * Draws images from the same noise with few and many evaluations, one row per number.
  *
  * @param count images in a row
  * @param headings above the columns, such as classes

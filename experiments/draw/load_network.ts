@@ -58,13 +58,13 @@ export async function openNetwork(
   return { device, path, run, drawable: { model, shape, normalization }, classes: { count, names } };
 }
 
-/** Takes a module as the program of a checkpoint's network. @throws {ConfigError} if it is another one */
+/** Uses a module as the program of a checkpoint's network. @throws {ConfigError} if it is a different program */
 async function nameNetworkOf(bytes: Uint8Array, path: string, file: string): Promise<NetworkMaker> {
   const { digest, make, sources: { main: name } } = await nameNetwork(file);
   const stored = ownConfigIn(bytes, path);
   if (!stored || (stored.digest ?? digest) !== digest) {
     throw new ConfigError(
-      `Cannot use --model ${file} with ${path}: that has another network, or ${file} has changed since (leave it out)`,
+      `Cannot use --model ${file} with ${path}: the checkpoint has another network, or ${file} has changed since (leave it out)`,
     );
   }
   await rememberNamed({ name, digest }, say);
@@ -121,7 +121,7 @@ const flagsFor = {
  * Loads a network from a checkpoint, or from a PyTorch state dict with flags that describe the network.
  *
  * @param source name of the file, for errors
- * @throws {ConfigError} if the flags omit what the file does not say, or repeat what it says
+ * @throws {ConfigError} if the flags omit what the file does not state, or repeat what it states
  */
 async function loadNetwork(
   bytes: Uint8Array,
@@ -190,13 +190,13 @@ export function checkFit(
     const [drawn, held] = [shape, size].map((size) => `[${size.join(", ")}]`);
     throw new RunError(
       `Cannot ${task} ${path}: it draws images of ${drawn}, and ${data.name} holds ${held} ` +
-        "(expected one size; see --data)",
+        "(expected the same size; see --data)",
     );
   }
   if (classes > 0 && classes !== data.classes) {
     throw new RunError(
       `Cannot ${task} ${path}: its network has ${classes} classes, and ${data.name} has ${data.classes} ` +
-        "(expected as many; see --data)",
+        "(expected the same number; see --data)",
     );
   }
 }

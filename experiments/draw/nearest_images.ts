@@ -3,7 +3,7 @@ import { firstIndices, type LabelledImages, subsetOrder } from "../data/dataset.
 import { pixelsOf } from "../data/images.ts";
 import { type PrincipalComponents, principalComponents, project } from "./principal_components.ts";
 
-/** Most real images used for components and voting, and most images used to test the classifier. */
+/** Maximum number of real images for components and voting, and of images for testing the classifier. */
 const most = { real: 2000, tried: 1000 };
 /** Number of components that the classifier uses. */
 const components = 20;
@@ -12,7 +12,7 @@ const neighbours = 5;
 
 /**
  * Finds the nearest real images by their first principal components. With labels it is a small classifier: the most
- * frequent class among the nearest images wins. It depends on the data set alone, which makes runs comparable.
+ * frequent class among the nearest images wins. It depends only on the data set, which makes runs comparable.
  */
 export class NearestImages {
   readonly pca: PrincipalComponents;
@@ -73,7 +73,7 @@ export class NearestImages {
   }
 }
 
-/** The most frequent label; a tie goes to the label that comes first, that of the nearest image. */
+/** The most frequent label; a tie goes to the label that comes first, so to the nearest image. */
 function mostFrequent(labels: readonly number[]): number {
   const votes = new Map<number, number>();
   for (const label of labels) votes.set(label, (votes.get(label) ?? 0) + 1);

@@ -19,7 +19,7 @@ export async function isPlaneCheckpoint(checkpoint: string): Promise<boolean> {
   return decodeSafetensors(await readCheckpoint(checkpoint), checkpoint).metadata.network === planeWeights;
 }
 
-/** Settings of a drawing; all others must be absent. */
+/** Settings of a drawing; all other settings must be absent. */
 interface PlaneDrawing extends Record<string, unknown> {
   readonly checkpoint: string;
   readonly count: number;
@@ -33,7 +33,7 @@ interface PlaneDrawing extends Record<string, unknown> {
 /**
  * Draws points from weights that the playground saved: a picture, or an array f32[N, 2].
  *
- * @throws {ConfigError} if a setting is for networks of images, or the network cannot be solved so
+ * @throws {ConfigError} if a setting is for networks of images, or the network cannot use the solver
  */
 export async function drawPlanePoints(config: PlaneDrawing): Promise<void> {
   const { checkpoint, count, seed, solver, out, device: kind, threads, inFullRows: _, ...ofImages } = config;

@@ -21,7 +21,7 @@ interface DrawnImages {
   readonly batches: AsyncIterable<Float32Array>;
 }
 
-/** Most bytes of the arrays in a ZIP archive without 64-bit sizes. */
+/** Maximum bytes of the arrays in a ZIP archive without 64-bit sizes. */
 const maxBytes = 2 ** 32 - 2 ** 16;
 
 /** Checks, before images are drawn, that they fit in an .npz file. @throws {ConfigError} if there are too many */
@@ -35,8 +35,9 @@ export function checkNpz(path: string, count: number, shape: ImageSize): void {
 }
 
 /**
- * Writes images as the ending of the path says: `/`, a picture each in folders of classes; `.npz`, as programs for FID
- * read them; `.npy`, their values; else one picture. A file appears when it is complete, a folder fills up.
+ * Writes images in the format of the path's ending: `/`, one picture per image in class folders; `.npz`, as programs
+ * for FID read them; `.npy`, their values; else one picture. A file appears once it is complete; a folder fills up
+ * gradually.
  *
  * @param onWritten called with the number of images in the folder
  * @throws {RunError} if a file cannot be written
@@ -71,8 +72,8 @@ async function* array({ count, shape, batches }: DrawnImages) {
 }
 
 /**
- * The bytes of an archive of .npy files, not packed, as `numpy.savez()` writes it: `arr_0` u8[N, H, W, C], and `arr_1`,
- * the classes, i64[N].
+ * The bytes of an uncompressed archive of .npy files, as `numpy.savez()` writes it: `arr_0` u8[N, H, W, C], and
+ * `arr_1`, the classes, i64[N].
  */
 async function* archive({ count, shape: [C, H, W], labels, batches }: DrawnImages) {
   const ready: Uint8Array[] = [];
@@ -82,7 +83,7 @@ async function* archive({ count, shape: [C, H, W], labels, batches }: DrawnImage
   });
   const begin = (name: string, type: string, shape: readonly number[]) => {
     const file = new ZipPassThrough(`${name}.npy`);
-    file.mtime = new Date(1980, 0, 1); // the earliest of ZIP: equal samples give equal bytes
+    file.mtime = new Date(1980, 0, 1); // the earliest time of ZIP: equal samples give equal bytes
     zip.add(file);
     file.push(npyHeader(type, shape));
     return file;
@@ -132,7 +133,7 @@ async function fillFolder(
         made.add(place);
         await Deno.writeFile(path, encodePng(imageGrid(image, [1, ...shape])), { createNew: true });
       } catch (error) {
-        await Deno.remove(path).catch(() => {}); // it may be there in part
+        await Deno.remove(path).catch(() => {}); // it may be incomplete
         throw new RunError(`Cannot write ${path}: ${reasonOf(error)}; ${written} images are complete`);
       }
       written++;
@@ -145,7 +146,10 @@ function* imagesOf(pixels: Float32Array, size: number): Generator<Float32Array> 
   for (let at = 0; at < pixels.length; at += size) yield pixels.subarray(at, at + size);
 }
 
-/** The name of a class if it can name a folder, else its number. Names come from run folders of anyone. */
+/**
+ * The name of a class if it can name a folder, else its number. Names come from run folders, which may come from
+ * anyone.
+ */
 function folderName(label: number, { names }: NetworkClasses): string {
   const name = className(label, names);
   return /^(?!\.)[^/\\:\p{Cc}]{1,100}$/u.test(name) ? name : `${label}`;

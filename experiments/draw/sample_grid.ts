@@ -46,7 +46,7 @@ export function samplesPng(
 }
 
 /**
- * Draws the samples of a run, and writes them as `samples.png` or, of a step, `samples/step_<step>.png`.
+ * Draws the samples of a run, and writes them as `samples.png` or, for a step, `samples/step_<step>.png`.
  *
  * @returns the picture's path relative to the run
  */

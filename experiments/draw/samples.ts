@@ -45,7 +45,7 @@ interface SampleRequest {
   readonly columns?: number;
 }
 
-/** Samples to draw with fixed steps, as those of runs. */
+/** Samples to draw with fixed steps, as in runs. */
 export interface Drawing extends SampleRequest, FixedSteps {}
 
 /** A network that draws images in the format of a source. */
@@ -57,7 +57,7 @@ export function drawableOf(model: Model, { normalization, shape }: Omit<Drawable
 export type OnSamples = (done: number) => void | Promise<void>;
 
 /**
- * Draws samples from the noise of a seed, which is also that of the noise in stochastic steps.
+ * Draws samples from the noise of a seed, which stochastic steps use, too.
  *
  * @returns their pixels f32[count, C, H, W], 0 black, 1 white, not clipped, and their cost
  */
@@ -91,7 +91,9 @@ export async function drawFromNoise(
   return { pixels, ...costOf(batches) };
 }
 
-/** Draws as {@linkcode drawFromNoise}, and yields each batch with its `samples` as pixels, so that none need be kept. */
+/**
+ * Draws as {@linkcode drawFromNoise}, and yields each batch with its `samples` as pixels, so that none has to be kept.
+ */
 export async function* drawBatches(
   drawable: Drawable,
   x0: Tensor,
@@ -112,9 +114,9 @@ export interface ToNoise {
   readonly conditioning: Conditioning | undefined;
   readonly how: SolverOptions;
   /**
-   * The time in (0, 1] at which images enter the flow, mixed with noise as the path is at that time. At 1 an image is
+   * The time in (0, 1] at which images enter the flow, mixed with noise as the path is at that time. At 1, an image is
    * at the edge of what the network has learned: pixels that are black in all images could come from any noise, and get
-   * too little.
+   * too little of it.
    */
   readonly entry: number;
   /** Seed of the noise mixed in. */
@@ -140,7 +142,7 @@ export async function noiseOfImages(
   const { xt } = objectiveFor(model).path.at(x0, x1, full([N], entry));
   const options = { ...how, ...condition, ...inBatches(onProgress), from: entry, to: 0 };
   const { samples, ...cost } = await solveFlow(field, entry === 1 ? x1 : xt, options);
-  return { noise: finiteImages("lead images back to noise", samples), ...cost };
+  return { noise: finiteImages("map images back to noise", samples), ...cost };
 }
 
 /** Options for batches that report progress and let signals in. */

@@ -62,9 +62,9 @@ async function fromStore(names: readonly string[], where: StoreChoice): Promise<
 }
 
 /**
- * Loads the trajectories of those runs that store any.
+ * Loads the trajectories of the runs that store them.
  *
- * @param say called with a line for each run skipped because of a damaged file
+ * @param say called with a message for each run that is skipped because of a damaged file
  */
 export async function loadStoredTrajectories(
   runs: readonly StoredRun[],

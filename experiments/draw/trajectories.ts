@@ -129,7 +129,7 @@ export async function findTrajectories(run: string): Promise<StoredTrajectory[]>
   return await decodeTrajectories(run, paths, (path) => readFile(join(run, path), run));
 }
 
-/** Decodes those files of a run that hold trajectories, in order of their numbers. */
+/** Decodes the files of a run that hold trajectories, in order of their numbers. */
 export async function decodeTrajectories(
   run: string,
   paths: readonly string[],
@@ -175,7 +175,7 @@ function decodeTrajectory(bytes: Uint8Array, source: string): StoredTrajectory {
   const isCount = (value: number) => Number.isSafeInteger(value) && value >= 0;
   if (!modelType || !solver || ![seed, k, steps].every(isCount)) {
     const found = JSON.stringify(file.metadata);
-    throw file.error(`its metadata are ${found} (expected model_type, solver, seed, sample and steps)`);
+    throw file.error(`its metadata is ${found} (expected model_type, solver, seed, sample and steps)`);
   }
   if (label !== undefined && !(isCount(Number(label)) && Number.isFinite(Number(guidance)))) {
     throw file.error(`its label is ${label} at guidance ${guidance} (expected a class and a number)`);

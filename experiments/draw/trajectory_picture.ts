@@ -19,10 +19,10 @@ import { RunError } from "../run/atomic_write.ts";
 import type { RunTrajectories } from "./stored_trajectories.ts";
 import type { StoredTrajectory } from "./trajectories.ts";
 
-/** Most samples of one run in one row. */
+/** Maximum number of samples of one run in one row. */
 const maxInRow = 6;
 
-/** Content and look of a picture of trajectories; null chooses by format. */
+/** Content and look of a picture of trajectories; null leaves the choice to the format. */
 export interface PictureOptions {
   readonly format: "gif" | "apng" | "png";
   readonly field: FlowField;

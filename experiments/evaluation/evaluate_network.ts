@@ -33,7 +33,7 @@ const measurements: readonly Measurement[] = [
   bits,
 ];
 
-/** Number of test images that a report's page compares fresh samples with. */
+/** Number of test images with which a report's page compares fresh samples. */
 const liveRows = 500;
 
 /** Expected evaluations of the network, each of one image at one time; adaptive solvers deviate from it. */
@@ -121,7 +121,7 @@ function firstRows(points: Points, most: number): Points {
   return pickPoints(points, Array.from({ length: Math.min(points.rows, most) }, (_, n) => n));
 }
 
-/** What a judge says about the sets of images. */
+/** A judge's verdicts on the sets of images. */
 async function judgedBy(judge: DataJudge, sets: ImageSets, monitor: Monitor): Promise<JudgedSets> {
   const judged = async ({ values }: Points) => {
     await monitor.advance(0);

@@ -67,8 +67,8 @@ export async function networkOfRun(run: string): Promise<EvaluatedNetwork> {
   const data = await loadDataset(config.data ?? undefined, config);
   if (record.dataset && record.dataset.digest !== data.digest) {
     throw new RunError(
-      `Cannot evaluate ${run}: it was trained on other images than ${data.source} holds now ` +
-        `(digest ${record.dataset.digest.slice(0, 12)}..., there it is ${data.digest.slice(0, 12)}...)`,
+      `Cannot evaluate ${run}: it was trained on images that ${data.source} no longer holds ` +
+        `(digest ${record.dataset.digest.slice(0, 12)}..., now ${data.digest.slice(0, 12)}...)`,
     );
   }
   const step = await stepOfWeights(run, record);
@@ -115,8 +115,8 @@ async function subjectOf(
 }
 
 /**
- * The step of a run's weights. A killed run has logged later steps. If it was killed between writing its weights and
- * its state, this is the step of the previous checkpoint.
+ * The step of a run's weights. The log of a killed run may have later steps. If it was killed between writing its
+ * weights and its state, this is the step of the previous checkpoint.
  */
 export async function stepOfWeights(run: string, { status }: Pick<RunRecord, "status">): Promise<number> {
   const saved = status === "FINISHED" ? undefined : await savedStep(run);
@@ -138,7 +138,7 @@ async function savedStep(run: string): Promise<number | undefined> {
 }
 
 /**
- * Chooses how to evaluate a network: by the given flags, otherwise the way its run draws samples.
+ * Chooses how to evaluate a network: by the flags, otherwise the way its run draws samples.
  *
  * @param usual default number of samples
  * @throws {ConfigError} if the flags request more images than there are, or guidance that the network cannot have
@@ -174,7 +174,7 @@ export function evaluationOptions(
   return { count, seed, courseImages, bitsImages, accuracySteps, guidance, how, words: description };
 }
 
-/** Most samples for which there are equally many test and training images. */
+/** The largest number of samples for which there are as many test and training images. */
 function maxImages({ data, trained }: Pick<EvaluatedNetwork, "data" | "trained">): number {
   return Math.min(data.test.count, trained.length);
 }

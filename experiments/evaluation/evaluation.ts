@@ -56,7 +56,7 @@ const figure = fieldsOf({
 });
 
 const figures = check<ByFigure<EvaluationFigure>>(
-  `an object with some of ${figureKeys.join(", ")}`,
+  `an object with fields among ${figureKeys.join(", ")}`,
   (value) => tableOf(figure).accepts(value) && Object.keys(value).every(oneOf(figureKeys).accepts),
 );
 
@@ -138,7 +138,7 @@ export async function readEvaluation(run: string): Promise<Evaluation | undefine
   throw new RunError(`Cannot read ${path}: ${problem}; delete the file, or evaluate the run again`);
 }
 
-/** The present form of a file of version 0.9, which has one judge. */
+/** Converts a file of version 0.9, which has one judge, to the present form. */
 function withJudges({ judge, figures, ...json }: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const { classes } = Object(json.samples);
   return {
@@ -168,7 +168,7 @@ export function hasMeasured(
 
 /**
  * Joins two evaluations of one network, drawn alike: the one with more samples, the first if equal, with the figures
- * that only the other has, or has from more images.
+ * that only the other has, or measured on more images.
  *
  * @returns undefined if weights, data, a judge, guidance or solver differ
  */
@@ -197,10 +197,10 @@ export function mergedEvaluation(first: Evaluation, second: Evaluation): Evaluat
 }
 
 /**
- * Joins an evaluation with the earlier one of its run. One of the same weights that was drawn otherwise is kept in
- * another file.
+ * Joins an evaluation with the earlier one of its run. An earlier one of the same weights whose samples were drawn
+ * differently is kept in another file.
  *
- * @param say called with a line about what stays, or if the earlier evaluation cannot be read
+ * @param say called with a message about what is kept, or if the earlier evaluation cannot be read
  */
 export async function withEarlierFigures(
   run: string,
@@ -216,11 +216,13 @@ export async function withEarlierFigures(
   if (!merged && earlier.weights.sha256 === evaluation.weights.sha256) {
     const path = join(run, fileAt(runFile.replacedEvaluation, earlier.time));
     await writeJson(path, earlier);
-    say(`The earlier evaluation has other guidance or solver, judges or data; it is kept in ${path}`);
+    say(
+      `The earlier evaluation used different guidance, judges, data or another solver; it is kept in ${path}`,
+    );
   }
   if (merged && merged.time < evaluation.time) {
     say(
-      `The earlier evaluation stays: it has ${merged.samples.count} samples, not ${evaluation.samples.count}`,
+      `Keeping the earlier evaluation: it has ${merged.samples.count} samples, not ${evaluation.samples.count}`,
     );
   }
   return merged ?? evaluation;

@@ -13,7 +13,7 @@ export const ofCheckpoint: Need = {
 
 /** The network to evaluate: a file of weights, if it is not of a run, and the settings of its data. */
 export const evaluated = {
-  checkpoint: optional(path("FILE", "weights outside of a run, as the word FILE")),
+  checkpoint: optional(path("FILE", "weights outside of a run, in place of the word FILE")),
   ...optionalDataSettings(`data of the file's network; ${dataSettings.data.doc}`, ofCheckpoint),
 };
 
@@ -30,7 +30,7 @@ export function fileOrRuns<Given extends { readonly checkpoint?: string | null }
   const file = words.find(isFile);
   if (file === undefined) return [values, words];
   if (words.length === 1 && !values.checkpoint) return [{ ...values, checkpoint: file }, []];
-  throw new ConfigError(`Cannot use ${file} beside others (expected one file alone, or runs)`);
+  throw new ConfigError(`Cannot use ${file} with other words (expected a single file, or runs)`);
 }
 
 const judged: Need = { words: "a judge", met: ({ judge }) => judge !== "none" };
@@ -38,40 +38,40 @@ const judged: Need = { words: "a judge", met: ({ judge }) => judge !== "none" };
 /** How samples are drawn and measured. A study has other defaults, and no choice of judges. */
 export const measuring = {
   count: optional(integer({
-    doc: "samples, and real images to compare them with (else 2,000 on a CPU, 10,000 on a GPU)",
+    doc: "samples, and real images to compare them with (default: 2,000 on a CPU, 10,000 on a GPU)",
     min: 2,
     max: 100_000,
   })),
   seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
   guidance: {
-    ...optional(number({ doc: "guidance, 1 = none (else the run's; for a checkpoint 1)", min: 0 })),
+    ...optional(number({ doc: "guidance, 1 = none (default: the run's, or 1 for a checkpoint)", min: 0 })),
     details: ["classifier-free guidance; unlabelled networks: autoguidance"],
   },
   solver: optional(solverSetting({
-    doc: "how samples are drawn (else as in the run; for a checkpoint heun:steps=20)",
+    doc: "solver of the samples (default: the run's, or heun:steps=20 for a checkpoint)",
   })),
   courseImages: integer({ doc: "images for trajectory and round-trip metrics, 0 = none", default: 128 }),
   bitsImages: integer({ doc: "test images for bits per dimension, 0 = none", default: 128 }),
   judge: choice(judgeChoices, {
-    doc: "classifiers that judge the samples; they are trained if there are none for the data",
+    doc: "classifiers that judge the samples; if there are none for the data, they are trained first",
     default: "all",
   }),
   judgeSteps: optional(integer({
-    doc: "train judges of the data anew, with so many steps of 64 images",
+    doc: "train new judges of the data, with N steps of 64 images",
     min: 1,
     needs: judged,
   })),
   accuracySteps: integer({
-    doc: "steps of classifiers trained on the samples alone and tested on real images, 0 = none",
+    doc: "steps of classifiers trained only on the samples and tested on real images, 0 = none",
     default: 0,
     needs: { ...judged, off: 0 },
   }),
 };
 
-/** Number of samples that a study and a comparison of solvers draw of each. */
+/** Number of samples that a study draws of each cell, and a comparison of solvers by each solver. */
 export const samplesOfStudy = integer({ ...measuring.count, min: 2, max: 100_000, default: 1000 });
 
-/** How to evaluate a network, in the words of a command line or of a plan, which uses all judges. */
+/** How to evaluate a network, as a command line or a plan says it; plans use all judges. */
 export type MeasuringWords =
   & Omit<Values<typeof measuring>, "judge" | "judgeSteps">
   & Partial<Pick<Values<typeof measuring>, "judge">>;

@@ -28,7 +28,7 @@ export function aboutEvaluation({ samples, judges, dataset, device, figures }: E
   return [drawn, ...about, ...alone, ...formatAdded(figures)].join("\n");
 }
 
-/** A line for each other evaluation that figures come from. */
+/** One line per other evaluation that figures come from. */
 function formatAdded(figures: Evaluation["figures"]): string[] {
   const added = figureKeys.flatMap((key) => figures[key]?.from ? [{ key, from: figures[key].from }] : []);
   return [...Map.groupBy(added, ({ from }) => from.time)].map(([time, group]) => {
@@ -59,10 +59,12 @@ export function evaluationTable({ figures }: Evaluation): string {
   });
   const table = textTable([head, ...rows], (column) => column > 0);
   const fewer = Object.values(figures).some((figure) => formatFewer(figure) !== "");
-  return fewer ? `${table}\nIn brackets: the number of real images, where it is not that of samples` : table;
+  return fewer
+    ? `${table}\nIn brackets: the number of real images, if it differs from that of samples`
+    : table;
 }
 
-/** The number of real images in brackets, if it is not that of the samples. */
+/** The number of real images in brackets, if it differs from that of samples. */
 function formatFewer({ real, count, realCount = count }: EvaluationFigure): string {
   return real === undefined || realCount === undefined || realCount === count ? "" : ` (${whole(realCount)})`;
 }
@@ -91,8 +93,8 @@ export function qualityWarning(evaluations: readonly Evaluation[]): string | und
 }
 
 /**
- * What a reader of several runs' figures should know: why they cannot be compared, or whether the judges put the runs in
- * the same order. Prints why, if an evaluation cannot be read.
+ * A note about the figures of several runs: why they cannot be compared, or whether the judges rank the runs in the
+ * same order. Prints the error if an evaluation cannot be read.
  */
 export async function qualityNoteOf(runs: readonly string[]): Promise<string | undefined> {
   const evaluations: Evaluation[] = [];

@@ -13,7 +13,7 @@ export interface FigureMeaning {
   readonly share?: true;
   /** Whether it depends on a judge, and every judge has its own. */
   readonly judged?: true;
-  /** The question that a report shows it for; others stand under all figures. */
+  /** The question that a report answers with it; the other figures appear only in the full list. */
   readonly question?: Question;
   /** Ends of its axis; by default those of shares, or those that fit the values. */
   readonly ends?: readonly [worst: number, best: number];
@@ -57,14 +57,14 @@ export const figureMeanings = {
   frechet_shrunk: {
     title: "Fréchet distance, shrunk",
     doc:
-      "The same distance to the training images, where test images are too few for a cloud: covariances are shrunk towards a round one, the more the fewer images there are; mean over groups of as many samples as there are test images",
+      "The same distance to the training images, where test images are too few for a cloud: covariances are shrunk towards a round one, and more so if there are fewer images; mean over groups of as many samples as there are test images",
     better: "lower",
     judged: true,
   },
   frechet_pixels: {
     title: "Fréchet distance of pixels",
     doc:
-      "Distance to the training images without a judge, in pixels averaged to 8 x 8 at most, with shrunk covariances; mean over groups of as many samples as there are test images; it sees coarse shapes and colours alone",
+      "Distance to the training images without a judge, in pixels averaged to 8 x 8 at most, with shrunk covariances; mean over groups of as many samples as there are test images; it sees only coarse shapes and colours",
     better: "lower",
   },
   kernel: {
@@ -109,7 +109,7 @@ export const figureMeanings = {
   accuracy_score: {
     title: "Accuracy score",
     doc:
-      "Share of real test images that a classifier gets right which was trained on the samples alone; what samples lack, it has not learnt",
+      "Share of real test images that a classifier trained only on the samples gets right; it cannot learn what the samples lack",
     better: "higher",
     share: true,
     judged: true,
@@ -118,7 +118,7 @@ export const figureMeanings = {
     title: "Spread within classes",
     question: "real",
     doc:
-      "How different samples of one class are: the mean distance of two of them, in pixel values from 0 to 1; less than real images are too uniform",
+      "How different samples of one class are: the mean distance of two of them, in pixel values from 0 to 1; samples with less than real images are too uniform",
     better: "real",
   },
   authentic: {
@@ -183,7 +183,7 @@ export function figureKey(name: FigureName, judge: JudgeName = judgeNames[0]): F
   return judge === judgeNames[0] ? name : `${judge}/${name}`;
 }
 
-/** What a key stands for: a figure, and its judge if it depends on one. */
+/** A figure, and its judge if it depends on one. */
 export interface Figured {
   readonly name: FigureName;
   readonly judge?: JudgeName;
@@ -200,12 +200,12 @@ export const figuresByKey: ReadonlyMap<FigureKey, Figured> = new Map(
 /** All keys of figures, in display order. */
 export const figureKeys: readonly FigureKey[] = [...figuresByKey.keys()];
 
-/** The keys of some figures, by each judge. */
+/** The keys of these figures, for each judge. */
 export function keysOf(names: readonly FigureName[]): FigureKey[] {
   return names.flatMap((name) => figureKeys.filter((key) => figuresByKey.get(key)!.name === name));
 }
 
-/** Checks of the fields of a file for some figures; each is there if it was measured. */
+/** Checks of a file's fields for these figures; each field is optional. */
 export function figureFields<Value>(names: readonly FigureName[], check: FieldCheck<Value>) {
   const fields = Object.fromEntries(keysOf(names).map((key) => [key, ifGiven(check)]));
   return fields as Readonly<Record<FigureKey, FieldCheck<Value | undefined>>>;

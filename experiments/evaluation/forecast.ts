@@ -1,4 +1,4 @@
-/** What measuring a network would take, without writing anything: for `--dry-run`. */
+/** Describes what measuring a network would take, without measuring it: for `--dry-run`. */
 
 import type { Device } from "../../kernels/mod.ts";
 import { namedParameters } from "../../models/mod.ts";
@@ -15,9 +15,9 @@ import type { Watch } from "./measurement.ts";
 export interface MeasuredWork {
   readonly device: Device;
   readonly judge: JudgeChoice;
-  /** Steps of judges that are trained anew. */
+  /** Steps of new judges, if they are to be trained. */
   readonly judgeSteps?: number | undefined;
-  /** How samples are drawn, in words. */
+  /** How samples are drawn, as text. */
   readonly samples: string;
   /** Evaluations of the network, with these judges. */
   readonly evaluations: (judges: readonly DataJudge[]) => number;

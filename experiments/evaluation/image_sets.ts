@@ -45,7 +45,7 @@ export function runsPerEvaluation(
   return isGuided ? 2 : 1;
 }
 
-/** The same network with another scale of autoguidance, if it has early weights. */
+/** The network with this scale of autoguidance, if it has early weights. */
 function autoguided({ autoguidance, ...drawable }: Drawable, scale: number): Drawable {
   return autoguidance && scale !== 1 ? { ...drawable, autoguidance: { ...autoguidance, scale } } : drawable;
 }
@@ -117,7 +117,7 @@ export async function imageSets(
   };
 }
 
-/** Training images that the network learned from, as many as samples, drawn without replacement. */
+/** Training images of the network, as many as samples, drawn without replacement. */
 export function realIndices(
   { trained }: Pick<EvaluatedNetwork, "trained">,
   { count, seed }: Pick<EvaluationOptions, "count" | "seed">,
@@ -125,7 +125,7 @@ export function realIndices(
   return permutation(seed, streams.split, 1, trained.length).slice(0, count).map((n) => trained[n]);
 }
 
-/** Some images of a data set, as pixels from 0 black to 1 white. */
+/** Images of a data set by index, as pixels from 0 black to 1 white. */
 export function imagesAt({ images, count }: LabelledImages, indices: Uint32Array): Points {
   const width = images.length / count;
   return { values: pixelsOf(images, indices, width), rows: indices.length, width };

@@ -15,10 +15,10 @@ interface Measured {
 }
 
 /**
- * Says by which figures the judges rank things differently.
+ * States by which figures the judges rank things differently.
  *
  * @returns `lenet and vgg rank a and b differently by Fréchet distance (1 of 3 pairs; it may be chance)`, or that they
- * agree; undefined if there are less than two things or judges
+ * agree; undefined if there are fewer than two things or judges
  */
 export function formatOrder(all: readonly Ordered[]): string | undefined {
   const found = figureNames.flatMap((name) => disagreement(all, name) ?? []);
@@ -30,7 +30,10 @@ export function formatOrder(all: readonly Ordered[]): string | undefined {
     : `${judges} rank ${differing.join(", ")}`;
 }
 
-/** A pair that judges rank differently by a figure; empty without one, undefined if they did not both measure a pair. */
+/**
+ * A pair that judges rank differently by a figure; empty if they agree, undefined if they did not both measure two
+ * things.
+ */
 function disagreement(all: readonly Ordered[], name: FigureName): string | undefined {
   const measured = all.flatMap(({ label, figures }) => {
     const values = judgeNames.flatMap((judge) => figures[figureKey(name, judge)] ?? []);

@@ -12,7 +12,7 @@ type SetName = "samples" | "test" | "train" | "noise";
 /** Equally many samples, test images, training images and noise: an image per row, 0 black to 1 white in steps of 1 / 255. */
 export type ImageSets = Readonly<Record<SetName, Points>>;
 
-/** What a judge says about each set of images. */
+/** A judge's verdicts on each set of images. */
 export interface JudgedSets extends Readonly<Record<SetName, Judgement>> {
   readonly judge: DataJudge;
 }
@@ -53,7 +53,7 @@ export interface Watch {
   readonly onProgress?: (done: number) => void;
   /** Called with the number of image pairs compared so far, and an upper bound. */
   readonly onCompared?: (done: number, most: number) => void;
-  /** Called with the steps so far of classifiers that are trained, and their number. */
+  /** Called with the number of steps so far of classifiers in training, and their total. */
   readonly onTrained?: (done: number, most: number) => void;
   /** Ends the work early. */
   readonly signal?: AbortSignal | undefined;

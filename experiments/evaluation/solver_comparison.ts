@@ -29,7 +29,7 @@ const estimate = fieldsOf({ value: finiteNumber, low: finiteNumber, high: finite
 const solverCost = fieldsOf({
   /** The solver in the syntax of `makeSolver`. */
   spec: textField,
-  /** Evaluations of the network per sample, guided ones counted twice; the mean if samples differ. */
+  /** Evaluations of the network per sample, with guided ones counted twice; the mean if samples differ. */
   evaluations: finiteNumber,
   /** Total time for all samples. */
   seconds: finiteNumber,
@@ -125,9 +125,9 @@ export async function* compareSolvers(
  *
  * @param file null to store nothing
  * @param device description of the device, for the file
- * @param say called with a line if stored results cannot be used
+ * @param say called with a message if stored results cannot be used
  * @param onStart called with the expected evaluations of the network
- * @returns stored and new results; only those finished, if stopped
+ * @returns stored and new results; only the finished ones, if stopped
  */
 export async function measureSolvers(
   file: string | null,
@@ -168,7 +168,7 @@ function judgedKeys(solvers: readonly SolverCost[], ...names: FigureName[]): Fig
 
 /**
  * The cheapest solver that may be as good as the best: by every judge, its Fréchet distance is inside the interval of
- * the best. If no solver is so by every judge, the one that is so by the first.
+ * the best. If that holds for no solver by every judge, only the first judge counts.
  *
  * @param solvers at least one
  */
@@ -185,7 +185,10 @@ function bestBy(solvers: readonly SolverCost[], key: FigureKey): SolverCost {
   return solvers.reduce((a, b) => b[key]!.value < a[key]!.value || Number.isNaN(a[key]!.value) ? b : a);
 }
 
-/** Solvers as a table, cheapest first; a star marks {@linkcode cheapestOfBest}. Below, whether the judges agree. */
+/**
+ * Solvers as a table, cheapest first; a star marks {@linkcode cheapestOfBest}. A line below the table states whether
+ * the judges agree.
+ */
 export function solverTable({ solvers, common: { count, seed } }: SolverCosts): string {
   const chosen = cheapestOfBest(solvers);
   const frechets = judgedKeys(solvers, "frechet");
@@ -207,7 +210,7 @@ export function solverTable({ solvers, common: { count, seed } }: SolverCosts): 
     ...shares.map((key) => shownFigure(key, cost[key]!.value)),
     cost.seconds.toFixed(1),
   ]);
-  const about = `${count.toLocaleString("en")} samples each, all from the noise of seed ${seed}`;
+  const about = `${count.toLocaleString("en")} samples per solver, all from the noise of seed ${seed}`;
   const order = formatOrder(solvers.map((cost) => ({ label: cost.spec, figures: cost })));
   return `${about}\n${textTable([head, ...rows], (column) => column > 0)}${order ? `\n${order}` : ""}`;
 }

@@ -39,7 +39,7 @@ export interface StoredJudge {
   readonly digest: string;
   /** Digest of the labelled images that it was trained on, see {@linkcode digestOf}. */
   readonly dataDigest: string;
-  /** The command that made it, without `--out` and the data's path. */
+  /** The command that trained it, without `--out` and the data's path. */
   readonly command: string;
 }
 
@@ -85,7 +85,7 @@ export function judgedData(data: Dataset): JudgedData {
   if (!train.labels || !test.labels) {
     throw new JudgeError(
       `Cannot make a judge for ${data.name}: it has no labels (expected one for each image); ` +
-        "add them, or leave out what needs a judge",
+        "add labels, or leave out what needs a judge",
     );
   }
   if (classes < 2) {
@@ -111,7 +111,7 @@ export function digestOf({ digest, train: { labels } }: JudgedData): Promise<str
  */
 export async function readStored({ file, digest }: StoredJudge): Promise<Uint8Array<ArrayBuffer>> {
   const advice = checkout === undefined ? "" : `; restore it with git checkout ${file}`;
-  const fail = (why: string) => new JudgeError(`Cannot judge by ${file}: ${why}${advice}`);
+  const fail = (why: string) => new JudgeError(`Cannot use the judge ${file}: ${why}${advice}`);
   const bytes = await readProgramFile(file).catch((error) => {
     throw fail(reasonOf(error));
   });
@@ -155,7 +155,7 @@ function checkJudge(
   const sizes = ({ classes, channels, height, width }: Omit<ClassifierOptions, "name">) =>
     `${classes} classes of images [${channels}, ${height}, ${width}]`;
   const fail = (why: string) =>
-    new JudgeError(`Cannot judge by ${source}: ${why}; make another one with ${startCommand("judge")}`);
+    new JudgeError(`Cannot use the judge ${source}: ${why}; train another one with ${startCommand("judge")}`);
   if (info.name !== name) throw fail(`it is ${info.name} (expected ${name})`);
   if (sizes(info) !== sizes(data)) {
     throw fail(`it is for ${sizes(info)} (expected ${sizes(data)}, as in ${data.name})`);

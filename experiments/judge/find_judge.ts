@@ -30,15 +30,18 @@ export type JudgeChoice = typeof judgeChoices[number];
 export interface JudgeOptions {
   /** Which judges to find; by default all. */
   readonly judge?: JudgeChoice;
-  /** Called with a line about training, or about an ignored judge. */
+  /** Called with a message about training, or about an ignored judge. */
   readonly say: (line: string) => void;
   /** Ends the training. */
   readonly signal?: AbortSignal | undefined;
   /** Shows the progress of training. */
   readonly terminal?: Terminal | undefined;
-  /** Training steps; then a judge that was trained for another number is not used. By default as many as its recipe says. */
+  /**
+   * Training steps; judges that were trained for another number are ignored. By default the number in the judge's
+   * recipe.
+   */
   readonly steps?: number | undefined;
-  /** Whether a missing judge is trained, as by default; else it is left out. */
+  /** Whether a missing judge is trained (the default) or left out. */
   readonly train?: boolean;
   /** The judges that come with the repository. */
   readonly stored?: readonly StoredJudge[];
@@ -47,14 +50,14 @@ export interface JudgeOptions {
 }
 
 /**
- * Finds the judges of a data set. For data without labels or with one class there are none, and a line says why.
+ * Finds the judges of a data set. For data without labels or with one class there are none, and a message says why.
  *
  * @returns none also if training was stopped
  */
 export async function judgesFor(data: Dataset, options: JudgeOptions): Promise<readonly DataJudge[]> {
   if (options.judge === "none") return [];
   if (data.classes > 1) return await judgesOf(data, options);
-  const what = data.classes === 1 ? "one class alone" : "no labels";
+  const what = data.classes === 1 ? "only one class" : "no labels";
   options.say(`No judges for ${data.name}, which has ${what}: figures that need them are left out`);
   return [];
 }
@@ -87,7 +90,7 @@ export function untrainedJudges(choice: JudgeChoice, found: readonly DataJudge[]
  * Finds one judge of a data set, on the current device: in the repository, or among those trained by earlier tasks.
  * Otherwise it trains it and stores it.
  *
- * @returns undefined if training was stopped, or is not wanted
+ * @returns undefined if training was stopped, or options forbid it
  * @throws {JudgeError} if the data has no labels, or the repository's judge is missing or has another digest
  */
 export async function judgeOf(
@@ -112,7 +115,7 @@ export async function judgeOf(
 }
 
 /**
- * File of a judge in the cache. That of the first judge has had no name in it since version 0.2.
+ * File of a judge in the cache. The file of the first judge does not contain its name, as in version 0.2.
  *
  * @param steps of its training, if they are not those of its recipe
  */
@@ -137,7 +140,7 @@ async function lockTraining(
       signal,
       (holder) => say(`Waiting for ${holder}, which trains a judge in ${folder}`),
     );
-  } catch { /* writing the judge will say why */ }
+  } catch { /* writing the judge will report the reason */ }
 }
 
 /** The judge of an earlier task; undefined if its file is missing or damaged. */

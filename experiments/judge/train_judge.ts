@@ -44,9 +44,11 @@ interface Recipe {
   /** Default number of training steps. */
   readonly steps: number;
   readonly seed: number;
-  /** Largest shift of a training image along each axis, in pixels; of small images at most a 14th of their side. */
+  /** Largest shift of a training image along each axis, in pixels; for small images at most a 14th of their side. */
   readonly shift: number;
-  /** Whether a quarter of the images is blurred, and another quarter grainy, and the judge learns to tell how much. */
+  /**
+   * Whether a quarter of the images is blurred, and another quarter grainy, and the judge learns to estimate how much.
+   */
   readonly faults: boolean;
 }
 
@@ -126,7 +128,7 @@ export async function makeJudge(
   return { bytes: saveJudge(await stateOf(classifier), info), info };
 }
 
-/** About how many seconds a judge trains at most, by timing some of its steps. */
+/** Estimates the maximum seconds of a judge's training, by timing a few of its steps. */
 export async function secondsToTrain(
   data: JudgedData,
   { name, steps = recipes[name].steps }: { readonly name: JudgeName; readonly steps?: number | undefined },
@@ -136,7 +138,7 @@ export async function secondsToTrain(
     await secondsPerUnit((signal, onProgress) => makeJudge(data, { name, steps, seed, signal, onProgress }));
 }
 
-/** The command that makes the judge again, without the data's path. */
+/** The command that trains the judge again, without the data's path. */
 function commandOf(data: JudgedData, { name, steps, seed }: JudgeTrainingOptions): string {
   const quoted = /^[\w.-]+$/.test(data.name) ? data.name : JSON.stringify(data.name);
   const source = data.source === MNIST_PACKAGE ? "" : ` --data ${quoted}`;
@@ -250,8 +252,8 @@ function planTraining(
 }
 
 /**
- * Standard deviations of blur, in pixels, and of grain, where white is 1, and the strengths to tell for them: each from
- * weakest to strongest. No fault has the strength 0, so even a weak one stands out.
+ * Standard deviations of blur, in pixels, and of grain, where white is 1, and the strengths that the judge should
+ * report for them: each from weakest to strongest. No fault has the strength 0, so even a weak one stands out.
  */
 const blur = { sigma: [0.3, 1], strength: [0.4, 1] } as const;
 const grain = { sigma: [0, 0.3], strength: [0.3, 1] } as const;
@@ -259,11 +261,11 @@ const grain = { sigma: [0, 0.3], strength: [0.3, 1] } as const;
 /**
  * Batches of training images in random order, each image shifted and filled with black at the border; with faults, the
  * last quarter of a batch is grainy, and the quarter before it blurred. The last sixteenth is noise, whose labels are
- * random, so that a judge learns to be certain of nothing there.
+ * random, so that a judge learns to be uncertain there.
  *
  * @param seed of order, shifts and faults, an integer in [0, 2^32)
  * @returns a batch on the device, x f32[N, C, H, W], labels u32[N] and faults f32[N, 2], the strengths of blur and grain
- * from 0 to 1, and the function that loads it: the batch of a step depends on seed and step alone
+ * from 0 to 1, and the function that loads it: the batch of a step depends only on seed and step
  */
 export function classifierBatches(
   data: Pick<JudgedData, "channels" | "height" | "width" | "train">,

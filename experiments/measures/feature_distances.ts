@@ -11,8 +11,8 @@ import {
 
 export interface FrechetOptions extends Resampling {
   /**
-   * Shrinks covariances towards that of a round cloud, as far as few points require, so that two of each are enough. The
-   * distance is then another figure: comparable only with itself, between equal numbers of points.
+   * Shrinks covariances towards that of a round cloud, as far as few points require, so that two of each are enough.
+   * The distance is then a different figure, comparable only between equal numbers of points.
    */
   readonly shrunk?: boolean;
 }
@@ -76,7 +76,7 @@ function momentsOf(points: Points, shrunk: boolean) {
   return { mean, centred, covariance: shrink(covariance, shrinkage), shrinkage };
 }
 
-/** The share of a round cloud that is expected to bring a covariance nearest to the true one. */
+/** The share of a round cloud that brings a covariance nearest to the true one, in expectation. */
 function shrinkageOf(centred: Matrix, covariance: Matrix): number {
   const { rows: N, columns: F } = centred;
   const squares = (matrix: Matrix) => matrix.to1DArray().reduce((sum, value) => sum + value * value, 0);

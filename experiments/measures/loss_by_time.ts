@@ -11,7 +11,7 @@ import { heldOutOptions } from "../settings/training_config.ts";
 import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import type { Artifact, TrainedRun } from "../artifacts/artifact.ts";
 
-/** Description in `loss_by_time.json`, for its readers. */
+/** Description in `loss_by_time.json`, for people who read the file. */
 const what =
   "flow-matching loss on the test images, by the time t drawn for each (test_loss is the mean over all)";
 

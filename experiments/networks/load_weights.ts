@@ -5,7 +5,7 @@ import { importedElsewhere, linkedModule } from "./module_sources.ts";
 import { moduleError, networkWithDigest } from "./own_network.ts";
 
 /**
- * Creates the network of a checkpoint, as `loadCheckpoint` does. A custom one is made by the program that its run
+ * Creates the network of a checkpoint, as `loadCheckpoint` does. A custom one is created by the program that its run
  * keeps, if the user has named it.
  *
  * @param options with `make` for a custom network that a program saved without the digest of its module
@@ -31,7 +31,7 @@ export async function loadWeights(
   }
 }
 
-/** The name and the digest of a custom network in a checkpoint; undefined if it is another. */
+/** The name and the digest of a custom network in a checkpoint; undefined if it is not custom. */
 export function ownConfigIn(
   bytes: Uint8Array,
   source: string,
@@ -41,7 +41,7 @@ export function ownConfigIn(
     const { type, name, digest } = JSON.parse(metadata.config);
     return type === "own" ? { name: String(name), ...digest && { digest: String(digest) } } : undefined;
   } catch {
-    return undefined; // `loadCheckpoint` says what is wrong
+    return undefined; // `loadCheckpoint` reports the error
   }
 }
 

@@ -25,11 +25,11 @@ const libraryName = "flow-matching";
 const ofLibrary = /^(?:mod\.[jt]s|(?:kernels|models|viz|web)\/.*)$/;
 const libraryPackage = new RegExp(`^(?:(?:npm|jsr):/?)?${project.name}(?:@[^/]*)?(?:/\\w+)?$`);
 
-/** The specifiers of static imports and exports. Whoever strips types may put the end of a comment before one. */
+/** The specifiers of static imports and exports. Stripping types may leave the end of a comment before one. */
 const importing =
   /((?:^|;|\*\/)[ \t]*(?:import|export)[\w$\s{},*]*?\bfrom\s*|(?:^|;|\*\/)[ \t]*import\s*)(["'])([^"'\n]+)\2/gm;
 
-/** Most bytes of a network's program, without the library. */
+/** Maximum bytes of a network's program, without the library. */
 const maxBytes = 2 ** 20;
 
 /**
@@ -67,7 +67,7 @@ export function readSources(path: string): ModuleSources {
   read(main);
   const bytes = Object.values(files).reduce((sum, text) => sum + text.length, 0);
   if (bytes <= maxBytes) return { main: basename(main), files };
-  throw refuse(`it and what it imports have ${bytes} bytes (expected ${maxBytes} at most)`);
+  throw refuse(`it and its imports have ${bytes} bytes (expected at most ${maxBytes})`);
 }
 
 /** Whether a file imports this program's library by a specifier. */
@@ -101,7 +101,7 @@ export function decodeSources(text: string, path: string): ModuleSources {
     }
   } catch { /* not JSON */ }
   throw new ConfigError(
-    `Cannot use ${path}: it holds no program of a network (expected the network.json of a run)`,
+    `Cannot use ${path}: it is not the program of a network (expected the network.json of a run)`,
   );
 }
 
@@ -132,7 +132,7 @@ export function linkedModule({ main, files }: ModuleSources, plain: boolean): st
   const link = (name: string, from: readonly string[]): string => {
     if (from.includes(name)) {
       throw new ConfigError(
-        `Cannot use ${main}: ${from.at(-1)} and ${name} import each other (expected no circle)`,
+        `Cannot use ${main}: ${from.at(-1)} and ${name} import each other (expected no circular imports)`,
       );
     }
     const type = types[extname(name)];
@@ -169,7 +169,7 @@ function urlOf(name: string, type: string, text: string): string {
   return `data:${type};name=${encodeURIComponent(name)};base64,${new TextEncoder().encode(text).toBase64()}`;
 }
 
-/** A package or address that a network's program imports, which a page has not; undefined if there is none. */
+/** A package or address that a network's program imports, and that a page lacks; undefined if there is none. */
 export function importedElsewhere({ files }: ModuleSources): string | undefined {
   const specifiers = Object.values(files).flatMap((text) =>
     Array.from(text.matchAll(importing), ([, , , specifier]) => specifier)

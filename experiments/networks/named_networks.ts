@@ -4,8 +4,8 @@ import { readFields } from "../run/contained.ts";
 import { fieldsOf, listOf, textField } from "../run/field_checks.ts";
 
 /**
- * The list of programs of networks that the user has named with `--model` or in a plan. It lies in the user's folder of
- * settings: a list among the runs would be handed on with them, and trust with it. Undefined without a home folder.
+ * The list of programs of networks that the user has named with `--model` or in a plan. It lies in the user's settings
+ * folder: a list among the runs would be passed on with them, and the trust with it. Undefined without a home folder.
  */
 function namedNetworksFile(): string | undefined {
   const [settings, home] = ["XDG_CONFIG_HOME", "HOME"].map((variable) => {
@@ -22,7 +22,7 @@ const checks = { networks: listOf(fieldsOf({ name: textField, digest: textField 
 /** Digests of those named since this program started. */
 const named = new Set<string>();
 
-/** Notes that the user has named a network, so that this program may run it. */
+/** Records that the user has named a network, so that this program may run it. */
 export function markNamed(digest: string): void {
   named.add(digest);
 }
@@ -38,7 +38,7 @@ export async function isNamed(digest: string): Promise<boolean> {
     (await readNamed(namedNetworksFile())).some((network) => network.digest === digest);
 }
 
-/** Notes a network for later starts of this program; `say` tells the user if that fails. */
+/** Records a network for later starts of this program; `say` tells the user if that fails. */
 export async function rememberNamed(
   network: { readonly name: string; readonly digest: string },
   say: (message: string) => void,

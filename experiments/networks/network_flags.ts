@@ -7,8 +7,8 @@ import { findConfig } from "../tracking/find_run.ts";
 import { chosenNetwork, loadOwnNetwork, nameNetwork, type OwnNetwork } from "./own_network.ts";
 
 /**
- * The settings of a command line: if it names a module with `--model`, or `--config` a run of one, with a flag for each
- * option of the network, in place of what only U-Nets have.
+ * The settings of a command line: if `--model` names a module, or `--config` the run of one, they have a flag for each
+ * option of the network, in place of the flags of U-Nets.
  *
  * @throws {ConfigError} if the module cannot be used, or an option has the name of another flag
  */

@@ -7,7 +7,7 @@ import { accepted, ConfigError, didYouMean, type Setting, valueOf } from "../set
 /** The options of a custom network, as settings by name. */
 export type OptionRows = Readonly<Record<string, Setting<OptionValue>>>;
 
-/** Names of what every network gets besides its options. */
+/** Names of the values that every network gets besides its options. */
 const reserved = ["shape", "classes", "flowMap"];
 
 /**
@@ -24,9 +24,9 @@ export function optionRows(options: unknown, file: string): OptionRows {
   return Object.fromEntries(
     Object.entries(options).map(([name, given]) => {
       if (!/^[a-z][A-Za-z0-9]*$/.test(name) || reserved.includes(name)) {
-        const taken = reserved.includes(name) ? "every network gets it" : "flags need other names";
+        const taken = reserved.includes(name) ? "every network gets this one" : "flags need other names";
         throw new ConfigError(
-          `Cannot use ${file}: its option ${name} has no free name: ${taken} (expected one such as headCount)`,
+          `Cannot use ${file}: it cannot have an option ${name}: ${taken} (expected a name such as headCount)`,
         );
       }
       return [name, rowOf(name, given, file)];

@@ -21,7 +21,7 @@ import {
 import { isNamed, markNamed } from "./named_networks.ts";
 import { chosenOptions, type OptionRows, optionRows } from "./network_options.ts";
 
-/** What a module must not do. */
+/** Error of a module that ends the program. */
 export const exited = "its module called Deno.exit() (expected it to return)";
 
 /** A custom network: what its module exports. */
@@ -121,7 +121,7 @@ export async function networkWithDigest(
 async function loadNamed(sources: ModuleSources, file: string, path: string): Promise<OwnNetwork> {
   if (await isNamed(await sourcesDigest(sources))) return await load(sources, file);
   throw new ConfigError(
-    `Cannot run the network ${sources.main}: you have not named this program of it (expected --model ${path} once, with ` +
+    `Cannot run the network ${sources.main}: you have not approved its program (expected --model ${path} once, with ` +
       "train or sample, if you trust what is in it)",
   );
 }
@@ -177,7 +177,7 @@ function watchPrograms(file: string): void {
     ended = true;
   };
   const onError = (event: Event, error: unknown) => {
-    if (!(error instanceof Error && withFileNames(error.stack ?? "") !== error.stack)) return; // it is ours
+    if (!(error instanceof Error && withFileNames(error.stack ?? "") !== error.stack)) return; // the error is ours
     event.preventDefault();
     end(moduleError(file, "", error));
     Deno.exit(1);
@@ -199,7 +199,7 @@ export function moduleError(file: string, doing: string, error: unknown): Error 
   const all = withFileNames(`${message}\n${stack}`).replaceAll(/\x1b\[\d+m/g, "");
   const place = /(?<=at (?:.*\()?)[\w./-]+\.[cm]?[jt]s:\d+:\d+/.exec(all)?.[0];
   const [line] = all.split("\n");
-  const own = /^Cannot (?:make the network|use the field)[^:]*: (.*)/.exec(line)?.[1]; // what is wrong with its module
+  const own = /^Cannot (?:make the network|use the field)[^:]*: (.*)/.exec(line)?.[1]; // the message is about its module
   if (own !== undefined) return new ConfigError(`Cannot use ${file}: ${own}`);
   const what = error instanceof UserError ? line : `${name}: ${line.replace(/^\w*Error: /, "")}`;
   const at = place === undefined || line.includes(place) ? "" : ` (${place})`;

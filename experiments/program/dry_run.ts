@@ -5,11 +5,11 @@ import { print, textTable } from "./output.ts";
 
 /** The flag. */
 export const dryRun = toggle({
-  doc: "print what would be done, how long that takes and what it writes, and write nothing",
+  doc: "print what would be done, how long it would take and what it would write, and write nothing",
   default: false,
 });
 
-/** Seconds that a dry run times work for. */
+/** Seconds of work that a dry run times. */
 const trialSeconds = 3;
 
 /** Prints what a task would do, in rows of a heading and a text; undefined leaves a row out. */
@@ -41,13 +41,13 @@ export async function secondsPerUnit(
   return (last.ms - first.ms) / 1000 / (last.done - first.done);
 }
 
-/** A time in words: `40 seconds`, `6.5 minutes`, `3.2 hours`. */
+/** Formats a duration: `40 seconds`, `6.5 minutes`, `3.2 hours`. */
 export function formatTime(seconds: number): string {
   if (seconds < 100) return `${Math.ceil(seconds)} seconds`;
   return seconds < 6000 ? `${(seconds / 60).toFixed(1)} minutes` : `${(seconds / 3600).toFixed(1)} hours`;
 }
 
-/** Bytes in MiB or GiB, rounded up. */
+/** Formats bytes in MiB or GiB, rounded up. */
 export function gigabytes(bytes: number): string {
   return bytes < 2 ** 30 ? `${Math.ceil(bytes / 2 ** 20)} MiB` : `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 }

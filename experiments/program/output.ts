@@ -12,7 +12,7 @@ export function printable(text: string): string {
   });
 }
 
-/** Prints a result of one or more lines. @throws {RunError} if it cannot, as into a full disk */
+/** Prints a result of one or more lines. @throws {RunError} if it cannot, for example because the disk is full */
 export function print(text: string): void {
   try {
     console.log(linesOf(text));
@@ -35,8 +35,8 @@ export function lineWidth(): number {
   return stderr.columns() || 80;
 }
 
-/** Least width of a column whose text is wrapped, in characters. */
-const leastWrapped = 16;
+/** Minimum width of a column whose text is wrapped, in characters. */
+const minWrapped = 16;
 
 /**
  * Formats rows as lines of aligned columns. If they do not fit, long text is wrapped between words; if that is not
@@ -55,7 +55,7 @@ export function textTable(
   const widths = longest((cell) => [...cell].length);
   const words = longest((cell) => Math.max(...cell.split(" ").map((word) => [...word].length)));
   const least = widths.map((width, i) =>
-    isNumber(i) ? width : Math.min(width, Math.max(words[i], leastWrapped))
+    isNumber(i) ? width : Math.min(width, Math.max(words[i], minWrapped))
   );
   const missing = (part: readonly number[]) => part.reduce((sum, i) => sum + widths[i] + 2, -width);
   const columns = [...widths.keys()];

@@ -1,6 +1,6 @@
 /** A terminal or a substitute for one. */
 export interface Terminal {
-  /** Whether a line can be rewritten; if not, lines are added now and then. */
+  /** Whether a line can be rewritten; if not, new lines are added now and then. */
   readonly isTerminal: boolean;
   /** Width in characters. */
   columns(): number;
@@ -24,7 +24,7 @@ export const stderr: Terminal = {
     try {
       while (bytes.length > 0) bytes = bytes.subarray(Deno.stderr.writeSync(bytes));
     } catch {
-      /* the terminal or the reader of the pipe is gone: work goes on unseen, as with console.error() */
+      /* the terminal or the reader of the pipe is gone: work continues silently, as with console.error() */
     }
   },
 };
@@ -45,7 +45,7 @@ const redrawMs = 100;
 const smoothingSeconds = 10;
 const eraseToEnd = "\x1b[K";
 
-/** What a line about progress says, and the share of its bar. */
+/** Text of a progress line, and the filled share of its bar. */
 export interface ProgressText {
   readonly text: string;
   /** From 0 to 1. */
@@ -149,7 +149,7 @@ export class ProgressBar extends ProgressLine {
     this.refresh();
   }
 
-  /** Leaves the time since the last update out of the rate, because other work took it. */
+  /** Leaves the time since the last update out of the rate, because it was spent on other work. */
   skipTime(): void {
     this.#stepMs = this.now();
   }
@@ -159,7 +159,7 @@ export class ProgressBar extends ProgressLine {
     const step = this.#step;
     const stepsPerSecond = this.#recentSeconds > 0 ? this.#recentSteps / this.#recentSeconds : 0;
     const rate = stepsPerSecond * imagesPerStep;
-    // By the mean rate, which work between steps, such as a validation, does not make jump.
+    // From the mean rate, which does not jump after work between steps, such as a validation.
     const left = totalSteps === 0 ? NaN : Math.max(totalSteps - step, 0) * this.#seconds / (step - startStep);
     const text = [
       totalSteps > 0 ? `${String(step).padStart(String(totalSteps).length)}/${totalSteps}` : `${step} steps`,

@@ -1,4 +1,7 @@
-/** What `./denow` needs to start a training again: no program survives a panic of Deno, as when a GPU is lost. */
+/**
+ * A note from which `./denow` restarts a training, since no program survives a panic of Deno, such as after the loss of
+ * a GPU.
+ */
 
 import { ConfigError } from "../settings/setting.ts";
 import { integer } from "../settings/kinds.ts";
@@ -6,16 +9,17 @@ import { reasonOf, RunError } from "../run/atomic_write.ts";
 
 /** The flag `--restarts`. */
 export const restarts = integer({
-  doc: "with ./denow: when the process dies, go on from the last checkpoint, at most N times",
+  doc: "with ./denow: when the process dies, continue from the last checkpoint, at most N times",
   default: 0,
 });
 
-/** The variable by which `denow` names the file of the note. */
+/** The environment variable in which `denow` names the file of the note. */
 const variable = "DENOW_NOTE";
 
 /**
- * A file that `denow` reads when the process ends: absent, it ended by itself; with a step and a run, it died, and that
- * run can be resumed; empty, it died before there was anything to resume.
+ * A file that `denow` reads when the process ends: if it is absent, the process ended normally; if it holds a step and
+ * a run, the process died, and that run can be resumed; if it is empty, the process died before there was anything to
+ * resume.
  */
 export class RestartNote implements Disposable {
   #path: string | undefined;
@@ -30,12 +34,12 @@ export class RestartNote implements Disposable {
     const path = state === "granted" ? Deno.env.get(variable) : undefined;
     if (path) return new RestartNote(path);
     throw new ConfigError(
-      `Cannot use --restarts ${restarts}: only ./denow task can start a run again; leave it out, and if the process ` +
+      `Cannot use --restarts ${restarts}: only ./denow task can restart a run; leave it out, and if the process ` +
         "dies, continue with --resume RUN",
     );
   }
 
-  /** Says that a run can be resumed at a step. @throws {RunError} if the note cannot be written */
+  /** Notes that a run can be resumed at a step. @throws {RunError} if the note cannot be written */
   write(run: string, step: number): void {
     if (this.#path === undefined) return;
     try {
@@ -43,7 +47,9 @@ export class RestartNote implements Disposable {
       using file = Deno.openSync(this.#path, { write: true });
       file.writeSync(new TextEncoder().encode(`${step} ${run}\n`));
     } catch (error) {
-      throw new RunError(`Cannot note for --restarts that ${run} is at step ${step}: ${reasonOf(error)}`);
+      throw new RunError(
+        `Cannot note for --restarts that ${run} has reached step ${step}: ${reasonOf(error)}`,
+      );
     }
   }
 
@@ -52,12 +58,12 @@ export class RestartNote implements Disposable {
     this.#path = undefined;
   }
 
-  /** Says that the process ends by itself, or was told to. */
+  /** Removes the note: the process ends normally, or was told to. */
   [Symbol.dispose](): void {
     if (this.#path === undefined) return;
     try {
       Deno.removeSync(this.#path);
-    } catch { /* denow ends, too, and has removed it */ }
+    } catch { /* denow is ending, too, and has removed it */ }
     this.#path = undefined;
   }
 }

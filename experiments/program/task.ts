@@ -4,7 +4,7 @@ import type { Settings } from "../settings/settings.ts";
 import { startCommand } from "../run/program_files.ts";
 import { print, printable, say } from "./output.ts";
 
-/** Training cannot continue; the message gives the step and what can be done. */
+/** Training cannot continue; the message states the step and a remedy. */
 export class TrainingError extends UserError {
   override name = "TrainingError";
 }
@@ -113,7 +113,8 @@ export async function main(task: { run(argv: readonly string[]): Promise<number>
 export function describeError(error: unknown): string {
   if (!(error instanceof UserError)) return Deno.inspect(error, { colors: false });
   const line = `${error.name}: ${error.message}`;
-  // Compiler messages have several lines; a line break in any other message comes from a file or server, so escape it.
+  // Compiler messages have several lines; a line break in any other message comes from a file or server, so it is
+  // escaped.
   return error instanceof DeviceError ? line : printable(line);
 }
 
@@ -130,7 +131,7 @@ export interface Stop extends Disposable {
 
 /**
  * Listens for Ctrl-C, SIGTERM and the end of the terminal (SIGHUP). The first aborts `signal`, the second ends the
- * program at once.
+ * program immediately.
  *
  * @param onStop called at the first signal
  */

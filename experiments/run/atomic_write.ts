@@ -10,7 +10,8 @@ export class RunError extends UserError {
  * Writes a file atomically: it always holds either the old or the new content, even if several programs write it at
  * once. The content goes to a temporary file in the same folder, is flushed to disk, and is renamed.
  *
- * @throws {RunError} if the disk is full, the folder not writable, or its lock lost; the old file is then unchanged
+ * @throws {RunError} if the disk is full, the folder not writable, or the lock of its run lost; the old file is then
+ *   unchanged
  */
 export async function writeAtomic(path: string, content: string | Uint8Array): Promise<void> {
   await writeAtomicParts(path, [typeof content === "string" ? new TextEncoder().encode(content) : content]);
@@ -62,7 +63,7 @@ export async function checkFolderOf(path: string): Promise<void> {
   if (await isFolder(path)) throw new RunError(`Cannot write ${path}: it is a folder (expected a file)`);
 }
 
-/** Checks of folders that only the holder of a lock may write, by folder. */
+/** Checks by folder, for folders that only the holder of a lock may write to. */
 const guards = new Set<{ readonly folder: string; readonly check: () => void }>();
 
 /**
@@ -98,7 +99,7 @@ export function reasonOf(error: unknown): string {
   if (!(error instanceof Deno.errors.NotCapable)) return reason;
   return reason.replace(
     /, run again.*/,
-    " (docs/security.md says what a task may do, and how to allow more)",
+    " (see docs/security.md for what a task may do, and how to allow more)",
   );
 }
 

@@ -4,7 +4,7 @@ import { type FieldCheck, fieldProblem, type Fields } from "./field_checks.ts";
 
 /**
  * Finds a file of a run folder; undefined if there is none. Run folders may come from anyone, so their files are opened
- * only through this function: links must stay inside, and a pipe or device, which could block a reader for ever, is
+ * only through this function: links must stay inside, and a pipe or device, which could block a reader forever, is
  * refused before it is opened.
  *
  * @param folder the folder that must contain it; by default the file's own
@@ -47,7 +47,7 @@ export async function openContained(path: string, folder?: string): Promise<Deno
     if (isFile && (dev === found.dev && ino === found.ino || findContained(path, folder)?.ino === ino)) {
       return file;
     }
-    throw new RunError(`Cannot read ${path}: another file took its place meanwhile; try again`);
+    throw new RunError(`Cannot read ${path}: another file has replaced it in the meantime; try again`);
   } catch (error) {
     file?.close();
     if (error instanceof Deno.errors.NotFound) return undefined;
@@ -56,10 +56,10 @@ export async function openContained(path: string, folder?: string): Promise<Deno
 }
 
 /**
- * Whether a path holds something that is not a regular file. Checked before writing: through a link a file elsewhere
- * would be written, and a pipe would block for ever. False if it cannot be inspected; opening it then gives the reason.
+ * Whether a path holds something that is not a regular file. Checked before writing: a link would let it write a file
+ * elsewhere, and a pipe would block forever. False if it cannot be inspected; opening it then gives the reason.
  */
-export function isOther(path: string): boolean {
+export function isNotRegularFile(path: string): boolean {
   try {
     return !Deno.lstatSync(path).isFile;
   } catch {
@@ -96,7 +96,11 @@ export async function readIfThere(
   return file && await new Response(file.readable).bytes();
 }
 
-/** Reads a JSON object; undefined if there is no such file. @throws {RunError} if it cannot be read, or holds no object */
+/**
+ * Reads a JSON object; undefined if there is no such file.
+ *
+ * @throws {RunError} if it cannot be read, or is not an object
+ */
 export async function readJson(path: string): Promise<Record<string, unknown> | undefined> {
   const bytes = await readIfThere(path);
   if (bytes === undefined) return undefined;
@@ -104,7 +108,7 @@ export async function readJson(path: string): Promise<Record<string, unknown> | 
     const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
     if (typeof value === "object" && value !== null && !Array.isArray(value)) return { ...value };
   } catch { /* not JSON */ }
-  throw new RunError(`Cannot read ${path}: it holds no JSON object; restore the file from a backup`);
+  throw new RunError(`Cannot read ${path}: it is not a JSON object; restore the file from a backup`);
 }
 
 /**

@@ -26,8 +26,8 @@ export function collectEnvironment(adapter: unknown, startedAt: Date) {
     memoryTotalBytes: memory?.total ?? null,
     memoryAvailableBytes: memory?.available ?? null,
     adapter,
-    // Of this suite's code. Its digest tells what was changed since the commit: only git knows whether anything was, and a
-    // program that may run git may run any program.
+    // The code of this suite. Its digest shows whether it was changed since the commit: asking git would take the
+    // permission to run it, and with it any program.
     gitCommit: readCheckout()?.commit ?? null,
     codeDigest: codeDigest() ?? null,
   };
@@ -63,7 +63,7 @@ function codeDigest(): string | undefined {
   }
 }
 
-/** What a checkout has checked out. */
+/** Commit and branch of a checkout. */
 interface Checkout {
   readonly commit: string | undefined;
   readonly branch: string | undefined;

@@ -1,4 +1,4 @@
-/** What a value may be, in a field of a JSON file or answer or, as part of a `Setting`, on a command line. */
+/** A check of a value: of a field in a JSON file or answer or, as part of a `Setting`, on a command line. */
 export interface FieldCheck<Value = unknown> {
   /** Ends the sentence "expected ..." in errors. */
   readonly expected: string;
@@ -30,9 +30,9 @@ export function check<Value>(expected: string, isValid: (value: unknown) => bool
 /** Any text. */
 export const textField = check<string>("text", (value) => typeof value === "string");
 
-/** A non-empty text that is valid UTF-8, such as a name or path. */
+/** Non-empty text that is valid Unicode, such as a name or path. */
 export const word = check<string>(
-  "text that is not empty",
+  "non-empty text",
   (value) => typeof value === "string" && value !== "" && value.isWellFormed(),
 );
 
@@ -112,7 +112,7 @@ export function anyOf(words: readonly string[]): string {
   return words.length < 2 ? words.join() : `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
 }
 
-/** Whether a value is an object, and no list. */
+/** Whether a value is an object, but not a list. */
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

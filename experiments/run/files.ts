@@ -6,7 +6,7 @@
 
 import type { TrainingConfig } from "../settings/training.ts";
 
-/** What a training run is, as far as it decides which files it has. */
+/** The properties of a training run that determine which files it has. */
 export interface RunOutline {
   readonly config: TrainingConfig;
   readonly hasValidation?: boolean;
@@ -39,27 +39,27 @@ export const files = {
   environment: { path: "environment.json", about: "machine, versions, git commit", report: "settings" },
   resumedEnvironment: {
     path: "environment-resumed-<time>.json",
-    about: "the same, once resumed",
+    about: "machine, versions and commit when resumed",
     by: "resume",
   },
   kernels: {
     path: "kernels.json",
-    about: "the kernels that it trains with",
+    about: "kernels used in training",
     when: ({ onGpu = false }) => onGpu,
   },
   network: {
     path: "network.json",
-    about: "the program of its network",
+    about: "program of its custom network",
     when: ({ isOwnNetwork = false }) => isOwnNetwork,
   },
   teacher: {
     path: "teacher.safetensors",
-    about: "the network that it was distilled from",
+    about: "network that it was distilled from",
     when: ({ config }) => config.teacher !== null,
   },
   metrics: {
     path: "metrics.jsonl",
-    about: "losses and other measurements, a line every few steps",
+    about: "losses and other measurements, one line every few steps",
     mirrored: "at the end",
     report: "training",
   },
@@ -88,7 +88,7 @@ export const files = {
   },
   weightsAt: {
     path: "weights/step_<step>.safetensors",
-    about: "averaged weights after a step",
+    about: "averaged weights after this step",
     by: "study",
   },
   state: {
@@ -97,7 +97,7 @@ export const files = {
   },
   pairs: {
     path: "pairs/part_<part>.safetensors",
-    about: "images that the teacher drew, for reflow",
+    about: "images drawn by the teacher, for reflow",
     when: ({ config }) => config.stages?.includes("reflow") === true,
     mirrored: "never",
   },
@@ -121,7 +121,7 @@ export const files = {
   },
   flowAnimation: {
     path: "flow_<pacing>.gif",
-    about: "these samples as they emerge from noise",
+    about: "stored samples as they emerge from noise",
     when: withFlow,
   },
   paths: {
@@ -133,7 +133,7 @@ export const files = {
   lossByTime: { path: "loss_by_time.json", about: "test loss in ten bins of t", report: "training" },
   examples: {
     path: "examples.safetensors",
-    about: "some test images",
+    about: "example test images",
     when: withFlow, // without trajectories the report's page draws no samples
     report: "flow",
   },
@@ -157,7 +157,7 @@ export const files = {
   },
   reference: {
     path: "reference.safetensors",
-    about: "what the first judge sees in test images",
+    about: "features of test images by the first judge",
     by: "evaluate",
     report: "flow",
   },
@@ -170,7 +170,12 @@ export const files = {
   report: { path: "report.html", about: "the report" },
   study: { path: "study.json", about: "the plan and the cells of a study", by: "study" },
   cells: { path: "cells/", about: "the runs of a study", by: "study", mirrored: "never" },
-  cursor: { path: "mlflow.json", about: "what a server has of the run", by: "sync", mirrored: "never" },
+  cursor: {
+    path: "mlflow.json",
+    about: "record of what a server has received",
+    by: "sync",
+    mirrored: "never",
+  },
 } as const satisfies Record<string, RunFileRow>;
 
 /** Whether a run keeps early weights, for autoguidance. */
@@ -192,7 +197,7 @@ export const runFolder = {
   cells: "cells",
 } as const;
 
-/** What may stand for a mark in a path, and its digits at least. */
+/** What a mark in a path may be replaced by, and its minimum number of digits. */
 const marks = {
   k: { pattern: "[1-9]\\d*", digits: 0 },
   step: { pattern: "\\d{6,}", digits: 6 },
@@ -203,7 +208,7 @@ const marks = {
 } as const;
 type Mark = keyof typeof marks;
 
-/** A path with a value for its mark: `fileAt(runFile.weightsAt, 500)` is `weights/step_000500.safetensors`. */
+/** A path with a value in place of its mark: `fileAt(runFile.weightsAt, 500)` is `weights/step_000500.safetensors`. */
 export function fileAt<Name extends Mark>(
   path: `${string}<${Name}>${string}`,
   value: number | string,

@@ -1,5 +1,5 @@
 import { checkGuards, reasonOf, RunError, writeAtomic } from "./atomic_write.ts";
-import { isOther, readIfThere } from "./contained.ts";
+import { isNotRegularFile, readIfThere } from "./contained.ts";
 
 /** The byte that ends a line. */
 export const lineBreak = 10;
@@ -21,7 +21,7 @@ export interface Metrics {
  */
 export function appendMetrics(path: string, metrics: Metrics): void {
   checkGuards(path);
-  if (isOther(path)) throw new RunError(`Cannot write ${path}: it is not a file; remove it`);
+  if (isNotRegularFile(path)) throw new RunError(`Cannot write ${path}: it is not a file; remove it`);
   try {
     endLastLine(path);
     Deno.writeTextFileSync(path, lineOf(metrics), { append: true });

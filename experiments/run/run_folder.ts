@@ -37,8 +37,8 @@ async function takeEmptyFolder(path: string): Promise<string> {
 /**
  * Checks that a folder is empty or missing, before it is filled.
  *
- * @param use follows its path in the error
- * @param advice ends what is expected
+ * @param use text after its path in the error
+ * @param advice text after the expectation in the error
  * @throws {RunError} if it holds something, or is a file
  */
 export async function checkEmptyFolder(path: string, use = "", advice = ""): Promise<void> {

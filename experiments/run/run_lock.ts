@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { guardFolder, reasonOf, RunError } from "./atomic_write.ts";
-import { isOther } from "./contained.ts";
+import { isNotRegularFile } from "./contained.ts";
 
 /** The file of a run's lock, followed by a generation: `.lock.1`. */
 export const lockName = ".lock";
@@ -21,7 +21,7 @@ export interface Holder {
 export interface Lock extends Disposable {
   /** Aborted if another program takes the lock over after minutes without a heartbeat, or its file is deleted. */
   readonly lost: AbortSignal;
-  /** Whether the lock's file is still at its path. @throws if that cannot be seen */
+  /** Whether the lock's file is still at its path. @throws if that cannot be checked */
   readonly isHeld: () => boolean;
 }
 
@@ -59,7 +59,7 @@ export async function tryLock(
       });
       for (const old of generations) await Deno.remove(fileOf(folder, name, old)).catch(() => {}); // it may be gone
       if (isAt(file, path)) return hold(file, folder, name, latest + 1);
-      file.close(); // the folder was made anew meanwhile
+      file.close(); // the folder was recreated in the meantime
     }
   } catch (error) {
     if (error instanceof RunError) throw error;
@@ -114,14 +114,14 @@ async function liveHolder(
 ): Promise<Holder | undefined | "none"> {
   if (generation === 0) return "none";
   const path = fileOf(folder, name, generation);
-  if (isOther(path)) throw new RunError(`Cannot lock ${path}: it is not a file; remove it`);
+  if (isNotRegularFile(path)) throw new RunError(`Cannot lock ${path}: it is not a file; remove it`);
   try {
     const [, host, pid, since] = /^(\S*) (\d+) (\S+)$/.exec(await Deno.readTextFile(path)) ?? [];
     const holder = since === undefined ? undefined : { host, pid: Number(pid), since };
     const here = nameOfHost();
     if (holder && (host === here || host === "" || here === "")) {
       using file = await Deno.open(path, { read: true });
-      return await file.tryLock(false) ? "none" : holder; // shared: programs that look do not disturb each other
+      return await file.tryLock(false) ? "none" : holder; // shared: programs that only look do not disturb each other
     }
     const { mtime } = await Deno.stat(path);
     return Date.now() - (mtime?.getTime() ?? 0) > heartbeat.staleMs ? "none" : holder;
@@ -140,7 +140,7 @@ function hold(file: Deno.FsFile, folder: string, name: string, generation: numbe
       const generations = await generationsOf(folder, name).catch(() => [0]); // the folder may be deleted
       if (!isAt(file, path) || generations.some((other) => other > generation)) lost.abort();
       else await Deno.utime(path, new Date(), new Date());
-    } catch { /* it cannot be seen for a moment; the next one may succeed */ }
+    } catch { /* the folder may be unreachable for a moment; the next heartbeat may succeed */ }
   }, heartbeat.everyMs);
   Deno.unrefTimer(timer);
   let held = true;
@@ -159,7 +159,7 @@ function hold(file: Deno.FsFile, folder: string, name: string, generation: numbe
   };
 }
 
-/** Whether a path still names an open file: its folder may have been deleted, and made anew by another program. */
+/** Whether a path still names an open file: its folder may have been deleted, and recreated by another program. */
 function isAt(file: Deno.FsFile, path: string): boolean {
   const { dev, ino } = file.statSync();
   try {
@@ -217,7 +217,7 @@ export async function lockRun(run: string): Promise<RunLock> {
   );
 }
 
-/** Whether a program is working on a run. Needs no write permission. @throws {RunError} if that cannot be seen */
+/** Whether a program is working on a run. Needs no write permission. @throws {RunError} if that cannot be checked */
 export async function isLocked(run: string): Promise<boolean> {
   try {
     const generations = await generationsOf(run, lockName);
@@ -225,7 +225,7 @@ export async function isLocked(run: string): Promise<boolean> {
   } catch (error) {
     if (error instanceof RunError) throw error;
     if (error instanceof Deno.errors.NotFound) return false;
-    throw new RunError(`Cannot see whether a program works on ${run}: ${reasonOf(error)}`);
+    throw new RunError(`Cannot check whether a program is working on ${run}: ${reasonOf(error)}`);
   }
 }
 

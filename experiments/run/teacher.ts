@@ -14,7 +14,7 @@ export function teacherFile(teacher: string): string {
   return weightsPath(teacher, "distil");
 }
 
-/** What a teacher's file says about its network. @throws {RunError} if it cannot be distilled */
+/** Describes the network in a teacher's file. @throws {RunError} if it cannot be distilled */
 export function teacherInfo(teacher: string): GivenWeights["info"] & { readonly path: string } {
   const { path, info } = readGivenWeights(teacher, "distil");
   const { prediction } = info.config;

@@ -65,16 +65,16 @@ export class TensorFile {
     if (values.every((label) => Number.isInteger(label) && label >= 0 && label <= 255)) {
       return Uint32Array.from(values);
     }
-    throw this.error(`${name} holds no labels (expected whole numbers from 0 to 255)`);
+    throw this.error(`${name} is not a list of labels (expected whole numbers from 0 to 255)`);
   }
 
-  /** A value that the metadata holds as JSON. @throws {RunError} if it is missing or another */
+  /** A value that the metadata holds as JSON. @throws {RunError} if it is missing or of another type */
   field<Value>(name: string, { expected, accepts }: FieldCheck<Value>): Value {
     try {
       const value: unknown = JSON.parse(this.metadata[name]);
       if (accepts(value)) return value;
     } catch { /* missing, or not JSON */ }
-    throw this.error(`its metadata hold no ${name} (expected ${expected})`);
+    throw this.error(`its metadata has no ${name} (expected ${expected})`);
   }
 
   /** An error for a tensor of the wrong shape. */

@@ -17,7 +17,7 @@ export interface RunWeights {
 }
 
 /**
- * Finds the weights of a run to draw with.
+ * Finds the weights of a run to draw from.
  *
  * @returns undefined if there are none
  * @throws {RunError} if the folder cannot be read, or a link in it leads out of it

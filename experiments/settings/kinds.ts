@@ -69,7 +69,7 @@ export function toggle(options: Options<boolean>): Setting<boolean> {
   return { ...options, ...flag };
 }
 
-/** A switch that the program decides if it is not given ("auto"). */
+/** A switch that the program decides by default ("auto"). */
 export function autoToggle(options: Options<boolean | "auto">): Setting<boolean | "auto"> {
   return {
     ...options,
@@ -88,7 +88,7 @@ export function text(
   };
 }
 
-/** The name of a file or folder, without its place. */
+/** The name of a file or folder, without a path. */
 export const fileName = check<string>(
   "letters, digits, dots, hyphens and underscores",
   (value) => typeof value === "string" && /^\w[\w.-]*$/.test(value),
@@ -100,8 +100,8 @@ export function path(hint: string, doc: string, traits: Traits = {}): Setting<st
 }
 
 /**
- * The file that a task writes. It ends as what it holds, so that it replaces no source or setting. Hidden files and
- * what `deno.json` denies to tasks with a server are refused, too.
+ * The file that a task writes. Its extension says what it holds, so that it cannot replace source code or settings.
+ * Hidden files and paths that `deno.json` denies to networked tasks are refused, too.
  *
  * @param endings of the file name, such as `.png`
  */
@@ -172,7 +172,7 @@ export function orAuto({ fromText, ...setting }: Setting<number>): Setting<numbe
   };
 }
 
-/** Some classes, each by its name or number, or all of them. */
+/** Classes, each by its name or number, or all of them. */
 export type Classes = readonly string[] | "all";
 
 /** A choice of classes, written `3,owl` or `all`, or another word. */

@@ -5,7 +5,7 @@ import { namesWith } from "./training.ts";
 export interface LossMeaning {
   /** Settings by name, as in `config.json`; missing ones are unknown. */
   readonly settings: Readonly<Record<string, unknown>>;
-  /** The data; unknown in runs of other programs. */
+  /** The data, if known: runs of other programs may not record it. */
   readonly dataset?: LossData | null | undefined;
 }
 
@@ -15,7 +15,7 @@ export interface LossData {
   readonly digest?: string;
 }
 
-/** Settings that change what any loss means, and what the training loss alone does. */
+/** Settings that change the meaning of all losses, and those that change only the training loss. */
 const meaning = namesWith(({ changesLoss }) => changesLoss === "all");
 const ofTraining = namesWith(({ changesLoss }) => changesLoss === "training");
 
@@ -29,10 +29,10 @@ export function lossWarning(runs: readonly LossMeaning[]): string | undefined {
   const [all, training] = [reasonsOf(runs), differing(ofTraining, runs)];
   if (all.length > 0) return `Losses of these runs are not comparable (${[...all, ...training].join("; ")})`;
   if (training.length === 0) return undefined;
-  return `Training losses of these runs are not comparable, those of validation and test are (${training})`;
+  return `Training losses of these runs are not comparable (${training}); validation and test losses are`;
 }
 
-/** Whether losses on held-out images, such as the velocity error, mean the same for several runs. */
+/** Whether losses on held-out images, such as the velocity error, are comparable between runs. */
 export function heldOutComparable(runs: readonly LossMeaning[]): boolean {
   return reasonsOf(runs).length === 0;
 }

@@ -2,11 +2,11 @@ import { modelNames, type OptionValue } from "../../models/mod.ts";
 import { anyOf } from "../run/field_checks.ts";
 import { asText, type Need, type Setting } from "./setting.ts";
 
-/** A custom network, as a setting names it: `FILE:key=value,...`. */
+/** A custom network, written as `FILE:key=value,...` in a setting. */
 export interface OwnModel {
   /** Its module. */
   readonly file: string;
-  /** The options that are set, as text. */
+  /** The options that the setting gives, as text. */
   readonly given: ReadonlyMap<string, string>;
 }
 
@@ -23,7 +23,7 @@ export function ownModel(text: unknown): OwnModel | undefined {
   return given.size === pairs.length ? { file, given } : undefined;
 }
 
-/** The setting of a custom network with some options. */
+/** Writes the setting of a custom network with options. */
 export function modelText(file: string, options: Readonly<Record<string, OptionValue>>): string {
   const pairs = Object.entries(options).map(([name, value]) => `${name}=${value}`);
   return pairs.length === 0 ? file : `${file}:${pairs.join()}`;
@@ -51,7 +51,7 @@ export const unet: Need = {
 /** The settings that only U-Nets have. A custom network may have options of these names instead. */
 export const unetSettings = ["filters", "tEmb", "attn", "groups", "timeEmbedding"] as const;
 
-/** The network of settings in words: `residual U-Net [16,32,64]`, or `mine.ts (hidden=128)`. */
+/** Describes the network of settings: `residual U-Net [16,32,64]`, or `mine.ts (hidden=128)`. */
 export function formatNetwork({ model, filters, attn }: Readonly<Record<string, unknown>>): string {
   const own = ownModel(model);
   if (own) {

@@ -8,8 +8,10 @@ export class ConfigError extends UserError {
   override readonly name = "ConfigError";
 }
 
-/** A condition under which a setting has an effect: in words (such as `--resize`, or `no --out`), as a check of all
- * settings, and the value without effect. */
+/**
+ * A condition under which a setting has an effect: as text (such as `--resize`, or `no --out`) and as a check of all
+ * settings.
+ */
 export interface Need {
   readonly words: string;
   readonly met: (config: Readonly<Record<string, unknown>>) => boolean;
@@ -19,13 +21,13 @@ export interface Need {
 
 /** What a setting of training means to other tasks; by default nothing. */
 export interface Traits {
-  /** Whether a run that is resumed may change it. */
+  /** Whether a resumed run may change it. */
   readonly resumable?: boolean;
-  /** Which losses it gives another scale, or another lowest value; held-out losses use uniform times. */
+  /** Which losses it rescales, or gives another minimum; held-out losses use uniform times. */
   readonly changesLoss?: "all" | "training";
   /** Whether it is a flag of `deno task distill`. */
   readonly distilled?: boolean;
-  /** Whether a distillation has it from its teacher or its stages. */
+  /** Whether a distillation takes it from its teacher or its stages. */
   readonly taught?: boolean;
   /** What sets it in a study, if plans may not. */
   readonly setByStudy?: string;
@@ -95,7 +97,7 @@ export function asText(value: unknown): string {
   return typeof value === "string" ? value : JSON.stringify(value) ?? "";
 }
 
-/** ` (did you mean adamw?)`, or nothing if no known name is near. */
+/** ` (did you mean adamw?)`, or an empty text if no known name is similar. */
 export function didYouMean(name: string, known: readonly string[]): string {
   const meant = nearest(name, known);
   return meant === undefined ? "" : ` (did you mean ${meant}?)`;

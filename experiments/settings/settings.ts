@@ -38,7 +38,7 @@ export class Settings<Table extends Rows> {
   }
 
   /**
-   * Completes values by those of a preset, then by the table's defaults.
+   * Completes values with those of a preset, then with the table's defaults.
    *
    * @throws {ConfigError} if a required setting is missing, or a given one has no effect
    */
@@ -69,7 +69,7 @@ export class Settings<Table extends Rows> {
    * Reads values from parsed JSON; a setting that an older file lacks gets its default.
    *
    * @param source the file, for errors
-   * @throws {ConfigError} for an unknown field, an invalid one, or a missing one without default
+   * @throws {ConfigError} for an unknown field, an invalid one, or a missing one without a default
    */
   read(json: unknown, source: string): Values<Table> {
     const fields = fieldsOf(json, Object.keys(this.rows), source);

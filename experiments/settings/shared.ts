@@ -15,14 +15,14 @@ export const shared = {
     default: 0,
     needs: { words: "--device cpu or auto", met: ({ device }) => device !== "webgpu", off: 0 },
   }),
-  mlflow: optional(address("URI", "MLflow server (else MLFLOW_TRACKING_URI)")),
-  experiment: optional(line("NAME", "experiment of the run (else MLFLOW_EXPERIMENT_NAME, UNet_FM)")),
+  mlflow: optional(address("URI", "MLflow server (default: MLFLOW_TRACKING_URI)")),
+  experiment: optional(line("NAME", "experiment of the run (default: MLFLOW_EXPERIMENT_NAME, else UNet_FM)")),
 } as const;
 
 /** Settings that locate the runs of a task. */
 export const runSource = {
   from: choice(["folders", "server"], {
-    doc: "where to look; --mlflow implies server",
+    doc: "where to look for runs; --mlflow implies server",
     default: "folders",
   }),
   root: { ...path("DIR", "folder that holds the runs"), default: "runs" },

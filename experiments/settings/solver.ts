@@ -72,14 +72,14 @@ export function solverSetting(options: Options<string> & { readonly use?: Use })
     hint: "SOLVER",
     expected: "a solver such as heun:steps=20",
     details: [
-      `evaluations a step: ${costs.join(", ")}`,
+      `evaluations per step: ${costs.join(", ")}`,
       "NAME:steps=N,grid=quadratic or NAME:grid=0/0.35/1 spreads the steps over time",
       ...(use === "fixed"
         ? []
-        : ["dopri5:rtol=1e-3 chooses its steps, as does bosh3 (atol, max-evaluations)"]),
+        : ["dopri5:rtol=1e-3 chooses its steps; so does bosh3 (also atol, max-evaluations)"]),
       ...namesFor(use).flatMap((name) => {
         const { help: [example, does] = [], tableau } = flowSolvers[name];
-        return example ? [`${example} ${does} (${evaluationsPerStep(tableau)} evaluation a step)`] : [];
+        return example ? [`${example} ${does} (${evaluationsPerStep(tableau)} evaluation per step)`] : [];
       }),
     ],
     accepts: (value): value is string => typeof value === "string" && "how" in parse(value, use),
@@ -101,7 +101,7 @@ export function solverList<Default extends readonly string[]>(
     for (const [i, text] of value.entries()) {
       const parsed = parse(text, "all");
       if ("problem" in parsed) return `${text}: ${parsed.problem}`;
-      if (value.indexOf(text) < i) return `${text} is there twice`;
+      if (value.indexOf(text) < i) return `${text} is listed twice`;
     }
   };
   return {
@@ -119,7 +119,11 @@ export function makeSolver(text: string): ChosenSolver {
   return requireSolver(text, "all");
 }
 
-/** Makes a solver with fixed steps from its text. @throws {ConfigError} as {@linkcode makeSolver}, and for others */
+/**
+ * Makes a solver with fixed steps from its text.
+ *
+ * @throws {ConfigError} as {@linkcode makeSolver}, and for solvers with other steps
+ */
 export function makeFixedSteps(text: string): FixedSteps {
   return requireSolver(text, "fixed").how as FixedSteps; // `requireSolver` refuses other solvers
 }
@@ -139,14 +143,14 @@ function parse(text: string, use: Use): Parsed {
   const names = namesFor(use);
   if (known === undefined) return { problem: `expected ${anyOf(names)}${didYouMean(name, names)}` };
   if (!names.includes(known)) {
-    const why = use === "backward" ? "leads from noise to images alone" : "adds noise on the way";
+    const why = use === "backward" ? "only leads from noise to images" : "adds noise on the way";
     return { problem: `${name} ${why} (expected ${anyOf(names)})` };
   }
   const given = pairsAfter(name, text, rowsOf(known, use));
   return typeof given === "string" ? { problem: given } : solverOf(known, given);
 }
 
-/** Makes a solver from settings that are valid one by one, or says which has no effect with the others. */
+/** Makes a solver from settings that are valid one by one, or reports one that has no effect with the others. */
 function solverOf(name: FlowSolverName, given: ReadonlyMap<string, string>): Parsed {
   const { addsNoise, defaultSteps } = flowSolvers[name];
   const numberOf = (key: string) => given.has(key) ? Number(given.get(key)) : undefined;

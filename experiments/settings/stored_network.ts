@@ -34,7 +34,7 @@ export function pixelRangeOf({ scale, shift }: CheckpointInfo["normalization"], 
   throw new ConfigError(`Cannot ${doing}: its pixels are neither in -1..1 nor in 0..1`);
 }
 
-/** Weights that a run starts from: their file or run, and the SHA-256 that the file must have, once it is known. */
+/** The weights that a run starts from: their file or run, and the SHA-256 of the file, once it is known. */
 export function parseInit(init: string): { readonly source: string; readonly digest?: string } {
   const [, source, digest] = /^(.*?)(?:@sha256:([0-9a-f]{64}))?$/s.exec(init)!;
   return { source, ...digest !== undefined && { digest } };

@@ -42,11 +42,11 @@ export function normalizationTo(range: typeof pixelRanges[number]): Normalizatio
   return range === "-1..1" ? { scale: 2, shift: -1 } : { scale: 1, shift: 0 };
 }
 
-/** Autoguidance of unlabelled networks, if the preset guides at all. */
+/** Autoguidance of unlabelled networks, if the preset uses guidance. */
 export const guidanceWithoutLabels = 2;
 
 /** Rule for numbers of images, for `--help`. */
-const inRowsOfClasses = "with labels the nearest multiple of the number of classes";
+const inRowsOfClasses = "with labels, rounded to a multiple of the number of classes";
 
 /** The model of a task that can train any. */
 export const network = modelSetting("network to train");
@@ -100,7 +100,7 @@ export const training = defineSettings({
 
   init: optional({
     ...path("FILE|RUN", "start from these weights, on other images for example (fine-tuning)"),
-    details: ["the network is theirs; what does not fit the images or classes begins anew"],
+    details: ["they determine the network; tensors that do not fit the data are initialised again"],
     needs: { ...untaught, off: null },
   }),
 
@@ -113,12 +113,12 @@ export const training = defineSettings({
   }),
   valFraction: number({ doc: "share of the training images held out", ...share, default: 0.1, taught }),
   conditional: autoToggle({
-    doc: "give labels to the network; auto = if the data has any",
+    doc: "give labels to the network; auto = if the data has them",
     default: false,
     ...meaning,
   }),
   labelDropout: number({
-    doc: "share of labels left out in training, which guidance needs",
+    doc: "share of labels left out in training, as guidance requires",
     min: 0,
     max: 1,
     default: 0.1,
@@ -136,7 +136,7 @@ export const training = defineSettings({
   }),
   coupling: variant(couplings, { doc: "how noise and data are paired", default: "independent", ...meaning }),
   prediction: variant(predictions, {
-    doc: "what the network's output means",
+    doc: "what the network predicts",
     default: "velocity",
     ...meaning,
   }),
@@ -150,7 +150,7 @@ export const training = defineSettings({
     needs: withTeacher,
   }),
   maxGuidance: number({
-    doc: "let the flow map take guidance from 1 to X as an input; 1 = it learns --teacher-guidance alone",
+    doc: "let the flow map take guidance from 1 to X as an input; 1 = it learns only --teacher-guidance",
     ...{ min: 1, max: 100, default: 1 },
     needs: withTeacher,
   }),
@@ -193,7 +193,7 @@ export const training = defineSettings({
 
   valEpochs: {
     ...orAuto(number({ doc: "epochs between validations", above: 0, default: 1, needs: heldOut, resumable })),
-    details: ["auto: every 400 steps, in short runs up to 9 times, at most 5 % of the time"],
+    details: ["auto: every 400 steps, or up to 9 times in short runs; at most 5 % of the time"],
   },
   valBatches: integer({ doc: "batches per validation, 0 = all", needs: heldOut }),
   testBatches: integer({ doc: "batches of the final test, 0 = all", default: 0, distilled }),
@@ -230,7 +230,7 @@ export const training = defineSettings({
       resumable,
       distilled,
     })),
-    details: ["auto: every 400 steps, in short runs up to 4 times, at most 5 % of the time"],
+    details: ["auto: every 400 steps, or up to 4 times in short runs; at most 5 % of the time"],
   },
   pathSamples: {
     ...integer({ doc: "trajectories that the report shows in a plane, 0 = none", default: 200, distilled }),
@@ -244,7 +244,7 @@ export const training = defineSettings({
     needs: { words: "no --out, which names the folder itself", met: ({ out }) => typeof out !== "string" },
     ...perRun("the name of the plan"),
   }),
-  out: optional(path("DIR", "run folder (else runs/<time>-<name>)", perRun("--out"))),
+  out: optional(path("DIR", "run folder (default: runs/<time>-<name>)", perRun("--out"))),
   resume: optional(
     path("RUN", "continue the run in this folder, with its settings", perRun("the folder of the study")),
   ),
@@ -267,7 +267,7 @@ export const training = defineSettings({
     doc: "defaults of the other flags: for a CPU, for a GPU, or of the reference networks",
   }),
   checkpointMinutes: number({
-    doc: "minutes between checkpoints, besides one after an epoch of 10 seconds or more",
+    doc: "minutes between checkpoints; epochs of 10 seconds or more also end with one",
     min: 0,
     default: 2,
     resumable,
@@ -277,13 +277,13 @@ export const training = defineSettings({
 
   mlflow: {
     ...shared.mlflow,
-    doc: "MLflow server that mirrors the run (else MLFLOW_TRACKING_URI)",
+    doc: "MLflow server that mirrors the run (default: MLFLOW_TRACKING_URI)",
     resumable,
     ...perRun("--mlflow"),
   },
   experiment: { ...shared.experiment, ...perRun("--experiment") },
   runName: optional(
-    line("NAME", "name in MLflow (else MLFLOW_RUN_NAME, the folder's)", perRun("the ids of the cells")),
+    line("NAME", "name in MLflow (default: MLFLOW_RUN_NAME or the folder's)", perRun("the ids of the cells")),
   ),
 }, {
   model: "Model",

@@ -45,7 +45,7 @@ const resumable = namesWith((traits) => traits.resumable);
  * The settings of a run: the given ones, completed by a preset or, with `resume` or `config`, by those of an earlier run.
  *
  * @param given at least `model`, or `resume` with the folder of an earlier run, or `config` with that folder or a file;
- * or all that a `config.json` holds, in which settings without effect are fine
+ * or all fields of a `config.json`, where settings without effect are allowed
  * @param defaultPreset the preset if none is given
  * @throws {ConfigError} if a setting is missing, has no effect or contradicts another
  */
@@ -110,10 +110,10 @@ function resumedConfig(given: GivenSettings, run: string): TrainingConfig {
 }
 
 /**
- * The settings that repeat an earlier run: what is given replaces its own. The folder, its name and the place on a
- * server are those of the new run.
+ * The settings that repeat an earlier run: the given settings replace its own. The new run has a folder, a name and a
+ * place on a server of its own.
  *
- * @param source the run's folder or its `config.json`; beside that lie the network's program and the teacher
+ * @param source the run's folder or its `config.json`; the network's program and the teacher lie next to it
  */
 function repeatedConfig({ config: _, ...given }: GivenSettings, source: string): TrainingConfig {
   const path = isFolder(source) ? join(source, runFile.config) : source;
@@ -139,7 +139,7 @@ function repeatedConfig({ config: _, ...given }: GivenSettings, source: string):
       (teacher !== null && isOther && !program ? "model" : undefined);
   if (refused !== undefined) {
     throw new ConfigError(
-      `Cannot use ${flagOf(refused)} with --config ${source}: that run decides it (leave it out)`,
+      `Cannot use ${flagOf(refused)} with --config ${source}: that run determines it (leave it out)`,
     );
   }
   if (teacher !== null) {
@@ -160,11 +160,11 @@ function isFolder(path: string): boolean {
   try {
     return Deno.statSync(path).isDirectory;
   } catch {
-    return false; // reading it says why
+    return false; // reading it reports the error
   }
 }
 
-/** Whether a given network is that of a run, as far as its options are given. */
+/** Whether a network is that of a run; options that are left out may be any. */
 function isSameModel(given: string, saved: string): boolean {
   const [own, others] = [ownModel(given), ownModel(saved)];
   if (!own || !others) return given === saved;
@@ -288,7 +288,7 @@ function problemOf(config: TrainingConfig): string | undefined {
       `step (expected at most ${maxPaired})`;
   }
   if (flowSolverOf(makeSolver(config.solver).how.solver).needsMap && config.teacher === null) {
-    return `Cannot use --solver ${config.solver}: only a distilled network makes such steps (see ${
+    return `Cannot use --solver ${config.solver}: only a distilled network can take such steps (see ${
       startCommand("distill")
     })`;
   }

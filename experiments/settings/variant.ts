@@ -12,7 +12,7 @@ export interface VariantSetting extends Range {
 export interface Variant<T> {
   /** One line of `--help`. */
   readonly doc: string;
-  /** The variant's own settings by name; may be empty. */
+  /** The variant's own settings by name, if it has any. */
   readonly settings: Readonly<Record<string, VariantSetting>>;
   /** Makes the value from complete settings. */
   make(settings: Readonly<Record<string, number>>): T;

@@ -34,7 +34,9 @@ export function cellTable(
   const toRun = `${unfinished.length} of ${study.cells.length} cells to run in ${study.folder}`;
   return [
     textTable([head, ...rows], (column) => column > 1 && column < 7),
-    ...dropped.length > 0 ? [`Kept, no longer planned: ${dropped.map(({ id }) => id).join(", ")}`] : [],
+    ...dropped.length > 0
+      ? [`Kept although no longer planned: ${dropped.map(({ id }) => id).join(", ")}`]
+      : [],
     `${toRun}: ${time}about ${gigabytes(bytesOf(unfinished, milestones))}`,
   ].join("\n");
 }

@@ -10,19 +10,19 @@ import { saveAveraged } from "./run_state.ts";
 import type { TrainingSession } from "./session.ts";
 import { makeContainedFolder } from "../run/contained.ts";
 
-/** Most of the time that validations take by default, and as much for grids. */
+/** Maximum share of the time that validations take by default; the same for grids. */
 const timeShare = 1 / 20;
-/** Most steps between two of them by default, if that is affordable. */
+/** Maximum steps between two validations or grids by default, if affordable. */
 const usualSteps = 400;
-/** What takes as long as a training step: evaluations of a batch, and writing files so often. */
+/** Evaluations of a batch that take as long as a training step, and writes of the files that do. */
 const [evaluationsPerStep, filesPerStep] = [4, 2];
 
 /**
  * Steps between two validations or grids by default. It counts evaluations instead of timing them, so that a run gives
  * the same bits on every machine.
  *
- * @param batches that the network evaluates for each
- * @param totalSteps of the run; Infinity while it is limited by minutes alone
+ * @param batches that the network evaluates each time
+ * @param totalSteps of the run; Infinity while only minutes limit it
  * @param atLeast how many a run has before its last step, if it is long enough to afford them
  */
 export function stepsBetween(batches: number, totalSteps: number, atLeast: number): number {
@@ -77,10 +77,10 @@ export class Validation {
   }
 }
 
-/** Most images in a grid. */
+/** Maximum number of images in a grid. */
 const maxImages = 16;
 
-/** Draws grids of samples during training, always from the same noise to make them comparable. */
+/** Draws grids of samples during training, from the same noise to make them comparable. */
 export class SampleGrids {
   /** Whether the run has grids. */
   readonly wanted: boolean;
@@ -120,8 +120,8 @@ export class SampleGrids {
 const share = 1 / 6;
 
 /**
- * Keeps averaged weights on the way, if they are finite: those after the steps that the caller asks for, and the early
- * weights of a run without labels, which autoguidance steers its samples away from.
+ * Keeps averaged weights during a run, if they are finite: those after the steps that the caller requests, and the
+ * early weights of a run without labels, which autoguidance steers samples away from.
  */
 export class KeptWeights {
   readonly #session: TrainingSession;

@@ -11,7 +11,8 @@ import { modelOptions, type NetworkSettings } from "./network.ts";
 const N = 2;
 
 /**
- * Tries a custom network on paper, before anything is written: makes it, traces its velocity and the gradients.
+ * Tries out a custom network without computing anything, before files are written: creates it, and traces its velocity
+ * and gradients.
  *
  * @returns whether its velocity depends on labels
  * @throws {ConfigError} with the file and the reason if it cannot be trained

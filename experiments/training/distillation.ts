@@ -23,11 +23,11 @@ import type { TrainingConfig } from "../settings/training.ts";
 import { PairStore } from "./pair_store.ts";
 import { taughtField, type Teacher } from "../run/teacher.ts";
 
-/** Times of the flow at which the teacher encodes images: it sees other things in each. */
+/** Times of the flow at which the teacher encodes images: it sees different features at each. */
 const encodedAt = [0.95, 0.8, 0.6];
 
 /**
- * Makes the flow map: the teacher's weights, and an embedding of d that is zero at start.
+ * Makes the flow map: the teacher's weights, and an embedding of d that starts at zero.
  *
  * @throws {StateError | ShapeError} if the teacher is another network than the options describe
  */
@@ -50,7 +50,7 @@ export function makeStudent(
   return student;
 }
 
-/** Files and messages of a run that is about to start. */
+/** What the work before a run's first step needs: a folder, a signal, and where messages go. */
 export interface Preparation {
   readonly run: string;
   readonly signal: AbortSignal;

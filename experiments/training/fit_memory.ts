@@ -38,11 +38,11 @@ export function fitBatch(
     const { bytes: values, largestBytes, workspaceBytes } = plan(batchSize);
     const bytes = values + workspaceBytes;
     if (largestBytes > device.maxRangeBytes) {
-      reason ??= `a tensor takes ${megabytes(largestBytes)}, and a kernel can bind ${
+      reason ??= `a tensor takes ${megabytes(largestBytes)}, but a kernel can only bind ${
         megabytes(device.maxRangeBytes)
       }`;
     } else if (bytes > free) {
-      reason ??= `training takes ${megabytes(bytes)}, and ${megabytes(free)} are free`;
+      reason ??= `training takes ${megabytes(bytes)}, but only ${megabytes(free)} are free`;
     } else return { batchSize, ...reason !== undefined && { reason } };
   }
 }
@@ -65,7 +65,7 @@ function checkParameters(config: TrainingConfig, device: Limits, { shape, classe
   throw new TrainingError(
     `Cannot train this network here: its ${parameters} parameters and their gradients take ${
       megabytes(bytes)
-    }, and ` +
+    }, but only ` +
       `${megabytes(free)} are free; use a smaller one`,
   );
 }
@@ -73,7 +73,7 @@ function checkParameters(config: TrainingConfig, device: Limits, { shape, classe
 /**
  * Makes the network of a configuration, with a smaller batch if training does not fit the device.
  *
- * @param say called with a line for the user if the batch was reduced
+ * @param say called with a message for the user if the batch was reduced
  * @param write replaces weights, as in `makeNetwork`
  * @returns the network, and the configuration with the final batch size
  * @throws {TrainingError} if not even one image fits, or the batch of a resumed run does not

@@ -1,4 +1,4 @@
-/** What a training run would be, without writing anything: for `--dry-run`. */
+/** Describes a training run without starting it: for `--dry-run`. */
 
 import { join } from "node:path";
 import type { Device } from "../../kernels/mod.ts";
@@ -19,7 +19,7 @@ import { timeSteps } from "./trial.ts";
 /**
  * Describes a run by timing a few of its steps, in rows for `printDryRun`.
  *
- * @param config see `trainingConfig`; with `resume` it is what is left of that run
+ * @param config see `trainingConfig`; with `resume`, the rest of that run is described
  * @returns undefined if it was stopped
  * @throws as `runTraining`
  */
@@ -63,7 +63,7 @@ export async function forecastTraining(
   }
   if (signal.aborted) return undefined;
 
-  // The plainest step is one evaluation and its gradients, about three evaluations in all.
+  // The simplest step is an evaluation with its gradients, which costs about three evaluations.
   const evaluation = plainStep / (3 * config.batchSize);
   const pictures = evaluation *
     evaluationsOfArtifacts({ run, config, data, source, drawable: drawableOf(network.averaged, source) });
@@ -98,7 +98,7 @@ export async function forecastTraining(
   };
 }
 
-/** Evaluations of the teacher for the pairs of reflow, drawn by Heun's method; guidance takes two for one. */
+/** Evaluations of the teacher for the pairs of reflow, drawn by Heun's method; guidance doubles them. */
 function pairEvaluations(config: TrainingConfig, classes: number): number {
   const each = classes > 0 && config.teacherGuidance !== 1 ? 4 : 2;
   return (stagesOf(config) ?? []).filter(({ name }) => name === "reflow")

@@ -1,4 +1,4 @@
-/** Starts a run from the weights of another network: what it takes over, and what begins anew. */
+/** Starts a run from the weights of another network: decides what it takes over, and what is initialised. */
 
 import { dirname } from "node:path";
 import { planMemory } from "../../kernels/mod.ts";
@@ -32,7 +32,7 @@ export interface InitialWeights {
   readonly init: string;
   /** Writes the weights that the network takes over. */
   readonly write: (model: Model) => void;
-  /** What is taken over, and what begins anew, in lines for the user. */
+  /** What is taken over, and what is initialised, as messages for the user. */
   readonly lines: readonly string[];
 }
 
@@ -46,7 +46,7 @@ export async function foundInit(init: string): Promise<string> {
  * Reads the weights that a run starts from.
  *
  * @param config with `conditional` decided
- * @throws {ConfigError} if they are other weights than those of the setting, or fit nowhere
+ * @throws {ConfigError} if they are not the weights that the setting names, or none of them fit
  * @throws {StateError} if the program of a custom network has other parameters
  */
 export async function readInitialWeights(
@@ -60,7 +60,7 @@ export async function readInitialWeights(
   const digest = await sha256(bytes);
   if (expected !== undefined && expected !== digest) {
     throw new ConfigError(
-      `Cannot start from ${path}: it holds other weights than the run began with (SHA-256 ${
+      `Cannot start from ${path}: these are not the weights that the run began with (SHA-256 ${
         digest.slice(0, 12)
       }..., expected ${expected.slice(0, 12)}...)`,
     );
@@ -82,7 +82,7 @@ export async function readInitialWeights(
     }),
   );
   if (taken.size === 0) {
-    throw new ConfigError(`Cannot start from ${path}: none of its weights fits the images and classes`);
+    throw new ConfigError(`Cannot start from ${path}: none of its weights fit the images and classes`);
   }
   const fresh = [...wanted.keys()].filter((name) => !taken.has(name));
   const labels = fresh.filter((name) => ofLabels(name) || !few.has(name));
@@ -108,7 +108,7 @@ export async function readInitialWeights(
     },
     lines: [
       `Starts from ${path}: ${taken.size} of ${wanted.size} tensors${leftOut}`,
-      `Begins anew: ${anew.join("; ")}`,
+      `Newly initialised: ${anew.join("; ")}`,
     ],
   };
 }
@@ -141,7 +141,7 @@ function checkParameters(config: TrainingConfig, options: ModelOptions, tensors:
   }
 }
 
-/** Whether the run of some weights has learned these classes, as far as is known. */
+/** Whether the run of the weights has learned these classes, as far as is known. */
 async function hasClasses(
   path: string,
   count: number,

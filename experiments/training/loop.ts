@@ -27,7 +27,7 @@ import { type Interlude, stepsWithin, type Trial } from "./trial.ts";
 /** Milliseconds of steps to queue before reading losses, updating the progress bar and handling signals. */
 const burstMs = 300;
 
-/** Milliseconds since a checkpoint before the end of an epoch makes another. */
+/** Minimum milliseconds between a checkpoint and another one at the end of an epoch. */
 const freshMs = 10_000;
 
 /** The training loop: steps, with validation, sample grids and checkpoints between them. */
@@ -70,7 +70,7 @@ export class TrainingLoop implements Disposable {
     this.#pairs[Symbol.dispose]();
   }
 
-  /** Steps of the run; Infinity while it is limited by minutes alone. */
+  /** Steps of the run; Infinity while only minutes limit it. */
   get totalSteps(): number {
     return this.#totalSteps;
   }
@@ -125,8 +125,8 @@ export class TrainingLoop implements Disposable {
   }
 
   /**
-   * Turns a limit in minutes into a number of steps, using a few trial steps. From then on the run depends on steps
-   * alone.
+   * Turns a limit in minutes into a number of steps, using a few trial steps. From then on, the run depends only on
+   * steps.
    *
    * @returns false if stopped first
    */
@@ -140,7 +140,7 @@ export class TrainingLoop implements Disposable {
     return true;
   }
 
-  /** Steps, validations and grids to time; they change nothing that is stored. */
+  /** Steps, validations and grids to time; they do not change what is stored. */
   get trial(): Trial & { readonly interludes: readonly (Interlude & { readonly name: keyof Cadence })[] } {
     const { signal } = this.#session;
     const interlude = (name: keyof Cadence, run: () => Promise<unknown>) => ({
@@ -209,7 +209,7 @@ export class TrainingLoop implements Disposable {
     };
   }
 
-  /** Says which stage of a distillation begins. */
+  /** Announces the stage of a distillation that begins. */
   #announceStage(bar: ProgressBar | undefined): void {
     const { say } = this.#session;
     const { step } = this.#trainer;

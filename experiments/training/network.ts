@@ -144,7 +144,7 @@ function averagedModel(options: ModelOptions, { averaged }: Trainer): Model {
   return model;
 }
 
-/** Compiles the kernels of a training step, with progress if that takes a while, as on a first start. */
+/** Compiles the kernels of a training step; shows progress if that takes a while, as on a first start. */
 export async function compileKernels(trainer: Trainer, terminal: Terminal | undefined): Promise<void> {
   const progress = stageProgress("compiling kernels", terminal);
   await trainer.compile(progress.update);

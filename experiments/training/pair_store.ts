@@ -14,10 +14,10 @@ import { makeContainedFolder, readIfThere } from "../run/contained.ts";
 import { fileAt, runFile, runFolder } from "../run/files.ts";
 import { TensorFile, tensorsOf } from "../run/tensor_file.ts";
 
-/** Pairs in a file, which are drawn at once. */
+/** Pairs per file, which are drawn in one batch. */
 const perFile = 256;
 
-/** What pairs are made of. */
+/** How many pairs there are, and of what. */
 export interface PairOptions {
   /** [C, H, W] of an image. */
   readonly shape: Shape;
@@ -28,7 +28,9 @@ export interface PairOptions {
   readonly seed: number;
 }
 
-/** Pairs of noise and the images that a flow makes of it, for reflow. The images are stored in the run's folder. */
+/**
+ * Pairs of noise and the images that a flow generates from it, for reflow. The images are stored in the run's folder.
+ */
 export class PairStore {
   /** The pairs, once {@linkcode fill} has made them. */
   readonly source: BatchSource;

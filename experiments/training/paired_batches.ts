@@ -14,7 +14,7 @@ const kept = 256;
 
 /**
  * The batches of a run, paired with their noise. A slow coupling runs in a worker, ahead of the steps, so that training
- * does not wait. Each pairing depends on seed and step alone.
+ * does not wait. Each pairing depends only on seed and step.
  */
 export class PairedBatches implements Disposable {
   readonly #order: BatchOrder;
@@ -43,11 +43,12 @@ export class PairedBatches implements Disposable {
     this.#data = data;
     this.#logEvery = logEvery;
     if (images instanceof StoredImages) this.#ahead = new ReadAhead(images);
-    this.#failure.promise.catch(() => {}); // whoever awaits a pairing gets the error
+    this.#failure.promise.catch(() => {}); // the code that awaits a pairing gets the error
   }
 
   /**
-   * The examples of steps from `from` up to `to`, in the order of the noise. Starts pairing as many more.
+   * The examples of steps from `from` up to `to`, in the order of the noise. Starts pairing the same number of steps
+   * ahead.
    *
    * @throws {TrainingError} if the worker fails
    */
@@ -70,8 +71,8 @@ export class PairedBatches implements Disposable {
   }
 
   /**
-   * Mean squared distance of noise and data over pixels, with and without pairing, in the steps of a line of metrics
-   * that ends before `step`; undefined without transport.
+   * Mean squared distance between noise and data per pixel, with and without pairing, over the line of metrics that
+   * ends before `step`; undefined without transport.
    */
   async costs(step: number): Promise<Record<"transport_cost" | "independent_cost", number> | undefined> {
     const coupling = this.#coupling;
@@ -114,7 +115,7 @@ export class PairedBatches implements Disposable {
     );
     this.#start().postMessage(batch, [there, batch.values.buffer]);
     const pairing = Promise.race([answer, this.#failure.promise]);
-    pairing.catch(() => {}); // whoever awaits it gets the error
+    pairing.catch(() => {}); // the code that awaits it gets the error
     this.#pairings.set(step, pairing);
     return pairing;
   }

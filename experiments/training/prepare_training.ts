@@ -38,7 +38,7 @@ import {
 
 /** A run that is ready to begin. */
 export interface PreparedTraining {
-  /** Its settings, with all that data and device decide. */
+  /** Its settings, including those that follow from data and device. */
   readonly config: TrainingConfig;
   readonly network: Network;
   readonly data: Dataset;
@@ -50,7 +50,7 @@ export interface PreparedTraining {
   readonly ownNetwork: ChosenNetwork | undefined;
   /** The weights that it starts from; undefined if it is resumed. */
   readonly initial: InitialWeights | undefined;
-  /** Ends the name of its folder. */
+  /** The end of its folder's name. */
   readonly name: string;
 }
 
@@ -104,8 +104,8 @@ async function teacherOf(config: TrainingConfig, source: string, data: Dataset):
 }
 
 /**
- * A teacher as a network of the program that is to be distilled: one that has gained `meanVelocity` since its training,
- * for example. Any other teacher stays as it is.
+ * A teacher as a network of the program to distil: one that has gained `meanVelocity` since its training, for example.
+ * Any other teacher is returned unchanged.
  *
  * @throws {StateError} if the program has other parameters
  * @throws {ConfigError} if it computes something else from them
@@ -123,7 +123,7 @@ async function inOwnProgram(teacher: Teacher, config: NetworkSettings): Promise<
   return { ...teacher, model: changed, info: { ...info, config: options }, bytes };
 }
 
-/** @throws {ConfigError} if a network has another velocity than the teacher whose weights it has taken */
+/** @throws {ConfigError} if a network has a different velocity than the teacher whose weights it took over */
 async function checkStart(
   { model, info: { config: { classes = 0 } }, shape, path }: Teacher,
   network: Model,
@@ -138,7 +138,7 @@ async function checkStart(
   const most = before.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
   if (now.every((v, i) => Math.abs(v - before[i]) <= 1e-5 * most)) return;
   throw new ConfigError(
-    `Cannot distil ${path} with ${file}: with its weights, ${file} has another velocity at d = 0 (expected the same, as ` +
+    `Cannot distil ${path} with ${file}: with its weights, ${file} has a different velocity at d = 0 (expected the same, as ` +
       "from layers that start at zero, such as StepEmbedding)",
   );
 }

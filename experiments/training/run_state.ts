@@ -97,7 +97,7 @@ function checkSameData(
   if (labelDigest && labelDigest !== data.labelDigest) throw other("labels", labelDigest);
 }
 
-/** Writes weights of a run as a checkpoint, to a file such as `runFile.ema`. @throws {RunError} if it cannot */
+/** Writes weights of a run as a checkpoint, to a file such as `runFile.ema`. @throws {RunError} if that fails */
 export async function saveWeights(
   run: string,
   file: string,

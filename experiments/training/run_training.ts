@@ -23,7 +23,7 @@ import { compileKernels } from "./network.ts";
 import { networkLine, prepareTraining } from "./prepare_training.ts";
 import type { TrainingOutcome } from "./session.ts";
 
-/** Advice for a processor of whose vectors only half is used. */
+/** Advice if only half the width of the processor's vectors is used. */
 const narrowVectors = "Matrix products may be twice as fast with ./denow, or with " +
   "DENO_V8_FLAGS=--experimental-wasm-revectorize (docs/performance.md)";
 
@@ -33,7 +33,7 @@ export interface RunTrainingOptions {
   readonly device?: Device;
   /** Saves and ends the run early, so that it can be resumed. */
   readonly signal?: AbortSignal;
-  /** Called with lines for the user. */
+  /** Called with messages for the user. */
   readonly say?: (message: string) => void;
   /** Shows progress. */
   readonly terminal?: Terminal;
@@ -41,7 +41,7 @@ export interface RunTrainingOptions {
   readonly startedAt?: Date;
   /** The lock of the run to resume, if the caller holds it; the caller also releases it. */
   readonly lock?: RunLock;
-  /** Name of the run; by default from the settings, MLFLOW_RUN_NAME or its folder. */
+  /** Name of the run; by default that of the settings, of MLFLOW_RUN_NAME or of its folder. */
   readonly runName?: string;
   /** The command line that started the run, for its record; by default the task. */
   readonly command?: string;

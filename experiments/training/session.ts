@@ -34,7 +34,7 @@ export interface TrainingSession {
   readonly onSave?: ((run: string, step: number) => void) | undefined;
   /** Saves and ends the session early. */
   readonly signal: AbortSignal;
-  /** Called with lines for the user. */
+  /** Called with messages for the user. */
   readonly say: (message: string) => void;
   /** Shows progress. */
   readonly terminal?: Terminal | undefined;
@@ -61,7 +61,7 @@ export function scheduleOf(
   return createSchedule(schedule, lr, Object.fromEntries(settings));
 }
 
-/** Steps of a run; Infinity if it is limited by minutes alone. */
+/** Steps of a run; Infinity if only minutes limit it. */
 export function lengthOf(
   { epochs, maxSteps }: Pick<TrainingConfig, "epochs" | "maxSteps">,
   order: BatchOrder,
@@ -72,7 +72,7 @@ export function lengthOf(
 /**
  * Restores the schedule of a resumed run, unless the user has chosen another rate or schedule.
  *
- * @param now steps of the run; Infinity if it is limited by minutes alone
+ * @param now steps of the run; Infinity if only minutes limit it
  * @throws {TrainingError} if the schedule follows the length of the run, and a new length would move the learning rate
  * by more than 1 %
  */
@@ -106,7 +106,7 @@ export async function isMeasured(run: string, step: number, name: string): Promi
   return metrics.some((line) => line.step === step && name in line);
 }
 
-/** Whether a run finished at a step with all artifacts written; after it was resumed, that has to happen again. */
+/** Whether a run finished at this step with all artifacts written; a resumed run has to do so again. */
 export async function isComplete(run: string, step: number): Promise<boolean> {
   const record = await readRecord(run);
   if (record?.status !== "FINISHED" || !await isMeasured(run, step, "test_loss")) return false;

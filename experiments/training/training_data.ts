@@ -13,7 +13,7 @@ import { type Coupling, couplings } from "../../models/mod.ts";
 import { makeVariant } from "../settings/variant.ts";
 
 /**
- * Loads the data set of a task, and shows progress if that takes a while.
+ * Loads the data set of a task; shows progress if that takes a while.
  *
  * @param settings which one, and how it is prepared; without data it is MNIST
  * @param terminal where to show progress, if anywhere
@@ -37,7 +37,7 @@ export async function loadData(
 /**
  * Decides whether a run is conditional, once its data is known, and tries a custom network on data of this size.
  *
- * @param say called with a line for the user if the data or the network leaves no choice
+ * @param say called with a message for the user if the data or the network leaves no choice
  * @throws {ConfigError} if labels are required and the data has none, or the network takes none or cannot be trained
  */
 export function decideConditional(
@@ -58,7 +58,7 @@ export function decideConditional(
   if (unable === undefined && config.conditional !== false) return { ...config, conditional: true };
   if (config.conditional === true) {
     throw new ConfigError(
-      `Cannot use --conditional: ${unable} no labels (expected some, or --no-conditional)`,
+      `Cannot use --conditional: ${unable} no labels (expected labels, or --no-conditional)`,
     );
   }
   triedWith(0);
@@ -67,7 +67,7 @@ export function decideConditional(
   return { ...config, conditional: false, guidance: unlabelled(config.guidance) };
 }
 
-/** Most numbers in the stored trajectories, or in their ends: 1 GiB. */
+/** Maximum count of numbers in the stored trajectories, or in their ends: 1 GiB. */
 const maxValues = 2 ** 28;
 /** Width of the widest GIF, and of the gap between its images, in pixels. */
 const gif = { width: 65_535, gap: 6 };

@@ -5,12 +5,12 @@ import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 const trial = { seconds: 3, share: 0.05 } as const;
 /** Untimed first steps, which are slower while threads start and memory is first touched. */
 const warmUpSteps = 2;
-/** Most steps between two looks at the clock. */
+/** Maximum steps between two looks at the clock. */
 const maxBurst = 32;
 
 /** Work done between steps at regular intervals. */
 export interface Interlude {
-  /** Steps between two runs of it, in a run of so many steps. */
+  /** Steps between two runs of it, in a training run of `totalSteps`. */
   readonly everySteps: (totalSteps: number) => number;
   /** Does the work without side effects. */
   readonly run: () => Promise<unknown>;
@@ -30,8 +30,8 @@ export interface Trial {
 type TrialTrainer = Pick<Trainer, "step" | "state" | "restore" | "queueStep" | "losses">;
 
 /**
- * Estimates how many steps fit in some time: runs a few seconds of steps and each interlude once, then restores the
- * trainer, so that the result of the run depends on the number of steps alone.
+ * Estimates how many steps fit in a time: runs a few seconds of steps and each interlude once, then restores the
+ * trainer, so that the result of the run depends only on the number of steps.
  *
  * @param now clock in milliseconds
  * @returns at least 1; undefined if the trial was stopped
@@ -57,7 +57,7 @@ export async function stepsWithin(
 }
 
 /**
- * Times steps of a trainer, which then is as before.
+ * Times steps of a trainer, and then restores it.
  *
  * @param seconds about how long
  * @param from the first of the steps

@@ -40,7 +40,7 @@ async function writeRun(
 
 /** Runs with each kind of damage, and the expected messages. */
 const damaged: Readonly<Record<string, readonly [files: Record<string, unknown>, says: string]>> = {
-  a_text: [{ "run.json": "text" }, "run.json: it holds no JSON object; restore the file from a backup"],
+  a_text: [{ "run.json": "text" }, "run.json: it is not a JSON object; restore the file from a backup"],
   b_name: [
     { "run.json": { ...record, name: 5 } },
     "run.json: name is 5 (expected text); correct it, or restore",
@@ -55,7 +55,7 @@ const damaged: Readonly<Record<string, readonly [files: Record<string, unknown>,
     { "run.json": record, "metrics.jsonl": "{}\n{}\n" },
     "metrics.jsonl: line 1 is not an object with a step",
   ],
-  g_config: [{ "run.json": record, "config.json": "[]" }, "config.json: it holds no JSON object"],
+  g_config: [{ "run.json": record, "config.json": "[]" }, "config.json: it is not a JSON object"],
 };
 
 testInFolder("listRuns() skips damaged runs, says why, and lists the others", async (root) => {

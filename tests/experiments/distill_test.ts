@@ -120,7 +120,7 @@ testRefusals("distill refuses invalid input in one line", {
   "no teacher": {
     task: "distill",
     flags,
-    says: ["ConfigError: Cannot distil nothing (expected one FILE or RUN)"],
+    says: ["ConfigError: Missing FILE|RUN: name the network to distil"],
   },
   "two teachers": { task: "distill", flags: `a b ${flags}`, says: ["ConfigError: Cannot distil a and b"] },
   "a teacher that is not there": {
@@ -184,7 +184,7 @@ testRefusals("distill refuses invalid input in one line", {
   },
   "train with a flow map's solver": {
     flags: "--data data --solver map:steps=1",
-    says: ["ConfigError: Cannot use --solver map:steps=1: only a distilled network makes such steps"],
+    says: ["ConfigError: Cannot use --solver map:steps=1: only a distilled network can take such steps"],
   },
   "train with a teacher and another network": {
     flags: "--data data --teacher teacher.safetensors --filters 8,16",

@@ -169,7 +169,7 @@ Deno.test("linesAbout() reports what training would use, and why not something b
   const said = [...linesAbout({ ...machine, adapter: h100, device: gpu, facts: parseFacts(nvidia) })];
   const about = (check: string) => said.filter((line) => line.check === check).map(({ says }) => says);
   assert.deepEqual(about("adapter"), [
-    "NVIDIA H100 PCIe, values of up to 2.0 GiB, 48 KiB a workgroup, shader-f16",
+    "NVIDIA H100 PCIe, values of up to 2.0 GiB, 48 KiB per workgroup, shader-f16",
   ]);
   assert.deepEqual(about("driver"), [`${json}/nvidia_icd.json: /usr/lib/libGLX_nvidia.so.550.54.14`]);
   assert.deepEqual([gpu, slow, cpu].map(presetFor), ["standard", "quick", "quick"]);

@@ -145,7 +145,7 @@ testTask("evaluate keeps what an earlier evaluation of the same weights measured
   assert.ok(JSON.parse(lines.at(-1)!).time > second.time, "its metrics are of now");
   assert.deepEqual([second.samples.count, second.figures["vgg/frechet"]!.from!.samples], [180, 170]);
   assert.match(second.stdout, /\nFrom an evaluation of 170 samples on [-: \d]+ UTC: Recognised \(vgg\), /);
-  assert.match(second.stderr, /The earlier evaluation stays: it has 180 samples, not 170\n/);
+  assert.match(second.stderr, /Keeping the earlier evaluation: it has 180 samples, not 170\n/);
   const third = await evaluated("--count 180 --judge all");
   assert.doesNotMatch(third.stdout, /From an evaluation|One judge/);
 
@@ -198,7 +198,8 @@ testTask("evaluate stopped by Ctrl-C writes nothing", async (place) => {
 testMistakes("evaluate", {
   "--device cpu": "ConfigError: Missing RUN",
   nowhere: "ConfigError: Cannot find the run nowhere",
-  "a b.safetensors": "ConfigError: Cannot use b.safetensors beside others (expected one file alone, or runs)",
+  "a b.safetensors":
+    "ConfigError: Cannot use b.safetensors with other words (expected a single file, or runs)",
   "a --checkpoint b": "ConfigError: Cannot use --checkpoint with the run a",
   "a --out b.json": "ConfigError: --out has no effect without a file of weights; remove it",
   "a --judge none --judge-steps 9": "ConfigError: --judge-steps has no effect without a judge; remove it",

@@ -34,7 +34,7 @@ async function weights(place: Workplace, ...path: string[]): Promise<State> {
 
 const print = (state: State) => new Map([...state].map(([name, { data }]) => [name, fingerprintOf(data)]));
 
-/** What begins anew by case; all else must be taken over. */
+/** The tensors that are newly initialised, by case; the others must be taken over. */
 const cases: Readonly<
   Record<string, { from: string; flags: string; says: RegExp; anew: readonly string[]; left?: string }>
 > = {
@@ -43,13 +43,13 @@ const cases: Readonly<
     from: "source",
     flags: "--data four",
     says:
-      /\nBegins anew: label_emb\.weight \(4, not 10 classes\); optimizer, schedule and averaged weights\n/,
+      /\nNewly initialised: label_emb\.weight \(4, not 10 classes\); optimizer, schedule and averaged weights\n/,
     anew: ["label_emb.weight"],
   },
   "as many classes of other names": {
     from: "source",
     flags: "--data letters",
-    says: /\nBegins anew: label_emb\.weight \(other classes\);/,
+    says: /\nNewly initialised: label_emb\.weight \(other classes\);/,
     anew: ["label_emb.weight"],
   },
   "classes named by their numbers": {
@@ -76,37 +76,40 @@ const cases: Readonly<
     from: "source",
     flags: "--data data --channels 3",
     says:
-      /\nBegins anew: downs\.0\.conv\.weight, last\.weight, last\.bias \(images of 3 x 12 x 12, not 1 x 12 x 12\);/,
+      /\nNewly initialised: downs\.0\.conv\.weight, last\.weight, last\.bias \(images of 3 x 12 x 12, not 1 x 12 x 12\);/,
     anew: ["downs.0.conv.weight", "last.weight", "last.bias"],
   },
   "a network of one's own, and another size": {
     from: "own",
     flags: "--data data --resize 8",
-    says: /: 2 of 5 tensors\nBegins anew: inner\.weight, outer\.weight, outer\.bias/,
+    says: /: 2 of 5 tensors\nNewly initialised: inner\.weight, outer\.weight, outer\.bias/,
     anew: ["inner.weight", "outer.weight", "outer.bias"],
   },
 };
 
-testTask("train --init takes over weights bit for bit, and says what begins anew", async (place) => {
-  await prepare(place);
-  for (const [i, [name, { from, flags: given, says, anew, left }]] of Object.entries(cases).entries()) {
-    const [flags, out] = [`${given} ${still} --ema 0.9`, `${i}`];
-    const { stderr } = await place.succeed("train", `--init ${from} ${flags} --out ${out}`);
-    assert.match(stderr, says, name);
-    const before = print(await weights(place, from, "ema.safetensors"));
-    const made = await weights(place, out, "last.safetensors");
-    for (const [tensor, { data }] of await weights(place, out, "ema.safetensors")) {
-      const { data: latest } = made.get(tensor)!;
-      assert.ok(data.every((x, i) => Math.abs(x - latest[i]) < 1e-6), `${name}: the average of ${tensor}`);
+testTask(
+  "train --init takes over weights bit for bit, and reports what is newly initialised",
+  async (place) => {
+    await prepare(place);
+    for (const [i, [name, { from, flags: given, says, anew, left }]] of Object.entries(cases).entries()) {
+      const [flags, out] = [`${given} ${still} --ema 0.9`, `${i}`];
+      const { stderr } = await place.succeed("train", `--init ${from} ${flags} --out ${out}`);
+      assert.match(stderr, says, name);
+      const before = print(await weights(place, from, "ema.safetensors"));
+      const made = await weights(place, out, "last.safetensors");
+      for (const [tensor, { data }] of await weights(place, out, "ema.safetensors")) {
+        const { data: latest } = made.get(tensor)!;
+        assert.ok(data.every((x, i) => Math.abs(x - latest[i]) < 1e-6), `${name}: the average of ${tensor}`);
+      }
+      const after = print(made);
+      const fresh = [...after].filter(([tensor, values]) => before.get(tensor) !== values).map(([name]) =>
+        name
+      );
+      assert.deepEqual(fresh.toSorted(), anew.toSorted(), name);
+      assert.deepEqual([...before.keys()].filter((name) => !after.has(name)), left ? [left] : [], name);
     }
-    const after = print(made);
-    const fresh = [...after].filter(([tensor, values]) => before.get(tensor) !== values).map(([name]) =>
-      name
-    );
-    assert.deepEqual(fresh.toSorted(), anew.toSorted(), name);
-    assert.deepEqual([...before.keys()].filter((name) => !after.has(name)), left ? [left] : [], name);
-  }
-});
+  },
+);
 
 testTask("train --init knows the classes of weights that a run kept on the way", async (place) => {
   await prepare(place);
@@ -115,10 +118,10 @@ testTask("train --init knows the classes of weights that a run kept on the way",
   await Deno.copyFile(place.file("source", "ema.safetensors"), kept);
   const flags = `--data letters ${still} --out kept`;
   const { stderr } = await place.succeed("train", `--init source/weights/kept.safetensors ${flags}`);
-  assert.match(stderr, /\nBegins anew: label_emb\.weight \(other classes\);/);
+  assert.match(stderr, /\nNewly initialised: label_emb\.weight \(other classes\);/);
 });
 
-testTask("what begins anew is drawn by the seed, as without --init", async (place) => {
+testTask("newly initialised tensors are drawn by the seed, as without --init", async (place) => {
   await prepare(place);
   const flags = `--data data --channels 3 ${still}`;
   await place.succeed("train", `--init source ${flags} --out tuned`);

@@ -160,7 +160,7 @@ testTask("morph rejects invalid flags in one line, and writes nothing", async (p
       "ConfigError: Cannot use --from 1.5: data has 24 test images (expected 0 to 23, or the name of a class with test images)",
     "--from 1,":
       'ConfigError: Cannot use --from "1,": expected numbers of images from 0, or names of classes, such as 12,owl',
-    "--from 1 --solver sde": 'ConfigError: Cannot use --solver "sde": sde leads from noise to images alone ' +
+    "--from 1 --solver sde": 'ConfigError: Cannot use --solver "sde": sde only leads from noise to images ' +
       `(expected ${anyOf(Object.keys(solvers))})`,
     "--from 1 --class 3":
       "ConfigError: Cannot use --class with net.safetensors: its network was trained without classes (leave it out)",
@@ -177,16 +177,16 @@ testTask("morph rejects invalid flags in one line, and writes nothing", async (p
     "--from 1 --count 3":
       "ConfigError: --count has no effect with --from or --to, whose images have a row each; remove it",
     "--from 1 --to 2 --entry 1 --seed 3":
-      "ConfigError: --seed has no effect without drawn noise (no image at one end, or --entry below 1); remove it",
+      "ConfigError: --seed has no effect without random noise (no image at one end, or --entry below 1); remove it",
     "--entry 0.9": "ConfigError: --entry has no effect without test images, --from or --to; remove it",
     "--data data": "ConfigError: --data has no effect without test images, --from or --to; remove it",
     "--from 1 --out none/x.png": "RunError: Cannot write none/x.png: there is no folder none; make it first",
     "--checkpoint classes.safetensors --from 1 --class 3,10":
       "ConfigError: Cannot draw class 10 from classes.safetensors: it has the classes 0 to 9",
     "--checkpoint classes.safetensors --from 1 --data few":
-      "RunError: Cannot morph by classes.safetensors: its network has 10 classes, and few has 3 (expected as many; see --data)",
+      "RunError: Cannot morph by classes.safetensors: its network has 10 classes, and few has 3 (expected the same number; see --data)",
     "--checkpoint small.safetensors --from 1":
-      "RunError: Cannot morph by small.safetensors: it draws images of [1, 8, 8], and data holds [1, 12, 12] (expected one size; see --data)",
+      "RunError: Cannot morph by small.safetensors: it draws images of [1, 8, 8], and data holds [1, 12, 12] (expected the same size; see --data)",
     "--checkpoint two.safetensors":
       "RunError: Cannot draw images of 2 channels as a picture (expected 1 or 3)",
     "--checkpoint none.safetensors": "RunError: Cannot read the checkpoint none.safetensors: ",

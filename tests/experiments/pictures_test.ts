@@ -20,7 +20,7 @@ testTask("train accepts a folder of colour PNG images, and reports on it", async
       } --max-steps 2 --schedule constant --out run`,
     ),
   );
-  assert.match(stderr, /birds: 36 images of 3 x 12 x 12 to train and 4 to test, 2 classes: finch, owl\n/);
+  assert.match(stderr, /birds: 36 training and 4 test images of 3 x 12 x 12, 2 classes: finch, owl\n/);
 
   const { dataset } = JSON.parse(await Deno.readTextFile(place.file("run", "run.json")));
   const { name, source, channels, classes, classNames, train, validation, test } = dataset;
@@ -58,7 +58,7 @@ testTask("train accepts a folder of colour PNG images, and reports on it", async
   const page = await Deno.readTextFile(place.file("again.html"));
   assert.match(
     page,
-    /birds: 32 images of 3 x 12 x 12 to train, 4 to validate and 4 to test, 2 classes: finch, owl/,
+    /birds: 32 training, 4 validation and 4 test images of 3 x 12 x 12, 2 classes: finch, owl/,
   );
   assert.deepEqual(dataIn(page).runs[0].classNames, ["finch", "owl"]);
 
@@ -76,7 +76,7 @@ testTask(
       "overfit",
       `${tinyNetwork} --images 10 --steps 2`.replace("--data data", "--data fashion-mnist"),
     );
-    assert.match(stderr, /fashion-mnist: 36 images of 12 x 12 to train and 4 to test, no classes\n/);
+    assert.match(stderr, /fashion-mnist: 36 training and 4 test images of 12 x 12, no classes\n/);
     assert.match(stdout, /^loss on the 10 images: /);
   },
 );

@@ -57,7 +57,7 @@ testRefusals("train refuses invalid input in one line", {
     withFile("file"),
   ),
   "restarts without denow": training(`${newRun} --restarts 2`, [
-    "ConfigError: Cannot use --restarts 2: only ./denow task can start a run again",
+    "ConfigError: Cannot use --restarts 2: only ./denow task can restart a run",
   ]),
   "f16 on a device without it": training(`${newRun} --precision f16`, [
     "DeviceError: Cannot keep values in f16 on ",

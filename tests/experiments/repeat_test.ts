@@ -113,7 +113,7 @@ testRefusals("--config refuses in one line what it cannot repeat", {
   "a preset": {
     task: "train",
     flags: "--config first --preset paper",
-    says: ["ConfigError: Cannot use --preset with --config first: that run decides it"],
+    says: ["ConfigError: Cannot use --preset with --config first: that run determines it"],
     prepare: unet,
   },
   "a flag without effect": {
@@ -148,7 +148,7 @@ testRefusals("--config refuses in one line what it cannot repeat", {
   "what a teacher decides": {
     task: "train",
     flags: "--config first --filters 8,16",
-    says: ["ConfigError: Cannot use --filters with --config first: that run decides it"],
+    says: ["ConfigError: Cannot use --filters with --config first: that run determines it"],
     prepare: distilled,
   },
   "stages that are null": {
@@ -164,7 +164,7 @@ testRefusals("--config refuses in one line what it cannot repeat", {
   "a program that nobody named": {
     task: "train",
     flags: "--config first",
-    says: ["ConfigError: Cannot run the network mlp.ts: you have not named this program of it"],
+    says: ["ConfigError: Cannot run the network mlp.ts: you have not approved its program"],
     async prepare(place) {
       await makeFirst(place, "a custom network");
       const path = place.file("first", "network.json");

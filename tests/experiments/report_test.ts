@@ -106,7 +106,7 @@ testTask("report rejects invalid input in one line, and writes nothing", async (
     ["a a", /^RunError: Cannot report a twice: name each run once/],
     ["a ./a", /^RunError: Cannot report .\/a twice/],
     ["d", /^SafetensorsError: Cannot read d\/flow\/paths.safetensors: /],
-    ["e", /^RunError: Cannot read e\/config.json: it holds no JSON object/],
+    ["e", /^RunError: Cannot read e\/config.json: it is not a JSON object/],
     ["a --out no/such/folder.html", /^RunError: Cannot write no\/such\/folder.html: /],
     ["a b --device cpu", /RunError: Cannot compare a: it has no ema.safetensors or last.safetensors \(/],
   ];

@@ -65,7 +65,7 @@ for (const [signal, exitCode] of Object.entries({ SIGINT: 130, SIGTERM: 143 } as
       assert.equal(code, exitCode, stderr);
       assert.match(
         stderr,
-        new RegExp(`\n${signal}: saving and stopping; press again to quit at once\n`),
+        new RegExp(`\n${signal}: saving and stopping; press again to quit immediately\n`),
       );
       assert.match(stderr, /\nstep \d+, .*images\/s\nStopped; continue with --resume cut\n$/);
       assert.ok(!(await place.names("cut")).includes("samples.png"));
@@ -131,7 +131,7 @@ testTask("train quits at the second Ctrl-C", async (place) => {
   await until("run folder run\n");
   while ((await place.metrics("run")).length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
   process.kill("SIGINT");
-  await until("press again to quit at once\n");
+  await until("press again to quit immediately\n");
   process.kill("SIGINT");
   assert.equal((await process.status).code, 130);
   await Promise.all([process.stdout.cancel(), errors.cancel()]);

@@ -287,7 +287,7 @@ testTask(
         assert.ok(stderr.includes(`Stopped: ${left.length} of 200000 images are in pictures/`), stderr);
       } else {
         assert.deepEqual(left, []);
-        assert.ok(stderr.includes("Stopped: nothing is written"), stderr);
+        assert.ok(stderr.includes("Stopped: nothing was written"), stderr);
       }
     }
   },

@@ -14,7 +14,7 @@ testTask("solvers compares solvers on the same noise, and keeps earlier results"
   const compare = (solvers: string) =>
     place.succeed("solvers", `a --count 170 --device cpu --threads 1 --solvers ${solvers}`);
   const { stdout } = await compare("euler:steps=2;heun:steps=1");
-  assert.match(stdout, /170 samples each, all from the noise of seed 0/);
+  assert.match(stdout, /170 samples per solver, all from the noise of seed 0/);
   assert.match(stdout, /euler:steps=2 +4 /);
   assert.match(stdout, /\nlenet and vgg rank [^\n]+\n/);
   await compare("euler:steps=2;heun:steps=1;dopri5:rtol=1e-1");
@@ -90,5 +90,5 @@ testMistakes("solvers", {
   "a --solvers heun:steps=2;hein:steps=2":
     'ConfigError: Cannot use --solvers "heun:steps=2;hein:steps=2": hein:steps=2: expected ',
   "a --solvers heun:steps=2;heun:steps=2":
-    'ConfigError: Cannot use --solvers "heun:steps=2;heun:steps=2": heun:steps=2 is there twice',
+    'ConfigError: Cannot use --solvers "heun:steps=2;heun:steps=2": heun:steps=2 is listed twice',
 });

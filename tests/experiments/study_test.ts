@@ -122,7 +122,7 @@ testTask(
     const second = ["cut", "cells", "residual-s1", "config.json"];
     const stopped = await interrupt(place, `${flags} --out cut`, second, "SIGINT");
     assert.equal(stopped.code, 130, stopped.stderr);
-    assert.match(stopped.stderr, /SIGINT: saving and stopping; press again to quit at once/);
+    assert.match(stopped.stderr, /SIGINT: saving and stopping; press again to quit immediately/);
     assert.match(stopped.stderr, /Stopped; run the same command to resume\n$/);
     assert.ok(!await exists(place, "cut", "cells", "residual-s1", "cell.json"));
     const finished = await place.listing(place.file("cut", "cells", "base-s1"));
@@ -193,7 +193,7 @@ testRefusals("study rejects invalid input in one line", {
   "no plan": {
     task: "study",
     flags: "--device cpu",
-    says: ["ConfigError: Missing PLAN: name one (networks, "],
+    says: ["ConfigError: Missing PLAN: give the name of one (networks, "],
   },
   "an unknown setting": {
     task: "study",

@@ -80,7 +80,7 @@ async function interrupted(place: Workplace): Promise<Ended> {
 testTask("tune stopped by Ctrl-C can continue, and exits with the signal's code", async (place) => {
   const { code, stdout, stderr } = await interrupted(place);
   assert.deepEqual([code, stdout], [130, ""], stderr);
-  assert.match(stderr, /\nSIGINT: stopping; press again to quit at once\n/);
+  assert.match(stderr, /\nSIGINT: stopping; press again to quit immediately\n/);
   assert.match(stderr, /\nStopped; without --remeasure, the command continues from here\n$/);
 }, noAdapter);
 

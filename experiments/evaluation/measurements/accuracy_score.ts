@@ -7,9 +7,9 @@ import { realIndices } from "../image_sets.ts";
 import type { Findings, Measurement, MeasurementInput } from "../measurement.ts";
 
 /**
- * Classification accuracy score: a classifier of each judge's design is trained on the samples alone, and tested on all
- * test images; for comparison, another one is trained on as many training images. Samples lack what their classifier
- * has not learnt. The interval covers other test images, but no other samples or seeds of training.
+ * Classification accuracy score: a classifier of each judge's design is trained only on the samples, and tested on all
+ * test images; for comparison, another one is trained on as many training images. What the classifier has not learnt,
+ * the samples lack. The interval covers other test images, but not other samples or seeds of training.
  *
  * Source: Ravuri and Vinyals 2019, arXiv:1905.10887
  */
@@ -50,13 +50,13 @@ export const accuracyScore: Measurement = {
   },
 };
 
-/** The samples as a set of images with the classes that were asked for. */
+/** The samples as a set of images with the classes that were requested. */
 function samplesOf({ sets: { samples } }: MeasurementInput, labels: Uint32Array): Labelled {
   const images = Uint8Array.from(samples.values, (value) => Math.round(255 * value));
   return { images, labels: Uint8Array.from(labels), count: samples.rows };
 }
 
-/** The real images beside the samples, with their classes. */
+/** The real images that samples are compared with, and their classes. */
 function realOf({ subject, options, sets: { train } }: MeasurementInput): Labelled {
   const { labels } = judgedData(subject.data).train;
   const indices = realIndices(subject, options);

@@ -6,7 +6,7 @@ import { imagesAt } from "../image_sets.ts";
 import type { Measurement, MeasurementInput } from "../measurement.ts";
 import { byEachJudge } from "./judged.ts";
 
-/** Most training images that samples are compared with. */
+/** Maximum number of training images that samples are compared with. */
 const maxReal = 10_000;
 /** Longest side of the images whose pixels are compared. */
 const coarse = 8;

@@ -26,7 +26,7 @@ import type { Findings, Measurement, MeasurementInput } from "../measurement.ts"
 
 /** Images per batch. */
 const batch = 64;
-/** Most test images for the loss; more would not change the figure. */
+/** Maximum number of test images for the loss; more would not change the figure. */
 const maxLosses = 10_000;
 /** Relative tolerance of a likelihood; a smaller one changes bits by less than their interval. */
 const rtol = 1e-2;

@@ -15,7 +15,9 @@ export function classesSeen({ probabilities }: Judgement, { classes }: Pick<Data
   return [...classHistogram(verdicts(probabilities, classes).classes, classes)];
 }
 
-/** How often a judge is certain of images, which classes it sees, and how often the ones of the labels, if given. */
+/**
+ * How often a judge is certain of images, which classes it sees, and how often these are the labels, if there are any.
+ */
 export function recognised({ probabilities }: Judgement, classes: number, labels?: ArrayLike<number>) {
   const seen = verdicts(probabilities, classes);
   const right = seen.classes.filter((label, n) => label === labels?.[n]).length;
@@ -40,7 +42,7 @@ async function compared({ features: test }: Judgement, { features }: Judgement) 
  *
  * @param test pixels of real images, f32[M, C, H, W], 0 black to 1 white; best with M = N
  * @param samples pixels f32[N, C, H, W], rounded with `asBytes()` as in image files; N and M at least 168
- * @param labels the class that was asked for with each sample, if any
+ * @param labels the class requested for each sample, if any
  * @returns figures by key: `frechet` by the first judge, `vgg/frechet` by the one of this name
  * @throws {JudgeError} if images have another size, or a pixel is not finite
  * @throws {MeasureError} if there are too few images
@@ -69,7 +71,7 @@ export function keyed<Found>(
   return Object.fromEntries(named.map(([name, figure]) => [figureKey(name, judge), figure]));
 }
 
-/** A measurement that every judge takes by its own view of the images. */
+/** A measurement that every judge takes with its own view of the images. */
 export function byEachJudge(
   measure: (judged: JudgedSets, input: MeasurementInput) => Promise<Findings["figures"]>,
 ): Measurement {
@@ -103,7 +105,7 @@ export const recognition: Measurement = byEachJudge(({ judge, samples, test, noi
   });
 });
 
-/** Distances between the samples and the test images in the judges' features, if these are enough. */
+/** Distances between the samples and the test images in the judges' features, if there are enough test images. */
 export const likeness: Measurement = byEachJudge(async ({ samples, test, train, noise }, { subject }) => {
   if (hasFewTestImages(subject.data)) return {};
   const [found, real, none] = [

@@ -13,11 +13,11 @@ import { maxPairs, memorisation } from "../../measures/memorisation.ts";
 import { imagesAt } from "../image_sets.ts";
 import type { Measurement, MeasurementInput } from "../measurement.ts";
 
-/** Most values of training images that samples are compared with, 4 GiB: as many images as fit. */
+/** Maximum count of values in the training images that samples are compared with, 4 GiB. */
 const maxValues = 2 ** 30;
 /** Number of training images shown beside a sample. */
 const neighbours = 3;
-/** Numbers of samples shown: the least certain, and some of the others. */
+/** Numbers of samples shown: the least certain ones, and a selection of the others. */
 const shown = { least: 32, others: 16 } as const;
 
 /** Whether samples repeat training images, by distances between pixels. */
@@ -29,7 +29,7 @@ export const copies: Measurement = {
     const width = data.train.images.length / data.train.count;
     const train = imagesAt(data.train, trained.subarray(0, Math.floor(maxValues / width)));
     const { rows } = test;
-    // For comparison, images that cannot be copies: other test images, if there are any.
+    // For comparison, images that cannot be copies: further test images, if there are any.
     const rest = firstIndices(data.test.count).slice(rows, 2 * rows);
     const others = rest.length > 0 ? imagesAt(data.test, rest) : undefined;
     const most = maxPairs(train, test, samples) +

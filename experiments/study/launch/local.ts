@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { UserError } from "../../../kernels/mod.ts";
 import { describeError } from "../../program/task.ts";
 import { reasonOf, RunError } from "../../run/atomic_write.ts";
-import { isOther } from "../../run/contained.ts";
+import { isNotRegularFile } from "../../run/contained.ts";
 import { runFile } from "../../run/files.ts";
 import { lastStep, readMetrics } from "../../run/metrics_log.ts";
 import { printable } from "../../program/output.ts";
@@ -117,7 +117,7 @@ export async function openCellLog(
   { id }: Pick<Cell, "id">,
 ): Promise<{ path: string; add: (text: string) => void }> {
   const path = join(await makeStudyFolder(study, "logs"), `${id}.log`);
-  if (isOther(path)) throw new RunError(`Cannot write ${path}: it is not a file; remove it`);
+  if (isNotRegularFile(path)) throw new RunError(`Cannot write ${path}: it is not a file; remove it`);
   const add = (text: string) => {
     const time = new Date().toISOString();
     const lines = text.split("\n").map((line) => `${time} ${printable(line)}\n`);

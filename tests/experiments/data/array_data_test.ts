@@ -70,7 +70,7 @@ testInFolder(
       const data = await load(folder, { "digits.npz": Uint8Array.fromBase64(file) });
       assert.equal(
         describeData(data),
-        "digits: 17 images of 4 x 4 to train and 3 to test, 3 classes; 0 is black and 16 white",
+        "digits: 17 training and 3 test images of 4 x 4, 3 classes; 0 is black and 16 white",
         name,
       );
       assert.deepEqual(imagesOf(data).sort(), expected.toSorted(), `${name}: every image once`);
@@ -230,9 +230,13 @@ testInFolder("loadDataset() says what is wrong with an array, and what it needs"
     "DIR/a.npy: it is [4] (expected": { "a.npy": u8([4]) },
     "DIR/a.npy: it has 16 bytes less": { "a.npy": x.subarray(0, -16) },
     "DIR/a.npy: its header is damaged": { "a.npy": x.subarray(0, 30) },
-    "DIR/a.npy: it is damaged or no array of NumPy (expected what numpy.save() writes)": { "a.npy": archive },
-    "DIR/a.npz: it is damaged or no archive of arrays (expected what numpy.savez() writes)": { "a.npz": x },
-    "DIR/a.npz: it is damaged or no archive of arrays (expected what": { "a.npz": archive.subarray(0, -30) },
+    "DIR/a.npy: it is damaged or not a NumPy array (expected what numpy.save() writes)": { "a.npy": archive },
+    "DIR/a.npz: it is damaged or not an archive of arrays (expected what numpy.savez() writes)": {
+      "a.npz": x,
+    },
+    "DIR/a.npz: it is damaged or not an archive of arrays (expected what": {
+      "a.npz": archive.subarray(0, -30),
+    },
     "images.npy in DIR/a.npz: it is damaged; save or download it again": { "a.npz": archive.with(200, 77) },
     "DIR/a.npz: it has more than 1000 members (expected the arrays of a data set)": {
       "a.npz": zipSync(Object.fromEntries(upTo(1001).map((n) => [`${n}.npy`, x]))),
@@ -258,7 +262,7 @@ testInFolder("loadDataset() says what is wrong with an array, and what it needs"
       "x.npy": x,
       "x_test.npy": u8([4, 3, 3]),
     },
-    "there are labels for DIR/x.npy alone (expected for the test, too)": {
+    "there are labels for DIR/x.npy only (expected labels for both)": {
       ...labelled(u8([4])),
       "x_test.npy": x,
     },

@@ -78,10 +78,10 @@ Deno.test("pixelsOf() selects images by number, from 0 black to 1 white", () => 
 
 Deno.test("describeData() lists sizes, counts and classes", () => {
   const digits = { name: "d", train: 60_000, test: 10, channels: 1, height: 28, width: 28, classes: 10 };
-  assert.equal(describeData(digits), "d: 60,000 images of 28 x 28 to train and 10 to test, 10 classes");
+  assert.equal(describeData(digits), "d: 60,000 training and 10 test images of 28 x 28, 10 classes");
   assert.equal(
     describeData({ ...digits, train: { count: 9 }, channels: 3, classes: 2, classNames: ["cat", "owl"] }),
-    "d: 9 images of 3 x 28 x 28 to train and 10 to test, 2 classes: cat, owl",
+    "d: 9 training and 10 test images of 3 x 28 x 28, 2 classes: cat, owl",
   );
   assert.match(describeData({ ...digits, classes: 0 }), /, no classes$/);
   const twoLines = describeData({ ...digits, classes: 2, classNames: ["cat\nDone; see here", "owl"] });

@@ -43,7 +43,7 @@ testInFolder("readExamples() refuses other files in one line with advice", async
   const cases = [
     [
       { pixels: image },
-      /^Cannot read .*: image is missing \(expected f32\[N, C, H, W\]\); delete the file to make the report without test images$/,
+      /^Cannot read .*: image is missing \(expected f32\[N, C, H, W\]\); delete the file to write the report without test images$/,
     ],
     [{ image: { ...image, shape: [1, 2, 1] } }, /image is f32\[1,2,1\]/],
     [{ image: { ...image, data: Float32Array.of(0, NaN) } }, /NaN/],

@@ -15,15 +15,15 @@ Deno.test("parseIdx() refuses other files", () => {
   const [images, labels] = [parse("images"), parse("labels")];
   const most = 2 ** 32 - 1;
   const cases: Record<string, () => unknown> = {
-    "Cannot read a: it has 15 bytes, first 00000000 (expected first 00000803 or 00000804 and 12 more": () =>
-      images(new Uint8Array(15)),
-    "it has 0 bytes, first none (expected first 00000801 and 4 more, as IDX labels)": () =>
+    "Cannot read a: it has 15 bytes and starts with 00000000 (expected IDX images: 00000803 or 00000804, then at least 12 bytes)":
+      () => images(new Uint8Array(15)),
+    "it has 0 bytes and starts with nothing (expected IDX labels: 00000801, then at least 4 bytes)": () =>
       labels(new Uint8Array(0)),
-    "it has 16 bytes, first 00000804": () => images(idxFile([1, 2, 2, 3]).subarray(0, 16)),
-    "it has 108 bytes, first 00000801": () => images(idxFile([100])),
-    "it has 20 bytes, first 00000803": () => labels(idxFile([1, 2, 2])),
-    "it holds no images, [5, 0, 28] (expected some)": () => images(idxFile([5, 0, 28])),
-    "it holds no labels, [0]": () => labels(idxFile([0])),
+    "it has 16 bytes and starts with 00000804": () => images(idxFile([1, 2, 2, 3]).subarray(0, 16)),
+    "it has 108 bytes and starts with 00000801": () => images(idxFile([100])),
+    "it has 20 bytes and starts with 00000803": () => labels(idxFile([1, 2, 2])),
+    "its shape is [5, 0, 28], so it has no images (expected at least one)": () => images(idxFile([5, 0, 28])),
+    "its shape is [0], so it has no labels": () => labels(idxFile([0])),
     "it has 33 bytes, too few (expected 34 for images [2, 3, 3])": () =>
       images(idxFile([2, 3, 3], undefined, 17)),
     "it has 20 bytes, too few (expected 7.9": () => images(idxFile([most, most, most], undefined, 4)),
@@ -134,7 +134,7 @@ testInFolder(
       ["its images are [3, 4, 5] (expected [1, 4, 5] as", { [testImages]: idxFile([2, 4, 5, 3]) }],
       ["images-idx3-ubyte: it is [2, 4, 5, 2] (expected images", { [testImages]: idxFile([2, 4, 5, 2]) }],
       ["Cannot read DIR/t10k-labels-idx1-ubyte: it has 0 bytes", { [testLabels]: new Uint8Array(0) }],
-      ["Cannot unpack DIR/t10k-labels-idx1-ubyte.gz: it is damaged or no gzip file", packed(idxFile([2]))],
+      ["Cannot unpack DIR/t10k-labels-idx1-ubyte.gz: it is damaged or not a gzip file", packed(idxFile([2]))],
       ["Cannot unpack", packed((await gzip(idxFile([2]))).subarray(0, -9))],
     ];
     for (const [n, [message, changes]] of cases.entries()) {

@@ -119,7 +119,8 @@ testInFolder(
     }
     await assert.rejects(loadDataset(folder, { skipDamaged: true }), {
       name: "DataError",
-      message: `Cannot use ${folder}/b: all its images are damaged (expected some); replace them`,
+      message:
+        `Cannot use ${folder}/b: all its images are damaged (expected at least one that is not); replace them`,
     });
   },
 );
@@ -136,7 +137,7 @@ testInFolder("loadDataset() refuses images that do not belong together, in one l
       "b/notes.txt": a,
     },
     "Cannot use DIR/a: it holds the folder more (expected": { "a/1.png": a, "a/more/2.png": a },
-    "Cannot use DIR: it holds the image 2.png beside the folder a (expected": { "a/1.png": a, "2.png": a },
+    "Cannot use DIR: it holds the image 2.png next to the folder a (expected": { "a/1.png": a, "2.png": a },
     "Cannot split DIR: it holds 1 image (expected at least two of a class": { "1.png": a },
     "Cannot use DIR/a/2.WebP: it is neither a PNG nor a JPEG file (expected": { "a/1.png": a, "a/2.WebP": a },
     "tell parts from classes in DIR: it holds train/, val/ (expected": { "train/1.png": a, "val/2.png": a },
@@ -178,7 +179,7 @@ testInFolder("loadDataset() brings PNG and JPEG files of any size to one size", 
   await Deno.writeFile(join(folder, "a/2.JPEG"), photo.subarray(0, 300));
   await assert.rejects(loadDataset(folder, { resize: [6, 5] }), {
     name: "DataError",
-    message: `Cannot read ${folder}/a/2.JPEG: the file is damaged: its end is missing ` +
+    message: `Cannot read ${folder}/a/2.JPEG: the file is damaged: the end is missing ` +
       "(expected a whole JPEG image); replace or remove it, or pass --skip-damaged",
   });
 });
@@ -203,7 +204,10 @@ testInFolder("loadDataset() takes the test images of a list, and says which line
         `Cannot use ${list}: line 2, "a/7.png", is not an image in ${folder} (expected paths such as a/0`,
       ],
       ["\n", `Cannot use ${list}: it lists no image of ${folder} (expected one path per line)`],
-      [all, `Cannot use --test-list: it lists all images of ${folder} (expected some left to train on)`],
+      [
+        all,
+        `Cannot use --test-list: it lists all images of ${folder} (expected it to leave some for training)`,
+      ],
     ]
   ) await assert.rejects(load(text), (error: Error) => error.message.startsWith(message));
   await assert.rejects(loadDataset("mnist", { testList: list }), {

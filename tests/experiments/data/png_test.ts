@@ -117,7 +117,7 @@ const transparent =
 const damaged = "Cannot read a.png: the file is damaged (expected a whole PNG image); replace or remove it";
 const notPng =
   "Cannot read a.png: it is damaged or not a PNG file (expected PNG, as its name says); save it again as PNG";
-const sixteenBits = "Cannot use a.png: it has 16 bits a channel (expected 8); save it with 8";
+const sixteenBits = "Cannot use a.png: it has 16 bits per channel (expected 8); save it with 8";
 const declares = (size: string) =>
   `Cannot read a.png: its header declares ${size} pixels (expected 1 to 33554432 of them); save it smaller`;
 

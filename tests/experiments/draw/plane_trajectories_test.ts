@@ -106,7 +106,7 @@ testInFolder("readPlaneTrajectories() refuses damage in one line", async (run) =
   const damages: [name: string, tensor: typeof speed, problem: string][] = [
     ["speed", speed, "speed holds NaN or infinities"],
     ["speed", { shape: [12], data: new Float32Array(12) }, "speed is f32[12] (expected f32[4,3])"],
-    ["classes", { shape: [3], data: Float32Array.of(0, 1, 0.5) }, "classes holds no labels"],
+    ["classes", { shape: [3], data: Float32Array.of(0, 1, 0.5) }, "classes is not a list of labels"],
     ["image", { shape: [36], data: new Float32Array(36) }, "image is f32[36] (expected f32[N, H, W] or"],
   ];
   const refused = (problem: string) =>
@@ -120,7 +120,7 @@ testInFolder("readPlaneTrajectories() refuses damage in one line", async (run) =
   }
   for (const name of ["share", "classifier"]) {
     await Deno.writeFile(path, encodeSafetensors(tensors, { ...metadata, [name]: "[1]" }));
-    await refused(`its metadata hold no ${name} (expected `);
+    await refused(`its metadata has no ${name} (expected `);
   }
 });
 

@@ -65,7 +65,7 @@ testInFolder("readTrajectories() says in one line what is missing or damaged", a
   await refused(bytes.subarray(0, -1), /./, "SafetensorsError");
   await refused(
     encodeSafetensors(tensors, { solver: "euler" }),
-    /its metadata are {"solver":"euler"} \(expected/,
+    /its metadata is {"solver":"euler"} \(expected/,
   );
   for (const label of ["-1", "1.5", "one"]) {
     const labelled = { ...metadata, label, guidance: "2" };

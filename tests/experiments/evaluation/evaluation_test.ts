@@ -199,7 +199,7 @@ Deno.test("aboutEvaluation() and evaluationTable() print the samples, the judges
   const confident = { ...evaluation.figures.confident!, count: 2000, realCount: 300 };
   assert.match(
     evaluationTable({ ...evaluation, figures: { confident } }),
-    / 98\.2 % \(300\) [^]*\nIn brackets: the number of real images, where it is not that of samples$/,
+    / 98\.2 % \(300\) [^]*\nIn brackets: the number of real images, if it differs from that of samples$/,
   );
   assert.deepEqual(aboutEvaluation(evaluation).split("\n"), [
     "2,000 samples from the noise of seed 0, heun: 80,000 evaluations, 61.3 s on a device",

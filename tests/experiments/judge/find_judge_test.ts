@@ -119,7 +119,7 @@ testInFolder(
     );
     const spoilt: [Uint8Array, RegExp][] = [
       [whole.subarray(0, 3000), /^Cannot read .*; training another one$/],
-      [foreign, /^Cannot judge by .*: it was trained on the images .* \(expected .*, those of bars\)/],
+      [foreign, /^Cannot use the judge .*: it was trained on the images .* \(expected .*, those of bars\)/],
       [network, /^Cannot load .*: it holds no judge/],
     ];
     for (const [bytes, says] of spoilt) {
@@ -178,9 +178,13 @@ testInFolder(
     await refused(
       {},
       stored(file),
-      `Cannot judge by ${file}: its SHA-256 is ${digest} (expected ${"0".repeat(64)})${restore(file)}`,
+      `Cannot use the judge ${file}: its SHA-256 is ${digest} (expected ${"0".repeat(64)})${restore(file)}`,
     );
-    await refused({}, stored("checkpoints/missing"), "Cannot judge by checkpoints/missing: no such file");
+    await refused(
+      {},
+      stored("checkpoints/missing"),
+      "Cannot use the judge checkpoints/missing: no such file",
+    );
     await refused(
       {},
       stored(file, digest),
@@ -198,7 +202,7 @@ testInFolder(
       await refused(
         {},
         stored(path, await sha256(bytes)),
-        `Cannot judge by ${path}: it is for ${sizes} (expected 2 classes of images [1, 8, 8], as in bars); make another`,
+        `Cannot use the judge ${path}: it is for ${sizes} (expected 2 classes of images [1, 8, 8], as in bars); train another`,
       );
     }
   },
@@ -212,7 +216,7 @@ testInFolder("judgesFor() says why there are no judges", async (folder) => {
   const rest = "figures that need them are left out";
   assert.deepEqual(said, [
     `No judges for bars, which has no labels: ${rest}`,
-    `No judges for bars, which has one class alone: ${rest}`,
+    `No judges for bars, which has only one class: ${rest}`,
   ]);
 });
 

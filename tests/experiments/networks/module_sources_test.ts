@@ -35,15 +35,15 @@ testInFolder("readSources() reads a module and what it imports, also through a l
 
   await Deno.writeTextFile(join(real, "part.ts"), `//${"x".repeat(2 ** 20)}`);
   const message =
-    /^Cannot use \S*link\.ts: it and what it imports have \d{7} bytes \(expected 1048576 at most\)$/;
+    /^Cannot use \S*link\.ts: it and its imports have \d{7} bytes \(expected at most 1048576\)$/;
   assert.throws(() => readSources(join(folder, "link.ts")), { name: "ConfigError", message });
 });
 
-Deno.test("decodeSources() refuses what is no program of a network", () => {
+Deno.test("decodeSources() refuses text that is not the program of a network", () => {
   const others = ["", "5", "null", "{}", '{"main": "a.ts", "files": {}}', '{"files": {"a.ts": ""}}'];
   for (const text of [...others, '{"main": "a.ts", "files": {"a.ts": 1}}']) {
     const message =
-      /^Cannot use network\.json: it holds no program of a network \(expected the network\.json/;
+      /^Cannot use network\.json: it is not the program of a network \(expected the network\.json/;
     assert.throws(() => decodeSources(text, "network.json"), { name: "ConfigError", message }, text);
   }
 });

@@ -104,11 +104,11 @@ const bad: Readonly<Record<string, readonly [text: string | undefined, says: str
   ],
   "computes something else": [
     flowMap(meanVelocity).replace("full([hidden], 0.5)", "full([hidden], 0.6)"),
-    "ConfigError: Cannot distil flow/ema.safetensors with mlp.ts: with its weights, mlp.ts has another velocity",
+    "ConfigError: Cannot distil flow/ema.safetensors with mlp.ts: with its weights, mlp.ts has a different velocity",
   ],
   "starts elsewhere": [
     flowMap(meanVelocity).replaceAll("StepEmbedding", "TimeEmbedding"),
-    "ConfigError: Cannot distil flow/ema.safetensors with mlp.ts: with its weights, mlp.ts has another velocity",
+    "ConfigError: Cannot distil flow/ema.safetensors with mlp.ts: with its weights, mlp.ts has a different velocity",
   ],
 };
 

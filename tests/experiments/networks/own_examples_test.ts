@@ -65,6 +65,6 @@ testTask(
     await Deno.remove(place.file(".config"), { recursive: true }); // as on another machine
     const { code, stderr } = await place.runProgram("study", `study ${oneThread}`);
     assert.equal(code, 1);
-    assert.match(stderr, /^ConfigError: Cannot run the network mine\.ts: you have not named this program/);
+    assert.match(stderr, /^ConfigError: Cannot run the network mine\.ts: you have not approved its program/);
   },
 );

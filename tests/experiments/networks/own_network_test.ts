@@ -139,7 +139,7 @@ testTask("no task runs a network's program from elsewhere before the user has na
     const flags = task === "train" ? "--resume run --epochs 6 --lr 0.001" : `--checkpoint run ${sampled}`;
     const { code, stderr } = await place.runProgram(task, flags);
     assert.equal(code, 1);
-    assert.match(stderr, /^ConfigError: Cannot run the network mlp.ts: you have not named this program/);
+    assert.match(stderr, /^ConfigError: Cannot run the network mlp.ts: you have not approved its program/);
   }
   const { stderr } = await place.runProgram("report", "run --out report.html");
   assert.match(stderr, /^Done/);
@@ -304,7 +304,7 @@ const step = defineOp({
   ],
   "has an option that every network gets": [
     mlp({ options: "{ shape: 5 }" }),
-    "its option shape has no free name",
+    "it cannot have an option shape",
   ],
 };
 

@@ -176,7 +176,7 @@ Deno.test("resultsOf() finds the best of more validation losses than a function 
   assert.equal(facts.get("Best validation loss"), "1.0000");
 });
 
-Deno.test("resultsOf() counts images to train, to validate and to test separately", () => {
+Deno.test("resultsOf() counts training, validation and test images separately", () => {
   const record = newRecord({ name: "run", experiment: "x", source: "a test", startedAt: 1 });
   const dataset = {
     ...{ name: "mnist", digest: "ab", source: "data", train: 54_000, validation: 6000, test: 10_000 },
@@ -190,10 +190,10 @@ Deno.test("resultsOf() counts images to train, to validate and to test separatel
   };
   assert.equal(
     dataOf(),
-    "mnist: 54,000 images of 28 x 28 to train, 6,000 to validate and 10,000 to test, 10 classes",
+    "mnist: 54,000 training, 6,000 validation and 10,000 test images of 28 x 28, 10 classes",
   );
   assert.equal(
     dataOf({ validation: 0 }),
-    "mnist: 54,000 images of 28 x 28 to train and 10,000 to test, 10 classes",
+    "mnist: 54,000 training and 10,000 test images of 28 x 28, 10 classes",
   );
 });

@@ -84,8 +84,8 @@ Deno.test("sample requires a checkpoint, and an output that is a picture or an a
   assert.deepEqual({ ...config, ...given }, config);
   const named: [words: string, message: string][] = [
     ["", "Missing FILE|RUN: name the weights to use, or a run"],
-    ["a b", "Cannot use b beside a (expected one FILE or RUN)"],
-    ["a --checkpoint b", "Cannot use b beside a (expected one FILE or RUN)"],
+    ["a b", "Cannot use b with a (expected one FILE or RUN)"],
+    ["a --checkpoint b", "Cannot use b with a (expected one FILE or RUN)"],
   ];
   for (const task of [sampleTask, morphTask]) {
     assert.equal(task.parse(["a"]).checkpoint, "a");

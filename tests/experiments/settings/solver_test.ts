@@ -79,7 +79,7 @@ Deno.test("solverSetting() accepts only solvers that the task can use", () => {
   assert.match(solver.problem?.("sde") ?? "", /^sde adds noise on the way \(expected euler, /);
   const backward = solverSetting({ doc: "", use: "backward" });
   assert.ok(backward.accepts("dopri5:rtol=0.1"));
-  assert.match(backward.problem?.("sde") ?? "", /^sde leads from noise to images alone /);
+  assert.match(backward.problem?.("sde") ?? "", /^sde only leads from noise to images /);
   assert.deepEqual(makeFixedSteps("rk4:steps=7"), { solver: "rk4", steps: 7 });
   assert.throws(() => makeFixedSteps("sde"), { name: "ConfigError" });
 });

@@ -44,7 +44,7 @@ const refusals: readonly [GivenPlan, RegExp][] = [
   ],
   [
     { evaluation: { solvers: ["heun:steps=2", "heun:steps=2"] } },
-    /^Cannot use solvers .* in the evaluation of mine: heun:steps=2 is there twice$/,
+    /^Cannot use solvers .* in the evaluation of mine: heun:steps=2 is listed twice$/,
   ],
   [{ evaluation: { solver: "hein:steps=2" } }, /^Cannot use /],
   [
@@ -176,7 +176,7 @@ testInFolder("findPlan() rejects unknown fields and null", async (folder) => {
     [{ evaluation: { milestones: 21 } }, "Cannot use milestones 21 in the evaluation of "],
     [{ evaluation: { count: 1 } }, "Cannot use count 1 in the evaluation of "],
     [{ evaluation: { cuont: 1 } }, `Unknown field cuont in the evaluation of ${path} (did you mean count?)`],
-    [[], `Cannot read ${path}: it holds no JSON object`],
+    [[], `Cannot read ${path}: it is not a JSON object`],
   ];
   for (const [plan, message] of cases) {
     await Deno.writeTextFile(path, JSON.stringify(plan));

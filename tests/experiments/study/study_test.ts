@@ -86,7 +86,7 @@ testInFolder("readResults() reads all results, and reports damaged ones", async 
   const expected = [
     /^Cannot read .*b-s1.cell\.json: settings is missing \(expected .*; delete the file/,
     /^Cannot read .*c-s1.cell\.json: costs is null \(expected a list, /,
-    /d-s1.cell\.json: it holds no JSON object/,
+    /d-s1.cell\.json: it is not a JSON object/,
   ];
   assert.equal(problems.length, expected.length);
   problems.forEach((problem, i) => assert.match(problem, expected[i]));

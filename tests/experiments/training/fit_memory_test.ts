@@ -27,7 +27,7 @@ const unmeasured = state === "granted" ? undefined : "needs --allow-sys=systemMe
 
 Deno.test("fitBatch() halves the batch until its largest tensor and its step fit, and says why", () => {
   const tensor = (size: number, limit: number) =>
-    `a tensor takes ${size} MiB, and a kernel can bind ${limit} MiB`;
+    `a tensor takes ${size} MiB, but a kernel can only bind ${limit} MiB`;
   const withSpace = (images: number) => ({ ...plan(MiB)(images), workspaceBytes: 3 * MiB });
   const cases: [limits: ReturnType<typeof device>, wanted: number, batchSize: number, reason?: string][] = [
     [device(64 * MiB), 128, 128],
@@ -35,19 +35,19 @@ Deno.test("fitBatch() halves the batch until its largest tensor and its step fit
     [device(63 * MiB), 128, 64, tensor(64, 63)],
     [device(4 * MiB), 100, 6, tensor(50, 4)],
     [device(MiB / 2), 3, 1, tensor(2, 1)],
-    [device(64 * MiB, false, 5 * MiB), 8, 4, "training takes 8 MiB, and 4 MiB are free"],
+    [device(64 * MiB, false, 5 * MiB), 8, 4, "training takes 8 MiB, but only 4 MiB are free"],
   ];
   for (const [limits, wanted, batchSize, reason] of cases) {
     assert.deepEqual(fitBatch(limits, wanted, plan(MiB)), { batchSize, ...reason && { reason } });
   }
   assert.deepEqual(fitBatch(device(64 * MiB, false, 9 * MiB), 8, withSpace), {
     batchSize: 4,
-    reason: "training takes 11 MiB, and 8 MiB are free",
+    reason: "training takes 11 MiB, but only 8 MiB are free",
   });
   assert.throws(() => fitBatch(device(MiB), 2, plan(4 * MiB)), {
     name: "TrainingError",
     message: "Cannot train this network here: not even one image fits " +
-      "(a tensor takes 4 MiB, and a kernel can bind 1 MiB); use a smaller one",
+      "(a tensor takes 4 MiB, but a kernel can only bind 1 MiB); use a smaller one",
   });
 });
 
@@ -59,7 +59,7 @@ testUnless(
     const large = plan(half);
     const { batchSize, reason } = fitBatch(device(Infinity, true), 16, large);
     assert.ok(batchSize === 1, `${batchSize}`);
-    assert.match(reason ?? "", /^training takes \d+ MiB, and \d+ MiB are free$/);
+    assert.match(reason ?? "", /^training takes \d+ MiB, but only \d+ MiB are free$/);
     assert.deepEqual(fitBatch(device(Infinity), 16, large), { batchSize: 16 });
   },
 );

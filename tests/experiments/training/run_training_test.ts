@@ -53,7 +53,7 @@ testInFolder("runTraining() trains without a task, and reports through `say`", a
   const metrics = await readMetrics(`${folder}/run/${runFile.metrics}`);
   assert.equal(metrics.find((line) => "test_loss" in line)?.test_loss, result.testLoss);
   assert.match(said[0], /^base U-Net \[8,16\], [\d,]+ parameters, .*\nrun folder /);
-  assert.match(said[1], /^data: 96 images of 12 x 12 to train and 24 to test, 10 classes$/);
+  assert.match(said[1], /^data: 96 training and 24 test images of 12 x 12, 10 classes$/);
   assert.equal(said[2], "Measuring the test loss and drawing pictures");
 });
 

@@ -141,7 +141,7 @@ testTask("study --launcher slurm reports invalid input in one line, and writes n
   const cases: readonly [flags: string, begin: string, ...pieces: string[]][] = [
     [slurm, "SlurmError: Cannot submit the study: there is no sbatch here (expected the login node "],
     [`${slurm} --profile none.json`, "RunError: Cannot read the profile none.json: no such file"],
-    [`${slurm} --profile text.json`, "RunError: Cannot read ", "/text.json: it holds no JSON object"],
+    [`${slurm} --profile text.json`, "RunError: Cannot read ", "/text.json: it is not a JSON object"],
     [`${slurm} --profile odd.json`, 'ConfigError: Cannot use partition "a b" in odd.json: expected '],
     [`${slurm} --jobs 2`, "ConfigError: Cannot use --jobs with --launcher slurm: it has no effect there "],
     ["plan.json --gpus 1", "ConfigError: Cannot use --gpus with --launcher local: it has no effect there "],
