@@ -48,10 +48,10 @@ const distilling = defineSettings({
 });
 
 /** @throws {ConfigError} unless there is one teacher, or a run to resume or to repeat */
-function resolve(given: GivenTraining, words: readonly string[]): GivenTraining {
-  const [earlier] = (["resume", "config"] as const).filter((name) => typeof given[name] === "string");
-  if (earlier && words.length === 0) return given;
-  if (!earlier && words.length === 1) return { ...given, teacher: words[0] };
+function resolve(values: GivenTraining, words: readonly string[]): GivenTraining {
+  const [earlier] = (["resume", "config"] as const).filter((name) => typeof values[name] === "string");
+  if (earlier && words.length === 0) return values;
+  if (!earlier && words.length === 1) return { ...values, teacher: words[0] };
   throw new ConfigError(
     earlier
       ? `Cannot distil ${words[0]} with --${earlier}: the run keeps its teacher (leave it out)`
@@ -70,24 +70,24 @@ export const distillTask = task({
   settingsFor: (argv) => settingsWithNetwork(distilling, argv),
   resolve,
   preset: () => Promise.resolve({ ...presets.quick, ...distillation }),
-  async run(given, argv) {
+  async run(values, argv) {
     const command = taskCommand("distill", argv);
-    const { teacher } = given;
-    if (typeof given.config === "string") {
-      const config = await findConfig(given.config);
+    const { teacher } = values;
+    if (typeof values.config === "string") {
+      const config = await findConfig(values.config);
       if (trainingConfig({ config }).teacher === null) {
         throw new ConfigError(
-          `Cannot distil with --config ${given.config}: that run is not a distillation (see ${
+          `Cannot distil with --config ${values.config}: that run is not a distillation (see ${
             startCommand("train")
           })`,
         );
       }
     }
-    if (typeof teacher !== "string" || isFile(teacher)) return await trainOrResume(given, command);
+    if (typeof teacher !== "string" || isFile(teacher)) return await trainOrResume(values, command);
     const run = await findRun(teacher);
     const config = readConfig(run);
     const data = Object.fromEntries(dataSettingNames.map((name) => [name, config[name]]));
-    return await trainOrResume({ ...data, ...given, teacher: run }, command);
+    return await trainOrResume({ ...data, ...values, teacher: run }, command);
   },
 });
 

@@ -24,7 +24,7 @@ export interface Line {
 /** What `linesAbout()` describes. */
 export interface Machine {
   /** Where to compute, from `--device`. */
-  readonly wanted: "auto" | "webgpu" | "cpu";
+  readonly requested: "auto" | "webgpu" | "cpu";
   /** The adapter that training would take, null without one. */
   readonly adapter: GPUAdapter | null;
   /** The device that training would take, or why none can be opened. */
@@ -66,14 +66,14 @@ export const doctorTask = task({
   },
 });
 
-async function thisMachine(wanted: Machine["wanted"]): Promise<Machine> {
+async function thisMachine(requested: Machine["requested"]): Promise<Machine> {
   const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" }) ?? null;
   const gpu = await open("webgpu");
   const noGpu = gpu instanceof DeviceError ? gpu.message : undefined;
   return {
-    wanted,
+    requested,
     adapter,
-    device: wanted === "webgpu" ? gpu : await open(wanted),
+    device: requested === "webgpu" ? gpu : await open(requested),
     noGpu,
     facts: await look(),
   };
@@ -94,9 +94,9 @@ async function testMachine(machine: Machine): Promise<Tested[]> {
 }
 
 /** Opens a device, describes it and closes it. */
-async function open(wanted: Machine["wanted"]): Promise<Machine["device"]> {
+async function open(requested: Machine["requested"]): Promise<Machine["device"]> {
   try {
-    const device = await init({ device: wanted }), { kind, tuning, description } = device;
+    const device = await init({ device: requested }), { kind, tuning, description } = device;
     const isWide = device instanceof CpuDevice && await device.hasWideVectors();
     device.close();
     return { kind, tuning, description: isWide ? `${description}, wide vectors` : description };
@@ -107,7 +107,7 @@ async function open(wanted: Machine["wanted"]): Promise<Machine["device"]> {
 }
 
 /** Describes what a machine has for training, what training would use, and why it would not use more. */
-export function* linesAbout({ wanted, adapter, device, noGpu, facts }: Machine): Generator<Line> {
+export function* linesAbout({ requested, adapter, device, noGpu, facts }: Machine): Generator<Line> {
   const ok = (check: string, says: string): Line => ({ state: "ok", check, says });
   const error = (says: string, advice: string): Line => ({ state: "error", check: "training", says, advice });
   const { total, available, limit } = mainMemory();
@@ -123,7 +123,7 @@ export function* linesAbout({ wanted, adapter, device, noGpu, facts }: Machine):
   const used = none
     ? device.message
     : `training uses ${onGpu ? "" : "the CPU: "}${device.description}, preset ${presetFor(device)}`;
-  if (wanted === "cpu") return yield ok("training", used);
+  if (requested === "cpu") return yield ok("training", used);
   if (gpu !== undefined && !onGpu) {
     const advice = "check whether other programs use its memory, and restart its driver";
     return yield error(`the adapter gives no device: ${noGpu}`, advice);
@@ -132,7 +132,7 @@ export function* linesAbout({ wanted, adapter, device, noGpu, facts }: Machine):
   for (const [wrong, advice] of hidden) yield error(wrong, advice);
   if (hidden.length > 0) return;
   if (onGpu) return yield ok("training", used);
-  if (wanted === "auto") return yield ok("training", `no GPU found; ${used}`);
+  if (requested === "auto") return yield ok("training", `no GPU found; ${used}`);
   const why = none ? device.message : `only a software adapter, ${device.description}`;
   yield error(`no GPU found: ${why}`, "leave --device out, and training uses the CPU");
 }

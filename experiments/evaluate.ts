@@ -59,10 +59,10 @@ type EvaluateWords = Values<typeof evaluating.rows> & {
 
 /** @throws {ConfigError} if neither runs nor a file are named, or a flag has no effect */
 function resolve(
-  given: Partial<Values<typeof evaluating.rows>>,
+  flags: Partial<Values<typeof evaluating.rows>>,
   words: readonly string[],
 ): EvaluateWords {
-  const [values, runs] = fileOrRuns(given, words);
+  const [values, runs] = fileOrRuns(flags, words);
   const config = evaluating.resolve(values);
   const isCheckpoint = config.checkpoint !== null;
   if (!isCheckpoint && runs.length === 0) {
@@ -153,9 +153,9 @@ export const evaluateTask = task({
     const show = (evaluation: Evaluation) =>
       print(`${aboutEvaluation(evaluation)}\n${evaluationTable(evaluation)}`);
     if (checkpoint !== null) {
-      const found = await measure(undefined);
-      if (found) show(found.evaluation);
-      if (found && out !== null) await writeEvaluation(out, found.evaluation);
+      const result = await measure(undefined);
+      if (result) show(result.evaluation);
+      if (result && out !== null) await writeEvaluation(out, result.evaluation);
     }
     const measured: Ordered[] = [];
     for (const run of runs) {
@@ -163,11 +163,11 @@ export const evaluateTask = task({
       const { target } = await trackingOf(words, run);
       {
         using _ = await lockRun(run);
-        const found = await measure(run);
-        if (!found) break;
-        const evaluation = await withEarlierFigures(run, found.evaluation, say);
+        const result = await measure(run);
+        if (!result) break;
+        const evaluation = await withEarlierFigures(run, result.evaluation, say);
         show(evaluation);
-        await recordEvaluation(run, { ...found, evaluation }, found.evaluation.time);
+        await recordEvaluation(run, { ...result, evaluation }, result.evaluation.time);
         measured.push({ label: run, figures: evaluation.figures });
         await writeReport([run], reportPath([run]));
         say(`Done; see ${join(run, runFile.report)}`);

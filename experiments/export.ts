@@ -77,7 +77,7 @@ function readmeOf(
   const named = names?.slice(0, 20).map((name, n) => `${n} is ${name}`).join(", ");
   const which = named ? `Labels: ${named}${classes > 20 ? ", ..." : ""}` : `Labels are 0 to ${classes - 1}`;
   const labels = classes > 0 ? `labels = torch.arange(16) % ${classes}\n` : "";
-  const given = classes > 0 ? ", labels" : "";
+  const labelArgument = classes > 0 ? ", labels" : "";
   const drawing = [
     "16",
     `steps=${isMap ? 1 : 50}`,
@@ -85,8 +85,8 @@ function readmeOf(
     ...classes > 0 && scale !== 1 ? [`guidance=${scale}`] : [],
   ];
   const velocity = isMap
-    ? `model.mean_velocity(x, t, torch.full_like(t, 1 / steps)${given})`
-    : `model.velocity(x, t${given})`;
+    ? `model.mean_velocity(x, t, torch.full_like(t, 1 / steps)${labelArgument})`
+    : `model.velocity(x, t${labelArgument})`;
   return `# ${path}
 
 \`weights.safetensors\` is a ${kind}, of ${

@@ -38,7 +38,7 @@ const morphing = defineSettings({
     ...imageList("test images to end at, one for each start (default: noise from the seed)"),
     needs: {
       ...betweenImages,
-      words: "no --class, which maps each image back to itself under other classes",
+      words: "no --class, which maps each image back from its own noise",
     },
   },
   class: classList("map each image to noise and back under these classes instead"),

@@ -132,7 +132,7 @@ export const overfitTask = task({
       checkLoss(loss, trainer.step);
       return loss.toFixed(4);
     };
-    const others = validation.slice(0, count);
+    const heldOutImages = validation.slice(0, count);
     const before = await lossOf(train);
 
     using stop = stopSignal((signal) => say(`\n${signal}: stopping`));
@@ -150,9 +150,11 @@ export const overfitTask = task({
     bar.finish();
 
     const after = await lossOf(train);
-    const ofOthers = others.length > 0 ? `; on ${others.length} others: ${await lossOf(others)}` : "";
+    const onHeldOut = heldOutImages.length > 0
+      ? `; on ${heldOutImages.length} held-out images: ${await lossOf(heldOutImages)}`
+      : "";
     print(
-      `loss on the ${train.length} images: ${before} before, ${after} after ${trainer.step} steps${ofOthers}`,
+      `loss on the ${train.length} images: ${before} before, ${after} after ${trainer.step} steps${onHeldOut}`,
     );
     if (folder !== undefined) {
       await writeSampleGrid(folder, drawableOf(model, source), {

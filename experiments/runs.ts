@@ -35,14 +35,14 @@ export const runsTask = task({
   about: "List, show and compare runs from their folders",
   words,
   settings: listing,
-  resolve(given, words) {
+  resolve(values, words) {
     const { action, names } = actionOf(words);
-    if ("all" in given && (action !== "compare" || given.json)) {
+    if ("all" in values && (action !== "compare" || values.json)) {
       throw new ConfigError(
         "Cannot use --all here: it only applies to the table of compare (leave it out)",
       );
     }
-    return { ...listing.resolve(given), action, names };
+    return { ...listing.resolve(values), action, names };
   },
   async run({ root, experiment, all: isAll, json, action, names }) {
     const all = await listRuns(root, experiment);

@@ -102,8 +102,8 @@ function serve(
         return respond(403, { type: "text/plain", body: `expected the address http://${hosts[0]}/` });
       }
       const path = pathOf(request.url);
-      const found = path === undefined ? undefined : await answer(path);
-      return found ? respond(200, found) : respond(404, { type: "text/plain", body: "not found" });
+      const answered = path === undefined ? undefined : await answer(path);
+      return answered ? respond(200, answered) : respond(404, { type: "text/plain", body: "not found" });
     },
   );
   return server;

@@ -23,8 +23,8 @@ export const siteTask = task({
   about: "Write a website for any static host: docs with search, playground, a run's report and the API",
   words: "RUN",
   settings,
-  resolve: (given, words) => {
-    if (words.length === 1) return { ...settings.resolve(given), run: words[0] };
+  resolve: (values, words) => {
+    if (words.length === 1) return { ...settings.resolve(values), run: words[0] };
     throw new ConfigError(
       "Cannot build a site: expected one RUN, whose report the site includes (see --help)",
     );
@@ -51,11 +51,11 @@ export const siteTask = task({
 
 /** Creates the folders of a site. @throws {RunError} if it cannot, or one holds anything but an earlier site */
 async function makeFolders(folder: string, files: readonly string[]): Promise<void> {
-  const known = new Set(files.map((file) => file.split("/")[0]));
+  const expected = new Set(files.map((file) => file.split("/")[0]));
   try {
     await Deno.mkdir(folder, { recursive: true });
     for await (const { name } of Deno.readDir(folder)) {
-      if (!known.has(name)) throw new Error(`it holds ${name} (expected a new or empty folder)`);
+      if (!expected.has(name)) throw new Error(`it holds ${name} (expected a new or empty folder)`);
     }
     for (const file of files) await Deno.mkdir(dirname(join(folder, file)), { recursive: true });
   } catch (error) {

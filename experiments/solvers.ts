@@ -62,10 +62,10 @@ type SolversWords = Values<typeof comparingSolvers.rows> & {
  * @throws {ConfigError} unless one run or checkpoint is named, or if a flag has no effect
  */
 function resolve(
-  given: Partial<Values<typeof comparingSolvers.rows>>,
-  named: readonly string[],
+  flags: Partial<Values<typeof comparingSolvers.rows>>,
+  args: readonly string[],
 ): SolversWords {
-  const [values, words] = fileOrRuns(given, named);
+  const [values, words] = fileOrRuns(flags, args);
   const config = comparingSolvers.resolve(values);
   const isCheckpoint = config.checkpoint !== null;
   if (words.length !== (isCheckpoint ? 0 : 1)) {

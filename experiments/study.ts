@@ -109,7 +109,7 @@ const kept: readonly string[] = ["only", "collect", "device", "threads", "mlflow
 
 function resolveStudy(values: Partial<StudyFlags>, words: readonly string[]): StudyOptions {
   const flags = studying.resolve(values);
-  const given = Object.keys(values);
+  const names = Object.keys(values);
   const [plan] = words;
   if (words.length > 1) {
     throw new ConfigError(`Cannot run ${words.length} plans: ${words.join(", ")} (expected one)`);
@@ -126,7 +126,7 @@ function resolveStudy(values: Partial<StudyFlags>, words: readonly string[]): St
     throw new ConfigError("Cannot use --collect with --only: it runs no cell (expected one of them)");
   }
   for (const other of launcherNames) {
-    const flag = launchers[other].flags.find((flag) => given.includes(flag));
+    const flag = launchers[other].flags.find((flag) => names.includes(flag));
     if (other === flags.launcher || flag === undefined) continue;
     throw new ConfigError(
       `Cannot use ${
@@ -135,7 +135,7 @@ function resolveStudy(values: Partial<StudyFlags>, words: readonly string[]): St
     );
   }
   const alone = flags.only !== null ? "only" : flags.collect ? "collect" : undefined;
-  const idle = alone && given.find((name) => !kept.includes(name));
+  const idle = alone && names.find((name) => !kept.includes(name));
   if (idle) {
     throw new ConfigError(
       `Cannot use ${flagOf(idle)} with ${flagOf(alone)}: the study keeps its plan (leave it out)`,

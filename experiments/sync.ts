@@ -22,7 +22,7 @@ export const syncTask = task({
   about: "Upload run folders to an MLflow server, sending only what it lacks",
   words: "[RUN ...]",
   settings: syncing,
-  resolve: (given, words) => ({ ...syncing.resolve(given), words }),
+  resolve: (values, words) => ({ ...syncing.resolve(values), words }),
   async run({ mlflow, root, words }) {
     const runs = words.length > 0 ? await findRuns(words, root) : await runFolders(root);
     let [targets, failures] = [0, 0];

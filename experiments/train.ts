@@ -34,16 +34,16 @@ export const trainTask = task({
   about: "Train a network by flow matching",
   settings: long,
   settingsFor: (argv) => settingsWithNetwork(long, argv),
-  resolve: (given: GivenTraining) => given,
+  resolve: (values: GivenTraining) => values,
   async preset({ preset, model = defaultModel }) {
     const name = preset ?? await presetHere();
     return { preset: name, ...withOptimizer({ model }, presets[name]), model };
   },
-  run(given, argv) {
+  run(values, argv) {
     const [flag, model, ...flags] = argv;
     const isUNet = flag === "--model" && !ownModel(model);
     return trainOrResume(
-      given,
+      values,
       isUNet ? taskCommand(trainingTask(model), flags) : taskCommand("train", argv),
     );
   },
@@ -57,21 +57,21 @@ export const trainTask = task({
  * @throws as `trainingConfig` and `runTraining`
  */
 export async function trainOrResume(
-  { dryRun = false, restarts = 0, ...given }: GivenTraining,
+  { dryRun = false, restarts = 0, ...values }: GivenTraining,
   command: string,
 ): Promise<number> {
   const startedAt = new Date();
   using note = restarts > 0 ? RestartNote.open(restarts) : undefined;
-  if (given.resume) given = { ...given, resume: await findRun(given.resume) };
-  if (given.config) given = { ...given, config: await findConfig(given.config) };
-  if (given.init) given = { ...given, init: await foundInit(given.init) };
-  if (!given.resume && !given.config && !given.init && !given.teacher) {
-    given = { model: defaultModel, ...given };
+  if (values.resume) values = { ...values, resume: await findRun(values.resume) };
+  if (values.config) values = { ...values, config: await findConfig(values.config) };
+  if (values.init) values = { ...values, init: await foundInit(values.init) };
+  if (!values.resume && !values.config && !values.init && !values.teacher) {
+    values = { model: defaultModel, ...values };
   }
-  given = await withNetwork(given);
-  using lock = given.resume && !dryRun ? await lockRun(given.resume) : undefined; // before its state is read
-  const device = await deviceOf(given);
-  const config = trainingConfig(given, presetFor(device));
+  values = await withNetwork(values);
+  using lock = values.resume && !dryRun ? await lockRun(values.resume) : undefined; // before its state is read
+  const device = await deviceOf(values);
+  const config = trainingConfig(values, presetFor(device));
   using stop = stopSignal((signal) => {
     note?.[Symbol.dispose]();
     say(`\n${signal}: saving and stopping; press again to quit immediately`);
@@ -101,9 +101,9 @@ export async function trainOrResume(
 }
 
 /** Opens the device that the flags choose, else that of the run to resume or repeat. */
-async function deviceOf(given: GivenSettings): Promise<Device> {
-  const { resume, config, device, threads } = given;
-  const earlier = resume || config ? trainingConfig(given) : undefined;
+async function deviceOf(values: GivenSettings): Promise<Device> {
+  const { resume, config, device, threads } = values;
+  const earlier = resume || config ? trainingConfig(values) : undefined;
   return await init({
     device: device ?? earlier?.device ?? "auto",
     threads: threads ?? earlier?.threads ?? 0,
@@ -116,20 +116,20 @@ async function deviceOf(given: GivenSettings): Promise<Device> {
  * @returns the settings; a module named without options to resume a run takes those of the run
  * @throws {ConfigError} if the module differs from the run's
  */
-async function withNetwork(given: GivenSettings): Promise<GivenSettings> {
-  const { model, ...others } = given;
-  if (typeof given.resume !== "string") {
-    await loadOwnNetwork(typeof given.config === "string" ? trainingConfig(given) : given);
-    return given;
+async function withNetwork(values: GivenSettings): Promise<GivenSettings> {
+  const { model, ...others } = values;
+  if (typeof values.resume !== "string") {
+    await loadOwnNetwork(typeof values.config === "string" ? trainingConfig(values) : values);
+    return values;
   }
   const named = model === undefined ? undefined : chosenNetwork(model);
-  const settings = named && ownModel(model)?.given.size === 0 ? others : given;
+  const settings = named && ownModel(model)?.options.size === 0 ? others : values;
   trainingConfig(settings); // fails before anything else happens if the flags or the folder are wrong
-  const { model: saved } = readConfig(given.resume);
-  await loadOwnNetwork({ model: saved, resume: given.resume });
+  const { model: saved } = readConfig(values.resume);
+  await loadOwnNetwork({ model: saved, resume: values.resume });
   if (!named || named.digest === chosenNetwork(saved)?.digest) return settings;
   throw new ConfigError(
-    `Cannot resume ${given.resume} with ${named.file}: it has changed since the run began (leave out --model, and the ` +
+    `Cannot resume ${values.resume} with ${named.file}: it has changed since the run began (leave out --model, and the ` +
       "run continues with its own copy)",
   );
 }

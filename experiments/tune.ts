@@ -49,12 +49,12 @@ function tunedConfig(
   { preset, filters, tEmb, batchSize, model, attn, groups, precision }: TuneConfig,
   defaultPreset: PresetName,
 ): TrainingConfig {
-  const given = { filters, tEmb, batchSize };
+  const sizes = { filters, tEmb, batchSize };
   return trainingConfig({
     ...{ model, precision, conditional: false },
     ...ownModel(model) ? {} : { attn },
     ...!ownModel(model) && (model === "residual" || attn) ? { groups } : {},
-    ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null)),
+    ...Object.fromEntries(Object.entries(sizes).filter(([, value]) => value !== null)),
   }, preset ?? defaultPreset);
 }
 
@@ -110,8 +110,8 @@ const costOf = ({ calls, chosen, milliseconds }: KernelChoice) => calls * (milli
 /** A table of the candidates of each call with their times, most expensive calls first. */
 function choiceTable(choices: readonly KernelChoice[]): string {
   const heading = ["calls", "kernel and sizes", "chosen", "ms", "other candidates, ms"];
-  const known = choices.filter(({ by }) => by !== "table").sort((a, b) => costOf(b) - costOf(a));
-  const rows = known.map(({ key, calls, chosen, milliseconds }) => {
+  const decided = choices.filter(({ by }) => by !== "table").sort((a, b) => costOf(b) - costOf(a));
+  const rows = decided.map(({ key, calls, chosen, milliseconds }) => {
     const others = Object.entries(milliseconds).filter(([name]) => name !== chosen)
       .sort(([, a], [, b]) => a - b)
       .map(([name, ms]) => `${name} ${shownMs(ms)}`);

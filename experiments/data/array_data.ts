@@ -57,8 +57,8 @@ export async function holdsArrays(folder: string): Promise<boolean> {
  * each class, always the same ones.
  *
  * @param path an .npz file, an .npy file, or a folder of .npy files
- * @param most bytes of images to keep in memory @throws {DataError} if an array is missing, damaged or of the wrong
- *   kind
+ * @param most bytes of images to keep in memory
+ * @throws {DataError} if an array is missing, damaged or of the wrong kind
  */
 export async function readArrays(
   path: string,
@@ -96,8 +96,8 @@ export interface DataParts {
 /**
  * Makes a data set from its arrays.
  *
- * @param most bytes of images to keep in memory @param scale which values are black and white, if that is known; else
- *   it follows from the values
+ * @param most bytes of images to keep in memory
+ * @param scale which values are black and white, if that is known; else it follows from the values
  * @throws {DataError} if the arrays do not belong together, or hold anything but images and labels
  */
 export function datasetOfArrays(
@@ -175,7 +175,7 @@ async function fileRange(path: string): Promise<ByteRange> {
   const read = (at: number, length: number) => {
     if (length > maxPacked) {
       throw new DataError(
-        `Cannot read ${path}: reading ${length} bytes at once is too much (expected at most ${maxPacked})`,
+        `Cannot read ${length} bytes of ${path} at once (expected at most ${maxPacked})`,
       );
     }
     using file = Deno.openSync(path);

@@ -71,15 +71,15 @@ export function splitTest(
 ): { readonly train: readonly number[]; readonly test: readonly number[] } {
   const sizes = new Map<number, number>();
   for (const label of labels) sizes.set(label, (sizes.get(label) ?? 0) + 1);
-  const wanted = new Map<number, number>();
+  const quotas = new Map<number, number>();
   for (const [label, size] of sizes) {
-    wanted.set(label, size < 2 ? 0 : Math.max(1, Math.round(size * testShare)));
+    quotas.set(label, size < 2 ? 0 : Math.max(1, Math.round(size * testShare)));
   }
   const order = [...shuffled(labels.length)];
   // From the end, so that the rest still begins with random images.
   const test = order.toReversed().filter((image) => {
-    const left = wanted.get(labels[image])!;
-    wanted.set(labels[image], left - 1);
+    const left = quotas.get(labels[image])!;
+    quotas.set(labels[image], left - 1);
     return left > 0;
   });
   const held = new Set(test);

@@ -117,7 +117,7 @@ function readHeader(bytes: Uint8Array, path: string): Header {
   return { ...size, orientation };
 }
 
-/** Position of the next marker: the data of an image contains only FF 00, and FF D0 to FF D7. */
+/** Position of the next marker: inside image data, FF is always followed by 00 or by D0 to D7. */
 function nextMarker(bytes: Uint8Array, at: number): number {
   for (let next = bytes.indexOf(0xff, at); next >= 0; next = bytes.indexOf(0xff, next + 1)) {
     const marker = bytes[next + 1];

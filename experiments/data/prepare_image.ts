@@ -5,8 +5,8 @@ export interface ImagePreparation {
   /** Height and width to scale to. */
   readonly resize?: readonly [height: number, width: number] | null;
   /**
-   * What is scaled: the whole image, which may change its proportions, or the largest part in its middle with the new
-   * ones.
+   * What is scaled: the whole image, which may change its proportions, or its largest central part with the target
+   * proportions.
    */
   readonly crop?: "none" | "center";
   /** 1 turns colours into grey, and 3 grey into colours. */

@@ -13,7 +13,7 @@ export function usualSolver(field: VelocityField): string {
   return isFlowMap(field) ? "map:steps=1" : "heun:steps=20";
 }
 
-/** The default guidance of a network's samples: none for a flow map that has learned its teacher's. */
+/** The default guidance of a network's samples: 1 for a flow map that has learned its teacher's guidance. */
 export function defaultGuidance({ maxGuidance, meanVelocity }: VelocityField): number {
   return meanVelocity && maxGuidance === undefined ? 1 : Math.min(usualGuidance, maxGuidance ?? Infinity);
 }

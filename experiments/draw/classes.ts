@@ -48,14 +48,14 @@ export function chosenClasses(
   source: string,
 ): readonly number[] {
   if (choice === "all") return Array.from({ length: count }, (_, c) => c);
-  const known = names ?? digitNames.slice(0, count);
+  const allNames = names ?? digitNames.slice(0, count);
   return choice.map((word) => {
-    const label = known.includes(word) ? known.indexOf(word) : /^\d+$/.test(word) ? Number(word) : NaN;
+    const label = allNames.includes(word) ? allNames.indexOf(word) : /^\d+$/.test(word) ? Number(word) : NaN;
     if (label < count) return label;
     const listed = names && names.length <= maxListed ? ` (${names.join(", ")})` : "";
     throw new ConfigError(
       `Cannot draw class ${word} from ${source}: it has the classes 0 to ${count - 1}${listed}` +
-        didYouMean(word, known),
+        didYouMean(word, allNames),
     );
   });
 }

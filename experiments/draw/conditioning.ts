@@ -129,9 +129,9 @@ export function guidanceOf(
  * @throws {ConfigError} if a class or guidance is given
  */
 export function checkNoClass(config: GuidingConfig & { readonly class: unknown }, source: string): void {
-  const given = config.class !== null ? "--class" : givenGuidance(config);
-  if (given === undefined) return;
+  const flag = config.class !== null ? "--class" : givenGuidance(config);
+  if (flag === undefined) return;
   throw new ConfigError(
-    `Cannot use ${given} with ${source}: its network was trained without classes (leave it out)`,
+    `Cannot use ${flag} with ${source}: its network was trained without classes (leave it out)`,
   );
 }

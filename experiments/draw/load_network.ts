@@ -45,12 +45,14 @@ export interface OpenNetwork {
  * @throws {ConfigError} if there is no such file or run, or flags do not describe the network
  */
 export async function openNetwork(
-  given: NetworkFlags & Pick<Values<typeof shared>, "device" | "threads"> & { readonly checkpoint: string },
+  settings: NetworkFlags & Pick<Values<typeof shared>, "device" | "threads"> & {
+    readonly checkpoint: string;
+  },
 ): Promise<OpenNetwork> {
-  const { path, bytes, run } = await readWeights(given.checkpoint);
-  const own = ownModel(given.model);
+  const { path, bytes, run } = await readWeights(settings.checkpoint);
+  const own = ownModel(settings.model);
   const make = own && await nameNetworkOf(bytes, path, own.file);
-  const flags = own ? { ...given, model: null } : given;
+  const flags = own ? { ...settings, model: null } : settings;
   const device = await init({ device: flags.device, threads: flags.threads });
   const { model, info: { normalization, config }, shape } = await loadNetwork(bytes, path, flags, make);
   const { classes: count = 0 } = config;
@@ -131,10 +133,10 @@ async function loadNetwork(
 ): Promise<Checkpoint> {
   const { metadata } = decodeSafetensors(bytes, source);
   for (const [field, names] of Object.entries(flagsFor)) {
-    const given = names.find((name) => flags[name] !== null);
-    if (!(field in metadata) || given === undefined) continue;
+    const redundant = names.find((name) => flags[name] !== null);
+    if (!(field in metadata) || redundant === undefined) continue;
     throw new ConfigError(
-      `Cannot use ${flagOf(given)} with ${source}: the file itself describes its network (leave it out)`,
+      `Cannot use ${flagOf(redundant)} with ${source}: the file itself describes its network (leave it out)`,
     );
   }
   return await loadWeights(bytes, source, {
@@ -154,12 +156,12 @@ function configOf(flags: NetworkFlags, source: string): CheckpointInfo["config"]
         `(missing ${missing.map(flagOf).join(", ")})`,
     );
   }
-  const given = optionalFlags.filter((name) => flags[name] !== null).map((name) => [name, flags[name]]);
+  const optional = optionalFlags.filter((name) => flags[name] !== null).map((name) => [name, flags[name]]);
   return {
     type: modelTypeOf(model),
     filters,
     tEmb,
-    ...Object.fromEntries(given),
+    ...Object.fromEntries(optional),
     ...path !== null && { path: variantName(paths, path) },
     ...prediction !== null && { prediction: variantName(predictions, prediction) },
   };

@@ -185,8 +185,8 @@ export function solvingError(error: unknown, source: string): unknown {
 export function formatCost({ evaluations, batches, steps }: Omit<SolvedFlow, "samples">): string {
   if (!steps) return `${Number(evaluations.toFixed(1))} evaluation${evaluations === 1 ? "" : "s"} each`;
   const [least, most] = [Math.min(...batches), Math.max(...batches)];
-  const counted = (wanted: boolean) => {
-    const counts = steps.map((own) => own.filter(({ accepted }) => accepted === wanted).length)
+  const counted = (isAccepted: boolean) => {
+    const counts = steps.map((own) => own.filter(({ accepted }) => accepted === isAccepted).length)
       .sort((a, b) => a - b);
     const mean = counts.reduce((sum, count) => sum + count, 0) / counts.length;
     return `${mean.toFixed(1)} (${counts[0]} to ${counts.at(-1)})`;

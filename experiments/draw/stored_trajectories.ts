@@ -45,18 +45,18 @@ export async function loadTrajectories(
 
 async function fromStore(names: readonly string[], where: StoreChoice): Promise<RunTrajectories[]> {
   const { runs, place } = await storedRuns(where);
-  const wanted = names.map((name) => {
-    const found = findListed(runs, name, where.root);
-    if (found) return found;
-    const known = runs.map((run) => run.name);
-    throw new ConfigError(`Cannot find the run ${shownWord(name)} in ${place}${nearestOf(name, known)}`);
+  const requested = names.map((name) => {
+    const match = findListed(runs, name, where.root);
+    if (match) return match;
+    const runNames = runs.map((run) => run.name);
+    throw new ConfigError(`Cannot find the run ${shownWord(name)} in ${place}${nearestOf(name, runNames)}`);
   });
-  const loaded = await loadStoredTrajectories(names.length > 0 ? wanted : runs);
-  const missing = wanted.find(({ key }) => !loaded.some((run) => run.key === key));
+  const loaded = await loadStoredTrajectories(names.length > 0 ? requested : runs);
+  const missing = requested.find(({ key }) => !loaded.some((run) => run.key === key));
   if (loaded.length > 0 && !missing) return loaded;
-  const who = where.experiment ? `no run of experiment ${where.experiment}` : "no run";
+  const subject = where.experiment ? `no run of experiment ${where.experiment}` : "no run";
   throw new RunError(
-    `Cannot find trajectories: ${missing ? `the run ${missing.name}` : who} in ${place} stores ` +
+    `Cannot find trajectories: ${missing ? `the run ${missing.name}` : subject} in ${place} stores ` +
       (missing ? "none" : "any"),
   );
 }
@@ -70,16 +70,16 @@ export async function loadStoredTrajectories(
   runs: readonly StoredRun[],
   say: (message: string) => void = tellUser,
 ): Promise<RunTrajectories[]> {
-  const found: RunTrajectories[] = [];
+  const loaded: RunTrajectories[] = [];
   for (const run of runs) {
     const { name, key } = run;
     try {
       const samples = await decodeTrajectories(key, await run.files(), (path) => run.read(path));
-      if (samples.length > 0) found.push({ name, key, samples, summary: run });
+      if (samples.length > 0) loaded.push({ name, key, samples, summary: run });
     } catch (error) {
       if (!(error instanceof RunError || error instanceof SafetensorsError)) throw error;
       say(printable(`Skipped: ${error.message}`));
     }
   }
-  return found;
+  return loaded;
 }

@@ -174,8 +174,8 @@ function decodeTrajectory(bytes: Uint8Array, source: string): StoredTrajectory {
   const [seed, k, steps] = ["seed", "sample", "steps"].map((name) => Number(file.metadata[name]));
   const isCount = (value: number) => Number.isSafeInteger(value) && value >= 0;
   if (!modelType || !solver || ![seed, k, steps].every(isCount)) {
-    const found = JSON.stringify(file.metadata);
-    throw file.error(`its metadata is ${found} (expected model_type, solver, seed, sample and steps)`);
+    const actual = JSON.stringify(file.metadata);
+    throw file.error(`its metadata is ${actual} (expected model_type, solver, seed, sample and steps)`);
   }
   if (label !== undefined && !(isCount(Number(label)) && Number.isFinite(Number(guidance)))) {
     throw file.error(`its label is ${label} at guidance ${guidance} (expected a class and a number)`);

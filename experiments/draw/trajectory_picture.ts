@@ -78,10 +78,10 @@ export function trajectoryRows(
   }
   const drawn = runs.map((run) =>
     chosen.map((k) => {
-      const found = run.samples.find((sample) => sample.k === k);
-      if (found) return found;
-      const known = run.samples.map((sample) => sample.k).join(", ");
-      throw new RunError(`Cannot draw sample ${k} of ${run.name}: it stores ${known}`);
+      const sample = run.samples.find((sample) => sample.k === k);
+      if (sample) return sample;
+      const stored = run.samples.map((sample) => sample.k).join(", ");
+      throw new RunError(`Cannot draw sample ${k} of ${run.name}: it stores ${stored}`);
     })
   );
   // The models' names if they differ between runs, else the runs' names.

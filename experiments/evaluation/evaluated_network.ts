@@ -61,9 +61,9 @@ export function evaluatedNetwork(
 export async function networkOfRun(run: string): Promise<EvaluatedNetwork> {
   const record = await requireRecord(run, "evaluate");
   const config = readConfig(run);
-  const found = findWeights(run);
-  if (!found) throw new RunError(`Cannot evaluate ${run}: ${noWeights}`);
-  const bytes = await readFile(found.path, run);
+  const weights = findWeights(run);
+  if (!weights) throw new RunError(`Cannot evaluate ${run}: ${noWeights}`);
+  const bytes = await readFile(weights.path, run);
   const data = await loadDataset(config.data ?? undefined, config);
   if (record.dataset && record.dataset.digest !== data.digest) {
     throw new RunError(
@@ -72,13 +72,13 @@ export async function networkOfRun(run: string): Promise<EvaluatedNetwork> {
     );
   }
   const step = await stepOfWeights(run, record);
-  const subject = await subjectOf(bytes, found.path, data);
+  const subject = await subjectOf(bytes, weights.path, data);
   const autoguidance = subject.classes === 0 ? await readAutoguidance(run, config.guidance) : undefined;
   return {
     ...subject,
     drawable: { ...subject.drawable, autoguidance },
     trained: splitImages(data.train.count, config).train,
-    weights: { file: relative(run, found.path), sha256: await sha256(bytes.slice()), step },
+    weights: { file: relative(run, weights.path), sha256: await sha256(bytes.slice()), step },
     drawnBy: config.solver,
     guidance: config.guidance,
   };
@@ -207,19 +207,19 @@ export function checkSampleCount(
 /**
  * The guidance scale of the samples.
  *
- * @param given null for that of the run
+ * @param scale null for that of the run
  * @throws {ConfigError} if it is given for a network without classes and early weights
  */
 export function guidanceFor(
-  given: number | null,
+  scale: number | null,
   { classes, drawable, guidance = 1 }: Pick<EvaluatedNetwork, "classes" | "guidance"> & {
     readonly drawable: { readonly autoguidance?: unknown };
   },
 ): number {
-  if (classes > 0 || drawable.autoguidance !== undefined) return given ?? guidance;
-  if (given === null) return 1;
+  if (classes > 0 || drawable.autoguidance !== undefined) return scale ?? guidance;
+  if (scale === null) return 1;
   throw new ConfigError(
-    `Cannot use --guidance ${given}: the network was trained without classes, and there is no ` +
+    `Cannot use --guidance ${scale}: the network was trained without classes, and there is no ` +
       `${runFile.early} to guide it away from (leave it out)`,
   );
 }

@@ -153,7 +153,7 @@ function withJudges({ judge, figures, ...json }: Readonly<Record<string, unknown
 /** Whether an evaluation matches a request, with the same weights and judges. */
 export function hasMeasured(
   { weights, judges, asked }: Pick<Evaluation, "weights" | "judges" | "asked">,
-  wanted: {
+  requested: {
     readonly weights: string;
     /** Digests. */
     readonly judges: readonly string[];
@@ -161,9 +161,9 @@ export function hasMeasured(
   },
 ): boolean {
   const names = Object.keys(request) as (keyof EvaluationRequest)[];
-  return weights.sha256 === wanted.weights &&
-    judges.map(({ sha256 }) => sha256).join() === wanted.judges.join() &&
-    names.every((name) => asked?.[name] === wanted.asked[name]);
+  return weights.sha256 === requested.weights &&
+    judges.map(({ sha256 }) => sha256).join() === requested.judges.join() &&
+    names.every((name) => asked?.[name] === requested.asked[name]);
 }
 
 /**
@@ -180,8 +180,8 @@ export function mergedEvaluation(first: Evaluation, second: Evaluation): Evaluat
     !other.judges.some(({ name, sha256 }) => base.judges.some((j) => j.name === name && j.sha256 !== sha256));
   if (!isSame) return undefined;
   const added = Object.entries(other.figures).flatMap(([key, figure]) => {
-    const known = base.figures[key as FigureKey];
-    if (known && !((figure.count ?? 0) > (known.count ?? Infinity))) return [];
+    const measured = base.figures[key as FigureKey];
+    if (measured && !((figure.count ?? 0) > (measured.count ?? Infinity))) return [];
     return [[key, { from: { time: other.time, samples: other.samples.count }, ...figure }]];
   });
   const figures: Evaluation["figures"] = { ...base.figures, ...Object.fromEntries(added) };

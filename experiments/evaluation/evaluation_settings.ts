@@ -71,7 +71,7 @@ export const measuring = {
 /** Number of samples that a study draws of each cell, and a comparison of solvers by each solver. */
 export const samplesOfStudy = integer({ ...measuring.count, min: 2, max: 100_000, default: 1000 });
 
-/** How to evaluate a network, as a command line or a plan says it; plans use all judges. */
+/** How to evaluate a network, from a command line or a plan; plans use all judges. */
 export type MeasuringWords =
   & Omit<Values<typeof measuring>, "judge" | "judgeSteps">
   & Partial<Pick<Values<typeof measuring>, "judge">>;

@@ -118,7 +118,7 @@ export const figureMeanings = {
     title: "Spread within classes",
     question: "real",
     doc:
-      "How different samples of one class are: the mean distance of two of them, in pixel values from 0 to 1; samples with less than real images are too uniform",
+      "How different samples of one class are: the mean distance of two of them, in pixel values from 0 to 1; samples are too uniform if it is lower than for real images",
     better: "real",
   },
   authentic: {

@@ -21,9 +21,9 @@ interface Measured {
  * agree; undefined if there are fewer than two things or judges
  */
 export function formatOrder(all: readonly Ordered[]): string | undefined {
-  const found = figureNames.flatMap((name) => disagreement(all, name) ?? []);
-  if (found.length === 0) return undefined;
-  const differing = found.filter((words) => words !== "");
+  const findings = figureNames.flatMap((name) => disagreement(all, name) ?? []);
+  if (findings.length === 0) return undefined;
+  const differing = findings.filter((words) => words !== "");
   const judges = judgeNames.join(" and ");
   return differing.length === 0
     ? `${judges} rank alike by every figure`

@@ -115,8 +115,8 @@ export async function readStored({ file, digest }: StoredJudge): Promise<Uint8Ar
   const bytes = await readProgramFile(file).catch((error) => {
     throw fail(reasonOf(error));
   });
-  const found = await sha256(bytes);
-  if (found !== digest) throw fail(`its SHA-256 is ${found} (expected ${digest})`);
+  const actual = await sha256(bytes);
+  if (actual !== digest) throw fail(`its SHA-256 is ${actual} (expected ${digest})`);
   return bytes;
 }
 

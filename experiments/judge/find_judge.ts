@@ -80,9 +80,9 @@ export async function judgesOf(data: Dataset, options: JudgeOptions): Promise<re
 }
 
 /** The judges of a choice that have not been found, and so have to be trained. */
-export function untrainedJudges(choice: JudgeChoice, found: readonly DataJudge[]): readonly JudgeName[] {
+export function untrainedJudges(choice: JudgeChoice, trained: readonly DataJudge[]): readonly JudgeName[] {
   return judgeNames.filter((name) =>
-    (choice === "all" || choice === name) && !found.some((judge) => judge.name === name)
+    (choice === "all" || choice === name) && !trained.some((judge) => judge.name === name)
   );
 }
 
@@ -115,7 +115,7 @@ export async function judgeOf(
 }
 
 /**
- * File of a judge in the cache. The file of the first judge does not contain its name, as in version 0.2.
+ * File of a judge in the cache. The first judge's file has kept its name of version 0.2, without the judge's name.
  *
  * @param steps of its training, if they are not those of its recipe
  */

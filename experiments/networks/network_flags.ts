@@ -20,10 +20,10 @@ export async function settingsWithNetwork<Table extends Rows>(
     const at = argv.findIndex((word) => word === flag || word.startsWith(`${flag}=`));
     return at < 0 ? undefined : argv[at].slice(flag.length + 1) || argv[at + 1];
   };
-  const [given, config] = [valueOf("--model"), valueOf("--config")];
-  const own = ownModel(given);
+  const [named, config] = [valueOf("--model"), valueOf("--config")];
+  const own = ownModel(named);
   if (own) return new SettingsWithNetwork(settings, await nameNetwork(own.file));
-  if (given !== undefined || config === undefined || !Object.hasOwn(settings.rows, "config")) return settings;
+  if (named !== undefined || config === undefined || !Object.hasOwn(settings.rows, "config")) return settings;
   const { model } = trainingConfig({ config: await findConfig(config) });
   await loadOwnNetwork({ model });
   const network = chosenNetwork(model);
@@ -43,8 +43,8 @@ class SettingsWithNetwork<Table extends Rows> extends Settings<Table> {
     this.#model = base;
     const { file, rows } = network;
     const unets: readonly string[] = unetSettings;
-    const { model, ...others } = settings.rows;
-    const kept = Object.entries(others).filter(([name]) => !unets.includes(name));
+    const { model, ...taskRows } = settings.rows;
+    const kept = Object.entries(taskRows).filter(([name]) => !unets.includes(name));
     const taken = kept.find(([name]) => Object.hasOwn(rows, name));
     if (taken) {
       const flag = flagOf(taken[0]);
@@ -62,8 +62,8 @@ class SettingsWithNetwork<Table extends Rows> extends Settings<Table> {
   override parse(argv: readonly string[], takesWords?: boolean): Flags<Table> {
     const { values, ...flags } = this.#flags.parse(argv, takesWords);
     const { file, rows } = this.#network;
-    const { given } = ownModel(values.model ?? this.#model)!;
-    const twice = values.model === undefined ? undefined : given.keys().find((name) => name in values);
+    const { options } = ownModel(values.model ?? this.#model)!;
+    const twice = values.model === undefined ? undefined : options.keys().find((name) => name in values);
     if (twice !== undefined) {
       throw new ConfigError(
         `Cannot use ${flagOf(twice)}: --model ${values.model} sets it (expected one of them)`,
@@ -72,9 +72,9 @@ class SettingsWithNetwork<Table extends Rows> extends Settings<Table> {
     const all = Object.entries(values);
     const own = Object.fromEntries(all.filter(([name]) => Object.hasOwn(rows, name))) as Values<typeof rows>;
     const isGiven = values.model !== undefined || Object.keys(own).length > 0;
-    const model = isGiven ? { model: modelText(file, { ...Object.fromEntries(given), ...own }) } : {};
-    const others = all.filter(([name]) => !Object.hasOwn(rows, name));
-    return { ...flags, values: { ...Object.fromEntries(others), ...model } as Partial<Values<Table>> };
+    const model = isGiven ? { model: modelText(file, { ...Object.fromEntries(options), ...own }) } : {};
+    const taskValues = all.filter(([name]) => !Object.hasOwn(rows, name));
+    return { ...flags, values: { ...Object.fromEntries(taskValues), ...model } as Partial<Values<Table>> };
   }
 
   override help(usage: string, about: string, preset?: Partial<Values<Table>>): string {

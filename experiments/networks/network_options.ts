@@ -22,21 +22,21 @@ export function optionRows(options: unknown, file: string): OptionRows {
     );
   }
   return Object.fromEntries(
-    Object.entries(options).map(([name, given]) => {
+    Object.entries(options).map(([name, option]) => {
       if (!/^[a-z][A-Za-z0-9]*$/.test(name) || reserved.includes(name)) {
         const taken = reserved.includes(name) ? "every network gets this one" : "flags need other names";
         throw new ConfigError(
           `Cannot use ${file}: it cannot have an option ${name}: ${taken} (expected a name such as headCount)`,
         );
       }
-      return [name, rowOf(name, given, file)];
+      return [name, rowOf(name, option, file)];
     }),
   );
 }
 
 /** The setting of an option: `128`, `0.1`, `true`, `"text"`, `[16, 32]`, words to choose from, or `{ default, doc }`. */
-function rowOf(name: string, given: unknown, file: string): Setting<OptionValue> {
-  const declared = isDeclared(given) ? given : { default: given };
+function rowOf(name: string, option: unknown, file: string): Setting<OptionValue> {
+  const declared = isDeclared(option) ? option : { default: option };
   const { default: value, doc = `option of ${basename(file)}` } = declared as {
     default: unknown;
     doc?: unknown;
@@ -68,8 +68,8 @@ function rowOf(name: string, given: unknown, file: string): Setting<OptionValue>
   );
 }
 
-function isDeclared(given: unknown): given is { readonly default: unknown; readonly doc?: unknown } {
-  return typeof given === "object" && given !== null && "default" in given;
+function isDeclared(option: unknown): option is { readonly default: unknown; readonly doc?: unknown } {
+  return typeof option === "object" && option !== null && "default" in option;
 }
 
 /**
@@ -77,8 +77,8 @@ function isDeclared(given: unknown): given is { readonly default: unknown; reado
  *
  * @throws {ConfigError} if one is unknown or invalid
  */
-export function chosenOptions({ file, given }: OwnModel, rows: OptionRows): Record<string, OptionValue> {
-  const unknown = given.keys().find((name) => !Object.hasOwn(rows, name));
+export function chosenOptions({ file, options }: OwnModel, rows: OptionRows): Record<string, OptionValue> {
+  const unknown = options.keys().find((name) => !Object.hasOwn(rows, name));
   if (unknown !== undefined) {
     const names = Object.keys(rows);
     throw new ConfigError(
@@ -89,7 +89,7 @@ export function chosenOptions({ file, given }: OwnModel, rows: OptionRows): Reco
   }
   return Object.fromEntries(
     Object.entries(rows).map(([name, row]) => {
-      const text = given.get(name);
+      const text = options.get(name);
       if (text === undefined) return [name, row.default!];
       const isSwitch = row.hint === undefined;
       const value = isSwitch ? { true: true, false: false }[text] ?? text : valueOf(row, text);

@@ -14,8 +14,8 @@ const trialSeconds = 3;
 
 /** Prints what a task would do, in rows of a heading and a text; undefined leaves a row out. */
 export function printDryRun(rows: Readonly<Record<string, string | undefined>>): void {
-  const given = Object.entries(rows).flatMap(([name, text]) => text === undefined ? [] : [[name, text]]);
-  print(textTable([...given, ["dry run", "nothing was written"]]));
+  const shown = Object.entries(rows).flatMap(([name, text]) => text === undefined ? [] : [[name, text]]);
+  print(textTable([...shown, ["dry run", "nothing was written"]]));
 }
 
 /**

@@ -12,7 +12,7 @@ export class TrainingError extends UserError {
 /** Declaration of a task. */
 export interface TaskDeclaration<Table extends Rows, Config> {
   /** Name as in `deno task NAME`; may depend on the given settings. */
-  readonly name: string | ((given: Partial<Values<Table>>) => string);
+  readonly name: string | ((values: Partial<Values<Table>>) => string);
   /** What the task does, for `--help`. */
   readonly about: string;
   /** Words of the usage line, such as `RUN...`; without them, the task takes only flags. */
@@ -25,9 +25,9 @@ export interface TaskDeclaration<Table extends Rows, Config> {
    *
    * @throws {ConfigError} if a word or flag is missing, invalid or without effect
    */
-  resolve?(given: Partial<Values<Table>>, words: readonly string[]): Config;
+  resolve?(values: Partial<Values<Table>>, words: readonly string[]): Config;
   /** Defaults that `--help` shows instead of the table's. */
-  preset?(given: Partial<Values<Table>>): Promise<Partial<Values<Table>>>;
+  preset?(values: Partial<Values<Table>>): Promise<Partial<Values<Table>>>;
   /** Text of `--help` below the flags. */
   readonly epilogue?: string;
   /** Does the work. @param argv the command line, for records @returns the exit code, by default 0 */
@@ -46,8 +46,8 @@ export class Task<Table extends Rows = Rows, Config = unknown> {
 
   /** Parses a command line. @throws {ConfigError} if it is invalid */
   parse(argv: readonly string[]): Config {
-    const { given, words } = this.#commandLine(argv, this.settings);
-    return this.#resolve(given, words);
+    const { values, words } = this.#commandLine(argv, this.settings);
+    return this.#resolve(values, words);
   }
 
   /**
@@ -59,12 +59,12 @@ export class Task<Table extends Rows = Rows, Config = unknown> {
   async run(argv: readonly string[]): Promise<number> {
     try {
       const settings = await this.#declaration.settingsFor?.(argv) ?? this.settings;
-      const { help, given, words } = this.#commandLine(argv, settings);
+      const { help, values, words } = this.#commandLine(argv, settings);
       if (help) {
-        print(await this.help(given, settings));
+        print(await this.help(values, settings));
         return 0;
       }
-      return await this.#declaration.run(this.#resolve(given, words), argv) ?? 0;
+      return await this.#declaration.run(this.#resolve(values, words), argv) ?? 0;
     } catch (error) {
       say(describeError(error));
       return 1;
@@ -72,22 +72,22 @@ export class Task<Table extends Rows = Rows, Config = unknown> {
   }
 
   /** The text of `--help`. */
-  async help(given: Partial<Values<Table>> = {}, settings = this.settings): Promise<string> {
+  async help(values: Partial<Values<Table>> = {}, settings = this.settings): Promise<string> {
     const { name, about, words, preset, epilogue } = this.#declaration;
-    const command = typeof name === "string" ? name : name(given);
+    const command = typeof name === "string" ? name : name(values);
     const usage = `${startCommand(command)}${words === undefined ? "" : ` ${words}`}`;
-    const flags = settings.help(usage, about, await preset?.(given));
+    const flags = settings.help(usage, about, await preset?.(values));
     return epilogue === undefined ? flags : `${flags}\n\n${epilogue}`;
   }
 
   #commandLine(argv: readonly string[], settings: Settings<Table>) {
     const { words, help, values } = settings.parse(argv, this.#declaration.words !== undefined);
-    return { words, help, given: values };
+    return { words, help, values };
   }
 
-  #resolve(given: Partial<Values<Table>>, words: readonly string[]): Config {
+  #resolve(values: Partial<Values<Table>>, words: readonly string[]): Config {
     const { resolve } = this.#declaration;
-    return resolve ? resolve(given, words) : this.settings.resolve(given) as Config;
+    return resolve ? resolve(values, words) : this.settings.resolve(values) as Config;
   }
 }
 

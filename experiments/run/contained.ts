@@ -37,14 +37,14 @@ export interface ContainedFile {
 
 /** Opens a file for reading, see {@linkcode findContained}. @throws {RunError} if it must not or cannot be opened */
 export async function openContained(path: string, folder?: string): Promise<Deno.FsFile | undefined> {
-  const found = findContained(path, folder);
-  if (found === undefined) return undefined;
+  const entry = findContained(path, folder);
+  if (entry === undefined) return undefined;
   let file: Deno.FsFile | undefined;
   try {
     file = await Deno.open(path);
     const { isFile, dev, ino } = await file.stat();
     // A program that writes the run replaces files by renaming, so a different file may be fine, but a link is not.
-    if (isFile && (dev === found.dev && ino === found.ino || findContained(path, folder)?.ino === ino)) {
+    if (isFile && (dev === entry.dev && ino === entry.ino || findContained(path, folder)?.ino === ino)) {
       return file;
     }
     throw new RunError(`Cannot read ${path}: another file has replaced it in the meantime; try again`);

@@ -1,4 +1,4 @@
-/** A check of a value: of a field in a JSON file or answer or, as part of a `Setting`, on a command line. */
+/** Checks a value: a field of a JSON file or answer or, as part of a `Setting`, a word of a command line. */
 export interface FieldCheck<Value = unknown> {
   /** Ends the sentence "expected ..." in errors. */
   readonly expected: string;

@@ -50,7 +50,7 @@ export async function readMetrics(path: string): Promise<Metrics[]> {
 
 /** The last step in the log; 0 if it is empty. */
 export function lastStep(metrics: readonly Metrics[]): number {
-  return metrics.reduce((most, { step }) => Math.max(most, step), 0);
+  return metrics.reduce((last, { step }) => Math.max(last, step), 0);
 }
 
 /**

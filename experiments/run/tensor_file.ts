@@ -79,8 +79,8 @@ export class TensorFile {
 
   /** An error for a tensor of the wrong shape. */
   mismatch(name: string, expected: string): RunError {
-    const found = this.has(name) ? `f32[${this.shapeOf(name)}]` : "missing";
-    return this.error(`${name} is ${found} (expected ${expected})`);
+    const actual = this.has(name) ? `f32[${this.shapeOf(name)}]` : "missing";
+    return this.error(`${name} is ${actual} (expected ${expected})`);
   }
 
   /** An error that names the file and gives advice. */

@@ -24,8 +24,8 @@ export interface RunWeights {
  */
 export function findWeights(run: string): RunWeights | undefined {
   for (const name of names) {
-    const found = find(run, name);
-    if (found) return found;
+    const weights = find(run, name);
+    if (weights) return weights;
   }
   return undefined;
 }
@@ -37,8 +37,8 @@ export function findEarlyWeights(run: string): RunWeights | undefined {
 
 function find(run: string, name: string): RunWeights | undefined {
   const path = join(run, name);
-  const found = findContained(path);
-  return found && { path, size: found.size };
+  const file = findContained(path);
+  return file && { path, size: file.size };
 }
 
 /** Weights that a setting names. */
@@ -55,15 +55,15 @@ export interface GivenWeights {
  * @param doing for the error, such as `distil`
  * @throws {RunError} if there is none
  */
-export function weightsPath(given: string, doing: string): string {
+export function weightsPath(source: string, doing: string): string {
   try {
-    if (Deno.statSync(given).isFile) return given;
+    if (Deno.statSync(source).isFile) return source;
   } catch (error) {
-    throw new RunError(`Cannot ${doing} ${given}: ${reasonOf(error)}`);
+    throw new RunError(`Cannot ${doing} ${source}: ${reasonOf(error)}`);
   }
-  const found = findWeights(given);
-  if (found) return found.path;
-  throw new RunError(`Cannot ${doing} ${given}: ${noWeights}`);
+  const weights = findWeights(source);
+  if (weights) return weights.path;
+  throw new RunError(`Cannot ${doing} ${source}: ${noWeights}`);
 }
 
 /**
@@ -72,8 +72,8 @@ export function weightsPath(given: string, doing: string): string {
  * @throws {RunError} if they cannot be read
  * @throws as `decodeCheckpoint`
  */
-export function readGivenWeights(given: string, doing: string): GivenWeights {
-  const path = weightsPath(given, doing);
+export function readGivenWeights(source: string, doing: string): GivenWeights {
+  const path = weightsPath(source, doing);
   let bytes: Uint8Array<ArrayBuffer>;
   try {
     bytes = Deno.readFileSync(path);

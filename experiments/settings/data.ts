@@ -58,11 +58,11 @@ export const dataSettingNames = Object.keys(dataSettings) as readonly (keyof typ
  *
  * @param doc of `--data`
  * @param data what `--data` needs
- * @param others what the other settings need; by default the same
+ * @param otherNeeds what the other settings need; by default the same
  */
-export function optionalDataSettings(doc: string, data: Need, others: Need = data): typeof dataSettings {
+export function optionalDataSettings(doc: string, data: Need, otherNeeds: Need = data): typeof dataSettings {
   const rows = Object.fromEntries(
-    dataSettingNames.map((name) => [name, { ...dataSettings[name], needs: others }]),
+    dataSettingNames.map((name) => [name, { ...dataSettings[name], needs: otherNeeds }]),
   );
   return { ...rows as typeof dataSettings, data: { ...dataSettings.data, doc, needs: data } };
 }

@@ -25,13 +25,13 @@ export const distillation = {
 } as const satisfies Partial<TrainingConfig>;
 
 /**
- * The settings that follow from a teacher and the stages: its network, and their length.
+ * The settings that a teacher and the stages determine: the network and the length.
  *
  * @throws {ConfigError} if a flag sets one of them, or the teacher cannot be distilled with the others
  * @throws {RunError} if the teacher cannot be read
  */
-export function taughtSettings(given: Partial<TrainingConfig>, teacher: string) {
-  const refused = taught.find((name) => given[name] !== undefined);
+export function taughtSettings(flags: Partial<TrainingConfig>, teacher: string) {
+  const refused = taught.find((name) => flags[name] !== undefined);
   if (refused !== undefined) {
     throw new ConfigError(
       `Cannot use ${
@@ -41,10 +41,10 @@ export function taughtSettings(given: Partial<TrainingConfig>, teacher: string) 
   }
   const { config, normalization } = teacherInfo(teacher);
   const { path, prediction, classes } = config;
-  const network = networkOf(config, given.model);
-  const [named, model] = [ownModel(given.model), network.model];
-  if (given.model !== undefined && given.model !== model && !(named && ownModel(model))) {
-    throw new ConfigError(`Cannot distil ${teacher} with --model ${given.model}: it is a ${model} network`);
+  const network = networkOf(config, flags.model);
+  const [named, model] = [ownModel(flags.model), network.model];
+  if (flags.model !== undefined && flags.model !== model && !(named && ownModel(model))) {
+    throw new ConfigError(`Cannot distil ${teacher} with --model ${flags.model}: it is a ${model} network`);
   }
   if (config.type !== "own" && config.maxGuidance > 1) {
     throw new ConfigError(
@@ -52,18 +52,18 @@ export function taughtSettings(given: Partial<TrainingConfig>, teacher: string) 
     );
   }
   const normalize = pixelRangeOf(normalization, `distil ${teacher}`);
-  const batchSize = given.batchSize ?? distillation.batchSize;
-  const { maxGuidance = 1 } = given;
-  const stages = given.stages ?? distillation.stages;
-  const maxSteps = stepsOfStages({ stages, batchSize, maxGuidance }, given.maxSteps);
+  const batchSize = flags.batchSize ?? distillation.batchSize;
+  const { maxGuidance = 1 } = flags;
+  const stages = flags.stages ?? distillation.stages;
+  const maxSteps = stepsOfStages({ stages, batchSize, maxGuidance }, flags.maxSteps);
   const unguided = classes === 0
     ? "was trained without classes"
     : config.flowMap
     ? "has learned its guidance"
     : undefined;
-  if (unguided !== undefined && given.teacherGuidance !== undefined && given.teacherGuidance !== 1) {
+  if (unguided !== undefined && flags.teacherGuidance !== undefined && flags.teacherGuidance !== 1) {
     throw new ConfigError(
-      `Cannot use --teacher-guidance ${given.teacherGuidance} with ${teacher}: its network ${unguided} (leave it out)`,
+      `Cannot use --teacher-guidance ${flags.teacherGuidance} with ${teacher}: its network ${unguided} (leave it out)`,
     );
   }
   if (maxGuidance > 1) {
@@ -71,7 +71,7 @@ export function taughtSettings(given: Partial<TrainingConfig>, teacher: string) 
       ? `its network ${unguided}`
       : named || ownModel(model)
       ? "only the U-Nets take it as an input"
-      : given.teacherGuidance !== undefined
+      : flags.teacherGuidance !== undefined
       ? "leave out --teacher-guidance, since the map learns every guidance up to the maximum"
       : undefined;
     if (why !== undefined) {

@@ -178,9 +178,9 @@ export type Classes = readonly string[] | "all";
 /** A choice of classes, written `3,owl` or `all`, or another word. */
 export function classList<const Others extends readonly string[]>(
   doc: string,
-  ...others: Others
+  ...keywords: Others
 ): Setting<Classes | Others[number] | null> {
-  const words: readonly string[] = ["all", ...others];
+  const words: readonly string[] = ["all", ...keywords];
   return optional<Classes | Others[number]>({
     doc,
     hint: ["NAME,NAME,...", ...words].join("|"),

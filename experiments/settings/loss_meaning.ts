@@ -29,7 +29,7 @@ export function lossWarning(runs: readonly LossMeaning[]): string | undefined {
   const [all, training] = [reasonsOf(runs), differing(ofTraining, runs)];
   if (all.length > 0) return `Losses of these runs are not comparable (${[...all, ...training].join("; ")})`;
   if (training.length === 0) return undefined;
-  return `Training losses of these runs are not comparable (${training}); validation and test losses are`;
+  return `Training losses of these runs are not comparable (${training}), but validation and test losses are`;
 }
 
 /** Whether losses on held-out images, such as the velocity error, are comparable between runs. */
@@ -53,8 +53,8 @@ function differing(names: readonly string[], runs: readonly LossMeaning[]): stri
 
 /** `different data sets: MNIST, fashion-mnist`, with digests if all have one name; empty if the data is the same. */
 export function differingData(data: readonly LossData[]): string[] {
-  const known = data.every(({ digest }) => digest !== undefined);
-  const byIdentity = new Map(data.map((one) => [known ? one.digest : one.name, one]));
+  const haveDigests = data.every(({ digest }) => digest !== undefined);
+  const byIdentity = new Map(data.map((one) => [haveDigests ? one.digest : one.name, one]));
   if (byIdentity.size < 2) return [];
   const names = new Set(data.map(({ name }) => name));
   const shown = names.size > 1

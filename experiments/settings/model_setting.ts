@@ -7,7 +7,7 @@ export interface OwnModel {
   /** Its module. */
   readonly file: string;
   /** The options that the setting gives, as text. */
-  readonly given: ReadonlyMap<string, string>;
+  readonly options: ReadonlyMap<string, string>;
 }
 
 /** A module, or the copy of one that a run keeps, and options; a comma before `key=` ends a value. */
@@ -15,12 +15,12 @@ const form = /^(\P{Cc}*\.(?:[cm]?[jt]s|json))(?::(\P{Cc}*))?$/u;
 
 /** Reads a setting that names a custom network; undefined if it names a U-Net, or nothing. */
 export function ownModel(text: unknown): OwnModel | undefined {
-  const [, file, options] = form.exec(String(text)) ?? [];
+  const [, file, list = ""] = form.exec(String(text)) ?? [];
   if (file === undefined) return undefined;
-  const pairs = (options ?? "").split(/,(?=[A-Za-z_$][\w$]*=)/).filter((pair) => pair !== "")
+  const pairs = list.split(/,(?=[A-Za-z_$][\w$]*=)/).filter((pair) => pair !== "")
     .map((pair) => /^([A-Za-z_$][\w$]*)=(.*)$/.exec(pair));
-  const given = new Map(pairs.flatMap((pair) => pair ? [[pair[1], pair[2]]] : []));
-  return given.size === pairs.length ? { file, given } : undefined;
+  const options = new Map(pairs.flatMap((pair) => pair ? [[pair[1], pair[2]]] : []));
+  return options.size === pairs.length ? { file, options } : undefined;
 }
 
 /** Writes the setting of a custom network with options. */
@@ -55,7 +55,7 @@ export const unetSettings = ["filters", "tEmb", "attn", "groups", "timeEmbedding
 export function formatNetwork({ model, filters, attn }: Readonly<Record<string, unknown>>): string {
   const own = ownModel(model);
   if (own) {
-    const options = [...own.given].map(([name, value]) => `${name}=${value}`);
+    const options = [...own.options].map(([name, value]) => `${name}=${value}`);
     return own.file + (options.length > 0 ? ` (${options.join(", ")})` : "");
   }
   const channels = Array.isArray(filters) ? filters.map(asText) : asText(filters);

@@ -98,7 +98,7 @@ export function asText(value: unknown): string {
 }
 
 /** ` (did you mean adamw?)`, or an empty text if no known name is similar. */
-export function didYouMean(name: string, known: readonly string[]): string {
-  const meant = nearest(name, known);
+export function didYouMean(name: string, candidates: readonly string[]): string {
+  const meant = nearest(name, candidates);
   return meant === undefined ? "" : ` (did you mean ${meant}?)`;
 }

@@ -42,14 +42,14 @@ export class Settings<Table extends Rows> {
    *
    * @throws {ConfigError} if a required setting is missing, or a given one has no effect
    */
-  resolve(given: Partial<Values<Table>>, preset: Partial<Values<Table>> = {}): Values<Table> {
+  resolve(values: Partial<Values<Table>>, preset: Partial<Values<Table>> = {}): Values<Table> {
     const config = everyValue(this.rows, (name) => {
-      const value = given[name] ?? preset[name] ?? this.rows[name].default;
+      const value = values[name] ?? preset[name] ?? this.rows[name].default;
       if (value !== undefined) return value;
       const { hint, doc } = this.rows[name];
       throw new ConfigError(`Missing ${flagOf(name)} ${hint}: ${doc}`);
     });
-    for (const idle of this.idle(given, config)) {
+    for (const idle of this.idle(values, config)) {
       const { words } = this.rows[idle].needs!;
       const where = words.startsWith("no ") ? `with ${words.slice(3)}` : `without ${words}`;
       throw new ConfigError(`${flagOf(idle)} has no effect ${where}; remove it`);
@@ -58,8 +58,8 @@ export class Settings<Table extends Rows> {
   }
 
   /** The given settings that have no effect in a configuration. */
-  idle(given: Partial<Values<Table>>, config: Readonly<Record<string, unknown>>): string[] {
-    return Object.entries(given).flatMap(([name, value]) => {
+  idle(values: Partial<Values<Table>>, config: Readonly<Record<string, unknown>>): string[] {
+    return Object.entries(values).flatMap(([name, value]) => {
       const needs = this.rows[name]?.needs;
       return !needs || value == null || value === needs.off || needs.met(config) ? [] : [name];
     });
@@ -160,9 +160,9 @@ function parseFlags<Table extends Rows>(rows: Table, argv: readonly string[]): F
       const meant = nearest(typed, known);
       throw new ConfigError(`Unknown flag ${word} (${meant ? `did you mean --${meant}?` : "see --help"})`);
     }
-    const given = token.value === undefined ? word : `${word} ${shownValue(rows[name], token.value)}`;
+    const written = token.value === undefined ? word : `${word} ${shownValue(rows[name], token.value)}`;
     if (values.has(name)) throw new ConfigError(`${flagOf(name)} was given twice`);
-    values.set(name, flagValue(rows, name, token, given));
+    values.set(name, flagValue(rows, name, token, written));
   }
   return { help, words, values: Object.fromEntries(values) as Partial<Values<Table>> };
 }
@@ -189,20 +189,20 @@ function flagValue(
   rows: Rows,
   name: string,
   token: { name: string; value?: string | undefined; inlineValue?: boolean | undefined },
-  given: string,
+  written: string,
 ): unknown {
   const setting = rows[name];
   const flag = flagOf(name);
   if (setting.hint === undefined) {
     if (token.value === undefined) return token.name === flag.slice(2);
     throw new ConfigError(
-      `Cannot use ${given}: it takes no value (expected ${flag} or --no-${flag.slice(2)})`,
+      `Cannot use ${written}: it takes no value (expected ${flag} or --no-${flag.slice(2)})`,
     );
   }
   if (token.value === undefined || (!token.inlineValue && token.value.startsWith("--"))) {
     throw new ConfigError(`Missing value of ${flag}: expected ${setting.expected}`);
   }
-  return accepted(setting, valueOf(setting, token.value), given);
+  return accepted(setting, valueOf(setting, token.value), written);
 }
 
 /** Width of `--help`, and where its right column begins. */
@@ -239,12 +239,12 @@ function columns(left: string, right: readonly string[]): string[] {
 }
 
 /** Lines that fit, broken between words: the first begins at `first`, the others at `others`. */
-function wrapped(words: readonly string[], first: number, others: number): string[] {
+function wrapped(words: readonly string[], first: number, next: number): string[] {
   const lines: string[] = [];
   for (const word of words) {
     const longer = `${lines.at(-1)} ${word}`;
     if (lines.length > 0 && longer.length <= width) lines[lines.length - 1] = longer;
-    else lines.push(" ".repeat(lines.length > 0 ? others : first) + word);
+    else lines.push(" ".repeat(lines.length > 0 ? next : first) + word);
   }
   return lines;
 }

@@ -139,28 +139,28 @@ type Parsed = ChosenSolver | { readonly problem: string };
 /** Reads `name:key=value,key=value`. */
 function parse(text: string, use: Use): Parsed {
   const [name] = text.split(":");
-  const known = allNames.find((known) => known === name);
+  const solverName = allNames.find((solverName) => solverName === name);
   const names = namesFor(use);
-  if (known === undefined) return { problem: `expected ${anyOf(names)}${didYouMean(name, names)}` };
-  if (!names.includes(known)) {
+  if (solverName === undefined) return { problem: `expected ${anyOf(names)}${didYouMean(name, names)}` };
+  if (!names.includes(solverName)) {
     const why = use === "backward" ? "only leads from noise to images" : "adds noise on the way";
     return { problem: `${name} ${why} (expected ${anyOf(names)})` };
   }
-  const given = pairsAfter(name, text, rowsOf(known, use));
-  return typeof given === "string" ? { problem: given } : solverOf(known, given);
+  const settings = pairsAfter(name, text, rowsOf(solverName, use));
+  return typeof settings === "string" ? { problem: settings } : solverOf(solverName, settings);
 }
 
 /** Makes a solver from settings that are valid one by one, or reports one that has no effect with the others. */
-function solverOf(name: FlowSolverName, given: ReadonlyMap<string, string>): Parsed {
+function solverOf(name: FlowSolverName, settings: ReadonlyMap<string, string>): Parsed {
   const { addsNoise, defaultSteps } = flowSolvers[name];
-  const numberOf = (key: string) => given.has(key) ? Number(given.get(key)) : undefined;
+  const numberOf = (key: string) => settings.has(key) ? Number(settings.get(key)) : undefined;
   const [rtol, atol] = [numberOf("rtol"), numberOf("atol")];
   const adapts = rtol !== undefined || atol !== undefined;
-  if (given.has("max-evaluations") && !adapts) {
+  if (settings.has("max-evaluations") && !adapts) {
     return { problem: "max-evaluations has no effect without rtol or atol; remove it" };
   }
   for (const key of ["steps", "grid"]) {
-    if (adapts && given.has(key)) {
+    if (adapts && settings.has(key)) {
       return { problem: `with rtol or atol, ${name} chooses its own steps (leave out ${key})` };
     }
   }
@@ -175,8 +175,8 @@ function solverOf(name: FlowSolverName, given: ReadonlyMap<string, string>): Par
       description: `${name}, rtol ${limits.rtol}, atol ${limits.atol}`,
     };
   }
-  const grid = given.get("grid") ?? "uniform";
-  if (isList(grid) && given.has("steps")) {
+  const grid = settings.get("grid") ?? "uniform";
+  if (isList(grid) && settings.has("steps")) {
     return { problem: `grid=${grid} has its own steps (leave out steps)` };
   }
   const when = timesFor(grid, numberOf("steps") ?? defaultSteps);

@@ -13,11 +13,11 @@ import { asText, ConfigError, flagOf } from "./setting.ts";
 import { normalizationTo, pixelRanges, type TrainingConfig } from "./training.ts";
 import { variantName } from "./variant.ts";
 
-/** The settings of a checkpoint's network. @param given the setting `model`, with its own program for the weights */
-export function networkOf(config: CompleteOptions, given: string | undefined) {
+/** The settings of a checkpoint's network. @param model the setting `model`, with its own program for the weights */
+export function networkOf(config: CompleteOptions, model: string | undefined) {
   if (config.type === "own") {
-    const named = ownModel(given);
-    const options = { ...config.options, ...Object.fromEntries(named?.given ?? []) };
+    const named = ownModel(model);
+    const options = { ...config.options, ...Object.fromEntries(named?.options ?? []) };
     return { model: modelText(named?.file ?? config.name, options) };
   }
   const { type, filters, tEmb, attn, groups, timeEmbedding } = config;
@@ -43,12 +43,12 @@ export function parseInit(init: string): { readonly source: string; readonly dig
 /**
  * The settings that a run takes over with the weights of `--init`.
  *
- * @param given the flags of the run
+ * @param flags the flags of the run
  * @throws {ConfigError} if one contradicts the weights
  * @throws {RunError} if the weights cannot be read
  */
 export function initialNetwork(
-  given: Partial<TrainingConfig>,
+  flags: Partial<TrainingConfig>,
   init: string,
   weights: GivenWeights = readGivenWeights(parseInit(init).source, "start from"),
 ): Partial<TrainingConfig> {
@@ -61,12 +61,12 @@ export function initialNetwork(
   }
   const { path, prediction } = config;
   const normalize = pixelRangeOf(normalization, `start from ${file}`);
-  const network = { ...networkOf(config, given.model), path, prediction, normalize };
+  const network = { ...networkOf(config, flags.model), path, prediction, normalize };
   const named: Partial<TrainingConfig> = {
-    ...given,
-    ...given.path !== undefined && { path: variantName(paths, given.path) },
-    ...given.prediction !== undefined && { prediction: variantName(predictions, given.prediction) },
-    ...given.model !== undefined && config.type === "own" && ownModel(given.model) &&
+    ...flags,
+    ...flags.path !== undefined && { path: variantName(paths, flags.path) },
+    ...flags.prediction !== undefined && { prediction: variantName(predictions, flags.prediction) },
+    ...flags.model !== undefined && config.type === "own" && ownModel(flags.model) &&
       { model: network.model },
   };
   for (const [name, value] of Object.entries(network)) {

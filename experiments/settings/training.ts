@@ -100,7 +100,7 @@ export const training = defineSettings({
 
   init: optional({
     ...path("FILE|RUN", "start from these weights, on other images for example (fine-tuning)"),
-    details: ["they determine the network; tensors that do not fit the data are initialised again"],
+    details: ["the weights determine the network; tensors that do not fit the data are initialised again"],
     needs: { ...untaught, off: null },
   }),
 

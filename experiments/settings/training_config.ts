@@ -44,29 +44,29 @@ const resumable = namesWith((traits) => traits.resumable);
 /**
  * The settings of a run: the given ones, completed by a preset or, with `resume` or `config`, by those of an earlier run.
  *
- * @param given at least `model`, or `resume` with the folder of an earlier run, or `config` with that folder or a file;
+ * @param flags at least `model`, or `resume` with the folder of an earlier run, or `config` with that folder or a file;
  * or all fields of a `config.json`, where settings without effect are allowed
  * @param defaultPreset the preset if none is given
  * @throws {ConfigError} if a setting is missing, has no effect or contradicts another
  */
-export function trainingConfig(given: GivenSettings, defaultPreset: PresetName = "quick"): TrainingConfig {
-  if (typeof given.resume === "string") return resumedConfig(given, given.resume);
-  if (typeof given.config === "string") return repeatedConfig(given, given.config);
-  const preset = given.preset ?? defaultPreset;
-  if (given.resume === null) return checkConfig(training.resolve({}, { ...presets[preset], ...given })); // a config.json
-  const { teacher, init } = given;
+export function trainingConfig(flags: GivenSettings, defaultPreset: PresetName = "quick"): TrainingConfig {
+  if (typeof flags.resume === "string") return resumedConfig(flags, flags.resume);
+  if (typeof flags.config === "string") return repeatedConfig(flags, flags.config);
+  const preset = flags.preset ?? defaultPreset;
+  if (flags.resume === null) return checkConfig(training.resolve({}, { ...presets[preset], ...flags })); // a config.json
+  const { teacher, init } = flags;
   if (typeof teacher === "string") {
-    const decided = taughtSettings(given, teacher);
+    const decided = taughtSettings(flags, teacher);
     const defaults = withOptimizer(decided, { ...presets[preset], ...distillation });
     return checkConfig(
-      training.resolve({ ...given, preset, model: decided.model }, { ...defaults, ...decided }),
+      training.resolve({ ...flags, preset, model: decided.model }, { ...defaults, ...decided }),
     );
   }
-  const network = typeof init === "string" ? initialNetwork(given, init) : {};
-  const values = { ...withOptimizer({ ...given, ...network }, presets[preset]), ...network };
+  const network = typeof init === "string" ? initialNetwork(flags, init) : {};
+  const values = { ...withOptimizer({ ...flags, ...network }, presets[preset]), ...network };
   const model = network.model === undefined ? {} : { model: network.model }; // with all its options
   return checkConfig(
-    training.resolve({ ...given, preset, ...model }, withEnds(given, withLabels(given, values))),
+    training.resolve({ ...flags, preset, ...model }, withEnds(flags, withLabels(flags, values))),
   );
 }
 
@@ -84,9 +84,9 @@ function readConfigFile(path: string): TrainingConfig {
   return checkConfig(training.read(completed(readJson(path)), path), ` (in ${path})`);
 }
 
-function resumedConfig(given: GivenSettings, run: string): TrainingConfig {
+function resumedConfig(flags: GivenSettings, run: string): TrainingConfig {
   const allowed: readonly string[] = ["resume", "model", ...resumable];
-  const refused = Object.keys(given).find((name) => !allowed.includes(name));
+  const refused = Object.keys(flags).find((name) => !allowed.includes(name));
   if (refused !== undefined) {
     throw new ConfigError(
       `Cannot use ${flagOf(refused)} with --resume: the run keeps its settings, ` +
@@ -94,19 +94,19 @@ function resumedConfig(given: GivenSettings, run: string): TrainingConfig {
     );
   }
   const saved = readConfig(run);
-  const lengthened = saved.teacher === null ? undefined : ends.find((name) => given[name] !== undefined);
+  const lengthened = saved.teacher === null ? undefined : ends.find((name) => flags[name] !== undefined);
   if (lengthened !== undefined) {
     throw new ConfigError(
       `Cannot use ${flagOf(lengthened)} with --resume ${run}: the stages of a distillation decide its length`,
     );
   }
-  if (given.model !== undefined && !isSameModel(given.model, saved.model)) {
+  if (flags.model !== undefined && !isSameModel(flags.model, saved.model)) {
     throw new ConfigError(
-      `Cannot resume ${run} with --model ${given.model}: it trains the ${saved.model} model`,
+      `Cannot resume ${run} with --model ${flags.model}: it trains the ${saved.model} model`,
     );
   }
   // A server named in the folder gets no credentials; see `trackingOf`.
-  return checkConfig(training.resolve(given, { ...withEnds(given, withRate(given, saved)), mlflow: null }));
+  return checkConfig(training.resolve(flags, { ...withEnds(flags, withRate(flags, saved)), mlflow: null }));
 }
 
 /**
@@ -115,7 +115,7 @@ function resumedConfig(given: GivenSettings, run: string): TrainingConfig {
  *
  * @param source the run's folder or its `config.json`; the network's program and the teacher lie next to it
  */
-function repeatedConfig({ config: _, ...given }: GivenSettings, source: string): TrainingConfig {
+function repeatedConfig({ config: _, ...flags }: GivenSettings, source: string): TrainingConfig {
   const path = isFolder(source) ? join(source, runFile.config) : source;
   const read = readConfigFile(path);
   const copyOf = (file: string) => {
@@ -125,17 +125,17 @@ function repeatedConfig({ config: _, ...given }: GivenSettings, source: string):
   const own = ownModel(read.model);
   const saved: TrainingConfig = {
     ...read,
-    model: own ? modelText(copyOf(runFile.network) ?? own.file, Object.fromEntries(own.given)) : read.model,
+    model: own ? modelText(copyOf(runFile.network) ?? own.file, Object.fromEntries(own.options)) : read.model,
     teacher: read.teacher === null ? null : copyOf(runFile.teacher) ?? read.teacher,
     ...{ name: null, out: null, runName: null, mlflow: null },
   };
   const { teacher, model } = saved;
-  const isOther = given.model !== undefined && given.model !== model;
-  const program = own && ownModel(given.model);
+  const isOther = flags.model !== undefined && flags.model !== model;
+  const program = own && ownModel(flags.model);
   const decides = saved.maxGuidance > 1 ? ["teacherGuidance" as const] : [];
   const refused =
     (["preset", "teacher", "maxGuidance", ...decides, ...teacher === null ? [] : taught] as const)
-      .find((name) => (given as GivenSettings)[name] !== undefined) ??
+      .find((name) => (flags as GivenSettings)[name] !== undefined) ??
       (teacher !== null && isOther && !program ? "model" : undefined);
   if (refused !== undefined) {
     throw new ConfigError(
@@ -143,17 +143,18 @@ function repeatedConfig({ config: _, ...given }: GivenSettings, source: string):
     );
   }
   if (teacher !== null) {
-    const { stages, batchSize, maxGuidance } = { ...saved, ...given };
-    const isSame = given.stages === undefined && given.batchSize === undefined;
-    const total = given.maxSteps ?? (isSame ? saved.maxSteps : undefined);
+    const { stages, batchSize, maxGuidance } = { ...saved, ...flags };
+    const isSame = flags.stages === undefined && flags.batchSize === undefined;
+    const total = flags.maxSteps ?? (isSame ? saved.maxSteps : undefined);
     const decided = {
       maxSteps: stepsOfStages({ stages: stages!, batchSize, maxGuidance }, total),
-      ...program && { model: modelText(program.file, Object.fromEntries([...own.given, ...program.given])) },
+      ...program &&
+        { model: modelText(program.file, Object.fromEntries([...own.options, ...program.options])) },
     };
-    return checkConfig(training.resolve({ ...given, ...decided }, saved));
+    return checkConfig(training.resolve({ ...flags, ...decided }, saved));
   }
-  const values = isOther && !program || given.filters ? withOptimizer({ model, ...given }, saved) : saved;
-  return checkConfig(training.resolve(given, withEnds(given, withLabels(given, values))));
+  const values = isOther && !program || flags.filters ? withOptimizer({ model, ...flags }, saved) : saved;
+  return checkConfig(training.resolve(flags, withEnds(flags, withLabels(flags, values))));
 }
 
 function isFolder(path: string): boolean {
@@ -165,11 +166,11 @@ function isFolder(path: string): boolean {
 }
 
 /** Whether a network is that of a run; options that are left out may be any. */
-function isSameModel(given: string, saved: string): boolean {
-  const [own, others] = [ownModel(given), ownModel(saved)];
-  if (!own || !others) return given === saved;
-  return own.file === others.file &&
-    own.given.entries().every(([name, value]) => others.given.get(name) === value);
+function isSameModel(model: string, saved: string): boolean {
+  const [own, earlier] = [ownModel(model), ownModel(saved)];
+  if (!own || !earlier) return model === saved;
+  return own.file === earlier.file &&
+    own.options.entries().every(([name, value]) => earlier.options.get(name) === value);
 }
 
 /** Changes the learning rate of a resumed run. `--lr` alone is a constant rate, without a second warm-up. */
@@ -181,9 +182,9 @@ function withRate({ lr, schedule }: GivenSettings, saved: TrainingConfig): Train
 }
 
 /** Turns labels on if guidance or label dropout is given, unless labels are turned off. */
-function withLabels<T extends Partial<TrainingConfig>>(given: GivenSettings, values: T): T {
-  if (given.conditional === false) return { ...values, guidance: unlabelled(values.guidance) };
-  const needsLabels = given.guidance !== undefined || given.labelDropout !== undefined;
+function withLabels<T extends Partial<TrainingConfig>>(flags: GivenSettings, values: T): T {
+  if (flags.conditional === false) return { ...values, guidance: unlabelled(values.guidance) };
+  const needsLabels = flags.guidance !== undefined || flags.labelDropout !== undefined;
   return needsLabels && values.conditional === "auto" ? { ...values, conditional: true } : values;
 }
 
@@ -196,8 +197,8 @@ export function unlabelled(guidance: number | undefined): number {
 const ownRate = 0.25;
 
 /** Replaces muon by adamw for custom networks, and those so narrow that muon would update no weight. */
-export function withOptimizer<T extends Preset>(given: Partial<TrainingConfig>, values: T): T {
-  const { filters = values.filters, model } = given;
+export function withOptimizer<T extends Preset>(flags: Partial<TrainingConfig>, values: T): T {
+  const { filters = values.filters, model } = flags;
   if (values.optimizer === "muon" && ownModel(model)) {
     return { ...values, optimizer: "adamw", lr: ownRate * values.lr };
   }
@@ -210,16 +211,16 @@ export function withOptimizer<T extends Preset>(given: Partial<TrainingConfig>, 
 }
 
 /** Drops the other limits of a run if one is given. */
-function withEnds<T extends Partial<TrainingConfig>>(given: GivenSettings, values: T): T {
-  const named = ends.some((name) => given[name] !== undefined);
+function withEnds<T extends Partial<TrainingConfig>>(flags: GivenSettings, values: T): T {
+  const named = ends.some((name) => flags[name] !== undefined);
   return named ? { ...values, ...Object.fromEntries(ends.map((name) => [name, 0])) } : values;
 }
 
 /** The settings that a run records: those of its network. */
 export function recordedConfig({ config: _, ...config }: TrainingConfig): Partial<TrainingConfig> {
   if (!ownModel(config.model)) return config;
-  const others: readonly string[] = unetSettings;
-  return Object.fromEntries(Object.entries(config).filter(([name]) => !others.includes(name)));
+  const unetOnly: readonly string[] = unetSettings;
+  return Object.fromEntries(Object.entries(config).filter(([name]) => !unetOnly.includes(name)));
 }
 
 /** Adds what {@linkcode recordedConfig} has left out, at its default. */

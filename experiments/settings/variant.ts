@@ -87,10 +87,10 @@ function parse(registry: VariantRegistry<unknown>, text: string): Parsed {
   }
   const { settings } = registry[name];
   const all = Object.entries(settings);
-  const given = pairsAfter(name, text, Object.fromEntries(all.map(([key, row]) => [key, number(row)])));
-  if (typeof given === "string") return { problem: given };
+  const pairs = pairsAfter(name, text, Object.fromEntries(all.map(([key, row]) => [key, number(row)])));
+  if (typeof pairs === "string") return { problem: pairs };
   const defaults = all.map(([key, setting]) => [key, setting.default]);
-  const values = [...given].map(([key, value]) => [key, Number(value)]);
+  const values = [...pairs].map(([key, value]) => [key, Number(value)]);
   return { name, settings: Object.fromEntries([...defaults, ...values]) };
 }
 
@@ -105,11 +105,11 @@ export function pairsAfter(
   text: string,
   rows: Readonly<Record<string, PairRow>>,
 ): Map<string, string> | string {
-  const given = new Map<string, string>();
+  const texts = new Map<string, string>();
   for (const pair of text === name ? [] : text.slice(name.length + 1).split(",")) {
     const [key, ...rest] = pair.split("=");
     if (rest.length === 0) return `"${pair}" is not a setting (expected ${name}:key=value,key=value)`;
-    if (given.has(key)) return `${key} is given twice`;
+    if (texts.has(key)) return `${key} is given twice`;
     if (!Object.hasOwn(rows, key)) {
       const keys = Object.keys(rows);
       return `${name} has no setting ${key}${didYouMean(key, keys)}; it has ${keys.join(", ") || "none"}`;
@@ -118,7 +118,7 @@ export function pairsAfter(
     if (!row.accepts(valueOf(row, value))) {
       return row.problem?.(value) ?? `${key} of ${name} is "${value}" (expected ${row.expected})`;
     }
-    given.set(key, value);
+    texts.set(key, value);
   }
-  return given;
+  return texts;
 }

@@ -148,7 +148,7 @@ export function settingsOf(
   const own = ownModel(config.model);
   return withoutNull({
     ...Object.fromEntries(effective.map(([name, value]) => [flagOf(name).slice(2), value])),
-    ...own && { model: own.file, ...Object.fromEntries(own.given) },
+    ...own && { model: own.file, ...Object.fromEntries(own.options) },
     parameters: parameterCount,
     ...dataset && {
       dataset: dataset.name,

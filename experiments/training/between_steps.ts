@@ -14,7 +14,7 @@ import { makeContainedFolder } from "../run/contained.ts";
 const timeShare = 1 / 20;
 /** Maximum steps between two validations or grids by default, if affordable. */
 const usualSteps = 400;
-/** Evaluations of a batch that take as long as a training step, and writes of the files that do. */
+/** How many evaluations of a batch, and how many file writes, take as long as a training step. */
 const [evaluationsPerStep, filesPerStep] = [4, 2];
 
 /**
@@ -83,12 +83,12 @@ const maxImages = 16;
 /** Draws grids of samples during training, from the same noise to make them comparable. */
 export class SampleGrids {
   /** Whether the run has grids. */
-  readonly wanted: boolean;
+  readonly enabled: boolean;
   readonly #session: TrainingSession;
 
   constructor(session: TrainingSession) {
     this.#session = session;
-    this.wanted = session.config.sampleEpochs !== 0 && session.config.samples > 0;
+    this.enabled = session.config.sampleEpochs !== 0 && session.config.samples > 0;
   }
 
   /** Steps between two by default, in a run of `totalSteps`. */

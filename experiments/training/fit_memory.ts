@@ -24,12 +24,12 @@ type Limits = Pick<Device, "tuning" | "maxRangeBytes" | "maxBytes" | "allocatedB
  */
 export function fitBatch(
   device: Limits,
-  wanted: number,
+  requested: number,
   plan: (batchSize: number) => MemoryPlan,
 ): { batchSize: number; reason?: string } {
   const free = freeBytes(device);
   let reason: string | undefined;
-  for (let batchSize = wanted;; batchSize = Math.floor(batchSize / 2)) {
+  for (let batchSize = requested;; batchSize = Math.floor(batchSize / 2)) {
     if (batchSize < 1) {
       throw new TrainingError(
         `Cannot train this network here: not even one image fits (${reason}); use a smaller one`,

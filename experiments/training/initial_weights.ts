@@ -71,12 +71,12 @@ export async function readInitialWeights(
   const trained = [stored.type === "own" ? stored.shape[0] : stored.channels, ...imageSize] as const;
   const options = (size: ImageSize, classes: number) => modelOptions(config, size, classes);
   checkParameters(config, options(trained, before), tensors, path);
-  const wanted = shapesOf(options(shape, classes));
+  const needed = shapesOf(options(shape, classes));
   const renamed = before === classes && classes > 0 && !await hasClasses(path, classes, data.classNames);
   const [few, more] = [before, before + 1].map((classes) => shapesOf(options(trained, classes)));
   const ofLabels = (name: string) => few.get(name) !== more.get(name);
   const taken = new Map(
-    [...wanted].flatMap(([name, shape]) => {
+    [...needed].flatMap(([name, shape]) => {
       const fits = few.get(name) === shape && !(renamed && ofLabels(name));
       return fits ? [[name, tensors.get(name)!.data] as const] : [];
     }),
@@ -84,20 +84,20 @@ export async function readInitialWeights(
   if (taken.size === 0) {
     throw new ConfigError(`Cannot start from ${path}: none of its weights fit the images and classes`);
   }
-  const fresh = [...wanted.keys()].filter((name) => !taken.has(name));
+  const fresh = [...needed.keys()].filter((name) => !taken.has(name));
   const labels = fresh.filter((name) => ofLabels(name) || !few.has(name));
-  const left = [...few.keys()].filter((name) => !wanted.has(name));
-  const others = fresh.filter((name) => !labels.includes(name));
-  const anew = [
-    ...others.length > 0
-      ? [`${others.join(", ")} (images of ${shape.join(" x ")}, not ${trained.join(" x ")})`]
+  const unused = [...few.keys()].filter((name) => !needed.has(name));
+  const resized = fresh.filter((name) => !labels.includes(name));
+  const initialised = [
+    ...resized.length > 0
+      ? [`${resized.join(", ")} (images of ${shape.join(" x ")}, not ${trained.join(" x ")})`]
       : [],
     ...labels.length > 0
       ? [`${labels.join(", ")} (${renamed ? "other" : `${classes}, not ${before}`} classes)`]
       : [],
     config.ema > 0 ? "optimizer, schedule and averaged weights" : "optimizer and schedule",
   ];
-  const leftOut = left.length > 0 ? `, without ${left.join(", ")} (no classes)` : "";
+  const leftOut = unused.length > 0 ? `, without ${unused.join(", ")} (no classes)` : "";
   return {
     init: `${source}@sha256:${digest}`,
     write(model) {
@@ -107,8 +107,8 @@ export async function readInitialWeights(
       }
     },
     lines: [
-      `Starts from ${path}: ${taken.size} of ${wanted.size} tensors${leftOut}`,
-      `Newly initialised: ${anew.join("; ")}`,
+      `Starts from ${path}: ${taken.size} of ${needed.size} tensors${leftOut}`,
+      `Newly initialised: ${initialised.join("; ")}`,
     ],
   };
 }

@@ -155,7 +155,7 @@ export class TrainingLoop implements Disposable {
         ...this.#validation.images.length > 0
           ? [interlude("valEpochs", () => this.#validation.measure())]
           : [],
-        ...this.#grids.wanted ? [interlude("sampleEpochs", () => this.#grids.draw())] : [],
+        ...this.#grids.enabled ? [interlude("sampleEpochs", () => this.#grids.draw())] : [],
       ],
       stopped: () => signal.aborted,
     };
@@ -292,7 +292,7 @@ export class TrainingLoop implements Disposable {
   }
 
   async #logGrid(): Promise<void> {
-    if (!this.#grids.wanted) return;
+    if (!this.#grids.enabled) return;
     const { step } = this.#trainer;
     const picture = await this.#grids.write(step);
     this.#tracker.log({ step, epoch: this.#order.epochsAfter(step), "image/samples": picture });

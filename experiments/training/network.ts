@@ -106,9 +106,9 @@ export function makeNetwork(
   const model = distilled ? makeStudent(distilled.teacher, options, initial) : createModel(options, initial);
   write(model);
   if (optimizer === "muon" && !namedParameters(model).values().some(({ shape }) => isMuonWeight(shape))) {
-    const given = ownModel(config.model)?.file ?? `--filters ${config.filters}`;
+    const setting = ownModel(config.model)?.file ?? `--filters ${config.filters}`;
     throw new ConfigError(
-      `Cannot use --optimizer muon with ${given}: it is for convolutions of 3x3 between at least 8 channels, and there is ` +
+      `Cannot use --optimizer muon with ${setting}: it is for convolutions of 3x3 between at least 8 channels, and there is ` +
         "none (use adamw)",
     );
   }

@@ -17,7 +17,7 @@ import { TensorFile, tensorsOf } from "../run/tensor_file.ts";
 /** Pairs per file, which are drawn in one batch. */
 const perFile = 256;
 
-/** How many pairs there are, and of what. */
+/** The number of pairs, and what they are made from. */
 export interface PairOptions {
   /** [C, H, W] of an image. */
   readonly shape: Shape;

@@ -51,7 +51,7 @@ function isFiniteState(state: State): boolean {
 }
 
 /** Advice for a state that cannot be used. */
-const wayOn = "restore the file from a backup, or train again";
+const advice = "restore the file from a backup, or train again";
 
 /**
  * Restores a trainer to the last checkpoint of a run.
@@ -77,7 +77,7 @@ export async function restoreRunState(
   const progress = decodeProgress(metadata.progress);
   if (typeof progress === "string") {
     throw new StateError(
-      `Cannot resume ${run}: ${path} does not hold the progress of a run: ${progress}; ${wayOn}`,
+      `Cannot resume ${run}: ${path} does not hold the progress of a run: ${progress}; ${advice}`,
     );
   }
   checkFinite(tensors, path);
@@ -91,10 +91,10 @@ function checkSameData(
   { dataDigest, labelDigest }: RunProgress,
   data: Pick<Dataset, "digest" | "labelDigest">,
 ): void {
-  const other = (what: string, digest: string) =>
+  const mismatch = (what: string, digest: string) =>
     new RunError(`Cannot resume ${run}: it was trained on other ${what} (digest ${digest.slice(0, 12)}...)`);
-  if (dataDigest !== data.digest) throw other("images", dataDigest);
-  if (labelDigest && labelDigest !== data.labelDigest) throw other("labels", labelDigest);
+  if (dataDigest !== data.digest) throw mismatch("images", dataDigest);
+  if (labelDigest && labelDigest !== data.labelDigest) throw mismatch("labels", labelDigest);
 }
 
 /** Writes weights of a run as a checkpoint, to a file such as `runFile.ema`. @throws {RunError} if that fails */

@@ -75,8 +75,8 @@ export async function runTraining(
   config: TrainingConfig,
   options: RunTrainingOptions = {},
 ): Promise<TrainingResult> {
-  const given = options.device;
-  if (given) return await withDevice(given, () => trainOn(given, config, options));
+  const openDevice = options.device;
+  if (openDevice) return await withDevice(openDevice, () => trainOn(openDevice, config, options));
   const device = await init(config);
   try {
     return await trainOn(device, config, options);

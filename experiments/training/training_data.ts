@@ -67,7 +67,7 @@ export function decideConditional(
   return { ...config, conditional: false, guidance: unlabelled(config.guidance) };
 }
 
-/** Maximum count of numbers in the stored trajectories, or in their ends: 1 GiB. */
+/** Maximum number of values in the stored trajectories, or in their ends: 1 GiB. */
 const maxValues = 2 ** 28;
 /** Width of the widest GIF, and of the gap between its images, in pixels. */
 const gif = { width: 65_535, gap: 6 };

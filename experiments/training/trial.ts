@@ -30,8 +30,8 @@ export interface Trial {
 type TrialTrainer = Pick<Trainer, "step" | "state" | "restore" | "queueStep" | "losses">;
 
 /**
- * Estimates how many steps fit in a time: runs a few seconds of steps and each interlude once, then restores the
- * trainer, so that the result of the run depends only on the number of steps.
+ * Estimates how many steps fit into a number of seconds: runs a few seconds of steps and each interlude once, then
+ * restores the trainer, so that the result of the run depends only on the number of steps.
  *
  * @param now clock in milliseconds
  * @returns at least 1; undefined if the trial was stopped

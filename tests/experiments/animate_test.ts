@@ -18,7 +18,7 @@ async function storeFlows(place: Workplace, run: string, options: Partial<Trajec
   await writeTrajectories(place.file(run), flows, all);
 }
 
-testTask("animate draws all samples or some, as GIF, APNG or strip", async (place) => {
+testTask("animate draws all samples or chosen ones, as GIF, APNG or strip", async (place) => {
   await storeFlows(place, "run");
   const { stderr } = await place.succeed("animate", "run --frames 4 --scale 10 --hold 900");
   assert.match(stderr, /4 frames of 252 x 148 pixels, [\d.]+ MB in [\d.]+ s: flow_quiver_linear\.gif\n$/);

@@ -46,7 +46,7 @@ export interface Ended {
  */
 const shortPrograms = { DENO_V8_FLAGS: "--wasm-tiering-budget=100000000,--single-threaded" };
 
-/** Variables of tasks: no colour, no server, and settings of the user that lie in the folder. */
+/** Environment variables of tasks: no colour, no server, and the folder's own user settings. */
 const placeEnvironment = (folder: string) => ({
   NO_COLOR: "1",
   MLFLOW_TRACKING_URI: "",
@@ -56,7 +56,7 @@ const placeEnvironment = (folder: string) => ({
 /** Flags of the CPU device in tests that are not about threads; waiting threads would slow down other tests. */
 export const oneThread = "--device cpu --threads 1";
 
-/** Flags of a network that plain JavaScript trains in seconds, on the made-up data set. */
+/** Flags of a network that trains in seconds on the made-up data set, even in plain JavaScript. */
 export const tinyNetwork = `--data data --filters 8,16 --t-emb 8 --batch-size 8 ${oneThread}`;
 
 /** Flags of a whole training run of seconds, without plane trajectories. */

@@ -123,7 +123,7 @@ testRefusals("distill refuses invalid input in one line", {
     says: ["ConfigError: Missing FILE|RUN: name the network to distil"],
   },
   "two teachers": { task: "distill", flags: `a b ${flags}`, says: ["ConfigError: Cannot distil a and b"] },
-  "a teacher that is not there": {
+  "a missing teacher": {
     task: "distill",
     flags: `no.safetensors ${flags}`,
     says: ["RunError: Cannot distil no.safetensors: ", "no such file"],
@@ -176,7 +176,7 @@ testRefusals("distill refuses invalid input in one line", {
     says: ["ConfigError: Cannot use --max-guidance 2 with the stage reflow", "bake, mean or shortcut"],
     prepare: storeTeacher,
   },
-  "guidance as an input beside that of the teacher": {
+  "guidance as an input, together with that of the teacher": {
     task: "distill",
     flags: `teacher.safetensors --stages mean --max-guidance 2 --teacher-guidance 2 ${flags}`,
     says: ["ConfigError: Cannot use --max-guidance 2 with teacher", "leave out --teacher-guidance"],

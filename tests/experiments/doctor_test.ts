@@ -128,7 +128,7 @@ const software = adapter("llvmpipe", "0x10005", true);
 const [cpu, gpu, slow] = [deviceOf("cpu", true), deviceOf("webgpu", false), deviceOf("webgpu", true)];
 const noGpu = new DeviceError("No WebGPU adapter: none");
 const machine = {
-  wanted: "auto",
+  requested: "auto",
   adapter: null,
   device: cpu,
   noGpu: noGpu.message,
@@ -141,15 +141,15 @@ const machines: readonly [Partial<Machine>, RegExp][] = [
   [{}, /^ok no GPU found; training uses the CPU: 8 threads, preset quick$/],
   [{ adapter: software }, /^ok no GPU found; training uses the CPU/],
   [{ adapter: h100, device: gpu, facts: parseFacts(nvidia) }, /^ok training uses H100, preset standard$/],
-  [{ adapter: h100, wanted: "cpu" }, /^ok training uses the CPU/],
+  [{ adapter: h100, requested: "cpu" }, /^ok training uses the CPU/],
   [{ adapter: h100, noGpu: "out of memory" }, /^error the adapter gives no device: out of memory$/],
   [{ facts: parseFacts(noDevices) }, /^error NVIDIA GPU: \/dev\/nvidia0 does not exist$/],
   [
-    { adapter: software, wanted: "webgpu", device: slow, facts: parseFacts(noDevices) },
+    { adapter: software, requested: "webgpu", device: slow, facts: parseFacts(noDevices) },
     /^error NVIDIA GPU: /,
   ],
-  [{ adapter: software, wanted: "webgpu", device: slow }, /^error no GPU found: only a software adapter/],
-  [{ wanted: "webgpu", device: noGpu }, /^error no GPU found: No WebGPU adapter: none$/],
+  [{ adapter: software, requested: "webgpu", device: slow }, /^error no GPU found: only a software adapter/],
+  [{ requested: "webgpu", device: noGpu }, /^error no GPU found: No WebGPU adapter: none$/],
   // A small GPU is in use while a large one is hidden, and vice versa; WebGPU does not name the maker.
   [
     { adapter: adapter("UHD", "0x8086"), device: gpu, facts: both },

@@ -142,7 +142,7 @@ testTask("evaluate keeps what an earlier evaluation of the same weights measured
   assert.deepEqual(second.judges.map(({ name }) => name), ["lenet", "vgg"]);
   assert.deepEqual(second.figures.frechet, first.figures.frechet);
   const lines = (await Deno.readTextFile(place.file("a", "metrics.jsonl"))).trim().split("\n");
-  assert.ok(JSON.parse(lines.at(-1)!).time > second.time, "its metrics are of now");
+  assert.ok(JSON.parse(lines.at(-1)!).time > second.time, "its metrics have the present time");
   assert.deepEqual([second.samples.count, second.figures["vgg/frechet"]!.from!.samples], [180, 170]);
   assert.match(second.stdout, /\nFrom an evaluation of 170 samples on [-: \d]+ UTC: Recognised \(vgg\), /);
   assert.match(second.stderr, /Keeping the earlier evaluation: it has 180 samples, not 170\n/);

@@ -144,7 +144,7 @@ testTask(
   },
 );
 
-testTask("sync stops at once on Ctrl-C, whatever the server does", async (place) => {
+testTask("sync stops immediately on Ctrl-C, no matter what the server does", async (place) => {
   const asked = Promise.withResolvers<void>();
   await using server = await FakeMlflow.start(() => {
     asked.resolve();

@@ -79,7 +79,7 @@ const cases: Readonly<
       /\nNewly initialised: downs\.0\.conv\.weight, last\.weight, last\.bias \(images of 3 x 12 x 12, not 1 x 12 x 12\);/,
     anew: ["downs.0.conv.weight", "last.weight", "last.bias"],
   },
-  "a network of one's own, and another size": {
+  "a custom network, and another size": {
     from: "own",
     flags: "--data data --resize 8",
     says: /: 2 of 5 tensors\nNewly initialised: inner\.weight, outer\.weight, outer\.bias/,
@@ -111,7 +111,7 @@ testTask(
   },
 );
 
-testTask("train --init knows the classes of weights that a run kept on the way", async (place) => {
+testTask("train --init knows the classes of weights that a run kept during training", async (place) => {
   await prepare(place);
   await Deno.mkdir(place.file("source", "weights"), { recursive: true });
   const kept = place.file("source", "weights", "kept.safetensors");
@@ -150,7 +150,7 @@ testTask("a run that starts from weights resumes to the same bits without them",
   await place.succeed("report", "cut --no-live --out report.html");
 });
 
-testTask("a run that starts from weights is repeated with the same weights alone", async (place) => {
+testTask("a run that starts from weights is repeated only with the same weights", async (place) => {
   await prepare(place);
   await place.succeed("train", `--init source --data data ${still} --out first`);
   await place.succeed("train", `--config first ${oneThread} --out again`);
@@ -216,12 +216,12 @@ testRefusals("train --init refuses what contradicts the weights in one line", {
       says: [`ConfigError: Cannot use ${says}`] as const,
     }]),
   ),
-  "weights that are not there": {
+  "missing weights": {
     task: "train",
     flags,
     says: ["RunError: Cannot start from weights.safetensors: ", "no such file"],
   },
-  "a run that is not there": {
+  "a missing run": {
     task: "train",
     flags: `--data data ${still} --init nowhere`,
     says: ["ConfigError: Cannot find the run nowhere"],

@@ -11,7 +11,7 @@ testTask("overfit lowers the loss on its images, and draws samples", async (plac
     `${tinyNetwork} --model base --images 8 --steps 60 --lr 0.01 --out result`,
   );
   const line =
-    /^loss on the 8 images: (\d+\.\d{4}) before, (\d+\.\d{4}) after 60 steps; on 8 others: \d+\.\d{4}\n$/
+    /^loss on the 8 images: (\d+\.\d{4}) before, (\d+\.\d{4}) after 60 steps; on 8 held-out images: \d+\.\d{4}\n$/
       .exec(stdout);
   assert.ok(line, stdout);
   assert.ok(Number(line[2]) < 0.7 * Number(line[1]), stdout);

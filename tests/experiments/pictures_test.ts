@@ -81,7 +81,7 @@ testTask(
   },
 );
 
-testTask("train names a damaged image, and a run that leaves it out goes on without it", async (place) => {
+testTask("train names a damaged image, and a run that leaves it out continues without it", async (place) => {
   await writeFiles(place.file("birds"), {
     ...spotsOf(["finch", "owl"], 20),
     "owl/7.png": new Uint8Array(99),

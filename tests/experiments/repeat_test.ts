@@ -1,4 +1,4 @@
-/** `--config` repeats a run of each kind from its folder alone, to the same bits. */
+/** `--config` repeats a run of each kind to the same bits, from nothing but its folder. */
 
 import assert from "node:assert/strict";
 import { trainingConfig } from "../../experiments/settings/training_config.ts";
@@ -133,7 +133,7 @@ testRefusals("--config refuses in one line what it cannot repeat", {
     says: ["ConfigError: Unknown field ", "in first/run.json"],
     prepare: unet,
   },
-  "a run that is no distillation": {
+  "a run that is not a distillation": {
     task: "distill",
     flags: "--config first",
     says: ["ConfigError: Cannot distil with --config first: it is not a distillation"],
@@ -161,7 +161,7 @@ testRefusals("--config refuses in one line what it cannot repeat", {
       await Deno.writeTextFile(path, JSON.stringify({ ...await configIn(place, "first"), stages: null }));
     },
   },
-  "a program that nobody named": {
+  "a program that the user has not approved": {
     task: "train",
     flags: "--config first",
     says: ["ConfigError: Cannot run the network mlp.ts: you have not approved its program"],

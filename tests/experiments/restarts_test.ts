@@ -1,4 +1,4 @@
-/** `--restarts`: the note by which a training lets `denow` start it again, and a run that dies in the middle. */
+/** `--restarts`: the note from which `denow` restarts a training, and a run that dies in the middle. */
 
 import assert from "node:assert/strict";
 import { dirname } from "node:path";

@@ -211,60 +211,66 @@ arrays = numpy.load(sys.argv[1])
 print(json.dumps({k: {"type": str(a.dtype), "shape": a.shape, "values": a.ravel().tolist()} for k, a in arrays.items()}))
 `;
 
-testTask("sample writes a picture each in folders of classes, and arrays that NumPy reads", async (place) => {
-  const flags = `made.safetensors ${oneThread} --solver euler:steps=1 --count 70 --seed 3`;
-  const count = 70; // more than a batch
-  for (const [classes, channels] of [[3, 3], [0, 1]]) {
-    await storeNetwork(place, "made", [4, 6], { channels, ...classes > 0 && { classes } });
-    await place.succeed("sample", `${flags} --out x.npy`);
-    const size = channels * 4 * 6;
-    const { values } = readNpy(await place.read("x.npy"));
-    assert.equal(values.length, count * size);
-    const level = (n: number, c: number, pixel: number) =>
-      Math.round(255 * Math.min(1, Math.max(0, values[n * size + c * 24 + pixel])));
+testTask(
+  "sample writes one picture per image in class folders, and arrays that NumPy reads",
+  async (place) => {
+    const flags = `made.safetensors ${oneThread} --solver euler:steps=1 --count 70 --seed 3`;
+    const count = 70; // more than a batch
+    for (const [classes, channels] of [[3, 3], [0, 1]]) {
+      await storeNetwork(place, "made", [4, 6], { channels, ...classes > 0 && { classes } });
+      await place.succeed("sample", `${flags} --out x.npy`);
+      const size = channels * 4 * 6;
+      const { values } = readNpy(await place.read("x.npy"));
+      assert.equal(values.length, count * size);
+      const level = (n: number, c: number, pixel: number) =>
+        Math.round(255 * Math.min(1, Math.max(0, values[n * size + c * 24 + pixel])));
 
-    const { stderr } = await place.succeed("sample", `${flags} --out pictures/`);
-    assert.match(stderr, /^\d+ samples.*: pictures\/\n$/);
-    const name = (n: number) => `${`${n}`.padStart(6, "0")}.png`;
-    const folderOf = (n: number) => classes > 0 ? [`${n % classes}`] : [];
-    for (let label = 0; label < Math.max(1, classes); label++) {
-      const numbers = Array.from({ length: count }, (_, n) => n).filter((n) => n % (classes || 1) === label);
-      assert.deepEqual(await place.names("pictures", ...folderOf(label)), numbers.map(name));
-    }
-    for (const n of [0, 1, 64, count - 1]) {
-      const { width, height, data } = PNG.sync.read(
-        Buffer.from(await place.read("pictures", ...folderOf(n), name(n))),
-      );
-      assert.deepEqual([width, height], [6, 4]);
-      for (const pixel of [0, 7, 23]) {
-        for (const c of [0, 1, 2]) assert.equal(data[4 * pixel + c], level(n, c % channels, pixel));
+      const { stderr } = await place.succeed("sample", `${flags} --out pictures/`);
+      assert.match(stderr, /^\d+ samples.*: pictures\/\n$/);
+      const name = (n: number) => `${`${n}`.padStart(6, "0")}.png`;
+      const folderOf = (n: number) => classes > 0 ? [`${n % classes}`] : [];
+      for (let label = 0; label < Math.max(1, classes); label++) {
+        const numbers = Array.from({ length: count }, (_, n) => n).filter((n) =>
+          n % (classes || 1) === label
+        );
+        assert.deepEqual(await place.names("pictures", ...folderOf(label)), numbers.map(name));
+      }
+      for (const n of [0, 1, 64, count - 1]) {
+        const { width, height, data } = PNG.sync.read(
+          Buffer.from(await place.read("pictures", ...folderOf(n), name(n))),
+        );
+        assert.deepEqual([width, height], [6, 4]);
+        for (const pixel of [0, 7, 23]) {
+          for (const c of [0, 1, 2]) assert.equal(data[4 * pixel + c], level(n, c % channels, pixel));
+        }
+      }
+      await Deno.remove(place.file("pictures"), { recursive: true });
+
+      await place.succeed("sample", `${flags} --out x.npz`);
+      const { arr_0: images, arr_1: labels } = await askPython(
+        python as string,
+        readArrays,
+        place.file("x.npz"),
+      ) as Record<
+        string,
+        { type: string; shape: number[]; values: number[] }
+      >;
+      assert.deepEqual([images.type, images.shape], ["uint8", [count, 4, 6, channels]]);
+      images.values.forEach((value, i) => {
+        const [n, pixel, c] = [Math.floor(i / size), Math.floor(i % size / channels), i % channels];
+        assert.equal(value, level(n, c, pixel));
+      });
+      if (classes === 0) assert.equal(labels, undefined);
+      else {
+        assert.deepEqual([labels.type, labels.values], [
+          "int64",
+          Array.from({ length: count }, (_, n) => n % 3),
+        ]);
       }
     }
-    await Deno.remove(place.file("pictures"), { recursive: true });
-
-    await place.succeed("sample", `${flags} --out x.npz`);
-    const { arr_0: images, arr_1: labels } = await askPython(
-      python as string,
-      readArrays,
-      place.file("x.npz"),
-    ) as Record<
-      string,
-      { type: string; shape: number[]; values: number[] }
-    >;
-    assert.deepEqual([images.type, images.shape], ["uint8", [count, 4, 6, channels]]);
-    images.values.forEach((value, i) => {
-      const [n, pixel, c] = [Math.floor(i / size), Math.floor(i % size / channels), i % channels];
-      assert.equal(value, level(n, c, pixel));
-    });
-    if (classes === 0) assert.equal(labels, undefined);
-    else {
-      assert.deepEqual([labels.type, labels.values], [
-        "int64",
-        Array.from({ length: count }, (_, n) => n % 3),
-      ]);
-    }
-  }
-}, noPython);
+  },
+  noPython,
+);
 
 testTask(
   "sample stopped by Ctrl-C says what is in the folder, and leaves no part of a file",

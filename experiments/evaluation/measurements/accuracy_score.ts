@@ -8,8 +8,8 @@ import type { Findings, Measurement, MeasurementInput } from "../measurement.ts"
 
 /**
  * Classification accuracy score: a classifier of each judge's design is trained only on the samples, and tested on all
- * test images; for comparison, another one is trained on as many training images. What the classifier has not learnt,
- * the samples lack. The interval covers other test images, but not other samples or seeds of training.
+ * test images; for comparison, another one is trained on as many training images. What the samples lack, their
+ * classifier cannot learn. The interval covers other test images, but not other samples or seeds of training.
  *
  * Source: Ravuri and Vinyals 2019, arXiv:1905.10887
  */

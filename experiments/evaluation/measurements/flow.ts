@@ -99,20 +99,20 @@ async function straightness(
   };
   for (let from = 0; from < count; from += batch) {
     const rows = Math.min(batch, count - from);
-    const found = await flowGeometry(field, slice(x0, 0, from, rows), {
+    const geometry = await flowGeometry(field, slice(x0, 0, from, rows), {
       ...steps,
       batch: rows,
       ...labels && { condition: tensor(labels.slice(from, from + rows)) },
     });
-    found.distance.forEach((distance, n) => {
-      ratio.push(found.length[n] / distance);
-      straight.push(found.straightness[n] / size);
+    geometry.distance.forEach((distance, n) => {
+      ratio.push(geometry.length[n] / distance);
+      straight.push(geometry.straightness[n] / size);
       course.t.forEach((_, i) => {
-        course.straightness[i] += found.deviation[i][n] / size / count;
-        course.curvature[i] += found.curvature[i][n] * distance / count;
+        course.straightness[i] += geometry.deviation[i][n] / size / count;
+        course.curvature[i] += geometry.curvature[i][n] * distance / count;
       });
     });
-    await monitor.advance(rows * found.evaluations * runsPerEvaluation(subject, options.guidance));
+    await monitor.advance(rows * geometry.evaluations * runsPerEvaluation(subject, options.guidance));
   }
   const figures = {
     path_ratio: { ...meanEstimate(ratio), count },
@@ -144,19 +144,19 @@ export const bits: Measurement = {
   evaluations: (_, { bitsImages }) => bitsImages * likelihoodEvaluations,
   async measure(input) {
     const { subject: { drawable: { model, normalization } }, options, monitor } = input;
-    const found: number[] = [];
+    const perImage: number[] = [];
     let from = 0;
     for (const { x1, rows, ...condition } of testBatches(input, options.bitsImages)) {
       const seed = (options.seed + from) % 2 ** 32;
       const how = { normalization, rtol, batch: rows, seed, ...condition };
       const { bits, evaluations } = await bitsPerDimension(model, x1, how);
-      found.push(...bits);
+      perImage.push(...bits);
       from += rows;
       await monitor.advance(rows * evaluations);
     }
     return {
-      figures: found.length > 0
-        ? { bits_per_dimension: { ...meanEstimate(found), count: found.length } }
+      figures: perImage.length > 0
+        ? { bits_per_dimension: { ...meanEstimate(perImage), count: perImage.length } }
         : {},
     };
   },
@@ -165,10 +165,10 @@ export const bits: Measurement = {
 /** Batches of the first test images in the network's range of pixels, with their classes if it takes any. */
 function* testBatches(
   { subject, sets: { test } }: MeasurementInput,
-  wanted: number,
+  limit: number,
 ): Generator<{ readonly x1: Tensor; readonly rows: number; readonly condition?: Tensor }> {
   const { shape, normalization } = subject.drawable;
-  const count = Math.min(wanted, test.rows);
+  const count = Math.min(limit, test.rows);
   for (let from = 0; from < count; from += batch) {
     const rows = Math.min(batch, count - from);
     const { values } = pickPoints(test, Array.from({ length: rows }, (_, n) => from + n));

@@ -56,8 +56,8 @@ export async function judgeSamples(
   let figures: ByFigure<Estimate> = {};
   for (const judge of judges) {
     const [real, drawn] = [await judge.judge(test), await judge.judge(samples)];
-    const found = { ...recognised(drawn, judge.classes, labels), ...await compared(real, drawn) };
-    figures = { ...figures, ...keyed(judge, found) };
+    const ownFigures = { ...recognised(drawn, judge.classes, labels), ...await compared(real, drawn) };
+    figures = { ...figures, ...keyed(judge, ownFigures) };
   }
   return figures;
 }
@@ -108,16 +108,16 @@ export const recognition: Measurement = byEachJudge(({ judge, samples, test, noi
 /** Distances between the samples and the test images in the judges' features, if there are enough test images. */
 export const likeness: Measurement = byEachJudge(async ({ samples, test, train, noise }, { subject }) => {
   if (hasFewTestImages(subject.data)) return {};
-  const [found, real, none] = [
+  const [ownFigures, real, none] = [
     await compared(test, samples),
     await compared(test, train),
     await compared(test, noise),
   ];
-  const names = Object.keys(found) as (keyof typeof found)[];
+  const names = Object.keys(ownFigures) as (keyof typeof ownFigures)[];
   return Object.fromEntries(
     names.map((name) => {
       const reference = { real: real[name].value, realCount: train.features.rows, noise: none[name].value };
-      return [name, { ...found[name], ...reference }];
+      return [name, { ...ownFigures[name], ...reference }];
     }),
   );
 });

@@ -13,7 +13,7 @@ import { maxPairs, memorisation } from "../../measures/memorisation.ts";
 import { imagesAt } from "../image_sets.ts";
 import type { Measurement, MeasurementInput } from "../measurement.ts";
 
-/** Maximum count of values in the training images that samples are compared with, 4 GiB. */
+/** Maximum number of values in the training images that samples are compared with, 4 GiB. */
 const maxValues = 2 ** 30;
 /** Number of training images shown beside a sample. */
 const neighbours = 3;
@@ -31,20 +31,20 @@ export const copies: Measurement = {
     const { rows } = test;
     // For comparison, images that cannot be copies: further test images, if there are any.
     const rest = firstIndices(data.test.count).slice(rows, 2 * rows);
-    const others = rest.length > 0 ? imagesAt(data.test, rest) : undefined;
+    const controls = rest.length > 0 ? imagesAt(data.test, rest) : undefined;
     const most = maxPairs(train, test, samples) +
-      (others ? maxPairs(train, test, others) : 0);
+      (controls ? maxPairs(train, test, controls) : 0);
     let done = 0;
     const onPairs = (more: number) => monitor.compared(done += more, most);
-    const found = await memorisation(train, test, samples, { k: neighbours, onPairs });
+    const measured = await memorisation(train, test, samples, { k: neighbours, onPairs });
     const realCount = rest.length;
-    const real = others && await memorisation(train, test, others, { onPairs });
+    const real = controls && await memorisation(train, test, controls, { onPairs });
     return {
       figures: {
-        authentic: { ...found.authentic, ...real && { real: real.authentic.value, realCount } },
-        copying: { ...found.copying, ...real && { real: real.copying.value, realCount } },
+        authentic: { ...measured.authentic, ...real && { real: real.authentic.value, realCount } },
+        copying: { ...measured.copying, ...real && { real: real.copying.value, realCount } },
       },
-      shown: judgedSamples(input, train, found.nearest),
+      shown: judgedSamples(input, train, measured.nearest),
     };
   },
 };
@@ -88,15 +88,15 @@ export const spread: Measurement = {
   judged: false,
   sampled: true,
   measure({ sets: { samples, test, noise }, labels, subject: { data } }) {
-    const found = labels && classSpread(samples, labels);
-    if (!found) return Promise.resolve({ figures: {} });
+    const ownSpread = labels && classSpread(samples, labels);
+    if (!ownSpread) return Promise.resolve({ figures: {} });
     const real = data.test.labels && classSpread(test, data.test.labels)?.value;
     const none = classSpread(noise, labels)?.value;
     const marks = {
       ...real !== undefined && { real, realCount: test.rows },
       ...none !== undefined && { noise: none },
     };
-    return Promise.resolve({ figures: { class_spread: { ...found, ...marks } } });
+    return Promise.resolve({ figures: { class_spread: { ...ownSpread, ...marks } } });
   },
 };
 

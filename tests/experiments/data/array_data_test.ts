@@ -120,7 +120,7 @@ testInFolder("loadDataset() takes arrays in every usual layout, type and range",
       [1, 1, 2],
       [0, 51],
     ],
-    "an archive as large ones are": [
+    "an archive in the format of large ones": [
       { "a.npz": await zip64(u8([2, 1, 2 ** 19 + 9], (i) => i % 251)) },
       [1, 1, 2 ** 19 + 9],
       upTo(2 ** 19 + 9).map((i) => i % 251),
@@ -204,7 +204,7 @@ testInFolder("loadDataset() reads images that lie across the pieces of a large f
   assert.deepEqual(imagesOf(data).sort(), expected.sort());
 });
 
-testInFolder("loadDataset() says what is wrong with an array, and what it needs", async (folder) => {
+testInFolder("loadDataset() says what is wrong with an array, and what is expected", async (folder) => {
   const x = u8([4, 2, 2]);
   const labelled = (labels: Uint8Array) => ({ "x.npy": x, "y.npy": labels });
   const archive = Uint8Array.fromBase64(npz);

@@ -21,7 +21,7 @@ const inFile = () => {
   return new ImageSource(new StoredImages(firstIndices(count), P, readRow), size, normalization, labels);
 };
 
-/** What a moved image may be, by how it is moved: mirrored, down, right. */
+/** All images that moving one may give, by how it is moved: mirrored, down, right. */
 function variants(example: number, shift: number, flip: boolean): Map<string, string> {
   const inside = (at: number, length: number) => Math.min(Math.max(at, 0), length - 1);
   const by = upTo(2 * shift + 1).map((n) => n - shift);
@@ -42,7 +42,7 @@ function variants(example: number, shift: number, flip: boolean): Map<string, st
   return new Map(all);
 }
 
-testOnDevices("augmented() mirrors and shifts images by seed, step and image alone", async () => {
+testOnDevices("augmented() mirrors and shifts images depending only on seed, step and image", async () => {
   for (const [flip, shift, kinds] of [[true, 0, 2], [false, 1, 9], [true, 1, 18]] as const) {
     const source = inMemory().augmented({ flip, shift });
     const staged = source.stage(count);
@@ -76,7 +76,7 @@ testOnDevices("augmented() mirrors and shifts images by seed, step and image alo
   assert.equal(plain.augmented({ flip: false, shift: 0 }), plain);
 });
 
-testOnDevices("images of a file train a network, and are measured, as those in memory", async () => {
+testOnDevices("images of a file train a network, and are measured, like those in memory", async () => {
   const options = { batchSize: 4, seed: 3, learningRate: 1e-2 };
   const results = [];
   for (const source of [inMemory(), inFile()]) {

@@ -51,7 +51,7 @@ async function gzip(bytes: Uint8Array) {
 }
 
 testInFolder(
-  "loadDataset() reads IDX files of any size, whatever the spelling of their names",
+  "loadDataset() reads IDX files of any size, in every spelling of their names",
   async (root) => {
     const spellings: [string, (name: string) => string][] = [
       ["plain", (name) => name],

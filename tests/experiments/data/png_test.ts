@@ -131,7 +131,7 @@ Deno.test("decodePng() refuses unusable files in one line", () => {
     "one row too many": [png(header(8192, 4097), data()), declares("4097x8192")],
     "as many pixels as allowed, without data": [png(header(8192, 4096), data()), damaged],
     "no pixels": [png(header(0, 5)), declares("5x0")],
-    "no PNG": [new TextEncoder().encode("GIF89a, or anything else that is no PNG"), notPng],
+    "not a PNG": [new TextEncoder().encode("GIF89a, or anything else that is no PNG"), notPng],
     "nothing": [new Uint8Array(0), notPng],
     "a cut file": [whole.subarray(0, -20), damaged],
     "no end": [whole.subarray(0, -12), damaged],
@@ -182,7 +182,7 @@ function damagedImage(chunks: readonly Chunk[], random: Random): Uint8Array<Arra
   return png(...copy);
 }
 
-Deno.test("decodePng() refuses damaged files in one line, or decodes them as another decoder or the whole file", () => {
+Deno.test("decodePng() refuses damaged files in one line, or decodes them like another decoder or like the whole file", () => {
   let refused = 0;
   for (let n = 0; n < 600; n++) {
     const random = randomOf(n);

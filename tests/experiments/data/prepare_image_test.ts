@@ -150,7 +150,7 @@ Deno.test("prepareImage() scales and crops as Pillow does with antialiasing, and
   }
 });
 
-Deno.test("prepareImage() reads planes, and makes grey images colourful", () => {
+Deno.test("prepareImage() reads planes, and converts grey images to colour", () => {
   const planar = { ...wide, bytes: prepareImage(wide, {}).planes, planeStep: 21 * 37, pixelStep: 1 };
   assert.deepEqual(prepareImage(planar, { resize: [5, 6] }), prepareImage(wide, { resize: [5, 6] }));
   const grey: ImageView = { ...planar, channels: 1 };

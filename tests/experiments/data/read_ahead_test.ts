@@ -7,7 +7,7 @@ import { PairedBatches } from "../../../experiments/training/paired_batches.ts";
 import { BatchOrder, independentCoupling } from "../../../models/mod.ts";
 import { testInFolder } from "../../folder.ts";
 
-/** Records what a worker is told, in its place. */
+/** Stands in for a worker, and records its messages. */
 function fakeWorkers() {
   const said: unknown[] = [];
   const { Worker } = globalThis;

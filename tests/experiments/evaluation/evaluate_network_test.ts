@@ -125,7 +125,7 @@ Deno.test("bits per dimension draw other random signs for each 64 images", async
   });
 });
 
-Deno.test("imageSets() takes real images of which the network learned, and test images, in equal number", async () => {
+Deno.test("imageSets() takes equal numbers of test images and of images that the network learned from", async () => {
   const subject = { ...subjectOf(steep), trained: Uint32Array.of(1, 3) };
   const { sets } = await withDevice(device, () => {
     return imageSets(subject, { ...options, count: 2 }, new Monitor({}));
@@ -231,7 +231,7 @@ Deno.test("recognition counts certain samples, classes, and samples of the reque
   assert.deepEqual([class_entropy!.real, class_entropy!.noise], [1, 0]);
 });
 
-Deno.test("the accuracy score is that of classifiers trained on the samples and their classes alone", async () => {
+Deno.test("the accuracy score is that of classifiers trained only on the samples and their classes", async () => {
   const data = await bars();
   const [count, accuracySteps, told] = [100, 60, [] as number[]];
   const subject = { data, trained: Uint32Array.from({ length: 200 }, (_, n) => n) };

@@ -8,7 +8,9 @@ import { init } from "../../../kernels/mod.ts";
 import { materialOf, type PlantedFault, plantedFaults } from "../../../tools/planted_faults.ts";
 import { testNeeding } from "../../permissions.ts";
 
-/** The figures that claim to see each fault, as `docs/judge.md` says; those of copies compare with training images. */
+/**
+ * The figures that claim to see each fault, according to `docs/judge.md`; those of copies compare with training images.
+ */
 const seenBy: Readonly<Partial<Record<keyof typeof plantedFaults, readonly FigureKey[]>>> = {
   blur: ["frechet", "vgg/frechet", "kernel", "vgg/kernel"],
   grain: ["vgg/frechet", "vgg/kernel"], // lenet forgives it

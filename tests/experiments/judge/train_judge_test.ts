@@ -109,7 +109,7 @@ testOnDevices(
   },
 );
 
-testOnCpu("classifierBatches() damages half of a batch for vgg, and tells how much", async () => {
+testOnCpu("classifierBatches() damages half of a batch for vgg, and returns how much", async () => {
   const data = await bars();
   const still = { ...recipes.vgg, shift: 0 };
   const [clean, damaged] = [{ ...still, faults: false }, still].map((recipe) => {

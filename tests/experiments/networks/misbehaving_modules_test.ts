@@ -6,7 +6,7 @@ import { writeTinyIdx } from "../data/tiny_idx.ts";
 import { tinyPlan } from "../study/tiny_study.ts";
 import { mlp, ownRun, writeModule } from "./modules.ts";
 
-/** Prints why each of some files is no module. */
+/** Prints why each of several files is not a module. */
 const reading = `import { readSources } from ${
   JSON.stringify(import.meta.resolve("../../../experiments/networks/module_sources.ts"))
 };
@@ -35,7 +35,7 @@ testTask(
     const modules: Readonly<Record<string, readonly [text: string, says: string]>> = {
       "throws in a timer": ["setTimeout(() => {\n  throw new Error('boo');\n});", "Error: boo (bad.ts:"],
       "rejects in a timer": ["setTimeout(() => Promise.reject(new Error('boo')));", "Error: boo (bad.ts:"],
-      "exits at once": ["Deno.exit();", exits],
+      "exits immediately": ["Deno.exit();", exits],
       "exits in a timer": ["setTimeout(() => Deno.exit(0));", exits],
       "exits through Node": ["import process from 'node:process'; process.exit(7);", exits],
     };

@@ -60,7 +60,7 @@ Deno.test("options of a network are read as their defaults say", () => {
   }, "mine.ts");
   assert.equal(rows.depth.doc, "blocks");
   const chosen = (given: Record<string, string>) =>
-    chosenOptions({ file: "mine.ts", given: new Map(Object.entries(given)) }, rows);
+    chosenOptions({ file: "mine.ts", options: new Map(Object.entries(given)) }, rows);
   const defaults = {
     ...{ hidden: 256, drop: 0, residual: true, act: "gelu", widths: [16, 32], title: "plain", depth: 2 },
   };

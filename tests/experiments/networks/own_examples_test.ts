@@ -42,7 +42,7 @@ testTask(
 );
 
 testTask(
-  "study trains the network of the docs beside a U-Net, and refuses its program from elsewhere",
+  "study trains the network of the docs next to a U-Net, and refuses its program from elsewhere",
   async (place) => {
     const page = await Deno.readTextFile(new URL("../../../docs/own_networks.md", import.meta.url));
     const [, module] = /```ts\n(.*?)```/s.exec(page)!;

@@ -16,7 +16,7 @@ async function train(place: Workplace): Promise<void> {
     /^\.\/mlp\.ts \(hidden=8, activation=gelu\), [\d,]+ parameters, conditional on 10 classes/,
   );
 }
-/** Goes on without the user's settings, which stay where they were; among the runs lies a list of what they trusted. */
+/** Moves the user's settings away, as on another machine, and leaves a list of trusted networks among the runs. */
 async function moveTo(place: Workplace, machine: string): Promise<void> {
   const list = await place.read(".config/flow-matching/networks.json");
   await Deno.mkdir(place.file("runs"), { recursive: true });
@@ -159,7 +159,7 @@ testTask("no task runs a network's program from elsewhere before the user has na
 });
 
 testTask(
-  "a module that changed since is another network, and the run goes on with its copy",
+  "a module that changed since is another network, and the run continues with its copy",
   async (place) => {
     await makeRun(place);
     await writeModule(place, "mlp.ts", mlp() + "// changed\n");
@@ -290,7 +290,7 @@ const step = defineOp({
 `,
     "the gradient of its velocity: Error: Cannot take gradients through step: no rule leads from its output y",
   ],
-  "has an option of no kind": [
+  "has an option of an unsupported kind": [
     mlp({ options: "{ blocks: new Map() }" }),
     "its option blocks is Map(0) {} (expected a default",
   ],

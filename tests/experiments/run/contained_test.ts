@@ -85,18 +85,21 @@ testRun(
   },
 );
 
-testRun("tryLockRun() locks the file at the path, even if the folder is made anew meanwhile", async (run) => {
-  const { lock: original } = Deno.FsFile.prototype;
-  Deno.FsFile.prototype.lock = function (exclusive) {
-    Deno.FsFile.prototype.lock = original;
-    Deno.removeSync(run, { recursive: true });
-    Deno.mkdirSync(run);
-    return original.call(this, exclusive);
-  };
-  using lock = await tryLockRun(run);
-  assert.ok(lock);
-  assert.equal(await isLocked(run), true);
-});
+testRun(
+  "tryLockRun() locks the file at the path, even if the folder is recreated in the meantime",
+  async (run) => {
+    const { lock: original } = Deno.FsFile.prototype;
+    Deno.FsFile.prototype.lock = function (exclusive) {
+      Deno.FsFile.prototype.lock = original;
+      Deno.removeSync(run, { recursive: true });
+      Deno.mkdirSync(run);
+      return original.call(this, exclusive);
+    };
+    using lock = await tryLockRun(run);
+    assert.ok(lock);
+    assert.equal(await isLocked(run), true);
+  },
+);
 
 testRun("tryLockRun() and isLocked() refuse a link or a pipe as lock", async (run, outside) => {
   const refused = {

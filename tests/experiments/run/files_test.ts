@@ -11,7 +11,7 @@ import {
 } from "../../../experiments/run/files.ts";
 import { trainingConfig } from "../../../experiments/settings/training_config.ts";
 
-Deno.test("fileAt() puts a value into the path of a file, and isRunFile() knows it again", () => {
+Deno.test("fileAt() puts a value into the path of a file, and isRunFile() recognises the result", () => {
   const cases: [path: string, row: string][] = [
     [fileAt(runFile.weightsAt, 500), "weights/step_000500.safetensors"],
     [fileAt(runFile.sampleGrid, 1234567), "samples/step_1234567.png"],
@@ -40,7 +40,7 @@ Deno.test("shownIn() is the section of the report that shows a file", () => {
   assert.equal(shownIn("last.safetensors"), "");
 });
 
-Deno.test("whenMirrored() keeps what changes at every checkpoint for the end, and pairs at home", () => {
+Deno.test("whenMirrored() leaves what changes at every checkpoint for the end, and never sends pairs", () => {
   const cases = {
     "run.json": "as it changes",
     "notes.txt": "as it changes",

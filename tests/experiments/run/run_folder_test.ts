@@ -79,7 +79,7 @@ testInFolder("writeAtomic() never writes through a link at its temporary name", 
   await assert.rejects(Deno.lstat(path), Deno.errors.NotFound);
 });
 
-testInFolder("writeAtomic() shows readers one whole content, whoever writes", async (folder) => {
+testInFolder("writeAtomic() shows readers one whole content, even with several writers", async (folder) => {
   const path = join(folder, "file");
   const size = 1 << 20;
   await writeAtomic(path, new Uint8Array(size));
@@ -289,7 +289,7 @@ testInFolder(
 );
 
 testInFolder(
-  "lockRun() guards a folder: nothing is written there after it was deleted or made anew",
+  "lockRun() guards a folder: nothing is written there after it was deleted or recreated",
   async (folder) => {
     const [run, other] = [join(folder, "run"), join(folder, "other")];
     for (const path of [run, other]) await Deno.mkdir(path);

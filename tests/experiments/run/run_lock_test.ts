@@ -64,7 +64,7 @@ testNeeding(
       process.kill("SIGKILL");
       await process.status;
       const taken = await tryLock(folder, name);
-      assert.ok(isLock(taken), "a dead holder of this machine has lost it at once");
+      assert.ok(isLock(taken), "a dead holder on this machine loses it immediately");
       assert.deepEqual(await names(folder), ["base-s1.2"], "the next generation, and nothing else");
       assert.ok(!isLock(await tryLock(folder, name)), "it is held, even within one program");
       taken[Symbol.dispose]();

@@ -291,8 +291,8 @@ Deno.test("lossWarning() names the data and the settings that make losses incomp
     ],
     [
       [{ settings: run }, { settings: { ...run, times: "stratified" } }],
-      "Training losses of these runs are not comparable (--times is uniform or stratified); " +
-      "validation and test losses are",
+      "Training losses of these runs are not comparable (--times is uniform or stratified), " +
+      "but validation and test losses are",
     ],
     [
       [{ settings: run, dataset: mnist }, { settings: { ...run, times: "stratified" }, dataset: fashion }],

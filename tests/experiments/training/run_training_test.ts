@@ -143,7 +143,7 @@ Deno.test("SampleGrids.everySteps() counts both evaluations of guidance", () => 
 });
 
 testInFolder(
-  "runTraining() validates and draws a few times by default, however little data there is, until changed",
+  "runTraining() validates and draws a few times by default, no matter how little data there is, unless flags say otherwise",
   async (folder) => {
     const run = `${folder}/run`;
     const stepsOf = async (name: string) =>
@@ -175,7 +175,7 @@ testInFolder("runTraining() keeps the caller's lock", async (folder) => {
 });
 
 testInFolder(
-  "runTraining() ends if its folder is made anew, and leaves the new one alone",
+  "runTraining() ends if its folder is recreated, and leaves the new one alone",
   async (folder) => {
     const run = `${folder}/run`;
     const say = (line: string) => {
@@ -223,7 +223,7 @@ testInFolder("runTraining() stopped during trial steps keeps its limit in minute
 });
 
 testInFolder(
-  "runTraining() stopped during its pictures can continue, whatever an earlier session drew",
+  "runTraining() stopped during its pictures can continue, no matter what an earlier session drew",
   async (folder) => {
     const make = (name: string, maxSteps: number) =>
       configIn(folder, { maxSteps, schedule: "constant", out: `${folder}/${name}` });
