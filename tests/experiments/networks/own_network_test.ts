@@ -129,7 +129,7 @@ testTask("no task runs a network's program from elsewhere before the user has na
   const changed = await sample("--model run/network.json");
   assert.match(
     changed.stderr,
-    /^ConfigError: Cannot use --model run\/network.json with run\/ema.safetensors: that has another/,
+    /^ConfigError: Cannot use --model run\/network.json with run\/ema.safetensors: the checkpoint has another/,
   );
   const other =
     /^ConfigError: Cannot load run\/ema.safetensors: its network is mlp.ts with the digest \w{12}/;
