@@ -94,7 +94,7 @@ testTask("animate and compare refuse impossible pictures in one line, and write 
     "none": /^ConfigError: Cannot find the run none: there is no such folder/,
     "run --samples 1,7": /^RunError: Cannot draw sample 7 of run: it stores 1, 2, 3\n$/,
     "run --field quiwer": /--field "quiwer": expected .* \(did you mean quiver\?\)\n$/,
-    "run --format png --hold 90": /^ConfigError: --hold has no effect without an animation, /,
+    "run --format png --hold 90": /^ConfigError: --hold has no effect without an animation \(/,
     "run --format apng --hold 70000":
       /^ConfigError: Cannot use --hold 70000 with --format apng: expected at most 65535 \(or gif\)\n$/,
     "run --out flow.png": /"flow.png" with --format gif: expected a name that ends with \.gif\n$/,

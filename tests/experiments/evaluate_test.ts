@@ -152,7 +152,7 @@ testTask("evaluate keeps what an earlier evaluation of the same weights measured
   const other = await evaluated("--count 170 --judge none --guidance 1");
   assert.deepEqual([other.judges, other.samples.count], [[], 170]);
   const kept = (await place.names("a")).find((name) => name.startsWith("evaluation-replaced-"))!;
-  assert.match(other.stderr, new RegExp(`guidance or solver[^\n]*${kept}\n`));
+  assert.match(other.stderr, new RegExp(`used different guidance[^\n]*${kept}\n`));
   assert.equal(JSON.parse(await Deno.readTextFile(place.file("a", kept))).time, third.time);
   await Deno.writeTextFile(place.file("a", "evaluation.json"), "{");
   await evaluated("--count 170 --judge none");
@@ -196,7 +196,7 @@ testTask("evaluate stopped by Ctrl-C writes nothing", async (place) => {
 });
 
 testMistakes("evaluate", {
-  "--device cpu": "ConfigError: Missing RUN",
+  "--device cpu": "ConfigError: Missing FILE|RUN",
   nowhere: "ConfigError: Cannot find the run nowhere",
   "a b.safetensors":
     "ConfigError: Cannot use b.safetensors with other words (expected a single file, or runs)",

@@ -152,6 +152,6 @@ testTask("export accepts a run, and rejects custom networks and folders in use",
   await assertRefused(place, {
     task: "export",
     flags: "own.safetensors",
-    says: ["ConfigError: Cannot export own.safetensors: its network mine.ts is a program of its own"],
+    says: ["ConfigError: Cannot export own.safetensors: its network mine.ts is a custom one"],
   });
 });

@@ -161,7 +161,7 @@ testTask("train and sync write only to the working folder and /tmp, and say so",
   const { code, stderr } = await place.runProgram("train:base", `${tinyNetwork} --out /flow-outside`);
   assert.equal(code, 1);
   const refused =
-    /^RunError: Cannot create the run folder .*: requires write access to .* \(docs\/security\.md /;
+    /^RunError: Cannot create the run folder .*: requires write access to .* \(see docs\/security\.md /;
   assert.match(stderr, refused);
   await storeRun(place, "run");
   const elsewhere = await Deno.makeTempDir({ dir: "/var/tmp", prefix: "flow-" });

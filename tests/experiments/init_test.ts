@@ -168,7 +168,7 @@ testTask("a run that starts from weights is repeated only with the same weights"
   await assertRefused(place, {
     task: "train",
     flags: again,
-    says: ["ConfigError: Cannot start from source/ema.safetensors: it holds other weights", "SHA-256"],
+    says: ["ConfigError: Cannot start from source/ema.safetensors: these are not the weights", "SHA-256"],
   });
 });
 

@@ -169,13 +169,13 @@ testTask("morph rejects invalid flags in one line, and writes nothing", async (p
     "--from 1 --guidance 1 --cfg-zero":
       "ConfigError: --cfg-zero has no effect without guidance (a class, and --guidance other than 1); remove it",
     "--from 1 --to 2 --class 3":
-      "ConfigError: --to has no effect with --class, under which each image comes back; remove it",
+      "ConfigError: --to has no effect with --class, which maps each image back from its own noise; remove it",
     "--class 3 --frames 3":
-      "ConfigError: --frames has no effect with --class, which draws an image for each class; remove it",
+      "ConfigError: --frames has no effect with --class, which draws one image per class; remove it",
     "--class 3 --out x.gif":
       "ConfigError: Cannot use --out x.gif: --class draws no animation (expected a .png)",
     "--from 1 --count 3":
-      "ConfigError: --count has no effect with --from or --to, whose images have a row each; remove it",
+      "ConfigError: --count has no effect with --from or --to, which give one row per image; remove it",
     "--from 1 --to 2 --entry 1 --seed 3":
       "ConfigError: --seed has no effect without random noise (no image at one end, or --entry below 1); remove it",
     "--entry 0.9": "ConfigError: --entry has no effect without test images, --from or --to; remove it",

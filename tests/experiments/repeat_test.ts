@@ -136,7 +136,7 @@ testRefusals("--config refuses in one line what it cannot repeat", {
   "a run that is not a distillation": {
     task: "distill",
     flags: "--config first",
-    says: ["ConfigError: Cannot distil with --config first: it is not a distillation"],
+    says: ["ConfigError: Cannot distil with --config first: that run is not a distillation"],
     prepare: unet,
   },
   "another teacher": {

@@ -45,7 +45,7 @@ testTask(
     assert.match(stderr, /^Tuning a training step of base U-Net \[2\], batch 1, 1x8x8 on .+\n/);
     assert.match(
       stdout,
-      /^ +calls +kernel and sizes +chosen +ms +others, ms\n( +\d+ +\w+ .*\n( {9}.*\n)*)+$/,
+      /^ +calls +kernel and sizes +chosen +ms +other candidates, ms\n( +\d+ +\w+ .*\n( {9}.*\n)*)+$/,
     );
   },
   noAdapter,
