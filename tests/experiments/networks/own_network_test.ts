@@ -252,7 +252,7 @@ const bad: Readonly<Record<string, readonly [text: string, says: string]>> = {
   ],
   "reads a value in velocity": [
     mlp({ velocity: "velocity(x: Tensor): Tensor {\n x.read().then(console.log); return x; }" }),
-    "its velocity: Cannot read f32[2, 1, 12, 12] inside a network or step: it is recorded, and computed later",
+    "its velocity: Cannot read f32[2, 1, 12, 12] inside a network or step that is being recorded",
   ],
   "changes the shape": [
     mlp().replace(", x.shape);", ", [x.shape[0], 144]);"),
