@@ -22,7 +22,7 @@ const kindsOf: readonly (readonly [path: RegExp, kind: Kind])[] = [
   [/./, "i16"],
 ];
 
-/** Data as bytes. */
+/** The packed data of a page. */
 export interface PackedData {
   /**
    * The byte length of a JSON text as u32 (little-endian), the text, and the numbers of its f32 arrays: as integers, or as

@@ -13,7 +13,7 @@ export function resultSection([run, ...others]: readonly ReportRun[]): Markup | 
 <div class="columns">${picture}<div>${sparkline(run)}</div></div></section>`;
 }
 
-/** The two most telling figures, with their intervals. */
+/** The two most important figures, with their intervals. */
 function figuresOf({ quality, subject = "samples" }: ReportRun): Markup | undefined {
   const all = quality?.figures ?? [];
   const find = (title: string) => all.find((figure) => figure.title === title);

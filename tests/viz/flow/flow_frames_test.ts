@@ -123,7 +123,7 @@ const pixel: Trajectory = {
   shape: [3, 3, 1, 1],
 };
 
-Deno.test("flowFrames() draws three channels in colour, and the mean of their velocity", () => {
+Deno.test("flowFrames() draws three channels in colour, and their mean velocity", () => {
   const colours = (field: FlowField) => {
     const frames = flowFrames([{ trajectories: [pixel] }], { field, frames: 3, scale: 120 });
     return [0, 1, 2].map((i) => {
@@ -136,7 +136,7 @@ Deno.test("flowFrames() draws three channels in colour, and the mean of their ve
   assert.deepEqual(colours("quiver"), colours("none"), "a single block has no arrow");
   // x + (1 - t) v, clamped
   assert.deepEqual(colours("prediction"), [[204, 51, 204], [255, 128, 0], [0, 0, 255]]);
-  // means 0.2, which brightens, and 0
+  // the mean velocities are 0.2, which brightens, and 0
   const [rising, still, last] = colours("velocity");
   assert.ok(rising[0] > rising[2] + 50, `${rising} is red`);
   assert.ok(still.every((value) => value > 230), `${still} is white`);

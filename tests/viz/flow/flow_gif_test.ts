@@ -27,7 +27,7 @@ function differences(frames: FlowFrames, drawn: readonly Uint8Array[]) {
   });
 }
 
-Deno.test("flowGif() is small, and near the true colours in all frames", () => {
+Deno.test("flowGif() writes a small file, with colours near the true ones in all frames", () => {
   const frames = flowFrames([{ trajectories: [madeUpFlow(0, 101)] }], { frames: 12, pacing: "logarithmic" });
   const bytes = flowGif(frames, draw, { hold: 1500 });
   const gif = readGif(bytes);
@@ -57,7 +57,7 @@ Deno.test("framePalette() covers the colour map and leaves an entry free", () =>
   }
 });
 
-Deno.test("Indexer keeps the previous pixel within the tolerance, and no further", () => {
+Deno.test("Indexer keeps the previous pixel only within the tolerance", () => {
   const palette = colormap("gray");
   const raster = (...levels: number[]) => ({
     width: levels.length,
@@ -72,7 +72,7 @@ Deno.test("Indexer keeps the previous pixel within the tolerance, and no further
   assert.deepEqual([...indexer.index(raster(105, 107, 95), 0).pixels], [105, 107, 95]);
 });
 
-Deno.test("flowGif() of three channels fits its palette to their colours", () => {
+Deno.test("flowGif() fits its palette to the colours of three channels", () => {
   const flows = [0, 1].map((seed) => madeUpColourFlow(seed, 21));
   const frames = flowFrames([{ trajectories: flows }], { frames: 12, field: "none" });
   assert.equal(frames.map, undefined);
