@@ -18,7 +18,7 @@ const moving: Need = { words: "an animation (--format gif or apng)", met: ({ for
 /** The settings of the tasks that draw stored trajectories. */
 export const animating = defineSettings({
   field: choice(flowFields, {
-    doc: "arrows, the velocity in colour, the predicted end point, or the image alone",
+    doc: "arrows, the velocity in colour, the predicted end point, or only the image",
     default: "quiver",
   }),
   map: optional(choice(colormapNames, { doc: "colour map (default: magma, or rdbu for velocity)" })),

@@ -1,4 +1,4 @@
-/** Data sets in arrays of NumPy: an .npz file, an .npy file with images alone, or a folder of .npy files. */
+/** Data sets in NumPy arrays: an .npz file, an .npy file with only images, or a folder of .npy files. */
 
 import { createHash, type Hash } from "node:crypto";
 import { join } from "node:path";

@@ -3,7 +3,7 @@ import { startCommand } from "../run/program_files.ts";
 import { usualGuidance } from "../settings/drawing.ts";
 import { ConfigError } from "../settings/setting.ts";
 
-/** Whether a network is a flow map, as `deno task distill` makes. */
+/** Whether a network is a flow map, such as `deno task distill` trains. */
 export function isFlowMap(field: VelocityField): boolean {
   return field.meanVelocity !== undefined;
 }

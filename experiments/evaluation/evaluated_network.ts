@@ -156,7 +156,7 @@ export function evaluationOptions(
   else if (count > trained.length) {
     throw new ConfigError(
       `Cannot compare ${count} samples: the network learned from ${trained.length} images of ${data.name} ` +
-        `(expected --count at most ${trained.length}, so that equally many are compared)`,
+        `(expected --count at most ${trained.length}, so that equal numbers are compared)`,
     );
   }
   const [courseImages, bitsImages] = [words.courseImages, words.bitsImages].map((n) => Math.min(n, count));
@@ -193,7 +193,7 @@ export function checkSampleCount(
   if (count > most) {
     throw new ConfigError(
       `Cannot compare ${count} samples: ${data.name} has ${data.test.count} test images, and the network learned from ` +
-        `${trained.length} (expected --count at most ${most}, so that equally many are compared)`,
+        `${trained.length} (expected --count at most ${most}, so that equal numbers are compared)`,
     );
   }
   const least = 2 * featureCount;

@@ -21,7 +21,7 @@ export const evaluated = {
  * Tells a file of weights from runs among the words of a command line.
  *
  * @returns the values, with the file as `checkpoint`, and the runs
- * @throws {ConfigError} if a file is not alone
+ * @throws {ConfigError} if a file is not the only word
  */
 export function fileOrRuns<Given extends { readonly checkpoint?: string | null }>(
   values: Given,

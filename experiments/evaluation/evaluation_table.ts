@@ -24,7 +24,7 @@ export function aboutEvaluation({ samples, judges, dataset, device, figures }: E
       ...seen.length > 0 ? [`Samples of each class, as ${name} sees them: ${seen.join(", ")}`] : [],
     ];
   });
-  const alone = judges.length === 1 ? ["One judge alone: add --judge all for a second judge"] : [];
+  const alone = judges.length === 1 ? ["Only one judge: add --judge all for a second judge"] : [];
   return [drawn, ...about, ...alone, ...formatAdded(figures)].join("\n");
 }
 

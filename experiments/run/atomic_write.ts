@@ -63,7 +63,7 @@ export async function checkFolderOf(path: string): Promise<void> {
   if (await isFolder(path)) throw new RunError(`Cannot write ${path}: it is a folder (expected a file)`);
 }
 
-/** Checks by folder, for folders that only the holder of a lock may write to. */
+/** Checks before writing, by folder: only the holder of the folder's lock may write there. */
 const guards = new Set<{ readonly folder: string; readonly check: () => void }>();
 
 /**

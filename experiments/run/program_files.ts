@@ -42,8 +42,8 @@ export async function readProgramFile(path: string): Promise<Uint8Array<ArrayBuf
  */
 export async function packageFolder(name: string): Promise<string> {
   const manifest = JSON.stringify(`${name}/package.json`);
-  // In a module of its own, because those of an npm package cannot name npm packages. And not a literal: Deno would then
-  // download the package for every program that imports this module.
+  // A generated module, because modules of an npm package cannot import npm packages by name, and because Deno would
+  // download a literal import for every program that imports this module.
   const module = `import ${manifest} with { type: "json" }; export default import.meta.resolve(${manifest});`;
   const { default: address } = await import(`data:text/javascript,${encodeURIComponent(module)}`);
   return dirname(fileURLToPath(address));

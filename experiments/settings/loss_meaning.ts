@@ -9,7 +9,7 @@ export interface LossMeaning {
   readonly dataset?: LossData | null | undefined;
 }
 
-/** A data set by the digest of its images, or by its name alone, as MLflow stores it. */
+/** A data set by the digest of its images, or only by its name, as MLflow stores it. */
 export interface LossData {
   readonly name: string;
   readonly digest?: string;

@@ -78,7 +78,7 @@ const gpu: Need = { words: "--device webgpu or auto", met: ({ device }) => devic
 
 const share = { min: 0, below: 1 };
 
-// Traits of settings; a new setting has none until its row says so.
+// Traits of settings; a setting has none unless its row says so.
 const [resumable, distilled, taught] = [true, true, true];
 const meaning = { taught, changesLoss: "all" } as const;
 const length = { resumable, setByStudy: "the budget" };

@@ -115,7 +115,7 @@ export function distillationStages(
     }),
     async prepare({ run, signal, say, terminal }) {
       if (comparesPixels) {
-        say("drift compares images by their pixels alone: the network has no encode(images, t)");
+        say("drift compares only the pixels of images: the network has no encode(images, t)");
       }
       for (const { store, steps, count } of stores) {
         const progress = stageProgress("drawing pairs", terminal);

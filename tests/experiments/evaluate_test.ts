@@ -137,7 +137,7 @@ testTask("evaluate keeps what an earlier evaluation of the same weights measured
     return { ...(await readEvaluation(place.file("a")))!, ...end };
   };
   const first = await evaluated("--count 180 --judge lenet");
-  assert.match(first.stdout, /\nOne judge alone: add --judge all for a second judge\n/);
+  assert.match(first.stdout, /\nOnly one judge: add --judge all for a second judge\n/);
   const second = await evaluated("--count 170 --judge vgg");
   assert.deepEqual(second.judges.map(({ name }) => name), ["lenet", "vgg"]);
   assert.deepEqual(second.figures.frechet, first.figures.frechet);
@@ -147,7 +147,7 @@ testTask("evaluate keeps what an earlier evaluation of the same weights measured
   assert.match(second.stdout, /\nFrom an evaluation of 170 samples on [-: \d]+ UTC: Recognised \(vgg\), /);
   assert.match(second.stderr, /Keeping the earlier evaluation: it has 180 samples, not 170\n/);
   const third = await evaluated("--count 180 --judge all");
-  assert.doesNotMatch(third.stdout, /From an evaluation|One judge/);
+  assert.doesNotMatch(third.stdout, /From an evaluation|Only one judge/);
 
   const other = await evaluated("--count 170 --judge none --guidance 1");
   assert.deepEqual([other.judges, other.samples.count], [[], 170]);

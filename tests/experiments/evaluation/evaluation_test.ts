@@ -73,7 +73,7 @@ testInFolder("readEvaluation() reads files of version 0.9 as those of one judge"
   assert.deepEqual([read.judges, read.figures], [evaluation.judges.slice(0, 1), own]);
   assert.match(
     aboutEvaluation(read),
-    /: 1,200, 1: 800\nOne judge alone: add --judge all for a second judge$/,
+    /: 1,200, 1: 800\nOnly one judge: add --judge all for a second judge$/,
   );
   await writeJson(join(folder, "evaluation.json"), { ...old, judge: undefined });
   assert.deepEqual((await readEvaluation(folder))!.judges, [], "data without labels");

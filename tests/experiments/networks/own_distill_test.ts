@@ -19,7 +19,7 @@ testTask(
     const stages = "mean:images=32+drift:images=48,references=30,keep=3";
     const command = `flow --stages ${stages} ${flags} --checkpoint-minutes 0`;
     const whole = await place.succeed("distill", `${command} --out whole`);
-    assert.doesNotMatch(whole.stderr, /pixels alone/, "drift compares its features");
+    assert.doesNotMatch(whole.stderr, /only the pixels/, "drift compares its features");
     const { code } = await place.stopAt(5, { task: "distill", flags: `${command} --out cut`, run: "cut" });
     assert.equal(code, 137, "it ended before it was killed");
     await Deno.remove(place.file("flow"), { recursive: true }); // the run has its own copy
@@ -71,7 +71,7 @@ testTask("a network gains its mean velocity after training", async (place) => {
     "distill",
     `flow --model mlp.ts --stages drift:images=16,references=30 ${flags} --out run`,
   );
-  assert.match(stderr, /drift compares images by their pixels alone: the network has no encode\(images, t\)/);
+  assert.match(stderr, /drift compares only the pixels of images: the network has no encode\(images, t\)/);
   await Deno.remove(place.file("mlp.ts"));
   const { model } = JSON.parse(await Deno.readTextFile(place.file("run", "config.json")));
   assert.equal(model, "mlp.ts:hidden=8,activation=gelu");
