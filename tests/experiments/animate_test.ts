@@ -101,7 +101,7 @@ testTask("animate and compare refuse impossible pictures in one line, and write 
     "run --out missing/flow.gif --frames 1": /^RunError: Cannot write missing\/flow.gif: /,
     "--experiment other":
       /^RunError: Cannot find trajectories: no run of experiment other in runs stores any\n$/,
-    "run --from server": /^ConfigError: Cannot look for runs on a server: none is named/,
+    "run --from server": /^ConfigError: Cannot look for runs on a server: no server is named/,
   };
   for (const [flags, message] of Object.entries(wrong)) {
     const { code, stderr } = await place.run("animate", flags);
