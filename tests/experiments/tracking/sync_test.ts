@@ -70,7 +70,7 @@ testTask("sync, runs and mlflow report errors in one line", async (place) => {
     [
       "sync",
       "--root runs",
-      "ConfigError: Cannot send: no server given, and no run was sent to one before (expected ",
+      "ConfigError: Cannot send: there is no server, and no run was sent to one before (expected ",
     ],
     ["sync", "nowhere --mlflow http://127.0.0.1:9", nowhere],
     ["sync", "runs/one --mlflow mlruns", address],

@@ -27,8 +27,8 @@ testInFolder("ChoiceCache ignores a damaged or foreign file, and replaces it", a
   const entry = { ...key, chosen: "a" };
   for (
     const [text, problem] of [
-      ["", "holds no JSON object"],
-      ["[]", "holds no JSON object"],
+      ["", "is not a JSON object"],
+      ["[]", "is not a JSON object"],
       ["{}", "choices is missing"],
       [JSON.stringify({ choices: [entry, { ...entry, chosen: 3 }] }), "choices is"],
       [JSON.stringify({ choices: { ...entry } }), "choices is"],
