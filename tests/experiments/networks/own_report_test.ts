@@ -73,7 +73,7 @@ await testReport(
   {
     async saysWhy(page) {
       await page.locator("#explorer").scrollIntoViewIfNeeded();
-      await told(page, "No samples are drawn in this page");
+      await told(page, "This page cannot draw new samples");
       const why = "its network packed.ts imports npm:fflate@0.8.3, and a page holds only the library";
       assert.ok((await text(page, "live-text")).includes(why));
     },
