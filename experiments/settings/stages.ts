@@ -35,7 +35,7 @@ const kinds: Readonly<Record<StageName, Variant<StageSpec>>> = {
   reflow: kind("reflow", "straight lines between noise and the teacher's images", {
     images: images(9600),
     rate: rate(1),
-    pairs: { doc: "images that the teacher draws", default: 4800, min: 1, max: 1e6 },
+    pairs: { doc: "images that the teacher draws", default: 2400, min: 1, max: 1e6 },
     steps: { doc: "Heun steps of each", default: 5, min: 1, max: 1000 },
     whole: { doc: "share that learns the whole line in one step", default: 1, min: 0, max: 1 },
   }),

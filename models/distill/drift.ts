@@ -10,7 +10,6 @@ import {
   matmulTransposedB,
   max,
   maximum,
-  mean,
   meanSquaredError,
   multiply,
   randomNormal,
@@ -235,7 +234,8 @@ function driftLoss(
   const x = constant(reshape(phi, [G, n, D]));
   const all = concat([y, x], 1);
   const M = all.shape[1];
-  const distance = distances(x, all);
+  const squared = squaredDistances(all);
+  const distance = sqrt(slice(squared, 1, M - n, n));
   const isSelf = tensor(
     Float32Array.from({ length: n * M }, (_, i) => i % M === M - n + Math.floor(i / M) ? 1 : 0),
     [1, n, M],
@@ -247,31 +247,28 @@ function driftLoss(
   const apart = multiply(distance, subtract(1, isSelf));
   const scale = multiply(sum(apart), 1 / (G * n * (M - 1))); // the mean distance, S sqrt(D)
   const relative = divide(distance, scale);
-  const forces = temperatures.map((tau) => {
+  const weights = temperatures.map((tau) => {
     const logits = subtract(add(multiply(relative, -1 / tau), isOther), multiply(isSelf, 1e4));
     const A = sqrt(multiply(softmaxOver(logits, 2), softmaxOver(logits, 1)));
     const [toward, away] = [slice(A, 2, 0, P), slice(A, 2, P, M - P)];
     const [pulls, pushes] = [multiply(toward, sum(away, [2], true)), multiply(away, sum(toward, [2], true))];
-    const weights = concat([pulls, multiply(pushes, -1 - push)], 2);
-    const V = subtract(matmul(weights, all), multiply(x, sum(weights, [2], true)));
-    return divide(V, sqrt(add(mean(square(V)), 1e-12)));
+    const forces = concat([pulls, multiply(pushes, -1 - push)], 2);
+    const w = subtract(forces, multiply(isSelf, sum(forces, [2], true))); // rows sum to 0
+    const size = multiply(sum(multiply(matmul(w, squared), w)), -0.5 / (G * n * D)); // mean square of w all
+    return divide(w, sqrt(maximum(size, 1e-12)));
   });
-  const V = forces.reduce((a, b) => add(a, b));
+  const V = matmul(weights.reduce((a, b) => add(a, b)), all);
   const S = multiply(scale, 1 / Math.sqrt(D));
   const target = constant(add(x, multiply(V, S)));
   return divide(meanSquaredError(phi, target), square(S));
 }
 
-/** Distances between rows: f32[G, n, D] and f32[G, M, D] to f32[G, n, M]. */
-function distances(x: Tensor, y: Tensor): Tensor {
-  const [G, n] = x.shape;
-  const M = y.shape[1];
-  const norms = (a: Tensor) => sum(square(a), [2]);
-  const squared = subtract(
-    add(reshape(norms(x), [G, n, 1]), reshape(norms(y), [G, 1, M])),
-    multiply(matmulTransposedB(x, y), 2),
-  );
-  return sqrt(maximum(squared, 1e-12));
+/** Squared distances between rows: f32[G, M, D] to f32[G, M, M]. */
+function squaredDistances(x: Tensor): Tensor {
+  const [G, M] = x.shape;
+  const norms = sum(square(x), [2]);
+  const sums = add(reshape(norms, [G, M, 1]), reshape(norms, [G, 1, M]));
+  return maximum(subtract(sums, multiply(matmulTransposedB(x, x), 2)), 1e-12);
 }
 
 function softmaxOver(logits: Tensor, axis: number): Tensor {
