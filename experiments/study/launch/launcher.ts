@@ -97,13 +97,13 @@ export const launching = {
   jobs: integer({ doc: "cells that the local launcher trains at a time", min: 1, max: 64, default: 1 }),
   device: shared.device,
   threads: optional(integer({
-    doc: "threads of the CPU device per cell (else its share of the cores)",
+    doc: "threads of the CPU device per cell (default: its share of the cores)",
     min: 1,
     max: maxThreads,
   })),
   mlflow: {
     ...shared.mlflow,
-    doc: "MLflow server to record the study on, with cells as nested runs (else MLFLOW_TRACKING_URI)",
+    doc: "MLflow server to record the study on, with cells as nested runs (default: MLFLOW_TRACKING_URI)",
   },
   experiment: shared.experiment,
   ...slurmFlags,

@@ -162,7 +162,7 @@ testOnDevices("AdaptiveSampler says how far it got when it fails", async () => {
       assert.equal(`${error}`, `SolverError: Cannot solve in 30 evaluations: ${slowest}; ${advice}`);
       return true;
     });
-    assert.equal(reached.length, 4, "2 + 4 * 6 evaluations; one try more would be 32");
+    assert.equal(reached.length, 4, "2 + 4 * 6 evaluations; one more try would make 32");
   }
   const stuck = /^SolverError: Cannot solve sample 0 beyond t = 0\.0000: its steps get too short/;
   await assert.rejects(make(NaN, 1000).solve(x0), stuck);
