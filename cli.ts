@@ -1,5 +1,6 @@
 #!/usr/bin/env -S deno run -A
-/** The tasks as one program that needs no checkout: `deno run -A https://example.org/flow/cli.ts TASK`. It writes to the
+/**
+ * The tasks as one program that needs no checkout: `deno run -A https://example.org/flow/cli.ts TASK`. It writes to the
  * current folder.
  */
 import project from "./deno.json" with { type: "json" };

@@ -83,16 +83,17 @@ export interface PlannedStage extends StageSpec {
   readonly steps: number;
 }
 
+const specsOf = (text: string) => text.split("+").map((part) => makeVariant<StageSpec>(kinds, part));
+
 /**
  * The stages with the values of all their settings.
  *
  * @throws {RangeError} if the setting refuses the text
  */
 export function completeStages(text: string): string {
-  return text.split("+").map((part) => {
-    const { name, settings } = makeVariant<StageSpec>(kinds, part);
-    return `${name}:${Object.entries(settings).map((pair) => pair.join("=")).join()}`;
-  }).join("+");
+  return specsOf(text).map(({ name, settings }) =>
+    `${name}:${Object.entries(settings).map((pair) => pair.join("=")).join()}`
+  ).join("+");
 }
 
 /**
@@ -102,7 +103,7 @@ export function completeStages(text: string): string {
  * @throws {RangeError} if the setting refuses the text
  */
 export function plannedStages(text: string, batchSize: number, total?: number): PlannedStage[] {
-  const specs = text.split("+").map((part) => makeVariant<StageSpec>(kinds, part));
+  const specs = specsOf(text);
   const images = specs.reduce((sum, { settings }) => sum + settings.images, 0);
   const perImage = (total ?? Math.max(1, images / batchSize)) / images;
   let [seen, from] = [0, 0];

@@ -107,18 +107,20 @@ export class DriftLoss implements StepLoss {
   write(_examples: Uint32Array, seed: number, step: number): void {
     const { batchSize } = this.#distillation;
     const counter = (purpose: number) => 8 * step + purpose;
-    const known = Uint32Array.from(this.#byClass.keys());
-    const classes = permutation(seed, streams.references, counter(0), known.length)
-      .slice(0, this.#groups).map((place) => known[place]);
+    const all = [...this.#byClass.keys()];
+    const classes = permutation(seed, streams.references, counter(0), all.length)
+      .slice(0, this.#groups).map((place) => all[place]);
     const rows = Array.from(classes, (label, group) => {
       const own = this.#byClass.get(label)!;
       const order = permutation(seed, streams.references, counter(1 + group), own.length);
-      const rest = [...this.#byClass].filter(([other]) => other !== label).map(([, places]) => places);
-      const left = rest.reduce((sum, { length }) => sum + length, 0);
+      const otherClasses = [...this.#byClass].filter(([other]) => other !== label).map(([, places]) =>
+        places
+      );
+      const count = otherClasses.reduce((sum, { length }) => sum + length, 0);
       const picks = uniforms(seed, streams.references, counter(3 + group), this.#others(batchSize));
       return [
         ...Array.from({ length: positives }, (_, i) => own[order[i % own.length]]),
-        ...Array.from(picks, (u) => placeIn(rest, Math.floor(u * left))),
+        ...Array.from(picks, (u) => placeIn(otherClasses, Math.floor(u * count))),
       ];
     });
     this.#rows.write(Uint32Array.from(rows.flat()));
@@ -253,9 +255,10 @@ function driftLoss(
     const [toward, away] = [slice(A, 2, 0, P), slice(A, 2, P, M - P)];
     const [pulls, pushes] = [multiply(toward, sum(away, [2], true)), multiply(away, sum(toward, [2], true))];
     const forces = concat([pulls, multiply(pushes, -1 - push)], 2);
-    const w = subtract(forces, multiply(isSelf, sum(forces, [2], true))); // rows sum to 0
-    const size = multiply(sum(multiply(matmul(w, squared), w)), -0.5 / (G * n * D)); // mean square of w all
-    return divide(w, sqrt(maximum(size, 1e-12)));
+    // Rows of w sum to 0: then V = w all, and |V|^2 is -1/2 of the sum of w_i w_j |all_i - all_j|^2 over all pairs.
+    const w = subtract(forces, multiply(isSelf, sum(forces, [2], true)));
+    const meanSquare = multiply(sum(multiply(matmul(w, squared), w)), -0.5 / (G * n * D));
+    return divide(w, sqrt(maximum(meanSquare, 1e-12)));
   });
   const V = matmul(weights.reduce((a, b) => add(a, b)), all);
   const S = multiply(scale, 1 / Math.sqrt(D));

@@ -87,7 +87,7 @@ testTask("train names a damaged image, and a run that leaves it out continues wi
     "owl/7.png": new Uint8Array(99),
   });
   const { code, stderr } = await place.run("train:base", onBirds(`${tinyRun} --out run`));
-  assert.deepEqual([code, stderr.replace("reading images in birds: 40 to go\n", "")], [ // said on busy machines
+  assert.deepEqual([code, stderr.replace("reading images in birds: 40 to go\n", "")], [ // shown on busy machines
     1,
     "DataError: Cannot read birds/owl/7.png: it is damaged or not a PNG file (expected PNG, as its name says); " +
     "save it again as PNG, or pass --skip-damaged\n",

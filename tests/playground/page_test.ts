@@ -232,7 +232,7 @@ await testReport("the playground trains from a file, and every control works by 
     assert.equal(digest, await training.digest());
     assert.match(await text(page, "digit-size"), /^14 by 14 pixels .* 196 dimensions$/);
     await page.waitForFunction(() => /bits/.test(document.getElementById("held-out")!.textContent!));
-    assert.match(await text(page, "held-out"), / \d\.\d\d ± 0\.\d\d bits per dimension, /);
+    assert.match(await text(page, "held-out"), /These images take \d\.\d\d ± 0\.\d\d bits per dimension, /);
     await page.locator("#run").click();
     await page.waitForFunction(() => Number(document.documentElement.dataset.digits) > 3);
     assert.match(await hashOf(page), /digit_steps=20003/);
