@@ -3,6 +3,7 @@ import { cp } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { notebooks } from "../experiments/notebook.ts";
+import { withCacheFolder } from "./folder.ts";
 import { testNeeding } from "./permissions.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -48,23 +49,22 @@ interface Notebook {
 testNeeding(
   { read: true, write: true, run: true, env: true },
   "CONTRIBUTING.md works when followed to the letter: its code, commands and tests pass, and types fit",
-  async () => {
-    const folder = await Deno.makeTempDir();
-    const run = async (args: readonly string[]) => {
-      const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-        args: [...args],
-        cwd: folder,
-        env: { NO_COLOR: "1" },
-      }).output();
-      const [said, errors] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
-      return { success, said, errors };
-    };
-    const succeed = async (...args: string[]) => {
-      const { success, said, errors } = await run(args);
-      assert.ok(success, `deno ${args.join(" ")}\n${said}${errors}`);
-      return said;
-    };
-    try {
+  () =>
+    withCacheFolder("contributing", async (folder) => {
+      const run = async (args: readonly string[]) => {
+        const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+          args: [...args],
+          cwd: folder,
+          env: { NO_COLOR: "1" },
+        }).output();
+        const [said, errors] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+        return { success, said, errors };
+      };
+      const succeed = async (...args: string[]) => {
+        const { success, said, errors } = await run(args);
+        assert.ok(success, `deno ${args.join(" ")}\n${said}${errors}`);
+        return said;
+      };
       for (const name of copied) await cp(join(root, name), join(folder, name), { recursive: true });
       const commands: string[] = [];
       const touched = new Set<string>();
@@ -102,8 +102,5 @@ testNeeding(
       await writeCells(folder);
       await succeed("check", "mod.ts", "cli.ts", "notebooks", ...modules); // all else is as `deno task ok` checks it
       await succeed("doc", "--lint", "kernels/mod.ts", "models/mod.ts", "viz/mod.ts");
-    } finally {
-      await Deno.remove(folder, { recursive: true });
-    }
-  },
+    }),
 );

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { brotliCompressSync, deflateRawSync } from "node:zlib";
 import { type Page, testInBrowser, testInBrowserWithWebGpu, withoutDevices } from "../browser.ts";
 import { assertLikeDigits } from "../digit_features.ts";
-import { withFolder } from "../folder.ts";
+import { withCacheFolder } from "../folder.ts";
 import { isolation, serveCheckout } from "../../experiments/serve.ts";
 import { largestDifference } from "../testing.ts";
 import { builtWith, generated } from "../../tools/bundle.ts";
@@ -182,7 +182,7 @@ testUnless(
   granted("run") && granted("write") ? undefined : "needs --allow-run --allow-write",
   "mod.ts, web/mod.ts and the programs of pages use nothing newer than ES2022",
   () =>
-    withFolder(async (folder) => {
+    withCacheFolder("es2022", async (folder) => {
       const constants = ["GPUBufferUsage", "GPUShaderStage", "GPUMapMode"]; // TypeScript's types of browsers lack them
       const types = `${folder}/constants.d.ts`;
       await Deno.writeTextFile(
