@@ -14,22 +14,22 @@ const size = [imageSize, imageSize] as const;
 const stages =
   "bake:images=64+mean:images=64+shortcut:images=64+reflow:images=64,pairs=40,steps=2,whole=0.5" +
   "+drift:images=96,references=60,keep=3";
-const flags =
-  `--data data --batch-size 8 ${oneThread} --samples 10 --flow-samples 2 --flow-steps 4 --path-samples 0 ` +
-  "--test-batches 1 --sample-epochs 0";
+const flags = "--data data --batch-size 8 --samples 0 --flow-samples 0 --path-samples 0 --test-batches 1 " +
+  oneThread;
+const drawn = flags.replace("--samples 0", "--samples 10 --sample-epochs 0");
 const storeTeacher = (place: Workplace) => storeNetwork(place, "teacher", size, { classes: 10 });
 
 testTask(
-  "distill killed early, in the middle and late ends like an uninterrupted one, to the bit",
+  "distill killed early and late ends like an uninterrupted one, to the bit",
   async (place) => {
     await storeTeacher(place);
-    const command = `teacher.safetensors --stages ${stages} ${flags} --checkpoint-minutes 0`;
+    const command = `teacher.safetensors --stages ${stages} ${drawn} --checkpoint-minutes 0`;
     const { stderr } = await place.succeed("distill", `${command} --out whole`);
     for (const name of ["bake", "mean", "shortcut", "reflow", "drift"]) {
       assert.match(stderr, new RegExp(`\\nStage \\d of 5: ${name}, \\d+ steps\\n`));
     }
-    for (const step of [0, 12, 34]) { // pairs are drawn before step 0
-      const flags = step === 0 ? `${command} --out cut` : `--resume cut ${oneThread}`;
+    for (const step of [12, 34]) { // in the second and in the last stage
+      const flags = step === 12 ? `${command} --out cut` : `--resume cut ${oneThread}`;
       const { stderr } = await place.stopAt(step, { task: "distill", flags, run: "cut" });
       assert.ok(await place.stepOf("cut") >= step, stderr);
     }
@@ -43,7 +43,7 @@ testTask(
     await place.succeed("distill", "--resume cut");
     assert.deepEqual(await place.metrics("cut"), await place.metrics("whole"));
     assert.deepEqual(await place.state("cut"), await place.state("whole"));
-    for (const name of ["ema.safetensors", "samples.png", "few_steps.png", "flow_linear.gif"]) {
+    for (const name of ["ema.safetensors", "samples.png", "few_steps.png"]) {
       assert.equal(await place.digest("cut", name), await place.digest("whole", name), name);
     }
   },
@@ -51,7 +51,7 @@ testTask(
 
 testTask("distill makes a flow map that other tasks draw from in one evaluation", async (place) => {
   await storeTeacher(place);
-  await place.succeed("distill", `teacher.safetensors --stages bake:images=16 ${flags} --out run`);
+  await place.succeed("distill", `teacher.safetensors --stages bake:images=16 ${drawn} --out run`);
   const bytes = await place.read("run", "ema.safetensors");
   const { info } = decodeCheckpoint(bytes, "run");
   assert.equal(info.config.flowMap, true);

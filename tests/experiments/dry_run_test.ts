@@ -32,8 +32,7 @@ const cases: readonly (readonly [task: TaskName, flags: string, rows: Readonly<R
   ["train:base", `${tinyNetwork} --max-minutes 0.05`, {
     network: /^base U-Net \[8,16\], [\d,]+ parameters, conditional on 10 classes/,
     steps: /^[\d,]+ of 8 images: .* epochs of 86 images$/,
-    time:
-      /^about \d+ seconds: training \d+ seconds, \d+ validations .*, \d+ grids .*, test loss and pictures /,
+    time: /^about [\d.]+ \w+: training [\d.]+ \w+, \d+ validations .*, \d+ grids .*, test loss and pictures /,
     memory: /^\d+ MiB on the device$/,
     files: /^about \d+ MiB in runs\/<time>-base: /,
   }],
@@ -86,7 +85,7 @@ testTask("--dry-run prints what a task would do, and writes nothing", async (pla
   for (const [task, flags, rows] of cases) {
     const classes = flags.includes("many") ? 4 : 10;
     await storeNetwork(place, "weights", [imageSize, imageSize], { classes });
-    const printed = await withClock(200, () => rowsOf(place, task, flags));
+    const printed = await withClock(700, () => rowsOf(place, task, flags));
     for (const [name, says] of Object.entries(rows)) {
       assert.match(printed[name] ?? "", says, `${task}: ${name}`);
     }
@@ -98,7 +97,7 @@ testTask("train --dry-run names the steps and files of the run, also of one to r
   const flags = `${
     tinyRun.replace("--val-epochs 1 --sample-epochs 0", "--val-epochs 0.5 --sample-epochs 0.75")
   } --out run`;
-  const { steps, time, files } = await withClock(200, () => rowsOf(place, "train:residual", flags));
+  const { steps, time, files } = await withClock(700, () => rowsOf(place, "train:residual", flags));
   await place.succeed("train:residual", flags);
   const metrics = await place.metrics("run");
   const count = (name: string) => metrics.filter((line) => name in line).length;
@@ -108,7 +107,7 @@ testTask("train --dry-run names the steps and files of the run, also of one to r
   assert.deepEqual([...new Set(named)].sort(), await place.names("run"));
 
   const resumed = `--resume run --epochs 4 --lr 0.001 ${oneThread}`;
-  const longer = await withClock(200, () => rowsOf(place, "train:residual", resumed));
+  const longer = await withClock(700, () => rowsOf(place, "train:residual", resumed));
   assert.match(longer.steps, /^10 of 8 images, from step 33 on: /);
   await place.succeed("train:residual", resumed);
   const added = (await place.metrics("run")).filter(({ step }) => step > 33);
@@ -124,9 +123,9 @@ testTask("distill --dry-run counts both evaluations of the teacher's guidance", 
   await storeNetwork(place, "weights", [imageSize, imageSize], { classes: 10 });
   const pairsOf = async (guidance: number) => {
     const flags =
-      `weights.safetensors --data data --stages reflow:images=16,pairs=50000,steps=9 --batch-size 8 ` +
+      `weights.safetensors --data data --stages reflow:images=16,pairs=2000,steps=2 --batch-size 8 ` +
       `--teacher-guidance ${guidance} ${oneThread}`;
-    const { time } = await withClock(400, () => rowsOf(place, "distill", flags));
+    const { time } = await withClock(700, () => rowsOf(place, "distill", flags));
     const [, number, unit] = /drawing pairs ([\d.]+) (\w+)/.exec(time)!;
     return Number(number) * ({ seconds: 1, minutes: 60, hours: 3600 })[unit]!;
   };

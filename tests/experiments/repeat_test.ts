@@ -8,26 +8,25 @@ import { writeModule } from "./networks/modules.ts";
 import { testRefusals } from "./refusals.ts";
 import { storeNetwork } from "./stored_network.ts";
 
-const little = `--batch-size 8 ${oneThread} --samples 10 --flow-samples 0 --path-samples 0 --test-batches 1`;
-const tiny = `--log-every 3 --solver euler:steps=2 ${little.replace("--batch-size 8 ", "")}`
-  .replace(oneThread, "");
+const rest = "--flow-samples 0 --path-samples 0 --test-batches 1";
+const bare = `--data data --batch-size 8 ${oneThread} --samples 0 ${rest}`;
 
 /** Commands that make a run in `first`, and take away all that is not in its folder. */
 const kinds = {
   "a U-Net limited by minutes": {
     task: "train:residual",
-    flags: `${tinyNetwork} ${tiny} --max-minutes 0.02 --run-name named`,
+    flags:
+      `${tinyNetwork} --log-every 3 --samples 10 --solver euler:steps=2 ${rest} --max-minutes 0.005 --run-name named`,
   },
   "a custom network": {
     task: "train",
-    flags: `--model mlp.ts --hidden 8 --data data --batch-size 8 ${oneThread} ${tiny} --max-steps 12`,
+    flags: `--model mlp.ts --hidden 8 --log-every 3 ${bare} --max-steps 12`,
     before: (place) => writeModule(place),
     after: (place) => Deno.remove(place.file("mlp.ts")),
   },
   "a distillation": {
     task: "distill",
-    flags:
-      `teacher.safetensors --data data --stages reflow:images=64,pairs=40,steps=2+drift:images=48 ${little}`,
+    flags: `teacher.safetensors --stages reflow:images=64,pairs=40,steps=2+drift:images=48 ${bare}`,
     before: (place) => storeNetwork(place, "teacher", [imageSize, imageSize], { classes: 10 }),
     after: (place) => Deno.remove(place.file("teacher.safetensors")),
   },
@@ -61,28 +60,28 @@ for (const [kind, { task }] of Object.entries(kinds)) {
     const names = (await place.names("first")).filter((name) =>
       /^(last|ema|best|samples|few).*\./.test(name)
     );
-    assert.ok(names.includes("ema.safetensors") && names.includes("samples.png"), `${names}`);
+    assert.ok(names.includes("ema.safetensors"), `${names}`);
     for (const name of names) {
       assert.equal(await place.digest("again", name), await place.digest("first", name), name);
     }
-    const dry = await place.succeed(repeating, "--config again/config.json --dry-run");
-    assert.match(dry.stdout, /dry run +nothing was written/, "and can be repeated itself");
     const { runName, out, maxMinutes, maxSteps } = await configIn(place, "again");
     const { step } = (await place.metrics("first")).at(-1)!;
     assert.deepEqual([runName, out, maxMinutes, maxSteps], [null, "again", 0, step]);
-  });
-
-  testTask(`trainingConfig() takes what the config.json of ${kind} holds`, async (place) => {
-    await makeFirst(place, kind as keyof typeof kinds);
-    const recorded = await configIn(place, "first");
-    const config = trainingConfig({ ...recorded, maxSteps: 7 });
-    assert.deepEqual({ ...config, ...recorded, maxSteps: 7 }, config);
+    for (const run of ["first", "again"]) {
+      const recorded = await configIn(place, run);
+      const config = trainingConfig({ ...recorded, maxSteps: 7 });
+      assert.deepEqual(
+        { ...config, ...recorded, maxSteps: 7 },
+        config,
+        "trainingConfig() takes what it holds",
+      );
+    }
   });
 }
 
 testTask("flags replace settings of the run that --config repeats", async (place) => {
   await makeFirst(place, "a custom network");
-  await place.succeed("train", "--config first --hidden 4 --seed 3 --epochs 1 --samples 0 --out wide");
+  await place.succeed("train", "--config first/config.json --hidden 4 --seed 3 --epochs 1 --out wide");
   const { model, seed, epochs, maxSteps, batchSize } = await configIn(place, "wide");
   assert.deepEqual([model, seed, epochs, maxSteps, batchSize], [
     "first/network.json:hidden=4,activation=gelu",
