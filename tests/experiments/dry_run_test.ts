@@ -6,15 +6,18 @@ import { oneThread, type TaskName, testTask, tinyNetwork, tinyRun, type Workplac
 import { imageSize, writeTinyIdx } from "./data/tiny_idx.ts";
 import { storeNetwork } from "./stored_network.ts";
 
-/** Runs something while each look at the clock takes milliseconds, so that trials of seconds are short. */
+/**
+ * Runs something while each look at the clock takes milliseconds, so that trials of seconds are short. The clock goes
+ * on from there: timers would wait until one that went back is there again.
+ */
 async function withClock<T>(msPerLook: number, work: () => Promise<T>): Promise<T> {
-  const { now } = performance;
+  const now = performance.now.bind(performance);
   let ms = 0;
-  performance.now = () => ms += msPerLook;
+  performance.now = () => now() + (ms += msPerLook);
   try {
     return await work();
   } finally {
-    performance.now = now;
+    performance.now = () => now() + ms;
   }
 }
 
