@@ -12,8 +12,9 @@ import { storeNetwork } from "./stored_network.ts";
  */
 async function withClock<T>(msPerLook: number, work: () => Promise<T>): Promise<T> {
   const now = performance.now.bind(performance);
+  const start = now();
   let ms = 0;
-  performance.now = () => now() + (ms += msPerLook);
+  performance.now = () => start + (ms += msPerLook);
   try {
     return await work();
   } finally {
