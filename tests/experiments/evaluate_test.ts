@@ -91,7 +91,7 @@ testTask(
   "evaluate works without classes, without labels and without a server",
   async (place) => {
     await makeRun(place, "--no-conditional");
-    await place.succeed("evaluate", `a ${quickly}`);
+    await place.succeed("evaluate", `a ${quickly} --judge lenet`);
     const { figures } = (await readEvaluation(place.file("a")))!;
     assert.ok(figures.frechet && !figures.asked_class);
 
@@ -113,13 +113,14 @@ testTask(
 testTask("runs compare, compare and report warn of incomparable evaluations", async (place) => {
   await makeRun(place);
   await cp(place.file("a"), place.file("b"), { recursive: true });
-  await place.succeed("evaluate", `a b ${quickly}`);
+  const flags = `--count 170 ${oneThread} --solver euler:steps=2 --course-images 0 --bits-images 0`;
+  await place.succeed("evaluate", `a b ${flags}`);
   const { stdout: equal } = await place.succeed("runs", "compare a b --all");
   assert.match(equal, /eval\/frechet_low/);
   assert.doesNotMatch(equal, /not comparable/);
   assert.ok(equal.endsWith("\nlenet and vgg rank alike by every figure\n"), equal);
 
-  await place.succeed("evaluate", `${quickly.replace("170", "180")} b`);
+  await place.succeed("evaluate", `${flags.replace("170", "180")} --judge lenet b`);
   const warning = "Figures of quality of these runs are not comparable (samples: 170 or 180)";
   const { stdout: listed } = await place.succeed("runs", "compare a b");
   assert.ok(listed.endsWith(`\n${warning}\n`), listed);
@@ -160,19 +161,19 @@ testTask("evaluate keeps what an earlier evaluation of the same weights measured
 
 testTask("evaluate FILE measures weights outside of a run", async (place) => {
   await makeRun(place, "--no-conditional --path cosine");
-  const evaluated = async (checkpoint: string) => {
-    const flags = `${checkpoint}.safetensors --data data --out out.json ${quickly}`;
+  const evaluated = async (checkpoint: string, judge: string) => {
+    const flags = `${checkpoint}.safetensors --data data --out out.json ${quickly} --judge ${judge}`;
     await place.succeed("evaluate", flags);
     return JSON.parse(new TextDecoder().decode(await place.read("out.json")));
   };
-  await place.succeed("evaluate", `a ${quickly}`);
+  await place.succeed("evaluate", `a ${quickly} --judge none`);
   const { figures } = (await readEvaluation(place.file("a")))!;
-  const { weights, figures: { velocity_error, frechet } } = await evaluated("a/ema");
+  const { weights, figures: { velocity_error, frechet } } = await evaluated("a/ema", "lenet");
   assert.equal(weights.file, "a/ema.safetensors");
   assert.equal(velocity_error.value, figures.velocity_error!.value);
   assert.ok(frechet.value > 0);
   assert.notEqual(
-    (await evaluated("--checkpoint a/last")).figures.velocity_error.value,
+    (await evaluated("--checkpoint a/last", "none")).figures.velocity_error.value,
     velocity_error.value,
   );
   const noisy = await place.run("solvers", `a --count 170 ${oneThread} --solvers sde:steps=2`);

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { loadDataset } from "../../experiments/data/load_dataset.ts";
 import { cachedFile } from "../../experiments/judge/find_judge.ts";
 import { digestOf, judgedData } from "../../experiments/judge/data_judge.ts";
-import { madeOnce, oneThread, tinyRun, type Workplace } from "./cli.ts";
+import { bareRun, madeOnce, oneThread, tinyRun, type Workplace } from "./cli.ts";
 import { writeTinyIdx } from "./data/tiny_idx.ts";
 import { writeTrajectories } from "../../experiments/draw/trajectories.ts";
 import { judgeNames } from "../../models/mod.ts";
@@ -14,11 +14,12 @@ import { newRecord, writeRecord } from "../../experiments/tracking/record.ts";
 /** Flags of a quick evaluation on the CPU device. */
 export const quickly = `--count 170 ${oneThread} --solver euler:steps=2 --course-images 6 --bits-images 3`;
 
-/** Makes data of four classes in `data`, barely trained judges, and a run `a`. */
+/** Makes data of four classes in `data`, barely trained judges, and a run `a`, which has pictures by default. */
 export async function makeRun(place: Workplace, flags = "--conditional"): Promise<void> {
   await madeOnce(place, flags, async (place) => {
     await madeOnce(place, "judged data", makeJudgedData);
-    await place.succeed("train:base", `${tinyRun.replace("--no-conditional", flags)} --out a`);
+    const run = flags === "--conditional" ? tinyRun : bareRun;
+    await place.succeed("train:base", `${run.replace("--no-conditional", flags)} --out a`);
   });
 }
 
@@ -31,7 +32,7 @@ export async function makeJudgedData(place: Workplace): Promise<void> {
   await Deno.mkdir(place.file(judges), { recursive: true });
   for (const judge of judgeNames) {
     const out = `--out ${join(judges, cachedFile(judge, digest))}`;
-    await place.succeed("judge", `--data data ${oneThread} --judge ${judge} --steps 40 ${out}`);
+    await place.succeed("judge", `--data data ${oneThread} --judge ${judge} --steps 15 ${out}`);
   }
 }
 
