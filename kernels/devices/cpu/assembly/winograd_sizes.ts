@@ -35,10 +35,11 @@ export function setKernel(C: i32, K: i32, along: i32): void {
 export function setSizes(C: i32, H: i32, W: i32, K: i32, along: i32): void {
   setKernel(C, K, along);
   down = (H + 3) >> 2, across = (W + 3) >> 2, tiles = down * across, plane = (<usize> (H * W)) << 2;
-  // Three taps: six lines for each of four channels, between the halves of the transform, and one of zeros. More: eight
-  // lines of four channels, then their padded image.
-  line = (<usize> (along == 3 ? across + 2 : 4 * (across + parts))) << 4;
-  scratch = line * (along == 3 ? 25 : 8 + 4 * (down + parts)) + 63 & ~63;
+  // Three taps: vectors for `warm`, a line of zeros, planes of the last channels. More: eight lines of four channels, and
+  // their padded image.
+  line = (<usize> (along == 3 ? across + 1 : 4 * (across + parts))) << 4;
+  const planes: usize = C & 3 ? 4 * plane + 16 : 0;
+  scratch = (along == 3 ? 64 + line + planes : line * (8 + 4 * (down + parts))) + 63 & ~63;
 }
 
 /**

@@ -1,6 +1,7 @@
 // Winograd's transforms of weights, U = G g G', and of their gradients, dg = G' u G, for tiles of six points (three taps)
 // and of seven or eight (up to five taps).
 
+import { storeColumns } from "./gemm.ts";
 import { add, at as constant, loadEvery, madd, mul, splat, sub } from "./simd.ts";
 import { points, taps, tapsOfPart } from "./winograd_sizes.ts";
 
@@ -16,17 +17,39 @@ const AT_ONE = memory.data<f32>([-0.22222222]);
 const AT_TWO = memory.data<f32>([0.011111111]);
 const AT_HALF = memory.data<f32>([0.022222222]);
 
-/** G g of three vectors, at six points. */
-function threeWeights(from: usize, fromStep: usize, to: usize, toStep: usize): void {
-  const g0 = v128.load(from), g1 = v128.load(from + fromStep), g2 = v128.load(from + 2 * fromStep);
+/** G g of three vectors, at six points: a row of U. */
+function threeWeights(g0: v128, g1: v128, g2: v128, to: usize, step: usize): void {
   const s = add(g0, g2), t = madd(constant(FOUR), g2, g0), odd = add(g1, g1);
   const sixth = constant(MINUS_SIXTH), small = constant(TWENTY_FOURTH);
   v128.store(to, mul(constant(QUARTER), g0));
-  v128.store(to + toStep, mul(sixth, add(s, g1)));
-  v128.store(to + 2 * toStep, mul(sixth, sub(s, g1)));
-  v128.store(to + 3 * toStep, mul(small, add(t, odd)));
-  v128.store(to + 4 * toStep, mul(small, sub(t, odd)));
-  v128.store(to + 5 * toStep, g2);
+  v128.store(to + step, mul(sixth, add(s, g1)));
+  v128.store(to + 2 * step, mul(sixth, sub(s, g1)));
+  v128.store(to + 3 * step, mul(small, add(t, odd)));
+  v128.store(to + 4 * step, mul(small, sub(t, odd)));
+  v128.store(to + 5 * step, g2);
+}
+
+/** U = G g G' of three by three taps, which are `next` bytes apart. */
+function transformThree(from: usize, next: usize, to: usize, step: usize): void {
+  const a0 = v128.load(from), a1 = v128.load(from + next), a2 = v128.load(from + 2 * next);
+  from += 3 * next;
+  const b0 = v128.load(from), b1 = v128.load(from + next), b2 = v128.load(from + 2 * next);
+  from += 3 * next;
+  const c0 = v128.load(from), c1 = v128.load(from + next), c2 = v128.load(from + 2 * next);
+  const quarter = constant(QUARTER), sixth = constant(MINUS_SIXTH), small = constant(TWENTY_FOURTH);
+  const s0 = add(a0, c0), s1 = add(a1, c1), s2 = add(a2, c2), row = 6 * step;
+  threeWeights(mul(quarter, a0), mul(quarter, a1), mul(quarter, a2), to, step);
+  to += row;
+  threeWeights(mul(sixth, add(s0, b0)), mul(sixth, add(s1, b1)), mul(sixth, add(s2, b2)), to, step);
+  to += row;
+  threeWeights(mul(sixth, sub(s0, b0)), mul(sixth, sub(s1, b1)), mul(sixth, sub(s2, b2)), to, step);
+  to += row;
+  const four = constant(FOUR), t0 = madd(four, c0, a0), t1 = madd(four, c1, a1), t2 = madd(four, c2, a2);
+  const d0 = add(b0, b0), d1 = add(b1, b1), d2 = add(b2, b2);
+  threeWeights(mul(small, add(t0, d0)), mul(small, add(t1, d1)), mul(small, add(t2, d2)), to, step);
+  to += row;
+  threeWeights(mul(small, sub(t0, d0)), mul(small, sub(t1, d1)), mul(small, sub(t2, d2)), to, step);
+  threeWeights(c0, c1, c2, to + row, step);
 }
 
 /** G g of five vectors, at seven or eight points. */
@@ -46,12 +69,6 @@ function fiveWeights(from: usize, fromStep: usize, to: usize, toStep: usize): vo
   v128.store(to + 5 * toStep, mul(scale, add(even, odd)));
   v128.store(to + 6 * toStep, mul(scale, sub(even, odd)));
   if (points == 8) v128.store(to + 7 * toStep, g4);
-}
-
-/** G g of three or five vectors. */
-function weightStep(from: usize, fromStep: usize, to: usize, toStep: usize): void {
-  if (points == 6) threeWeights(from, fromStep, to, toStep);
-  else fiveWeights(from, fromStep, to, toStep);
 }
 
 /** A tap of four channels that are `stride` bytes apart; lanes from `count` on are zero. */
@@ -82,19 +99,34 @@ export function transformWeight(
   step: usize,
   scratch: usize,
 ): void {
-  const down = tapsOfPart(row), across = tapsOfPart(column), last = taps * taps - 1;
-  const side = points == 6 ? 3 : 5, columns = scratch + 400;
-  for (let r = 0; r < side; r++) {
-    for (let s = 0; s < side; s++) {
+  if (points == 6) {
+    if (count >= 4) {
+      const at1 = at + stride, at2 = at1 + stride, at3 = at2 + stride;
+      storeColumns(v128.load(at), v128.load(at1), v128.load(at2), v128.load(at3), scratch, 16);
+      // deno-fmt-ignore
+      storeColumns(v128.load(at, 16), v128.load(at1, 16), v128.load(at2, 16), v128.load(at3, 16), scratch + 64, 16);
+      v128.store(scratch, loadEvery(at + 32, stride), 128);
+    } else {
+      for (let tap: usize = 0; tap < 9; tap++) {
+        v128.store(scratch + (tap << 4), lanes(at + (tap << 2), stride, count));
+      }
+    }
+    if (turned) transformThree(scratch + 128, -16, to, step);
+    else transformThree(scratch, 16, to, step);
+    return;
+  }
+  const down = tapsOfPart(row), across = tapsOfPart(column), last = taps * taps - 1, columns = scratch + 400;
+  for (let r = 0; r < 5; r++) {
+    for (let s = 0; s < 5; s++) {
       const tap = (4 * row + r) * taps + 4 * column + s;
       const from = at + ((<usize> (turned ? last - tap : tap)) << 2);
       const g = r < down && s < across ? lanes(from, stride, count) : splat(0);
       v128.store(scratch + ((<usize> (5 * r + s)) << 4), g);
     }
   }
-  for (let s: usize = 0; s < <usize> side; s++) weightStep(scratch + (s << 4), 80, columns + (s << 4), 80);
+  for (let s: usize = 0; s < 5; s++) fiveWeights(scratch + (s << 4), 80, columns + (s << 4), 80);
   for (let i: usize = 0; i < <usize> points; i++) {
-    weightStep(columns + 80 * i, 16, to + <usize> points * i * step, step);
+    fiveWeights(columns + 80 * i, 16, to + <usize> points * i * step, step);
   }
 }
 

@@ -40,7 +40,10 @@ export function winogradWeightsWorkspace(C: i32, K: i32, taps: i32): u64 {
   return uBytes;
 }
 
-/** U of weights w[k][c] with strides in bytes, each in panels of [all C][K]. A task is four target channels. */
+/**
+ * U of weights w[k][c] with strides in bytes, each in panels of [all C][K]. A task is four source channels: it fills
+ * whole lines of the cache.
+ */
 export function winogradWeights(
   call: usize,
   workspace: usize,
@@ -53,17 +56,20 @@ export function winogradWeights(
   taps: i32,
 ): void {
   setKernel(C, K, taps);
-  const step = uStep, scratch = panelAddress();
-  for (let task = nextTask(call); 4 * task < columns; task = nextTask(call)) {
-    const k = task << 2, pitch = panelPitch(k, columns);
-    let to = workspace + panelOffset(k, all);
+  const step = uStep, scratch = panelAddress(), ofPart = all / (parts * parts);
+  for (let task = nextTask(call); 4 * task < ofPart; task = nextTask(call)) {
+    const end = min(4 * task + 4, ofPart);
     for (let part = 0; part < parts * parts; part++) {
       const row = part / parts, column = part % parts;
-      let from = w + (<usize> k) * strideK;
-      for (let c = 0; c < all / (parts * parts); c++, from += strideC, to += pitch) {
-        if (k < K && c < C) {
-          transformWeight(from, strideK, K - k, row, column, turned != 0, to, step, scratch);
-        } else for (let f: usize = 0; f < elements; f++) v128.store(to + f * step, splat(0));
+      for (let c = 4 * task; c < end; c++) {
+        const from = w + (<usize> c) * strideC, line = <usize> (part * ofPart + c);
+        for (let k = 0; k < columns; k += 4) {
+          const to = workspace + panelOffset(k, all) + line * panelPitch(k, columns);
+          if (k < K && c < C) {
+            const at = from + (<usize> k) * strideK;
+            transformWeight(at, strideK, K - k, row, column, turned != 0, to, step, scratch);
+          } else for (let f: usize = 0; f < elements; f++) v128.store(to + f * step, splat(0));
+        }
       }
     }
   }
