@@ -1,14 +1,48 @@
 import assert from "node:assert/strict";
 import { presets } from "../../experiments/settings/training.ts";
+import { readMetrics } from "../../experiments/run/metrics_log.ts";
 import { tryLock } from "../../experiments/run/run_lock.ts";
 import type { CellResult } from "../../experiments/study/cell_result.ts";
-import { type Ended, ended, testTask, type Workplace } from "./cli.ts";
+import { type Ended, ended, madeOnce, testTask, type Workplace } from "./cli.ts";
 import { testRefusals } from "./refusals.ts";
-import { makePlan, makeStudy, tinyPlan, writePlan } from "./study/tiny_study.ts";
+import { makePlan, tinyPlan, writePlan } from "./study/tiny_study.ts";
+import { FakeMlflow, pause, quick } from "./tracking/fake_mlflow.ts";
+import { valuesOf } from "./tracking/mirrored.ts";
 
 const cells = ["base-s1", "residual-s1"];
 const quickly = "--device cpu --threads 1";
-const oneSeed = { seeds: [1] };
+
+/** The plan of the study that the tests share: its cells save their state several times. */
+const plan = {
+  ...tinyPlan,
+  seeds: [1],
+  budget: { steps: 60 },
+  grid: { model: ["base", "residual"] },
+  fixed: { ...tinyPlan.fixed, valEpochs: 0.2 },
+  evaluation: { ...tinyPlan.evaluation, milestones: 1, solvers: ["euler:steps=2", "heun:steps=1"] },
+};
+
+let starting: Promise<FakeMlflow> | undefined;
+const theServer = () => starting ??= FakeMlflow.start();
+Deno.test.afterAll(async () => await (await starting)?.[Symbol.asyncDispose]());
+
+/** The flags that mirror a study. */
+const mirrored = async () => `--experiment nested --mlflow ${(await theServer()).url}`;
+
+/** Runs the plan in `one`, once for all tests, two cells at a time, mirrored to the server. @returns its messages */
+async function makeOne(place: Workplace): Promise<string> {
+  await madeOnce(place, "one", async (place) => {
+    await makePlan(place, plan);
+    const env = { ...quick, MLFLOW_RUN_NAME: "mine" };
+    const { stderr } = await place.succeed(
+      "study",
+      `plan.json --out one ${quickly} --jobs 2 ${await mirrored()}`,
+      env,
+    );
+    await Deno.writeTextFile(place.file("stderr"), stderr);
+  });
+  return await Deno.readTextFile(place.file("stderr"));
+}
 
 const jsonIn = async (place: Workplace, ...names: string[]) =>
   JSON.parse(await Deno.readTextFile(place.file(...names)));
@@ -17,171 +51,180 @@ const jsonIn = async (place: Workplace, ...names: string[]) =>
 const exists = (place: Workplace, ...names: string[]) =>
   Deno.stat(place.file(...names)).then(() => true, () => false);
 
-/** Results without values that depend on the clock. */
-async function resultsOf(place: Workplace, study: string) {
-  return await Promise.all(cells.map(async (cell) => {
-    const { seconds, course = [], ...result }: CellResult = await jsonIn(
-      place,
-      study,
-      "cells",
-      cell,
-      "cell.json",
-    );
-    assert.ok(seconds > 0);
-    assert.ok(course.every((point) => point.seconds >= 0 && point.seconds <= seconds));
-    return { ...result, course: course.map(({ images, frechet }) => ({ images, frechet })) };
-  }));
+/** The result of a cell without values that depend on the clock. */
+async function resultOf(place: Workplace, cell: string) {
+  const { seconds, course = [], ...result }: CellResult = await jsonIn(place, cell, "cell.json");
+  assert.ok(seconds > 0);
+  assert.ok(course.every((point) => point.seconds >= 0 && point.seconds <= seconds));
+  return { ...result, course: course.map(({ images, frechet }) => ({ images, frechet })) };
 }
 
-/** Starts a study, and sends a signal once a file exists. */
-async function interrupt(
+/** The results of the cells in `one`. */
+const resultsOf = (place: Workplace) =>
+  Promise.all(cells.map((cell) => resultOf(place, `one/cells/${cell}`)));
+
+/** Waits for a file that a study writes; fails if the study ends before. */
+async function untilWritten(
   place: Workplace,
-  flags: string,
-  file: readonly string[],
-  signal: Deno.Signal,
-): Promise<Ended> {
-  const process = place.start("study", flags);
-  let running = true;
-  const end = ended(process).finally(() => running = false);
-  while (running && !await exists(place, ...file)) await new Promise((resolve) => setTimeout(resolve, 5));
-  if (!running) assert.fail(`it ended before ${file.join("/")} was there: ${(await end).stderr}`);
-  process.kill(signal);
-  return await end;
+  end: Promise<Ended>,
+  folder: string,
+  name: RegExp,
+): Promise<void> {
+  const early = end.then(({ stderr }) => assert.fail(`it ended before it wrote ${name}: ${stderr}`));
+  early.catch(() => {});
+  const isWritten = () =>
+    place.names(folder).then((names) => names.some((file) => name.test(file)), () => false);
+  while (!await isWritten()) await Promise.race([early, pause(5)]);
 }
+
+testTask("study trains and evaluates every cell once, even several at a time", async (place) => {
+  assert.match(await makeOne(place), /2\/2 cells .* elapsed/);
+  const results = await resultsOf(place);
+  for (const { course, images, figures } of results) {
+    assert.deepEqual(course.map(({ images }) => images), [240, 480]);
+    assert.equal(course[1].frechet, figures.frechet);
+    assert.ok(course[0].frechet > 0 && course[0].frechet !== course[1].frechet && images === 480);
+  }
+  const [, { settings, seed, figures, costs = [], parameters }] = results;
+  assert.deepEqual([settings.model, settings.filters, seed], ["residual", "8,16", 1]);
+  assert.ok(figures.frechet > 0 && figures.velocity_error > 0);
+  assert.deepEqual(costs.map(({ solver }) => solver), ["euler:steps=2", "heun:steps=1"]);
+  const run = await jsonIn(place, "one", "cells", "residual-s1", "run.json");
+  assert.deepEqual([run.parameterCount, run.status, run.name], [parameters, "FINISHED", "residual-s1"]);
+  const { asked } = await jsonIn(place, "one", "cells", "residual-s1", "evaluation.json");
+  assert.deepEqual([asked.count, asked.seed, asked.guidance], [170, 0, presets.quick.guidance]);
+  for (const name of ["table.md", "report.html"]) assert.ok(await exists(place, "one", name), name);
+  const { stdout: shown } = await place.succeed("runs", "list --root .");
+  for (const cell of cells) assert.ok(shown.includes(cell), `${cell} is listed in ${shown}`);
+
+  await writePlan(place, { ...plan, evaluation: tinyPlan.evaluation });
+  const refused = await place.run("study", `plan.json --out one ${quickly}`);
+  assert.equal(refused.code, 1, "another evaluation");
+  assert.match(refused.stderr, /^ConfigError: Cannot change evaluation of the study one from /);
+});
 
 testTask(
-  "study trains and evaluates every cell once, even several at a time",
+  "study is a parent run on a server with its cells as children, and each is sent once",
   async (place) => {
-    const plan = {
-      ...oneSeed,
-      evaluation: { ...tinyPlan.evaluation, milestones: 1, solvers: ["euler:steps=2", "heun:steps=1"] },
-    };
-    await makePlan(place, plan);
-    const env = { MLFLOW_RUN_NAME: "mine" };
-    const { stderr } = await place.succeed("study", `plan.json --out one ${quickly} --jobs 2`, env);
-    assert.match(stderr, /2\/2 cells .* elapsed/);
-    const results = await resultsOf(place, "one");
-    for (const { course, images, figures } of results) {
-      assert.deepEqual(course.map(({ images }) => images), [24, 48]);
-      assert.equal(course[1].frechet, figures.frechet);
-      assert.ok(course[0].frechet > 0 && course[0].frechet !== course[1].frechet && images === 48);
+    const server = await theServer();
+    assert.match(await makeOne(place), /MLflow shows the study at http/);
+    const runs = await server.runs("nested");
+    const parentOf = ({ data }: typeof runs[number]) => valuesOf(data.tags)["mlflow.parentRunId"];
+    const [parent, ...others] = runs.filter((run) => parentOf(run) === undefined);
+    assert.deepEqual([parent.info.run_name, parent.info.status, others], ["one", "FINISHED", []]);
+    const values = valuesOf(parent.data.params);
+    const settings = [values.plan, values.seeds, values.cells, values.grid, values.steps];
+    assert.deepEqual(settings, ["tiny", "1", "2", "model=base|residual", "60"]);
+    const flags = `plan.json --out one ${quickly} --jobs 2 ${await mirrored()}`;
+    assert.equal(valuesOf(parent.data.tags)["mlflow.source.name"], `deno task study ${flags}`);
+    const frechet = parent.data.metrics!.flatMap(({ key }) => key.startsWith("eval/frechet/") ? [key] : []);
+    assert.deepEqual(frechet.sort(), ["eval/frechet/base", "eval/frechet/residual"]);
+    const children = runs.filter((run) => parentOf(run) === parent.info.run_id);
+    assert.deepEqual(children.map(({ info }) => info.run_name).sort(), cells);
+    for (const { data, info } of children) {
+      assert.equal(info.status, "FINISHED");
+      assert.ok(data.metrics?.some(({ key }) => key === "eval/frechet"), info.run_name);
     }
-    const [, { settings, seed, figures, costs = [], parameters }] = results;
-    assert.deepEqual([settings.model, settings.filters, seed], ["residual", "8,16", 1]);
-    assert.ok(figures.frechet > 0 && figures.velocity_error > 0);
-    assert.deepEqual(costs.map(({ solver }) => solver), ["euler:steps=2", "heun:steps=1"]);
-    const run = await jsonIn(place, "one", "cells", "residual-s1", "run.json");
-    assert.deepEqual([run.parameterCount, run.status, run.name], [parameters, "FINISHED", "residual-s1"]);
-    const { asked } = await jsonIn(place, "one", "cells", "residual-s1", "evaluation.json");
-    assert.deepEqual([asked.count, asked.seed, asked.guidance], [170, 0, presets.quick.guidance]);
+    assert.ok(await exists(place, "one", "cells", "base-s1", "mlflow.json"));
 
     const before = await place.listing(place.file("one", "cells"));
-    const again = await place.succeed("study", `plan.json --out one ${quickly}`);
+    const again = await place.succeed("study", flags, quick);
     assert.match(again.stderr, /one has 2 of 2 cells finished/);
     assert.deepEqual(await place.listing(place.file("one", "cells")), before, "nothing is rewritten");
-    for (const name of ["table.md", "report.html"]) assert.ok(await exists(place, "one", name), name);
-    const { stdout: shown } = await place.succeed("runs", "list --root .");
-    for (const cell of cells) assert.ok(shown.includes(cell), `${cell} is listed in ${shown}`);
-
-    // Without its result, a cell is measured again, except for measurements with the same inputs.
-    const [kept, changed] = cells.map((cell) => ["one", "cells", cell] as const);
-    for (const folder of [kept, changed]) await Deno.remove(place.file(...folder, "cell.json"));
-    const evaluation = await jsonIn(place, ...changed, "evaluation.json");
-    const other = { ...evaluation, asked: { ...asked, seed: 5 }, figures: {} };
-    await Deno.writeTextFile(place.file(...changed, "evaluation.json"), JSON.stringify(other));
-    const solvers = await jsonIn(place, ...changed, "solvers.json");
-    await Deno.writeTextFile(
-      place.file(...changed, "solvers.json"),
-      JSON.stringify({ ...solvers, common: { ...solvers.common, count: 9 } }),
-    );
-    const unchanged = await place.read(...kept, "evaluation.json");
-    const remeasured = await place.succeed("study", `plan.json --out one ${quickly}`);
-    assert.match(remeasured.stderr, /one has 0 of 2 cells finished/);
-    assert.deepEqual(await place.read(...kept, "evaluation.json"), unchanged);
-    assert.deepEqual(await resultsOf(place, "one"), results);
-
-    await writePlan(place, { grid: { model: ["base"] }, seeds: [1, 3] });
-    const refused = await place.run("study", `plan.json --out one ${quickly}`);
-    assert.equal(refused.code, 1, "another evaluation");
-    assert.match(refused.stderr, /^ConfigError: Cannot change evaluation of the study one from /);
+    const synced = await place.succeed("sync", `one --mlflow ${server.url}`, quick);
+    assert.equal(synced.stdout.match(/already complete/g)?.length, 3, synced.stdout);
+    const points = (all: typeof runs) => all.map(({ info, data }) => [info.run_id, data.metrics!.length]);
+    assert.deepEqual(points(await server.runs("nested")), points(runs));
+    assert.equal((await readMetrics(place.file("one", "metrics.jsonl"))).length, 1);
   },
 );
 
 testTask(
   "study continues from its checkpoints after a kill, and ends like an uninterrupted one",
   async (place) => {
-    const fixed = { ...tinyPlan.fixed, valEpochs: 0.2 };
-    await makePlan(place, { ...oneSeed, budget: { steps: 60 }, fixed });
-    const flags = `plan.json ${quickly}`;
-    const [killed] = await Promise.all([
-      interrupt(place, `${flags} --out cut`, ["cut", "cells", "base-s1", "state.safetensors"], "SIGKILL"),
-      place.succeed("study", `${flags} --out whole`),
-    ]);
-    assert.notEqual(killed.code, 0);
-    assert.ok(!await exists(place, "cut", "cells", "base-s1", "cell.json"), "it was killed before the end");
-    const second = ["cut", "cells", "residual-s1", "config.json"];
-    const stopped = await interrupt(place, `${flags} --out cut`, second, "SIGINT");
-    assert.equal(stopped.code, 130, stopped.stderr);
-    assert.match(stopped.stderr, /SIGINT: saving and stopping; press again to quit immediately/);
+    await makeOne(place);
+    await writePlan(place, { ...plan, grid: { model: ["base"] } });
+    const flags = `plan.json ${quickly} --out cut`;
+    const cell = "cut/cells/base-s1";
+    const process = place.start("study", flags);
+    const killed = ended(process);
+    await untilWritten(place, killed, cell, /^state\.safetensors$/);
+    process.kill("SIGKILL");
+    assert.notEqual((await killed).code, 0);
+    assert.ok(!await exists(place, cell, "cell.json"), "it was killed before the end");
+    const stopping = place.run("study", flags);
+    await untilWritten(place, stopping, cell, /^environment-resumed-/);
+    Deno.kill(Deno.pid, "SIGTERM"); // SIGINT would also end the tests
+    const stopped = await stopping;
+    assert.equal(stopped.code, 143, stopped.stderr);
+    assert.match(stopped.stderr, /SIGTERM: saving and stopping; press again to quit immediately/);
     assert.match(stopped.stderr, /Stopped; run the same command to resume\n$/);
-    assert.ok(!await exists(place, "cut", "cells", "residual-s1", "cell.json"));
-    const finished = await place.listing(place.file("cut", "cells", "base-s1"));
-    await place.succeed("study", `${flags} --out cut`);
-    assert.deepEqual(await resultsOf(place, "cut"), await resultsOf(place, "whole"));
-    const names = await place.names("cut", "cells", "base-s1");
-    assert.ok(names.some((name) => name.startsWith("environment-resumed-")), "the run was resumed");
-    for (const cell of cells) {
-      assert.deepEqual(
-        await place.metrics(`cut/cells/${cell}`),
-        await place.metrics(`whole/cells/${cell}`),
-        cell,
-      );
-    }
-    assert.deepEqual(await place.listing(place.file("cut", "cells", "base-s1")), finished);
+    assert.ok(!await exists(place, cell, "cell.json"));
+    await place.succeed("study", flags);
+    assert.deepEqual(await resultOf(place, cell), await resultOf(place, "one/cells/base-s1"));
+    assert.deepEqual(await place.metrics(cell), await place.metrics("one/cells/base-s1"));
   },
 );
 
 testTask(
   "study runs the cells of --only, collects existing ones with --collect, and accepts a folder as plan",
   async (place) => {
-    await makePlan(place, oneSeed);
-    const { stdout } = await place.succeed("study", `plan.json --out a ${quickly} --dry-run`);
-    assert.match(stdout, /base-s1 +8,16 +[\d,]+ +[\d,]+ +6 +\d+:\d\d +\d+ MiB/);
+    await makeOne(place);
+    // Without its result, a cell is measured again, except for measurements with the same inputs.
+    const results = await resultsOf(place);
+    for (const cell of cells) await Deno.remove(place.file("one", "cells", cell, "cell.json"));
+    const [kept, changed] = cells.map((cell) => ["one", "cells", cell] as const);
+    const evaluation = await jsonIn(place, ...changed, "evaluation.json");
+    const other = { ...evaluation, asked: { ...evaluation.asked, seed: 5 }, figures: {} };
+    await Deno.writeTextFile(place.file(...changed, "evaluation.json"), JSON.stringify(other));
+    const solvers = await jsonIn(place, ...changed, "solvers.json");
+    await Deno.writeTextFile(
+      place.file(...changed, "solvers.json"),
+      JSON.stringify({ ...solvers, common: { ...solvers.common, count: 9 } }),
+    );
+    await place.succeed("study", `one --only residual-s1 ${quickly}`);
+    assert.ok(await exists(place, ...changed, "cell.json"));
+    assert.ok(!await exists(place, ...kept, "cell.json"));
+    const { stderr } = await place.succeed("study", `one --collect ${quickly}`);
+    assert.match(stderr, /1 of 2 cells are finished in one\n/);
+
+    await writePlan(place, { ...plan, cells: [{ model: "residual", groups: 2 }] });
+    const before = await place.listing();
+    const { stdout } = await place.succeed("study", `plan.json --out one ${quickly} --dry-run`);
+    assert.match(stdout, /residual-groups-2-s1 +8,16 +[\d,]+ +[\d,]+ +60 +\d+:\d\d$/m);
+    assert.match(stdout, /residual-groups-2-s1 +\d+ MiB +added$/m);
     assert.match(
       stdout,
-      /2 of 2 cells to run in a: \d+:\d\d of training, 1 at a time, then evaluations; about \d+ MiB/,
+      /2 of 3 cells to run in one: \d+:\d\d of training, 1 at a time, then evaluations; about \d+ MiB/,
     );
-    assert.ok(!await exists(place, "a"), "a dry run writes nothing");
-    await makeStudy(place.file("a"), { ...oneSeed, grid: { model: ["base", "residual"] } });
-    await place.succeed("study", `a --only residual-s1 ${quickly}`);
-    assert.ok(await exists(place, "a", "cells", "residual-s1", "cell.json"));
-    assert.ok(!await exists(place, "a", "cells", "base-s1", "cell.json"));
-    const { stderr } = await place.succeed("study", `a --collect ${quickly}`);
-    assert.match(stderr, /1 of 2 cells are finished in a\n/);
-    const lock = await tryLock(place.file("a", ".locks"), "base-s1");
+    assert.deepEqual(await place.listing(), before, "a dry run writes nothing");
+    const lock = await tryLock(place.file("one", ".locks"), "base-s1");
     assert.ok("lost" in lock);
-    const busy = await place.run("study", `a --only base-s1 ${quickly}`);
+    const busy = await place.run("study", `one --only base-s1 ${quickly}`);
     assert.equal(busy.code, 75, busy.stderr);
     assert.match(busy.stderr, new RegExp(`^Skipping base-s1: process ${Deno.pid} .*is running it$`, "m"));
-    assert.deepEqual(await place.names("a", "cells"), ["residual-s1"]);
     lock[Symbol.dispose]();
+    const unchanged = await place.read(...kept, "evaluation.json");
+    await place.succeed("study", `one --only base-s1,residual-s1 ${quickly}`);
+    assert.deepEqual(await place.read(...kept, "evaluation.json"), unchanged);
+    assert.deepEqual(await resultsOf(place), results);
   },
 );
 
-testTask("study continues after a cell fails, and reports which one and why", async (place) => {
-  const cells = [{ model: "base", optimizer: "sgd", lr: 1e30, clip: 0 }, { model: "base" }];
-  await makePlan(place, { ...oneSeed, grid: {}, cells });
-  const { code, stderr } = await place.run("study", `plan.json --out a ${quickly}`);
+testTask("study collects the finished cells if one fails, and reports which one and why", async (place) => {
+  await makeOne(place);
+  for (const name of ["table.md", "report.html"]) await Deno.remove(place.file("one", name));
+  await writePlan(place, { ...plan, cells: [{ model: "base", optimizer: "sgd", lr: 1e30, clip: 0 }] });
+  const { code, stderr } = await place.run("study", `plan.json --out one ${quickly}`);
   assert.equal(code, 1);
   const failed = "base-optimizer-sgd-lr-1e-30-clip-0-s1";
-  assert.match(stderr, new RegExp(`${failed}: TrainingError: .*; see a/logs/${failed}`));
-  assert.match(stderr, new RegExp(`\nTrainingError: 1 of 2 cells failed: ${failed}\n$`));
-  assert.match(stderr, /^1 of 2 cells are finished in a$/m);
-  for (const name of ["cells/base-s1/cell.json", "table.md", "report.html"]) {
-    assert.ok(await exists(place, "a", name), name);
-  }
-  const { status, reason } = await jsonIn(place, "a", "run.json");
-  assert.deepEqual([status, reason], ["FAILED", `1 of 2 cells failed: ${failed}`]);
+  assert.match(stderr, new RegExp(`^The plan adds ${failed}$`, "m"));
+  assert.match(stderr, new RegExp(`${failed}: TrainingError: .*; see one/logs/${failed}`));
+  assert.match(stderr, new RegExp(`\nTrainingError: 1 of 1 cells failed: ${failed}\n$`));
+  assert.match(stderr, /^2 of 3 cells are finished in one$/m);
+  for (const name of ["table.md", "report.html"]) assert.ok(await exists(place, "one", name), name);
+  const { status, reason } = await jsonIn(place, "one", "run.json");
+  assert.deepEqual([status, reason], ["FAILED", `1 of 1 cells failed: ${failed}`]);
 });
 
 testRefusals("study rejects invalid input in one line", {

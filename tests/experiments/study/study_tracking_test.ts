@@ -1,52 +1,11 @@
 import assert from "node:assert/strict";
-import { readMetrics } from "../../../experiments/run/metrics_log.ts";
 import { lockRun } from "../../../experiments/run/run_lock.ts";
 import { cellFolder, type Study } from "../../../experiments/study/study.ts";
 import { collectStudy, recordStudy } from "../../../experiments/study/study_tracking.ts";
 import { newRecord, readRecord, type RunRecord, writeRecord } from "../../../experiments/tracking/record.ts";
 import { testInFolder, withFolder } from "../../folder.ts";
-import { type FakeMlflow, quick, testMirrored, testOnFake } from "../tracking/fake_mlflow.ts";
-import { valuesOf } from "../tracking/mirrored.ts";
-import { makePlan, makeStudy } from "./tiny_study.ts";
-
-testMirrored(
-  "study is a parent run on a server with its cells as children, and each is sent once",
-  async (place, server) => {
-    await makePlan(place, { seeds: [1] });
-    const experiment = "nested";
-    const flags =
-      `plan.json --out study --device cpu --threads 1 --jobs 2 --experiment ${experiment} --mlflow ${server.url}`;
-    const { stderr } = await place.succeed("study", flags, quick);
-    assert.match(stderr, /MLflow shows the study at http/);
-    const tagOf = (run: Awaited<ReturnType<typeof server.runs>>[number], key: string) =>
-      run.data.tags?.find((tag) => tag.key === key)?.value;
-    const runs = await server.runs(experiment);
-    const parents = runs.filter((run) => tagOf(run, "mlflow.parentRunId") === undefined);
-    assert.deepEqual(parents.map(({ info }) => [info.run_name, info.status]), [["study", "FINISHED"]]);
-    const { params, metrics, tags } = parents[0].data;
-    const values = valuesOf(params);
-    const settings = [values.plan, values.seeds, values.cells, values.grid, values.steps];
-    assert.deepEqual(settings, ["tiny", "1", "2", "model=base|residual", "6"]);
-    assert.equal(valuesOf(tags)["mlflow.source.name"], `deno task study ${flags}`);
-    const frechet = metrics!.flatMap(({ key }) => key.startsWith("eval/frechet/") ? [key] : []);
-    assert.deepEqual(frechet.sort(), ["eval/frechet/base", "eval/frechet/residual"]);
-    const children = runs.filter((run) => tagOf(run, "mlflow.parentRunId") === parents[0].info.run_id);
-    assert.deepEqual(children.map(({ info }) => info.run_name).sort(), ["base-s1", "residual-s1"]);
-    for (const { data, info } of children) {
-      assert.equal(info.status, "FINISHED");
-      assert.ok(data.metrics?.some(({ key }) => key === "eval/frechet"), info.run_name);
-    }
-    assert.ok((await Deno.stat(place.file("study", "cells", "base-s1", "mlflow.json"))).isFile);
-    await place.succeed("study", flags, quick);
-    const synced = await place.succeed("sync", `study --mlflow ${server.url}`, quick);
-    assert.equal(synced.stdout.match(/already complete/g)?.length, 3, synced.stdout);
-    const again = await server.runs(experiment);
-    const pointsOf = (all: typeof runs) => all.map(({ data }) => data.metrics!.length);
-    assert.deepEqual(pointsOf(again), pointsOf(runs));
-    assert.equal((await readMetrics(place.file("study", "metrics.jsonl"))).length, 1);
-    assert.deepEqual(again.map(({ info }) => info.run_id).sort(), runs.map(({ info }) => info.run_id).sort());
-  },
-);
+import { type FakeMlflow, testOnFake } from "../tracking/fake_mlflow.ts";
+import { makeStudy } from "./tiny_study.ts";
 
 testInFolder(
   "recordStudy() waits to record the end of a study that another program is sending",
