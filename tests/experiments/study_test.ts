@@ -227,6 +227,65 @@ testTask("study collects the finished cells if one fails, and reports which one 
   assert.deepEqual([status, reason], ["FAILED", `1 of 1 cells failed: ${failed}`]);
 });
 
+/** Runs a task of a submitted script, like a node of a Slurm cluster. */
+async function runSubmitted(place: Workplace, job: string, index?: number): Promise<void> {
+  const script = await Deno.readTextFile(place.file("bin", `script-${job}`));
+  const { code, stderr } = await new Deno.Command("bash", {
+    args: ["-c", script],
+    env: {
+      SLURM_ARRAY_JOB_ID: job,
+      SLURM_CPUS_ON_NODE: "1",
+      MLFLOW_TRACKING_URI: "",
+      ...index !== undefined && { SLURM_ARRAY_TASK_ID: `${index}` },
+    },
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).output();
+  assert.equal(code, 0, new TextDecoder().decode(stderr));
+}
+
+testTask(
+  "study --launcher slurm submits cells neither finished nor queued, and its scripts run and collect them",
+  async (place) => {
+    await makeOne(place); // only the results of its cells are missing here
+    for (const cell of cells) await Deno.remove(place.file("one", "cells", cell, "cell.json"));
+    await Deno.mkdir(place.file("bin"));
+    // Stand-ins for Slurm's programs.
+    const programs = {
+      sbatch: '[ "$1" = --version ] && exit; cd "${0%/*}"; ' +
+        "n=$(($(ls script-* 2>/dev/null | wc -l) + 1)); cat >script-$n; echo $n",
+      squeue: 'cat "${0%/*}/queue"',
+    };
+    for (const [name, body] of Object.entries(programs)) {
+      await Deno.writeTextFile(place.file("bin", name), `#!/bin/bash\n${body}\n`, { mode: 0o755 });
+    }
+    const env = { PATH: `${place.file("bin")}:${Deno.env.get("PATH")}` };
+    const flags = `plan.json --out one --launcher slurm ${quickly}`;
+    const first = await place.succeed("study", flags, env);
+    assert.match(first.stderr, /^Submitted 2 cells as job 1; their output goes to .*\/one\/slurm$/m);
+    assert.match(first.stderr, /^Submitted job 2 to collect the results; see squeue --jobs=1,2$/m);
+    const note = JSON.parse(await Deno.readTextFile(place.file("one", "slurm", "submission-1.json")));
+    assert.deepEqual([note.job, note.cells], ["1", ["base-s1", "residual-s1"]]);
+
+    await runSubmitted(place, "1", 0);
+    await Deno.writeTextFile(place.file("bin", "queue"), "1 1 PD\n1 N/A R\n");
+    const queued = await place.succeed("study", flags, env);
+    assert.match(queued.stderr, /^one has 1 of 2 cells finished$/m);
+    assert.match(queued.stderr, /^All 1 unfinished cells are already queued \(see squeue --name=one\)$/m);
+    await Deno.writeTextFile(place.file("bin", "queue"), "1 1 CG\n"); // completing
+    const again = await place.succeed("study", flags, env);
+    assert.match(again.stderr, /^Submitted 1 cell as job 3; /m);
+    await runSubmitted(place, "4");
+    const { unfinished, problems } = JSON.parse(await Deno.readTextFile(place.file("one", "results.json")));
+    assert.deepEqual([unfinished, problems], [["residual-s1"], []]);
+    await Deno.writeTextFile(place.file("one", "slurm", "submission-9.json"), "{}");
+    await writePlan(place, { ...plan, seeds: [1, 2] });
+    const damaged = await place.run("study", flags, env);
+    assert.match(damaged.stderr, /^RunError: Cannot read one\/slurm\/submission-9\.json: job is missing /m);
+  },
+);
+
 testRefusals("study rejects invalid input in one line", {
   "an unknown plan": {
     task: "study",

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import settings from "../../../deno.json" with { type: "json" };
 import { flagOf } from "../../../experiments/settings/setting.ts";
-import { type TaskName, taskNamed, taskNames, testTask } from "../cli.ts";
+import { taskNamed, taskNames, testTask } from "../cli.ts";
 import { printable } from "../../../experiments/program/output.ts";
 import { filesBelow, textOf } from "../../module_graph.ts";
 import { testNeeding } from "../../permissions.ts";
@@ -37,34 +37,39 @@ Deno.test("tasks that choose a device take --threads", async () => {
   }
 });
 
-testTask("tasks run as programs with the permissions of deno.json", async (place) => {
+testTask("every task starts with permission to read, and the flags in deno.json are valid", async (place) => {
   const root = new URL("../../../", import.meta.url);
+  const deno = async (...args: string[]) => {
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args,
+      cwd: root,
+      env: { NO_COLOR: "1" },
+    }).output();
+    const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+    assert.deepEqual([code, err], [0, ""], args.join(" "));
+    return out;
+  };
+  const parts = taskNames.map((name) =>
+    settings.tasks[name].command.split(" && ").at(-1)!.split(/ (?=experiments\/\w+\.ts)/)
+  );
+  for (const flags of new Set(parts.map(([flags]) => flags))) {
+    assert.match(flags, /^deno run .*--allow-read\b.* --lock=deno\.lock$/);
+    assert.equal(await deno(...flags.split(" ").slice(1), "--config=deno.json", "data:text/javascript,"), "");
+  }
+  // One program for all tasks, with less than the permissions of any of them.
   const program = `import { Task } from "${new URL("experiments/program/task.ts", root)}";
 for (const script of Deno.args) {
   await Object.values(await import(script)).find((value) => value instanceof Task).run(["--help"]);
 }
 `;
   await Deno.writeTextFile(place.file("help.ts"), program);
-  const parts = taskNames.map((
-    name,
-  ) => [name, ...settings.tasks[name].command.split(" && ").at(-1)!.split(/ (?=experiments\/\w+\.ts)/)]);
-  // Tasks with the same permissions share a program.
-  for (const [flags, tasks] of Map.groupBy(parts, ([, flags]) => flags)) {
-    assert.match(flags, / --lock=deno\.lock$/);
-    const [deno, ...words] = flags.split(" ");
-    assert.equal(deno, "deno");
-    const scripts = tasks.map(([, , script]) => new URL(script.split(" ")[0], root).href);
-    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: [...words, "--config=deno.json", place.file("help.ts"), ...scripts],
-      cwd: root,
-      env: { NO_COLOR: "1" },
-    }).output();
-    const decoder = new TextDecoder();
-    assert.deepEqual([code, decoder.decode(stderr)], [0, ""], flags);
-    const help = [];
-    for (const [name] of tasks) help.push((await taskNamed(name as TaskName)).help({}));
-    assert.equal(decoder.decode(stdout), (await Promise.all(help)).join("\n") + "\n");
-  }
+  const scripts = parts.map(([, script]) => new URL(script.split(" ")[0], root).href);
+  const shown = await deno(
+    ...["run", "-q", "--allow-read=.", "--lock=deno.lock", "--config=deno.json"],
+    ...[place.file("help.ts"), ...scripts],
+  );
+  const help = await Promise.all(taskNames.map(async (name) => (await taskNamed(name)).help({})));
+  assert.equal(shown, (await Promise.all(help)).join("\n") + "\n");
 });
 
 Deno.test("printable() escapes control characters, and keeps other text", () => {

@@ -1,18 +1,12 @@
-/** Slurm's programs are stand-in scripts that record their calls; bash runs the batch scripts. */
-
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { submit } from "../../../../experiments/study/launch/slurm.ts";
 import { withFolder } from "../../../folder.ts";
 import { testNeeding } from "../../../permissions.ts";
-import { testTask, type Workplace } from "../../cli.ts";
+import { testTask } from "../../cli.ts";
 import { writeTinyIdx } from "../../data/tiny_idx.ts";
 import { assertRefused } from "../../refusals.ts";
-import { makePlan, writePlan } from "../tiny_study.ts";
-
-async function writeProgram(folder: string, name: string, body: string): Promise<void> {
-  await Deno.writeTextFile(join(folder, name), `#!/bin/bash\n${body}\n`, { mode: 0o755 });
-}
+import { writePlan } from "../tiny_study.ts";
 
 testNeeding(
   { read: true, write: true, run: true },
@@ -36,7 +30,9 @@ testNeeding(
     const script = "#!/bin/bash\n" + "# long\n".repeat(100_000);
     for (const [body, answer] of answers) {
       await withFolder(async (folder) => {
-        if (body !== undefined) await writeProgram(folder, "sbatch", body);
+        if (body !== undefined) {
+          await Deno.writeTextFile(join(folder, "sbatch"), `#!/bin/bash\n${body}\n`, { mode: 0o755 });
+        }
         const submitted = submit(script, { PATH: folder, FOLDER: folder });
         if (answer !== "1234") {
           await assert.rejects(submitted, {
@@ -50,61 +46,6 @@ testNeeding(
         assert.equal(await Deno.readTextFile(join(folder, "script")), script);
       });
     }
-  },
-);
-
-/** Runs a task of a submitted script, like a node. */
-async function runTask(place: Workplace, job: string, index?: number): Promise<void> {
-  const script = await Deno.readTextFile(place.file("bin", `script-${job}`));
-  const { code, stderr } = await new Deno.Command("bash", {
-    args: ["-c", script],
-    env: {
-      SLURM_ARRAY_JOB_ID: job,
-      SLURM_CPUS_ON_NODE: "1",
-      MLFLOW_TRACKING_URI: "",
-      ...index !== undefined && { SLURM_ARRAY_TASK_ID: `${index}` },
-    },
-    stdin: "null",
-    stdout: "null",
-    stderr: "piped",
-  }).output();
-  assert.equal(code, 0, new TextDecoder().decode(stderr));
-}
-
-testTask(
-  "study --launcher slurm submits cells neither finished nor queued, and its scripts run and collect them",
-  async (place) => {
-    await makePlan(place, { seeds: [1] });
-    await Deno.mkdir(place.file("bin"));
-    await writeProgram(
-      place.file("bin"),
-      "sbatch",
-      `[ "$1" = --version ] && exit; cd "$\{0%/*}"; n=$(($(ls script-* 2>/dev/null | wc -l) + 1)); cat >script-$n; echo $n`,
-    );
-    await writeProgram(place.file("bin"), "squeue", `cat "$\{0%/*}/queue"`);
-    const env = { PATH: `${place.file("bin")}:${Deno.env.get("PATH")}` };
-    const flags = "plan.json --out far --launcher slurm --device cpu --threads 1";
-    const first = await place.succeed("study", flags, env);
-    assert.match(first.stderr, /^Submitted 2 cells as job 1; their output goes to .*\/far\/slurm$/m);
-    assert.match(first.stderr, /^Submitted job 2 to collect the results; see squeue --jobs=1,2$/m);
-    const note = JSON.parse(await Deno.readTextFile(place.file("far", "slurm", "submission-1.json")));
-    assert.deepEqual([note.job, note.cells], ["1", ["base-s1", "residual-s1"]]);
-
-    await runTask(place, "1", 0);
-    await Deno.writeTextFile(place.file("bin", "queue"), "1 1 PD\n1 N/A R\n");
-    const queued = await place.succeed("study", flags, env);
-    assert.match(queued.stderr, /^far has 1 of 2 cells finished$/m);
-    assert.match(queued.stderr, /^All 1 unfinished cells are already queued \(see squeue --name=far\)$/m);
-    await Deno.writeTextFile(place.file("bin", "queue"), "1 1 CG\n"); // completing
-    const again = await place.succeed("study", flags, env);
-    assert.match(again.stderr, /^Submitted 1 cell as job 3; /m);
-    await runTask(place, "4");
-    const { unfinished, problems } = JSON.parse(await Deno.readTextFile(place.file("far", "results.json")));
-    assert.deepEqual([unfinished, problems], [["residual-s1"], []]);
-    await Deno.writeTextFile(place.file("far", "slurm", "submission-9.json"), "{}");
-    await writePlan(place, { seeds: [1, 2] });
-    const damaged = await place.run("study", flags, env);
-    assert.match(damaged.stderr, /^RunError: Cannot read far\/slurm\/submission-9\.json: job is missing /m);
   },
 );
 
