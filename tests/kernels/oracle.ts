@@ -10,6 +10,7 @@ import {
   tensor,
   uniforms,
 } from "../../kernels/mod.ts";
+import type { Pass, Tuning } from "../../kernels/devices/device.ts";
 import { registry } from "../../kernels/op.ts";
 import type { Sample } from "../../kernels/op_definition.ts";
 import { type Arrays, oracle } from "../../kernels/oracle.ts";
@@ -22,6 +23,14 @@ export const hiddenOp: typeof defineOp = (definition, options) => {
   registry.delete(definition.name);
   return op;
 };
+
+/** The shaders that do a call's work, with their sizes: those for GPUs and for software adapters are often the same. */
+export function shadersOf({ kernel, dims }: Pick<Pass, "kernel" | "dims">, tuning: Tuning): string {
+  const passes = kernel.passes?.(dims, tuning);
+  if (passes) return passes.map((pass) => shadersOf(pass, tuning)).join("\n");
+  const grid = kernel.workgroups(dims, tuning) ?? kernel.invocations(dims, tuning);
+  return JSON.stringify([kernel.wgsl(tuning, kernel.specialise(dims, tuning)), dims, grid]);
+}
 
 /** What a convolution and its gradients are computed from. */
 type Convolved<T> = Readonly<Record<"x" | "w" | "bias" | "dy", T>>;
@@ -40,13 +49,17 @@ export async function runConvolution(
   return { y: await y.read(), dx: await dx.read(), dw: await dw.read() };
 }
 
-/** The same by the references in f64. */
+/** The same by the references in f64, each computed when it is first asked for. */
 export function exactConvolution(
   arrays: Convolved<Float64Array>,
   shapes: Convolved<Shape>,
   padding: number,
-): Record<"y" | "dx" | "dw", Float64Array> {
+): Record<"y" | "dx" | "dw", () => Float64Array> {
   const run = (name: string, names: (keyof typeof arrays)[], attributes: Sample["attributes"]) => {
+    let result: Float64Array | undefined;
+    return () => result ??= compute(name, names, attributes);
+  };
+  const compute = (name: string, names: (keyof typeof arrays)[], attributes: Sample["attributes"]) => {
     const op = registry.get(name)!, [output] = op.outputs;
     const inputShapes = Object.fromEntries(op.inputs.map((input, i) => [input.name, shapes[names[i]]]));
     const geometry = { ...plainGeometry(padding), ...attributes };

@@ -38,14 +38,15 @@ for (const [N, C, K, R, H, W] of convolutions) {
     bias: drawn(6, shapes.bias),
     dy: drawn(7, shapes.dy),
   };
-  let exact: ReturnType<typeof exactConvolution> | undefined; // for all devices
-  for (const testOn of [testOnAllKernels, testByTransforms]) {
+  const exact = exactConvolution(arrays, shapes, padding); // for all devices
+  for (const testOn of R === 3 ? [testOnAllKernels, testByTransforms] : [testOnAllKernels]) {
     testOn(
       `conv2d() ${C} -> ${K} of ${R}x${R} on ${H}x${W} has the values and gradients of its reference`,
       async () => {
         const actual = await runConvolution(arrays, shapes, padding);
-        exact ??= exactConvolution(arrays, shapes, padding);
-        for (const name of ["y", "dx", "dw"] as const) assertClose(actual[name], exact[name], 1e-5, name);
+        for (const name of ["y", "dx", "dw"] as const) {
+          assertClose(actual[name], exact[name](), 1e-5, name);
+        }
       },
     );
   }

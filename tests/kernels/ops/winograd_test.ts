@@ -67,7 +67,7 @@ testByTransforms(
     const recorded = record(step(5, 6, 9));
     recorded.run();
     const before = await Promise.all(recorded.result.map((y) => y.read()));
-    for (const y of step(16, 17, 30)()) await y.read();
+    for (const y of step(16, 17, 14)()) await y.read();
     const fillers = [36 * 5 * 27, 36 * 6 * 27].map((size) => full([size], 7)); // overwrite its earlier scratch memory
     recorded.run();
     const after = await Promise.all(recorded.result.map((y) => y.read()));
@@ -81,7 +81,7 @@ testByTransforms(
   async ({ tuning }) => {
     const device = await WebGpuDevice.open({ software: tuning.software, candidate: "winograd" });
     await withDevice(device, async () => {
-      const parts = [step(16, 17, 9), step(24, 20, 30), step(20, 32, 40)];
+      const parts = [step(16, 17, 9), step(24, 20, 16), step(20, 32, 20)];
       const before = device.allocatedBytes;
       const steps = parts.map((part) => record(part));
       for (const { run } of steps) run();
@@ -112,7 +112,7 @@ const drawn = (stream: number, shape: Shape, scale = 1) =>
   Float64Array.from(uniforms(3, stream, 0, sizeOf(shape)), (u) => Math.fround((2 * u - 1) * scale));
 
 /** Results of the references in f64, shared by all devices. */
-const references = new Map<string, Record<"y" | "dx" | "dw", ArrayLike<number>>>();
+const references = new Map<string, ReturnType<typeof exactConvolution>>();
 
 /**
  * y, dx and dw of a convolution on the device in use, and their expected values; `name` identifies the convolution.
@@ -131,7 +131,10 @@ async function results(
   const exact = references.get(key) ?? exactConvolution(arrays, shapes, padding);
   references.set(key, exact);
   const { y, dx, dw } = await runConvolution(arrays, shapes, padding);
-  return { y: [y, exact.y], dx: [dx, exact.dx], dw: [dw, exact.dw] } as const;
+  return {
+    ...{ y: () => [y, exact.y()] as const, dx: () => [dx, exact.dx()] as const },
+    dw: () => [dw, exact.dw()] as const,
+  };
 }
 
 /** Asserts that errors are at most `share` of the typical result, or of the result itself if it is larger. */
@@ -162,7 +165,7 @@ function testTransforms(name: string, test: () => Promise<void>): void {
 const share = 2e-2;
 /** N, C, K, H, W and, unless it is 3, the number of taps along a side. */
 const sizes = [
-  ...[[2, 16, 6, 13, 14], [2, 1, 5, 28, 28], [1, 48, 4, 7, 7], [1, 1, 3, 8, 8]],
+  ...[[2, 16, 6, 13, 14], [2, 1, 5, 12, 13], [1, 48, 4, 7, 7], [1, 1, 3, 8, 8]],
   ...[[2, 13, 12, 9, 10, 5], [1, 12, 14, 8, 7, 7], [1, 12, 12, 6, 5, 9]],
 ];
 const outliers = [10, 1e3, 3e4, 1e5, 1e10, 1e37];
@@ -177,11 +180,11 @@ for (const size of sizes) {
       const at = (C >> 1) * H * W + place;
       const name = `x ${outlier} at ${at}`;
       const { y, dw } = await results(name, x.with(at, Math.fround(outlier)), w, dy, size);
-      assertNear(...y, share, `y with ${name}`);
-      assertNear(...dw, share, `dw with ${name}`);
+      assertNear(...y(), share, `y with ${name}`);
+      assertNear(...dw(), share, `dw with ${name}`);
       const other = `dy ${outlier} at ${place}`;
       const { dx } = await results(other, x, w, dy.with(place, Math.fround(outlier)), size);
-      assertNear(...dx, share, `dx with ${other}`);
+      assertNear(...dx(), share, `dx with ${other}`);
     }
   });
 
@@ -190,7 +193,7 @@ for (const size of sizes) {
       const x = drawn(1, [N, C, H, W], scale), dy = drawn(3, [N, K, H, W], scale);
       const { y, dx, dw } = await results(`scale ${scale}`, x, w, dy, size);
       for (const [what, pair] of Object.entries({ y, dx, dw })) {
-        assertNear(...pair, 2e-4, `${what} of ${scale}`);
+        assertNear(...pair(), 2e-4, `${what} of ${scale}`);
       }
     }
   });
@@ -200,8 +203,8 @@ testTransforms("conv2d() with large weights overflows only if its result does", 
   const size = [1, 2, 3, 6, 5] as const;
   const x = drawn(1, [1, 2, 6, 5]), w = drawn(2, [3, 2, 3, 3], 1e37), dy = drawn(3, [1, 3, 6, 5]);
   const { y, dx } = await results("large weights", x, w, dy, size);
-  assertNear(...y, 1e-4, "y");
-  assertNear(...dx, 1e-4, "dx");
+  assertNear(...y(), 1e-4, "y");
+  assertNear(...dx(), 1e-4, "dx");
 });
 
 testTransforms("conv2d() of Infinity keeps unaffected results finite", async () => {
@@ -209,7 +212,7 @@ testTransforms("conv2d() of Infinity keeps unaffected results finite", async () 
   const [x, w, dy] = [drawn(1, [1, 3, 9, 9]), drawn(2, [2, 3, 3, 3]), drawn(3, [1, 2, 9, 9])];
   for (const value of [Infinity, NaN]) {
     const { y, dw } = await results(`${value}`, x.with(4 * 9 + 4, value), w, dy, size);
-    for (const [actual, expected] of [y, dw]) {
+    for (const [actual, expected] of [y(), dw()]) {
       assert.deepEqual(Array.from(actual, Number.isFinite), Array.from(expected, Number.isFinite));
     }
   }

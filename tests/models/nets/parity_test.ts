@@ -28,11 +28,6 @@ async function relativeError(actual: Tensor, expected: Float32Array): Promise<nu
   return largestDifference(await actual.read(), expected) / Math.max(...expected.map(Math.abs));
 }
 
-const testSteps: typeof testOnDevices = (name, test) => {
-  testOnDevices(name, test);
-  testByTransforms(name, test);
-};
-
 testWithVectors(
   "velocity() of examples/dit.ts and its tangent match PyTorch's",
   "transformer",
@@ -104,6 +99,6 @@ for (const [name, test] of Object.entries(cases)) {
         assert.ok(error <= 1e-4, `${key} is off by ${error}`);
       }
     },
-    name === "residual" ? testSteps : testOnCpu,
+    name === "residual" ? testOnDevices : testOnCpu,
   );
 }

@@ -2,13 +2,13 @@
 
 import assert from "node:assert/strict";
 import { execute } from "../../../../kernels/core/execute.ts";
-import type { Kernel, Pass, Tuning } from "../../../../kernels/devices/device.ts";
+import type { Kernel } from "../../../../kernels/devices/device.ts";
 import { WebGpuDevice } from "../../../../kernels/devices/webgpu/webgpu_device.ts";
 import { type Tensor, withDevice, zeros } from "../../../../kernels/mod.ts";
 import { type RegisteredOp, registry } from "../../../../kernels/op.ts";
 import type { Sample } from "../../../../kernels/op_definition.ts";
 import { inputsOf, oracle, outputsOf, tensorsOf } from "../../../../kernels/oracle.ts";
-import { hiddenOp } from "../../oracle.ts";
+import { hiddenOp, shadersOf } from "../../oracle.ts";
 import { assertClose } from "../../../testing.ts";
 import { emulatedGpu, withGpu } from "./emulator/emulator.ts";
 
@@ -24,14 +24,6 @@ function deviceOf(software: boolean, candidate?: string): Promise<WebGpuDevice> 
   return devices.get(key) ?? devices.set(key, open(software, candidate)).get(key)!;
 }
 
-/** The shaders that do a call's work, with their sizes: those for GPUs and for software adapters are often the same. */
-function shadersOf({ kernel, dims }: Pick<Pass, "kernel" | "dims">, tuning: Tuning): unknown[] {
-  const passes = kernel.passes?.(dims, tuning);
-  if (passes) return passes.flatMap((pass) => shadersOf(pass, tuning));
-  const grid = kernel.workgroups(dims, tuning) ?? kernel.invocations(dims, tuning);
-  return [kernel.wgsl(tuning, kernel.specialise(dims, tuning)), dims, grid];
-}
-
 /** A candidate, with the kernels for software adapters or for GPUs. */
 interface Choice {
   readonly software: boolean;
@@ -39,15 +31,15 @@ interface Choice {
 }
 
 /** The different choices that run a sample by name, those of a family together, such as tiles of several sizes. */
-async function choicesOf({ plan, inputs, kernel }: RegisteredOp, sample: Sample) {
-  const { dims } = plan(inputs.map(({ name }) => sample.shapes[name]), sample.attributes ?? {});
+async function choicesOf(op: RegisteredOp, sample: Sample) {
+  const { dims } = op.plan(op.inputs.map(({ name }) => sample.shapes[name]), sample.attributes ?? {});
   const seen = new Set<string>();
   const families = new Map<string, Map<string, Choice>>();
   for (const software of [true, false]) {
     const { tuning } = await deviceOf(software);
-    for (const candidate of kernel.candidates?.(dims, tuning) ?? [undefined]) {
+    for (const candidate of op.kernel.candidates?.(dims, tuning) ?? [undefined]) {
       const choice = { software, ...candidate !== undefined && { candidate } };
-      const shaders = JSON.stringify(shadersOf({ kernel, dims }, { ...tuning, ...choice }));
+      const shaders = shadersOf({ kernel: op.kernel, dims }, { ...tuning, ...choice });
       if (seen.has(shaders)) continue;
       seen.add(shaders);
       const name = `${software ? "software" : "GPUs"} ${candidate}`;

@@ -21,7 +21,7 @@ const random = (stream: number, shape: Shape) =>
   tensor(Float32Array.from(uniforms(5, stream, 1, sizeOf(shape)), (u) => 2 * u - 1), shape);
 
 function convolutionStep() {
-  const [x, w, bias] = [random(1, [4, 8, 28, 28]), random(2, [8, 8, 3, 3]), random(3, [1, 8])];
+  const [x, w, bias] = [random(1, [2, 8, 14, 14]), random(2, [8, 8, 3, 3]), random(3, [1, 8])];
   return record(() => {
     const y = conv2d(x, w, bias, { padding: 1 });
     const [dx, dw] = gradients(sum(y), [x, w]);
@@ -29,10 +29,18 @@ function convolutionStep() {
   });
 }
 
+/** Products of matrices of several sizes, each with a choice. */
+function productsStep(sizes: readonly [M: number, K: number, N: number][]) {
+  const pairs = sizes.map(([M, K, N]) => [random(1, [M, K]), random(2, [K, N])]);
+  return record(() => pairs.map(([a, b]) => matmul(a, b)));
+}
+
 function productStep() {
   const [a, b] = [random(1, [33, 20]), random(2, [20, 70])];
   return record(() => matmul(a, b));
 }
+
+const threeProducts = () => productsStep([[4, 4, 8], [4, 4, 4], [8, 4, 4]]);
 
 const ofConvolutions = (choices: readonly KernelChoice[]) =>
   choices.filter(({ key }) => key.call.startsWith("conv2d"));
@@ -86,7 +94,7 @@ testOnWebGpu(
     const kept: number[] = [];
     for (let left = 1; left > 0; kept.push(store.kept.size)) {
       assert.ok(kept.length < 30, `${left} are left after 30 starts: ${kept}`);
-      const choices = await onNewDevice(() => convolutionStep().tune({ store, seconds: 6 }));
+      const choices = await onNewDevice(() => threeProducts().tune({ store, seconds: 4 }));
       left = choices.filter(({ by }) => by === "table").length;
       assert.equal(store.kept.size, choices.length - left);
     }
@@ -97,7 +105,7 @@ testOnWebGpu(
 testOnWebGpu("tune() keeps its measurements when stopped, and changes no other choices", async () => {
   const [store, stop] = [new MemoryStore(), new AbortController()];
   const choices = await onNewDevice(() =>
-    convolutionStep().tune({ store, seconds: 3600, progress: () => stop.abort(), signal: stop.signal })
+    threeProducts().tune({ store, seconds: 3600, progress: () => stop.abort(), signal: stop.signal })
   );
   const measured = choices.filter(({ by }) => by === "measurement");
   assert.ok(measured.length > 0 && measured.length < choices.length, `${measured.length}`);
