@@ -188,7 +188,7 @@ testInFolder("readIdxFolder() stops a gzip bomb at the length in its header", as
   const path = join(folder, IDX_NAMES.trainImages);
   await Deno.remove(path);
   const zeros = new Uint8Array(1 << 20);
-  const source = ReadableStream.from([header(10, 4, 4), ...Array.from({ length: 256 }, () => zeros)]);
+  const source = ReadableStream.from([header(10, 4, 4), ...Array.from({ length: 8 }, () => zeros)]);
   await Deno.writeFile(`${path}.gz`, source.pipeThrough(new CompressionStream("gzip")));
   assert.equal((await readIdxFolder(folder)).trainImages.bytes.length, 16 + 160 + 1);
 });

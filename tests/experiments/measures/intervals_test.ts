@@ -6,7 +6,7 @@ import { memorisation } from "../../../experiments/measures/memorisation.ts";
 import { init, withDevice } from "../../../kernels/mod.ts";
 import { normalPoints } from "../../models/measures/measured.ts";
 
-const [N, F, sets] = [200, 6, 80];
+const [N, F, sets] = [200, 6, 40];
 const [reference, train] = [normalPoints(0, N, F), normalPoints(1, N, F)];
 const device = await init({ device: "cpu" });
 
