@@ -8,15 +8,19 @@ import { freePort } from "./free_port.ts";
 /** A position in a page, in pixels. */
 type Point = readonly [x: number, y: number];
 
-/** An open page of any of these browsers. */
-export interface VisitedPage {
+/** An open page of any browser. */
+export interface OpenPage {
   open(address: string): Promise<void>;
-  resize(width: number, height: number): Promise<void>;
   /** Runs a function in the page, and returns what it returns or promises. */
   run<Values extends readonly unknown[], Result>(
     act: (...values: Values) => Result | Promise<Result>,
     ...values: Values
   ): Promise<Result>;
+}
+
+/** An open page of Firefox or WebKit. */
+export interface VisitedPage extends OpenPage {
+  resize(width: number, height: number): Promise<void>;
   /** Presses the mouse at the first point, and drags it through the others. */
   drag(points: readonly Point[]): Promise<void>;
   /** Presses a key of this name, such as `ArrowRight`. */
@@ -53,13 +57,13 @@ Worker = class extends Own {
 </script>`;
 
 /** The errors of a page with the {@linkcode listener}. */
-export function complaintsOf(page: VisitedPage): Promise<string[]> {
+export function complaintsOf(page: OpenPage): Promise<string[]> {
   return page.run(() => (globalThis as unknown as { complaints: string[] }).complaints);
 }
 
 /** Calls a function every 50 ms in a page until it returns something true. */
 export async function until<Values extends readonly unknown[]>(
-  page: VisitedPage,
+  page: OpenPage,
   act: (...values: Values) => unknown,
   ...values: Values
 ): Promise<void> {
@@ -69,17 +73,38 @@ export async function until<Values extends readonly unknown[]>(
   }
 }
 
-/** Defines a test in Firefox and one in WebKit; each is ignored, with the reason, if there is no such browser. */
+/**
+ * Defines a test in Firefox and one in WebKit; each is ignored, with the reason, if there is no such browser. All tests
+ * share the browsers, and a Firefox page or WebKit's window each time.
+ */
 export async function testInOtherBrowsers(
   name: string,
   test: (page: VisitedPage, browser: string) => Promise<void>,
 ) {
-  for (const [browser, { program, visit }] of Object.entries(browsers)) {
+  for (const [browser, { program, start }] of Object.entries(browsers)) {
     const found = await findOrInstall(program);
     const reason = typeof found === "string" ? undefined : found.reason;
-    testUnless(reason, `${browser}: ${name}`, () => visit(found as string, (page) => test(page, browser)));
+    testUnless(reason, `${browser}: ${name}`, async () => {
+      if (!started.has(browser)) started.set(browser, start(found as string));
+      const { visit } = await started.get(browser)!;
+      await visit((page) => test(page, browser));
+    });
   }
 }
+
+/** A running browser. */
+interface Started {
+  /** Calls a function with an empty page. */
+  visit(act: (page: VisitedPage) => Promise<void>): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The running browsers by name. */
+const started = new Map<string, Promise<Started>>();
+
+Deno.test.afterAll(async () => {
+  for (const browser of started.values()) await (await browser).close();
+});
 
 const browsers = {
   Firefox: {
@@ -88,7 +113,7 @@ const browsers = {
       packages: ["firefox-esr", "fonts-dejavu-core"],
       find: () => firstThatRuns("/usr/bin/firefox-esr", "/usr/bin/firefox"),
     },
-    visit: visitFirefox,
+    start: startFirefox,
   },
   WebKit: {
     program: {
@@ -96,7 +121,7 @@ const browsers = {
       packages: ["webkit2gtk-driver", "xvfb", "fonts-dejavu-core"],
       find: miniBrowser,
     },
-    visit: visitWebKit,
+    start: startWebKit,
   },
 };
 
@@ -104,15 +129,26 @@ async function firstThatRuns(...paths: readonly string[]): Promise<string | unde
   for (const path of paths) if (await problemOf([path, "--version"]) === undefined) return path;
 }
 
-async function visitFirefox(
-  executablePath: string,
-  visit: (page: VisitedPage) => Promise<void>,
-): Promise<void> {
+/** Settings without which Firefox starts processes for pages that nobody opens. */
+const oneProcess = {
+  "dom.ipc.processCount": 1,
+  "dom.ipc.processPrelaunch.enabled": false,
+  "fission.autostart": false,
+};
+
+async function startFirefox(executablePath: string): Promise<Started> {
   const { default: puppeteer } = await import("npm:puppeteer-core@24.20.0");
-  const browser = await puppeteer.launch({ browser: "firefox", executablePath, headless: true });
-  try {
+  const browser = await puppeteer.launch({
+    browser: "firefox",
+    executablePath,
+    headless: true,
+    extraPrefsFirefox: oneProcess,
+  });
+  return { close: () => browser.close(), visit };
+
+  async function visit(act: (page: VisitedPage) => Promise<void>): Promise<void> {
     const page = await browser.newPage();
-    await visit({
+    await act({
       open: async (address) => void await page.goto(address),
       resize: (width, height) => page.setViewport({ width, height }),
       run: async (act, ...values) => await page.evaluate(`(${act})(...${JSON.stringify(values)})`) as never,
@@ -125,15 +161,14 @@ async function visitFirefox(
       press: (key) => page.keyboard.press(key),
       screenshot: () => page.screenshot(),
     });
-  } finally {
-    await browser.close();
+    await page.close();
   }
 }
 
 const driverProgram = "/usr/bin/WebKitWebDriver";
 
 /** Starts a screen, the driver and the browser. Source: W3C WebDriver 2, of which this is the part in use. */
-async function visitWebKit(binary: string, visit: (page: VisitedPage) => Promise<void>): Promise<void> {
+async function startWebKit(binary: string): Promise<Started> {
   const screen = new Deno.Command("Xvfb", {
     args: ["-displayfd", "1", "-screen", "0", "1400x1000x24"],
     stdout: "piped",
@@ -158,43 +193,56 @@ async function visitWebKit(binary: string, visit: (page: VisitedPage) => Promise
     if (!response.ok) throw new Error(`WebKit: ${value.error}: ${value.message}`);
     return value;
   };
-  try {
-    await untilListening(port);
-    const alwaysMatch = { "webkitgtk:browserOptions": { binary, args: ["--automation"] } };
-    const { sessionId } = await call("POST", "", { capabilities: { alwaysMatch } });
-    const post = (command: string, body: object) => call("POST", `/${sessionId}/${command}`, body);
-    await visit({
-      open: (url) => post("url", { url }),
-      resize: (width, height) => post("window/rect", { width, height }),
-      run: (act, ...args) => post("execute/sync", { script: `return (${act})(...arguments)`, args }),
-      drag: ([first, ...others]) => {
-        const move = ([x, y]: Point) => ({
-          type: "pointerMove",
-          duration: 50,
-          x: Math.round(x),
-          y: Math.round(y),
-        });
-        const actions = [
-          move(first),
-          { type: "pointerDown", button: 0 },
-          ...others.map(move),
-          { type: "pointerUp", button: 0 },
-        ];
-        return post("actions", { actions: [{ type: "pointer", id: "mouse", actions }] });
-      },
-      press(key) {
-        const actions = ["keyDown", "keyUp"].map((type) => ({ type, value: keys[key] }));
-        return post("actions", { actions: [{ type: "key", id: "keyboard", actions }] });
-      },
-      screenshot: async () => Uint8Array.fromBase64(await call("GET", `/${sessionId}/screenshot`)),
-    });
-    await call("DELETE", `/${sessionId}`);
-  } finally {
+  const close = async () => {
     for (const child of [driver, screen]) {
       child.kill();
       await child.status;
     }
+  };
+  const post = (command: string, body: object) => call("POST", `/${sessionId}/${command}`, body);
+  const page: VisitedPage = {
+    open: (url) => post("url", { url }),
+    resize: (width, height) => post("window/rect", { width, height }),
+    run: (act, ...args) => post("execute/sync", { script: `return (${act})(...arguments)`, args }),
+    drag: ([first, ...others]) => {
+      const move = ([x, y]: Point) => ({
+        type: "pointerMove",
+        duration: 50,
+        x: Math.round(x),
+        y: Math.round(y),
+      });
+      const actions = [
+        move(first),
+        { type: "pointerDown", button: 0 },
+        ...others.map(move),
+        { type: "pointerUp", button: 0 },
+      ];
+      return post("actions", { actions: [{ type: "pointer", id: "mouse", actions }] });
+    },
+    press(key) {
+      const actions = ["keyDown", "keyUp"].map((type) => ({ type, value: keys[key] }));
+      return post("actions", { actions: [{ type: "key", id: "keyboard", actions }] });
+    },
+    screenshot: async () => Uint8Array.fromBase64(await call("GET", `/${sessionId}/screenshot`)),
+  };
+  let sessionId: string;
+  try {
+    await untilListening(port);
+    const alwaysMatch = { "webkitgtk:browserOptions": { binary, args: ["--automation"] } };
+    ({ sessionId } = await call("POST", "", { capabilities: { alwaysMatch } }));
+  } catch (error) {
+    await close();
+    throw error;
   }
+  return {
+    async visit(act) {
+      await page.open("about:blank");
+      await act(page);
+    },
+    async close() {
+      await call("DELETE", `/${sessionId}`).finally(close);
+    },
+  };
 }
 
 async function untilListening(port: number): Promise<void> {

@@ -78,18 +78,16 @@ function totalsIn(output: string): Totals {
  * second. Programs that wait come first, so that others fill the gaps.
  */
 function testsOf(files: readonly string[]): Job[] {
-  const kinds = Map.groupBy(files, (path) => kindOf(posix.dirname(path)));
-  return (["waiting", "reports", "computing", "kernels"] as const).flatMap((kind) => {
+  const kinds = Map.groupBy(files, kindOf);
+  const most = 16;
+  return (["browsers", "waiting", "reports", "computing", "kernels"] as const).flatMap((kind) => {
     const all = kinds.get(kind) ?? [];
-    const most = kind === "reports" ? 4 : 16;
-    const joined = kind !== "reports"; // each file there uses the device that it opens first
     // Lavapipe's threads wait for each other at every kernel, a third of the time for networks as small as in tests.
     const env = kind === "kernels" ? {} : { LP_NUM_THREADS: "0" };
     return Array.from({ length: Math.ceil(all.length / most) }, (_, i) => ({
       args: [
         ...testing,
-        "--no-check",
-        ...joined ? ["tests/joined_files.ts", "--"] : [],
+        ...["--no-check", "tests/joined_files.ts", "--"],
         ...all.slice(most * i, most * (i + 1)),
       ],
       env,
@@ -97,8 +95,10 @@ function testsOf(files: readonly string[]): Job[] {
   });
 }
 
-/** What the tests of a folder mostly do: wait for programs and browsers, or compute. */
-function kindOf(folder: string): "waiting" | "reports" | "computing" | "kernels" {
+/** What the tests of a file mostly do: wait for programs and browsers (Firefox and WebKit start once), or compute. */
+function kindOf(path: string): "browsers" | "waiting" | "reports" | "computing" | "kernels" {
+  const folder = posix.dirname(path);
+  if (path.endsWith("browsers_test.ts")) return "browsers";
   if (folder === "tests/viz/report") return "reports";
   if (/^tests(\/(ci|denow|experiments|npm|web)\b.*)?$/.test(folder)) return "waiting";
   return /^tests\/kernels(\/ops)?$/.test(folder) ? "kernels" : "computing";

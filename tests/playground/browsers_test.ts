@@ -3,7 +3,6 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { playgroundPage } from "../../experiments/build_playground.ts";
 import { isolation, servePage } from "../../experiments/serve.ts";
 import { lessonModule } from "../../playground/playground_html.ts";
 import { openDevice, PlaneTraining } from "../../playground/plane_training.ts";
@@ -12,7 +11,15 @@ import { library } from "../../web/flow_text.js";
 import * as flow from "../../web/mod.ts";
 import { type Page, testInBrowser } from "../browser.ts";
 import { withFolder } from "../folder.ts";
-import { complaintsOf, listener, testInOtherBrowsers, until, type VisitedPage } from "../other_browsers.ts";
+import {
+  complaintsOf,
+  listener,
+  type OpenPage,
+  testInOtherBrowsers,
+  until,
+  type VisitedPage,
+} from "../other_browsers.ts";
+import { playground } from "./opened_page.ts";
 
 /** Counts changes of the page, and suppresses downloads. */
 const observer = `<script>
@@ -30,8 +37,11 @@ interface Seen {
   last: number;
   picture(): string;
   before: string;
+  /** The control in use, and whether it was checked before. */
+  control: HTMLInputElement;
+  checked: boolean;
 }
-const html = (await playgroundPage()).replace("<head>", `<head>${listener}${observer}`);
+const html = (await playground()).html.replace("<head>", `<head>${listener}${observer}`);
 
 const address = "#steps=60&seed=5&step=follow";
 await openDevice(flow, 1);
@@ -90,6 +100,7 @@ function approach(selector: string, focuses: boolean): [x: number, y: number] {
   const seen = globalThis as unknown as Seen;
   seen.changes = 0;
   seen.before = seen.picture();
+  [seen.control, seen.checked] = [control, control.checked];
   const { left, top, width, height } = place.getBoundingClientRect();
   return [left + 0.3 * width, top + 0.4 * height];
 }
@@ -97,7 +108,7 @@ function approach(selector: string, focuses: boolean): [x: number, y: number] {
 /** Whether anything has changed since `approach`. */
 function hasChanged(): boolean {
   const seen = globalThis as unknown as Seen;
-  return seen.changes > 0 || seen.picture() !== seen.before;
+  return seen.changes > 0 || seen.control.checked !== seen.checked || seen.picture() !== seen.before;
 }
 
 /** Returns to an address, pauses, and reports whether the page is idle. */
@@ -132,6 +143,7 @@ function keysOf({ tag, type, words }: Control): readonly Key[] {
     range: ["ArrowLeft"],
     number: ["ArrowUp", "Tab"],
     radio: [" ", "ArrowRight"],
+    checkbox: [" "],
   };
   return keys[type] ?? ["Enter"];
 }
@@ -168,28 +180,23 @@ async function useControls(page: VisitedPage, first: boolean): Promise<void> {
 }
 
 /** Waits for the training to end, and compares its digest with Deno's. */
-async function checkDigest(page: VisitedPage): Promise<void> {
+async function checkDigest(page: OpenPage): Promise<void> {
   await until(page, () => document.documentElement.dataset.digest);
   assert.equal(await page.run(() => document.documentElement.dataset.digest), digest);
 }
 
-/** @param walksByKeys whether to use the first control by keys; undefined for Chromium, where other tests use controls */
-const visit = (page: VisitedPage, walksByKeys?: boolean) =>
+/** @param walksByKeys whether to use the first control by keys */
+const visit = (page: VisitedPage, walksByKeys: boolean) =>
   withFolder(async (folder) => {
     const file = join(folder, "playground.html");
     await Deno.writeTextFile(file, html);
     await page.resize(1280, 900);
     await page.open(`file://${file}${address}`);
     await checkDigest(page);
-    if (walksByKeys === undefined) {
-      await using server = servePage(html, { headers: isolation });
-      await page.open(`http://127.0.0.1:${server.addr.port}/${address}`);
-      await checkDigest(page);
-    } else {
-      await useControls(page, walksByKeys);
-      await page.run(dropPictures);
-      await until(page, () => document.getElementById("own-text")!.textContent!.startsWith("2 of"));
-    }
+    await page.resize(900, 650); // small pictures
+    await useControls(page, walksByKeys);
+    await page.run(dropPictures);
+    await until(page, () => document.getElementById("own-text")!.textContent!.startsWith("2 of"));
     for (const width of [1280, 500]) {
       await page.resize(width, 900);
       const { scrollWidth, clientWidth } = await page.run(() => {
@@ -203,10 +210,11 @@ const visit = (page: VisitedPage, walksByKeys?: boolean) =>
   });
 
 /** Opens a third-party page that embeds two steps as elements. */
-async function visitElements(page: VisitedPage): Promise<void> {
+async function visitElements(page: OpenPage): Promise<void> {
   const module = lessonModule(library);
   const bare = `<!doctype html><script type="module" src="/lesson.js"></script>${listener}
-<flow-lesson step="pair" settings="steps=20&seed=5"></flow-lesson> <flow-lesson step="few"></flow-lesson>`;
+<flow-lesson step="pair" settings="steps=20&seed=5"></flow-lesson>
+<flow-lesson step="few" settings="steps=20"></flow-lesson>`;
   await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, ({ url }) => {
     const type = url.endsWith(".js") ? "text/javascript" : "text/html";
     return new Response(url.endsWith(".js") ? module : bare, { headers: { "content-type": type } });
@@ -230,26 +238,23 @@ async function visitElements(page: VisitedPage): Promise<void> {
   assert.deepEqual(await complaintsOf(page), []);
 }
 
-await testInBrowser(
-  "Chromium: the playground trains the same weights as Deno",
-  async (browser) => visit(inChromium(await browser.newPage())),
-);
+// Other tests use the page in Chromium from a file, and its controls.
+await testInBrowser("Chromium: a served playground trains the same weights as Deno", async (browser) => {
+  await using server = servePage(html, { headers: isolation });
+  const page = inChromium(await browser.newPage());
+  await page.open(`http://127.0.0.1:${server.addr.port}/${address}`);
+  await checkDigest(page);
+  assert.deepEqual(await complaintsOf(page), []);
+  await visitElements(page);
+});
 await testInOtherBrowsers(
   "the playground trains the same weights as Deno, and every control works by mouse or by keys",
   (page, browser) => visit(page, browser === "WebKit"),
 );
 
-function inChromium(page: Page): VisitedPage {
+function inChromium(page: Page): OpenPage {
   return {
     open: async (address) => void await page.goto(address),
-    resize: (width, height) => page.setViewportSize({ width, height }),
     run: async (act, ...values) => await page.evaluate(`(${act})(...${JSON.stringify(values)})`) as never,
-    async drag([[x, y]]) {
-      await page.mouse.move(x, y);
-      await page.mouse.down();
-      await page.mouse.up();
-    },
-    press: (key) => page.keyboard.press(key),
-    screenshot: () => page.screenshot(),
   };
 }

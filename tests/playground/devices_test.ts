@@ -3,12 +3,12 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { playgroundPage } from "../../experiments/build_playground.ts";
 import { testInBrowserWithWebGpu, withoutDevices } from "../browser.ts";
 import { withFolder } from "../folder.ts";
 import { testReport, text } from "../viz/report/opened.ts";
+import { playground } from "./opened_page.ts";
 
-const html = await playgroundPage();
+const { html } = await playground();
 
 await testReport(
   "the playground reports in one line that a browser has no device to compute on",

@@ -2,7 +2,6 @@
 /** The playground's plane in Chromium: numbers of its steps, drawn data, and what it draws while training is paused. */
 
 import assert from "node:assert/strict";
-import { playgroundPage } from "../../experiments/build_playground.ts";
 import { ExactField } from "../../playground/exact_field.ts";
 import { planePoints } from "../../playground/plane_data.ts";
 import { openDevice, PlaneTraining } from "../../playground/plane_training.ts";
@@ -11,9 +10,18 @@ import { PlaneViews } from "../../playground/plane_views.ts";
 import { settingsOf } from "../../playground/settings.ts";
 import * as flow from "../../web/mod.ts";
 import { testReport, twoFrames } from "../viz/report/opened.ts";
-import { changing, digestOfPage, goTo, hashOf, pixels, readingOf, untilReading } from "./opened_page.ts";
+import {
+  changing,
+  digestOfPage,
+  goTo,
+  hashOf,
+  pixels,
+  playground,
+  readingOf,
+  untilReading,
+} from "./opened_page.ts";
 
-const html = await playgroundPage();
+const { html } = await playground();
 
 await testReport(
   "the playground's plane: numbers of its steps, drawn data, and drawing while paused",

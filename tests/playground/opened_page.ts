@@ -1,7 +1,28 @@
 /// <reference lib="dom" />
 /** Helpers for tests of an open playground. */
 
+import { playgroundDigits } from "../../experiments/build_playground.ts";
+import type { DigitsParts, LabelledDigits } from "../../playground/digits_parts.ts";
+import { playgroundHtml } from "../../playground/playground_html.ts";
+import { library } from "../../web/flow_text.js";
 import { type Page, text } from "../viz/report/opened.ts";
+
+/** The playground's digits, but fewer images: enough to see that the page uses them. */
+async function digitsOfPage(): Promise<DigitsParts> {
+  const { train, heldOut, ...networks } = await playgroundDigits();
+  const first = ({ images, labels }: LabelledDigits, count: number) => ({
+    images: images.subarray(0, 784 * count),
+    labels: labels.subarray(0, count),
+  });
+  return { ...networks, train: first(train, 300), heldOut: first(heldOut, 24) };
+}
+
+let made: Promise<{ readonly digits: DigitsParts; readonly html: string }> | undefined;
+
+/** The page with its digits, made once for all test files of a program. */
+export function playground(): Promise<{ readonly digits: DigitsParts; readonly html: string }> {
+  return made ??= digitsOfPage().then((digits) => ({ digits, html: playgroundHtml({ library, digits }) }));
+}
 
 /** Changes the part of the address after #, and waits until the page has applied it. */
 export async function goTo(page: Page, hash: string): Promise<void> {

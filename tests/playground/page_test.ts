@@ -4,15 +4,14 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { zipSync } from "npm:fflate@0.8.3";
-import { playgroundDigits, playgroundPage } from "../../experiments/build_playground.ts";
 import { DigitsTraining } from "../../playground/digits_training.ts";
 import { openDevice, PlaneTraining } from "../../playground/plane_training.ts";
 import { settingsOf } from "../../playground/settings.ts";
 import * as flow from "../../web/mod.ts";
 import { type Page, testReport, text, twoFrames } from "../viz/report/opened.ts";
-import { digestOfPage, goTo, hashOf, pixels } from "./opened_page.ts";
+import { digestOfPage, goTo, hashOf, pixels, playground } from "./opened_page.ts";
 
-const html = await playgroundPage();
+const { digits, html } = await playground();
 
 const stepsOf = (page: Page) => page.evaluate(() => Number(document.documentElement.dataset.step));
 const message = (page: Page) => page.locator("#message").innerText();
@@ -227,7 +226,7 @@ await testReport("the playground trains from a file, and every control works by 
     await goTo(page, address);
     const digest = await digestOfPage(page);
     await openDevice(flow, 1);
-    const training = new DigitsTraining(flow, await playgroundDigits(), settingsOf(address).settings);
+    const training = new DigitsTraining(flow, digits, settingsOf(address).settings);
     while (!training.done) await training.train();
     assert.equal(digest, await training.digest());
     assert.match(await text(page, "digit-size"), /^14 by 14 pixels .* 196 dimensions$/);

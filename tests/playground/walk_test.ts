@@ -2,14 +2,13 @@
 /** A walk through the story in Chromium: nothing shifts or is cut off, and everything is accessible. */
 
 import assert from "node:assert/strict";
-import { playgroundPage } from "../../experiments/build_playground.ts";
 import { settings } from "../../playground/settings.ts";
 import { axeComplaints } from "../axe.ts";
 import { type Browser, testInBrowser } from "../browser.ts";
 import { withFolder } from "../folder.ts";
-import { digestOfPage, goTo } from "./opened_page.ts";
+import { digestOfPage, goTo, playground } from "./opened_page.ts";
 
-const html = await playgroundPage();
+const { html } = await playground();
 const steps = Object.keys(settings.step.names!);
 /** Settings with as little training as possible. */
 const small = "#hidden=8&batch=8&steps=20";

@@ -1,5 +1,6 @@
 /** Reports with tiny untrained networks, and the expected flows. */
 
+import { context } from "../../../kernels/core/context.ts";
 import { init, tensor } from "../../../kernels/mod.ts";
 import {
   AdaptiveSampler,
@@ -25,7 +26,11 @@ import { run, size } from "./made_up.ts";
 
 export { library };
 
-await init({ device: "cpu" });
+const device = await init({ device: "cpu", threads: 1 });
+
+/** Continues on the device of this file: files that are joined with others (`joined_files.ts`) open more. */
+const useDevice = () => void (context.device = device);
+Deno.test.beforeEach(useDevice);
 
 const { H, W } = size;
 const config = { type: "UNet_FM", filters: [2, 4], tEmb: 4 } as const;
@@ -71,6 +76,7 @@ export class Network {
     flowMap = false,
     maxGuidance = 1,
   ): Promise<Network> {
+    useDevice();
     const options = { ...config, channels, classes, flowMap, maxGuidance };
     const model = createModel(options, seed);
     for (const input of ["step", "guidance"]) {
