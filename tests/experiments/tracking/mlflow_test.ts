@@ -217,10 +217,7 @@ await testInBrowser("MLflow's page shows a run's note, charts, images and report
 async function look(browser: Browser, address: string): Promise<void> {
   const timeout = 600_000; // milliseconds that a part of the page may take to appear, on a busy machine
   const page = await browser.newPage({ viewport: { width: 1400, height: 1000 } });
-  const tab = async (name: string) => {
-    await page.goto(address.replace("?", `/${name}?`));
-    await page.reload(); // the address differs after its # only, which a busy page may miss
-  };
+  const tab = (name: string) => page.getByRole("tab", { name }).click({ timeout });
   type Images = ReturnType<typeof page.locator>;
   const widthOf = (images: Images) =>
     images.first().evaluate((image) => (image as unknown as { naturalWidth: number }).naturalWidth);
@@ -233,17 +230,18 @@ async function look(browser: Browser, address: string): Promise<void> {
   await samples.waitFor({ timeout });
   assert.ok(await widthOf(samples) > 0, "the samples of the note are not loaded");
 
-  await tab("model-metrics");
+  await tab("Model metrics");
   await page.getByText("train_loss", { exact: true }).first().waitFor({ timeout });
   await page.locator(".js-plotly-plot .scatterlayer .point").first().waitFor({ timeout, state: "attached" });
   const images = page.locator('img[src*="get-artifact?path=images%2Fsamples"]');
   await images.first().waitFor({ timeout });
   assert.ok(await widthOf(images) > 0, "the image over steps is not loaded");
 
-  await tab("system-metrics");
+  await tab("System metrics");
   await page.getByText("system/process_memory_megabytes").first().waitFor({ timeout });
 
-  await tab("artifacts/report.html");
+  await tab("Artifacts");
+  await page.getByText("report.html", { exact: true }).click({ timeout });
   const report = page.frameLocator("iframe");
   await report.getByRole("heading").first().waitFor({ timeout });
   await report.locator("canvas").first().waitFor({ timeout, state: "attached" }); // what its script draws
