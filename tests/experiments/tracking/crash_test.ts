@@ -6,8 +6,10 @@ import { ended, type Workplace } from "../cli.ts";
 import { type FakeMlflow, mirroredRun, pause, quick, testMirrored } from "./fake_mlflow.ts";
 import { assertMirrored } from "./mirrored.ts";
 
-/** Number of kills, and seconds of an outage; FLOW_KILLS=20 FLOW_OUTAGE=20 take minutes. */
-const [kills, outageSeconds] = ([["FLOW_KILLS", 3], ["FLOW_OUTAGE", 0]] as const).map(([variable, usual]) => {
+/**
+ * Number of kills besides that of the last test, and seconds of an outage; FLOW_KILLS=20 FLOW_OUTAGE=20 take minutes.
+ */
+const [kills, outageSeconds] = ([["FLOW_KILLS", 2], ["FLOW_OUTAGE", 0]] as const).map(([variable, usual]) => {
   const { state } = Deno.permissions.querySync({ name: "env", variable });
   return Number(state === "granted" ? Deno.env.get(variable) ?? usual : usual);
 });
