@@ -32,6 +32,12 @@ export function shadersOf({ kernel, dims }: Pick<Pass, "kernel" | "dims">, tunin
   return JSON.stringify([kernel.wgsl(tuning, kernel.specialise(dims, tuning)), dims, grid]);
 }
 
+/** A value that is computed when it is first asked for. */
+export function lazily<T>(compute: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: compute() }).value;
+}
+
 /** What a convolution and its gradients are computed from. */
 type Convolved<T> = Readonly<Record<"x" | "w" | "bias" | "dy", T>>;
 
@@ -55,21 +61,18 @@ export function exactConvolution(
   shapes: Convolved<Shape>,
   padding: number,
 ): Record<"y" | "dx" | "dw", () => Float64Array> {
-  const run = (name: string, names: (keyof typeof arrays)[], attributes: Sample["attributes"]) => {
-    let result: Float64Array | undefined;
-    return () => result ??= compute(name, names, attributes);
-  };
-  const compute = (name: string, names: (keyof typeof arrays)[], attributes: Sample["attributes"]) => {
-    const op = registry.get(name)!, [output] = op.outputs;
-    const inputShapes = Object.fromEntries(op.inputs.map((input, i) => [input.name, shapes[names[i]]]));
-    const geometry = { ...plainGeometry(padding), ...attributes };
-    const values = oracle(
-      op,
-      { shapes: inputShapes, attributes: geometry },
-      names.map((name) => arrays[name]),
-    );
-    return values[output.name] as Float64Array;
-  };
+  const run = (name: string, names: (keyof typeof arrays)[], attributes: Sample["attributes"]) =>
+    lazily(() => {
+      const op = registry.get(name)!, [output] = op.outputs;
+      const inputShapes = Object.fromEntries(op.inputs.map((input, i) => [input.name, shapes[names[i]]]));
+      const geometry = { ...plainGeometry(padding), ...attributes };
+      const values = oracle(
+        op,
+        { shapes: inputShapes, attributes: geometry },
+        names.map((name) => arrays[name]),
+      );
+      return values[output.name] as Float64Array;
+    });
   const [N, , H, W] = shapes.x, [, , R, S] = shapes.w, [, , P, Q] = shapes.dy;
   return {
     y: run("conv2d", ["x", "w", "bias"], { transposed: 0, P, Q }),

@@ -22,7 +22,7 @@ import {
 } from "../../../models/mod.ts";
 import { withFolder } from "../../folder.ts";
 import { testNeeding } from "../../permissions.ts";
-import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
+import { assertClose, testOnCpu } from "../../testing.ts";
 import { testWithVectors } from "../vectors.ts";
 
 const info: CheckpointInfo = {
@@ -44,7 +44,7 @@ const info: CheckpointInfo = {
   imageSize: [9, 8],
 };
 
-testOnDevices("saveCheckpoint() and loadCheckpoint() keep every bit and setting", async (device) => {
+testOnCpu("saveCheckpoint() and loadCheckpoint() keep every bit and setting", async (device) => {
   const model = createModel(info.config, 46020);
   const [x, t] = [noise(1, [2, 3, 9, 8]), noise(2, [2])];
   const bytes = await saveCheckpoint(model, {

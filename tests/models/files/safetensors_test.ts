@@ -68,10 +68,10 @@ Deno.test("encodeSafetensors() writes a view, and decodeSafetensors() reads byte
   assert.deepEqual(decodeSafetensors(shifted, "memory").tensors, new Map([["a", tensor([2], 1, 2)]]));
 });
 
-Deno.test("decodeSafetensors() makes no buffer for each of 200,000 empty tensors", () => {
-  const names = Array.from({ length: 200_000 }, (_, i) => [`layer.${i}`, entry([0, 3], [0, 0])]);
+Deno.test("decodeSafetensors() makes no buffer for each of many empty tensors", () => {
+  const names = Array.from({ length: 2000 }, (_, i) => [`layer.${i}`, entry([0, 3], [0, 0])]);
   const { tensors } = decodeSafetensors(file(Object.fromEntries(names)), "memory");
-  assert.deepEqual([tensors.size, tensors.get("layer.7")], [200_000, tensor([0, 3])]);
+  assert.deepEqual([tensors.size, tensors.get("layer.7")], [2000, tensor([0, 3])]);
   assert.equal(new Set(tensors.values().map(({ data }) => data.buffer)).size, 1);
 });
 
@@ -266,7 +266,7 @@ Deno.test("decodeSafetensors() throws only SafetensorsError on damaged files", (
   );
   const likely = new TextEncoder().encode('{}[]":,-.0123456789eE\\u FI');
   let refused = 0;
-  for (let i = 0; i < 20_000; i++) {
+  for (let i = 0; i < 4000; i++) {
     let bytes = intact.slice();
     for (let flips = random(4); flips >= 0; flips--) {
       bytes[random(bytes.length)] = random(2) === 0 ? random(256) : likely[random(likely.length)];
@@ -279,5 +279,5 @@ Deno.test("decodeSafetensors() throws only SafetensorsError on damaged files", (
       refused++;
     }
   }
-  assert.ok(refused > 10_000, `only ${refused} of 20,000 damaged files were refused`);
+  assert.ok(refused > 2000, `only ${refused} of 4000 damaged files were refused`);
 });

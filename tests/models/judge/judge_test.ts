@@ -131,10 +131,10 @@ testOnCpu("loadJudge() refuses other files, and loadCheckpoint() refuses a judge
 
 testOnCpu("a damaged judge file throws a clear error, and allocates no memory", async (device) => {
   const whole = await tinyJudge();
-  const random = randomOf(46020);
+  const random = randomOf(46020), count = 100;
   const before = device.allocatedBytes;
   let refused = 0;
-  for (let i = 0; i < 300; i++) {
+  for (let i = 0; i < count; i++) {
     try {
       withDevice(device, () => loadJudge(mutateSafetensors(whole, random), "a file"));
     } catch (error) {
@@ -143,8 +143,8 @@ testOnCpu("a damaged judge file throws a clear error, and allocates no memory", 
       assert.match(error.message, /^Cannot (load|read) a file: [^\n]+$/);
     }
   }
-  assert.ok(refused > 50, `only ${refused} were refused`);
-  const most = (300 - refused + 1) * (whole.length + 20 * 256);
+  assert.ok(refused > count / 6, `only ${refused} were refused`);
+  const most = (count - refused + 1) * (whole.length + 20 * 256);
   assert.ok(device.allocatedBytes - before <= most, "files that were refused took memory");
 });
 

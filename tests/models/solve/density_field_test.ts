@@ -13,7 +13,7 @@ import {
   tensor,
 } from "../../../kernels/mod.ts";
 import { estimatedDivergence, exactDivergence, logLikelihood, rademacher } from "../../../models/mod.ts";
-import { assertClose, testOnAllKernels, testOnCpu, testOnCpus } from "../../testing.ts";
+import { assertClose, testOnCpu, testOnCpus } from "../../testing.ts";
 import { testWithVectors } from "../vectors.ts";
 
 testOnCpu("divergences refuse velocities and signs that would broadcast", () => {
@@ -66,7 +66,7 @@ testWithVectors("divergences of a residual network agree with PyTorch", "likelih
   const v = model.velocity(x, t);
   assertClose(await exactDivergence(v, x).read(), vectors.values("divergence"), 1e-5);
   assertClose(await estimatedDivergence(v, x, epsilon).read(), vectors.values("estimate"), 1e-5);
-}, testOnAllKernels);
+});
 
 testWithVectors(
   "logLikelihood() of a residual network agrees with PyTorch",

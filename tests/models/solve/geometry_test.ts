@@ -9,7 +9,7 @@ import {
   type SolverName,
   solvers,
 } from "../../../models/mod.ts";
-import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
+import { assertClose, testOnCpu } from "../../testing.ts";
 import { GaussianFlow } from "./gaussian_flow.ts";
 
 /** Moves every point by (3, 4). */
@@ -72,7 +72,7 @@ testOnCpu("a rotation has the curvature and turning angle of its circles", async
   assertClose(geometry.straightness, radii.map((r) => r * r * (omega ** 2 - chord ** 2)), 1e-3);
 });
 
-testOnDevices("flowGeometry() follows the trajectories of Sampler, in batches", async () => {
+testOnCpu("flowGeometry() follows the trajectories of Sampler, in batches", async () => {
   const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 46020);
   const x0 = noise(2, [5, 1, 4, 4]);
   for (const solver of Object.keys(solvers) as SolverName[]) {

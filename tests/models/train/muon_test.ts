@@ -68,13 +68,39 @@ const shapes = {
   tall: [80, 8, 3, 3],
 };
 
+const start = Object.entries(shapes).map(([name, shape], k) =>
+  [name, { shape, values: wave(shape.reduce((x, y) => x * y), k) }] as const
+);
+const gradientsOf = (step: number) => start.map(([, { values }], k) => wave(values.length, 10 * step + k));
+/** What a step multiplies its gradients by. */
+const scaleOf = (step: number, clip: number) => {
+  const norm = Math.hypot(...gradientsOf(step).map((values) => Math.hypot(...values)));
+  return clip > 0 ? Math.min(1, clip / (norm + 1e-6)) : 1;
+};
+
+/** The convolutions after three steps, by the definition of Muon. */
+function exactSteps(clip: number): ReadonlyMap<string, Float64Array> {
+  const convolutions = start.map(([name, part], k) => ({ name, k, ...part })).filter(({ name }) =>
+    name !== "bias"
+  );
+  return new Map(convolutions.map(({ name, k, shape: [rows], values }) => {
+    const p = Float64Array.from(values), m = new Float64Array(p.length);
+    for (let step = 1; step <= 3; step++) {
+      const scale = scaleOf(step, clip),
+        g = Float64Array.from(gradientsOf(step)[k], (value) => scale * value);
+      m.forEach((value, i) => m[i] = 0.95 * value + 0.05 * g[i]);
+      const update = newtonSchulz(matrix(m.map((value, i) => 0.05 * g[i] + 0.95 * value), rows)).flat();
+      const rate = 0.02 * Math.sqrt(Math.max(1, rows * rows / p.length));
+      p.forEach((value, i) => p[i] = value * (1 - 0.02 * 0.1) - rate * update[i]);
+    }
+    return [name, p];
+  }));
+}
+
 for (const clip of [0, 1]) {
+  let exact: ReturnType<typeof exactSteps> | undefined; // for all devices
   testOnDevices(`optimizer() of muon follows its definition, clip ${clip}`, async () => {
     const settings = { learningRate: 0.01, muonFactor: 2, weightDecay: 0.1, clip };
-    const start = Object.entries(shapes).map(([name, shape], k) =>
-      [name, { shape, values: wave(shape.reduce((x, y) => x * y), k) }] as const
-    );
-    const gradient = (step: number) => start.map(([, { values }], k) => wave(values.length, 10 * step + k));
     const make = (flat: boolean) => {
       const parameters = new Map(start.map(([name, { shape, values }]) => [name, tensor(values, shape)]));
       if (flat) flatten(parameters);
@@ -83,35 +109,20 @@ for (const clip of [0, 1]) {
     const [flat, apart] = [make(true), make(false)];
     const bias = { parameters: new Map([["bias", tensor(start[1][1].values)]]) };
     const adamw = optimizer("adamw", bias.parameters, { learningRate: 0.01, weightDecay: 0.1 });
-
-    const expected = new Map(start.map(([name, { values }]) => [name, Float64Array.from(values)]));
-    const moments = new Map(start.map(([name, { values }]) => [name, new Float64Array(values.length)]));
     for (let step = 1; step <= 3; step++) {
-      const gradients = gradient(step);
+      const gradients = gradientsOf(step), scale = scaleOf(step, clip);
       for (const { rule } of [flat, apart]) {
         rule.beforeStep();
         rule.update(gradients.map((values, k) => tensor(values, start[k][1].shape)));
       }
-      const norm = Math.hypot(...gradients.map((values) => Math.hypot(...values)));
-      const scale = clip > 0 ? Math.min(1, clip / (norm + 1e-6)) : 1;
       adamw.beforeStep();
       adamw.update([tensor(gradients[1].map((g) => g * scale))]);
-      start.forEach(([name, { shape: [rows] }], k) => {
-        if (name === "bias") return;
-        const [p, m] = [expected.get(name)!, moments.get(name)!];
-        m.forEach((value, i) => m[i] = 0.95 * value + 0.05 * scale * gradients[k][i]);
-        const direction = m.map((value, i) => 0.05 * scale * gradients[k][i] + 0.95 * value);
-        const update = newtonSchulz(matrix(direction, rows)).flat();
-        const rate = 0.02 * Math.sqrt(Math.max(1, rows * rows / p.length));
-        p.forEach((value, i) => p[i] = value * (1 - 0.02 * 0.1) - rate * update[i]);
-      });
     }
+    exact ??= exactSteps(clip);
+    const expectedBias = await bias.parameters.get("bias")!.read();
     for (const { parameters } of [flat, apart]) {
-      for (const [name, values] of expected) {
-        const actual = await parameters.get(name)!.read();
-        if (name === "bias") assertClose(actual, await bias.parameters.get("bias")!.read(), 1e-6);
-        else assertClose(actual, values, 5e-6, name);
-      }
+      for (const [name, values] of exact) assertClose(await parameters.get(name)!.read(), values, 5e-6, name);
+      assertClose(await parameters.get("bias")!.read(), expectedBias, 1e-6);
     }
     const { tensors } = await flat.rule.state();
     const names = Object.keys(shapes).map((name) => `m.${name}`).toSorted();

@@ -77,7 +77,7 @@ testOnCpu("CpuDevice does not grow in memory over many steps, recorded or not", 
     });
   round();
   const held = device.allocatedBytes;
-  for (let i = 0; i < 2000; i++) round();
+  for (let i = 0; i < 300; i++) round();
   assert.equal(device.allocatedBytes, held);
   await step.result.read();
 });

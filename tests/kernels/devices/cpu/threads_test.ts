@@ -79,9 +79,9 @@ testThreads(
               const c = gelu(convolve(large)), d = sum(multiply(c, convolve(c)));
               return [add(b, d), add(convolve(convolve(b)), d), gelu(c), convolve(small)];
             });
-            for (let i = 0; i < 200; i++) mixed.run();
+            for (let i = 0; i < 100; i++) mixed.run();
             // Now that workers exist, mix programs of small ops with others.
-            for (let i = 0; i < 200; i++) {
+            for (let i = 0; i < 100; i++) {
               mixed.run();
               alone.run();
             }
@@ -122,7 +122,7 @@ testThreads("CpuDevice.rest() is safe between any two steps", async () => {
   await withDevice(device, async () => {
     const x = full([4, 16, 28, 28], 1), w = full([16, 16, 3, 3], 0.1), bias = full([16], 0);
     const step = record(() => conv2d(x, w, bias, { padding: 1 }));
-    for (let i = 0; i < 300; i++) {
+    for (let i = 0; i < 150; i++) {
       step.run();
       if (i % 3 === 0) device.rest();
       if (i % 7 === 0) await new Promise((resolve) => setTimeout(resolve, i % 5 * 8));
