@@ -242,9 +242,9 @@ testOnCpu(
     });
     const trainer = new Trainer(student, real, {
       ...{ batchSize: 32, seed: 1, learningRate: 1e-2, clip: 1 },
-      stages: [{ steps: 250, losses: [loss] }],
+      stages: [{ steps: 180, losses: [loss] }],
     });
-    for (let step = 0; step < 250; step++) trainer.queueStep(examples, step < 200 ? 1e-2 : 2e-3);
+    for (let step = 0; step < 180; step++) trainer.queueStep(examples, step < 140 ? 1e-2 : 2e-3);
     const drawing = { x0: noise(5, [60, ...shape]), condition: tensor(classes), solver: "map" } as const;
     const drawn = await sample(student, drawing).read();
     const product = (n: number, label: number) =>

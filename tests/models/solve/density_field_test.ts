@@ -13,7 +13,7 @@ import {
   tensor,
 } from "../../../kernels/mod.ts";
 import { estimatedDivergence, exactDivergence, logLikelihood, rademacher } from "../../../models/mod.ts";
-import { assertClose, testOnCpu, testOnCpus } from "../../testing.ts";
+import { assertClose, testOnCpu } from "../../testing.ts";
 import { testWithVectors } from "../vectors.ts";
 
 testOnCpu("divergences refuse velocities and signs that would broadcast", () => {
@@ -81,5 +81,5 @@ testWithVectors(
     const estimate = await logLikelihood(vectors.model(), x, { ...options, epsilon });
     assertClose(await estimate.logp.read(), vectors.values("logp_estimate"), 1e-6);
   },
-  testOnCpus, // on WebGPU, the test of divergences covers this
+  testOnCpu, // the test of divergences covers WebGPU
 );
