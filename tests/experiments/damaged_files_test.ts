@@ -74,9 +74,9 @@ const kinds: Readonly<Record<string, Kind>> = {
       await Promise.resolve(readConfig(run)).then((config) => checkPictures(config, [1, 28, 28]));
     },
   },
-  "loss_by_time.json": { times: 30, mutate: json, read: report },
+  "loss_by_time.json": { times: 15, mutate: json, read: report },
   "last.safetensors": {
-    times: 60,
+    times: 30,
     mutate: mutateSafetensors,
     async read(run) {
       const path = join(run, "last.safetensors");
@@ -85,10 +85,10 @@ const kinds: Readonly<Record<string, Kind>> = {
       await drawSamples({ model, shape, normalization }, { count: 1, seed: 1, steps: 1, solver: "euler" });
     },
   },
-  "ema.safetensors": { times: 30, mutate: mutateSafetensors, read: (run) => readNetwork(run, {}) },
+  "ema.safetensors": { times: 20, mutate: mutateSafetensors, read: (run) => readNetwork(run, {}) },
   "examples.safetensors": { times: 50, mutate: mutateSafetensors, read: readExamples },
   "flow/sample_1.safetensors": {
-    times: 50,
+    times: 25,
     mutate: mutateSafetensors,
     async read(run) {
       const samples = await readTrajectories(run);
@@ -103,7 +103,7 @@ const reported: Readonly<Record<string, Kind>> = Object.fromEntries(
     .map((name) => [
       name,
       {
-        times: 10,
+        times: 6,
         mutate: name.endsWith(".safetensors")
           ? mutateSafetensors
           : name.endsWith(".jsonl")
@@ -180,7 +180,7 @@ testNeeding(
         const source = sourceOf(dataset, "train", { conditional: true, normalization }); // like the run
         const { trainer } = makeNetwork(config, source);
         await tryKind(run, "state.safetensors", {
-          times: 60,
+          times: 30,
           mutate: mutateSafetensors,
           read: () => restoreRunState(run, trainer, dataset),
         });

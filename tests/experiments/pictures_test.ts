@@ -5,7 +5,7 @@ import { dataIn } from "../viz/report/page_content.ts";
 import { decode } from "npm:fast-png@8.0.0";
 import { loadDataset } from "../../experiments/data/load_dataset.ts";
 import { assertRefused } from "./refusals.ts";
-import { oneThread, testTask, tinyNetwork, tinyRun, tinyRunWithPaths } from "./cli.ts";
+import { bareRun, oneThread, testTask, tinyNetwork, tinyRunWithPaths } from "./cli.ts";
 import { spot, spotsOf, writeFiles } from "./data/tiny_png.ts";
 
 const onBirds = (flags: string) => flags.replace("--data data", "--data birds");
@@ -86,13 +86,13 @@ testTask("train names a damaged image, and a run that leaves it out continues wi
     ...spotsOf(["finch", "owl"], 20),
     "owl/7.png": new Uint8Array(99),
   });
-  const { code, stderr } = await place.run("train:base", onBirds(`${tinyRun} --out run`));
+  const { code, stderr } = await place.run("train:base", onBirds(`${bareRun} --out run`));
   assert.deepEqual([code, stderr.replace("reading images in birds: 40 to go\n", "")], [ // shown on busy machines
     1,
     "DataError: Cannot read birds/owl/7.png: it is damaged or not a PNG file (expected PNG, as its name says); " +
     "save it again as PNG, or pass --skip-damaged\n",
   ]);
-  const short = `${tinyRun.replace("--epochs 3", "--max-steps 2")} --schedule constant --skip-damaged`;
+  const short = `${bareRun.replace("--epochs 3", "--max-steps 2")} --schedule constant --skip-damaged`;
   const started = await place.succeed("train:base", onBirds(`${short} --out run`));
   assert.match(started.stderr, /2 classes: finch, owl; 1 damaged image left out\n/);
   const { dataset } = JSON.parse(await Deno.readTextFile(place.file("run", "run.json")));

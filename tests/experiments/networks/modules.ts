@@ -1,13 +1,17 @@
 /** Modules of networks, written into a folder of a test. */
 
 import { fileURLToPath } from "node:url";
-import { tinyRun, type Workplace } from "../cli.ts";
+import { bareRun, tinyRun, type Workplace } from "../cli.ts";
 
 /** The library, as modules elsewhere import it. */
 export const library = fileURLToPath(new URL("../../../mod.ts", import.meta.url));
 
 /** The tiny run of a U-Net, with a custom network. */
-export const ownRun = tinyRun.replace("--filters 8,16 --t-emb 8 ", "").replace("--no-conditional", "");
+const own = (run: string) => run.replace("--filters 8,16 --t-emb 8 ", "").replace("--no-conditional", "");
+export const ownRun = own(tinyRun);
+
+/** The same run without pictures. */
+export const bareOwnRun = own(bareRun);
 
 /** A network of two layers on pixels, time and label; each part can be replaced. */
 export function mlp({ body = "", velocity, options = "{ hidden: 16, activation: ['gelu', 'none'] }" }: {

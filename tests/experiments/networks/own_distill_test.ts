@@ -5,11 +5,10 @@ import { fileURLToPath } from "node:url";
 import { decodeCheckpoint } from "../../../models/mod.ts";
 import { madeOnce, oneThread, testTask, type Workplace } from "../cli.ts";
 import { assertRefused } from "../refusals.ts";
-import { mlp, ownRun, writeModule } from "./modules.ts";
+import { bareOwnRun, mlp, writeModule } from "./modules.ts";
 
-const flags = `--batch-size 8 ${oneThread} --samples 10 --flow-samples 0 --path-samples 0 ` +
-  "--test-batches 1 --sample-epochs 0";
-const twoSteps = ownRun.replace("--epochs 3", "--max-steps 2");
+const flags = `--batch-size 8 ${oneThread} --samples 0 --flow-samples 0 --path-samples 0 --test-batches 1`;
+const twoSteps = bareOwnRun.replace("--epochs 3", "--max-steps 2");
 
 testTask(
   "an example trains, is distilled, killed, resumed to the same bits, and draws in one evaluation",
@@ -26,9 +25,10 @@ testTask(
     await place.succeed("distill", "--resume cut");
     assert.deepEqual(await place.metrics("cut"), await place.metrics("whole"));
     assert.deepEqual(await place.state("cut"), await place.state("whole"));
-    for (const name of ["ema.safetensors", "samples.png", "few_steps.png"]) {
-      assert.equal(await place.digest("cut", name), await place.digest("whole", name), name);
-    }
+    assert.equal(
+      await place.digest("cut", "ema.safetensors"),
+      await place.digest("whole", "ema.safetensors"),
+    );
     const { info: { config } } = decodeCheckpoint(await place.read("cut", "ema.safetensors"), "ema");
     assert.deepEqual([config.type, config.flowMap], ["own", true]);
     const { stderr } = await place.succeed("sample", `--checkpoint cut --count 10 ${oneThread}`);

@@ -17,20 +17,16 @@ import { writeTinyIdx } from "../data/tiny_idx.ts";
 
 const permissions = { read: true, write: true, env: true } as const;
 
-/** Settings of a short run in a folder. */
+/** Settings of a short run in a folder, without pictures. */
 function configIn(folder: string, values: Partial<TrainingConfig>): TrainingConfig {
   const tiny = { model: "base", filters: [8, 16], tEmb: 8, batchSize: 8, device: "cpu", threads: 1 } as const;
-  const little = {
-    samples: 2,
-    solver: "heun:steps=2",
-    flowSamples: 1,
-    flowSteps: 3,
-    flowFrames: 2,
-    pathSamples: 0,
-  } as const;
-  const rest = { data: `${folder}/data`, sampleEpochs: 0, logEvery: 1, seed: 7, valFraction: 0.1 } as const;
-  return trainingConfig({ ...tiny, ...little, ...rest, ...values });
+  const bare = { samples: 0, flowSamples: 0, pathSamples: 0, sampleEpochs: 0 } as const;
+  const rest = { data: `${folder}/data`, logEvery: 1, seed: 7, valFraction: 0.1 } as const;
+  return trainingConfig({ ...tiny, ...bare, ...rest, ...values });
 }
+
+const grid = { samples: 2, solver: "heun:steps=2" } as const;
+const pictures = { ...grid, flowSamples: 1, flowSteps: 3, flowFrames: 2 } as const;
 
 function testInFolder(name: string, test: (folder: string) => Promise<void>): void {
   testNeeding(permissions, name, async () => {
@@ -46,7 +42,7 @@ const trained = (run: string) => digest(`${run}/${runFile.last}`);
 
 testInFolder("runTraining() trains without a task, and reports through `say`", async (folder) => {
   const said: string[] = [];
-  const config = configIn(folder, { maxSteps: 4, pathSamples: 4, out: `${folder}/run` });
+  const config = configIn(folder, { ...pictures, maxSteps: 4, pathSamples: 4, out: `${folder}/run` });
   const say = (line: string) => !line.startsWith("Products may") && said.push(line); // advice without denow
   const result = await runTraining(config, { say });
   assert.deepEqual([result.run, result.step, result.interrupted], [`${folder}/run`, 4, false]);
@@ -63,7 +59,8 @@ testInFolder("runTraining() shows the evaluations of the test loss and the pictu
   const { now } = performance;
   performance.now = () => 1e5 * now.call(performance); // stages shorter than a second show nothing
   try {
-    await runTraining(configIn(folder, { maxSteps: 1, pathSamples: 4, out: `${folder}/run` }), { terminal });
+    const config = configIn(folder, { ...pictures, maxSteps: 1, pathSamples: 4, out: `${folder}/run` });
+    await runTraining(config, { terminal });
   } finally {
     performance.now = now;
   }
@@ -149,7 +146,9 @@ testInFolder(
     const stepsOf = async (name: string) =>
       (await readMetrics(`${run}/${runFile.metrics}`)).flatMap((line) => name in line ? [line.step] : []);
     const [schedule, solver] = ["constant", "euler:steps=1"] as const;
-    await runTraining(configIn(folder, { maxSteps: 60, schedule, sampleEpochs: "auto", solver, out: run }));
+    await runTraining(
+      configIn(folder, { samples: 2, maxSteps: 60, schedule, sampleEpochs: "auto", solver, out: run }),
+    );
     assert.deepEqual(await stepsOf("image/samples"), [0, 23, 46]);
     const validated = [17, 34, 51, 60];
     assert.deepEqual(await stepsOf("val_loss"), validated);
@@ -183,11 +182,14 @@ testInFolder(
       Deno.removeSync(run, { recursive: true });
       Deno.mkdirSync(run);
     };
-    await assert.rejects(runTraining(configIn(folder, { maxSteps: 3, sampleEpochs: 1, out: run }), { say }), {
-      name: "RunError",
-      message: `Cannot write to ${run}: it was deleted or replaced while this program was working on it ` +
-        "(nothing more is written there; start again)",
-    });
+    await assert.rejects(
+      runTraining(configIn(folder, { ...grid, maxSteps: 3, sampleEpochs: 1, out: run }), { say }),
+      {
+        name: "RunError",
+        message: `Cannot write to ${run}: it was deleted or replaced while this program was working on it ` +
+          "(nothing more is written there; start again)",
+      },
+    );
     assert.deepEqual(await Array.fromAsync(Deno.readDir(run)), []);
   },
 );
@@ -211,11 +213,11 @@ testInFolder("runTraining() stopped during trial steps keeps its limit in minute
   const stop = new AbortController();
   stop.abort();
   const run = `${folder}/run`;
-  const config = configIn(folder, { maxMinutes: 0.02, sampleEpochs: 1, out: run });
+  const config = configIn(folder, { ...grid, maxMinutes: 0.005, sampleEpochs: 1, out: run });
   const first = await runTraining(config, { signal: stop.signal });
   assert.deepEqual([first.interrupted, first.step], [true, 0]);
   const kept = readConfig(run);
-  assert.deepEqual([kept.maxSteps, kept.maxMinutes], [0, 0.02]);
+  assert.deepEqual([kept.maxSteps, kept.maxMinutes], [0, 0.005]);
   const { step } = await runTraining(trainingConfig({ resume: run }));
   assert.equal(readConfig(run).maxSteps, step);
   const grids = (await readMetrics(`${run}/${runFile.metrics}`)).filter((line) => "image/samples" in line);
@@ -226,7 +228,7 @@ testInFolder(
   "runTraining() stopped during its pictures can continue, no matter what an earlier session drew",
   async (folder) => {
     const make = (name: string, maxSteps: number) =>
-      configIn(folder, { maxSteps, schedule: "constant", out: `${folder}/${name}` });
+      configIn(folder, { ...grid, maxSteps, schedule: "constant", out: `${folder}/${name}` });
     await runTraining(make("whole", 5));
     const { run } = await runTraining(make("parts", 3));
     const { signal } = new AbortController();
@@ -247,7 +249,7 @@ testInFolder(
   "completeArtifacts() makes only missing artifacts, and only from files in the folder",
   async (folder) => {
     const run = `${folder}/run`;
-    await runTraining(configIn(folder, { maxSteps: 2, out: run }));
+    await runTraining(configIn(folder, { ...pictures, maxSteps: 2, out: run }));
     const gif = await digest(`${run}/flow_linear.gif`);
     await Deno.remove(`${run}/flow_linear.gif`);
     const samples = (await Deno.stat(`${run}/${runFile.samples}`)).mtime;
@@ -302,7 +304,7 @@ testInFolder(
 testInFolder(
   "runTraining() without labels keeps weights at a sixth, and guides samples away from them",
   async (folder) => {
-    const values = { conditional: false, maxSteps: 12, batchSize: 8 } as const;
+    const values = { ...grid, conditional: false, maxSteps: 12, batchSize: 8 } as const;
     const run = async (name: string, more: Partial<TrainingConfig> = {}) => {
       const out = `${folder}/${name}`;
       await runTraining(configIn(folder, { ...values, ...more, out }));
