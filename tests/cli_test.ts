@@ -96,10 +96,9 @@ for (const name of tasks.keys()) if (await run([name, "--help"]) !== 0) Deno.exi
 async function trainsAndSamples(run: Run, folder: string): Promise<void> {
   await writeTinyIdx(join(folder, "data"));
   const cpu = "--device cpu --threads 1".split(" ");
-  const train = "train:base --data data --filters 8 --t-emb 8 --max-steps 2 --coupling ot --samples 4".split(
-    " ",
-  );
-  const trained = await run(...train, ...cpu, "--out", "runs/one");
+  const train = "train:base --data data --filters 8 --t-emb 8 --max-steps 2 --coupling ot " +
+    "--solver euler:steps=2 --samples 4 --flow-samples 1 --flow-steps 2 --flow-frames 2 --path-samples 0";
+  const trained = await run(...train.split(" "), ...cpu, "--out", "runs/one");
   assert.equal(trained.code, 0, trained.err);
   assert.match(await Deno.readTextFile(join(folder, "runs/one/report.html")), /^<!doctype html>/i);
   const sample = ["sample", "--checkpoint", "runs/one", "--count", "4", ...cpu];

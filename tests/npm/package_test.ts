@@ -130,10 +130,13 @@ testUnless(
       assert.match(readme, /^# @flow\/matching\n[^]*\nnpm install @flow\/matching\n/);
       const examples = Array.from(readme.matchAll(/^```js\n(.*?)^```$/gms), ([, code]) => code);
       assert.equal(examples.length, 3);
-      for (const code of examples) {
-        await Deno.writeTextFile(join(folder, "example.mjs"), `${code}\nprocess.exit();\n`);
-        await output(folder, ...found.run["Node 26"], "example.mjs");
+      for (const [i, code] of examples.entries()) {
+        assert.match(code, /^await init\(/m); // they share a program
+        await Deno.writeTextFile(join(folder, `${i}.mjs`), code);
       }
+      const all = examples.map((_, i) => `await import("./${i}.mjs");\n`).join("");
+      await Deno.writeTextFile(join(folder, "all.mjs"), `${all}process.exit();\n`);
+      await output(folder, ...found.run["Node 26"], "all.mjs");
     }),
 );
 
@@ -174,7 +177,8 @@ export default class Mine extends Module {
         assert.ok((await run("")).startsWith(`Usage: ${start} TASK `));
         const cpu = "--device cpu --threads 1";
         await run(
-          `train --model ./mine.ts --data data --max-steps 2 --coupling ot --samples 4 --out run ${cpu}`,
+          "train --model ./mine.ts --data data --max-steps 2 --coupling ot --solver euler:steps=2 --samples 4 " +
+            `--flow-samples 1 --flow-steps 2 --flow-frames 2 --path-samples 0 --out run ${cpu}`,
         );
         assert.match(await Deno.readTextFile(join(folder, "run/report.html")), /^<!doctype html>/i);
         assert.match(await run("doctor --device cpu"), /^ok +training +training uses the CPU/m);

@@ -15,6 +15,7 @@ import {
   digestOfPage,
   goTo,
   hashOf,
+  hurrying,
   pixels,
   playground,
   readingOf,
@@ -241,4 +242,5 @@ await testReport(
       assert.deepEqual(await readingOf(page, "average"), {});
     },
   },
+  { before: hurrying },
 );

@@ -73,3 +73,11 @@ export const hashOf = (page: Page) => page.evaluate(() => location.hash);
 /** The pixels of the plane. */
 export const pixels = (page: Page) =>
   page.evaluate(() => (document.getElementById("plane") as HTMLCanvasElement).toDataURL());
+
+/** A script for the start of a page: its animations run 8 times as fast, in fewer frames. */
+export function hurrying(): void {
+  Object.assign(globalThis, {
+    requestAnimationFrame: (draw: FrameRequestCallback) => setTimeout(() => draw(8 * performance.now()), 50),
+    cancelAnimationFrame: clearTimeout,
+  });
+}

@@ -28,16 +28,16 @@ function differences(frames: FlowFrames, drawn: readonly Uint8Array[]) {
 }
 
 Deno.test("flowGif() writes a small file, with colours near the true ones in all frames", () => {
-  const frames = flowFrames([{ trajectories: [madeUpFlow(0, 101)] }], { frames: 12, pacing: "logarithmic" });
+  const frames = flowFrames([{ trajectories: [madeUpFlow(0, 101)] }], { frames: 6, pacing: "logarithmic" });
   const bytes = flowGif(frames, draw, { hold: 1500 });
   const gif = readGif(bytes);
-  assert.deepEqual([gif.width, gif.height, gif.frames.length], [392, 440, 12]);
-  assert.deepEqual(gif.delays, [...new Array(11).fill(50), 1500]);
+  assert.deepEqual([gif.width, gif.height, gif.frames.length], [392, 440, 6]);
+  assert.deepEqual(gif.delays, [...new Array(5).fill(50), 1500]);
   // The edge of an arrow may lie between two mixtures of the palette.
   differences(frames, gif.frames).forEach(({ most }, i) =>
     assert.ok(most <= 40, `frame ${i} is off by ${most}`)
   );
-  assert.ok(bytes.length < 12 * 20_000, `${bytes.length} bytes`);
+  assert.ok(bytes.length < 6 * 20_000, `${bytes.length} bytes`);
 });
 
 Deno.test("framePalette() covers the colour map and leaves an entry free", () => {
@@ -74,7 +74,7 @@ Deno.test("Indexer keeps the previous pixel only within the tolerance", () => {
 
 Deno.test("flowGif() fits its palette to the colours of three channels", () => {
   const flows = [0, 1].map((seed) => madeUpColourFlow(seed, 21));
-  const frames = flowFrames([{ trajectories: flows }], { frames: 12, field: "none" });
+  const frames = flowFrames([{ trajectories: flows }], { frames: 5, field: "none" });
   assert.equal(frames.map, undefined);
   const gif = readGif(flowGif(frames, draw));
   differences(frames, gif.frames).forEach(({ mean, most }, i) => {
