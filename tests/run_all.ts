@@ -7,7 +7,6 @@
 
 import { posix } from "node:path";
 import { fileURLToPath } from "node:url";
-import configuration from "../deno.json" with { type: "json" };
 import { filesBelow } from "./module_graph.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -33,16 +32,6 @@ interface Ended {
   readonly totals: Totals;
   /** Failed tests with their errors. */
   readonly errors: string;
-}
-
-/** Files and folders that may hold examples, outside the tests: only those that no task with a server can write. */
-async function documented(): Promise<string[]> {
-  const entries = await Array.fromAsync(Deno.readDir(root));
-  return entries.filter(({ name, isDirectory }) => {
-    const isLeftOut = name.startsWith(".") || ["tests", "node_modules"].includes(name);
-    const { deny } = configuration.permissions.tracking.write;
-    return deny.includes(name) && !isLeftOut && (isDirectory || /\.(md|ts)$/.test(name));
-  }).map(({ name }) => name);
 }
 
 /** The caller's flags; in such short programs, threads that compile and collect garbage take a quarter of the time. */
@@ -108,18 +97,7 @@ function kindOf(path: string): "browsers" | "waiting" | "reports" | "computing" 
 async function runAll(): Promise<number> {
   const start = performance.now();
   const all = (await filesBelow("tests/")).sort();
-  const left: Job[] = [
-    {
-      args: [
-        ...testing,
-        "--no-check",
-        "--doc",
-        ...await documented(),
-        ...all.filter((path) => path.endsWith(".md")),
-      ],
-    },
-    ...testsOf(all.filter((path) => path.endsWith("_test.ts"))),
-  ];
+  const left = testsOf(all.filter((path) => path.endsWith("_test.ts")));
   const ended: Ended[] = [];
   // One program more than there are cores: while one waits for a server, another works.
   await Promise.all(Array.from({ length: navigator.hardwareConcurrency + 1 }, async () => {
