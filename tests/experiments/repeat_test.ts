@@ -81,8 +81,9 @@ for (const [kind, { task }] of Object.entries(kinds)) {
 
 testTask("flags replace settings of the run that --config repeats", async (place) => {
   await makeFirst(place, "a custom network");
-  await place.succeed("train", "--config first/config.json --hidden 4 --seed 3 --epochs 1 --out wide");
-  const { model, seed, epochs, maxSteps, batchSize } = await configIn(place, "wide");
+  await place.succeed("train", "--config first/config.json --hidden 4 --seed 3 --epochs 1");
+  const [run] = await place.names("runs"); // not where the repeated run is
+  const { model, seed, epochs, maxSteps, batchSize } = await configIn(place, `runs/${run}`);
   assert.deepEqual([model, seed, epochs, maxSteps, batchSize], [
     "first/network.json:hidden=4,activation=gelu",
     3,
