@@ -3,8 +3,11 @@ import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 
 /** Seconds of trial steps, and the largest share of a short run that they may take. */
 const trial = { seconds: 3, share: 0.05 } as const;
-/** Untimed first steps, which are slower while threads start and memory is first touched. */
-const warmUpSteps = 2;
+/**
+ * Untimed first steps, at least so many, and seconds for each timed second: they are slower while threads start, memory
+ * is first touched and the engine optimises the kernels.
+ */
+const warmUp = { steps: 2, share: 1 / 3 } as const;
 /** Maximum steps between two looks at the clock. */
 const maxBurst = 32;
 
@@ -91,15 +94,16 @@ export async function secondsPerStep(
   now: () => number,
 ): Promise<number> {
   const startedMs = now();
-  let [steps, burst] = [0, 1];
+  let [steps, burst, isWarm] = [0, 1, false];
   let timed = { fromStep: 0, fromMs: startedMs };
   const isOver = () =>
-    steps > warmUpSteps ? now() - timed.fromMs >= seconds * 1000 : now() - startedMs >= trial.seconds * 1000;
+    isWarm ? now() - timed.fromMs >= seconds * 1000 : now() - startedMs >= trial.seconds * 1000;
   do {
-    if (steps <= warmUpSteps) timed = { fromStep: steps, fromMs: now() };
+    if (!isWarm) timed = { fromStep: steps, fromMs: now() };
+    isWarm ||= steps >= warmUp.steps && timed.fromMs - startedMs >= warmUp.share * seconds * 1000;
     await run(burst);
     steps += burst;
-    if (steps > warmUpSteps) burst = Math.min(2 * burst, maxBurst);
+    if (isWarm) burst = Math.min(2 * burst, maxBurst);
   } while (!isOver() && !stopped());
   return (now() - timed.fromMs) / 1000 / (steps - timed.fromStep);
 }
