@@ -4,8 +4,8 @@ import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 /** Seconds of trial steps, and the largest share of a short run that they may take. */
 const trial = { seconds: 3, share: 0.05 } as const;
 /**
- * Untimed first steps, at least so many, and seconds for each timed second: they are slower while threads start, memory
- * is first touched and the engine optimises the kernels.
+ * Steps before the timed ones: at least this many, for at least this share of the timed seconds. They are slower while
+ * threads start, memory is first touched and the engine optimises the kernels.
  */
 const warmUp = { steps: 2, share: 1 / 3 } as const;
 /** Maximum steps between two looks at the clock. */

@@ -59,13 +59,15 @@ export const oneThread = "--device cpu --threads 1";
 /** Flags of a network that trains in seconds on the made-up data set, even in plain JavaScript. */
 export const tinyNetwork = `--data data --filters 8,16 --t-emb 8 --batch-size 8 ${oneThread}`;
 
-/** Flags of a whole training run without pictures, which take most of the time of so short a run. */
-export const bareRun = `${tinyNetwork} --epochs 3 --max-minutes 0 --log-every 3 --val-epochs 1 --samples 0 ` +
-  "--flow-samples 0 --path-samples 0 --no-conditional";
+/** Flags of a whole training run, with those of its pictures. */
+const wholeRun = (pictures: string) =>
+  `${tinyNetwork} --epochs 3 --max-minutes 0 --log-every 3 ${pictures} --path-samples 0 --no-conditional`;
+
+/** A training run without pictures, which take most of the time of so short a run. */
+export const bareRun = wholeRun("--val-epochs 1 --samples 0 --flow-samples 0");
 
 /** The same run with its pictures, but without plane trajectories. */
-export const tinyRun = bareRun.replace(
-  "--val-epochs 1 --samples 0 --flow-samples 0",
+export const tinyRun = wholeRun(
   "--solver euler:steps=2 --samples 5 --val-epochs 1 --sample-epochs 0 --flow-samples 2 --flow-steps 4 " +
     "--flow-frames 3",
 );

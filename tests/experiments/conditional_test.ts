@@ -176,10 +176,7 @@ testTask("train works without labels, and reports samples without classes", asyn
   for (const name of [IDX_NAMES.trainLabels, IDX_NAMES.testLabels]) {
     await Deno.remove(place.file("data", name));
   }
-  await place.succeed(
-    "train:base",
-    `${tinyRunWithPaths} --max-steps 2 --out run`,
-  );
+  await place.succeed("train:base", `${tinyRunWithPaths} --max-steps 2 --out run`);
   const { dataset } = JSON.parse(await Deno.readTextFile(place.file("run", "run.json")));
   assert.equal(dataset.classes, 0);
   const paths = (await readPlaneTrajectories(place.file("run")))!;

@@ -6,8 +6,10 @@ import { bareRun, tinyRun, type Workplace } from "../cli.ts";
 /** The library, as modules elsewhere import it. */
 export const library = fileURLToPath(new URL("../../../mod.ts", import.meta.url));
 
-/** The tiny run of a U-Net, with a custom network. */
+/** Flags without those that a custom network does not have. */
 const own = (run: string) => run.replace("--filters 8,16 --t-emb 8 ", "").replace("--no-conditional", "");
+
+/** The tiny run of a U-Net, with a custom network. */
 export const ownRun = own(tinyRun);
 
 /** The same run without pictures. */

@@ -3,7 +3,8 @@
 //   y = A' [(G g G') * (B' d B)] A,   dg = G' [(B' d B) * (A dy A')] G     (* elementwise, ' transposed)
 //
 // d are overlapping 6x6 tiles of the source, y 4x4 tiles of the target. Each of the 36 elements is a matrix product of
-// tiles and weights over channels. A vector holds a number of four channels; only pixels are loaded four at a time.
+// tiles and weights over channels. A vector holds one number of each of four channels; pixels are
+// loaded four of a channel at a time, and transposed between the two halves of the transform.
 //
 // Source: Winograd 1980, Arithmetic complexity of computations; Lavin and Gray 2015, arXiv:1509.09308
 
