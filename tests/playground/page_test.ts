@@ -134,6 +134,8 @@ await testReport("the playground trains from a file, and every control works by 
   async "highlights the mark of a term in a formula"(page) {
     await goTo(page, "#steps=20&step=pair&t=0.4");
     await page.locator('[data-step="pair"] summary').click();
+    await digestOfPage(page);
+    await twoFrames(page);
     const before = await pixels(page);
     for (const mark of ["noise", "data", "velocity", "place"]) {
       await page.locator(`[data-step="pair"] [data-mark="${mark}"]`).first().focus();
