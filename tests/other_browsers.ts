@@ -138,13 +138,19 @@ const oneProcess = {
 
 async function startFirefox(executablePath: string): Promise<Started> {
   const { default: puppeteer } = await import("npm:puppeteer-core@24.20.0");
+  const profile = await Deno.makeTempDir({ prefix: "flow-firefox-" });
   const browser = await puppeteer.launch({
     browser: "firefox",
     executablePath,
     headless: true,
+    userDataDir: profile,
     extraPrefsFirefox: oneProcess,
   });
-  return { close: () => browser.close(), visit };
+  const close = async () => {
+    await browser.close();
+    await removeProfile(profile);
+  };
+  return { close, visit };
 
   async function visit(act: (page: VisitedPage) => Promise<void>): Promise<void> {
     const page = await browser.newPage();
@@ -162,6 +168,18 @@ async function startFirefox(executablePath: string): Promise<Started> {
       screenshot: () => page.screenshot(),
     });
     await page.close();
+  }
+}
+
+/** Removes a profile, in which the browser's last processes can still write; Deno ignores the retries of puppeteer. */
+async function removeProfile(folder: string): Promise<void> {
+  for (let attempt = 1;; attempt++) {
+    try {
+      return await Deno.remove(folder, { recursive: true });
+    } catch (error) {
+      if (attempt === 10) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
   }
 }
 

@@ -63,8 +63,10 @@ await testReport(
       page,
     ) {
       await goTo(page, "#steps=60&step=average&t=0.5");
+      await digestOfPage(page);
       await page.locator("#why-mean > summary").click();
       const numbers = async () => {
+        await twoFrames(page);
         const { error, spread, distance } = await page.evaluate(() => ({
           ...document.getElementById("error-text")!.dataset,
         }));
@@ -228,6 +230,7 @@ await testReport(
       await page.mouse.move(x + 0.3 * width, y + 0.5 * width);
       await page.mouse.down();
       await page.mouse.move(x + 0.7 * width, y + 0.5 * width, { steps: 8 });
+      await twoFrames(page);
       assert.ok(!empty.has(await pixels(page)), "a stroke is visible");
       await page.mouse.up();
       const digest = await digestOfPage(page);
