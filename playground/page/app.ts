@@ -235,6 +235,7 @@ export class App {
         this.#experiment.record();
         return this.#story.showReading(this.#plane.state);
       case "heat":
+        if (this.#settings.behind === "nothing") return; // turned off while the worker computed it
         this.#plane.state.likelihood = Float64Array.from(message.logp, Math.exp);
         return this.#plane.changed();
       case "floor":

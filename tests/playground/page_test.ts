@@ -103,16 +103,21 @@ await testReport("the playground trains from a file, and every control works by 
     await page.keyboard.press("Enter");
     await page.waitForFunction(() => document.activeElement?.textContent === "Many lines meet at one place");
   },
-  async "shows how likely each place is"(page) {
-    await goTo(page, "#steps=200");
+  async "shows how likely each place is, until that is turned off"(page) {
+    const plain = "#steps=200&step=pair&t=0.4"; // no dots move in this step
+    const likely = `${plain}&behind=likelihood`;
+    await goTo(page, plain);
     await digestOfPage(page);
     await twoFrames(page);
     const before = await pixels(page);
-    await goTo(page, "#steps=200&behind=likelihood");
+    await goTo(page, likely);
     await page.waitForFunction(
       (before) => (document.getElementById("plane") as HTMLCanvasElement).toDataURL() !== before,
       before,
     );
+    for (const address of [plain, likely, plain]) await goTo(page, address);
+    await page.waitForTimeout(500); // in which the likelihood arrives that nobody waits for any more
+    assert.equal(await pixels(page), before);
   },
   async "plays once in a step, but repeats in the first one until stopped"(page) {
     await goTo(page, "#steps=200&step=follow&t=0");
