@@ -75,7 +75,7 @@ export async function until<Values extends readonly unknown[]>(
 
 /**
  * Defines a test in Firefox and one in WebKit; each is ignored, with the reason, if there is no such browser. All tests
- * share the browsers, and a Firefox page or WebKit's window each time.
+ * share the browsers: each gets a page of its own in Firefox, and the only window in WebKit.
  */
 export async function testInOtherBrowsers(
   name: string,
@@ -171,7 +171,7 @@ async function startFirefox(executablePath: string): Promise<Started> {
   }
 }
 
-/** Removes a profile, in which the browser's last processes can still write; Deno ignores the retries of puppeteer. */
+/** Removes a profile, in which the browser's last processes may still write: puppeteer's own retries do nothing in Deno. */
 async function removeProfile(folder: string): Promise<void> {
   for (let attempt = 1;; attempt++) {
     try {

@@ -7,8 +7,8 @@ import { imageSize, writeTinyIdx } from "./data/tiny_idx.ts";
 import { storeNetwork } from "./stored_network.ts";
 
 /**
- * Runs something while each look at the clock takes milliseconds, so that trials of seconds are short. The clock goes
- * on from there: timers would wait until one that went back is there again.
+ * Runs something while each look at the clock takes milliseconds, so that trials of seconds are short. Afterwards the
+ * clock stays ahead: if it went back, timers would wait for it to catch up.
  */
 async function withClock<T>(msPerLook: number, work: () => Promise<T>): Promise<T> {
   const now = performance.now.bind(performance);

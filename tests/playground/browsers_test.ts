@@ -238,7 +238,7 @@ async function visitElements(page: OpenPage): Promise<void> {
   assert.deepEqual(await complaintsOf(page), []);
 }
 
-// Other tests use the page in Chromium from a file, and its controls.
+// Other tests open the page in Chromium from a file, and use its controls.
 await testInBrowser("Chromium: a served playground trains the same weights as Deno", async (browser) => {
   await using server = servePage(html, { headers: isolation });
   const page = inChromium(await browser.newPage());

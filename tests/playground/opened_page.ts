@@ -5,7 +5,7 @@ import { playgroundDigits } from "../../experiments/build_playground.ts";
 import type { DigitsParts, LabelledDigits } from "../../playground/digits_parts.ts";
 import { playgroundHtml } from "../../playground/playground_html.ts";
 import { library } from "../../web/flow_text.js";
-import { type Page, text } from "../viz/report/opened.ts";
+import { type Page, picture, text } from "../viz/report/opened.ts";
 
 /** The playground's digits, but fewer images: enough to see that the page uses them. */
 async function digitsOfPage(): Promise<DigitsParts> {
@@ -71,8 +71,14 @@ export async function untilReading(page: Page, step: string, name: string): Prom
 export const hashOf = (page: Page) => page.evaluate(() => location.hash);
 
 /** The pixels of the plane. */
-export const pixels = (page: Page) =>
-  page.evaluate(() => (document.getElementById("plane") as HTMLCanvasElement).toDataURL());
+export const pixels = (page: Page) => picture(page, "plane");
+
+/** Waits until a canvas, by default the plane, shows none of these pictures. */
+export const untilOther = (page: Page, pictures: readonly string[], id = "plane") =>
+  page.waitForFunction(
+    ([id, pictures]) => !pictures.includes((document.getElementById(id) as HTMLCanvasElement).toDataURL()),
+    [id, pictures] as const,
+  );
 
 /** A script for the start of a page: its animations run 8 times as fast, in fewer frames. */
 export function hurrying(): void {

@@ -8,8 +8,8 @@ import { DigitsTraining } from "../../playground/digits_training.ts";
 import { openDevice, PlaneTraining } from "../../playground/plane_training.ts";
 import { settingsOf } from "../../playground/settings.ts";
 import * as flow from "../../web/mod.ts";
-import { type Page, testReport, text, twoFrames } from "../viz/report/opened.ts";
-import { digestOfPage, goTo, hashOf, hurrying, pixels, playground } from "./opened_page.ts";
+import { type Page, picture, testReport, text, twoFrames } from "../viz/report/opened.ts";
+import { digestOfPage, goTo, hashOf, hurrying, pixels, playground, untilOther } from "./opened_page.ts";
 
 const { digits, html } = await playground();
 
@@ -90,10 +90,7 @@ await testReport("the playground trains from a file, and every control works by 
       await page.keyboard.press("Enter");
       await page.locator("#story-links [aria-current]", { hasText: name }).waitFor();
       described.add(await page.locator("#plane").getAttribute("aria-label"));
-      await page.waitForFunction(
-        (pictures) => !pictures.includes((document.getElementById("plane") as HTMLCanvasElement).toDataURL()),
-        pictures,
-      );
+      await untilOther(page, pictures);
       pictures.push(await pixels(page));
       assert.equal(await page.locator("#story > section:visible").count(), 1);
     }
@@ -111,12 +108,9 @@ await testReport("the playground trains from a file, and every control works by 
     await twoFrames(page);
     const before = await pixels(page);
     await goTo(page, likely);
-    await page.waitForFunction(
-      (before) => (document.getElementById("plane") as HTMLCanvasElement).toDataURL() !== before,
-      before,
-    );
+    await untilOther(page, [before]);
     for (const address of [plain, likely, plain]) await goTo(page, address);
-    await page.waitForTimeout(500); // in which the likelihood arrives that nobody waits for any more
+    await page.waitForTimeout(500); // time for a late likelihood to arrive
     assert.equal(await pixels(page), before);
   },
   async "plays once in a step, but repeats in the first one until stopped"(page) {
@@ -181,20 +175,15 @@ await testReport("the playground trains from a file, and every control works by 
     await page.waitForFunction(() => document.documentElement.dataset.digits === "0");
     const right = Number(/sees the right digit in (\d+) of 10/.exec(await text(page, "held-out"))![1]);
     assert.ok(right >= 8, `${right}`);
-    const picture = (id: string) =>
-      page.evaluate((id) => (document.getElementById(id) as HTMLCanvasElement).toDataURL(), id);
     const changes = async (id: string, act: () => Promise<void>) => {
-      const before = await picture(id);
+      const before = await picture(page, id);
       await act();
-      await page.waitForFunction(
-        ([id, before]) => (document.getElementById(id) as HTMLCanvasElement).toDataURL() !== before,
-        [id, before],
-      );
+      await untilOther(page, [before], id);
     };
     const { width: all } = (await page.locator("#digits-grid").boundingBox())!;
     await changes("paint", () => page.locator("#digits-grid").click({ position: { x: 0.65 * all, y: 50 } }));
     assert.equal(await page.locator("#paint-base").inputValue(), "6");
-    const blank = await picture("paint");
+    const blank = await picture(page, "paint");
     await page.locator("#paint").scrollIntoViewIfNeeded();
     const { x, y, width } = (await page.locator("#paint").boundingBox())!;
     await changes("led", async () => {
@@ -203,19 +192,19 @@ await testReport("the playground trains from a file, and every control works by 
       await page.mouse.move(x + 0.9 * width, y + 0.5 * width, { steps: 6 });
       await page.mouse.up();
     });
-    const painted = await picture("paint");
+    const painted = await picture(page, "paint");
     await changes("led", async () => void await page.locator("#paint-label").selectOption("8"));
-    assert.ok(await picture("paint") === painted, "another class keeps the strokes");
+    assert.ok(await picture(page, "paint") === painted, "another class keeps the strokes");
     await page.locator("#paint-eraser").check();
     await changes("paint", () => page.locator("#paint").click());
     await changes("paint", () => page.locator("#paint-undo").click());
-    assert.ok(await picture("paint") === painted, "undone");
+    assert.ok(await picture(page, "paint") === painted, "undone");
     await page.locator("#paint-eraser").uncheck();
     await page.locator("#paint-undo").click();
-    assert.ok(await picture("paint") === blank, "nothing is painted");
+    assert.ok(await picture(page, "paint") === blank, "nothing is painted");
     await page.locator("#paint").click();
     await changes("paint", () => page.locator("#paint-clear").click());
-    assert.ok(await picture("paint") === blank, "nothing is painted");
+    assert.ok(await picture(page, "paint") === blank, "nothing is painted");
     await page.locator("#paint").focus();
     await changes("led", async () => {
       for (let i = 0; i < 6; i++) await page.keyboard.press("Shift+ArrowUp");
@@ -249,9 +238,9 @@ await testReport("the playground trains from a file, and every control works by 
     await page.locator("#run").click();
   },
   async "trains on an archive of the reader's images, and rejects other files in one line"(page) {
-    const picture = await page.screenshot({ clip: { x: 0, y: 0, width: 60, height: 40 } });
+    const screen = await page.screenshot({ clip: { x: 0, y: 0, width: 60, height: 40 } });
     const archive = zipSync(Object.fromEntries(
-      ["a/1.png", "a/2.png", "b.png", "__MACOSX/a/1.png", "a/.DS_Store"].map((name) => [name, picture]),
+      ["a/1.png", "a/2.png", "b.png", "__MACOSX/a/1.png", "a/.DS_Store"].map((name) => [name, screen]),
     ));
     const drop = (name: string, bytes: Uint8Array) =>
       page.evaluate(([name, bytes]) => {
