@@ -4,10 +4,10 @@
  * current folder.
  */
 import project from "./deno.json" with { type: "json" };
-import { print, say, textTable } from "./experiments/program/output.ts";
+import { print, say, textTable } from "./experiments/cli/output.ts";
 import { startCommand } from "./experiments/run/program_files.ts";
-import { describeError, main } from "./experiments/program/task.ts";
-import { ConfigError } from "./experiments/settings/setting.ts";
+import { describeError, main } from "./experiments/cli/task.ts";
+import { ConfigError } from "./experiments/cli/setting.ts";
 import { nearest } from "./models/names.ts";
 
 /** A program that takes command-line arguments and returns the exit code. */
@@ -45,7 +45,7 @@ const programs: Readonly<Record<string, () => Promise<Program>>> = {
 export const workers: readonly (() => Promise<unknown>)[] = [
   () => import("./experiments/data/read_ahead_worker.ts"),
   () => import("./experiments/training/pair_worker.ts"),
-  () => import("./experiments/study/launch/cell_worker.ts"),
+  () => import("./experiments/study/cell_worker.ts"),
 ];
 
 /** A task of `deno.json`. */

@@ -2,13 +2,13 @@ import { maxMs as maxOfApng } from "../viz/image/apng.ts";
 import { colormapNames, flowFields, pacings } from "../viz/mod.ts";
 import { loadTrajectories } from "./draw/stored_trajectories.ts";
 import { drawTrajectories, pictureName, trajectoryRows } from "./draw/trajectory_picture.ts";
-import { say } from "./program/output.ts";
-import { main, task } from "./program/task.ts";
+import { say } from "./cli/output.ts";
+import { main, task } from "./cli/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
-import { choice, integer, integers, optional, outputFile } from "./settings/kinds.ts";
-import { ConfigError, flagOf, type Need, type Values } from "./settings/setting.ts";
-import { defineSettings } from "./settings/settings.ts";
-import { runSource, shared } from "./settings/shared.ts";
+import { choice, integer, integers, optional, outputFile } from "./cli/kinds.ts";
+import { ConfigError, flagOf, type Need, type Values } from "./cli/setting.ts";
+import { defineSettings } from "./cli/settings.ts";
+import { runSource, shared } from "./cli/shared.ts";
 
 /** Headings of these settings in `--help`. */
 export const animatingHeadings = { field: "Picture", from: "Runs" };

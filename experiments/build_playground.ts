@@ -4,12 +4,12 @@ import { library } from "../web/flow_text.js";
 import { firstIndices, type LabelledImages } from "./data/dataset.ts";
 import { rowsOf } from "./data/images.ts";
 import { loadDataset } from "./data/load_dataset.ts";
-import { say } from "./program/output.ts";
+import { say } from "./cli/output.ts";
 import { readProgramFile } from "./run/program_files.ts";
-import { main, task } from "./program/task.ts";
+import { main, task } from "./cli/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
-import { outputFile } from "./settings/kinds.ts";
-import { defineSettings } from "./settings/settings.ts";
+import { outputFile } from "./cli/kinds.ts";
+import { defineSettings } from "./cli/settings.ts";
 
 /** Images to train on, and to measure the loss on. */
 const [trained, measured] = [3000, 256];

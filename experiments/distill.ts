@@ -1,17 +1,17 @@
 import { isFile } from "./draw/load_network.ts";
 import { settingsWithNetwork } from "./networks/network_flags.ts";
-import { dryRun } from "./program/dry_run.ts";
-import { restarts } from "./program/restart_note.ts";
-import { main, task } from "./program/task.ts";
+import { dryRun } from "./cli/dry_run.ts";
+import { restarts } from "./cli/restart_note.ts";
+import { main, task } from "./cli/task.ts";
 import { startCommand } from "./run/program_files.ts";
 import { taskCommand } from "./run/server_url.ts";
-import { optional } from "./settings/kinds.ts";
-import { dataSettingNames, dataSettings } from "./settings/data.ts";
-import { ConfigError } from "./settings/setting.ts";
-import { defineSettings } from "./settings/settings.ts";
-import { namesWith, presets, training } from "./settings/training.ts";
-import { distillation } from "./settings/distilled_config.ts";
-import { readConfig, trainingConfig } from "./settings/training_config.ts";
+import { optional } from "./cli/kinds.ts";
+import { dataSettingNames, dataSettings } from "./cli/data.ts";
+import { ConfigError } from "./cli/setting.ts";
+import { defineSettings } from "./cli/settings.ts";
+import { namesWith, presets, training } from "./cli/training.ts";
+import { distillation } from "./cli/distilled_config.ts";
+import { readConfig, trainingConfig } from "./cli/training_config.ts";
 import { findConfig, findRun } from "./tracking/find_run.ts";
 import { type GivenTraining, trainOrResume } from "./train.ts";
 

@@ -3,13 +3,13 @@ import { isSoftware } from "../kernels/devices/webgpu/adapter.ts";
 import { type Device, DeviceError, init } from "../kernels/mod.ts";
 import { type Facts, hiddenGpus, look } from "./doctor/gpus.ts";
 import { reportFile, type Tested, withoutNames, writeReport } from "./doctor/report.ts";
-import { gigabytes } from "./program/dry_run.ts";
-import { print, say } from "./program/output.ts";
-import { main, task } from "./program/task.ts";
-import { toggle } from "./settings/kinds.ts";
-import { defineSettings } from "./settings/settings.ts";
-import { shared } from "./settings/shared.ts";
-import { presetFor } from "./settings/training.ts";
+import { gigabytes } from "./cli/dry_run.ts";
+import { print, say } from "./cli/output.ts";
+import { main, task } from "./cli/task.ts";
+import { toggle } from "./cli/kinds.ts";
+import { defineSettings } from "./cli/settings.ts";
+import { shared } from "./cli/shared.ts";
+import { presetFor } from "./cli/training.ts";
 import { mainMemory } from "./training/fit_memory.ts";
 
 /** A line about this machine; an `error` leaves hardware unused or means that training cannot start. */

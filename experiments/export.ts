@@ -5,16 +5,16 @@ import { type NetworkClasses, recordedClassNames } from "./draw/classes.ts";
 import { defaultGuidance, isFlowMap } from "./draw/chosen_solver.ts";
 import { readWeights } from "./draw/load_network.ts";
 import { loadWeights, ownConfigIn } from "./networks/load_weights.ts";
-import { say } from "./program/output.ts";
-import { main, task } from "./program/task.ts";
+import { say } from "./cli/output.ts";
+import { main, task } from "./cli/task.ts";
 import { writeAtomic } from "./run/atomic_write.ts";
 import { findEarlyWeights } from "./run/weights.ts";
 import { readProgramFile } from "./run/program_files.ts";
 import { checkEmptyFolder } from "./run/run_folder.ts";
-import { checkpoint, namedWeights } from "./settings/drawing.ts";
-import { outputFolder } from "./settings/kinds.ts";
-import { ConfigError } from "./settings/setting.ts";
-import { defineSettings } from "./settings/settings.ts";
+import { checkpoint, namedWeights } from "./cli/drawing.ts";
+import { outputFolder } from "./cli/kinds.ts";
+import { ConfigError } from "./cli/setting.ts";
+import { defineSettings } from "./cli/settings.ts";
 
 const exporting = defineSettings({
   checkpoint,

@@ -1,19 +1,19 @@
 import { init } from "../kernels/mod.ts";
 import { describeData } from "./data/dataset.ts";
 import { loadDataset } from "./data/load_dataset.ts";
-import { judgedData } from "./judge/data_judge.ts";
+import { judgedData } from "./evaluation/data_judge.ts";
 import { judgeNames } from "../models/mod.ts";
-import { batchSize, formatLength, makeJudge, recipes, secondsToTrain } from "./judge/train_judge.ts";
-import { dryRun, formatTime, gigabytes, printDryRun } from "./program/dry_run.ts";
-import { print, say } from "./program/output.ts";
-import { ProgressBar } from "./program/progress.ts";
-import { main, stopSignal, task } from "./program/task.ts";
+import { batchSize, formatLength, makeJudge, recipes, secondsToTrain } from "./evaluation/train_judge.ts";
+import { dryRun, formatTime, gigabytes, printDryRun } from "./cli/dry_run.ts";
+import { print, say } from "./cli/output.ts";
+import { ProgressBar } from "./cli/progress.ts";
+import { main, stopSignal, task } from "./cli/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
 import { sha256 } from "./run/contained.ts";
-import { choice, integer, optional, outputFile } from "./settings/kinds.ts";
-import { defineSettings } from "./settings/settings.ts";
-import { shared } from "./settings/shared.ts";
-import { dataSettings } from "./settings/data.ts";
+import { choice, integer, optional, outputFile } from "./cli/kinds.ts";
+import { defineSettings } from "./cli/settings.ts";
+import { shared } from "./cli/shared.ts";
+import { dataSettings } from "./cli/data.ts";
 
 const judging = defineSettings({
   dryRun,

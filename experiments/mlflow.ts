@@ -1,7 +1,7 @@
 import { join, resolve } from "node:path";
-import { print, say } from "./program/output.ts";
+import { print, say } from "./cli/output.ts";
 import { checkout, startCommand } from "./run/program_files.ts";
-import { main, stopSignal, task } from "./program/task.ts";
+import { main, stopSignal, task } from "./cli/task.ts";
 import {
   pythonCommand,
   pythonEnvironment,
@@ -10,8 +10,8 @@ import {
   untilEnded,
 } from "./python/python_environment.ts";
 import { reasonOf, RunError } from "./run/atomic_write.ts";
-import { integer, path } from "./settings/kinds.ts";
-import { defineSettings } from "./settings/settings.ts";
+import { integer, path } from "./cli/kinds.ts";
+import { defineSettings } from "./cli/settings.ts";
 import { ServerError } from "./tracking/http_server.ts";
 
 const mlflowVersion = "3.17.2";

@@ -1,6 +1,6 @@
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { main, stopSignal, task } from "./program/task.ts";
+import { main, stopSignal, task } from "./cli/task.ts";
 import {
   pythonCommand,
   pythonEnvironment,
@@ -8,9 +8,9 @@ import {
   type Unavailable,
   untilEnded,
 } from "./python/python_environment.ts";
-import { integer, toggle } from "./settings/kinds.ts";
-import { defineSettings } from "./settings/settings.ts";
-import { print, say } from "./program/output.ts";
+import { integer, toggle } from "./cli/kinds.ts";
+import { defineSettings } from "./cli/settings.ts";
+import { print, say } from "./cli/output.ts";
 import { checkPort } from "./mlflow.ts";
 
 /** JupyterLab, which includes nbconvert, and what it needs to draw Plotly figures. */

@@ -4,12 +4,12 @@ import { settingsOf } from "../playground/settings.ts";
 import * as flow from "../web/mod.ts";
 import { playgroundDigits, playgroundPage } from "./build_playground.ts";
 import { checkPort } from "./mlflow.ts";
-import { print, say } from "./program/output.ts";
-import { main, stopSignal, task } from "./program/task.ts";
+import { print, say } from "./cli/output.ts";
+import { main, stopSignal, task } from "./cli/task.ts";
 import { isolation, servePage } from "./serve.ts";
-import { integer, line, optional } from "./settings/kinds.ts";
-import { ConfigError } from "./settings/setting.ts";
-import { defineSettings } from "./settings/settings.ts";
+import { integer, line, optional } from "./cli/kinds.ts";
+import { ConfigError } from "./cli/setting.ts";
+import { defineSettings } from "./cli/settings.ts";
 
 /** `deno task playground`: serves the playground on this machine, or trains what one of its addresses describes. */
 export const playgroundTask = task({

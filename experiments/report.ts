@@ -1,14 +1,14 @@
 import { init } from "../kernels/mod.ts";
-import { completeArtifacts } from "./artifacts/artifacts.ts";
-import { main, task } from "./program/task.ts";
+import { completeArtifacts } from "./training/artifacts.ts";
+import { main, task } from "./cli/task.ts";
 import { compareModels } from "./report/compare_models.ts";
 import { reportPath, writeReport } from "./report/write_report.ts";
 import { checkFolderOf } from "./run/atomic_write.ts";
-import { optional, outputFile, toggle } from "./settings/kinds.ts";
-import { ConfigError, type Values } from "./settings/setting.ts";
-import { defineSettings } from "./settings/settings.ts";
-import { shared } from "./settings/shared.ts";
-import { say } from "./program/output.ts";
+import { optional, outputFile, toggle } from "./cli/kinds.ts";
+import { ConfigError, type Values } from "./cli/setting.ts";
+import { defineSettings } from "./cli/settings.ts";
+import { shared } from "./cli/shared.ts";
+import { say } from "./cli/output.ts";
 import { findRuns } from "./tracking/find_run.ts";
 
 /** Settings of `deno task report`. */

@@ -1,12 +1,12 @@
 import { qualityNoteOf } from "./evaluation/evaluation_table.ts";
 import { startCommand } from "./run/program_files.ts";
-import { main, task } from "./program/task.ts";
+import { main, task } from "./cli/task.ts";
 import { finite } from "./run/metrics_log.ts";
-import { toggle } from "./settings/kinds.ts";
-import { ConfigError, didYouMean } from "./settings/setting.ts";
-import { defineSettings } from "./settings/settings.ts";
-import { runSource, shared } from "./settings/shared.ts";
-import { print, say } from "./program/output.ts";
+import { toggle } from "./cli/kinds.ts";
+import { ConfigError, didYouMean } from "./cli/setting.ts";
+import { defineSettings } from "./cli/settings.ts";
+import { runSource, shared } from "./cli/shared.ts";
+import { print, say } from "./cli/output.ts";
 import {
   findListed,
   findRun,

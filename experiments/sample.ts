@@ -20,18 +20,18 @@ import { checkNpz, writeSamples } from "./draw/sample_files.ts";
 import { checkGrid } from "./draw/sample_grid.ts";
 import { drawPlanePoints, isPlaneCheckpoint } from "./draw/plane_points.ts";
 import { drawBatches, formatCost, solvingError } from "./draw/samples.ts";
-import { say } from "./program/output.ts";
-import { ProgressBar } from "./program/progress.ts";
-import { main, stopSignal, task } from "./program/task.ts";
+import { say } from "./cli/output.ts";
+import { ProgressBar } from "./cli/progress.ts";
+import { main, stopSignal, task } from "./cli/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
 import { runFile } from "./run/files.ts";
 import { checkEmptyFolder } from "./run/run_folder.ts";
-import { checkpoint, describing, describingHeading, guiding, namedWeights } from "./settings/drawing.ts";
-import { choice, classList, integer, optional, outputFile, toggle } from "./settings/kinds.ts";
-import { ConfigError, type Values } from "./settings/setting.ts";
-import { defineSettings } from "./settings/settings.ts";
-import { makeSolver, solverSetting } from "./settings/solver.ts";
-import { guidanceWithoutLabels, training } from "./settings/training.ts";
+import { checkpoint, describing, describingHeading, guiding, namedWeights } from "./cli/drawing.ts";
+import { choice, classList, integer, optional, outputFile, toggle } from "./cli/kinds.ts";
+import { ConfigError, type Values } from "./cli/setting.ts";
+import { defineSettings } from "./cli/settings.ts";
+import { makeSolver, solverSetting } from "./cli/solver.ts";
+import { guidanceWithoutLabels, training } from "./cli/training.ts";
 
 const isPicture = (out: unknown) => `${out}`.endsWith(".png");
 

@@ -4,12 +4,12 @@ import { type Markup, markup } from "../viz/report/markup.ts";
 import { linkPlayground } from "../viz/report/mod.ts";
 import { library } from "../web/flow_text.js";
 import { checkPort } from "./mlflow.ts";
-import { print } from "./program/output.ts";
-import { main, stopSignal, task } from "./program/task.ts";
+import { print } from "./cli/output.ts";
+import { main, stopSignal, task } from "./cli/task.ts";
 import { openContained } from "./run/contained.ts";
 import { checkout } from "./run/program_files.ts";
-import { integer } from "./settings/kinds.ts";
-import { defineSettings } from "./settings/settings.ts";
+import { integer } from "./cli/kinds.ts";
+import { defineSettings } from "./cli/settings.ts";
 import { docsSite, playgroundFile } from "./site/docs_site.ts";
 
 /** Media types by extension. Browsers refuse modules with a wrong type, and Deno refuses TypeScript with one. */

@@ -17,20 +17,20 @@ import {
   solverTable,
 } from "./evaluation/solver_comparison.ts";
 import { checkSampleCount, evaluatedNetwork, guidanceFor } from "./evaluation/evaluated_network.ts";
-import { judgesOf } from "./judge/find_judge.ts";
-import { dryRun, printDryRun } from "./program/dry_run.ts";
-import { print, say } from "./program/output.ts";
-import { ProgressBar, stderr } from "./program/progress.ts";
-import { main, stopSignal, task } from "./program/task.ts";
+import { judgesOf } from "./evaluation/find_judge.ts";
+import { dryRun, printDryRun } from "./cli/dry_run.ts";
+import { print, say } from "./cli/output.ts";
+import { ProgressBar, stderr } from "./cli/progress.ts";
+import { main, stopSignal, task } from "./cli/task.ts";
 import { reportPath, writeReport } from "./report/write_report.ts";
 import { checkFolderOf } from "./run/atomic_write.ts";
 import { runFile } from "./run/files.ts";
 import { lockRun } from "./run/run_lock.ts";
-import { optional, outputFile } from "./settings/kinds.ts";
-import { ConfigError, type Values } from "./settings/setting.ts";
-import { defineSettings } from "./settings/settings.ts";
-import { shared } from "./settings/shared.ts";
-import { makeSolver, solverList, usualSolvers } from "./settings/solver.ts";
+import { optional, outputFile } from "./cli/kinds.ts";
+import { ConfigError, type Values } from "./cli/setting.ts";
+import { defineSettings } from "./cli/settings.ts";
+import { shared } from "./cli/shared.ts";
+import { makeSolver, solverList, usualSolvers } from "./cli/solver.ts";
 import { findRun } from "./tracking/find_run.ts";
 
 const comparingSolvers = defineSettings({

@@ -1,9 +1,9 @@
-import { main, task } from "./program/task.ts";
-import { path } from "./settings/kinds.ts";
-import { ConfigError } from "./settings/setting.ts";
-import { defineSettings } from "./settings/settings.ts";
-import { shared } from "./settings/shared.ts";
-import { print, printable, say } from "./program/output.ts";
+import { main, task } from "./cli/task.ts";
+import { path } from "./cli/kinds.ts";
+import { ConfigError } from "./cli/setting.ts";
+import { defineSettings } from "./cli/settings.ts";
+import { shared } from "./cli/shared.ts";
+import { print, printable, say } from "./cli/output.ts";
 import { trackingOf } from "./tracking/choose_tracking.ts";
 import { findRuns } from "./tracking/find_run.ts";
 import { awaitedServer, ServerError } from "./tracking/http_server.ts";

@@ -1,12 +1,12 @@
 import { init, type KernelChoice } from "../kernels/mod.ts";
 import { ImageSource } from "./data/image_source.ts";
 import { settingsWithNetwork } from "./networks/network_flags.ts";
-import { stderr } from "./program/progress.ts";
-import { main, stopSignal, task } from "./program/task.ts";
-import { integer, number, optional, toggle } from "./settings/kinds.ts";
-import { formatNetwork, ownModel } from "./settings/model_setting.ts";
-import type { Values } from "./settings/setting.ts";
-import { defineSettings } from "./settings/settings.ts";
+import { stderr } from "./cli/progress.ts";
+import { main, stopSignal, task } from "./cli/task.ts";
+import { integer, number, optional, toggle } from "./cli/kinds.ts";
+import { formatNetwork, ownModel } from "./cli/model_setting.ts";
+import type { Values } from "./cli/setting.ts";
+import { defineSettings } from "./cli/settings.ts";
 import {
   network,
   normalizationTo,
@@ -14,12 +14,12 @@ import {
   type PresetName,
   training,
   type TrainingConfig,
-} from "./settings/training.ts";
-import { trainingConfig } from "./settings/training_config.ts";
-import { print, say, textTable } from "./program/output.ts";
+} from "./cli/training.ts";
+import { trainingConfig } from "./cli/training_config.ts";
+import { print, say, textTable } from "./cli/output.ts";
 import { makeNetwork } from "./training/network.ts";
 import { decideConditional } from "./training/training_data.ts";
-import { measureKernels, untuned } from "./tuning/tune_kernels.ts";
+import { measureKernels, untuned } from "./training/tune_kernels.ts";
 
 const { rows } = training;
 

@@ -21,12 +21,12 @@ import {
   titleOf,
 } from "../experiments/evaluation/figures.ts";
 import { imagesAt } from "../experiments/evaluation/image_sets.ts";
-import { judgeSamples } from "../experiments/evaluation/measurements/judged.ts";
-import { type JudgedData, judgedData, type Labelled } from "../experiments/judge/data_judge.ts";
-import { blurred, broken, grainy, thinned } from "../experiments/judge/faults.ts";
-import { judgesOf } from "../experiments/judge/find_judge.ts";
-import { memorisation } from "../experiments/measures/memorisation.ts";
-import { makeSolver } from "../experiments/settings/solver.ts";
+import { judgeSamples } from "../experiments/evaluation/judged.ts";
+import { type JudgedData, judgedData, type Labelled } from "../experiments/evaluation/data_judge.ts";
+import { blurred, broken, grainy, thinned } from "../experiments/evaluation/faults.ts";
+import { judgesOf } from "../experiments/evaluation/find_judge.ts";
+import { memorisation } from "../experiments/evaluation/memorisation.ts";
+import { makeSolver } from "../experiments/cli/solver.ts";
 
 /** Images with their requested classes. */
 export interface PlantedSet {

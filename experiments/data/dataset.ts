@@ -1,8 +1,8 @@
 import { UserError } from "../../kernels/core/user_error.ts";
 import { permutation, streams } from "../../models/mod.ts";
 import { formatSize } from "../../viz/image/image_shape.ts";
-import { ConfigError } from "../settings/setting.ts";
-import { printable } from "../program/output.ts";
+import { ConfigError } from "../cli/setting.ts";
+import { printable } from "../cli/output.ts";
 import { reasonOf } from "../run/atomic_write.ts";
 import type { Images } from "./images.ts";
 

@@ -15,7 +15,7 @@ import {
   type StagedBatch,
   streams,
 } from "../../models/mod.ts";
-import type { TrainingConfig } from "../settings/training.ts";
+import type { TrainingConfig } from "../cli/training.ts";
 import { type Dataset, firstIndices } from "./dataset.ts";
 import { type Images, rowsOf, StoredImages } from "./images.ts";
 

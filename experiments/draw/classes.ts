@@ -1,6 +1,6 @@
 import { RunError } from "../run/atomic_write.ts";
-import type { Classes } from "../settings/kinds.ts";
-import { ConfigError, didYouMean } from "../settings/setting.ts";
+import type { Classes } from "../cli/kinds.ts";
+import { ConfigError, didYouMean } from "../cli/setting.ts";
 import { readRecord } from "../tracking/record.ts";
 
 /** Maximum number of class names in one message. */

@@ -10,8 +10,8 @@ import {
 import { loadWeights } from "../networks/load_weights.ts";
 import { readFile } from "../run/contained.ts";
 import { findEarlyWeights } from "../run/weights.ts";
-import { givenGuidance, type GuidingConfig } from "../settings/drawing.ts";
-import { ConfigError, flagOf } from "../settings/setting.ts";
+import { givenGuidance, type GuidingConfig } from "../cli/drawing.ts";
+import { ConfigError, flagOf } from "../cli/setting.ts";
 import { defaultGuidance } from "./chosen_solver.ts";
 
 /** Classifier-free guidance. */

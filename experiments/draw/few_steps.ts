@@ -1,6 +1,6 @@
 import { evaluationsOf } from "../../models/mod.ts";
 import { captionedGrid, encodeRasterPng, rasterizer } from "../../viz/mod.ts";
-import { makeSolver } from "../settings/solver.ts";
+import { makeSolver } from "../cli/solver.ts";
 import { type Conditioning, formatGuidance } from "./conditioning.ts";
 import { isFlowMap } from "./chosen_solver.ts";
 import { type Drawable, drawSamples } from "./samples.ts";

@@ -1,4 +1,4 @@
-import { normalizationTo } from "../settings/training.ts";
+import { normalizationTo } from "../cli/training.ts";
 import { dirname } from "node:path";
 import { type Device, init } from "../../kernels/mod.ts";
 import {
@@ -15,17 +15,17 @@ import type { Dataset } from "../data/dataset.ts";
 import { loadWeights, ownConfigIn } from "../networks/load_weights.ts";
 import { rememberNamed } from "../networks/named_networks.ts";
 import { nameNetwork } from "../networks/own_network.ts";
-import { say } from "../program/output.ts";
+import { say } from "../cli/output.ts";
 import { reasonOf, RunError } from "../run/atomic_write.ts";
 import { readFile } from "../run/contained.ts";
 import { findWeights, noWeights } from "../run/weights.ts";
 import { type NetworkClasses, recordedClassNames } from "./classes.ts";
 import type { Drawable } from "./samples.ts";
-import { ownModel } from "../settings/model_setting.ts";
-import type { shared } from "../settings/shared.ts";
-import { ConfigError, flagOf, type Values } from "../settings/setting.ts";
-import type { NetworkFlags } from "../settings/drawing.ts";
-import { variantName } from "../settings/variant.ts";
+import { ownModel } from "../cli/model_setting.ts";
+import type { shared } from "../cli/shared.ts";
+import { ConfigError, flagOf, type Values } from "../cli/setting.ts";
+import type { NetworkFlags } from "../cli/drawing.ts";
+import { variantName } from "../cli/variant.ts";
 import { findRun } from "../tracking/find_run.ts";
 
 /** A network to draw from, on a device of its own. */

@@ -1,4 +1,4 @@
-import type { FixedSteps } from "../settings/solver.ts";
+import type { FixedSteps } from "../cli/solver.ts";
 import { full, randomNormal, type Tensor, tensor } from "../../kernels/mod.ts";
 import {
   fromPixels,

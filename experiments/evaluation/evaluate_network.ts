@@ -1,6 +1,6 @@
 import { currentDevice } from "../../kernels/mod.ts";
 import { pickPoints, type Points } from "../../models/mod.ts";
-import type { DataJudge } from "../judge/data_judge.ts";
+import type { DataJudge } from "./data_judge.ts";
 import type { Evaluated, EvaluationFigure, EvaluationOptions } from "./evaluation.ts";
 import type { FigureKey } from "./figures.ts";
 import { imageSets, samplingEvaluations } from "./image_sets.ts";
@@ -12,11 +12,11 @@ import {
   Monitor,
   type Watch,
 } from "./measurement.ts";
-import { accuracyScore } from "./measurements/accuracy_score.ts";
-import { pixelDistance, shrunkLikeness } from "./measurements/distance_to_training.ts";
-import { bits, geometry, losses } from "./measurements/flow.ts";
-import { classesSeen, likeness, recognition } from "./measurements/judged.ts";
-import { copies, spread } from "./measurements/variety.ts";
+import { accuracyScore } from "./accuracy_score.ts";
+import { pixelDistance, shrunkLikeness } from "./distance_to_training.ts";
+import { bits, geometry, losses } from "./flow.ts";
+import { classesSeen, likeness, recognition } from "./judged.ts";
+import { copies, spread } from "./variety.ts";
 import { type EvaluatedNetwork, hasFewTestImages } from "./evaluated_network.ts";
 
 /** The parts of an evaluation, in order. */

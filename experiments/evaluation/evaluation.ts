@@ -19,7 +19,7 @@ import {
 import { fileAt, runFile } from "../run/files.ts";
 import { appendMetrics } from "../run/metrics_log.ts";
 import { readJson } from "../run/contained.ts";
-import { timeBins } from "../measures/loss_by_time.ts";
+import { timeBins } from "./loss_by_time.ts";
 import { type ByFigure, type FigureKey, figureKeys, metricOf } from "./figures.ts";
 import { writeJudged, writeLiveJudge } from "./judged_files.ts";
 

@@ -1,9 +1,9 @@
 import { isFile } from "../draw/load_network.ts";
-import { judgeChoices } from "../judge/find_judge.ts";
-import { dataSettings, optionalDataSettings } from "../settings/data.ts";
-import { choice, integer, number, optional, path } from "../settings/kinds.ts";
-import { ConfigError, type Need, type Values } from "../settings/setting.ts";
-import { solverSetting } from "../settings/solver.ts";
+import { judgeChoices } from "./find_judge.ts";
+import { dataSettings, optionalDataSettings } from "../cli/data.ts";
+import { choice, integer, number, optional, path } from "../cli/kinds.ts";
+import { ConfigError, type Need, type Values } from "../cli/setting.ts";
+import { solverSetting } from "../cli/solver.ts";
 
 /** What settings of a file of weights need. */
 export const ofCheckpoint: Need = {

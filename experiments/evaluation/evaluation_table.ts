@@ -1,7 +1,7 @@
 import { RunError } from "../run/atomic_write.ts";
 import { judgeNames } from "../../models/mod.ts";
 import { className } from "../draw/classes.ts";
-import { say, textTable } from "../program/output.ts";
+import { say, textTable } from "../cli/output.ts";
 import { type Evaluation, type EvaluationFigure, readEvaluation } from "./evaluation.ts";
 import { formatOrder, type Ordered } from "./judges_order.ts";
 import { figureKeys, meaningOf, shownFigure, titleOf } from "./figures.ts";

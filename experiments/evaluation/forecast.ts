@@ -4,11 +4,11 @@ import type { Device } from "../../kernels/mod.ts";
 import { namedParameters } from "../../models/mod.ts";
 import type { Module } from "../../models/mod.ts";
 import { describeData } from "../data/dataset.ts";
-import { judgedData } from "../judge/data_judge.ts";
-import type { DataJudge } from "../judge/data_judge.ts";
-import { type JudgeChoice, judgesFor, untrainedJudges } from "../judge/find_judge.ts";
-import { formatLength, secondsToTrain } from "../judge/train_judge.ts";
-import { formatTime, gigabytes, secondsPerUnit } from "../program/dry_run.ts";
+import { judgedData } from "./data_judge.ts";
+import type { DataJudge } from "./data_judge.ts";
+import { type JudgeChoice, judgesFor, untrainedJudges } from "./find_judge.ts";
+import { formatLength, secondsToTrain } from "./train_judge.ts";
+import { formatTime, gigabytes, secondsPerUnit } from "../cli/dry_run.ts";
 import type { EvaluatedNetwork } from "./evaluated_network.ts";
 import type { Watch } from "./measurement.ts";
 

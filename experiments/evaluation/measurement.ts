@@ -1,6 +1,6 @@
 import type { Judgement, Points, VelocityField } from "../../models/mod.ts";
 import type { JudgedSamples } from "../../viz/report/mod.ts";
-import type { DataJudge } from "../judge/data_judge.ts";
+import type { DataJudge } from "./data_judge.ts";
 import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import type { Cost, Evaluation, EvaluationFigure, EvaluationOptions } from "./evaluation.ts";
 import type { ByFigure } from "./figures.ts";

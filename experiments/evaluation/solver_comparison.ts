@@ -2,8 +2,8 @@ import type { Estimate, Points } from "../../models/mod.ts";
 import { firstIndices } from "../data/dataset.ts";
 import { checkSolver } from "../draw/chosen_solver.ts";
 import { writeJson } from "../run/atomic_write.ts";
-import type { DataJudge } from "../judge/data_judge.ts";
-import { frechetDistance } from "../measures/feature_distances.ts";
+import type { DataJudge } from "./data_judge.ts";
+import { frechetDistance } from "./feature_distances.ts";
 import {
   check,
   type Checked,
@@ -14,13 +14,13 @@ import {
   textField,
 } from "../run/field_checks.ts";
 import { readFields } from "../run/contained.ts";
-import { makeSolver } from "../settings/solver.ts";
-import { textTable } from "../program/output.ts";
+import { makeSolver } from "../cli/solver.ts";
+import { textTable } from "../cli/output.ts";
 import { formatOrder } from "./judges_order.ts";
 import { drawForEvaluation, imagesAt, samplingEvaluations } from "./image_sets.ts";
 import { figureFields, type FigureKey, type FigureName, keysOf, shownFigure, titleOf } from "./figures.ts";
 import { Monitor, type Watch } from "./measurement.ts";
-import { keyed, recognised } from "./measurements/judged.ts";
+import { keyed, recognised } from "./judged.ts";
 import type { EvaluatedNetwork } from "./evaluated_network.ts";
 
 const estimate = fieldsOf({ value: finiteNumber, low: finiteNumber, high: finiteNumber });

@@ -1,6 +1,6 @@
 import { UserError } from "../../kernels/mod.ts";
 import { type Checkpoint, decodeSafetensors, loadCheckpoint, type LoadOptions } from "../../models/mod.ts";
-import { ConfigError } from "../settings/setting.ts";
+import { ConfigError } from "../cli/setting.ts";
 import { importedElsewhere, linkedModule } from "./module_sources.ts";
 import { moduleError, networkWithDigest } from "./own_network.ts";
 

@@ -8,7 +8,7 @@ import * as library from "../../web/mod.ts";
 import { programRoot } from "../run/program_files.ts";
 import { reasonOf } from "../run/atomic_write.ts";
 import { sha256 } from "../run/contained.ts";
-import { ConfigError } from "../settings/setting.ts";
+import { ConfigError } from "../cli/setting.ts";
 
 /** Texts of modules, in which imports of the library read {@linkcode libraryName}, and others name the files. */
 export interface ModuleSources {

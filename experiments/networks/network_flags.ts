@@ -1,8 +1,8 @@
 import { basename } from "node:path";
-import { modelText, ownModel, unetSettings } from "../settings/model_setting.ts";
-import { ConfigError, flagOf, type Rows, type Values } from "../settings/setting.ts";
-import { defineSettings, type Flags, Settings } from "../settings/settings.ts";
-import { trainingConfig } from "../settings/training_config.ts";
+import { modelText, ownModel, unetSettings } from "../cli/model_setting.ts";
+import { ConfigError, flagOf, type Rows, type Values } from "../cli/setting.ts";
+import { defineSettings, type Flags, Settings } from "../cli/settings.ts";
+import { trainingConfig } from "../cli/training_config.ts";
 import { findConfig } from "../tracking/find_run.ts";
 import { chosenNetwork, loadOwnNetwork, nameNetwork, type OwnNetwork } from "./own_network.ts";
 

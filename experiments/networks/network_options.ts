@@ -1,8 +1,8 @@
 import { basename } from "node:path";
 import type { OptionValue } from "../../models/mod.ts";
-import { choice, integer, integers, number, text, toggle } from "../settings/kinds.ts";
-import type { OwnModel } from "../settings/model_setting.ts";
-import { accepted, ConfigError, didYouMean, type Setting, valueOf } from "../settings/setting.ts";
+import { choice, integer, integers, number, text, toggle } from "../cli/kinds.ts";
+import type { OwnModel } from "../cli/model_setting.ts";
+import { accepted, ConfigError, didYouMean, type Setting, valueOf } from "../cli/setting.ts";
 
 /** The options of a custom network, as settings by name. */
 export type OptionRows = Readonly<Record<string, Setting<OptionValue>>>;

@@ -2,14 +2,14 @@ import { dirname, join } from "node:path";
 import { UserError } from "../../kernels/mod.ts";
 import { describeValue } from "../../kernels/core/checks.ts";
 import type { NetworkMaker, OptionValue } from "../../models/mod.ts";
-import { say } from "../program/output.ts";
-import { describeError, isRunning } from "../program/task.ts";
+import { say } from "../cli/output.ts";
+import { describeError, isRunning } from "../cli/task.ts";
 import { readIfThere } from "../run/contained.ts";
 import { runFile } from "../run/files.ts";
 import { readGivenWeights } from "../run/weights.ts";
-import { modelText, ownModel } from "../settings/model_setting.ts";
-import { ConfigError } from "../settings/setting.ts";
-import { parseInit } from "../settings/stored_network.ts";
+import { modelText, ownModel } from "../cli/model_setting.ts";
+import { ConfigError } from "../cli/setting.ts";
+import { parseInit } from "../cli/stored_network.ts";
 import {
   decodeSources,
   type ModuleSources,

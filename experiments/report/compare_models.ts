@@ -6,7 +6,7 @@ import { loadWeights } from "../networks/load_weights.ts";
 import { RunError } from "../run/atomic_write.ts";
 import { readFile } from "../run/contained.ts";
 import { findWeights, noWeights } from "../run/weights.ts";
-import { say } from "../program/output.ts";
+import { say } from "../cli/output.ts";
 
 /** Number of samples and of Euler steps; models are compared at the points of these trajectories. */
 const [samples, steps] = [5, 20];

@@ -5,8 +5,8 @@ import { RunError } from "../run/atomic_write.ts";
 import { runFile } from "../run/files.ts";
 import { lastStep, type Metrics, readMetrics } from "../run/metrics_log.ts";
 import { readJson } from "../run/contained.ts";
-import { formatNetwork } from "../settings/model_setting.ts";
-import { asText } from "../settings/setting.ts";
+import { formatNetwork } from "../cli/model_setting.ts";
+import { asText } from "../cli/setting.ts";
 import { currentRecord, type RunRecord } from "../tracking/record.ts";
 
 type Fields = Readonly<Record<string, unknown>>;

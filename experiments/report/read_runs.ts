@@ -21,7 +21,7 @@ import type {
   SolverQuality,
 } from "../../viz/report/mod.ts";
 import { readExamples } from "../data/example_file.ts";
-import { readLossByTime } from "../measures/loss_by_time.ts";
+import { readLossByTime } from "../evaluation/loss_by_time.ts";
 import { className } from "../draw/classes.ts";
 import { formatAutoguidance, formatGuidance } from "../draw/conditioning.ts";
 import { readPlaneTrajectories } from "../draw/plane_trajectories.ts";
@@ -37,8 +37,8 @@ import { findEarlyWeights, findWeights } from "../run/weights.ts";
 import { lastStep, type Metrics } from "../run/metrics_log.ts";
 import { readFile, readIfThere } from "../run/contained.ts";
 import { formatFacts, formatTitle, readFacts } from "./facts.ts";
-import { plannedStages } from "../settings/stages.ts";
-import { training } from "../settings/training.ts";
+import { plannedStages } from "../cli/stages.ts";
+import { training } from "../cli/training.ts";
 import { ownConfigIn, pageProgram } from "../networks/load_weights.ts";
 
 /**

@@ -5,7 +5,7 @@ import { qualityNoteOf } from "../evaluation/evaluation_table.ts";
 import { RunError, writeAtomic } from "../run/atomic_write.ts";
 import { runFile } from "../run/files.ts";
 import { readJson } from "../run/contained.ts";
-import { type LossMeaning, lossWarning } from "../settings/loss_meaning.ts";
+import { type LossMeaning, lossWarning } from "../cli/loss_meaning.ts";
 import { readRecord } from "../tracking/record.ts";
 import { readReportRuns } from "./read_runs.ts";
 

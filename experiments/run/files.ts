@@ -4,7 +4,7 @@
  * word, see {@linkcode fileAt}, and a path that ends with `/` for all files of a folder.
  */
 
-import type { TrainingConfig } from "../settings/training.ts";
+import type { TrainingConfig } from "../cli/training.ts";
 
 /** The properties of a training run that determine which files it has. */
 export interface RunOutline {

@@ -16,8 +16,8 @@ import {
 } from "../run/field_checks.ts";
 import { runFile } from "../run/files.ts";
 import { type Metrics, readMetrics } from "../run/metrics_log.ts";
-import type { LossData } from "../settings/loss_meaning.ts";
-import { readConfig } from "../settings/training_config.ts";
+import type { LossData } from "../cli/loss_meaning.ts";
+import { readConfig } from "../cli/training_config.ts";
 import { readRecord } from "../tracking/record.ts";
 import { settingsField } from "./plan.ts";
 import { type Cell, cellFolder, type Study } from "./study.ts";

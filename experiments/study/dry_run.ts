@@ -1,10 +1,10 @@
 import { statfs } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { RunError } from "../run/atomic_write.ts";
-import { gigabytes } from "../program/dry_run.ts";
+import { gigabytes } from "../cli/dry_run.ts";
 import { bytesOf } from "../training/forecast.ts";
-import { textTable } from "../program/output.ts";
-import { clock } from "../program/progress.ts";
+import { textTable } from "../cli/output.ts";
+import { clock } from "../cli/progress.ts";
 import type { PlannedStudy } from "./plan_study.ts";
 import type { Cell } from "./study.ts";
 

@@ -1,9 +1,9 @@
 import { countMultiplyAdds, tensor, zeros } from "../../kernels/mod.ts";
 import { blankInitialiser, countParameters, createModel } from "../../models/mod.ts";
 import type { Dataset } from "../data/dataset.ts";
-import { ConfigError } from "../settings/setting.ts";
-import { ownModel } from "../settings/model_setting.ts";
-import type { TrainingConfig } from "../settings/training.ts";
+import { ConfigError } from "../cli/setting.ts";
+import { ownModel } from "../cli/model_setting.ts";
+import type { TrainingConfig } from "../cli/training.ts";
 import { modelOptions } from "../training/network.ts";
 import type { Match } from "./plan.ts";
 import type { StepTiming } from "./time_networks.ts";

@@ -9,7 +9,7 @@ import {
   tableOf,
   textField,
 } from "../run/field_checks.ts";
-import { choice, fileName, integer, number, optional } from "../settings/kinds.ts";
+import { choice, fileName, integer, number, optional } from "../cli/kinds.ts";
 import {
   accepted,
   asText,
@@ -20,11 +20,11 @@ import {
   shownValue,
   valueOf,
   type Values,
-} from "../settings/setting.ts";
-import { defineSettings } from "../settings/settings.ts";
-import { shared } from "../settings/shared.ts";
-import { solverList } from "../settings/solver.ts";
-import { training } from "../settings/training.ts";
+} from "../cli/setting.ts";
+import { defineSettings } from "../cli/settings.ts";
+import { shared } from "../cli/shared.ts";
+import { solverList } from "../cli/solver.ts";
+import { training } from "../cli/training.ts";
 
 /** A value of a setting in a plan; lists are text, as on a command line: `16,32,64`. */
 export type Value = string | number | boolean;

@@ -13,10 +13,10 @@ import {
   textField,
 } from "../run/field_checks.ts";
 import { runFile, runFolder } from "../run/files.ts";
-import { fileName } from "../settings/kinds.ts";
-import { ConfigError } from "../settings/setting.ts";
-import { presets, training, type TrainingConfig } from "../settings/training.ts";
-import { trainingConfig } from "../settings/training_config.ts";
+import { fileName } from "../cli/kinds.ts";
+import { ConfigError } from "../cli/setting.ts";
+import { presets, training, type TrainingConfig } from "../cli/training.ts";
+import { trainingConfig } from "../cli/training_config.ts";
 import { runsRoot } from "../tracking/find_run.ts";
 import { type CellSettings, ownSettings, type Plan, readPlan, settingOf, settingsField } from "./plan.ts";
 

@@ -1,4 +1,4 @@
-import { clock, ProgressLine, type ProgressText, type Terminal } from "../program/progress.ts";
+import { clock, ProgressLine, type ProgressText, type Terminal } from "../cli/progress.ts";
 import type { CellEnd } from "./run_cell.ts";
 import type { Cell } from "./study.ts";
 

@@ -2,7 +2,7 @@ import { taskCommand } from "../run/server_url.ts";
 import { basename, join, resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { init } from "../../kernels/mod.ts";
-import { print } from "../program/output.ts";
+import { print } from "../cli/output.ts";
 import { runFile } from "../run/files.ts";
 import { appendMetrics, type Metrics, readMetrics } from "../run/metrics_log.ts";
 import { tryLockRun } from "../run/run_lock.ts";
@@ -11,9 +11,9 @@ import { newRecord, readRecord, writeRecord } from "../tracking/record.ts";
 import type { Ending } from "../tracking/run_tracker.ts";
 import { sendLocked, trySending, trySendingRun } from "../tracking/send_run.ts";
 import { readResults } from "./cell_result.ts";
-import type { LaunchFlags } from "./launch/launcher.ts";
-import { passageText } from "./results/tables.ts";
-import { resultFile, writeResults } from "./results/write_results.ts";
+import type { LaunchFlags } from "./launcher.ts";
+import { passageText } from "./tables.ts";
+import { resultFile, writeResults } from "./write_results.ts";
 import { type Cell, cellFolder, type Study } from "./study.ts";
 
 /** Where to record a study. */

@@ -1,6 +1,6 @@
 import { startCommand } from "../run/program_files.ts";
 import { serverUrl, shownAddress } from "../run/server_url.ts";
-import { ConfigError } from "../settings/setting.ts";
+import { ConfigError } from "../cli/setting.ts";
 import { readCursor } from "./cursor.ts";
 
 /** The environment variables of MLflow that tracking reads. */

@@ -3,9 +3,9 @@
 import { join } from "node:path";
 import { runFile } from "../run/files.ts";
 import { readJson } from "../run/contained.ts";
-import { formatNetwork, ownModel } from "../settings/model_setting.ts";
-import { asText, flagOf, type Rows } from "../settings/setting.ts";
-import { training } from "../settings/training.ts";
+import { formatNetwork, ownModel } from "../cli/model_setting.ts";
+import { asText, flagOf, type Rows } from "../cli/setting.ts";
+import { training } from "../cli/training.ts";
 import type { Cursor } from "./cursor.ts";
 import { metricWords } from "./metric_words.ts";
 import type { RunRecord } from "./record.ts";

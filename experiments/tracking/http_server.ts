@@ -1,6 +1,6 @@
 import { UserError } from "../../kernels/core/user_error.ts";
 import { shownAddress } from "../run/server_url.ts";
-import { say } from "../program/output.ts";
+import { say } from "../cli/output.ts";
 import type { RetryPolicy, ServerAddress, Target } from "./choose_tracking.ts";
 
 /** A server cannot be reached, or a request was rejected or failed. */

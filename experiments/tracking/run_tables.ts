@@ -1,8 +1,8 @@
 import { basename } from "node:path";
 import { aboutFile, shownIn } from "../run/files.ts";
-import { lossWarning } from "../settings/loss_meaning.ts";
-import { asText } from "../settings/setting.ts";
-import { lineWidth, printable, textTable } from "../program/output.ts";
+import { lossWarning } from "../cli/loss_meaning.ts";
+import { asText } from "../cli/setting.ts";
+import { lineWidth, printable, textTable } from "../cli/output.ts";
 import type { RunSummary } from "./find_run.ts";
 import { isResult, sortedMetrics } from "./metric_words.ts";
 

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { readFile } from "../run/contained.ts";
-import { ConfigError } from "../settings/setting.ts";
+import { ConfigError } from "../cli/setting.ts";
 import { chooseTracking } from "./choose_tracking.ts";
 import { standsForTag } from "./describe_run.ts";
 import { listRuns, type RunSummary } from "./find_run.ts";

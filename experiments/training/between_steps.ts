@@ -1,7 +1,7 @@
 import { evaluationsOf, HeldOutLoss, meanLoss } from "../../models/mod.ts";
 import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
-import { heldOutOptions } from "../settings/training_config.ts";
-import { makeFixedSteps } from "../settings/solver.ts";
+import { heldOutOptions } from "../cli/training_config.ts";
+import { makeFixedSteps } from "../cli/solver.ts";
 import { classColumns, readAutoguidance, runsTwice } from "../draw/conditioning.ts";
 import { type Drawable, drawableOf, drawSamples } from "../draw/samples.ts";
 import { writeSampleGrid } from "../draw/sample_grid.ts";

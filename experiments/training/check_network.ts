@@ -4,7 +4,7 @@ import { sourcesOf } from "../../kernels/autograd/gradients.ts";
 import { blankInitialiser, createModel, namedParameters } from "../../models/mod.ts";
 import type { ImageSize } from "../../viz/mod.ts";
 import { type ChosenNetwork, moduleError } from "../networks/own_network.ts";
-import { ConfigError } from "../settings/setting.ts";
+import { ConfigError } from "../cli/setting.ts";
 import { modelOptions, type NetworkSettings } from "./network.ts";
 
 /** Images of the trial, more than one, so that a network that mixes them up is noticed. */

@@ -17,9 +17,9 @@ import {
   streams,
 } from "../../models/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
-import { stageProgress, type Terminal } from "../program/progress.ts";
-import { type PlannedStage, stagesOf } from "../settings/stages.ts";
-import type { TrainingConfig } from "../settings/training.ts";
+import { stageProgress, type Terminal } from "../cli/progress.ts";
+import { type PlannedStage, stagesOf } from "../cli/stages.ts";
+import type { TrainingConfig } from "../cli/training.ts";
 import { PairStore } from "./pair_store.ts";
 import { taughtField, type Teacher } from "../run/teacher.ts";
 

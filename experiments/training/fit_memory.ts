@@ -1,11 +1,11 @@
-import { makeFixedSteps } from "../settings/solver.ts";
+import { makeFixedSteps } from "../cli/solver.ts";
 import { type Device, type MemoryPlan, scope } from "../../kernels/mod.ts";
 import { blankInitialiser, countParameters, HeldOutLoss, type Model, Sampler } from "../../models/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import { roundToRows, samplingField } from "../draw/conditioning.ts";
-import { TrainingError } from "../program/task.ts";
-import { heldOutOptions } from "../settings/training_config.ts";
-import type { TrainingConfig } from "../settings/training.ts";
+import { TrainingError } from "../cli/task.ts";
+import { heldOutOptions } from "../cli/training_config.ts";
+import type { TrainingConfig } from "../cli/training.ts";
 import { makeNetwork, modelOptions, type Network } from "./network.ts";
 import process from "node:process";
 

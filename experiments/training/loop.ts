@@ -1,12 +1,12 @@
 import { join } from "node:path";
 import { BatchOrder, progressAt, type Schedule, stateOf, Trainer } from "../../models/mod.ts";
-import type { Measured, TrainedRun } from "../artifacts/artifact.ts";
-import { writeArtifacts } from "../artifacts/artifacts.ts";
-import { TrainingError } from "../program/task.ts";
+import type { Measured, TrainedRun } from "./artifact.ts";
+import { writeArtifacts } from "./artifacts.ts";
+import { TrainingError } from "../cli/task.ts";
 import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
-import { type ProgressBar, stageProgress } from "../program/progress.ts";
+import { type ProgressBar, stageProgress } from "../cli/progress.ts";
 import { runFile } from "../run/files.ts";
-import { objectiveOf } from "../settings/training_config.ts";
+import { objectiveOf } from "../cli/training_config.ts";
 import type { RunTracker } from "../tracking/run_tracker.ts";
 import { type Cadence, KeptWeights, SampleGrids, Validation } from "./between_steps.ts";
 import {
@@ -19,7 +19,7 @@ import {
   type TrainingSession,
 } from "./session.ts";
 import { LossLog } from "./loss_log.ts";
-import { type PlannedStage, stageAt, stagesOf } from "../settings/stages.ts";
+import { type PlannedStage, stageAt, stagesOf } from "../cli/stages.ts";
 import { PairedBatches } from "./paired_batches.ts";
 import { restoreRunState, saveRun, saveWeights } from "./run_state.ts";
 import { type Interlude, stepsWithin, type Trial } from "./trial.ts";

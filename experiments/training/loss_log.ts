@@ -1,5 +1,5 @@
 import type { BatchOrder } from "../../models/mod.ts";
-import { TrainingError } from "../program/task.ts";
+import { TrainingError } from "../cli/task.ts";
 import type { Metrics } from "../run/metrics_log.ts";
 import type { RecentSteps } from "../run/run_progress.ts";
 

@@ -16,12 +16,12 @@ import {
 import type { ImageSize } from "../../viz/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import { chosenNetwork } from "../networks/own_network.ts";
-import { ConfigError } from "../settings/setting.ts";
-import { ownModel } from "../settings/model_setting.ts";
-import { objectiveOf } from "../settings/training_config.ts";
-import { variantName } from "../settings/variant.ts";
-import type { TrainingConfig } from "../settings/training.ts";
-import { stageProgress, type Terminal } from "../program/progress.ts";
+import { ConfigError } from "../cli/setting.ts";
+import { ownModel } from "../cli/model_setting.ts";
+import { objectiveOf } from "../cli/training_config.ts";
+import { variantName } from "../cli/variant.ts";
+import type { TrainingConfig } from "../cli/training.ts";
+import { stageProgress, type Terminal } from "../cli/progress.ts";
 import { distillationStages, makeStudent, type PreparedStages } from "./distillation.ts";
 import type { Teacher } from "../run/teacher.ts";
 

@@ -7,7 +7,7 @@ import type {
   TransportCoupling,
 } from "../../models/mod.ts";
 import { type Images, ReadAhead, StoredImages } from "../data/images.ts";
-import { TrainingError } from "../program/task.ts";
+import { TrainingError } from "../cli/task.ts";
 
 /** Steps whose pairings are kept after use, in addition to a line of metrics. */
 const kept = 256;

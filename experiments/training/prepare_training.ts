@@ -18,13 +18,13 @@ import {
   loadOwnNetwork,
   withAllOptions,
 } from "../networks/own_network.ts";
-import type { Terminal } from "../program/progress.ts";
+import type { Terminal } from "../cli/progress.ts";
 import { readFile } from "../run/contained.ts";
 import { runFile } from "../run/files.ts";
 import { type Teacher, teacherFile } from "../run/teacher.ts";
-import { formatNetwork } from "../settings/model_setting.ts";
-import { ConfigError } from "../settings/setting.ts";
-import { normalizationTo, type TrainingConfig } from "../settings/training.ts";
+import { formatNetwork } from "../cli/model_setting.ts";
+import { ConfigError } from "../cli/setting.ts";
+import { normalizationTo, type TrainingConfig } from "../cli/training.ts";
 import { fittingNetwork } from "./fit_memory.ts";
 import { type InitialWeights, readInitialWeights } from "./initial_weights.ts";
 import { makeNetwork, modelOptions, type Network, type NetworkSettings } from "./network.ts";

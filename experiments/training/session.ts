@@ -8,14 +8,14 @@ import {
 } from "../../models/mod.ts";
 import type { Dataset, ImageSplit } from "../data/dataset.ts";
 import type { ImageSource } from "../data/image_source.ts";
-import type { Terminal } from "../program/progress.ts";
-import { TrainingError } from "../program/task.ts";
+import type { Terminal } from "../cli/progress.ts";
+import { TrainingError } from "../cli/task.ts";
 import { findContained } from "../run/contained.ts";
 import { runFile } from "../run/files.ts";
 import { readMetrics } from "../run/metrics_log.ts";
 import type { RunProgress } from "../run/run_progress.ts";
-import type { TrainingConfig } from "../settings/training.ts";
-import { readConfig } from "../settings/training_config.ts";
+import type { TrainingConfig } from "../cli/training.ts";
+import { readConfig } from "../cli/training_config.ts";
 import { readRecord } from "../tracking/record.ts";
 import type { Network } from "./network.ts";
 

@@ -1,16 +1,16 @@
 import type { Dataset, ImageSplit } from "../data/dataset.ts";
 import { type DatasetOptions, loadDataset } from "../data/load_dataset.ts";
-import { stageProgress, type Terminal } from "../program/progress.ts";
+import { stageProgress, type Terminal } from "../cli/progress.ts";
 import { chosenNetwork } from "../networks/own_network.ts";
 import { tryNetwork } from "./check_network.ts";
-import { ConfigError, flagOf } from "../settings/setting.ts";
-import type { TrainingConfig } from "../settings/training.ts";
-import { unlabelled } from "../settings/training_config.ts";
+import { ConfigError, flagOf } from "../cli/setting.ts";
+import type { TrainingConfig } from "../cli/training.ts";
+import { unlabelled } from "../cli/training_config.ts";
 import type { ImageSize } from "../../viz/mod.ts";
 import { roundToRows } from "../draw/conditioning.ts";
 import { checkGrid } from "../draw/sample_grid.ts";
 import { type Coupling, couplings } from "../../models/mod.ts";
-import { makeVariant } from "../settings/variant.ts";
+import { makeVariant } from "../cli/variant.ts";
 
 /**
  * Loads the data set of a task; shows progress if that takes a while.

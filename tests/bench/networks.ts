@@ -1,6 +1,6 @@
 import { type Device, randomNormal, randomUniform, record, scope, tensor } from "../../kernels/mod.ts";
 import { createModel, DensityField, rademacher, Sampler, type Trainer } from "../../models/mod.ts";
-import { trainingConfig } from "../../experiments/settings/training_config.ts";
+import { trainingConfig } from "../../experiments/cli/training_config.ts";
 import { ImageSource } from "../../experiments/data/image_source.ts";
 import { makeNetwork, modelOptions } from "../../experiments/training/network.ts";
 import type { Reporter } from "./report.ts";

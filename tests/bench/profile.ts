@@ -3,14 +3,9 @@
  * of a training step by op. Each op of the recorded step is timed separately, many times.
  */
 import { init } from "../../kernels/mod.ts";
-import { main, task } from "../../experiments/program/task.ts";
-import {
-  normalizationTo,
-  presets,
-  training,
-  type TrainingConfig,
-} from "../../experiments/settings/training.ts";
-import { type GivenSettings, trainingConfig } from "../../experiments/settings/training_config.ts";
+import { main, task } from "../../experiments/cli/task.ts";
+import { normalizationTo, presets, training, type TrainingConfig } from "../../experiments/cli/training.ts";
+import { type GivenSettings, trainingConfig } from "../../experiments/cli/training_config.ts";
 import { ImageSource } from "../../experiments/data/image_source.ts";
 import { makeNetwork } from "../../experiments/training/network.ts";
 import { sharesOf } from "./shares.ts";

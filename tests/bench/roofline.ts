@@ -1,4 +1,4 @@
-import { textTable } from "../../experiments/program/output.ts";
+import { textTable } from "../../experiments/cli/output.ts";
 import { type Bounds, measureBounds } from "../../experiments/doctor/bounds.ts";
 import type { Device } from "../../kernels/mod.ts";
 import { type Case, nameOf, training } from "./networks.ts";

@@ -10,9 +10,9 @@ import { init } from "../../kernels/mod.ts";
 import type { Estimate } from "../../models/mod.ts";
 import { networkOfRun } from "../../experiments/evaluation/evaluated_network.ts";
 import { compareSolvers } from "../../experiments/evaluation/solver_comparison.ts";
-import { judgesOf } from "../../experiments/judge/find_judge.ts";
-import { textTable } from "../../experiments/program/output.ts";
-import { usualGuidance } from "../../experiments/settings/drawing.ts";
+import { judgesOf } from "../../experiments/evaluation/find_judge.ts";
+import { textTable } from "../../experiments/cli/output.ts";
+import { usualGuidance } from "../../experiments/cli/drawing.ts";
 
 const solver = "heun:steps=10";
 const count = 2000;

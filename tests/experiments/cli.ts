@@ -7,7 +7,7 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import settings from "../../deno.json" with { type: "json" };
 import { type Metrics, readMetrics } from "../../experiments/run/metrics_log.ts";
-import { Task } from "../../experiments/program/task.ts";
+import { Task } from "../../experiments/cli/task.ts";
 import { context } from "../../kernels/core/context.ts";
 import { DeviceError, init } from "../../kernels/mod.ts";
 import { decodeSafetensors } from "../../models/mod.ts";

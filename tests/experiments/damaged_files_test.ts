@@ -1,6 +1,6 @@
 /** Thousands of damaged run files: each is either read or refused in one line with its name. */
 
-import { normalizationTo } from "../../experiments/settings/training.ts";
+import { normalizationTo } from "../../experiments/cli/training.ts";
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { readIdxFolder } from "../../experiments/data/idx.ts";
@@ -13,7 +13,7 @@ import { readTrajectories } from "../../experiments/draw/trajectories.ts";
 import { UserError } from "../../kernels/core/user_error.ts";
 import { readNetwork } from "../../experiments/report/read_runs.ts";
 import { writeReport } from "../../experiments/report/write_report.ts";
-import { readConfig, trainingConfig } from "../../experiments/settings/training_config.ts";
+import { readConfig, trainingConfig } from "../../experiments/cli/training_config.ts";
 import { checkPictures } from "../../experiments/training/training_data.ts";
 import { makeNetwork } from "../../experiments/training/network.ts";
 import { restoreRunState } from "../../experiments/training/run_state.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { linesAbout, type Machine } from "../../experiments/doctor.ts";
 import { hiddenGpus, look, parseFacts } from "../../experiments/doctor/gpus.ts";
-import { presetFor } from "../../experiments/settings/training.ts";
+import { presetFor } from "../../experiments/cli/training.ts";
 import { DeviceError } from "../../kernels/mod.ts";
 import { hostname, userInfo } from "node:os";
 import { summaryOf, withoutNames, writeReport } from "../../experiments/doctor/report.ts";

@@ -1,7 +1,7 @@
 /** `--dry-run` of the tasks that take long: what they would do, with nothing written. */
 
 import assert from "node:assert/strict";
-import { secondsPerUnit } from "../../experiments/program/dry_run.ts";
+import { secondsPerUnit } from "../../experiments/cli/dry_run.ts";
 import { oneThread, type TaskName, testTask, tinyNetwork, tinyRun, type Workplace } from "./cli.ts";
 import { imageSize, writeTinyIdx } from "./data/tiny_idx.ts";
 import { storeNetwork } from "./stored_network.ts";

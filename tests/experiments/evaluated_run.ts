@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { loadDataset } from "../../experiments/data/load_dataset.ts";
-import { cachedFile } from "../../experiments/judge/find_judge.ts";
-import { digestOf, judgedData } from "../../experiments/judge/data_judge.ts";
+import { cachedFile } from "../../experiments/evaluation/find_judge.ts";
+import { digestOf, judgedData } from "../../experiments/evaluation/data_judge.ts";
 import { bareRun, madeOnce, oneThread, tinyRun, type Workplace } from "./cli.ts";
 import { writeTinyIdx } from "./data/tiny_idx.ts";
 import { writeTrajectories } from "../../experiments/draw/trajectories.ts";

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { shuffled, splitImages } from "../../experiments/data/dataset.ts";
-import type { TrainingConfig } from "../../experiments/settings/training.ts";
-import { trainingConfig } from "../../experiments/settings/training_config.ts";
+import type { TrainingConfig } from "../../experiments/cli/training.ts";
+import { trainingConfig } from "../../experiments/cli/training_config.ts";
 import { readPlaneTrajectories } from "../../experiments/draw/plane_trajectories.ts";
 import { readTrajectories } from "../../experiments/draw/trajectories.ts";
 import { IDX_NAMES } from "../../experiments/data/idx.ts";

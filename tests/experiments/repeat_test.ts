@@ -1,7 +1,7 @@
 /** `--config` repeats a run of each kind to the same bits, from nothing but its folder. */
 
 import assert from "node:assert/strict";
-import { trainingConfig } from "../../experiments/settings/training_config.ts";
+import { trainingConfig } from "../../experiments/cli/training_config.ts";
 import { madeOnce, oneThread, testTask, tinyNetwork, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
 import { writeModule } from "./networks/modules.ts";

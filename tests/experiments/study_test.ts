@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { presets } from "../../experiments/settings/training.ts";
+import { presets } from "../../experiments/cli/training.ts";
 import { readMetrics } from "../../experiments/run/metrics_log.ts";
 import { tryLock } from "../../experiments/run/run_lock.ts";
 import type { CellResult } from "../../experiments/study/cell_result.ts";

@@ -1,9 +1,9 @@
-import { normalizationTo } from "../../../experiments/settings/training.ts";
+import { normalizationTo } from "../../../experiments/cli/training.ts";
 import type { Device } from "../../../kernels/mod.ts";
 import type { Trainer } from "../../../models/mod.ts";
 import { sourceOf } from "../../../experiments/data/image_source.ts";
 import type { Dataset } from "../../../experiments/data/dataset.ts";
-import { trainingConfig } from "../../../experiments/settings/training_config.ts";
+import { trainingConfig } from "../../../experiments/cli/training_config.ts";
 import { decideConditional } from "../../../experiments/training/training_data.ts";
 import { fittingNetwork } from "../../../experiments/training/fit_memory.ts";
 import { type Case, training } from "../networks.ts";

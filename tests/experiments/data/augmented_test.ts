@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { firstIndices } from "../../../experiments/data/dataset.ts";
 import { StoredImages } from "../../../experiments/data/images.ts";
 import { ImageSource } from "../../../experiments/data/image_source.ts";
-import { normalizationTo } from "../../../experiments/settings/training.ts";
+import { normalizationTo } from "../../../experiments/cli/training.ts";
 import { createModel, HeldOutLoss, type NoiseDraw, Trainer } from "../../../models/mod.ts";
 import { upTo } from "../../refusing.ts";
 import { testOnDevices } from "../../testing.ts";

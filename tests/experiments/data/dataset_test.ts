@@ -1,4 +1,4 @@
-import { normalizationTo } from "../../../experiments/settings/training.ts";
+import { normalizationTo } from "../../../experiments/cli/training.ts";
 import assert from "node:assert/strict";
 import {
   describeData,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { binByTime, timeBins } from "../../../experiments/measures/loss_by_time.ts";
+import { binByTime, timeBins } from "../../../experiments/evaluation/loss_by_time.ts";
 import {
   followInPlane,
   readPlaneTrajectories,

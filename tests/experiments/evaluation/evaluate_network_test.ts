@@ -9,19 +9,16 @@ import {
   Monitor,
   type Watch,
 } from "../../../experiments/evaluation/measurement.ts";
-import { accuracyScore } from "../../../experiments/evaluation/measurements/accuracy_score.ts";
-import {
-  pixelDistance,
-  shrunkLikeness,
-} from "../../../experiments/evaluation/measurements/distance_to_training.ts";
-import { bits } from "../../../experiments/evaluation/measurements/flow.ts";
-import { classesSeen, likeness, recognition } from "../../../experiments/evaluation/measurements/judged.ts";
+import { accuracyScore } from "../../../experiments/evaluation/accuracy_score.ts";
+import { pixelDistance, shrunkLikeness } from "../../../experiments/evaluation/distance_to_training.ts";
+import { bits } from "../../../experiments/evaluation/flow.ts";
+import { classesSeen, likeness, recognition } from "../../../experiments/evaluation/judged.ts";
 import type { EvaluatedNetwork } from "../../../experiments/evaluation/evaluated_network.ts";
-import { makeSolver } from "../../../experiments/settings/solver.ts";
+import { makeSolver } from "../../../experiments/cli/solver.ts";
 import { add, init, multiply, reshape, tanh, type Tensor, tensor, withDevice } from "../../../kernels/mod.ts";
 import { upTo } from "../../refusing.ts";
 import { assertClose } from "../../testing.ts";
-import { bars } from "../judge/bars.ts";
+import { bars } from "./bars.ts";
 import {
   bitsPerDimension,
   CountedField,

@@ -9,7 +9,7 @@ import {
   shownIn,
   whenMirrored,
 } from "../../../experiments/run/files.ts";
-import { trainingConfig } from "../../../experiments/settings/training_config.ts";
+import { trainingConfig } from "../../../experiments/cli/training_config.ts";
 
 Deno.test("fileAt() puts a value into the path of a file, and isRunFile() recognises the result", () => {
   const cases: [path: string, row: string][] = [

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { loadDataset } from "../../../experiments/data/load_dataset.ts";
-import { trainingConfig } from "../../../experiments/settings/training_config.ts";
+import { trainingConfig } from "../../../experiments/cli/training_config.ts";
 import { matchWidths, nudged, widthsAt } from "../../../experiments/study/match_network.ts";
 import { timeNetworks } from "../../../experiments/study/time_networks.ts";
 import { currentDevice, init } from "../../../kernels/mod.ts";

@@ -1,11 +1,11 @@
-import { normalizationTo } from "../../../experiments/settings/training.ts";
+import { normalizationTo } from "../../../experiments/cli/training.ts";
 import assert from "node:assert/strict";
 import { init } from "../../../kernels/mod.ts";
 import { BatchOrder, blankInitialiser, createModel, Trainer } from "../../../models/mod.ts";
 import { loadDataset } from "../../../experiments/data/load_dataset.ts";
 import { sourceOf } from "../../../experiments/data/image_source.ts";
 import { splitImages } from "../../../experiments/data/dataset.ts";
-import { objectiveOf } from "../../../experiments/settings/training_config.ts";
+import { objectiveOf } from "../../../experiments/cli/training_config.ts";
 import type { CellSettings } from "../../../experiments/study/plan.ts";
 import { configOf } from "../../../experiments/study/study.ts";
 import { modelOptions } from "../../../experiments/training/network.ts";

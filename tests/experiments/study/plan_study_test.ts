@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { init } from "../../../kernels/mod.ts";
-import type { TrainingConfig } from "../../../experiments/settings/training.ts";
+import type { TrainingConfig } from "../../../experiments/cli/training.ts";
 import type { GivenPlan, Plan } from "../../../experiments/study/plan.ts";
 import {
   planCells,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import type { Terminal } from "../../../experiments/program/progress.ts";
-import { gigabytes } from "../../../experiments/program/dry_run.ts";
+import type { Terminal } from "../../../experiments/cli/progress.ts";
+import { gigabytes } from "../../../experiments/cli/dry_run.ts";
 import { checkRoom, freeBytesAt } from "../../../experiments/study/dry_run.ts";
 import { bytesOf } from "../../../experiments/training/forecast.ts";
 import { StudyProgress } from "../../../experiments/study/study_progress.ts";

@@ -2,15 +2,15 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { writeJson } from "../../../experiments/run/atomic_write.ts";
 import { tryLock } from "../../../experiments/run/run_lock.ts";
-import { trainingConfig } from "../../../experiments/settings/training_config.ts";
+import { trainingConfig } from "../../../experiments/cli/training_config.ts";
 import {
   type CellResult,
   milestonesOf,
   readResults,
   resultOf,
 } from "../../../experiments/study/cell_result.ts";
-import { openCellLog } from "../../../experiments/study/launch/local.ts";
-import { makeSlurmFolder } from "../../../experiments/study/launch/slurm.ts";
+import { openCellLog } from "../../../experiments/study/local.ts";
+import { makeSlurmFolder } from "../../../experiments/study/slurm.ts";
 import { planStudy } from "../../../experiments/study/plan_study.ts";
 import { removeUnsaved } from "../../../experiments/study/run_cell.ts";
 import {
@@ -26,13 +26,13 @@ import {
 import { newRecord, writeRecord } from "../../../experiments/tracking/record.ts";
 import { nestedRuns } from "../../../experiments/tracking/run_files.ts";
 import { init, UserError } from "../../../kernels/mod.ts";
-import { conclude } from "../../../experiments/study/results/conclusion.ts";
-import { qualityFigures } from "../../../experiments/study/results/quality_figures.ts";
-import { summarizeStudy } from "../../../experiments/study/results/summary.ts";
-import { csvOf, studyMarkdown, tablesOf } from "../../../experiments/study/results/tables.ts";
+import { conclude } from "../../../experiments/study/conclusion.ts";
+import { qualityFigures } from "../../../experiments/study/quality_figures.ts";
+import { summarizeStudy } from "../../../experiments/study/summary.ts";
+import { csvOf, studyMarkdown, tablesOf } from "../../../experiments/study/tables.ts";
 import { figureRow } from "../../../viz/mod.ts";
 import { mutateText, randomOf } from "../mutations.ts";
-import { twoNetworks, writeMadeUpStudy } from "./results/made_up_study.ts";
+import { twoNetworks, writeMadeUpStudy } from "./made_up_study.ts";
 import { testInFolder } from "../../folder.ts";
 import { cellOf, makeStudy, planning, planOf } from "./tiny_study.ts";
 

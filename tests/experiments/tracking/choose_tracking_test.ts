@@ -5,7 +5,7 @@ import { chooseTracking, parseAddress } from "../../../experiments/tracking/choo
 import { animating } from "../../../experiments/animate.ts";
 import { listing } from "../../../experiments/runs.ts";
 import { syncing } from "../../../experiments/sync.ts";
-import { training } from "../../../experiments/settings/training.ts";
+import { training } from "../../../experiments/cli/training.ts";
 import { granted, testUnless } from "../../permissions.ts";
 
 const secret = "s3cret";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ImageSource } from "../../../experiments/data/image_source.ts";
-import { trainingConfig } from "../../../experiments/settings/training_config.ts";
+import { trainingConfig } from "../../../experiments/cli/training_config.ts";
 import { fitBatch, fittingNetwork, freeMainMemory } from "../../../experiments/training/fit_memory.ts";
 import { makeNetwork } from "../../../experiments/training/network.ts";
 import type { Device, MemoryPlan } from "../../../kernels/mod.ts";

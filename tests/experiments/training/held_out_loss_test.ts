@@ -1,4 +1,4 @@
-import { normalizationTo } from "../../../experiments/settings/training.ts";
+import { normalizationTo } from "../../../experiments/cli/training.ts";
 import assert from "node:assert/strict";
 import { ImageSource } from "../../../experiments/data/image_source.ts";
 import {
@@ -13,7 +13,7 @@ import {
 } from "../../../kernels/mod.ts";
 import { HeldOutLoss, loadState, meanLoss, streams } from "../../../models/mod.ts";
 import { assertClose, largestDifference, testOnDevices } from "../../testing.ts";
-import { trainingConfig } from "../../../experiments/settings/training_config.ts";
+import { trainingConfig } from "../../../experiments/cli/training_config.ts";
 import { makeNetwork } from "../../../experiments/training/network.ts";
 import { testWithVectors, type Vectors } from "../../models/vectors.ts";
 

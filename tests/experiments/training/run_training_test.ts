@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { init } from "../../../kernels/mod.ts";
 import { loadCheckpoint } from "../../../models/mod.ts";
-import { completeArtifacts } from "../../../experiments/artifacts/artifacts.ts";
+import { completeArtifacts } from "../../../experiments/training/artifacts.ts";
 import { isLocked, lockRun } from "../../../experiments/run/run_lock.ts";
 import { fileAt, runFile } from "../../../experiments/run/files.ts";
 import { readMetrics } from "../../../experiments/run/metrics_log.ts";
-import type { TrainingConfig } from "../../../experiments/settings/training.ts";
-import { readConfig, trainingConfig } from "../../../experiments/settings/training_config.ts";
+import type { TrainingConfig } from "../../../experiments/cli/training.ts";
+import { readConfig, trainingConfig } from "../../../experiments/cli/training_config.ts";
 import { SampleGrids, stepsBetween } from "../../../experiments/training/between_steps.ts";
 import type { TrainingSession } from "../../../experiments/training/session.ts";
 import { runTraining } from "../../../experiments/training/run_training.ts";

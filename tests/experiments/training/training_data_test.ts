@@ -1,5 +1,5 @@
 import { checkPictures, loadData } from "../../../experiments/training/training_data.ts";
-import { trainingConfig } from "../../../experiments/settings/training_config.ts";
+import { trainingConfig } from "../../../experiments/cli/training_config.ts";
 import assert from "node:assert/strict";
 import { testInFolder } from "../../folder.ts";
 import { spotsOf, writeFiles } from "../data/tiny_png.ts";

@@ -2,7 +2,7 @@
 
 import { candidatesOf } from "../../../../../experiments/doctor/self_test.ts";
 import { ImageSource } from "../../../../../experiments/data/image_source.ts";
-import { trainingConfig } from "../../../../../experiments/settings/training_config.ts";
+import { trainingConfig } from "../../../../../experiments/cli/training_config.ts";
 import { makeNetwork } from "../../../../../experiments/training/network.ts";
 import type { Device, KernelCall } from "../../../../../kernels/devices/device.ts";
 import { nameOfCall } from "../../../../../kernels/devices/webgpu/choices.ts";

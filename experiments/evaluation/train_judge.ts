@@ -1,0 +1,328 @@
+import {
+  add,
+  crossEntropy,
+  currentDevice,
+  gradients,
+  meanSquaredError,
+  randomBits,
+  record,
+  tensor,
+  uniforms,
+} from "../../kernels/mod.ts";
+import {
+  BatchOrder,
+  Classifier,
+  flatten,
+  fromPixels,
+  Judge,
+  type JudgeInfo,
+  type JudgeName,
+  judgeNames,
+  namedParameters,
+  type Normalization,
+  oneCycleSchedule,
+  optimizer,
+  progressAt,
+  randomInitialiser,
+  saveJudge,
+  stateOf,
+  streams,
+  toPixels,
+} from "../../models/mod.ts";
+import { firstIndices, splitTest } from "../data/dataset.ts";
+import { pixelsOf, rowsOf } from "../data/images.ts";
+import { MNIST_PACKAGE } from "../data/load_dataset.ts";
+import { secondsPerUnit } from "../cli/dry_run.ts";
+import { TrainingError } from "../cli/task.ts";
+import { shared } from "../cli/shared.ts";
+import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
+import { blurred, grainy } from "./faults.ts";
+import { digestOf, type JudgedData, type Labelled } from "./data_judge.ts";
+
+/** How a judge is trained. */
+interface Recipe {
+  /** Default number of training steps. */
+  readonly steps: number;
+  readonly seed: number;
+  /** Largest shift of a training image along each axis, in pixels; for small images at most a 14th of their side. */
+  readonly shift: number;
+  /**
+   * Whether a quarter of the images is blurred, and another quarter grainy, and the judge learns to estimate how much.
+   */
+  readonly faults: boolean;
+}
+
+/** How each judge is trained. */
+export const recipes: Readonly<Record<JudgeName, Recipe>> = {
+  lenet: { steps: 6000, seed: shared.seed.default!, shift: 1, faults: false },
+  vgg: { steps: 6000, seed: 1, shift: 2, faults: true },
+};
+/** Images per step. */
+export const batchSize = 64;
+/** With fewer training images, a judge may need less than its recipe: training stops early. */
+const enoughImages = 10_000;
+/** Steps of the first rounds of such a training, each with a learning rate that rises and falls; the last takes the rest. */
+const rounds = [250, 500, 1000, 2000];
+/** Scales pixels to [-1, 1]. */
+const normalization: Normalization = { scale: 2, shift: -1 };
+/** Peak learning rate of AdamW, on a one-cycle schedule. */
+const learningRate = 4e-3;
+/** Share of the steps in which the rate rises. */
+const warmup = 0.2;
+/** Steps between reads of the loss. */
+const burst = 20;
+/** Test images per batch. */
+const atOnce = 2000;
+
+/** How long training takes, as text: `500 steps`, or `up to 6000 steps` if it may stop early. */
+export function formatLength(steps: number | undefined, name: JudgeName): string {
+  return steps === undefined ? `up to ${recipes[name].steps} steps` : `${steps} steps`;
+}
+
+export interface JudgeTrainingOptions {
+  readonly name: JudgeName;
+  /**
+   * Number of steps; by default that of the recipe. With less than 10,000 training images the default is an upper limit: a
+   * tenth of them is held out, and training stops when a round improves the accuracy there by less than its standard error.
+   */
+  readonly steps?: number | undefined;
+  /** Seed of weights, order, shifts and faults, an integer in [0, 2^32). */
+  readonly seed: number;
+  /** Ends training early. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called every 20 steps. */
+  readonly onProgress?: (step: number, loss: number) => void;
+}
+
+/**
+ * Trains a judge on the training images, on the current device, and measures its accuracy on the test images. On the
+ * CPU device the same options give the same bits.
+ *
+ * @returns its safetensors file with its metadata; undefined if it was stopped
+ */
+export async function makeJudge(
+  data: JudgedData,
+  options: JudgeTrainingOptions,
+): Promise<{ readonly bytes: Uint8Array<ArrayBuffer>; readonly info: JudgeInfo } | undefined> {
+  const { classes, channels, height, width } = data;
+  const { name, seed } = options;
+  const untrained: JudgeInfo = {
+    name,
+    classes,
+    channels,
+    height,
+    width,
+    normalization,
+    dataDigest: await digestOf(data),
+    accuracy: 0,
+    seed,
+    steps: 0,
+    command: commandOf(data, options),
+  };
+  const trained = await trainClassifier(data, untrained, options);
+  if (!trained) return undefined;
+  const { classifier, steps } = trained;
+  const accuracy = await accuracyOf(new Judge(classifier, untrained), data.test);
+  const info = { ...untrained, steps, accuracy };
+  if (options.signal?.aborted) return undefined;
+  return { bytes: saveJudge(await stateOf(classifier), info), info };
+}
+
+/** Estimates the maximum seconds of a judge's training, by timing a few of its steps. */
+export async function secondsToTrain(
+  data: JudgedData,
+  { name, steps = recipes[name].steps }: { readonly name: JudgeName; readonly steps?: number | undefined },
+): Promise<number> {
+  const { seed } = recipes[name];
+  return steps *
+    await secondsPerUnit((signal, onProgress) => makeJudge(data, { name, steps, seed, signal, onProgress }));
+}
+
+/** The command that trains the judge again, without the data's path. */
+function commandOf(data: JudgedData, { name, steps, seed }: JudgeTrainingOptions): string {
+  const quoted = /^[\w.-]+$/.test(data.name) ? data.name : JSON.stringify(data.name);
+  const source = data.source === MNIST_PACKAGE ? "" : ` --data ${quoted}`;
+  const judge = name === judgeNames[0] ? "" : ` --judge ${name}`;
+  const length = steps === undefined ? "" : ` --steps ${steps}`;
+  return `deno task judge${judge}${source}${length} --seed ${seed} --device ${currentDevice().kind}`;
+}
+
+/** Share of images whose most probable class is their label. */
+export async function accuracyOf(judge: Judge, { images, labels, count }: Labelled): Promise<number> {
+  const P = images.length / count;
+  let right = 0;
+  for (let from = 0; from < count; from += atOnce) {
+    const indices = firstIndices(Math.min(atOnce, count - from)).map((n) => from + n);
+    const pixels = pixelsOf(images, indices, P);
+    const { classes } = verdicts((await judge.judge(pixels)).probabilities, judge.info.classes);
+    right += classes.filter((label, n) => label === labels[from + n]).length;
+  }
+  return right / count;
+}
+
+/** The most probable class of each image, with its probability. */
+export interface Verdicts {
+  /** u32[N] */
+  readonly classes: Uint32Array;
+  /** f32[N] */
+  readonly confidence: Float32Array;
+}
+
+/**
+ * The most probable class of each image; a tie goes to the first.
+ *
+ * @param probabilities f32[N, classes]
+ */
+export function verdicts(probabilities: Float32Array, classes: number): Verdicts {
+  const N = probabilities.length / classes;
+  const confidence = Float32Array.from(
+    { length: N },
+    (_, n) => Math.max(...probabilities.subarray(n * classes, (n + 1) * classes)),
+  );
+  return {
+    confidence,
+    classes: Uint32Array.from(confidence, (p, n) => probabilities.indexOf(p, n * classes) - n * classes),
+  };
+}
+
+/** Trains a classifier. @returns it, and the steps that it took; undefined if it was stopped */
+async function trainClassifier(
+  data: JudgedData,
+  info: JudgeInfo,
+  { name, steps, seed, signal, onProgress }: JudgeTrainingOptions,
+): Promise<{ readonly classifier: Classifier; readonly steps: number } | undefined> {
+  const { train, heldOut, lengths } = planTraining(data, steps ?? recipes[name].steps, steps === undefined);
+  const model = new Classifier(info, randomInitialiser(seed));
+  const parameters = namedParameters(model);
+  const rule = optimizer("adamw", flatten(parameters), { learningRate });
+  const batches = classifierBatches({ ...data, train }, batchSize, seed, recipes[name]);
+  const training = record(() => {
+    const { logits, faults } = model.forward(batches.x);
+    const classLoss = crossEntropy(logits, batches.labels);
+    const loss = faults ? add(classLoss, meanSquaredError(faults, batches.faults)) : classLoss;
+    rule.update(gradients(loss, [...parameters.values()]));
+    return loss;
+  });
+  const { learningRate: rateAt } = oneCycleSchedule(learningRate, { warmup });
+  let best = 0;
+  for (const length of lengths) {
+    const start = rule.step;
+    while (rule.step < start + length) {
+      for (let i = 0; i < burst && rule.step < start + length; i++) {
+        const { step } = rule;
+        batches.load(step);
+        rule.beforeStep(rateAt(progressAt(step - start, length)));
+        training.run();
+      }
+      const [loss] = await training.result.read();
+      if (!Number.isFinite(loss)) {
+        throw new TrainingError(
+          `Cannot train a judge for ${data.name}: the loss is ${loss} after step ${rule.step}; try another --seed`,
+        );
+      }
+      onProgress?.(rule.step, loss);
+      await yieldToEvents();
+      if (signal?.aborted) return undefined;
+    }
+    if (!heldOut) continue;
+    const accuracy = await accuracyOf(new Judge(model, info), heldOut);
+    const standardError = Math.sqrt(accuracy * (1 - accuracy) / heldOut.count);
+    if (accuracy === 1 || accuracy - best <= standardError) break;
+    best = accuracy;
+  }
+  return { classifier: model, steps: rule.step };
+}
+
+/** The images that a classifier learns from, the steps of a round, and the images that tell when to stop, if it may. */
+function planTraining(
+  { train, ...data }: JudgedData,
+  steps: number,
+  mayStop: boolean,
+): { readonly train: Labelled; readonly heldOut?: Labelled; readonly lengths: readonly number[] } {
+  if (!mayStop || train.count >= enoughImages) return { train, lengths: [steps] };
+  const { images, labels } = train;
+  const split = splitTest([...labels]);
+  const pick = (indices: readonly number[]): Labelled => ({
+    images: rowsOf(images, indices, data.channels * data.height * data.width),
+    labels: Uint8Array.from(indices, (n) => labels[n]),
+    count: indices.length,
+  });
+  const rest = steps - rounds.reduce((sum, length) => sum + length, 0);
+  return { train: pick(split.train), heldOut: pick(split.test), lengths: [...rounds, rest] };
+}
+
+/**
+ * Standard deviations of blur, in pixels, and of grain, where white is 1, and the strengths that the judge should
+ * report for them: each from weakest to strongest. No fault has the strength 0, so even a weak one stands out.
+ */
+const blur = { sigma: [0.3, 1], strength: [0.4, 1] } as const;
+const grain = { sigma: [0, 0.3], strength: [0.3, 1] } as const;
+
+/**
+ * Batches of training images in random order, each image shifted and filled with black at the border; with faults, the
+ * last quarter of a batch is grainy, and the quarter before it blurred. The last sixteenth is noise, whose labels are
+ * random, so that a judge learns to be uncertain there.
+ *
+ * @param seed of order, shifts and faults, an integer in [0, 2^32)
+ * @returns a batch on the device, x f32[N, C, H, W], labels u32[N] and faults f32[N, 2], the strengths of blur and grain
+ * from 0 to 1, and the function that loads it: the batch of a step depends only on seed and step
+ */
+export function classifierBatches(
+  data: Pick<JudgedData, "channels" | "height" | "width" | "train">,
+  N: number,
+  seed: number,
+  { shift: largest, faults: hasFaults }: Pick<Recipe, "shift" | "faults">,
+) {
+  const { channels: C, height: H, width: W, train } = data;
+  const P = C * H * W;
+  const shift = Math.min(largest, Math.max(1, Math.round(Math.min(H, W) / 14)));
+  const { scale, shift: black } = normalization;
+  const seen = Float32Array.from({ length: 256 }, (_, byte) => scale * byte / 255 + black);
+  const order = new BatchOrder(firstIndices(train.count), N, seed);
+  const values = new Float32Array(N * P);
+  const [x, labels] = [tensor(values, [N, C, H, W]), tensor(new Uint32Array(N))];
+  const strengths = new Float32Array(2 * N);
+  const faults = tensor(strengths, [N, 2]);
+  /** Writes an image u8[C, H, W] to row n of the batch, shifted by `down` and `right` pixels. */
+  const place = (image: Uint8Array, n: number, down: number, right: number) => {
+    const [top, bottom] = [Math.max(0, -down), Math.min(H, H - down)];
+    const [left, end] = [Math.max(0, -right), Math.min(W, W - right)];
+    for (let c = 0; c < C; c++) {
+      for (let h = top; h < bottom; h++) {
+        const from = (c * H + h) * W;
+        const to = ((n * C + c) * H + h + down) * W + right;
+        for (let w = left; w < end; w++) values[to + w] = seen[image[from + w]];
+      }
+    }
+  };
+  /** Blurs the third quarter of the batch, and makes the last one grainy; a quarter of that is nothing but noise. */
+  const damage = (step: number) => {
+    const drawn = uniforms(seed, streams.faults, step, N);
+    for (let n = Math.ceil(N / 2); n < N; n++) {
+      const [isGrainy, isNoise] = [n >= 3 * N / 4, n >= 15 * N / 16];
+      const { sigma, strength } = isGrainy ? grain : blur;
+      const between = ([low, high]: readonly [number, number]) =>
+        low + (high - low) * (isNoise ? 1 : drawn[n]);
+      const row = values.subarray(n * P, (n + 1) * P);
+      const image = isNoise ? new Float32Array(P).fill(0.5) : toPixels(row, normalization);
+      const damaged = isGrainy
+        ? grainy(image, isNoise ? 0.5 : between(sigma), seed, (1 + step * N + n) % 2 ** 32)
+        : blurred(image, data, between(sigma));
+      row.set(fromPixels(damaged, normalization));
+      strengths[2 * n + Number(isGrainy)] = between(strength);
+    }
+    faults.write(strengths);
+  };
+  const load = (step: number) => {
+    const images = order.batch(step);
+    const bits = randomBits(seed, streams.shifts, step, 2 * N);
+    const shiftOf = (i: number) => Math.floor(bits[i] * 2 ** -32 * (2 * shift + 1)) - shift;
+    values.fill(black);
+    const rows = rowsOf(train.images, images, P);
+    images.forEach((_, n) => place(rows.subarray(n * P, (n + 1) * P), n, shiftOf(2 * n), shiftOf(2 * n + 1)));
+    if (hasFaults) damage(step);
+    x.write(values);
+    labels.write(Uint32Array.from(images, (image) => train.labels[image]));
+  };
+  return { x, labels, faults, load };
+}

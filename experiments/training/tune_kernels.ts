@@ -1,0 +1,183 @@
+import { dirname, join } from "node:path";
+import type { ChoiceKey, ChoiceStore, Device, KernelChoice } from "../../kernels/mod.ts";
+import type { Trainer } from "../../models/mod.ts";
+import { stageProgress, type Terminal } from "../cli/progress.ts";
+import { reasonOf, RunError, writeAtomic, writeJson } from "../run/atomic_write.ts";
+import { readFields } from "../run/contained.ts";
+import { type Fields, fieldsOf, listOf, tableOf, textField } from "../run/field_checks.ts";
+import { runFile } from "../run/files.ts";
+import { startCommand } from "../run/program_files.ts";
+import { isGpu } from "../cli/shared.ts";
+
+/** Seconds of measurement per start; the next start continues. */
+const secondsPerStart = 5;
+
+/** Options for choosing the kernels of a run. */
+export interface Choosing {
+  readonly device: Pick<Device, "kind" | "tuning">;
+  /** Whether to measure; `auto` measures on GPUs. */
+  readonly tune: boolean | "auto";
+  /** The run's folder, where the choice is recorded. */
+  readonly run: string;
+  /** Whether an earlier session may have recorded a choice. */
+  readonly resumed: boolean;
+  readonly say: (message: string) => void;
+  readonly terminal?: Terminal | undefined;
+}
+
+const runKernels = {
+  /** The adapter on which they were chosen. */
+  adapter: textField,
+  /** The candidate for each call, by kernel and sizes. */
+  calls: tableOf(textField),
+};
+
+/** The kernels chosen for a run. */
+type RunKernels = Fields<typeof runKernels>;
+
+/**
+ * Chooses the kernels of a training run and records them in its folder. A resumed run uses its earlier kernels, to
+ * continue with the same bits; a new run uses the fastest ones, measured now or on an earlier start.
+ *
+ * @throws {RunError} if the record is damaged or cannot be written
+ */
+export async function tuneKernels(trainer: Pick<Trainer, "tune">, choosing: Choosing): Promise<void> {
+  const { device, run, resumed, say } = choosing;
+  const path = join(run, runFile.kernels);
+  const recorded = resumed ? await readFields(path, runKernels, "restore the file from a backup") : undefined;
+  const before = await trainer.tune({ seconds: 0, ...recorded && { store: storeOf(recorded) } });
+  if (before.length === 0) return;
+  const { adapter } = before[0].key;
+  if (recorded?.adapter === adapter) return;
+  if (recorded) {
+    say(`Choosing kernels again: the run's kernels are for ${recorded.adapter}, but this is ${adapter}`);
+  }
+  const isOld = resumed && !recorded; // it trained with the default kernels
+  const measures = !isOld && (choosing.tune === "auto" ? isGpu(device) : choosing.tune);
+  const choices = measures
+    ? await measureKernels(trainer, { ...choosing, seconds: secondsPerStart })
+    : before;
+  const left = untuned(choices);
+  if (measures && left) {
+    say(
+      `Not tuned yet, of ${choices.length} kernels: ${left}; the next start continues, or \`${
+        startCommand("tune")
+      }\``,
+    );
+  }
+  const calls = Object.fromEntries(choices.map(({ key, chosen }) => [key.call, chosen]));
+  await writeJson(path, { adapter, calls } satisfies RunKernels);
+}
+
+/** The calls without a choice, by op: `5 conv2d, 2 matmul`; undefined if there are none. */
+export function untuned(choices: readonly KernelChoice[]): string | undefined {
+  const left = choices.filter(({ by }) => by === "table");
+  const ops = Map.groupBy(left, ({ key }) => key.call.split(" ")[0]);
+  const counts = Array.from(ops, ([op, { length }]) => [length, op] as const).sort(([a], [b]) => b - a);
+  return counts.length > 0 ? counts.map((words) => words.join(" ")).join(", ") : undefined;
+}
+
+/** Options for measuring kernels. */
+export interface Measuring extends Pick<Choosing, "say" | "terminal"> {
+  readonly seconds: number;
+  /** Whether to repeat the measurements of earlier starts. */
+  readonly remeasure?: boolean;
+  /** Ends it early. */
+  readonly signal?: AbortSignal;
+}
+
+/** Measures the kernels of a training step, and stores the results for later starts. */
+export async function measureKernels(
+  trainer: Pick<Trainer, "tune">,
+  { seconds, remeasure = false, signal, say, terminal }: Measuring,
+): Promise<KernelChoice[]> {
+  const cache = await ChoiceCache.open(choiceCacheFile, say);
+  const store: ChoiceStore = remeasure
+    ? { get: () => undefined, set: (key, chosen) => cache.set(key, chosen) }
+    : cache;
+  const progress = stageProgress("tuning kernels", terminal);
+  try {
+    return await trainer.tune({ store, seconds, progress: progress.update, ...signal && { signal } });
+  } finally { // keep the measurements even if the device fails
+    progress.end();
+    await cache.save(say);
+  }
+}
+
+/** The recorded choices of a run, for the adapter where they were made; they never change. */
+function storeOf({ adapter, calls }: RunKernels): ChoiceStore {
+  const chosen = new Map(Object.entries(calls));
+  return { get: (key) => key.adapter === adapter ? chosen.get(key.call) : undefined, set() {} };
+}
+
+/** The file of kernel choices, next to the runs because tasks may write nowhere else. */
+const choiceCacheFile = "runs/.kernels.json";
+
+/** Maximum number of stored choices; the oldest are dropped first. */
+const maxChoices = 10_000;
+
+interface Entry extends ChoiceKey {
+  readonly chosen: string;
+}
+
+const cacheChecks = {
+  choices: listOf(
+    fieldsOf({ adapter: textField, call: textField, candidates: textField, chosen: textField }),
+  ),
+};
+
+const placeOf = ({ adapter, call }: ChoiceKey) => JSON.stringify([adapter, call]);
+
+/** Kernel choices in a file, by adapter, kernel and sizes. A choice becomes invalid if the candidates change. */
+export class ChoiceCache implements ChoiceStore {
+  readonly #entries: Map<string, Entry>;
+  readonly #measured = new Map<string, Entry>();
+
+  private constructor(readonly path: string, entries: Map<string, Entry>) {
+    this.#entries = entries;
+  }
+
+  /** Opens the choices in a file; starts empty if it is missing, or after a message to `say` if it is unusable. */
+  static async open(path: string, say: (message: string) => void): Promise<ChoiceCache> {
+    return new ChoiceCache(path, await readEntries(path, say));
+  }
+
+  get(key: ChoiceKey): string | undefined {
+    const entry = this.#entries.get(placeOf(key));
+    return entry?.candidates === key.candidates ? entry.chosen : undefined;
+  }
+
+  set(key: ChoiceKey, chosen: string): void {
+    const entry = { ...key, chosen };
+    this.#entries.set(placeOf(key), entry);
+    this.#measured.set(placeOf(key), entry);
+  }
+
+  /** Adds the measurements to the file, which other programs may have changed; reports to `say` if it cannot. */
+  async save(say: (message: string) => void): Promise<void> {
+    if (this.#measured.size === 0) return;
+    const entries = await readEntries(this.path, () => {});
+    for (const [place, entry] of this.#measured) {
+      entries.delete(place); // move to the end: newest last
+      entries.set(place, entry);
+    }
+    const choices = [...entries.values()].slice(-maxChoices);
+    try {
+      await Deno.mkdir(dirname(this.path), { recursive: true });
+      await writeAtomic(this.path, JSON.stringify({ choices }, null, 1) + "\n");
+    } catch (error) {
+      say(`Cannot save the kernel choices for the next start: ${reasonOf(error)}`);
+    }
+  }
+}
+
+async function readEntries(path: string, say: (message: string) => void): Promise<Map<string, Entry>> {
+  try {
+    const { choices = [] } = await readFields(path, cacheChecks, "it will be rewritten") ?? {};
+    return new Map(choices.map((entry) => [placeOf(entry), entry]));
+  } catch (error) {
+    if (!(error instanceof RunError)) throw error;
+    say(`Choosing kernels again: ${error.message}`);
+    return new Map();
+  }
+}

@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { evaluating } from "../../../experiments/evaluate.ts";
+import { morphTask } from "../../../experiments/morph.ts";
+import { reporting } from "../../../experiments/report.ts";
+import { training } from "../../../experiments/cli/training.ts";
+import { configOf } from "./config_of.ts";
+import { sampleTask, sampling } from "../../../experiments/sample.ts";
+
+Deno.test("Settings.read() reads back what JSON.stringify() wrote", () => {
+  const config = configOf("--model base --name a --lr 0.1", "paper");
+  assert.deepEqual(training.read(JSON.parse(JSON.stringify(config)), "config.json"), config);
+});
+
+Deno.test("Settings.read() uses the default of a setting that an older file lacks", () => {
+  const config = configOf("--model base --val-epochs 0.5");
+  const { valEpochs: _, ...older } = config;
+  assert.deepEqual(training.read(older, "config.json"), { ...config, valEpochs: 1 });
+});
+
+Deno.test("Settings.parse() accepts words anywhere among the flags", () => {
+  const parse = (line: string) => evaluating.parse(line.split(" "), true);
+  const expected = { words: ["runs/a", "b"], help: false, values: { count: 100, mlflow: "http://h" } };
+  for (
+    const line of [
+      "runs/a b --count 100 --mlflow http://h",
+      "--count 100 runs/a --mlflow=http://h b",
+      "--count=100 --mlflow http://h runs/a b",
+    ]
+  ) assert.deepEqual(parse(line), expected, line);
+  assert.deepEqual(reporting.parse(["--no-live", "a"], true), {
+    words: ["a"],
+    help: false,
+    values: { live: false },
+  });
+  assert.throws(() => parse("--cuont 100 a"), {
+    name: "ConfigError",
+    message: "Unknown flag --cuont (did you mean --count?)",
+  });
+  assert.throws(() => parse("--count runs/a"), {
+    name: "ConfigError",
+    message: /^Cannot use --count "runs\/a": expected /,
+  });
+  assert.throws(() => parse("a -- b"), {
+    name: "ConfigError",
+    message: 'Cannot use "--": only flags are expected (see --help)',
+  });
+});
+
+Deno.test("Settings.read() refuses unknown, missing and unacceptable fields", () => {
+  const config = configOf("--model base");
+  const { lr: _, ...incomplete } = config;
+  const refusals: [unknown, string][] = [
+    [{ ...config, batchSise: 3 }, "Unknown field batchSise in config.json (did you mean batchSize?)"],
+    [incomplete, "Missing field lr in config.json: expected a number above 0"],
+    [{ ...config, lr: "0.1" }, 'Cannot use lr "0.1" in config.json: expected a number above 0'],
+    [
+      { ...config, filters: [] },
+      "Cannot use filters [] in config.json: expected whole numbers of at least 1, such as 16,32,64",
+    ],
+    [
+      { ...config, model: "basis" },
+      'Cannot use model "basis" in config.json: expected residual, base or the file of a module, such as ./mine.ts (did you mean base?)',
+    ],
+  ];
+  for (const [json, message] of refusals) {
+    assert.throws(() => training.read(json, "config.json"), { name: "ConfigError", message });
+  }
+  assert.throws(
+    () => training.read([], "config.json"),
+    /^ConfigError: Cannot read config.json: expected an object/,
+  );
+});
+
+Deno.test("sample requires a checkpoint, and an output that is a picture or an array", () => {
+  const config = sampling.resolve(sampling.parse(["--checkpoint", "a.safetensors", "--count", "9"]).values);
+  const given = {
+    checkpoint: "a.safetensors",
+    count: 9,
+    seed: 0,
+    solver: null,
+    class: null,
+    columns: 0,
+  };
+  assert.deepEqual({ ...config, ...given }, config);
+  const named: [words: string, message: string][] = [
+    ["", "Missing FILE|RUN: name the weights to use, or a run"],
+    ["a b", "Cannot use b with a (expected one FILE or RUN)"],
+    ["a --checkpoint b", "Cannot use b with a (expected one FILE or RUN)"],
+  ];
+  for (const task of [sampleTask, morphTask]) {
+    assert.equal(task.parse(["a"]).checkpoint, "a");
+    for (const [words, message] of named) {
+      assert.throws(() => task.parse(words.split(" ").filter((word) => word !== "")), {
+        name: "ConfigError",
+        message,
+      });
+    }
+  }
+  assert.throws(() => sampling.parse(["--out", "grid.gif"]), {
+    message: 'Cannot use --out "grid.gif": expected a path that ends with .png, .npy, .npz or /',
+  });
+  assert.deepEqual(sampling.parse(["--image-size", "28"]).values, { imageSize: [28, 28] });
+  assert.throws(() => sampling.parse(["--image-size", "28,0"]), {
+    message: /^Cannot use --image-size "28,0": expected a height and a width of 1 to 4096 pixels/,
+  });
+  for (const words of ["", "3,", ",owl"]) {
+    assert.throws(() => sampling.parse([`--class=${words}`]), {
+      message:
+        `Cannot use --class "${words}": expected classes by name or number, such as 3,owl, or all, or none`,
+    });
+  }
+  for (const words of ["0.1", "0.5,0.5", "0.6,0.5", "-0.1,1", "0,2", "0,1,1"]) {
+    assert.throws(() => sampling.parse([`--guidance-interval=${words}`]), {
+      message: `Cannot use --guidance-interval "${words}": ` +
+        "expected two times from 0 to 1, the lower first, such as 0.1,1",
+    });
+  }
+  assert.throws(() => sampleTask.parse(["--checkpoint", "a.safetensors", "--values", "network"]), {
+    message: "--values has no effect without an array, --out FILE.npy; remove it",
+  });
+});

@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import settings from "../../../deno.json" with { type: "json" };
+import { flagOf } from "../../../experiments/cli/setting.ts";
+import { taskNamed, taskNames, testTask } from "../cli.ts";
+import { printable } from "../../../experiments/cli/output.ts";
+import { filesBelow, textOf } from "../../module_graph.ts";
+import { testNeeding } from "../../permissions.ts";
+
+testTask("Task.help() has a line for every flag of every task, with its default", async (place) => {
+  for (const name of taskNames) {
+    const { code, stdout } = await place.run(name, "--help");
+    assert.equal(code, 0);
+    const { settings: { rows } } = await taskNamed(name);
+    const usage = new RegExp(
+      `^Usage: deno run -A \\S+/cli.ts ${name}( [A-Z[|.\\]\\sa-z]+)? \\[flags\\]\n[A-Z].*[^.]\n`,
+    );
+    assert.match(stdout, usage);
+    const lines = stdout.replaceAll(/\n {20,}/g, " ").split("\n"); // a long flag has its meaning on the next line
+    for (const [row, { doc, default: value }] of Object.entries(rows)) {
+      const line = lines.find((line) => line.trimStart().split(/[ ,]/)[0] === flagOf(row)) ?? "";
+      assert.ok(line.includes(doc), `${name}: ${flagOf(row)} is missing: ${stdout}`);
+      const hasPreset = name.startsWith("train") || name === "distill"; // whose defaults it shows
+      if (hasPreset || value === undefined || value === null) continue;
+      const shown = typeof value === "boolean" ? (value ? "on" : "off") : value;
+      assert.ok(line.includes(` (default: ${shown})`), line);
+    }
+    const [, ...below] = stdout.split("\n");
+    assert.deepEqual(below.filter((line) => line.length > 80), [], name);
+    assert.match(stdout, /\n {2}-h, --help /);
+  }
+});
+
+Deno.test("tasks that choose a device take --threads", async () => {
+  for (const name of taskNames.filter((name) => name !== "doctor")) {
+    const { settings: { rows } } = await taskNamed(name);
+    if ("device" in rows) assert.ok("threads" in rows, `${name} has no --threads`);
+  }
+});
+
+testTask("every task starts with permission to read, and the flags in deno.json are valid", async (place) => {
+  const root = new URL("../../../", import.meta.url);
+  const deno = async (...args: string[]) => {
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args,
+      cwd: root,
+      env: { NO_COLOR: "1" },
+    }).output();
+    const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+    assert.deepEqual([code, err], [0, ""], args.join(" "));
+    return out;
+  };
+  const parts = taskNames.map((name) =>
+    settings.tasks[name].command.split(" && ").at(-1)!.split(/ (?=experiments\/\w+\.ts)/)
+  );
+  for (const flags of new Set(parts.map(([flags]) => flags))) {
+    assert.match(flags, /^deno run .*--allow-read\b.* --lock=deno\.lock$/);
+    assert.equal(await deno(...flags.split(" ").slice(1), "--config=deno.json", "data:text/javascript,"), "");
+  }
+  // One program for all tasks, with less than the permissions of any of them.
+  const program = `import { Task } from "${new URL("experiments/cli/task.ts", root)}";
+for (const script of Deno.args) {
+  await Object.values(await import(script)).find((value) => value instanceof Task).run(["--help"]);
+}
+`;
+  await Deno.writeTextFile(place.file("help.ts"), program);
+  const scripts = parts.map(([, script]) => new URL(script.split(" ")[0], root).href);
+  const shown = await deno(
+    ...["run", "-q", "--allow-read=.", "--lock=deno.lock", "--config=deno.json"],
+    ...[place.file("help.ts"), ...scripts],
+  );
+  const help = await Promise.all(taskNames.map(async (name) => (await taskNamed(name)).help({})));
+  assert.equal(shown, (await Promise.all(help)).join("\n") + "\n");
+});
+
+Deno.test("printable() escapes control characters, and keeps other text", () => {
+  const cases = {
+    "\x1b[2J": "\\u001b[2J",
+    "\x9b31m\x07\r\n\x7f": "\\u009b31m\\u0007\\u000d\\u000a\\u007f",
+    "a\u202eb\u2066": "a\\u202eb\\u2066",
+    "ümläut 数 👩‍🔬": "ümläut 数 👩‍🔬",
+  };
+  for (const [text, shown] of Object.entries(cases)) assert.equal(printable(text), shown);
+  // Escapes are valid in JSON, so JSON keeps its meaning.
+  assert.equal(JSON.parse(printable(JSON.stringify("\x1b\x9b\u202e"))), "\x1b\x9b\u202e");
+});
+
+testNeeding(
+  { read: true },
+  "nothing in experiments/ but print() and say() writes to the console",
+  async () => {
+    for (const path of await filesBelow("experiments/")) {
+      if (!path.endsWith(".ts") || path === "experiments/cli/output.ts") continue;
+      const code = (await textOf(path)).replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, "");
+      assert.doesNotMatch(code, /\bconsole\./, path);
+    }
+  },
+);

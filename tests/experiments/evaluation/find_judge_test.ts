@@ -1,0 +1,227 @@
+import assert from "node:assert/strict";
+import { join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Terminal } from "../../../experiments/cli/progress.ts";
+import { sha256 } from "../../../experiments/run/contained.ts";
+import {
+  type JudgeChoice,
+  judgeOf,
+  type JudgeOptions,
+  judgesFor,
+  judgesOf,
+  trainingLock,
+} from "../../../experiments/evaluation/find_judge.ts";
+import { digestOf } from "../../../experiments/evaluation/data_judge.ts";
+import { makeJudge } from "../../../experiments/evaluation/train_judge.ts";
+import { type Lock, tryLock } from "../../../experiments/run/run_lock.ts";
+import { init } from "../../../kernels/mod.ts";
+import { JudgeError } from "../../../models/mod.ts";
+import { testInFolder } from "../../folder.ts";
+import { bars } from "./bars.ts";
+
+const terminal: Terminal = { isTerminal: false, columns: () => 80, write() {} };
+
+/** Finds judges in a folder, and records messages. */
+function finder(folder: string, options: Partial<JudgeOptions> = {}) {
+  const said: string[] = [];
+  const cache = join(folder, "judges");
+  const all = { say: (line: string) => said.push(line), terminal, steps: 20, stored: [], cache, ...options };
+  const find = async (changes = {}) => await judgeOf("lenet", await bars(changes), all);
+  return { find, said, cache, options: all };
+}
+
+testInFolder("judgeOf() trains a judge once, and says so", async (folder) => {
+  using _device = await opened();
+  const { find, said, cache } = finder(folder);
+  const made = (await find())!;
+  const path = join(cache, `${await digestOf(await bars())}-20.safetensors`);
+  assert.deepEqual(said, [`Training the judge lenet for bars, 20 steps; it is kept in ${path}`]);
+  assert.deepEqual([made.source, made.digest], ["trained", await sha256(await Deno.readFile(path))]);
+  const found = (await find())!;
+  assert.equal(said.length, 1);
+  assert.deepEqual({ ...found, judge: 0 }, { ...made, source: "cached", judge: 0 });
+  const pixels = new Float32Array(3 * 64).fill(0.5);
+  assert.deepEqual(await found.judge(pixels), await made.judge(pixels));
+  assert.deepEqual(await Array.fromAsync(Deno.readDir(cache), ({ name }) => join(cache, name)), [path]);
+});
+
+testInFolder("judgesFor() finds the judges that are chosen, each in a file of its own", async (folder) => {
+  using _device = await opened();
+  const { options, cache, said } = finder(folder);
+  const found = async (judge: JudgeChoice) =>
+    (await judgesFor(await bars(), { ...options, judge })).map(({ name, source }) => [name, source]);
+  assert.deepEqual([await found("none"), said], [[], []]);
+  assert.deepEqual(await found("lenet"), [["lenet", "trained"]]);
+  assert.deepEqual(await found("vgg"), [["vgg", "trained"]]);
+  assert.deepEqual(await found("all"), [["lenet", "cached"], ["vgg", "cached"]]);
+  const digest = await digestOf(await bars());
+  const files = await Array.fromAsync(Deno.readDir(cache), ({ name }) => name);
+  assert.deepEqual(files.sort(), [`${digest}-20.safetensors`, `${digest}-vgg-20.safetensors`]);
+  await Deno.rename(join(cache, `${digest}-vgg-20.safetensors`), join(cache, `${digest}-20.safetensors`));
+  assert.equal(
+    (await judgesOf(await bars(), options))[0].source,
+    "trained",
+    "a file with the other judge is replaced",
+  );
+});
+
+testInFolder("judgeOf() trains a judge once for several concurrent callers", async (folder) => {
+  using _device = await opened();
+  const stop = new AbortController(); // a lock that is never released would let it hang
+  const timer = setTimeout(() => stop.abort(), 60_000);
+  const { find, said } = finder(folder, { signal: stop.signal });
+  const made = await Promise.all([find(), find()]).finally(() => clearTimeout(timer));
+  assert.deepEqual(made.map((judge) => judge!.source).sort(), ["cached", "trained"]);
+  assert.equal(made[0]!.digest, made[1]!.digest);
+  assert.equal(said.filter((line) => line.startsWith("Training ")).length, 1);
+});
+
+testInFolder("judgeOf() can be stopped while it waits for another program", async (folder) => {
+  using _device = await opened();
+  using other = await tryLock(folder, trainingLock) as Lock;
+  const stop = new AbortController();
+  const said: string[] = [];
+  const say = (line: string) => {
+    said.push(line);
+    stop.abort();
+  };
+  const { find } = finder(folder, { cache: folder, signal: stop.signal, say });
+  assert.equal(await find(), undefined);
+  assert.deepEqual(said.map((line) => /^Waiting for process \d+ .*, which trains a judge in /.test(line)), [
+    true,
+  ]);
+  assert.ok(other.isHeld());
+});
+
+testInFolder("judgeOf() distinguishes data sets by images and by labels", async (folder) => {
+  using _device = await opened();
+  const { find, said } = finder(folder);
+  const { train } = await bars();
+  const swapped = { ...train, labels: train.labels.map((label) => 1 - label) };
+  const digests = [await find(), await find({ train: swapped }), await find({ digest: "0".repeat(64) })]
+    .map((judge) => judge!.dataDigest);
+  assert.equal(new Set(digests).size, 3);
+  assert.equal(said.length, 3);
+});
+
+testInFolder(
+  "judgeOf() replaces a damaged or foreign file of an earlier task",
+  async (folder) => {
+    using _device = await opened();
+    const { find, said, cache } = finder(folder);
+    const { digest } = (await find())!;
+    const path = join(cache, `${await digestOf(await bars())}-20.safetensors`);
+    const whole = await Deno.readFile(path);
+    const foreign =
+      (await makeJudge(await bars({ digest: "0".repeat(64) }), { name: "lenet", steps: 1, seed: 1 }))!.bytes;
+    const network = await Deno.readFile(
+      new URL("../../../checkpoints/mnist_residual.safetensors", import.meta.url),
+    );
+    const spoilt: [Uint8Array, RegExp][] = [
+      [whole.subarray(0, 3000), /^Cannot read .*; training another one$/],
+      [foreign, /^Cannot use the judge .*: it was trained on the images .* \(expected .*, those of bars\)/],
+      [network, /^Cannot load .*: it holds no judge/],
+    ];
+    for (const [bytes, says] of spoilt) {
+      await Deno.writeFile(path, bytes);
+      said.length = 0;
+      const again = (await find())!;
+      assert.deepEqual([again.source, again.digest], ["trained", digest]);
+      assert.match(said[0], says);
+      assert.match(said[0], /^[^\n]+$/);
+      assert.deepEqual(await Deno.readFile(path), whole);
+    }
+  },
+);
+
+testInFolder(
+  "judgeOf() works without a cache, and never caches a half-trained judge",
+  async (folder) => {
+    using _device = await opened();
+    await Deno.writeTextFile(join(folder, "judges"), "a file");
+    const { find, said } = finder(folder);
+    assert.equal((await find())!.source, "trained");
+    assert.match(said.at(-1)!, /^Cannot keep the judge in .*; the next task trains it again$/);
+
+    const stop = new AbortController();
+    stop.abort();
+    const stopped = finder(folder, { cache: join(folder, "others"), signal: stop.signal });
+    assert.equal(await stopped.find(), undefined);
+    await assert.rejects(() => Deno.stat(join(folder, "others")), Deno.errors.NotFound);
+  },
+);
+
+testInFolder(
+  "judgeOf() refuses data without two labelled classes, and a stored judge with another digest",
+  async (folder) => {
+    using _device = await opened();
+    const refused = (data: object, options: Partial<JudgeOptions>, message: string) =>
+      assert.rejects(finder(folder, options).find(data), (error: Error) => {
+        assert.ok(error instanceof JudgeError && error.message.startsWith(message), `${error.stack}`);
+        return true;
+      });
+    const { train, train: { images, count, labels } } = await bars();
+    const one = { train: { ...train, labels: labels.map(() => 0) }, classes: 1 };
+    const start = "Cannot make a judge for bars: ";
+    await refused({ train: { images, count } }, {}, `${start}it has no labels (expected one`);
+    await refused(one, {}, `${start}all its labels are 0 (expected two classes or more)`);
+
+    const dataDigest = await digestOf(await bars());
+    const root = fileURLToPath(new URL("../../..", import.meta.url));
+    const stored = (file: string, digest = "0".repeat(64)) => ({
+      stored: [{ name: "lenet" as const, file, digest, dataDigest, command: "" }],
+      steps: undefined,
+    });
+    const file = "checkpoints/mnist_residual.safetensors"; // not a judge
+    const digest = await sha256(await Deno.readFile(join(root, file)));
+    const restore = (name: string) => `; restore it with git checkout ${name}`;
+    await refused(
+      {},
+      stored(file),
+      `Cannot use the judge ${file}: its SHA-256 is ${digest} (expected ${"0".repeat(64)})${restore(file)}`,
+    );
+    await refused(
+      {},
+      stored("checkpoints/missing"),
+      "Cannot use the judge checkpoints/missing: no such file",
+    );
+    await refused(
+      {},
+      stored(file, digest),
+      `Cannot load ${file}: it holds no judge (expected the network Classifier)`,
+    );
+
+    const path = relative(root, join(folder, "judge.safetensors"));
+    const other = [
+      [{ classes: 3 }, "3 classes of images [1, 8, 8]"],
+      [{ height: 4, width: 16 }, "2 classes of images [1, 4, 16]"],
+    ] as const;
+    for (const [changes, sizes] of other) {
+      const { bytes } = (await makeJudge(await bars(changes), { name: "lenet", steps: 1, seed: 1 }))!;
+      await Deno.writeFile(join(root, path), bytes);
+      await refused(
+        {},
+        stored(path, await sha256(bytes)),
+        `Cannot use the judge ${path}: it is for ${sizes} (expected 2 classes of images [1, 8, 8], as in bars); train another`,
+      );
+    }
+  },
+);
+
+testInFolder("judgesFor() says why there are no judges", async (folder) => {
+  const { said } = finder(folder);
+  for (const classes of [0, 1]) {
+    assert.deepEqual(await judgesFor(await bars({ classes }), { say: (line) => said.push(line) }), []);
+  }
+  const rest = "figures that need them are left out";
+  assert.deepEqual(said, [
+    `No judges for bars, which has no labels: ${rest}`,
+    `No judges for bars, which has only one class: ${rest}`,
+  ]);
+});
+
+/** The CPU device, closed at the end of a test. */
+async function opened(): Promise<Disposable> {
+  const device = await init({ device: "cpu" });
+  return { [Symbol.dispose]: () => device.close() };
+}

@@ -1,0 +1,189 @@
+import assert from "node:assert/strict";
+import { DeviceError, init, type KernelChoice, type TuneOptions } from "../../../kernels/mod.ts";
+import { tuneKernels } from "../../../experiments/training/tune_kernels.ts";
+import { testUnless } from "../../permissions.ts";
+import { lockName } from "../../../experiments/run/run_lock.ts";
+import { runFile } from "../../../experiments/run/files.ts";
+import { trainingConfig } from "../../../experiments/cli/training_config.ts";
+import { runTraining } from "../../../experiments/training/run_training.ts";
+import { testInFolder, withFolder } from "../../folder.ts";
+import { missingAdapter } from "../cli.ts";
+import { writeTinyIdx } from "../data/tiny_idx.ts";
+
+const candidates = ["registers", "workgroups"];
+
+/** A trainer with one call to choose, for which `workgroups` is fastest. */
+class OneCall {
+  measured = 0;
+  #chosen: string | undefined;
+
+  constructor(readonly adapter = "GPU of A") {}
+
+  get runs(): string {
+    return this.#chosen ?? "registers";
+  }
+
+  tune({ store, seconds = 5 }: TuneOptions = {}): Promise<KernelChoice[]> {
+    const key = { adapter: this.adapter, call: "matmul M=2", candidates: "12ab" };
+    const stored = store?.get(key);
+    if (stored !== undefined) this.#chosen = stored;
+    const measures = stored === undefined && seconds > 0;
+    if (measures) {
+      this.measured++;
+      store?.set(key, this.#chosen = "workgroups");
+    }
+    const by = stored !== undefined ? "store" : measures ? "measurement" : "table";
+    return Promise.resolve([{ key, calls: 1, candidates, chosen: this.runs, by, milliseconds: {} }]);
+  }
+}
+
+const gpu = { kind: "webgpu", tuning: { software: false, workgroupSize: 64, pieces: 1 } } as const;
+const software = { ...gpu, tuning: { ...gpu.tuning, software: true } } as const;
+
+/** Defines a test in a new working directory with a folder `run`. */
+function testHere(name: string, test: () => Promise<void>): void {
+  testInFolder(name, async (folder) => {
+    const before = Deno.cwd();
+    Deno.chdir(folder);
+    await Deno.mkdir("run");
+    await test().finally(() => Deno.chdir(before));
+  });
+}
+
+async function start(trainer: Pick<OneCall, "tune">, given: Partial<Parameters<typeof tuneKernels>[1]> = {}) {
+  const said: string[] = [];
+  const say = (line: string) => void said.push(line);
+  await tuneKernels(trainer, { device: gpu, tune: "auto", run: "run", resumed: false, say, ...given });
+  return said;
+}
+
+const noted = async () => JSON.parse(await Deno.readTextFile("run/kernels.json"));
+
+testHere("tuneKernels() measures on a GPU once; a second start uses the stored choice", async () => {
+  const first = new OneCall(), second = new OneCall(), other = new OneCall("GPU of B");
+  assert.deepEqual(await start(first), []);
+  assert.deepEqual(await noted(), { adapter: "GPU of A", calls: { "matmul M=2": "workgroups" } });
+  await start(second);
+  await start(other);
+  assert.deepEqual([first, second, other].map(({ measured }) => measured), [1, 0, 1]);
+  assert.deepEqual([first, second, other].map(({ runs }) => runs), Array(3).fill("workgroups"));
+});
+
+testHere(
+  "tuneKernels() measures on a software adapter only with --tune, and nowhere with --no-tune",
+  async () => {
+    for (
+      const [device, tune, measured] of [[software, "auto", 0], [software, true, 1], [gpu, false, 0]] as const
+    ) {
+      const trainer = new OneCall();
+      await start(trainer, { device, tune });
+      assert.equal(trainer.measured, measured, `${device.tuning.software} ${tune}`);
+      assert.equal((await noted()).calls["matmul M=2"], trainer.runs);
+      await Deno.remove("runs", { recursive: true }).catch(() => {});
+    }
+  },
+);
+
+testHere("tuneKernels() resumes a run with its own kernels, regardless of later measurements", async () => {
+  const unrecorded = new OneCall(); // it trained with the default kernels
+  await start(unrecorded, { resumed: true, tune: true });
+  assert.deepEqual([unrecorded.measured, unrecorded.runs], [0, "registers"]);
+  assert.equal((await noted()).calls["matmul M=2"], "registers");
+  await start(new OneCall(), { run: "." }); // another run, which stores its measurements
+  const resumed = new OneCall();
+  await start(resumed, { resumed: true });
+  assert.deepEqual([resumed.measured, resumed.runs], [0, "registers"]);
+  const moved = new OneCall("GPU of B");
+  assert.deepEqual(await start(moved, { resumed: true }), [
+    "Choosing kernels again: the run's kernels are for GPU of A, but this is GPU of B",
+  ]);
+  assert.deepEqual([moved.measured, moved.runs, (await noted()).adapter], [1, "workgroups", "GPU of B"]);
+});
+
+testHere("tuneKernels() keeps measurements from before the device failed", async () => {
+  const failing = new OneCall();
+  const tune = failing.tune.bind(failing);
+  failing.tune = async (options) => {
+    await tune(options);
+    if (options?.seconds !== 0) throw new DeviceError("lost");
+    return await tune(options);
+  };
+  await assert.rejects(start(failing), { message: "lost" });
+  const next = new OneCall();
+  await start(next);
+  assert.deepEqual([failing.measured, next.measured, next.runs], [1, 0, "workgroups"]);
+});
+
+testHere("tuneKernels() reports which kernels are not tuned yet", async () => {
+  const calls = ["conv2d N=1", "matmul M=1", "matmul M=2", "linear M=1"];
+  const trainer = {
+    tune: () =>
+      Promise.resolve(calls.map((call, i): KernelChoice => ({
+        key: { adapter: "GPU of A", call, candidates: "12ab" },
+        ...{ calls: 1, candidates, chosen: candidates[0], milliseconds: {} },
+        by: i === 3 ? "measurement" : "table",
+      }))),
+  };
+  const [line, ...others] = await start(trainer);
+  assert.match(
+    line,
+    /^Not tuned yet, of 4 kernels: 2 matmul, 1 conv2d; the next start continues, or `.* tune`$/,
+  );
+  assert.deepEqual(others, []);
+});
+
+testHere("tuneKernels() rejects a damaged record of kernels", async () => {
+  for (const text of ["", "{}", '{"adapter":"a","calls":{"b":1}}', '{"adapter":1,"calls":{}}']) {
+    await Deno.writeTextFile("run/kernels.json", text);
+    await assert.rejects(start(new OneCall(), { resumed: true }), {
+      name: "RunError",
+      message: /^Cannot read run.kernels\.json: .*; restore the file from a backup$/,
+    });
+  }
+});
+
+/** Copies the files of a finished run to a new folder. */
+async function copyRun(from: string, to: string): Promise<string> {
+  await Deno.mkdir(to);
+  for await (const { name, isFile } of Deno.readDir(from)) {
+    if (isFile && !name.startsWith(lockName)) await Deno.copyFile(`${from}/${name}`, `${to}/${name}`);
+  }
+  return to;
+}
+
+/** Trains on a new device, without stored choices. */
+async function train(values: Parameters<typeof trainingConfig>[0]): Promise<void> {
+  const device = await init({ device: "webgpu" });
+  await runTraining(trainingConfig(values), { device });
+  device.close();
+}
+
+testUnless(await missingAdapter(), "a run resumes with its recorded kernels, bit for bit", async () => {
+  await withFolder(async (folder) => {
+    await writeTinyIdx(`${folder}/data`);
+    const first = `${folder}/first`;
+    await train({
+      ...{ model: "base", filters: [8], tEmb: 4, batchSize: 4, data: `${folder}/data`, trainLimit: 20 },
+      ...{ device: "webgpu", tune: false, conditional: false, schedule: "constant", maxSteps: 1, ema: 0 },
+      ...{ samples: 0, flowSamples: 0, pathSamples: 0, testBatches: 1, valFraction: 0, seed: 3, out: first },
+    });
+    const [plain, whole, parts] = await Promise.all(
+      ["plain", "whole", "parts"].map((name) => copyRun(first, `${folder}/${name}`)),
+    );
+    for (const run of [whole, parts]) {
+      const { adapter, calls } = JSON.parse(await Deno.readTextFile(`${run}/${runFile.kernels}`));
+      const others = Object.keys(calls).map((call) =>
+        call.startsWith("conv2dWeightGradient") ? [call, "workgroups 16x64x16"] : [call, calls[call]]
+      );
+      await Deno.writeTextFile(
+        `${run}/${runFile.kernels}`,
+        JSON.stringify({ adapter, calls: Object.fromEntries(others) }),
+      );
+    }
+    for (const run of [plain, whole]) await train({ resume: run, maxSteps: 3 });
+    for (const maxSteps of [2, 3]) await train({ resume: parts, maxSteps });
+    const weights = (run: string) => Deno.readFile(`${run}/${runFile.last}`);
+    assert.deepEqual(await weights(parts), await weights(whole));
+    assert.notDeepEqual(await weights(whole), await weights(plain)); // other kernels round differently
+  });
+});
