@@ -23,7 +23,10 @@ import { runTraining, type TrainingResult } from "./training/run_training.ts";
 /** The flags of a training task. */
 export type GivenTraining = GivenSettings & { readonly dryRun?: boolean; readonly restarts?: number };
 
-const long = defineSettings({ dryRun, restarts, ...training.rows }, training.headings);
+/** The task distill has the flags of a distillation. */
+const { teacher: _, stages: __, teacherGuidance: ___, maxGuidance: ____, ...flags } = training.rows;
+
+const long = defineSettings({ dryRun, restarts, ...flags }, training.headings);
 
 /** The network of a run that names none. */
 const defaultModel = "residual";

@@ -38,15 +38,19 @@ export const dataSettings = {
   crop: choice(["none", "center"], {
     doc: "center: crop the middle to the proportions of --resize first; none: scale the whole image",
     default: "none",
+    rare: true,
     needs: { words: "--resize", met: ({ resize }) => resize !== null, off: "none" },
   }),
   channels: optional(channelCount),
   testList: optional(
-    path("FILE", "file listing the test images, one path per line (default: a tenth of each class)"),
+    path("FILE", "file listing the test images, one path per line (default: a tenth of each class)", {
+      rare: true,
+    }),
   ),
   skipDamaged: toggle({
     doc: "leave out damaged images of a folder, and count them in run.json",
     default: false,
+    rare: true,
   }),
 } as const;
 

@@ -19,8 +19,10 @@ export interface Need {
   readonly off?: unknown;
 }
 
-/** What a setting of training means to other tasks; by default nothing. */
+/** What a setting means to `--help` and to other tasks; by default nothing. */
 export interface Traits {
+  /** Whether few people set it, so that only `--help all` shows it. */
+  readonly rare?: boolean;
   /** Whether a resumed run may change it. */
   readonly resumable?: boolean;
   /** Which losses it rescales, or gives another minimum; held-out losses use uniform times. */

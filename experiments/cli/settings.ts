@@ -84,13 +84,14 @@ export class Settings<Table extends Rows> {
   }
 
   /**
-   * The text of `--help`: a line for every setting, with the default that `resolve` would fill in.
+   * The text of `--help`: a line for every setting that is not rare, with the default that `resolve` would fill in.
    *
    * @param usage the command, e.g. `deno task train`
    * @param about what the command does
+   * @param all whether to show rare settings, too: `--help all`
    */
-  help(usage: string, about: string, preset: Partial<Values<Table>> = {}): string {
-    return helpText(usage, about, this.rows, { ...preset }, this.headings);
+  help(usage: string, about: string, preset: Partial<Values<Table>> = {}, all = false): string {
+    return helpText(usage, about, this, { ...preset }, all);
   }
 }
 
@@ -124,8 +125,8 @@ function fieldsOf(json: unknown, names: readonly string[], source: string): Map<
 
 /** A parsed command line. */
 export interface Flags<Table extends Rows> {
-  /** Whether `--help` is given. */
-  readonly help: boolean;
+  /** Whether `--help` is given, and whether for all flags. */
+  readonly help: false | "usual" | "all";
   /** The words besides flags, in order. */
   readonly words: readonly string[];
   /** The given values. */
@@ -142,22 +143,23 @@ function parseFlags<Table extends Rows>(rows: Table, argv: readonly string[]): F
 
   const words: string[] = [];
   const values = new Map<string, unknown>();
-  let help = false;
+  let help: Flags<Table>["help"] = false;
   for (const token of tokenize(rows, names, argv)) {
     if (token.kind === "positional") {
-      words.push(token.value);
+      if (token.value === "all" && /^(-h|--help)$/.test(argv[token.index - 1])) help = "all";
+      else words.push(token.value);
       continue;
     }
     if (token.kind === "option-terminator") throw notFlag(argv[token.index]);
     if (token.name === "help" || token.name === "h") {
-      help = true;
+      help = token.value === "all" ? "all" : "usual";
       continue;
     }
     const [word] = argv[token.index].split("=");
     const name = names.get(token.name);
     if (name === undefined) {
-      const [typed, known] = [word.replace(/^-+/, ""), [...names.keys(), "help"]];
-      const meant = nearest(typed, known);
+      const typed = word.replace(/^-+/, "");
+      const meant = nearest(typed, [...names.keys(), "help"]) ?? flagAbout(rows, typed);
       throw new ConfigError(`Unknown flag ${word} (${meant ? `did you mean --${meant}?` : "see --help"})`);
     }
     const written = token.value === undefined ? word : `${word} ${shownValue(rows[name], token.value)}`;
@@ -165,6 +167,13 @@ function parseFlags<Table extends Rows>(rows: Table, argv: readonly string[]): F
     values.set(name, flagValue(rows, name, token, written));
   }
   return { help, words, values: Object.fromEntries(values) as Partial<Values<Table>> };
+}
+
+/** The flag whose meaning ends with the words of another, `learning-rate` for `lr`. */
+function flagAbout(rows: Rows, typed: string): string | undefined {
+  const words = ` ${typed.replaceAll("-", " ")}`;
+  const meant = Object.keys(rows).find((name) => typed.length > 3 && ` ${rows[name].doc}`.endsWith(words));
+  return meant && flagOf(meant).slice(2);
 }
 
 function notFlag(word: string): ConfigError {
@@ -211,25 +220,35 @@ const [width, column] = [80, 26];
 function helpText(
   usage: string,
   about: string,
-  rows: Rows,
+  { rows, headings }: Pick<Settings<Rows>, "rows" | "headings">,
   preset: Readonly<Record<string, unknown>>,
-  headings: Readonly<Record<string, string | undefined>>,
+  all: boolean,
 ): string {
-  const lines = Object.entries(rows).flatMap(([name, setting]) => {
+  const lines: string[] = [];
+  let heading: string | undefined; // of the next setting that is shown
+  for (const [name, setting] of Object.entries(rows)) {
+    heading = headings[name] ?? heading;
+    if (setting.rare && !all) continue;
+    if (heading) lines.push("", heading);
+    heading = undefined;
     const flag = flagOf(name);
     const left = setting.hint === undefined
       ? `${flag}, ${flag.replace("--", "--no-")}`
       : `${flag} ${setting.hint}`;
-    const right = [...setting.doc.split(" "), ...remark(preset[name] ?? setting.default)];
-    return [
-      ...(headings[name] ? ["", headings[name]] : []),
-      ...columns(left, right),
-      ...(setting.details ?? []).flatMap((line) => wrapped(line.split(" "), column, column + 2)),
-    ];
-  });
-  const end = ["", ...columns("-h, --help", ["print this text"])];
+    lines.push(...columns(left, [...setting.doc.split(" "), ...remark(preset[name] ?? setting.default)]));
+    for (const line of setting.details ?? []) lines.push(...wrapped(line.split(" "), column, column + 2));
+  }
   const start = [...wrapped(`Usage: ${usage} [flags]`.split(" "), 0, 2), ...wrapped(about.split(" "), 0, 0)];
-  return [...start, ...(lines[0] === "" ? [] : [""]), ...lines, ...end].join("\n");
+  const rare = all ? 0 : Object.values(rows).filter(({ rare }) => rare).length;
+  const more = rare === 0 ? [] : columns("--help all", [`show ${rare} more flag${rare > 1 ? "s" : ""}`]);
+  return [
+    ...start,
+    ...(lines[0] === "" ? [] : [""]),
+    ...lines,
+    "",
+    ...columns("-h, --help", ["print this text"]),
+    ...more,
+  ].join("\n");
 }
 
 function columns(left: string, right: readonly string[]): string[] {

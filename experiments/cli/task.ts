@@ -61,7 +61,7 @@ export class Task<Table extends Rows = Rows, Config = unknown> {
       const settings = await this.#declaration.settingsFor?.(argv) ?? this.settings;
       const { help, values, words } = this.#commandLine(argv, settings);
       if (help) {
-        print(await this.help(values, settings));
+        print(await this.help(values, settings, help === "all"));
         return 0;
       }
       return await this.#declaration.run(this.#resolve(values, words), argv) ?? 0;
@@ -72,11 +72,15 @@ export class Task<Table extends Rows = Rows, Config = unknown> {
   }
 
   /** The text of `--help`. */
-  async help(values: Partial<Values<Table>> = {}, settings = this.settings): Promise<string> {
+  async help(
+    values: Partial<Values<Table>> = {},
+    settings = this.settings,
+    all = false,
+  ): Promise<string> {
     const { name, about, words, preset, epilogue } = this.#declaration;
     const command = typeof name === "string" ? name : name(values);
     const usage = `${startCommand(command)}${words === undefined ? "" : ` ${words}`}`;
-    const flags = settings.help(usage, about, await preset?.(values));
+    const flags = settings.help(usage, about, await preset?.(values), all);
     return epilogue === undefined ? flags : `${flags}\n\n${epilogue}`;
   }
 

@@ -79,7 +79,7 @@ const gpu: Need = { words: "--device webgpu or auto", met: ({ device }) => devic
 const share = { min: 0, below: 1 };
 
 // Traits of settings; a setting has none unless its row says so.
-const [resumable, distilled, taught] = [true, true, true];
+const [rare, resumable, distilled, taught] = [true, true, true, true];
 const meaning = { taught, changesLoss: "all" } as const;
 const length = { resumable, setByStudy: "the budget" };
 const perRun = (setByStudy: string): Traits => ({ distilled, setByStudy });
@@ -88,10 +88,18 @@ const perRun = (setByStudy: string): Traits => ({ distilled, setByStudy });
 export const training = defineSettings({
   model: { ...network, details: ["the tasks train:residual and train:base set it"] },
   filters: integers({ doc: "channels of each level", needs: unet, taught }),
-  tEmb: integer({ doc: "features of the time embedding", min: 1, needs: unet, taught }),
-  attn: toggle({ doc: "attention at the innermost level", default: false, needs: unet, taught }),
-  groups: integer({ doc: "groups of the group normalisations", min: 1, default: 8, needs: norm, taught }),
+  tEmb: integer({ doc: "features of the time embedding", min: 1, needs: unet, taught, rare }),
+  attn: toggle({ doc: "attention at the innermost level", default: false, needs: unet, taught, rare }),
+  groups: integer({
+    doc: "groups of the group normalisations",
+    min: 1,
+    default: 8,
+    needs: norm,
+    taught,
+    rare,
+  }),
   timeEmbedding: choice(timeEmbeddingNames, {
+    rare,
     doc: "encoding of t: t itself, or sines and cosines of it",
     default: "scalar",
     needs: unet,
@@ -107,17 +115,19 @@ export const training = defineSettings({
   ...dataSettings,
   flip: toggle({ doc: "mirror half of the training images, at random", default: false, needs: untaught }),
   shift: integer({
+    rare,
     doc: "shift training images at random, by up to N pixels along each axis; edge pixels are repeated",
     default: 0,
     needs: { ...untaught, off: 0 },
   }),
-  valFraction: number({ doc: "share of the training images held out", ...share, default: 0.1, taught }),
+  valFraction: number({ doc: "share of the training images held out", ...share, default: 0.1, taught, rare }),
   conditional: autoToggle({
     doc: "give labels to the network; auto = if the data has them",
     default: false,
     ...meaning,
   }),
   labelDropout: number({
+    rare,
     doc: "share of labels left out in training, as guidance requires",
     min: 0,
     max: 1,
@@ -125,17 +135,19 @@ export const training = defineSettings({
     needs: labels,
     taught,
   }),
-  normalize: choice(pixelRanges, { doc: "range of the pixels", ...meaning }),
-  trainLimit: integer({ doc: "train on N images only, 0 = all", default: 0, distilled }),
+  normalize: choice(pixelRanges, { doc: "range of the pixels", ...meaning, rare }),
+  trainLimit: integer({ doc: "train on N images only, 0 = all", default: 0, distilled, rare }),
 
   path: variant(paths, { doc: "path from noise to data", default: "linear", ...meaning }),
   times: variant(timeDistributions, {
+    rare,
     doc: "distribution of t",
     default: "uniform",
     ...{ taught, changesLoss: "training" },
   }),
   coupling: variant(couplings, { doc: "how noise and data are paired", default: "independent", ...meaning }),
   prediction: variant(predictions, {
+    rare,
     doc: "what the network predicts",
     default: "velocity",
     ...meaning,
@@ -162,20 +174,22 @@ export const training = defineSettings({
   optimizer: choice(optimizerKinds, { doc: "optimizer", default: "adamw" }),
   lr: number({ doc: "peak learning rate", above: 0, resumable, distilled }),
   muonLr: number({
+    rare,
     doc: "peak learning rate of muon's weights; the rest use --lr",
     above: 0,
     default: 0.02,
     needs: muon,
     distilled,
   }),
-  weightDecay: number({ doc: "weight decay", min: 0, default: 0.01, distilled }),
-  momentum: number({ doc: "momentum of sgd", ...share, default: 0.9, needs: sgd }),
-  beta1: number({ doc: "decay of adam's mean", ...share, default: 0.9, needs: adam }),
-  beta2: number({ doc: "decay of adam's variance", ...share, default: 0.999, needs: adam }),
-  eps: number({ doc: "added to adam's denominator", above: 0, default: 1e-8, needs: adam }),
-  schedule: choice(scheduleNames, { doc: "learning-rate schedule", resumable }),
-  warmUp: number({ doc: "share of the run in which the learning rate rises", ...share, distilled }),
+  weightDecay: number({ doc: "weight decay", min: 0, default: 0.01, distilled, rare }),
+  momentum: number({ doc: "momentum of sgd", ...share, default: 0.9, needs: sgd, rare }),
+  beta1: number({ doc: "decay of adam's mean", ...share, default: 0.9, needs: adam, rare }),
+  beta2: number({ doc: "decay of adam's variance", ...share, default: 0.999, needs: adam, rare }),
+  eps: number({ doc: "added to adam's denominator", above: 0, default: 1e-8, needs: adam, rare }),
+  schedule: choice(scheduleNames, { doc: "learning-rate schedule", resumable, rare }),
+  warmUp: number({ doc: "share of the run in which the learning rate rises", ...share, distilled, rare }),
   plateauFactor: number({
+    rare,
     doc: "factor by which plateau lowers the learning rate",
     above: 0,
     below: 1,
@@ -183,21 +197,24 @@ export const training = defineSettings({
     needs: plateau,
   }),
   plateauPatience: integer({
+    rare,
     doc: "validations without improvement before plateau acts",
     default: 5,
     needs: plateau,
   }),
-  clip: number({ doc: "largest global norm of the gradients, 0 = no clipping", min: 0, distilled }),
-  ema: number({ doc: "decay of the averaged weights per step, 0 = no averaging", ...share, distilled }),
+  clip: number({ doc: "largest global norm of the gradients, 0 = no clipping", min: 0, distilled, rare }),
+  ema: number({ doc: "decay of the averaged weights per step, 0 = no averaging", ...share, distilled, rare }),
   seed: { ...shared.seed, ...perRun("seeds") },
 
   valEpochs: {
+    rare,
     ...orAuto(number({ doc: "epochs between validations", above: 0, default: 1, needs: heldOut, resumable })),
     details: ["auto: every 400 steps, or up to 9 times in short runs; at most 5 % of the time"],
   },
-  valBatches: integer({ doc: "batches per validation, 0 = all", needs: heldOut }),
-  testBatches: integer({ doc: "batches of the final test, 0 = all", default: 0, distilled }),
+  valBatches: integer({ doc: "batches per validation, 0 = all", needs: heldOut, rare }),
+  testBatches: integer({ doc: "batches of the final test, 0 = all", default: 0, distilled, rare }),
   samples: {
+    rare,
     ...integer({ doc: "images in samples.png, 0 = none", default: 64, distilled }),
     details: [inRowsOfClasses],
   },
@@ -208,20 +225,35 @@ export const training = defineSettings({
       `unlabelled networks: autoguidance (default ${guidanceWithoutLabels}; paper 1)`,
     ],
   },
-  solver: solverSetting({ doc: "ODE solver of the samples", use: "fixed", needs: samples, distilled }),
+  solver: solverSetting({ doc: "ODE solver of the samples", use: "fixed", needs: samples, distilled, rare }),
   flowSamples: {
+    rare,
     ...integer({ doc: "samples whose trajectories are stored, 0 = none", default: 5, distilled }),
     details: [inRowsOfClasses],
   },
   flowSteps: integer({
+    rare,
     doc: "Euler steps of these trajectories, one evaluation and snapshot each",
     min: 1,
     needs: flow,
     distilled,
   }),
-  flowFrames: integer({ doc: "frames of their animation", min: 2, max: 10_000, default: 60, needs: flow }),
-  pacing: choice(pacings, { doc: "how the frames are spread over time", default: "linear", needs: flow }),
+  flowFrames: integer({
+    doc: "frames of their animation",
+    min: 2,
+    max: 10_000,
+    default: 60,
+    needs: flow,
+    rare,
+  }),
+  pacing: choice(pacings, {
+    doc: "how the frames are spread over time",
+    default: "linear",
+    needs: flow,
+    rare,
+  }),
   sampleEpochs: {
+    rare,
     ...orAuto(number({
       doc: "epochs between grids in samples/, from epoch 0 on; 0 = none",
       min: 0,
@@ -233,6 +265,7 @@ export const training = defineSettings({
     details: ["auto: every 400 steps, or up to 4 times in short runs; at most 5 % of the time"],
   },
   pathSamples: {
+    rare,
     ...integer({ doc: "trajectories that the report shows in a plane, 0 = none", default: 200, distilled }),
     details: [inRowsOfClasses],
   },
@@ -252,13 +285,15 @@ export const training = defineSettings({
     path("FILE|RUN", "repeat the run of a config.json; other flags replace its settings", perRun("the plan")),
   ),
   device: { ...shared.device, resumable, ...perRun("--device") },
-  threads: { ...shared.threads, resumable, ...perRun("--threads") },
+  threads: { ...shared.threads, resumable, ...perRun("--threads"), rare },
   precision: choice(["f32", "f16"], {
+    rare,
     doc: "precision of stored activations; f16 needs webgpu with shader-f16",
     default: "f32",
     resumable,
   }),
   tune: autoToggle({
+    rare,
     doc: "time kernels and keep the fastest; auto = on a GPU",
     default: "auto",
     needs: gpu,
@@ -267,13 +302,21 @@ export const training = defineSettings({
     doc: "defaults of the other flags: for a CPU, for a GPU, or of the reference networks",
   }),
   checkpointMinutes: number({
+    rare,
     doc: "minutes between checkpoints; epochs of 10 seconds or more also end with one",
     min: 0,
     default: 2,
     resumable,
     distilled,
   }),
-  logEvery: integer({ doc: "steps per line of metrics.jsonl", min: 1, default: 20, resumable, distilled }),
+  logEvery: integer({
+    doc: "steps per line of metrics.jsonl",
+    min: 1,
+    default: 20,
+    resumable,
+    distilled,
+    rare,
+  }),
 
   mlflow: {
     ...shared.mlflow,
@@ -281,15 +324,17 @@ export const training = defineSettings({
     resumable,
     ...perRun("--mlflow"),
   },
-  experiment: { ...shared.experiment, ...perRun("--experiment") },
+  experiment: { ...shared.experiment, ...perRun("--experiment"), rare },
   runName: optional(
-    line("NAME", "name in MLflow (default: MLFLOW_RUN_NAME or the folder's)", perRun("the ids of the cells")),
+    line("NAME", "name in MLflow (default: MLFLOW_RUN_NAME or the folder's)", {
+      ...perRun("the ids of the cells"),
+      rare,
+    }),
   ),
 }, {
   model: "Model",
   data: "Data",
   path: "Objective",
-  teacher: "Distillation",
   batchSize: "Optimisation",
   valEpochs: "Evaluation",
   name: "Run",

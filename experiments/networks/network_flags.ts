@@ -77,7 +77,7 @@ class SettingsWithNetwork<Table extends Rows> extends Settings<Table> {
     return { ...flags, values: { ...Object.fromEntries(taskValues), ...model } as Partial<Values<Table>> };
   }
 
-  override help(usage: string, about: string, preset?: Partial<Values<Table>>): string {
-    return this.#flags.help(usage, about, preset);
+  override help(usage: string, about: string, preset?: Partial<Values<Table>>, all?: boolean): string {
+    return this.#flags.help(usage, about, preset, all);
   }
 }

@@ -232,12 +232,6 @@ testRefusals("train --init refuses what contradicts the weights in one line", {
     prepare: (place) => storeNetwork(place, "weights", [12, 12], { flowMap: true }),
     says: ["ConfigError: Cannot start from weights.safetensors: it is a flow map"],
   },
-  "a teacher": {
-    task: "train",
-    flags: `--data data --init weights.safetensors --teacher weights.safetensors ${oneThread}`,
-    prepare: (place) => storeNetwork(place, "weights", [12, 12]),
-    says: ["ConfigError: --init has no effect with --teacher"],
-  },
 });
 
 testTask(

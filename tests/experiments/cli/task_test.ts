@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import settings from "../../../deno.json" with { type: "json" };
+import { integer, line } from "../../../experiments/cli/kinds.ts";
 import { flagOf } from "../../../experiments/cli/setting.ts";
+import { defineSettings } from "../../../experiments/cli/settings.ts";
 import { taskNamed, taskNames, testTask } from "../cli.ts";
 import { printable } from "../../../experiments/cli/output.ts";
 import { filesBelow, textOf } from "../../module_graph.ts";
@@ -8,7 +10,7 @@ import { testNeeding } from "../../permissions.ts";
 
 testTask("Task.help() has a line for every flag of every task, with its default", async (place) => {
   for (const name of taskNames) {
-    const { code, stdout } = await place.run(name, "--help");
+    const { code, stdout } = await place.run(name, "--help all");
     assert.equal(code, 0);
     const { settings: { rows } } = await taskNamed(name);
     const usage = new RegExp(
@@ -27,6 +29,40 @@ testTask("Task.help() has a line for every flag of every task, with its default"
     const [, ...below] = stdout.split("\n");
     assert.deepEqual(below.filter((line) => line.length > 80), [], name);
     assert.match(stdout, /\n {2}-h, --help /);
+  }
+});
+
+Deno.test("Settings.help() leaves out rare settings and their headings, unless all are asked for", () => {
+  const table = defineSettings({
+    size: integer({ doc: "size", default: 3 }),
+    speed: integer({ doc: "speed", default: 4, rare: true }),
+    colour: line("NAME", "colour"),
+  }, { speed: "Motion", colour: "Look" });
+  const linesOf = (all: boolean) => table.help("things", "Make things", {}, all).split("\n").slice(2);
+  const size = "  --size N                size (default: 3)";
+  const look = ["", "Look", "  --colour NAME           colour (required)", ""];
+  const help = "  -h, --help              print this text";
+  assert.deepEqual(linesOf(true), [
+    ...["", size, "", "Motion", "  --speed N               speed (default: 4)"],
+    ...look,
+    help,
+  ]);
+  assert.deepEqual(linesOf(false), ["", size, ...look, help, "  --help all              show 1 more flag"]);
+  const asked = (...argv: string[]) => [table.parse(argv, true).help, ...table.parse(argv, true).words];
+  assert.deepEqual(asked("--help"), ["usual"]);
+  assert.deepEqual(asked("a", "-h"), ["usual", "a"]);
+  assert.deepEqual(asked("--help", "all"), ["all"]);
+  assert.deepEqual(asked("-h", "all"), ["all"]);
+  assert.deepEqual(asked("--help=all", "all"), ["all", "all"]);
+});
+
+Deno.test("train --help shows about 25 flags, and only distill has those of a distillation", async () => {
+  const train = await (await taskNamed("train")).help({ model: "base", preset: "quick" });
+  const count = train.match(/^ {2}--(?!help)/gm)!.length;
+  assert.ok(count >= 20 && count <= 28, `${count}`);
+  for (const name of ["teacher", "stages", "teacherGuidance", "maxGuidance"]) {
+    assert.ok(!(name in (await taskNamed("train")).settings.rows), name);
+    assert.equal(name in (await taskNamed("distill")).settings.rows, name !== "teacher");
   }
 });
 

@@ -83,7 +83,7 @@ Deno.test("Settings.parse() reads values of every kind", () => {
       seed: 0,
     },
   });
-  assert.equal(training.parse(["-h"]).help, true);
+  assert.equal(training.parse(["-h"]).help, "usual");
 });
 
 const size = "expected a whole number of at least 1";
@@ -97,6 +97,7 @@ const refusals: Readonly<Record<string, string>> = {
   "--batchSize=3": "Unknown flag --batchSize (did you mean --batch-size?)",
   "-lr 3": "Unknown flag -lr (did you mean --lr?)",
   "--no-groups": "Unknown flag --no-groups (did you mean --groups?)",
+  "--learning-rate 1": "Unknown flag --learning-rate (did you mean --lr?)",
   "--x": "Unknown flag --x (see --help)",
   "--__proto__ 1": "Unknown flag --__proto__ (see --help)",
   ...Object.fromEntries(
