@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { nameOfLeftover, reasonOf, RunError } from "./atomic_write.ts";
 import { runFolder } from "./files.ts";
-import type { RunLock } from "./run_lock.ts";
+import { lockName, type RunLock } from "./run_lock.ts";
 
 /**
  * Creates the folder of a new run and returns its path: `out`, or `runs/<YYYYMMDD-HHMMSS>-<name>`, with `-2` and so on
@@ -35,7 +35,7 @@ async function takeEmptyFolder(path: string): Promise<string> {
 }
 
 /**
- * Checks that a folder is empty or missing, before it is filled.
+ * Checks that a folder is empty or missing, before it is filled; it may be locked.
  *
  * @param use text after its path in the error
  * @param advice text after the expectation in the error
@@ -44,6 +44,7 @@ async function takeEmptyFolder(path: string): Promise<string> {
 export async function checkEmptyFolder(path: string, use = "", advice = ""): Promise<void> {
   try {
     for await (const { name } of Deno.readDir(path)) {
+      if (name.startsWith(lockName)) continue;
       throw new RunError(
         `Cannot use ${path}${use}: it holds ${name} (expected a new or empty folder${advice})`,
       );

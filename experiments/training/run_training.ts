@@ -39,7 +39,7 @@ export interface RunTrainingOptions {
   readonly terminal?: Terminal;
   /** Start of the run, by default now. */
   readonly startedAt?: Date;
-  /** The lock of the run to resume, if the caller holds it; the caller also releases it. */
+  /** The lock of the run's folder, if the caller holds it; the caller also releases it. */
   readonly lock?: RunLock;
   /** Name of the run; by default that of the settings, of MLFLOW_RUN_NAME or of its folder. */
   readonly runName?: string;
@@ -94,15 +94,16 @@ async function trainOn(
   const { keepAt = [], onSave } = options;
   // Lock a resumed run before reading any of its files.
   using own = new DisposableStack();
-  const resumed = options.lock ??
-    (settings.resume === null ? undefined : own.use(await lockRun(settings.resume)));
+  const resumed = settings.resume === null
+    ? undefined
+    : options.lock ?? own.use(await lockRun(settings.resume));
   const runName = options.runName ?? settings.runName;
   const choice = await trackingOf({ ...settings, runName }, settings.resume);
   const prepared = await prepareTraining(device, settings, { say, terminal });
   const { config, network, data, images, source, teacher, ownNetwork, initial, name } = prepared;
   const run = config.resume ??
     await createRunFolder({ name, out: config.out, startedAt });
-  const lock = resumed ?? own.use(await lockRun(run));
+  const lock = resumed ?? options.lock ?? own.use(await lockRun(run));
   using loop = new TrainingLoop({
     ...{ config, run, data, images, network, source, signal, say, terminal },
     keepAt,

@@ -32,7 +32,9 @@ testInFolder("createRunFolder() names folders by time and name, without duplicat
 testInFolder("createRunFolder() accepts a new or empty folder and refuses others", async (folder) => {
   const out = join(folder, "new", "run");
   assert.equal(await createRunFolder({ name: "base", out, startedAt }), out);
-  assert.equal(await createRunFolder({ name: "base", out, startedAt }), out);
+  using lock = await lockRun(out);
+  assert.equal(await createRunFolder({ name: "base", out, startedAt }), out, "locked by the caller");
+  lock[Symbol.dispose]();
 
   await Deno.writeTextFile(join(out, "notes.txt"), "mine");
   await assert.rejects(createRunFolder({ name: "base", out, startedAt }), {
