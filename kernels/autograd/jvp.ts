@@ -4,6 +4,7 @@ import { nextOrder, Storage } from "../core/memory.ts";
 import { checkTensor, type History, Tensor } from "../core/tensor.ts";
 import { add } from "../ops/elementwise/binary.ts";
 import { zeros } from "../ops/layout/fill.ts";
+import { reshape } from "../ops/layout/movement.ts";
 import { applyRule, checkKept, opsBetween, pullBack, remade } from "./gradients.ts";
 
 /**
@@ -15,7 +16,7 @@ import { applyRule, checkKept, opsBetween, pullBack, remade } from "./gradients.
  *
  * @param f a function of tensors that uses only device ops; it returns a tensor, or a list of tensors
  * @param values f32 tensors of any shape: the arguments of f. f may also read them directly, as a network reads its
- * parameters
+ * parameters; a tensor that is given twice then moves along its first tangent
  * @param tangents the direction: one per value, of its shape
  * @returns what f returned, and its derivative in the same form
  * @throws {TypeError} if a value, a tangent or a result is not a tensor, or one of the lists is not a list
@@ -43,10 +44,12 @@ export function jvp<T extends Tensor | readonly Tensor[]>(
     checkTensor(task, `value ${i} is`, value);
     checkTensor(task, `tangent ${i} is`, tangents[i], value.shape);
   });
-  const result = f(...values);
+  // Tangents are kept by tensor, so a tensor that is given twice becomes a view of its own.
+  const own = values.map((value, i) => values.indexOf(value) < i ? reshape(value, value.shape) : value);
+  const result = f(...own);
   const results = [result].flat() as readonly Tensor[];
   results.forEach((y, i) => checkTensor(task, `result ${i} of the function is`, y));
-  const pushed = pushForward(results, new Map(values.map((value, i) => [value, tangents[i]])));
+  const pushed = pushForward(results, new Map(own.map((value, i) => [value, tangents[i]])));
   const filled = pushed.map((tangent, i) =>
     tangent ?? withDevice(results[i].device, () => zeros(results[i].shape))
   );

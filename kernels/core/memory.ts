@@ -6,6 +6,9 @@ export const owners: { scope: Scope | undefined; recording: Recording | undefine
   recording: undefined,
 };
 
+/** Settles once all values that `peek` was called for are shown; rejects with what a user's function threw. */
+export const peeks: { shown: Promise<void> | undefined } = { shown: undefined };
+
 let order = 0;
 
 /** The next event number; running an op and writing to memory are events. */

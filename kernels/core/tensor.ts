@@ -3,7 +3,7 @@ import { describeValue, isCount } from "./checks.ts";
 import type { Device } from "../devices/device.ts";
 import { checkedSizeOf, sameShape, type Shape, ShapeError, showShape } from "./shape.ts";
 import type { DataType } from "./signature.ts";
-import { allocateNow, owners, type Storage } from "./memory.ts";
+import { allocateNow, owners, peeks, type Storage } from "./memory.ts";
 import { UserError } from "./user_error.ts";
 
 /** The method that Deno's Jupyter kernel calls on the last value of a cell to display it. */
@@ -112,6 +112,7 @@ export class Tensor {
    * Copies the values to the host, after all ops called so far.
    *
    * @throws {DeviceError} if an earlier op failed on the device
+   * @throws what a function given to an earlier `peek` threw
    * @throws {UserError} synchronously, inside a step that is being recorded
    */
   read(): Promise<Float32Array<ArrayBuffer>> {
@@ -128,7 +129,8 @@ export class Tensor {
   }
 
   async #bytes(): Promise<ArrayBuffer> {
-    return await this.device.read(this.storage.range(this.offset, this.size));
+    const read = async () => await this.device.read(this.storage.range(this.offset, this.size));
+    return (await Promise.all([read(), peeks.shown]))[0];
   }
 
   /**

@@ -1,32 +1,24 @@
-import { owners } from "../core/memory.ts";
+import { owners, peeks } from "../core/memory.ts";
 import type { Tensor } from "../core/tensor.ts";
 
-/** A value to show; null if the device failed, which reading any result reports. */
-type Look = { values?: Float32Array | null; readonly use: (values: Float32Array) => void };
-
-/** Values that have not been shown, in the order of the ops. */
-const open: Look[] = [];
-
-/** Reads a value, and shows it after those before it. */
-function show(x: Tensor, use: Look["use"]): void {
-  const look: Look = { use };
-  open.push(look);
-  const arrive = (values: Float32Array | null) => {
-    look.values = values;
-    while (open.length > 0 && open[0].values !== undefined) {
-      const { values, use } = open.shift()!;
-      if (values) use(values);
-    }
-  };
-  x.read().then(arrive, () => arrive(null));
+/**
+ * Reads a value, and shows it after those before it. If the device has failed, shows none: reading any result says so.
+ */
+function show(x: Tensor, use: (values: Float32Array) => void): void {
+  const shown = Promise.all([x.read().catch(() => undefined), peeks.shown])
+    .then(([values]) => values && use(values))
+    .finally(() => {
+      if (peeks.shown === shown) peeks.shown = undefined;
+    });
+  peeks.shown = shown;
 }
 
 /**
  * Shows a value inside a network whenever it is computed, without changing it: also in each run of a recorded step, as
  * in training, sampling and validation.
  *
- * The values arrive later, in order, because the device runs behind the program. Each call makes the device wait, so
- * remove it before a long training.
+ * The values arrive later, in order, because the device runs behind the program; reading a tensor waits for them, and
+ * rejects if a function throws. Each call makes the device wait, so remove it before a long training.
  *
  * @param x the value, of any shape
  * @param look a label, to print `label f32[2, 3]: from 0 to 5, mean 2.5, deviation 1.708`; or a function that gets the

@@ -124,16 +124,19 @@ export class CpuDevice implements Device {
   }
 
   write(range: BufferRange, data: Float32Array | Uint32Array): void {
+    this.#check();
     this.#view(range, data instanceof Uint32Array ? "u32" : "f32").set(data);
     this.#failed.written(range);
   }
 
-  read(range: BufferRange): Promise<ArrayBuffer> {
+  async read(range: BufferRange): Promise<ArrayBuffer> {
+    this.#check();
     const cause = this.#failed.find(range);
-    if (cause) return Promise.reject(unreadable(cause));
+    if (cause) throw unreadable(cause);
     const values = this.#view(range, "u32").slice().buffer as ArrayBuffer;
     // Finalizers run only between tasks: a loop that awaits nothing but reads would never free collected tensors.
-    return this.#memory.hasGrown() ? yieldToEvents("task").then(() => values) : Promise.resolve(values);
+    if (this.#memory.hasGrown()) await yieldToEvents("task");
+    return values;
   }
 
   run(call: KernelCall): void {

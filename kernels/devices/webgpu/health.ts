@@ -33,11 +33,16 @@ export class Health {
     this.device.destroy();
   }
 
-  /** @throws {DeviceError} if the device was closed or has failed */
-  check(): void {
+  /** @throws {DeviceError} if the device was closed */
+  checkOpen(): void {
     if (this.#closed) {
       throw new DeviceError("Cannot use a WebGPU device after close(); init() opens a new one");
     }
+  }
+
+  /** @throws {DeviceError} if the device was closed or has failed */
+  check(): void {
+    this.checkOpen();
     if (this.#failure) throw this.#failure;
   }
 

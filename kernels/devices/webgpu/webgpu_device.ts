@@ -122,6 +122,7 @@ export class WebGpuDevice implements Device {
   }
 
   allocate(bytes: number): DeviceBuffer {
+    this.#health.checkOpen();
     checkCount("allocate memory", "the number of bytes", bytes);
     const most = this.#device.limits.maxBufferSize;
     if (bytes > most) { // requesting it would break this device for good
@@ -140,6 +141,7 @@ export class WebGpuDevice implements Device {
   }
 
   write(range: BufferRange, data: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>): void {
+    this.#health.checkOpen();
     const { handle, failure } = range.buffer as GpuBuffer;
     if (failure) throw failure;
     this.#queue.guard(() => this.#queue.write(handle, range.offset * 4, data));
@@ -147,6 +149,7 @@ export class WebGpuDevice implements Device {
   }
 
   async read({ buffer, offset, length }: BufferRange): Promise<ArrayBuffer> {
+    this.#health.checkOpen();
     const source = buffer as GpuBuffer;
     if (source.failure) throw unreadable(source.failure);
     const bytes = Math.max(length * 4, 4);

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import {
   add,
   attend,
+  concat,
   cos,
   gradients,
   groupNorm,
@@ -30,6 +31,39 @@ testOnDevices(
     assertClose(await tangents[0].read(), [2 * 3 + 0.5, 40 * 3 + 2], 1e-6);
     assertClose(await tangents[1].read(), [2, 20], 0);
     assertClose(await tangents[2].read(), [0, 0], 0);
+  },
+);
+
+testOnCpu(
+  "jvp() adds the tangents of a tensor that is given twice, and of each part of concat()",
+  async () => {
+    const [x, w, one, none] = [3, 5, 1, 0].map((value) => tensor([value]));
+    for (
+      const [values, tangents, expected] of [
+        [[x, x], [one, none], 3], // d(a b) is b da + a db
+        [[x, x], [none, one], 3],
+        [[x, x], [one, w], 18],
+        [[x, w], [one, none], 5],
+      ] as const
+    ) {
+      const [y, ty] = jvp(multiply, values, tangents);
+      assertClose(await ty.read(), [expected], 0);
+      const [[dx], [slope]] = [gradients(y, [x]), gradients(ty, [x])];
+      assertClose(await dx.read(), [values[1] === x ? 6 : 5], 0);
+      if (values[1] === x) assertClose(await slope.read(), [expected / 3], 0);
+    }
+    const [left, right] = [tensor([1, 2, 3, 4, 5, 6], [2, 3]), tensor([7, 8], [2, 1])];
+    for (const moving of [left, right]) {
+      const [, ty] = jvp(
+        (x) => concat([left, right].map((part) => part === moving ? x : part), 1),
+        [moving],
+        [
+          moving,
+        ],
+      );
+      const parts = [left, right].map((part) => part === moving ? part : multiply(part, 0));
+      assertClose(await ty.read(), await concat(parts, 1).read(), 0);
+    }
   },
 );
 

@@ -1,5 +1,15 @@
 import assert from "node:assert/strict";
-import { gradients, multiply, peek, planMemory, record, scope, sum, tensor } from "../../../kernels/mod.ts";
+import {
+  add,
+  gradients,
+  multiply,
+  peek,
+  planMemory,
+  record,
+  scope,
+  sum,
+  tensor,
+} from "../../../kernels/mod.ts";
 import { testOnCpu, testOnDevices } from "../../testing.ts";
 
 testOnDevices("peek() shows each value once it is computed, in order, and changes nothing", async () => {
@@ -46,6 +56,27 @@ testOnCpu("peek() with a label prints the range, mean and deviation, and what is
     "bad f32[3]: from 2 to 2, mean 2, deviation 0, 2 not finite",
     "worst f32[1]: 1 not finite",
   ]);
+});
+
+testOnDevices("peek() hands what its function throws to who reads a tensor", async () => {
+  const x = tensor([1, 2]);
+  const seen: number[] = [];
+  const look = ([value]: Float32Array) => {
+    seen.push(value);
+    if (value === 4) throw new RangeError("a user's error");
+  };
+  const step = record(() => add(peek(multiply(x, x), look), 1));
+  for (const value of [1, 2, 3]) {
+    x.write(Float32Array.of(value, value));
+    step.run();
+  }
+  for (const read of [x.read(), step.result.readWords()]) {
+    await assert.rejects(read, /^RangeError: a user's error$/);
+  }
+  assert.deepEqual(seen, [1, 4], "none after the error");
+  step.run();
+  assert.deepEqual([...await step.result.read()], [10, 10]);
+  assert.deepEqual(seen, [1, 4, 9]);
 });
 
 testOnCpu("read() inside a step throws synchronously and says what to do", () => {
