@@ -18,7 +18,7 @@ export interface PlaneSnapshot {
 export interface PlaneFigureOptions {
   /** Above the figure. */
   readonly title?: string;
-  /** Number of points to draw, from the first; default 200. */
+  /** Number of points to draw, from the first; by default 200 paths, and all arrows. */
   readonly points?: number;
   /** Ends of both axes; by default those of the points. */
   readonly range?: readonly [low: number, high: number];
@@ -42,7 +42,7 @@ export interface PlaneFigureOptions {
  * @throws {RangeError} if there are fewer than two snapshots, their sizes differ, or `points` is not a positive integer
  */
 export function pathsFigure(snapshots: readonly PlaneSnapshot[], options: PlaneFigureOptions = {}): Figure {
-  const N = pointsOf(snapshots, options);
+  const N = pointsOf(snapshots, { points: options.points ?? 200 });
   if (snapshots.length < 2) {
     throw new RangeError(`Cannot draw paths: there are ${snapshots.length} snapshots (expected at least 2)`);
   }
@@ -92,9 +92,9 @@ export function arrowsFigure(snapshots: readonly PlaneSnapshot[], options: Plane
   return figure([], layout("Velocity", options), frames);
 }
 
-/** Checks the sizes of all snapshots and returns the number of points to draw. */
-function pointsOf(snapshots: readonly PlaneSnapshot[], { points = 200 }: PlaneFigureOptions): number {
-  checkInteger("draw points", "points", points, 1);
+/** Checks the sizes of all snapshots and returns the number of points to draw, by default all. */
+function pointsOf(snapshots: readonly PlaneSnapshot[], { points }: PlaneFigureOptions): number {
+  if (points !== undefined) checkInteger("draw points", "points", points, 1);
   const length = snapshots[0]?.image.length ?? 0;
   for (const { t, image, velocity = image } of snapshots) {
     if (image.length === length && velocity.length === length && length % 2 === 0) continue;
@@ -103,7 +103,7 @@ function pointsOf(snapshots: readonly PlaneSnapshot[], { points = 200 }: PlaneFi
         `(expected ${length}, two per point)`,
     );
   }
-  return Math.min(points, length / 2);
+  return Math.min(points ?? Infinity, length / 2);
 }
 
 function layout(name: string, { title = name, range }: PlaneFigureOptions): FigureLayout {

@@ -264,7 +264,7 @@ Deno.test("pathsFigure() draws the line of each point, coloured by time, and mov
   );
 });
 
-Deno.test("arrowsFigure() draws all times to one scale, and skips snapshots without velocity", () => {
+Deno.test("arrowsFigure() draws all points at all times to one scale, and skips snapshots without velocity", () => {
   const image = Float32Array.of(0, 0, 2, 0);
   const made = arrowsFigure([
     { t: 0, image, velocity: Float32Array.of(0, 4, 0, 0) },
@@ -280,6 +280,9 @@ Deno.test("arrowsFigure() draws all times to one scale, and skips snapshots with
   assert.ok(Math.abs(Math.hypot(x2[1], y2[1]) - y[1] * 2.5 / 4) < 1e-6, "in proportion to the velocity");
   const [, , , left, tip, right] = x2.map((x, i) => 3 * x + 4 * y2[i]); // along the arrow
   assert.ok(Math.abs(left - right) < 1e-6 && left < tip, "both strokes of the head are equally long");
+  const many = { t: 0, image: new Float32Array(2 * 225), velocity: new Float32Array(2 * 225).fill(1) };
+  const sizes = [{}, { points: 7 }].map((options) => valuesOf(arrowsFigure([many], options), 0, "x").length);
+  assert.deepEqual(sizes, [225 * sizes[1] / 7, sizes[1]]);
   assert.throws(() => arrowsFigure([{ t: 1, image }]), /no snapshot has a velocity/);
 });
 
