@@ -23,10 +23,16 @@ export const devices = new Map<"cpu" | "webgpu", Device | string>([
 const webgpu = devices.get("webgpu")!;
 const otherKernels = typeof webgpu === "string"
   ? webgpu
-  : await WebGpuDevice.open({ software: !webgpu.tuning.software });
+  : once(() => WebGpuDevice.open({ software: !webgpu.tuning.software }));
 
 /** The CPU device with the kernels for engines without fused multiply-add, and with wide blocks. */
-const plainCpu = await CpuDevice.open({ fused: false, wide: true, threads: 1 });
+const plainCpu = once(() => CpuDevice.open({ fused: false, wide: true, threads: 1 }));
+
+/** Opens a device when the first test needs it. */
+function once(open: () => Promise<Device>): () => Promise<Device> {
+  let device: Promise<Device> | undefined;
+  return () => device ??= open();
+}
 
 /** Defines a test like `testOnDevices` that also runs with the kernels for other adapters and engines. */
 export function testOnAllKernels(name: string, test: (device: Device) => void | Promise<void>): void {
@@ -67,14 +73,18 @@ export function testOnCpu(name: string, test: (device: Device) => void | Promise
 /** Defines a test on one device, ignored with the reason if there is none. */
 export function testOn(
   kind: string,
-  device: Device | string,
+  device: Device | string | (() => Promise<Device>),
   name: string,
   test: (device: Device) => void | Promise<void>,
 ): void {
   if (typeof device === "string") {
     Deno.test({ name: `${name} [${kind}: ignored: ${device}]`, ignore: true, fn() {} });
   } else {
-    Deno.test({ name: `${name} [${kind}]`, fn: () => withDevice(device, () => test(device)) });
+    const fn = async () => {
+      const opened = typeof device === "function" ? await device() : device;
+      await withDevice(opened, () => test(opened));
+    };
+    Deno.test({ name: `${name} [${kind}]`, fn });
   }
 }
 

@@ -73,34 +73,53 @@ export interface BatchSteps {
 /** Euler 1768: one evaluation per step. */
 export const euler: ButcherTableau = defineTableau({ order: 1, a: [[]], b: [1], c: [0] });
 
+/** One step from a state [x, ...] at t by dt, f32[N]: v(x, t) at its start, and the next state. */
+type Advance = (
+  state: readonly Tensor[],
+  t: Tensor,
+  dt: Tensor,
+) => { readonly v: Tensor; readonly next: readonly Tensor[] };
+
+/** Records a step. `begin` computes a second part of a new state; `prepare` writes what else a step reads. */
+function stepsOf(
+  shape: Shape,
+  advance: Advance,
+  begin?: (x: Tensor, t: Tensor) => Tensor,
+  prepare?: (times: readonly number[], i: number, row: number) => void,
+): BatchSteps {
+  const [t, dt] = [0, 0].map(() => tensor(new Float32Array(shape[0])));
+  const state = (begin ? [0, 0] : [0]).map(() => zeros(shape));
+  const start = begin && record(() => assign(state[1], begin(state[0], t)));
+  const step = record(() => {
+    const { v, next } = advance(state, t, dt);
+    const velocity = state.some(({ storage }) => storage === v.storage) ? copyOf(v) : v; // it is overwritten
+    next.forEach((value, part) => assign(state[part], value));
+    return velocity;
+  });
+  return {
+    state,
+    take(times, i, first, row = 0) {
+      fill(t, times[i]);
+      fill(dt, times[i + 1] - times[i]);
+      prepare?.(times, i, row);
+      if (first) start?.run();
+      step.run();
+      return step.result;
+    },
+  };
+}
+
 /** Steps of a Runge-Kutta method. */
 export function rungeKutta(tableau: ButcherTableau): FlowSolver {
+  const { firstSameAsLast: reuses } = tableau;
   return {
     tableau,
     defaultSteps: 20,
-    record(field, shape, condition) {
-      const [t, dt] = [0, 0].map(() => tensor(new Float32Array(shape[0])));
-      const x = zeros(shape);
-      const v = tableau.firstSameAsLast ? zeros(shape) : undefined;
-      const start = v && record(() => assign(v, velocityOf(field, x, t, condition)));
-      const step = record(() => {
-        const next = solverStep(tableau, field, x, t, dt, { condition, ...v && { first: v } });
-        const velocity = keptVelocity(next.v, v ?? x);
-        assign(x, next.x);
-        if (v) assign(v, next.last);
-        return velocity;
-      });
-      return {
-        state: v ? [x, v] : [x],
-        take(times, i, first) {
-          fill(t, times[i]);
-          fill(dt, times[i + 1] - times[i]);
-          if (first) start?.run();
-          step.run();
-          return step.result;
-        },
-      };
-    },
+    record: (field, shape, condition) =>
+      stepsOf(shape, ([x, first], t, dt) => {
+        const { v, ...next } = solverStep(tableau, field, x, t, dt, { condition, ...first && { first } });
+        return { v, next: reuses ? [next.x, next.last] : [next.x] };
+      }, reuses ? (x, t) => velocityOf(field, x, t, condition) : undefined),
   };
 }
 
@@ -111,25 +130,11 @@ export const flowMap: FlowSolver = {
   needsMap: true,
   forwardDueTo: "a flow map",
   help: ["map:steps=1", "jumps, with a distilled network"],
-  record(field, shape, condition) {
-    const [t, d] = [0, 0].map(() => tensor(new Float32Array(shape[0])));
-    const x = zeros(shape);
-    const step = record(() => {
-      const u = meanVelocityOf(field, x, t, d, condition);
-      const velocity = keptVelocity(u, x);
-      assign(x, add(x, multiply(u, perRow(d, x))));
-      return velocity;
-    });
-    return {
-      state: [x],
-      take(times, i) {
-        fill(t, times[i]);
-        fill(d, times[i + 1] - times[i]);
-        step.run();
-        return step.result;
-      },
-    };
-  },
+  record: (field, shape, condition) =>
+    stepsOf(shape, ([x], t, d) => {
+      const v = meanVelocityOf(field, x, t, d, condition);
+      return { v, next: [add(x, multiply(v, perRow(d, x)))] };
+    }),
 };
 
 /**
@@ -166,37 +171,25 @@ export const eulerMaruyama: FlowSolver = {
       );
     }
     checkedSeed(seed);
-    const [t, dt, strength] = [0, 0, 0].map(() => tensor(new Float32Array(shape[0])));
-    const [x, key, rows] = [zeros(shape), tensor(new Uint32Array(3)), tensor(new Uint32Array(shape[0]))];
-    const [step, last] = [false, true].map((isLast) =>
-      record(() => {
+    const [half, strength] = [0, 0].map(() => tensor(new Float32Array(shape[0])));
+    const [key, rows] = [tensor(new Uint32Array(3)), tensor(new Uint32Array(shape[0]))];
+    return stepsOf(
+      shape,
+      ([x], t, dt) => {
         const v = field.velocity(x, t, condition);
-        const velocity = keptVelocity(v, x);
-        if (isLast) {
-          assign(x, add(x, multiply(v, perRow(dt, x))));
-          return velocity;
-        }
-        const x0 = subtract(x, multiply(v, perRow(t, x)));
-        const drift = subtract(v, multiply(x0, noise / 2));
+        const drift = subtract(v, multiply(subtract(x, multiply(v, perRow(t, x))), perRow(half, x)));
         const dW = multiply(randomNormalRows(key, rows, shape), perRow(strength, x));
-        assign(x, add(add(x, multiply(drift, perRow(dt, x))), dW));
-        return velocity;
-      })
-    );
-    return {
-      state: [x],
-      take(times, i, _, row = 0) {
-        const length = times[i + 1] - times[i];
-        fill(t, times[i]);
-        fill(dt, length);
-        fill(strength, Math.sqrt(noise * (1 - times[i]) * length));
+        return { v, next: [add(add(x, multiply(drift, perRow(dt, x))), dW)] };
+      },
+      undefined,
+      (times, i, row) => {
+        const now = i + 2 < times.length ? noise : 0;
+        fill(half, now / 2);
+        fill(strength, Math.sqrt(now * (1 - times[i]) * (times[i + 1] - times[i])));
         key.write(Uint32Array.of(seed, streams.diffusion, i));
         rows.write(Uint32Array.from({ length: rows.size }, (_, n) => row + n));
-        const taken = i + 2 < times.length ? step : last;
-        taken.run();
-        return taken.result;
       },
-    };
+    );
   },
 };
 
@@ -207,9 +200,4 @@ export function maxNoise(times: readonly number[]): number {
 
 function fill(x: Tensor, value: number): void {
   x.write(new Float32Array(x.size).fill(value));
-}
-
-/** A velocity, copied if it shares memory with a state that the step overwrites. */
-function keptVelocity(v: Tensor, state: Tensor): Tensor {
-  return v.storage === state.storage ? copyOf(v) : v;
 }

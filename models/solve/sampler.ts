@@ -159,6 +159,7 @@ export class Sampler {
         evaluations += this.evaluations - before;
         // Wait one step behind, so that the device never idles between steps.
         const queued = slice(velocity, 0, 0, 1).read();
+        queued.catch(() => {}); // or it would end the program if the step before it has failed
         await reached;
         if (i > 0) await onProgress?.(i / steps);
         reached = queued;

@@ -1,0 +1,333 @@
+/** Flows of batches in given steps: Sampler, sample(), trajectory() and solveFlow(), with and without noise. */
+
+import assert from "node:assert/strict";
+import {
+  add,
+  divide,
+  multiply,
+  record,
+  scope,
+  slice,
+  square,
+  subtract,
+  type Tensor,
+  tensor,
+  zeros,
+} from "../../../kernels/mod.ts";
+import * as models from "../../../models/mod.ts";
+import { SampleBatches } from "../../../models/solve/solve_flow.ts";
+import { upTo } from "../../refusing.ts";
+import { assertClose, largestDifference, testOnCpu, testOnDevices } from "../../testing.ts";
+import { column, each, linear, names, pushed, slowing, tiny } from "./fields.ts";
+
+const { bosh3, CountedField, evaluationsOf, noise, sample, Sampler, solveFlow, timeGrids, trajectory } =
+  models;
+const shape = [5, 1, 5, 4];
+
+testOnCpu("every solver replays one step, with the results and evaluations of calling each", async () => {
+  for (const solver of names) {
+    const [model, x0, how] = [tiny(), noise(3, shape), { solver, steps: 4 }];
+    let x = x0;
+    for (let i = 0; i < 4; i++) {
+      x = models.solverStep(models.solvers[solver], model, x, tensor(Array(5).fill(i / 4)), 1 / 4).x;
+    }
+    const expected = await x.read();
+    assert.deepEqual(await sample(model, { count: 5, shape: [1, 5, 4], seed: 3, ...how }).read(), expected);
+    const whole = await solveFlow(model, x0, how), parts = await solveFlow(model, x0, { ...how, batch: 2 });
+    assert.deepEqual([whole.samples, whole.steps], [expected, undefined]);
+    assertClose(parts.samples, expected, 1e-6);
+    assert.deepEqual([parts.batches, parts.evaluations], [
+      Array(3).fill(whole.batches[0]),
+      whole.evaluations,
+    ]);
+    const sampler = new Sampler(linear, [2, 1], { solver, steps: 5 });
+    sampler.run(zeros([2, 1]));
+    assert.equal(sampler.evaluations, evaluationsOf({ solver, steps: 5 }));
+    await Array.fromAsync(sampler.trajectory(zeros([2, 1]), { first: 2 }));
+    const both = evaluationsOf({ solver, steps: 5 })! + evaluationsOf({ solver, steps: 3 })!;
+    assert.equal(sampler.evaluations, both, solver);
+    const follow = (velocity: (x: Tensor) => Tensor) =>
+      Array.fromAsync(new Sampler({ velocity }, [2, 1], { steps: 2, solver }).trajectory(column([1, 2])));
+    const copied = await follow((x) => multiply(x, 1));
+    assert.deepEqual(await follow((x) => x), copied, "a field may return its own x");
+    assert.deepEqual(copied[0].velocity, Float32Array.of(1, 2), solver);
+  }
+});
+
+testOnDevices("Sampler solves at any times with one record, both ways, and within a span", async () => {
+  const times = [0, 0.02, 0.1, 0.4, 0.41, 1];
+  const at = (t: number) => [linear.at(t, 1), linear.at(t, -2)];
+  for (const solver of ["rk4", bosh3] as const) {
+    let traced = 0;
+    const velocity = (x: Tensor, t: Tensor) => (traced++, linear.velocity(x, t));
+    const sampler = new Sampler({ velocity }, [2, 1], { times, solver });
+    assert.equal(traced, 4, "bosh3: a record of the first velocity, and one of the other three");
+    const snapshots = await Array.fromAsync(sampler.trajectory(column([1, -2])));
+    assert.deepEqual(snapshots.map(({ t }) => t), times);
+    for (const { t, image, velocity } of snapshots) {
+      assertClose(image, at(t), 0.05);
+      if (t < 1) assertClose(velocity!, image.map((x) => 2 * (t - x)), 1e-5);
+    }
+    assert.equal(snapshots[5].velocity, undefined);
+    const x1 = tensor(snapshots[5].image, [2, 1]);
+    const reversed = new Sampler(linear, [2, 1], { times: times.toReversed(), solver }).run(x1);
+    assertClose(await reversed.read(), [1, -2], 0.3);
+    assert.deepEqual(await sampler.run(x1, { from: 1, to: 0 }).read(), await reversed.read());
+    for (const [from, to] of [[0.25, 0.75], [0.75, 0.25]]) {
+      assertClose(await sampler.run(column(at(from)), { from, to }).read(), at(to), 0.02);
+    }
+  }
+});
+
+testOnDevices("runs and trajectories of one sampler do not disturb each other", async () => {
+  const shape = [2, 1, 5, 4];
+  for (const how of [{ solver: bosh3 }, { solver: "sde" }] as const) {
+    const sampler = new Sampler(tiny(), shape, { steps: 4, ...how });
+    const starts = [1, 2, 3].map((seed) => noise(seed, shape));
+    const alone: models.Snapshot[][] = [];
+    for (const x0 of starts) alone.push(await Array.fromAsync(sampler.trajectory(x0)));
+    const [a, b] = starts.map((x0) => sampler.trajectory(x0, { ahead: 1 }));
+    const mixed: [unknown[], unknown[]] = [[], []];
+    const both = Promise.all(starts.slice(0, 2).map((x0) => sampler.solve(x0)));
+    for (let i = 0; i < 5; i++) {
+      mixed[0].push((await a.next()).value);
+      const x1 = scope(() => sampler.run(starts[2]));
+      mixed[1].push((await b.next()).value);
+      assert.deepEqual(await x1.read(), alone[2][4].image);
+    }
+    assert.deepEqual(mixed, [alone[0], alone[1]]);
+    for (const [n, { x, evaluations }] of (await both).entries()) {
+      assert.deepEqual(await x.read(), alone[n][4].image);
+      assert.equal(evaluations, evaluationsOf({ steps: 4, ...how }));
+    }
+  }
+});
+
+testOnCpu("Sampler.trajectory() copies its start, begins at any step, and may stop early", async () => {
+  const sampler = new Sampler(tiny(), shape, { steps: 5 }), x0 = noise(1, shape);
+  const expected = sampler.run(x0);
+  for await (const { t } of sampler.trajectory(x0, { ahead: 1 })) if (t > 0.3) break;
+  const later = sampler.trajectory(x0);
+  x0.write(new Float32Array(x0.size));
+  const whole = await Array.fromAsync(later);
+  assert.deepEqual(await expected.read(), whole[5].image, "which later runs do not overwrite");
+  const x = tensor(whole[3].image, shape);
+  for (const ahead of [1, 64]) {
+    assert.deepEqual(await Array.fromAsync(sampler.trajectory(x, { first: 3, ahead })), whole.slice(3));
+  }
+  const [moved] = await Array.fromAsync(sampler.trajectory(add(x, 1), { first: 3 }));
+  assert.deepEqual(moved.image, whole[3].image.map((value) => Math.fround(value + 1)));
+});
+
+testOnCpu("progress is reported and awaited, and stops a solver if it throws", async () => {
+  const sampler = new Sampler(linear, [1, 1], { steps: 4 }), shares: number[] = [];
+  const { x } = await sampler.solve(column([1]), {
+    async onProgress(share) {
+      await Promise.resolve();
+      shares.push(share);
+    },
+  });
+  assert.deepEqual([shares, await x.read()], [[0.25, 0.5, 0.75, 1], await sampler.run(column([1])).read()]);
+  const stop = sampler.solve(column([1]), { onProgress: () => Promise.reject(new Error("enough")) });
+  await assert.rejects(stop, /^Error: enough$/);
+
+  const starts = [0.1, 40, 3, 0.2, 5], done: number[] = [];
+  const options = { rtol: 1e-4, batch: 2, onProgress: (samples: number) => void done.push(samples) };
+  const solved = await solveFlow(slowing, column(starts), options);
+  assertClose(solved.samples, starts.map((x) => slowing.at(1, x)), 1e-3);
+  const tries = solved.steps!.map((own) => own.length);
+  const [a, b, c] = [[0, 1], [2, 3], [3, 4]].map((rows) => 2 + 6 * Math.max(...rows.map((n) => tries[n])));
+  assert.deepEqual(solved.batches, [a, b, c]);
+  assertClose([solved.evaluations], [(2 * a + 2 * b + c) / 5], 1e-9, "the last batch has one new sample");
+  assert.deepEqual([done.toSorted((a, b) => a - b), done.at(-1)], [done, 5]);
+});
+
+testOnCpu("solve() hands an error of the device to its caller, and to nobody else", async (device) => {
+  const sampler = new Sampler(linear, [1, 1], { steps: 4 }), { read } = device;
+  device.read = () => Promise.reject(new Error("no power"));
+  try {
+    await assert.rejects(sampler.solve(column([1])), /^Error: no power$/);
+    await new Promise((done) => setTimeout(done)); // any other rejection fails this file
+  } finally {
+    device.read = read;
+  }
+});
+
+testOnCpu("sample() needs only a count: seed 0, 20 steps of heun, the model's shape", async () => {
+  const field = { velocity: (x: Tensor) => multiply(x, -1), shape: [2] };
+  const expected = await sample(field, { count: 3, shape: [2], seed: 0, steps: 20, solver: "heun" }).read();
+  assert.deepEqual(await sample(field, { count: 3 }).read(), expected);
+  const snapshots = await Array.fromAsync(trajectory(field, { count: 3 }));
+  assert.deepEqual([snapshots.length, snapshots[20].image], [21, expected]);
+  assertClose(await sample(field, { count: 1 }).read(), expected.slice(0, 2), 1e-6, "sample 0 in any batch");
+  const long = await Array.fromAsync(trajectory(field, { count: 2, steps: 70, solver: "euler" })); // in two parts
+  assert.deepEqual(long.map(({ t }) => t), upTo(71).map((i) => i / 70));
+  for (const [i, { image, velocity }] of long.slice(0, 70).entries()) {
+    assertClose(long[i + 1].image, image.map((x, j) => x + velocity![j] / 70), 1e-6);
+  }
+});
+
+testOnCpu("sample() takes all options of solveFlow(), and returns the same samples", async () => {
+  const x0 = noise(3, shape);
+  const cases: models.SolverOptions[] = [
+    ...[{ solver: "dopri5", rtol: 1e-3 }, { atol: 1e-2 }, { solver: "bosh3", rtol: 0.1, atol: 1e-3 }],
+    ...[{ solver: "sde", steps: 5, seed: 4 }, { solver: "sde", steps: 5, seed: 5 }],
+    { solver: "sde", steps: 5, seed: 4, grid: timeGrids.logarithmic.make({ ratio: 5 }) },
+  ] as models.SolverOptions[];
+  const all = [];
+  for (const how of cases) {
+    const { samples } = await solveFlow(tiny(), x0, { ...how, batch: 2 });
+    const drawn = sample(tiny(), { x0, ...how, batch: 2 } as Parameters<typeof sample>[1]);
+    assert.deepEqual(await (await drawn).read(), samples);
+    assertClose((await solveFlow(tiny(), x0, how)).samples, samples, 1e-5, "in any batch");
+    all.push(samples);
+  }
+  for (const other of all.slice(4)) assert.ok(largestDifference(other, all[3]) > 0.01);
+});
+
+testOnCpu("every sample gets its condition, and x0 is kept", async () => {
+  const x0 = zeros([5, 1]), condition = tensor([3, 1, 4, 1, 5]);
+  for (const how of [{ steps: 3 }, { rtol: 1e-3 }, { solver: "sde", noise: 0, steps: 3 }] as const) {
+    const { samples } = await solveFlow(pushed, x0, { ...how, condition, batch: 2 });
+    assertClose(samples, [3, 1, 4, 1, 5], 1e-5);
+  }
+  for (const batch of [5, 2, 1]) {
+    assertClose(await sample(pushed, { x0, steps: 3, condition, batch }).read(), [3, 1, 4, 1, 5], 1e-6);
+  }
+  assert.deepEqual(await x0.read(), new Float32Array(5));
+});
+
+testOnCpu("solveFlow() goes from data to noise and back, between any two times", async () => {
+  const field = { velocity: (x: Tensor, t: Tensor) => multiply(x, each(t)) }; // x0 exp(t^2 / 2)
+  const cases: [models.SolverOptions, tolerance: number][] = [
+    [{ solver: "rk4", steps: 20 }, 1e-4],
+    [{ solver: "heun", steps: 60, grid: "quadratic" }, 2e-3],
+    [{ solver: "dopri5", rtol: 1e-5 }, 1e-3],
+  ];
+  const data = await noise(5, shape).read();
+  for (const [how, tolerance] of cases) {
+    const back = await solveFlow(tiny(), tensor(data, shape), { ...how, from: 1, to: 0 });
+    assert.ok(largestDifference(back.samples, data) > 0.05, "noise is elsewhere");
+    const there = await solveFlow(tiny(), tensor(back.samples, shape), how);
+    assertClose(there.samples, data, tolerance);
+    for (const [from, to] of [[0.6, 0], [0.2, 0.8]]) {
+      const { samples } = await solveFlow(field, column([1, -2, 3]), { ...how, from, to });
+      assertClose(samples, [1, -2, 3].map((x) => x * Math.exp((to ** 2 - from ** 2) / 2)), tolerance);
+    }
+  }
+});
+
+testOnCpu("SampleBatches covers every sample once with batches of one size", async () => {
+  for (const [count, batch] of [[1, 1], [3, 2], [10, 3], [16, 256], [257, 256], [200, 32], [7, 7]]) {
+    const batches = new SampleBatches(tensor(upTo(count), [count, 1]), batch);
+    assert.ok(batches.length <= batch);
+    let before = 0;
+    const parts = Array.from(batches, ({ first, fresh, count: own, x0 }) => {
+      assert.ok(first >= 0 && first <= fresh && first + batches.length <= count);
+      assert.deepEqual([fresh, first + batches.length - fresh], [before, own]);
+      before += own;
+      return [slice(x0, 0, 0, batches.length)];
+    });
+    assert.deepEqual([...await batches.join(parts)[0].read()], upTo(count), `${count} by ${batch}`);
+  }
+});
+
+testOnCpu("CountedField counts evaluations when they run, also in recorded steps", async () => {
+  const counted = new CountedField({ velocity: (x: Tensor) => multiply(x, -1) });
+  const [x, t] = [zeros([2, 3]), zeros([2])];
+  const added = async (run: () => unknown) => {
+    const before = counted.evaluations;
+    await run();
+    return counted.evaluations - before;
+  };
+  assert.equal(await added(() => counted.velocity(x, t)), 1);
+  const step = record(() => counted.velocity(counted.velocity(x, t), t));
+  assert.equal(counted.evaluations, 1, "tracing computes nothing");
+  for (let i = 0; i < 3; i++) assert.equal(await added(() => step.run()), 2);
+  assert.throws(() => record(() => counted.velocity({} as Tensor, t)));
+  assert.equal(counted.evaluations, 7, "what was not recorded counts nothing");
+  const sampler = new Sampler(new CountedField(counted), [2, 3], { solver: "rk4", steps: 3 });
+  assert.equal(await added(() => sampler.run(x)), 12);
+  const adaptive = new models.AdaptiveSampler(counted, [2, 3]);
+  assert.equal(await added(() => adaptive.solve(x)), adaptive.evaluations);
+  assert.equal(
+    await added(() => Sampler.plan(counted, [2, 3], { steps: 2 })),
+    0,
+    "planning computes nothing",
+  );
+});
+
+/** Mean and deviation of normal data, whose marginals at t are normal, too. */
+const [mean, deviation] = [2, 0.5];
+const varianceAt = (t: number) => (1 - t) ** 2 + (t * deviation) ** 2;
+/** The velocity of the linear path to these data, E[x1 - x0 | x]. */
+const gaussian = {
+  velocity(x: Tensor, time: Tensor): Tensor {
+    const t = each(time), rest = subtract(1, t);
+    const variance = add(square(rest), multiply(square(t), deviation ** 2));
+    const covariance = subtract(multiply(t, deviation ** 2), rest);
+    return add(multiply(divide(covariance, variance), subtract(x, multiply(t, mean))), mean);
+  },
+};
+const noisy = (shape: readonly number[], options: models.SamplerOptions) =>
+  new Sampler(gaussian, shape, { solver: "sde", ...options });
+
+/** Covariance of two lists. */
+function covariance(a: Float32Array, b: Float32Array): number {
+  const [ma, mb] = [a, b].map((values) => values.reduce((sum, x) => sum + x, 0) / values.length);
+  return a.reduce((sum, x, i) => sum + (x - ma) * (b[i] - mb), 0) / a.length;
+}
+
+for (const [strength, test] of [[0.5, testOnCpu], [4, testOnDevices]] as const) {
+  test(`Sampler with noise ${strength} has the marginals of the flow`, async () => {
+    const [many, count, steps] = [[250, 16], 250 * 16, 100];
+    const x0 = noise(1, many), sampler = noisy(many, { steps, noise: strength });
+    const start = await x0.read(), x1 = await sampler.run(x0).read();
+    for (const [t, x] of [[1, x1], [0.5, await sampler.run(x0, { to: 0.5 }).read()]] as const) {
+      // Four standard errors, plus the error of the steps.
+      const expected = varianceAt(t), measured = covariance(x, x);
+      const average = x.reduce((sum, value) => sum + value, 0) / count;
+      assert.ok(Math.abs(average - t * mean) < 4 * Math.sqrt(expected / count) + 1 / steps, `${average}`);
+      const allowed = 4 * expected * Math.sqrt(2 / count) + 1 / steps;
+      assert.ok(Math.abs(measured - expected) < allowed, `variance ${measured} at ${t}`);
+    }
+    // The flow only shifts and scales. Noise reduces the correlation with the start by a factor of exp(-strength / 2 *
+    // integral of (1 - t) / variance).
+    const integral = upTo(steps).map((i) => (i + 0.5) / steps)
+      .reduce((sum, t) => sum + (1 - t) / varianceAt(t) / steps, 0);
+    const correlation = covariance(start, x1) / Math.sqrt(covariance(start, start) * covariance(x1, x1));
+    const expected = Math.exp(-strength / 2 * integral);
+    assert.ok(
+      Math.abs(correlation - expected) < 4 / Math.sqrt(count) + 0.02,
+      `${correlation}, not ${expected}`,
+    );
+  });
+}
+
+testOnCpu("noise depends on seed, row and step, not on the batch; the last step adds none", async () => {
+  const x0 = noise(1, [3, 4]);
+  const without = noisy([3, 4], { steps: 7, noise: 0 }).run(x0);
+  assertClose(await without.read(), await sample(gaussian, { x0, steps: 7, solver: "euler" }).read(), 1e-5);
+  // One step from t = 0 gives x + v = 3 for any noise.
+  const to3 = { velocity: (x: Tensor) => subtract(3, x) };
+  const one = new Sampler(to3, [2, 2], { solver: "sde", steps: 1, noise: 2 }).run(noise(0, [2, 2]));
+  assertClose(await one.read(), [3, 3, 3, 3], 1e-6);
+  const values = await noise(1, [5, 4]).read();
+  const by = (rows: readonly number[], row: number, seed = 0) => {
+    const start = rows.flatMap((row) => [...values.subarray(4 * row, 4 * row + 4)]);
+    const shape = [rows.length, 4];
+    return noisy(shape, { steps: 9, seed }).run(tensor(start, shape), { row }).read();
+  };
+  const all = await by([0, 1, 2, 3, 4], 0);
+  assertClose([...await by([3, 4], 3), ...await by([0], 0)], [...all.slice(12), ...all.slice(0, 4)], 1e-6);
+  for (const other of [by([0], 1), by([0], 0, 1)]) assert.notDeepEqual(await other, all.slice(0, 4));
+  // Two steps of pure noise differ: x moves by the sum of two draws, whose difference is no multiple.
+  const still = { velocity: (x: Tensor) => multiply(x, 0) };
+  const path = await Array.fromAsync(
+    new Sampler(still, [1, 64], { solver: "sde", steps: 3 }).trajectory(zeros([1, 64])),
+  );
+  const moves = [1, 2].map((i) => path[i].image.map((x, j) => x - path[i - 1].image[j]));
+  const likeness = covariance(moves[0], moves[1]) /
+    Math.sqrt(covariance(moves[0], moves[0]) * covariance(moves[1], moves[1]));
+  assert.ok(Math.abs(likeness) < 0.6, `steps draw ${likeness} the same noise`);
+});
