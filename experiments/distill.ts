@@ -1,7 +1,6 @@
 import { isFile } from "./draw/load_network.ts";
 import { settingsWithNetwork } from "./networks/network_flags.ts";
 import { dryRun } from "./cli/dry_run.ts";
-import { restarts } from "./cli/restart_note.ts";
 import { main, task } from "./cli/task.ts";
 import { startCommand } from "./run/program_files.ts";
 import { taskCommand } from "./run/server_url.ts";
@@ -27,7 +26,6 @@ const flags: Partial<typeof rows> = Object.fromEntries(
 /** Settings of `deno task distill`: the training settings that a distillation does not fix itself. */
 const distilling = defineSettings({
   dryRun,
-  restarts,
   stages,
   teacherGuidance,
   maxGuidance,

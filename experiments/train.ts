@@ -1,10 +1,9 @@
 import { join } from "node:path";
-import { type Device, DeviceError, init } from "../kernels/mod.ts";
+import { type Device, init } from "../kernels/mod.ts";
 import { settingsWithNetwork } from "./networks/network_flags.ts";
 import { chosenNetwork, loadOwnNetwork } from "./networks/own_network.ts";
 import { dryRun, printDryRun } from "./cli/dry_run.ts";
 import { stderr } from "./cli/progress.ts";
-import { RestartNote, restarts } from "./cli/restart_note.ts";
 import { main, stopSignal, task } from "./cli/task.ts";
 import { runFile } from "./run/files.ts";
 import { lockRun } from "./run/run_lock.ts";
@@ -21,12 +20,12 @@ import { foundInit } from "./training/initial_weights.ts";
 import { runTraining, type TrainingResult } from "./training/run_training.ts";
 
 /** The flags of a training task. */
-export type GivenTraining = GivenSettings & { readonly dryRun?: boolean; readonly restarts?: number };
+export type GivenTraining = GivenSettings & { readonly dryRun?: boolean };
 
 /** The task distill has the flags of a distillation. */
 const { teacher: _, stages: __, teacherGuidance: ___, maxGuidance: ____, ...flags } = training.rows;
 
-const long = defineSettings({ dryRun, restarts, ...flags }, training.headings);
+const long = defineSettings({ dryRun, ...flags }, training.headings);
 
 /** The network of a run that names none. */
 const defaultModel = "residual";
@@ -60,11 +59,10 @@ export const trainTask = task({
  * @throws as `trainingConfig` and `runTraining`
  */
 export async function trainOrResume(
-  { dryRun = false, restarts = 0, ...values }: GivenTraining,
+  { dryRun = false, ...values }: GivenTraining,
   command: string,
 ): Promise<number> {
   const startedAt = new Date();
-  using note = restarts > 0 ? RestartNote.open(restarts) : undefined;
   if (values.resume) values = { ...values, resume: await findRun(values.resume) };
   if (values.config) values = { ...values, config: await findConfig(values.config) };
   if (values.init) values = { ...values, init: await foundInit(values.init) };
@@ -75,10 +73,9 @@ export async function trainOrResume(
   using lock = values.resume && !dryRun ? await lockRun(values.resume) : undefined; // before its state is read
   const device = await deviceOf(values);
   const config = trainingConfig(values, presetFor(device));
-  using stop = stopSignal((signal) => {
-    note?.[Symbol.dispose]();
-    say(`\n${signal}: saving and stopping; press again to quit immediately`);
-  });
+  using stop = stopSignal((signal) =>
+    say(`\n${signal}: saving and stopping; press again to quit immediately`)
+  );
   if (dryRun) {
     const rows = await forecastTraining(config, { device, signal: stop.signal, say, terminal: stderr });
     if (rows) printDryRun(rows);
@@ -91,12 +88,8 @@ export async function trainOrResume(
     signal: stop.signal,
     command,
     ...(lock && { lock }),
-    ...(note && { onSave: (run, step) => note.write(run, step) }),
     say,
     terminal: stderr,
-  }).catch((error) => {
-    if (error instanceof DeviceError && error.isLost) note?.keep();
-    throw error;
   });
   printResult(result);
   device.close();

@@ -48,12 +48,7 @@ Deno.test("no task has all permissions, and tracking reads only MLflow's variabl
     assert.match(command, new RegExp(` --lock=${lock}( |$)`));
   }
   assert.deepEqual(Object.keys(settings.permissions.tracking).sort(), ["env", "net", "write"]);
-  assert.deepEqual(settings.permissions.tracking.env, [
-    ...variables,
-    "HOME",
-    "XDG_CONFIG_HOME",
-    "DENOW_NOTE",
-  ]);
+  assert.deepEqual(settings.permissions.tracking.env, [...variables, "HOME", "XDG_CONFIG_HOME"]);
   assert.equal(settings.lock, false);
 });
 

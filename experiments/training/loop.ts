@@ -120,7 +120,6 @@ export class TrainingLoop implements Disposable {
       );
     }
     resumeSchedule(this.#session, this.#schedule, this.#order, progress, this.#totalSteps);
-    this.#session.onSave?.(run, progress.step);
     return progress.step;
   }
 
@@ -320,7 +319,6 @@ export class TrainingLoop implements Disposable {
     }
     this.#savedMs = performance.now();
     this.#savedStep = step;
-    this.#session.onSave?.(run, step);
   }
 
   #isMeasured(name: string): Promise<boolean> {

@@ -47,8 +47,6 @@ export interface RunTrainingOptions {
   readonly command?: string;
   /** Steps after which averaged weights are kept, as `weights/step_000500.safetensors`. */
   readonly keepAt?: readonly number[];
-  /** Called whenever the run can be resumed at a later step; a new run is then saved before its first step, too. */
-  readonly onSave?: (run: string, step: number) => void;
 }
 
 /** Result of a training run. */
@@ -91,7 +89,7 @@ async function trainOn(
   options: RunTrainingOptions,
 ): Promise<TrainingResult> {
   const { signal = new AbortController().signal, say = () => {}, terminal, startedAt = new Date() } = options;
-  const { keepAt = [], onSave } = options;
+  const { keepAt = [] } = options;
   // Lock a resumed run before reading any of its files.
   using own = new DisposableStack();
   const resumed = settings.resume === null
@@ -107,7 +105,6 @@ async function trainOn(
   using loop = new TrainingLoop({
     ...{ config, run, data, images, network, source, signal, say, terminal },
     keepAt,
-    onSave,
   });
   const resumedAt = resumed ? await loop.resume() : undefined;
   if (resumed) await removeLeftovers(resumed);
@@ -136,7 +133,6 @@ async function trainOn(
     );
     const fixed = config.maxMinutes === 0;
     if (fixed) await writeConfig(run, { ...config, ...loop.cadence });
-    else if (onSave) await writeConfig(run, config);
     say(networkLine(prepared, device) + `\nrun folder ${run}`);
     if (wideVectors === false && Deno.build.arch === "x86_64") say(narrowVectors);
     if (config.data !== null) say(describeData(data));
@@ -149,7 +145,7 @@ async function trainOn(
     if (teacher && !resumed) {
       await writeAtomic(join(run, runFile.teacher), teacher.bytes);
     }
-    if ((teacher || onSave) && !resumed) await loop.save();
+    if (teacher && !resumed) await loop.save();
     await network.prepare?.({ run, signal, say, terminal });
     const { tune } = config;
     await tuneKernels(network.trainer, { device, tune, run, resumed: resumed !== undefined, say, terminal });

@@ -30,8 +30,6 @@ export interface TrainingSession {
   readonly source: ImageSource;
   /** Steps after which averaged weights are kept. */
   readonly keepAt: readonly number[];
-  /** Called when the run can be resumed at a later step. */
-  readonly onSave?: ((run: string, step: number) => void) | undefined;
   /** Saves and ends the session early. */
   readonly signal: AbortSignal;
   /** Called with messages for the user. */

@@ -19,7 +19,6 @@ const tools = [
   "readlink",
   "cat",
   "env",
-  "sleep",
 ];
 
 /** Stand-in for a program that logs its arguments. */
@@ -126,11 +125,6 @@ export class Machine {
     const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trimEnd();
     const calls = Deno.readTextFileSync(this.calls).trimEnd();
     return { code, out: text(stdout), err: text(stderr), calls: calls === "" ? [] : calls.split("\n") };
-  }
-
-  /** Starts denow. */
-  start(args: readonly string[], step: Step): Deno.ChildProcess {
-    return this.#command(args, step).spawn();
   }
 
   #command(args: readonly string[], { cwd = "PROJECT", env = {}, program = "PROJECT/denow" }: Step) {

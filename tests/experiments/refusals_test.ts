@@ -56,9 +56,6 @@ testRefusals("train refuses invalid input in one line", {
     ["RunError: Cannot create the run folder file/run: "],
     withFile("file"),
   ),
-  "restarts without denow": training(`${newRun} --restarts 2`, [
-    "ConfigError: Cannot use --restarts 2: only ./denow task can restart a run",
-  ]),
   "f16 on a device without it": training(`${newRun} --precision f16`, [
     "DeviceError: Cannot keep values in f16 on ",
     "it has no shader-f16 (expected precision f32)",
