@@ -4,7 +4,7 @@ import { loadTrajectories } from "./draw/stored_trajectories.ts";
 import { drawTrajectories, pictureName, trajectoryRows } from "./draw/trajectory_picture.ts";
 import { say } from "./cli/output.ts";
 import { main, task } from "./cli/task.ts";
-import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
+import { checkFolderOf, writeAtomic } from "./run/run_folder.ts";
 import { choice, integer, integers, optional, outputFile } from "./cli/kinds.ts";
 import { ConfigError, flagOf, type Need, type Values } from "./cli/setting.ts";
 import { defineSettings } from "./cli/settings.ts";

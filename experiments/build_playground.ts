@@ -7,7 +7,7 @@ import { loadDataset } from "./data/load_dataset.ts";
 import { say } from "./cli/output.ts";
 import { readProgramFile } from "./run/program_files.ts";
 import { main, task } from "./cli/task.ts";
-import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
+import { checkFolderOf, writeAtomic } from "./run/run_folder.ts";
 import { outputFile } from "./cli/kinds.ts";
 import { defineSettings } from "./cli/settings.ts";
 

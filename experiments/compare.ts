@@ -5,10 +5,15 @@ import { drawTrajectories, pictureName, trajectoryRows } from "./draw/trajectory
 import { qualityNoteOf } from "./evaluation/evaluation_table.ts";
 import { print, say } from "./cli/output.ts";
 import { main, task } from "./cli/task.ts";
-import { checkFolderOf, reasonOf, RunError, writeAtomic } from "./run/atomic_write.ts";
-import { findContained } from "./run/contained.ts";
+import {
+  checkFolderOf,
+  createRunFolder,
+  findContained,
+  reasonOf,
+  RunError,
+  writeAtomic,
+} from "./run/run_folder.ts";
 import { runFile, runFolder } from "./run/files.ts";
-import { createRunFolder } from "./run/run_folder.ts";
 import { toggle } from "./cli/kinds.ts";
 import { ConfigError, type Values } from "./cli/setting.ts";
 import { defineSettings } from "./cli/settings.ts";

@@ -9,7 +9,7 @@ import {
   type Unavailable,
   untilEnded,
 } from "./python/python_environment.ts";
-import { reasonOf, RunError } from "./run/atomic_write.ts";
+import { reasonOf, RunError } from "./run/run_folder.ts";
 import { integer, path } from "./cli/kinds.ts";
 import { defineSettings } from "./cli/settings.ts";
 import { ServerError } from "./tracking/http_server.ts";

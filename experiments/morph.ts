@@ -7,7 +7,7 @@ import { planMorph } from "./draw/plan_morph.ts";
 import { say } from "./cli/output.ts";
 import { ProgressBar } from "./cli/progress.ts";
 import { main, task } from "./cli/task.ts";
-import { checkFolderOf, writeAtomic } from "./run/atomic_write.ts";
+import { checkFolderOf, writeAtomic } from "./run/run_folder.ts";
 import { checkpoint, describing, describingHeading, guiding, namedWeights } from "./cli/drawing.ts";
 import { classList, imageList, integer, number, optional, outputFile } from "./cli/kinds.ts";
 import { ConfigError, type Need, type Values } from "./cli/setting.ts";

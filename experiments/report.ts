@@ -3,7 +3,7 @@ import { completeArtifacts } from "./training/artifacts.ts";
 import { main, task } from "./cli/task.ts";
 import { compareModels } from "./report/compare_models.ts";
 import { reportPath, writeReport } from "./report/write_report.ts";
-import { checkFolderOf } from "./run/atomic_write.ts";
+import { checkFolderOf } from "./run/run_folder.ts";
 import { optional, outputFile, toggle } from "./cli/kinds.ts";
 import { ConfigError, type Values } from "./cli/setting.ts";
 import { defineSettings } from "./cli/settings.ts";

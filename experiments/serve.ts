@@ -6,7 +6,7 @@ import { library } from "../web/flow_text.js";
 import { checkPort } from "./mlflow.ts";
 import { print } from "./cli/output.ts";
 import { main, stopSignal, task } from "./cli/task.ts";
-import { openContained } from "./run/contained.ts";
+import { openContained } from "./run/run_folder.ts";
 import { checkout } from "./run/program_files.ts";
 import { integer } from "./cli/kinds.ts";
 import { defineSettings } from "./cli/settings.ts";

@@ -5,7 +5,7 @@ import { playgroundPage } from "./build_playground.ts";
 import { main, task } from "./cli/task.ts";
 import { say } from "./cli/output.ts";
 import { reportText } from "./report/write_report.ts";
-import { reasonOf, RunError, writeAtomic } from "./run/atomic_write.ts";
+import { reasonOf, RunError, writeAtomic } from "./run/run_folder.ts";
 import { readProgramFile } from "./run/program_files.ts";
 import { path } from "./cli/kinds.ts";
 import { ConfigError } from "./cli/setting.ts";

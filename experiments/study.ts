@@ -4,7 +4,7 @@ import { rememberNamed } from "./networks/named_networks.ts";
 import { stderr } from "./cli/progress.ts";
 import { main, type Stop, stopSignal, task, TrainingError } from "./cli/task.ts";
 import { anyOf } from "./run/field_checks.ts";
-import { taskCommand } from "./run/server_url.ts";
+import { taskCommand } from "./run/program_files.ts";
 import { choice, integer, number, optional, path, text, toggle } from "./cli/kinds.ts";
 import { ConfigError, flagOf, type Setting, type Values } from "./cli/setting.ts";
 import { defineSettings } from "./cli/settings.ts";

@@ -3,7 +3,7 @@
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { inTurn } from "../experiments/run/run_lock.ts";
+import { inTurn } from "../experiments/run/run_folder.ts";
 import { testNeeding } from "./permissions.ts";
 
 /** Calls a function with a new folder, removes the folder afterwards, and returns the result. */

@@ -1,4 +1,4 @@
-import { teacherInfo } from "../run/teacher.ts";
+import { teacherInfo } from "../run/weights.ts";
 import { ownModel } from "./model_setting.ts";
 import { ConfigError, flagOf } from "./setting.ts";
 import { plannedStages } from "./stages.ts";

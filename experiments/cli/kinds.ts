@@ -1,8 +1,7 @@
 import { basename, relative, resolve } from "node:path";
 import project from "../../deno.json" with { type: "json" };
 import { anyOf, check, flag, listOf, oneOf, word } from "../run/field_checks.ts";
-import { checkout } from "../run/program_files.ts";
-import { hasCredentials, shownAddress } from "../run/server_url.ts";
+import { checkout, hasCredentials, shownAddress } from "../run/program_files.ts";
 import type { Need, Setting, Traits } from "./setting.ts";
 
 /** Bounds of a number: `min` and `max` are inclusive, `above` and `below` exclusive. */

@@ -1,6 +1,6 @@
 /** Output of tasks. Names and answers come from files and servers, so everything is escaped here. */
 
-import { reasonOf, RunError } from "../run/atomic_write.ts";
+import { reasonOf, RunError } from "../run/run_folder.ts";
 import { stderr } from "./progress.ts";
 
 const controls = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;

@@ -1,7 +1,7 @@
 import { UserError } from "../../kernels/core/user_error.ts";
 import { nearest } from "../../models/names.ts";
 import type { FieldCheck } from "../run/field_checks.ts";
-import { shownWord } from "../run/server_url.ts";
+import { shownWord } from "../run/program_files.ts";
 
 /** A flag, an environment variable or a field of `config.json` is invalid. */
 export class ConfigError extends UserError {

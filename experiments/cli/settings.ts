@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { nearest } from "../../models/names.ts";
-import { shownWord } from "../run/server_url.ts";
+import { shownWord } from "../run/program_files.ts";
 import {
   accepted,
   ConfigError,

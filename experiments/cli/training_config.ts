@@ -12,8 +12,7 @@ import {
   velocityPrediction,
 } from "../../models/mod.ts";
 import { startCommand } from "../run/program_files.ts";
-import { RunError } from "../run/atomic_write.ts";
-import { findContained } from "../run/contained.ts";
+import { findContained, RunError } from "../run/run_folder.ts";
 import { runFile } from "../run/files.ts";
 import { distillation, stepsOfStages, taught, taughtSettings } from "./distilled_config.ts";
 import { modelText, ownModel, unetSettings } from "./model_setting.ts";

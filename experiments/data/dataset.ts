@@ -3,7 +3,7 @@ import { permutation, streams } from "../../models/mod.ts";
 import { formatSize } from "../../viz/image/image_shape.ts";
 import { ConfigError } from "../cli/setting.ts";
 import { printable } from "../cli/output.ts";
-import { reasonOf } from "../run/atomic_write.ts";
+import { reasonOf } from "../run/run_folder.ts";
 import type { Images } from "./images.ts";
 
 /** A data set cannot be found or read; the message is one line for the user. */

@@ -1,10 +1,9 @@
 import { join } from "node:path";
 import { encodeSafetensors, type HostTensor } from "../../models/mod.ts";
 import type { TestImages } from "../../viz/report/mod.ts";
-import { TensorFile } from "../run/tensor_file.ts";
-import { writeAtomic } from "../run/atomic_write.ts";
+import { TensorFile } from "../run/weights.ts";
+import { readIfThere, writeAtomic } from "../run/run_folder.ts";
 import { runFile } from "../run/files.ts";
-import { readIfThere } from "../run/contained.ts";
 import type { Dataset } from "./dataset.ts";
 import { pixelsOf } from "./images.ts";
 

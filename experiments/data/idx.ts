@@ -3,7 +3,7 @@
 import { joined } from "../../viz/image/base64.ts";
 import { join } from "node:path";
 import { idxHeader } from "../../viz/image/idx.ts";
-import { sha256 } from "../run/contained.ts";
+import { sha256 } from "../run/run_folder.ts";
 import { type DataParts, datasetOfArrays } from "./array_data.ts";
 import { DataError, type Dataset, listFolder, readDataFile } from "./dataset.ts";
 import { bytesArray, formatShape, inMemory, type NumberArray } from "./npy.ts";

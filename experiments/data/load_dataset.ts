@@ -2,8 +2,7 @@
 
 import { basename, join, resolve } from "node:path";
 import { packageFolder } from "../run/program_files.ts";
-import { reasonOf } from "../run/atomic_write.ts";
-import { sha256 } from "../run/contained.ts";
+import { reasonOf, sha256 } from "../run/run_folder.ts";
 import { anyOf } from "../run/field_checks.ts";
 import { holdsArrays, isArrayFile, readArrays } from "./array_data.ts";
 import { DataError, type Dataset } from "./dataset.ts";

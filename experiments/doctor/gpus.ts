@@ -2,7 +2,7 @@
 
 import { basename, join } from "node:path";
 import { UserError } from "../../kernels/core/user_error.ts";
-import { reasonOf } from "../run/atomic_write.ts";
+import { reasonOf } from "../run/run_folder.ts";
 import { checkout, readProgramFile, startCommand } from "../run/program_files.ts";
 
 const mesa = {

@@ -1,4 +1,4 @@
-import { RunError } from "../run/atomic_write.ts";
+import { RunError } from "../run/run_folder.ts";
 import type { Classes } from "../cli/kinds.ts";
 import { ConfigError, didYouMean } from "../cli/setting.ts";
 import { readRecord } from "../tracking/record.ts";

@@ -8,7 +8,7 @@ import {
   type VelocityField,
 } from "../../models/mod.ts";
 import { loadWeights } from "../networks/load_weights.ts";
-import { readFile } from "../run/contained.ts";
+import { readFile } from "../run/run_folder.ts";
 import { findEarlyWeights } from "../run/weights.ts";
 import { givenGuidance, type GuidingConfig } from "../cli/drawing.ts";
 import { ConfigError, flagOf } from "../cli/setting.ts";

@@ -1,7 +1,7 @@
 import { captionedGrid, encodeRasterPng, flowGif, type ImageSize, rasterizer } from "../../viz/mod.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { chosenClasses, className, digitNames, type NetworkClasses } from "./classes.ts";
-import { RunError } from "../run/atomic_write.ts";
+import { RunError } from "../run/run_folder.ts";
 import type { Classes } from "../cli/kinds.ts";
 import { ConfigError, didYouMean, flagOf } from "../cli/setting.ts";
 import { between, type End, type EndNoise, type Returned, shares, type Start } from "./ends.ts";

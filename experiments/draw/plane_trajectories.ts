@@ -9,8 +9,7 @@ import {
 } from "../../models/mod.ts";
 import type { PlaneTrajectories } from "../../viz/report/mod.ts";
 import type { Dataset } from "../data/dataset.ts";
-import { writeAtomic } from "../run/atomic_write.ts";
-import { makeContainedFolder, readIfThere } from "../run/contained.ts";
+import { makeFolder, readIfThere, writeAtomic } from "../run/run_folder.ts";
 import { check, count, fieldsOf, finiteNumber, listOf } from "../run/field_checks.ts";
 import { runFile, runFolder } from "../run/files.ts";
 import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
@@ -18,7 +17,7 @@ import { type Conditioning, samplingField } from "./conditioning.ts";
 import { NearestImages } from "./nearest_images.ts";
 import { project } from "./principal_components.ts";
 import { type Drawable, finiteImages } from "./samples.ts";
-import { TensorFile, tensorsOf } from "../run/tensor_file.ts";
+import { TensorFile, tensorsOf } from "../run/weights.ts";
 
 /** Number of real images shown behind the trajectories. */
 const shownReal = 500;
@@ -142,7 +141,7 @@ export async function writePlaneTrajectories(run: string, trajectories: PlaneTra
     ...conditioning && { guidance: JSON.stringify(conditioning.guidance) },
     ...classifier && { classifier: JSON.stringify(classifier) },
   });
-  await makeContainedFolder(run, runFolder.flow);
+  await makeFolder(run, runFolder.flow);
   await writeAtomic(join(run, runFile.paths), bytes);
 }
 

@@ -1,8 +1,7 @@
 import { join } from "node:path";
 import { maxPixels } from "../../viz/check.ts";
 import { encodePng, imageGrid, type ImageSize } from "../../viz/mod.ts";
-import { RunError, writeAtomic } from "../run/atomic_write.ts";
-import { makeContainedFolder } from "../run/contained.ts";
+import { makeFolder, RunError, writeAtomic } from "../run/run_folder.ts";
 import { fileAt, runFile, runFolder } from "../run/files.ts";
 import { type Drawable, type Drawing, drawSamples } from "./samples.ts";
 
@@ -58,7 +57,7 @@ export async function writeSampleGrid(
 ): Promise<string> {
   const path = step === undefined ? runFile.samples : fileAt(runFile.sampleGrid, step);
   const { pixels } = await drawSamples(drawable, drawing);
-  if (step !== undefined) await makeContainedFolder(run, runFolder.samples);
+  if (step !== undefined) await makeFolder(run, runFolder.samples);
   await writeAtomic(join(run, path), samplesPng(pixels, drawing.count, drawable.shape, drawing.columns));
   return path;
 }

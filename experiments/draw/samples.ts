@@ -15,7 +15,7 @@ import {
 } from "../../models/mod.ts";
 import type { ImageSize } from "../../viz/mod.ts";
 import { costOf, type SolvedBatch, solveInBatches } from "../../models/solve/solve_flow.ts";
-import { RunError } from "../run/atomic_write.ts";
+import { RunError } from "../run/run_folder.ts";
 import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import { withSeed } from "./chosen_solver.ts";
 import { type Autoguidance, type Conditioning, samplingField } from "./conditioning.ts";

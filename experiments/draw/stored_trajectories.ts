@@ -1,7 +1,7 @@
 import { basename, resolve } from "node:path";
 import { SafetensorsError } from "../../models/mod.ts";
-import { RunError } from "../run/atomic_write.ts";
-import { shownWord } from "../run/server_url.ts";
+import { RunError } from "../run/run_folder.ts";
+import { shownWord } from "../run/program_files.ts";
 import { ConfigError } from "../cli/setting.ts";
 import { printable, say as tellUser } from "../cli/output.ts";
 import { findListed, findRun, nearestOf, type RunSummary } from "../tracking/find_run.ts";

@@ -7,13 +7,12 @@ import {
   trajectory,
 } from "../../models/mod.ts";
 import { checkTrajectory, type ImageSize, type Trajectory } from "../../viz/mod.ts";
-import { reasonOf, RunError, writeAtomic } from "../run/atomic_write.ts";
-import { makeContainedFolder, readFile } from "../run/contained.ts";
+import { makeFolder, readFile, reasonOf, RunError, writeAtomic } from "../run/run_folder.ts";
 import { fileAt, isRunFile, runFile, runFolder } from "../run/files.ts";
 import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import { type Conditioning, samplingField } from "./conditioning.ts";
 import { type Drawable, type Drawing, finiteImages } from "./samples.ts";
-import { TensorFile, tensorsOf } from "../run/tensor_file.ts";
+import { TensorFile, tensorsOf } from "../run/weights.ts";
 
 /** The origin of a trajectory: noise, network and solver. */
 export interface TrajectorySource {
@@ -91,7 +90,7 @@ export async function writeTrajectories(
   classNames: readonly string[] = [],
 ): Promise<string[]> {
   if (trajectories.length === 0) return [];
-  await makeContainedFolder(run, runFolder.flow);
+  await makeFolder(run, runFolder.flow);
   return await Promise.all(trajectories.map(async (trajectory, i) => {
     const path = join(run, fileAt(runFile.flow, i + 1));
     const label = conditioning?.labels[i];

@@ -15,7 +15,7 @@ import {
   type Pacing,
   rasterizer,
 } from "../../viz/mod.ts";
-import { RunError } from "../run/atomic_write.ts";
+import { RunError } from "../run/run_folder.ts";
 import type { RunTrajectories } from "./stored_trajectories.ts";
 import type { StoredTrajectory } from "./trajectories.ts";
 

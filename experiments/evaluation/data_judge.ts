@@ -8,8 +8,7 @@ import {
 } from "../../models/mod.ts";
 import type { Dataset, LabelledImages } from "../data/dataset.ts";
 import { checkout, readProgramFile, startCommand } from "../run/program_files.ts";
-import { sha256 } from "../run/contained.ts";
-import { reasonOf } from "../run/atomic_write.ts";
+import { reasonOf, sha256 } from "../run/run_folder.ts";
 
 export type Labelled = Required<LabelledImages>;
 

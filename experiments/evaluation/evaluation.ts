@@ -1,4 +1,4 @@
-import { RunError, writeJson } from "../run/atomic_write.ts";
+import { readJson, RunError, writeJson } from "../run/run_folder.ts";
 import { join } from "node:path";
 import { judgeNames, type SolverOptions } from "../../models/mod.ts";
 import type { JudgedSamples, LiveJudge } from "../../viz/report/mod.ts";
@@ -18,7 +18,6 @@ import {
 } from "../run/field_checks.ts";
 import { fileAt, runFile } from "../run/files.ts";
 import { appendMetrics } from "../run/metrics_log.ts";
-import { readJson } from "../run/contained.ts";
 import { timeBins } from "./loss_by_time.ts";
 import { type ByFigure, type FigureKey, figureKeys, metricOf } from "./figures.ts";
 import { writeJudged, writeLiveJudge } from "./judged_files.ts";

@@ -1,4 +1,4 @@
-import { RunError } from "../run/atomic_write.ts";
+import { RunError } from "../run/run_folder.ts";
 import { judgeNames } from "../../models/mod.ts";
 import { className } from "../draw/classes.ts";
 import { say, textTable } from "../cli/output.ts";

@@ -3,9 +3,7 @@ import { UserError } from "../../kernels/core/user_error.ts";
 import { type JudgeName, judgeNames } from "../../models/mod.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { ProgressBar, stderr, type Terminal } from "../cli/progress.ts";
-import { reasonOf, writeAtomic } from "../run/atomic_write.ts";
-import { readIfThere } from "../run/contained.ts";
-import { type Lock, waitForLock } from "../run/run_lock.ts";
+import { type Lock, readIfThere, reasonOf, waitForLock, writeAtomic } from "../run/run_folder.ts";
 import { batchSize, formatLength, makeJudge, recipes } from "./train_judge.ts";
 import {
   type DataJudge,

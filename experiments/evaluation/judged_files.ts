@@ -1,10 +1,9 @@
 import { join } from "node:path";
 import { decodeJudge, encodeSafetensors } from "../../models/mod.ts";
 import type { JudgedSamples, LiveJudge } from "../../viz/report/mod.ts";
-import { TensorFile, tensorsOf } from "../run/tensor_file.ts";
-import { writeAtomic } from "../run/atomic_write.ts";
+import { TensorFile, tensorsOf } from "../run/weights.ts";
+import { readIfThere, writeAtomic } from "../run/run_folder.ts";
 import { runFile } from "../run/files.ts";
-import { readIfThere } from "../run/contained.ts";
 
 const advice = "delete the file, or evaluate the run again";
 

@@ -1,7 +1,7 @@
 import type { Estimate, Points } from "../../models/mod.ts";
 import { firstIndices } from "../data/dataset.ts";
 import { checkSolver } from "../draw/chosen_solver.ts";
-import { writeJson } from "../run/atomic_write.ts";
+import { readFields, writeJson } from "../run/run_folder.ts";
 import type { DataJudge } from "./data_judge.ts";
 import { frechetDistance } from "./feature_distances.ts";
 import {
@@ -13,7 +13,6 @@ import {
   listOf,
   textField,
 } from "../run/field_checks.ts";
-import { readFields } from "../run/contained.ts";
 import { makeSolver } from "../cli/solver.ts";
 import { textTable } from "../cli/output.ts";
 import { formatOrder } from "./judges_order.ts";

@@ -6,8 +6,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import project from "../../deno.json" with { type: "json" };
 import * as library from "../../web/mod.ts";
 import { programRoot } from "../run/program_files.ts";
-import { reasonOf } from "../run/atomic_write.ts";
-import { sha256 } from "../run/contained.ts";
+import { reasonOf, sha256 } from "../run/run_folder.ts";
 import { ConfigError } from "../cli/setting.ts";
 
 /** Texts of modules, in which imports of the library read {@linkcode libraryName}, and others name the files. */

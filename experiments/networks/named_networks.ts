@@ -1,6 +1,5 @@
 import { dirname, isAbsolute, join } from "node:path";
-import { reasonOf, RunError, writeAtomic } from "../run/atomic_write.ts";
-import { readFields } from "../run/contained.ts";
+import { readFields, reasonOf, RunError, writeAtomic } from "../run/run_folder.ts";
 import { fieldsOf, listOf, textField } from "../run/field_checks.ts";
 
 /**

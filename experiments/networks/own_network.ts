@@ -4,7 +4,7 @@ import { describeValue } from "../../kernels/core/checks.ts";
 import type { NetworkMaker, OptionValue } from "../../models/mod.ts";
 import { say } from "../cli/output.ts";
 import { describeError, isRunning } from "../cli/task.ts";
-import { readIfThere } from "../run/contained.ts";
+import { readIfThere } from "../run/run_folder.ts";
 import { runFile } from "../run/files.ts";
 import { readGivenWeights } from "../run/weights.ts";
 import { modelText, ownModel } from "../cli/model_setting.ts";

@@ -1,6 +1,6 @@
 import { dirname, join } from "node:path";
 import { UserError } from "../../kernels/core/user_error.ts";
-import { inTurn } from "../run/run_lock.ts";
+import { inTurn } from "../run/run_folder.ts";
 import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 
 /** There is no usable Python, or a Python program failed; the message says what to do. */

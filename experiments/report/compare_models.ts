@@ -3,8 +3,7 @@ import { type Checkpoint, noise, Sampler, toPixels, velocityToPixels } from "../
 import { formatSize } from "../../viz/mod.ts";
 import type { Comparison } from "../../viz/report/mod.ts";
 import { loadWeights } from "../networks/load_weights.ts";
-import { RunError } from "../run/atomic_write.ts";
-import { readFile } from "../run/contained.ts";
+import { readFile, RunError } from "../run/run_folder.ts";
 import { findWeights, noWeights } from "../run/weights.ts";
 import { say } from "../cli/output.ts";
 

@@ -1,10 +1,9 @@
 import { join } from "node:path";
 import type { Fact, ReportRun } from "../../viz/report/mod.ts";
 import { describeData } from "../data/dataset.ts";
-import { RunError } from "../run/atomic_write.ts";
+import { readJson, RunError } from "../run/run_folder.ts";
 import { runFile } from "../run/files.ts";
 import { lastStep, type Metrics, readMetrics } from "../run/metrics_log.ts";
-import { readJson } from "../run/contained.ts";
 import { formatNetwork } from "../cli/model_setting.ts";
 import { asText } from "../cli/setting.ts";
 import { currentRecord, type RunRecord } from "../tracking/record.ts";

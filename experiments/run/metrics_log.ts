@@ -1,5 +1,18 @@
-import { checkGuards, reasonOf, RunError, writeAtomic } from "./atomic_write.ts";
-import { isNotRegularFile, readIfThere } from "./contained.ts";
+import {
+  anyNumber,
+  check,
+  type Checked,
+  count,
+  fieldProblem,
+  fieldsOf,
+  finiteNumber,
+  ifGiven,
+  listOf,
+  orNull,
+  tableOf,
+  textField,
+} from "./field_checks.ts";
+import { checkHeld, readIfThere, reasonOf, RunError, writeAtomic } from "./run_folder.ts";
 
 /** The byte that ends a line. */
 export const lineBreak = 10;
@@ -17,11 +30,10 @@ export interface Metrics {
  * Appends a line to `metrics.jsonl`: a JSON object with NaN, Infinity and -Infinity as strings. An incomplete last
  * line, left by a killed run, is removed. The caller holds the run's lock.
  *
- * @throws {RunError} if the file cannot be written or is a link, or the run's lock is lost
+ * @throws {RunError} if the file cannot be written, or the run's lock is lost
  */
 export function appendMetrics(path: string, metrics: Metrics): void {
-  checkGuards(path);
-  if (isNotRegularFile(path)) throw new RunError(`Cannot write ${path}: it is not a file; remove it`);
+  checkHeld(path);
   try {
     endLastLine(path);
     Deno.writeTextFileSync(path, lineOf(metrics), { append: true });
@@ -112,4 +124,53 @@ function isMetrics(value: unknown): value is Metrics {
   return typeof value === "object" && value !== null && !Array.isArray(value) && "step" in value &&
     Number.isFinite(value.step) &&
     Object.values(value).every((field) => typeof field === "number" || typeof field === "string");
+}
+
+const recentSteps = fieldsOf({
+  losses: listOf(finiteNumber),
+  gradientNorms: listOf(anyNumber),
+  /** How many of the latest steps are not in a log line yet. */
+  open: count,
+});
+
+const checks = {
+  step: count,
+  /** Seconds of training so far, in all sessions of the run. */
+  elapsedSeconds: check<number>(
+    "a number of at least 0",
+    (value) => Number.isFinite(value) && Number(value) >= 0,
+  ),
+  /** Lowest validation loss; null before the first. */
+  bestValLoss: ifGiven(orNull(finiteNumber)),
+  /** Step of the latest validation; 0 before the first. */
+  validatedStep: count,
+  /** State of the learning-rate schedule. */
+  schedule: tableOf(anyNumber),
+  recentSteps,
+  /** Digest of the training images. */
+  dataDigest: textField,
+  /** Digest of the labels, in a conditional run. */
+  labelDigest: ifGiven(orNull(textField)),
+};
+const progress = fieldsOf(checks);
+
+/** The latest steps of a run, for log lines that average several. */
+export type RecentSteps = Checked<typeof recentSteps>;
+
+/** The state of a run apart from its tensors, needed to resume it exactly. */
+export type RunProgress = Checked<typeof progress>;
+
+/** Progress as a line of JSON, in which NaN and infinities are strings. */
+export function encodeProgress(progress: RunProgress): string {
+  return JSON.stringify(progress, finite);
+}
+
+/** Parses progress from JSON; returns it, or a description of what is wrong with it. */
+export function decodeProgress(json = "null"): RunProgress | string {
+  try {
+    const progress = Object(JSON.parse(json, withNonFinite));
+    return fieldProblem(progress, checks) ?? progress;
+  } catch {
+    return "it is not JSON";
+  }
 }

@@ -1,9 +1,11 @@
-/** Where the program is: a checkout, a web address or an npm package; its own files, and the commands that start it. */
+/** The program: its own files, the commands that start it, the machine and the code that a run records. */
 
-import { dirname, join, relative } from "node:path";
+import { createHash } from "node:crypto";
+import { cpus } from "node:os";
+import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import project from "../../deno.json" with { type: "json" };
-import { reasonOf, RunError } from "./atomic_write.ts";
+import { reasonOf, RunError } from "./run_folder.ts";
 
 /** The folder or address with `deno.json`, ending with a slash. */
 export const programRoot = new URL("../../", import.meta.url);
@@ -69,4 +71,144 @@ export function startCommand(
   const root = new URL("../../", module);
   const cli = root.protocol === "file:" ? `npm:${project.name}@${project.version}` : `${root}cli.ts`;
   return `deno run -A ${cli} ${name}`;
+}
+
+/**
+ * Parses the address of a server.
+ *
+ * @returns undefined if it is not an address, or if an `@` after the host makes it unclear where credentials end
+ */
+export function serverUrl(text: string): URL | undefined {
+  const url = URL.parse(text);
+  if (url === null || !/^https?:$/.test(url.protocol)) return undefined;
+  return /@|%40/.test(url.pathname + url.search + url.hash) ? undefined : url;
+}
+
+/** Whether an address names a user or a password. */
+export function hasCredentials(text: string): boolean {
+  const url = serverUrl(text);
+  return url !== undefined && url.username + url.password !== "";
+}
+
+/**
+ * The part of an address that is safe to show: no user, password, query or fragment.
+ *
+ * @returns an empty text if it cannot be parsed, because any part may be secret
+ */
+export function shownAddress(text: string): string {
+  const url = serverUrl(text);
+  return url ? url.origin + url.pathname.replace(/\/+$/, "") : "";
+}
+
+const mayBeAddress = /\w\w:[\\/]|:.*@|[?&#]\w*(token|key|password|secret)\w*=/i;
+
+/** A word of a command line as it may be shown: addresses without credentials, `***` if one cannot be parsed. */
+export function shownWord(word: string): string {
+  return mayBeAddress.test(word) ? shownAddress(word) || "***" : word;
+}
+
+/** A task's command line as it may be stored and pasted: `deno task train:base --lr 0.001`. */
+export function taskCommand(task: string, argv: readonly string[]): string {
+  const quoted = (word: string) =>
+    /^[\w./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+  const start = checkout === undefined ? startCommand(task) : `deno task ${task}`;
+  return [start, ...shownWords(argv).map(quoted)].join(" ");
+}
+
+/** A command line as it may be stored: the value of `--mlflow` always counts as an address. */
+export function shownWords(argv: readonly string[]): string[] {
+  return argv.map((word, i) => {
+    const [, flag = "", value] = /^(--[^=]*=)?(.*)$/s.exec(word)!;
+    const isServer = flag === "--mlflow=" || argv[i - 1] === "--mlflow";
+    return flag + (isServer ? shownAddress(value) || "***" : shownWord(value));
+  });
+}
+
+/**
+ * Describes the machine and the code of a run, for `environment.json`. Never prompts and never fails; values that it
+ * may not read are null.
+ *
+ * @param adapter the device's own description, any JSON value
+ * @param startedAt when the run started
+ */
+export function collectEnvironment(adapter: unknown, startedAt: Date) {
+  const memory = may("systemMemoryInfo") ? Deno.systemMemoryInfo() : undefined;
+  return {
+    startedAt: startedAt.toISOString(),
+    argv: shownWords(Deno.args), // without credentials in addresses
+    denoVersion: Deno.version.deno,
+    v8Version: Deno.version.v8,
+    typescriptVersion: Deno.version.typescript,
+    os: Deno.build.os,
+    architecture: Deno.build.arch,
+    cpuModel: may("cpus") ? cpus()[0]?.model ?? null : null,
+    cpuCount: navigator.hardwareConcurrency,
+    memoryTotalBytes: memory?.total ?? null,
+    memoryAvailableBytes: memory?.available ?? null,
+    adapter,
+    // The code of this suite. Its digest shows whether it was changed since the commit: asking git would take the
+    // permission to run it, and with it any program.
+    gitCommit: readCheckout()?.commit ?? null,
+    codeDigest: codeDigest() ?? null,
+  };
+}
+
+function may(kind: "cpus" | "systemMemoryInfo"): boolean {
+  return Deno.permissions.querySync({ name: "sys", kind }).state === "granted";
+}
+
+/** The checkout; undefined if the program comes from elsewhere, or may not read it. */
+function codeFolder(): string | undefined {
+  return Deno.permissions.querySync({ name: "read" }).state === "granted" ? checkout : undefined;
+}
+
+/** SHA-256 in hex of the names and bytes of this suite's files; undefined if they are not all there. */
+function codeDigest(): string | undefined {
+  const root = codeFolder();
+  if (root === undefined) return undefined;
+  const hash = createHash("sha256");
+  const add = (path: string): void => {
+    const entries = [...Deno.readDirSync(join(root, path))].sort((a, b) => a.name < b.name ? -1 : 1);
+    for (const { name, isFile, isDirectory } of entries) {
+      const file = `${path}/${name}`;
+      if (isDirectory) add(file);
+      if (isFile) hash.update(`${file}\0`).update(Deno.readFileSync(join(root, file)));
+    }
+  };
+  try {
+    for (const folder of ["experiments", "kernels", "models", "viz"]) add(folder);
+    return hash.digest("hex");
+  } catch {
+    return undefined;
+  }
+}
+
+/** Commit and branch of a checkout. */
+interface Checkout {
+  readonly commit: string | undefined;
+  readonly branch: string | undefined;
+}
+
+/** Reads the commit and the branch from git's files; undefined if there are none. */
+export function readCheckout(root: string | undefined = codeFolder()): Checkout | undefined {
+  if (root === undefined) return undefined;
+  const read = (...path: string[]) => {
+    try {
+      return Deno.readTextFileSync(join(...path)).trim();
+    } catch {
+      return undefined;
+    }
+  };
+  const linked = read(root, ".git")?.replace(/^gitdir: /, ""); // of a worktree
+  const git = resolve(root, linked ?? ".git");
+  const shared = resolve(git, read(git, "commondir") ?? "");
+  const head = read(git, "HEAD");
+  if (head === undefined) return undefined;
+  const [, ref] = /^ref: (.*)$/.exec(head) ?? [];
+  if (ref === undefined) return { commit: head, branch: undefined };
+  const packed = read(shared, "packed-refs")?.split("\n").find((line) => line.endsWith(` ${ref}`));
+  return {
+    commit: read(shared, ref) ?? packed?.split(" ")[0],
+    branch: ref.replace(/^refs\/heads\//, ""),
+  };
 }

@@ -1,7 +1,197 @@
-import { join } from "node:path";
-import { nameOfLeftover, reasonOf, RunError } from "./atomic_write.ts";
-import { runFolder } from "./files.ts";
-import { lockName, type RunLock } from "./run_lock.ts";
+/** A run's folder: how its files are read, written atomically, and locked for one program. */
+
+import { hostname } from "node:os";
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { UserError } from "../../kernels/core/user_error.ts";
+import { type FieldCheck, fieldProblem, type Fields } from "./field_checks.ts";
+
+/** A file of a run cannot be read or written. */
+export class RunError extends UserError {
+  override readonly name = "RunError";
+}
+
+/** The reason of a file system error, as the end of a sentence. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if ("code" in error && error.code === "ENOSPC") return "no space is left on the disk";
+  const reason = error.message.split("\n")[0].replace(/^./, (letter) => letter.toLowerCase());
+  if (!(error instanceof Deno.errors.NotCapable)) return reason;
+  return reason.replace(
+    /, run again.*/,
+    " (see docs/security.md for what a task may do, and how to allow more)",
+  );
+}
+
+/**
+ * Finds a file of a run folder; undefined if there is none. Files may name others, a line of metrics its picture for
+ * example, so a path must stay inside the folder, links followed.
+ *
+ * @param folder the folder that must contain it; by default the file's own
+ * @throws {RunError} if it lies outside the folder, is not a file, or cannot be inspected
+ */
+export function findContained(path: string, folder: string = dirname(path)): Deno.FileInfo | undefined {
+  try {
+    const inside = relative(Deno.realPathSync(folder), Deno.realPathSync(path));
+    if (inside.split(/[\\/]/)[0] === ".." || isAbsolute(inside)) {
+      throw new RunError(`Cannot read ${path}: it leads out of the folder ${folder} (expected a file in it)`);
+    }
+    const info = Deno.statSync(path);
+    if (info.isFile) return info;
+    throw new RunError(`Cannot read ${path}: it is ${info.isDirectory ? "a folder" : "no file"}`);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return undefined;
+    throw error instanceof RunError ? error : new RunError(`Cannot read ${path}: ${reasonOf(error)}`);
+  }
+}
+
+/** Opens a file for reading; undefined if there is none. @throws as {@linkcode findContained}, or if it cannot be opened */
+export async function openContained(path: string, folder?: string): Promise<Deno.FsFile | undefined> {
+  if (findContained(path, folder) === undefined) return undefined;
+  try {
+    return await Deno.open(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined; // deleted since
+    throw new RunError(`Cannot read ${path}: ${reasonOf(error)}`);
+  }
+}
+
+/** Reads a file of a run, see {@linkcode findContained}. @throws {RunError} if it is missing or cannot be read */
+export async function readFile(path: string, folder?: string): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = await readIfThere(path, folder);
+  if (bytes !== undefined) return bytes;
+  throw new RunError(`Cannot read ${path}: there is no such file`);
+}
+
+/** Reads a file of a run; undefined if there is none. @throws {RunError} if it exists but cannot be read */
+export async function readIfThere(
+  path: string,
+  folder?: string,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  const file = await openContained(path, folder);
+  return file && await new Response(file.readable).bytes();
+}
+
+/**
+ * Reads a JSON object; undefined if there is no such file.
+ *
+ * @throws {RunError} if it cannot be read, or is not an object
+ */
+export async function readJson(path: string): Promise<Record<string, unknown> | undefined> {
+  const bytes = await readIfThere(path);
+  if (bytes === undefined) return undefined;
+  try {
+    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return { ...value };
+  } catch { /* not JSON */ }
+  throw new RunError(`Cannot read ${path}: it is not a JSON object; restore the file from a backup`);
+}
+
+/**
+ * Reads a JSON object whose fields pass checks; undefined if there is no such file.
+ *
+ * @param advice what to do if one does not, such as `restore the file from a backup`
+ * @param defaults values of missing fields
+ * @throws {RunError} if it cannot be read, or a field does not pass
+ */
+export async function readFields<Checks extends Readonly<Record<string, FieldCheck>>>(
+  path: string,
+  checks: Checks,
+  advice: string,
+  defaults: Partial<Fields<Checks>> = {},
+): Promise<Fields<Checks> | undefined> {
+  const saved = await readJson(path);
+  if (saved === undefined) return undefined;
+  const json = { ...defaults, ...saved };
+  const problem = fieldProblem(json, checks);
+  if (problem === undefined) return json as unknown as Fields<Checks>;
+  throw new RunError(`Cannot read ${path}: ${problem}; ${advice}`);
+}
+
+/** SHA-256 of bytes, as 64 hex digits. */
+export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+}
+
+/**
+ * Writes a file atomically: it always holds either the old or the new content, even if several programs write it at
+ * once. The content goes to a temporary file in the same folder, is flushed to disk, and is renamed.
+ *
+ * @throws {RunError} if the disk is full, the folder not writable, or the lock of its run lost; an old file is then
+ *   unchanged
+ */
+export async function writeAtomic(path: string, content: string | Uint8Array): Promise<void> {
+  await writeAtomicParts(path, [typeof content === "string" ? new TextEncoder().encode(content) : content]);
+}
+
+/**
+ * Writes a file atomically from parts that are made while it is written.
+ *
+ * @throws as {@linkcode writeAtomic}, and what the parts throw
+ */
+export async function writeAtomicParts(
+  path: string,
+  parts: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): Promise<void> {
+  checkHeld(path);
+  const temporary = join(
+    dirname(path),
+    `.${basename(path)}.${crypto.randomUUID().replaceAll("-", "")}.tmp`,
+  );
+  const fails = async (error: unknown): Promise<never> => {
+    const unchanged = await Deno.lstat(path).then(() => "; the file is unchanged", () => "");
+    throw new RunError(`Cannot write ${path}: ${reasonOf(error)}${unchanged}`);
+  };
+  try {
+    {
+      using file = await Deno.open(temporary, { write: true, createNew: true }).catch(fails);
+      for await (const part of parts) await writeAll(file, part).catch(fails);
+      await file.sync().catch(fails);
+    }
+    await Deno.rename(temporary, path).catch(fails);
+  } catch (error) {
+    await Deno.remove(temporary).catch(() => {}); // the first error is the one to report
+    throw error;
+  }
+}
+
+async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await file.write(rest));
+}
+
+/** Writes a value as indented JSON, atomically. @throws as {@linkcode writeAtomic} */
+export async function writeJson(path: string, value: unknown): Promise<void> {
+  await writeAtomic(path, JSON.stringify(value, null, 2) + "\n");
+}
+
+/** The name of the file that a temporary file was for; undefined for any other file. */
+export function nameOfLeftover(temporary: string): string | undefined {
+  return /^\.(.+)\.[0-9a-f]{32}\.tmp$/.exec(temporary)?.[1];
+}
+
+/**
+ * Checks that a file to be written later has a folder, before the work that produces it.
+ *
+ * @throws {RunError} if the folder does not exist, or a folder has the file's name
+ */
+export async function checkFolderOf(path: string): Promise<void> {
+  const isFolder = (path: string) => Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);
+  const folder = dirname(path);
+  if (!await isFolder(folder)) {
+    throw new RunError(`Cannot write ${path}: there is no folder ${folder}; make it first`);
+  }
+  if (await isFolder(path)) throw new RunError(`Cannot write ${path}: it is a folder (expected a file)`);
+}
+
+/** Creates a folder in a run folder if it is missing. @throws {RunError} if it cannot be created */
+export async function makeFolder(run: string, name: string): Promise<void> {
+  const path = join(run, name);
+  checkHeld(path);
+  try {
+    await Deno.mkdir(path, { recursive: true });
+  } catch (error) {
+    throw new RunError(`Cannot make ${path}: ${reasonOf(error)}`);
+  }
+}
 
 /**
  * Creates the folder of a new run and returns its path: `out`, or `runs/<YYYYMMDD-HHMMSS>-<name>`, with `-2` and so on
@@ -19,42 +209,16 @@ export async function createRunFolder(
 ): Promise<string> {
   const path = out ?? join(root, `${timestamp(startedAt)}-${name}`);
   try {
-    if (typeof out === "string") return await takeEmptyFolder(out);
-    await Deno.mkdir(root, { recursive: true });
-    return await makeNewFolder(path);
+    if (typeof out !== "string") {
+      await Deno.mkdir(root, { recursive: true });
+      return await makeNewFolder(path);
+    }
+    await Deno.mkdir(out, { recursive: true });
   } catch (error) {
-    if (error instanceof RunError) throw error;
     throw new RunError(`Cannot create the run folder ${path}: ${reasonOf(error)}`);
   }
-}
-
-async function takeEmptyFolder(path: string): Promise<string> {
-  await Deno.mkdir(path, { recursive: true });
-  await checkEmptyFolder(path, " as run folder", `; to continue an earlier run, use --resume ${path}`);
-  return path;
-}
-
-/**
- * Checks that a folder is empty or missing, before it is filled; it may be locked.
- *
- * @param use text after its path in the error
- * @param advice text after the expectation in the error
- * @throws {RunError} if it holds something, or is a file
- */
-export async function checkEmptyFolder(path: string, use = "", advice = ""): Promise<void> {
-  try {
-    for await (const { name } of Deno.readDir(path)) {
-      if (name.startsWith(lockName)) continue;
-      throw new RunError(
-        `Cannot use ${path}${use}: it holds ${name} (expected a new or empty folder${advice})`,
-      );
-    }
-  } catch (error) {
-    if (error instanceof RunError) throw error;
-    if (!(error instanceof Deno.errors.NotFound)) {
-      throw new RunError(`Cannot use ${path}${use}: ${reasonOf(error)}`);
-    }
-  }
+  await checkEmptyFolder(out, " as run folder", `; to continue an earlier run, use --resume ${out}`);
+  return out;
 }
 
 async function makeNewFolder(path: string): Promise<string> {
@@ -75,29 +239,244 @@ function timestamp(time: Date): string {
   return `${date}-${two(time.getHours())}${two(time.getMinutes())}${two(time.getSeconds())}`;
 }
 
-/** Files that only the holder of a run's lock may write. */
-const lockedFile = /\.(safetensors|json|jsonl)$/;
-
-/** Folders of a run that hold such files. */
-const folders = [runFolder.flow, runFolder.weights, runFolder.pairs];
+/**
+ * Checks that a folder is empty or missing, before it is filled; it may be locked.
+ *
+ * @param use text after its path in the error
+ * @param advice text after the expectation in the error
+ * @throws {RunError} if it holds something, or is a file
+ */
+export async function checkEmptyFolder(path: string, use = "", advice = ""): Promise<void> {
+  try {
+    for await (const { name } of Deno.readDir(path)) {
+      if (name === lockName) continue;
+      throw new RunError(
+        `Cannot use ${path}${use}: it holds ${name} (expected a new or empty folder${advice})`,
+      );
+    }
+  } catch (error) {
+    if (error instanceof RunError) throw error;
+    if (!(error instanceof Deno.errors.NotFound)) {
+      throw new RunError(`Cannot use ${path}${use}: ${reasonOf(error)}`);
+    }
+  }
+}
 
 /** Removes temporary files of earlier sessions that were killed. @throws {RunError} if the folder cannot be changed */
 export async function removeLeftovers({ run }: RunLock): Promise<void> {
   try {
-    await removeFrom(run);
-    for (const name of folders) {
-      const folder = join(run, name);
-      // Following a link could remove a file elsewhere.
-      const isOwn = await Deno.lstat(folder).then(({ isDirectory }) => isDirectory, () => false);
-      if (isOwn) await removeFrom(folder);
+    for (const { name, isDirectory } of await Array.fromAsync(Deno.readDir(run))) {
+      await removeLeftover(run, name);
+      if (!isDirectory) continue;
+      for await (const inner of Deno.readDir(join(run, name))) {
+        await removeLeftover(join(run, name), inner.name);
+      }
     }
   } catch (error) {
     throw new RunError(`Cannot tidy up ${run}: ${reasonOf(error)}`);
   }
 }
 
-async function removeFrom(folder: string): Promise<void> {
-  for await (const { name } of Deno.readDir(folder)) {
-    if (lockedFile.test(nameOfLeftover(name) ?? "")) await Deno.remove(join(folder, name));
+async function removeLeftover(folder: string, name: string): Promise<void> {
+  // Other files may be written without the lock, a report for example.
+  const isLocked = /\.(safetensors|json|jsonl)$/.test(nameOfLeftover(name) ?? "");
+  if (isLocked) await Deno.remove(join(folder, name));
+}
+
+/** The file of a run's lock. */
+export const lockName = ".lock";
+
+/** The program that holds a lock; the host is empty without permission to read it. */
+export interface Holder {
+  readonly host: string;
+  readonly pid: number;
+  /** Start, ISO 8601. */
+  readonly since: string;
+}
+
+/** A lock held by this program until it is disposed of (twice does no harm) or ends, even by a kill. */
+export interface Lock extends Disposable {
+  /** Whether the lock's file is still there and this program's: its folder may have been deleted, and made anew. */
+  readonly isHeld: () => boolean;
+}
+
+/**
+ * Takes a lock for this program alone: a file that names the program, held open with a system lock, which ends with the
+ * program. So the file of a dead program of this machine is taken over, and that of another machine is left alone.
+ *
+ * @param name of the file
+ * @returns the lock, or its holder, which is unknown while the lock is being taken
+ * @throws {RunError} if the folder cannot be written
+ */
+export async function tryLock(
+  folder: string,
+  name: string,
+): Promise<Lock | { readonly holder: Holder | undefined }> {
+  const path = join(folder, name);
+  const own = `${nameOfHost()} ${Deno.pid} ${new Date().toISOString()} ${crypto.randomUUID()}`;
+  const isOwn = () => textOf(path) === own;
+  try {
+    for (let tries = 1;; tries++) {
+      using opened = new DisposableStack();
+      const file = opened.use(await Deno.open(path, { read: true, write: true, create: true }));
+      const isFree = await file.tryLock(true);
+      const holder = holderIn(textOf(path));
+      if (isElsewhere(holder) || !isFree && tries > 1) return { holder };
+      if (isFree) {
+        opened.defer(() => {
+          try {
+            // By what is in it: the folder may have been made anew, and locked by another program.
+            if (own.startsWith(textOf(path))) Deno.removeSync(path);
+          } catch { /* it is gone already, or stays for the next program to take over */ }
+        });
+        await file.truncate();
+        await writeAll(file, new TextEncoder().encode(own));
+        if (isOwn()) {
+          const lock = opened.move();
+          return { isHeld: isOwn, [Symbol.dispose]: () => lock.dispose() };
+        }
+      }
+      await pause(); // the former holder has just removed the file, or `isLocked` looks at it
+    }
+  } catch (error) {
+    throw new RunError(`Cannot lock ${name} in ${folder}: ${reasonOf(error)}`);
   }
+}
+
+const pause = () => new Promise((resolve) => setTimeout(resolve, 50));
+
+/** The text of a lock's file; empty without one. */
+function textOf(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return "";
+    throw error;
+  }
+}
+
+function holderIn(text: string): Holder | undefined {
+  const [, host, pid, since] = /^(\S*) (\d+) (\S+) \S+$/.exec(text) ?? [];
+  return since === undefined ? undefined : { host, pid: Number(pid), since };
+}
+
+function isElsewhere(holder: Holder | undefined): boolean {
+  const here = nameOfHost();
+  return holder !== undefined && holder.host !== here && holder.host !== "" && here !== "";
+}
+
+function nameOfHost(): string {
+  const { state } = Deno.permissions.querySync({ name: "sys", kind: "hostname" });
+  return state === "granted" ? hostname() : "";
+}
+
+/**
+ * Waits for a lock.
+ *
+ * @param onWait called once with the holder, if it takes more than a moment
+ * @returns undefined if the signal is aborted first
+ * @throws {RunError} if the folder cannot be written
+ */
+export async function waitForLock(
+  folder: string,
+  name: string,
+  signal?: AbortSignal,
+  onWait: (holder: string) => void = () => {},
+): Promise<Lock | undefined> {
+  for (let tries = 1; !signal?.aborted; tries++) {
+    const lock = await tryLock(folder, name);
+    if ("isHeld" in lock) return lock;
+    if (tries === 1) onWait(formatHolder(lock.holder));
+    await pause();
+  }
+}
+
+/** `process 7 on login1 since 2026-01-01T00:00:00Z`. */
+export function formatHolder(holder: Holder | undefined): string {
+  if (holder === undefined) return "another program";
+  return `process ${holder.pid}${holder.host && ` on ${holder.host}`} since ${holder.since}`;
+}
+
+/** A run that only this program may write; if its lock is lost, this program writes nothing more there. */
+export interface RunLock extends Disposable {
+  /** The run's folder. */
+  readonly run: string;
+}
+
+/** The runs that this program has locked. */
+const lockedRuns = new Set<Pick<Lock, "isHeld"> & { readonly run: string; readonly folder: string }>();
+
+/** Called before a file or folder is written. @throws {RunError} if the lock of its run is lost */
+export function checkHeld(path: string): void {
+  for (const { run, folder, isHeld } of lockedRuns) {
+    if (!resolve(path).startsWith(folder) || isHeld()) continue;
+    throw new RunError(
+      `Cannot write to ${run}: it was deleted or replaced while this program was working on it ` +
+        "(nothing more is written there; start again)",
+    );
+  }
+}
+
+/**
+ * Locks a run for this program alone.
+ *
+ * @param waitMs how long to wait for another program
+ * @returns undefined if another program is working on the run
+ * @throws {RunError} if the folder cannot be written
+ */
+export async function tryLockRun(run: string, { waitMs = 0 } = {}): Promise<RunLock | undefined> {
+  const lock = waitMs > 0
+    ? await waitForLock(run, lockName, AbortSignal.timeout(waitMs))
+    : await tryLock(run, lockName);
+  return lock === undefined || "holder" in lock ? undefined : guard(run, lock);
+}
+
+function guard(run: string, lock: Lock): RunLock {
+  const locked = { run, folder: resolve(run) + sep, isHeld: lock.isHeld };
+  lockedRuns.add(locked);
+  return { run, [Symbol.dispose]: () => (lockedRuns.delete(locked), lock[Symbol.dispose]()) };
+}
+
+/**
+ * Locks a run for this program alone. Take the lock before reading anything that another program may be writing.
+ *
+ * @throws {RunError} if another program is working on the run, or the folder cannot be written
+ */
+export async function lockRun(run: string): Promise<RunLock> {
+  const lock = await tryLock(run, lockName);
+  if ("isHeld" in lock) return guard(run, lock);
+  const { holder } = lock;
+  throw new RunError(
+    isElsewhere(holder)
+      ? `Cannot write ${run}: ${
+        formatHolder(holder)
+      } is training or sending this run; if it has ended, remove ` +
+        join(run, lockName)
+      : `Cannot write ${run}: another program is training or sending this run; wait until it ends`,
+  );
+}
+
+/** Whether a program is working on a run. Needs no write permission. @throws {RunError} if that cannot be checked */
+export async function isLocked(run: string): Promise<boolean> {
+  const path = join(run, lockName);
+  try {
+    using file = await Deno.open(path);
+    // Shared: programs that only look do not disturb each other.
+    return isElsewhere(holderIn(textOf(path))) || !await file.tryLock(false);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw new RunError(`Cannot check whether a program is working on ${run}: ${reasonOf(error)}`);
+  }
+}
+
+/**
+ * Runs work while no other program or worker runs such work for the same folder. The system releases the folder when
+ * the program ends, even by a kill.
+ *
+ * @param folder an existing folder
+ */
+export async function inTurn<T>(folder: string, work: () => Promise<T>): Promise<T> {
+  using turn = await Deno.open(folder, { read: true });
+  await turn.lock(true);
+  return await work();
 }

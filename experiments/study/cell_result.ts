@@ -2,8 +2,7 @@ import { join } from "node:path";
 import { type Evaluation, readEvaluation } from "../evaluation/evaluation.ts";
 import { type ByFigure, figureFields, keysOf, valuesOf } from "../evaluation/figures.ts";
 import type { SolverCost } from "../evaluation/solver_comparison.ts";
-import { writeJson } from "../run/atomic_write.ts";
-import { readFields } from "../run/contained.ts";
+import { readFields, writeJson } from "../run/run_folder.ts";
 import {
   count,
   type Fields,

@@ -1,6 +1,6 @@
 import { statfs } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { RunError } from "../run/atomic_write.ts";
+import { RunError } from "../run/run_folder.ts";
 import { gigabytes } from "../cli/dry_run.ts";
 import { bytesOf } from "../training/forecast.ts";
 import { textTable } from "../cli/output.ts";

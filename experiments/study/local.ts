@@ -1,8 +1,7 @@
 import { join } from "node:path";
 import { UserError } from "../../kernels/mod.ts";
 import { describeError } from "../cli/task.ts";
-import { reasonOf, RunError } from "../run/atomic_write.ts";
-import { isNotRegularFile } from "../run/contained.ts";
+import { reasonOf, RunError } from "../run/run_folder.ts";
 import { runFile } from "../run/files.ts";
 import { lastStep, readMetrics } from "../run/metrics_log.ts";
 import { printable } from "../cli/output.ts";
@@ -110,14 +109,13 @@ async function stepOf(study: Study, cell: Cell): Promise<number> {
  *
  * @returns its path, and a function that appends each line of a text with the time, control characters escaped; it
  *   throws a {@linkcode RunError} if it cannot write
- * @throws {RunError} if its folder cannot be created, or a link or a folder has the log's name
+ * @throws {RunError} if its folder cannot be created
  */
 export async function openCellLog(
   study: Pick<Study, "folder">,
   { id }: Pick<Cell, "id">,
 ): Promise<{ path: string; add: (text: string) => void }> {
   const path = join(await makeStudyFolder(study, "logs"), `${id}.log`);
-  if (isNotRegularFile(path)) throw new RunError(`Cannot write ${path}: it is not a file; remove it`);
   const add = (text: string) => {
     const time = new Date().toISOString();
     const lines = text.split("\n").map((line) => `${time} ${printable(line)}\n`);

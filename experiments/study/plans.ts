@@ -1,7 +1,6 @@
 import { basename, dirname } from "node:path";
 import { couplings, predictions, timeDistributions } from "../../models/mod.ts";
-import { writeAtomic } from "../run/atomic_write.ts";
-import { readJson } from "../run/contained.ts";
+import { readJson, writeAtomic } from "../run/run_folder.ts";
 import { readProgramFile } from "../run/program_files.ts";
 import { chosenNetwork, loadOwnNetwork, nameNetwork, type OwnNetwork } from "../networks/own_network.ts";
 import { ownModel } from "../cli/model_setting.ts";

@@ -17,10 +17,18 @@ import type { Terminal } from "../cli/progress.ts";
 import { reportPath, writeReport } from "../report/write_report.ts";
 import { loadWeights } from "../networks/load_weights.ts";
 import { chosenNetwork, loadOwnNetwork } from "../networks/own_network.ts";
-import { nameOfLeftover, reasonOf, RunError } from "../run/atomic_write.ts";
-import { findContained, readIfThere } from "../run/contained.ts";
+import {
+  findContained,
+  formatHolder,
+  lockName,
+  lockRun,
+  nameOfLeftover,
+  readIfThere,
+  reasonOf,
+  RunError,
+  tryLock,
+} from "../run/run_folder.ts";
 import { fileAt, runFile } from "../run/files.ts";
-import { formatHolder, lockName, lockRun, tryLock } from "../run/run_lock.ts";
 import { ConfigError } from "../cli/setting.ts";
 import { trainingConfig } from "../cli/training_config.ts";
 import { runTraining } from "../training/run_training.ts";
@@ -63,9 +71,8 @@ export async function runCell(study: Study, cell: Cell, options: CellOptions): P
   using _ = lock;
   const folder = await makeCellFolder(study, cell);
   if (!await readCellResult(folder)) {
-    const watched = { ...options, signal: AbortSignal.any([options.signal, lock.lost]) };
-    if (!await trainCell(study, cell, watched)) return "stopped";
-    const measures = await measureCell(folder, study.plan.evaluation, cell, watched);
+    if (!await trainCell(study, cell, options)) return "stopped";
+    const measures = await measureCell(folder, study.plan.evaluation, cell, options);
     if (!measures) return "stopped";
     await writeCellResult(folder, await resultOf(folder, cell, measures));
   }

@@ -1,6 +1,5 @@
 import { join } from "node:path";
-import { RunError, writeJson } from "../run/atomic_write.ts";
-import { makeContainedFolder, readFields } from "../run/contained.ts";
+import { makeFolder, readFields, RunError, writeJson } from "../run/run_folder.ts";
 import {
   anyOf,
   check,
@@ -207,12 +206,12 @@ export async function makeStudyFolder(
   { folder }: Pick<Study, "folder">,
   name: keyof typeof studyFolder,
 ): Promise<string> {
-  await makeContainedFolder(folder, studyFolder[name]);
+  await makeFolder(folder, studyFolder[name]);
   return join(folder, studyFolder[name]);
 }
 
 /** Creates the folder of a cell, like {@linkcode makeStudyFolder}. */
 export async function makeCellFolder(study: Pick<Study, "folder">, cell: Pick<Cell, "id">): Promise<string> {
-  await makeContainedFolder(await makeStudyFolder(study, "cells"), cell.id);
+  await makeFolder(await makeStudyFolder(study, "cells"), cell.id);
   return cellFolder(study, cell);
 }

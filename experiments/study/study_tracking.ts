@@ -1,11 +1,11 @@
-import { taskCommand } from "../run/server_url.ts";
+import { taskCommand } from "../run/program_files.ts";
 import { basename, join, resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { init } from "../../kernels/mod.ts";
 import { print } from "../cli/output.ts";
 import { runFile } from "../run/files.ts";
 import { appendMetrics, type Metrics, readMetrics } from "../run/metrics_log.ts";
-import { tryLockRun } from "../run/run_lock.ts";
+import { tryLockRun } from "../run/run_folder.ts";
 import { trackingOf } from "../tracking/choose_tracking.ts";
 import { newRecord, readRecord, writeRecord } from "../tracking/record.ts";
 import type { Ending } from "../tracking/run_tracker.ts";

@@ -7,7 +7,7 @@ import { findTrajectories } from "../draw/trajectories.ts";
 import type { RunTrajectories } from "../draw/stored_trajectories.ts";
 import { compareModels } from "../report/compare_models.ts";
 import { writeReport } from "../report/write_report.ts";
-import { writeAtomic, writeJson } from "../run/atomic_write.ts";
+import { writeAtomic, writeJson } from "../run/run_folder.ts";
 import { findEarlyWeights, findWeights } from "../run/weights.ts";
 import { readResults } from "./cell_result.ts";
 import { cellFolder, requireStudy, type Study } from "./study.ts";

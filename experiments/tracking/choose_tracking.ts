@@ -1,5 +1,4 @@
-import { startCommand } from "../run/program_files.ts";
-import { serverUrl, shownAddress } from "../run/server_url.ts";
+import { serverUrl, shownAddress, startCommand } from "../run/program_files.ts";
 import { ConfigError } from "../cli/setting.ts";
 import { readCursor } from "./cursor.ts";
 

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { startCommand } from "../run/program_files.ts";
-import { writeJson } from "../run/atomic_write.ts";
+import { readFields, writeJson } from "../run/run_folder.ts";
 import {
   type Checked,
   count,
@@ -11,7 +11,6 @@ import {
   textField,
 } from "../run/field_checks.ts";
 import { runFile } from "../run/files.ts";
-import { readFields } from "../run/contained.ts";
 
 const sentFile = fieldsOf({
   size: count,

@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import { runFile } from "../run/files.ts";
-import { readJson } from "../run/contained.ts";
+import { readJson } from "../run/run_folder.ts";
 import { formatNetwork, ownModel } from "../cli/model_setting.ts";
 import { asText, flagOf, type Rows } from "../cli/setting.ts";
 import { training } from "../cli/training.ts";

@@ -1,11 +1,10 @@
 /** Lists, finds and summarises runs in folders. */
 
 import { basename, dirname, join } from "node:path";
-import { startCommand } from "../run/program_files.ts";
-import { reasonOf, RunError } from "../run/atomic_write.ts";
+import { shownWord, startCommand } from "../run/program_files.ts";
+import { reasonOf, RunError } from "../run/run_folder.ts";
 import { runFile } from "../run/files.ts";
 import { readMetrics } from "../run/metrics_log.ts";
-import { shownWord } from "../run/server_url.ts";
 import type { LossData } from "../cli/loss_meaning.ts";
 import { ConfigError, didYouMean } from "../cli/setting.ts";
 import { printable, say as tellUser } from "../cli/output.ts";

@@ -1,5 +1,5 @@
 import { UserError } from "../../kernels/core/user_error.ts";
-import { shownAddress } from "../run/server_url.ts";
+import { shownAddress } from "../run/program_files.ts";
 import { say } from "../cli/output.ts";
 import type { RetryPolicy, ServerAddress, Target } from "./choose_tracking.ts";
 

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { RunError } from "../run/atomic_write.ts";
+import { RunError } from "../run/run_folder.ts";
 import { whenMirrored } from "../run/files.ts";
 import { type Cursor, newCursor, readCursor, type SentFile, writeCursor } from "./cursor.ts";
 import { describeRun, idTag, type MetricEntry, metricEntry, mlflowKey } from "./describe_run.ts";

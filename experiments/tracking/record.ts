@@ -1,6 +1,6 @@
 import { userInfo } from "node:os";
 import { join } from "node:path";
-import { RunError, writeJson } from "../run/atomic_write.ts";
+import { isLocked, readFields, RunError, writeJson } from "../run/run_folder.ts";
 import {
   type Checked,
   count,
@@ -14,8 +14,6 @@ import {
 } from "../run/field_checks.ts";
 import { runFile } from "../run/files.ts";
 import { readMetrics } from "../run/metrics_log.ts";
-import { readFields } from "../run/contained.ts";
-import { isLocked } from "../run/run_lock.ts";
 import { nestedRuns } from "./run_files.ts";
 
 const dataset = fieldsOf({

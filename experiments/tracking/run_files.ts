@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { basename, dirname, join, resolve } from "node:path";
-import { reasonOf, RunError } from "../run/atomic_write.ts";
-import { openContained } from "../run/contained.ts";
+import { openContained, reasonOf, RunError } from "../run/run_folder.ts";
 import { runFile, runFolder, whenMirrored } from "../run/files.ts";
 import { lineBreak, type Metrics, parseMetrics } from "../run/metrics_log.ts";
 import type { SentFile } from "./cursor.ts";

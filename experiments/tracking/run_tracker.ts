@@ -1,10 +1,9 @@
 import { basename, join, resolve } from "node:path";
 import type { Device } from "../../kernels/mod.ts";
-import { RunError, writeAtomic } from "../run/atomic_write.ts";
-import { readCheckout } from "../run/environment.ts";
+import { RunError, type RunLock, writeAtomic } from "../run/run_folder.ts";
+import { readCheckout } from "../run/program_files.ts";
 import { fileAt, isRunFile, runFile } from "../run/files.ts";
 import { appendMetrics, lineOf, type Metrics, readMetrics, truncateAfterStep } from "../run/metrics_log.ts";
-import type { RunLock } from "../run/run_lock.ts";
 import type { Target, TrackingChoice } from "./choose_tracking.ts";
 import { rewindCursor } from "./cursor.ts";
 import { endingMs, HttpServer } from "./http_server.ts";

@@ -1,6 +1,5 @@
 import { startCommand } from "../run/program_files.ts";
-import { RunError } from "../run/atomic_write.ts";
-import { tryLockRun } from "../run/run_lock.ts";
+import { RunError, tryLockRun } from "../run/run_folder.ts";
 import type { ServerAddress, Target } from "./choose_tracking.ts";
 import { endingMs, HttpServer, ServerError } from "./http_server.ts";
 import { Mirror } from "./mirror.ts";

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { readFile } from "../run/contained.ts";
+import { readFile } from "../run/run_folder.ts";
 import { ConfigError } from "../cli/setting.ts";
 import { chooseTracking } from "./choose_tracking.ts";
 import { standsForTag } from "./describe_run.ts";

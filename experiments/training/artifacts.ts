@@ -11,8 +11,7 @@ import { followTrajectories, readTrajectories, writeTrajectories } from "../draw
 import { trajectoryGif } from "../draw/trajectory_picture.ts";
 import { loadWeights } from "../networks/load_weights.ts";
 import { writeReport } from "../report/write_report.ts";
-import { writeAtomic } from "../run/atomic_write.ts";
-import { findContained, readFile } from "../run/contained.ts";
+import { findContained, readFile, writeAtomic } from "../run/run_folder.ts";
 import { fileAt, hasFile, runFile } from "../run/files.ts";
 import { ownModel } from "../cli/model_setting.ts";
 import { readConfig } from "../cli/training_config.ts";

@@ -8,7 +8,7 @@ import { writeSampleGrid } from "../draw/sample_grid.ts";
 import { fileAt, keepsEarly, runFile, runFolder } from "../run/files.ts";
 import { saveAveraged } from "./run_state.ts";
 import type { TrainingSession } from "./session.ts";
-import { makeContainedFolder } from "../run/contained.ts";
+import { makeFolder } from "../run/run_folder.ts";
 
 /** Maximum share of the time that validations take by default; the same for grids. */
 const timeShare = 1 / 20;
@@ -142,7 +142,7 @@ export class KeptWeights {
     const { run, keepAt } = this.#session;
     if (step === this.#earlyStep(totalSteps)) await saveAveraged(this.#session, runFile.early);
     if (!keepAt.includes(step)) return;
-    await makeContainedFolder(run, runFolder.weights);
+    await makeFolder(run, runFolder.weights);
     await saveAveraged(this.#session, fileAt(runFile.weightsAt, step));
   }
 

@@ -21,7 +21,7 @@ import { stageProgress, type Terminal } from "../cli/progress.ts";
 import { type PlannedStage, stagesOf } from "../cli/stages.ts";
 import type { TrainingConfig } from "../cli/training.ts";
 import { PairStore } from "./pair_store.ts";
-import { taughtField, type Teacher } from "../run/teacher.ts";
+import { taughtField, type Teacher } from "../run/weights.ts";
 
 /** Times of the flow at which the teacher encodes images: it sees different features at each. */
 const encodedAt = [0.95, 0.8, 0.6];

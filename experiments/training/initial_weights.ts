@@ -17,7 +17,7 @@ import type { ImageSize } from "../../viz/mod.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import { chosenNetwork, moduleError } from "../networks/own_network.ts";
-import { sha256 } from "../run/contained.ts";
+import { sha256 } from "../run/run_folder.ts";
 import { readGivenWeights } from "../run/weights.ts";
 import { ConfigError } from "../cli/setting.ts";
 import { initialNetwork, parseInit } from "../cli/stored_network.ts";

@@ -1,7 +1,6 @@
 import type { BatchOrder } from "../../models/mod.ts";
 import { TrainingError } from "../cli/task.ts";
-import type { Metrics } from "../run/metrics_log.ts";
-import type { RecentSteps } from "../run/run_progress.ts";
+import type { Metrics, RecentSteps } from "../run/metrics_log.ts";
 
 /** Loss and gradient norm of a step. */
 export interface MeasuredStep {

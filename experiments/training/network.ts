@@ -23,7 +23,7 @@ import { variantName } from "../cli/variant.ts";
 import type { TrainingConfig } from "../cli/training.ts";
 import { stageProgress, type Terminal } from "../cli/progress.ts";
 import { distillationStages, makeStudent, type PreparedStages } from "./distillation.ts";
-import type { Teacher } from "../run/teacher.ts";
+import type { Teacher } from "../run/weights.ts";
 
 /** The settings of a network. */
 export type NetworkSettings = Pick<

@@ -9,10 +9,9 @@ import {
   type VelocityField,
 } from "../../models/mod.ts";
 import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
-import { writeAtomic } from "../run/atomic_write.ts";
-import { makeContainedFolder, readIfThere } from "../run/contained.ts";
+import { makeFolder, readIfThere, writeAtomic } from "../run/run_folder.ts";
 import { fileAt, runFile, runFolder } from "../run/files.ts";
-import { TensorFile, tensorsOf } from "../run/tensor_file.ts";
+import { TensorFile, tensorsOf } from "../run/weights.ts";
 
 /** Pairs per file, which are drawn in one batch. */
 const perFile = 256;
@@ -66,7 +65,7 @@ export class PairStore {
   ): Promise<boolean> {
     const { count, shape } = this.#options;
     const images = new Float32Array(this.#images.size);
-    await makeContainedFolder(run, runFolder.pairs);
+    await makeFolder(run, runFolder.pairs);
     for (let first = 0; first < count; first += perFile) {
       const N = Math.min(perFile, count - first);
       const path = join(run, fileAt(runFile.pairs, first / perFile));

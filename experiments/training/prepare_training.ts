@@ -19,9 +19,9 @@ import {
   withAllOptions,
 } from "../networks/own_network.ts";
 import type { Terminal } from "../cli/progress.ts";
-import { readFile } from "../run/contained.ts";
+import { readFile } from "../run/run_folder.ts";
 import { runFile } from "../run/files.ts";
-import { type Teacher, teacherFile } from "../run/teacher.ts";
+import { type Teacher, teacherFile } from "../run/weights.ts";
 import { formatNetwork } from "../cli/model_setting.ts";
 import { ConfigError } from "../cli/setting.ts";
 import { normalizationTo, type TrainingConfig } from "../cli/training.ts";

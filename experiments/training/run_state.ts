@@ -1,4 +1,4 @@
-import { decodeProgress, encodeProgress, type RunProgress } from "../run/run_progress.ts";
+import { decodeProgress, encodeProgress, type RunProgress } from "../run/metrics_log.ts";
 import { join } from "node:path";
 import {
   checkFinite,
@@ -14,9 +14,8 @@ import {
 } from "../../models/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import type { Dataset } from "../data/dataset.ts";
-import { RunError, writeAtomic } from "../run/atomic_write.ts";
+import { readIfThere, RunError, writeAtomic } from "../run/run_folder.ts";
 import { runFile } from "../run/files.ts";
-import { readIfThere } from "../run/contained.ts";
 import type { Network } from "./network.ts";
 import type { TrainingSession } from "./session.ts";
 

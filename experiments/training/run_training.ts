@@ -5,14 +5,18 @@ import { type Dataset, describeData, type ImageSplit } from "../data/dataset.ts"
 import { encodeSources } from "../networks/module_sources.ts";
 import { rememberNamed } from "../networks/named_networks.ts";
 import { ProgressBar, type Terminal } from "../cli/progress.ts";
-import { writeAtomic, writeJson } from "../run/atomic_write.ts";
-import { collectEnvironment } from "../run/environment.ts";
+import {
+  createRunFolder,
+  lockRun,
+  removeLeftovers,
+  type RunLock,
+  writeAtomic,
+  writeJson,
+} from "../run/run_folder.ts";
+import { collectEnvironment, taskCommand } from "../run/program_files.ts";
 import { fileAt, runFile } from "../run/files.ts";
-import { createRunFolder, removeLeftovers } from "../run/run_folder.ts";
-import { lockRun, type RunLock } from "../run/run_lock.ts";
 import { trainingTask } from "../cli/model_setting.ts";
 import type { TrainingConfig } from "../cli/training.ts";
-import { taskCommand } from "../run/server_url.ts";
 import { recordedConfig } from "../cli/training_config.ts";
 import { trackingOf } from "../tracking/choose_tracking.ts";
 import type { RecordedDataset } from "../tracking/record.ts";

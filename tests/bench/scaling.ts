@@ -9,7 +9,7 @@
  * to it.
  */
 import { join } from "node:path";
-import { writeAtomic } from "../../experiments/run/atomic_write.ts";
+import { writeAtomic } from "../../experiments/run/run_folder.ts";
 import { type Device, DeviceError, init } from "../../kernels/mod.ts";
 import { encodeRasterPng } from "../../viz/image/png.ts";
 import { rasterizer } from "../../viz/image/raster.ts";

@@ -3,7 +3,7 @@ import { cp } from "node:fs/promises";
 import { readEvaluation } from "../../experiments/evaluation/evaluation.ts";
 import { figureKeys } from "../../experiments/evaluation/figures.ts";
 import { readJudged, readLiveJudge } from "../../experiments/evaluation/judged_files.ts";
-import { isLocked } from "../../experiments/run/run_lock.ts";
+import { isLocked } from "../../experiments/run/run_folder.ts";
 import { freePort } from "../free_port.ts";
 import { ended, oneThread, testTask } from "./cli.ts";
 import { makeRun, quickly } from "./evaluated_run.ts";

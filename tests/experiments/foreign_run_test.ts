@@ -1,61 +1,12 @@
-/** Run folders made by somebody else, given to each task that reads runs. */
+/** What run folders and servers of somebody else must not do: get credentials, control a terminal, hold a task up. */
 
 import assert from "node:assert/strict";
 import { ended, type TaskName, testTask, tinyNetwork } from "./cli.ts";
-import { assertRefused, smallRun, trained } from "./refusals.ts";
+import { smallRun, trained } from "./refusals.ts";
 import { storeRun } from "./evaluated_run.ts";
 import { FakeMlflow } from "./tracking/fake_mlflow.ts";
 
 const secret = "s3cret";
-
-/** Commands with the files that each reads. */
-const commands: Readonly<Record<string, readonly string[]>> = {
-  "report run": [
-    "samples.png",
-    "metrics.jsonl",
-    "config.json",
-    "environment.json",
-    "loss_by_time.json",
-    "last.safetensors",
-    "ema.safetensors",
-    "flow/paths.safetensors",
-    "flow/sample_1.safetensors",
-  ],
-  "animate run": ["flow/sample_1.safetensors"],
-  "compare run other": ["flow/sample_1.safetensors", "metrics.jsonl"],
-  "runs show run": ["run.json", "config.json", "metrics.jsonl"],
-  "sync run --mlflow http://127.0.0.1:9": ["run.json", "mlflow.json"],
-};
-const tasks = "report, animate, compare, runs and sync";
-testTask(`${tasks} read no file outside of the run folder`, async (place) => {
-  await storeRun(place, "other");
-  await Deno.writeTextFile(place.file("outside"), "{}");
-  for (const [command, files] of Object.entries(commands)) {
-    const [task, ...flags] = command.split(" ");
-    for (const file of files) {
-      await storeRun(place, "run");
-      await Deno.remove(place.file("run", file)).catch(() => {}); // some do not exist
-      await Deno.symlink(place.file("outside"), place.file("run", file));
-      const begin = task === "sync" ? "run" : "RunError"; // sync continues with other runs
-      const says = [`${begin}: Cannot read run/${file}: it leads out of the folder run (`] as const;
-      await assertRefused(place, { task: task as TaskName, flags: flags.join(" "), says });
-      await Deno.remove(place.file("run"), { recursive: true });
-    }
-  }
-});
-
-testTask("train --resume reads no file outside of the run folder", async (place) => {
-  await trained(place);
-  for (const file of ["state.safetensors", "metrics.jsonl", "config.json"]) {
-    await Deno.rename(place.file("run", file), place.file("outside"));
-    await Deno.symlink("../outside", place.file("run", file));
-    const { code, stderr } = await place.run("train:base", "--resume run --max-steps 4");
-    assert.equal(code, 1);
-    assert.match(stderr, /^(Run|Config)Error: Cannot read run\/.*: it leads out of the folder run \(.*\)\n$/);
-    await Deno.remove(place.file("run", file));
-    await Deno.rename(place.file("outside"), place.file("run", file));
-  }
-});
 
 testTask(
   "sync and train never send credentials to a server that a run folder names",

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { sha256 } from "../../experiments/run/contained.ts";
+import { sha256 } from "../../experiments/run/run_folder.ts";
 import { init } from "../../kernels/mod.ts";
 import { loadJudge } from "../../models/mod.ts";
 import { oneThread, testTask } from "./cli.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { cpSync } from "node:fs";
 import { relative } from "node:path";
 import { IDX_NAMES } from "../../experiments/data/idx.ts";
-import { lockRun } from "../../experiments/run/run_lock.ts";
+import { lockRun } from "../../experiments/run/run_folder.ts";
 import { bareRun, type Ended, testTask, tinyRun, type Workplace } from "./cli.ts";
 import { writeTinyIdx } from "./data/tiny_idx.ts";
 import { assertRefused } from "./refusals.ts";

@@ -4,7 +4,7 @@ import {
   readSolverCosts,
   type SolverCost,
 } from "../../experiments/evaluation/solver_comparison.ts";
-import { lockRun } from "../../experiments/run/run_lock.ts";
+import { lockRun } from "../../experiments/run/run_folder.ts";
 import { testTask } from "./cli.ts";
 import { makeRun } from "./evaluated_run.ts";
 import { testMistakes } from "./refusals.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { presets } from "../../experiments/cli/training.ts";
 import { readMetrics } from "../../experiments/run/metrics_log.ts";
-import { tryLock } from "../../experiments/run/run_lock.ts";
+import { tryLock } from "../../experiments/run/run_folder.ts";
 import type { CellResult } from "../../experiments/study/cell_result.ts";
 import { type Ended, ended, madeOnce, testTask, type Workplace } from "./cli.ts";
 import { testRefusals } from "./refusals.ts";
@@ -199,7 +199,7 @@ testTask(
     );
     assert.deepEqual(await place.listing(), before, "a dry run writes nothing");
     const lock = await tryLock(place.file("one", ".locks"), "base-s1");
-    assert.ok("lost" in lock);
+    assert.ok("isHeld" in lock);
     const busy = await place.run("study", `one --only base-s1 ${quickly}`);
     assert.equal(busy.code, 75, busy.stderr);
     assert.match(busy.stderr, new RegExp(`^Skipping base-s1: process ${Deno.pid} .*is running it$`, "m"));

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { IDX_NAMES, parseIdx, readIdx, readIdxFolder } from "../../../experiments/data/idx.ts";
 import { loadDataset } from "../../../experiments/data/load_dataset.ts";
-import { sha256 } from "../../../experiments/run/contained.ts";
+import { sha256 } from "../../../experiments/run/run_folder.ts";
 import { testInFolder, withFolder } from "../../folder.ts";
 import { testNeeding } from "../../permissions.ts";
 import { upTo } from "../../refusing.ts";

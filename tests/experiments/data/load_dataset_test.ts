@@ -9,7 +9,7 @@ import {
   loadDataset,
   mnistFolder,
 } from "../../../experiments/data/load_dataset.ts";
-import { sha256 } from "../../../experiments/run/contained.ts";
+import { sha256 } from "../../../experiments/run/run_folder.ts";
 import { testInFolder, withFolder } from "../../folder.ts";
 import { granted, testUnless } from "../../permissions.ts";
 

@@ -6,8 +6,7 @@ import {
 } from "../../../experiments/evaluation/evaluated_network.ts";
 import { evaluating } from "../../../experiments/evaluate.ts";
 import { join } from "node:path";
-import { appendMetrics } from "../../../experiments/run/metrics_log.ts";
-import { encodeProgress } from "../../../experiments/run/run_progress.ts";
+import { appendMetrics, encodeProgress } from "../../../experiments/run/metrics_log.ts";
 import { encodeSafetensors } from "../../../models/mod.ts";
 import { testInFolder } from "../../folder.ts";
 

@@ -14,7 +14,7 @@ import {
   evaluationTable,
   qualityWarning,
 } from "../../../experiments/evaluation/evaluation_table.ts";
-import { writeJson } from "../../../experiments/run/atomic_write.ts";
+import { writeJson } from "../../../experiments/run/run_folder.ts";
 import { testInFolder, withFolder } from "../../folder.ts";
 import { textOf } from "../../module_graph.ts";
 import { readLiveJudge, writeLiveJudge } from "../../../experiments/evaluation/judged_files.ts";

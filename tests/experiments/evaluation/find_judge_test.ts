@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Terminal } from "../../../experiments/cli/progress.ts";
-import { sha256 } from "../../../experiments/run/contained.ts";
+import { type Lock, sha256, tryLock } from "../../../experiments/run/run_folder.ts";
 import {
   type JudgeChoice,
   judgeOf,
@@ -13,7 +13,6 @@ import {
 } from "../../../experiments/evaluation/find_judge.ts";
 import { digestOf } from "../../../experiments/evaluation/data_judge.ts";
 import { makeJudge } from "../../../experiments/evaluation/train_judge.ts";
-import { type Lock, tryLock } from "../../../experiments/run/run_lock.ts";
 import { init } from "../../../kernels/mod.ts";
 import { JudgeError } from "../../../models/mod.ts";
 import { testInFolder } from "../../folder.ts";

@@ -1,18 +1,32 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { collectEnvironment, readCheckout } from "../../../experiments/run/environment.ts";
+import { collectEnvironment, readCheckout } from "../../../experiments/run/program_files.ts";
 import {
   appendMetrics,
   type Metrics,
   readMetrics,
   truncateAfterStep,
 } from "../../../experiments/run/metrics_log.ts";
-import { makeContainedFolder } from "../../../experiments/run/contained.ts";
-import { checkFolderOf, RunError, writeAtomic } from "../../../experiments/run/atomic_write.ts";
-import { createRunFolder, removeLeftovers } from "../../../experiments/run/run_folder.ts";
-import { testInFolder } from "../../folder.ts";
-import { granted } from "../../permissions.ts";
-import { inTurn, lockRun } from "../../../experiments/run/run_lock.ts";
+import {
+  checkFolderOf,
+  createRunFolder,
+  findContained,
+  inTurn,
+  isLocked,
+  type Lock,
+  lockName,
+  lockRun,
+  makeFolder,
+  readFile,
+  readIfThere,
+  readJson,
+  removeLeftovers,
+  RunError,
+  tryLock,
+  writeAtomic,
+} from "../../../experiments/run/run_folder.ts";
+import { testInFolder, withFolder } from "../../folder.ts";
+import { granted, testNeeding } from "../../permissions.ts";
 import { replacing } from "../../replacing.ts";
 
 const startedAt = new Date(2024, 0, 2, 3, 4, 5);
@@ -71,16 +85,6 @@ testInFolder("writeAtomic() flushes the content to disk before renaming", async 
   assert.deepEqual(events, ["sync", "rename"]);
 });
 
-testInFolder("writeAtomic() never writes through a link at its temporary name", async (folder) => {
-  const [path, other] = [join(folder, "file"), join(folder, "other")];
-  using _ = replacing([crypto, { randomUUID: () => "00000000-0000-0000-0000-000000000000" }]);
-  await Deno.writeTextFile(other, "mine");
-  await Deno.symlink(other, join(folder, `.file.${"0".repeat(32)}.tmp`));
-  await assert.rejects(writeAtomic(path, "new"), RunError);
-  assert.equal(await Deno.readTextFile(other), "mine");
-  await assert.rejects(Deno.lstat(path), Deno.errors.NotFound);
-});
-
 testInFolder("writeAtomic() shows readers one whole content, even with several writers", async (folder) => {
   const path = join(folder, "file");
   const size = 1 << 20;
@@ -100,17 +104,29 @@ testInFolder("writeAtomic() shows readers one whole content, even with several w
   assert.deepEqual(await namesIn(folder), ["file"]);
 });
 
-testInFolder("writeAtomic() changes nothing if it cannot rename", async (folder) => {
-  const path = join(folder, "taken");
-  await Deno.mkdir(join(path, "inner"), { recursive: true });
-  await assert.rejects(writeAtomic(path, "text"), (error: Error) => {
-    assert.equal(error.name, "RunError");
-    assert.match(error.message, /^Cannot write \S+taken: [^\n]+; the file is unchanged$/);
-    return true;
-  });
-  assert.deepEqual(await namesIn(folder), ["taken"]);
-  await assert.rejects(writeAtomic(join(folder, "missing", "file"), "text"), RunError);
-});
+testInFolder(
+  "writeAtomic() leaves no trace if it cannot write, and says what is unchanged",
+  async (folder) => {
+    await Deno.mkdir(join(folder, "taken", "inner"), { recursive: true });
+    await assert.rejects(writeAtomic(join(folder, "taken"), "text"), {
+      name: "RunError",
+      message: /^Cannot write \S+taken: [^\n]+; the file is unchanged$/,
+    });
+    using _ = replacing([Deno, {
+      rename: () => Promise.reject(Object.assign(new Error(), { code: "ENOSPC" })),
+    }]);
+    await Deno.writeTextFile(join(folder, "old"), "old");
+    for (const [name, unchanged] of [["old", "; the file is unchanged"], ["new", ""]]) {
+      await assert.rejects(writeAtomic(join(folder, name), "text"), {
+        name: "RunError",
+        message: `Cannot write ${join(folder, name)}: no space is left on the disk${unchanged}`,
+      });
+    }
+    assert.equal(await Deno.readTextFile(join(folder, "old")), "old");
+    assert.deepEqual(await namesIn(folder), ["old", "taken"]);
+    await assert.rejects(writeAtomic(join(folder, "missing", "file"), "text"), RunError);
+  },
+);
 
 Deno.test({
   name: "writeAtomic() names the file if writing is not allowed",
@@ -180,24 +196,14 @@ testInFolder("appendMetrics() replaces an incomplete line of a killed run", asyn
   assert.equal(await Deno.readTextFile(path), '{"step":1}\n');
 });
 
-testInFolder(
-  "appendMetrics() writes through no link, and readMetrics() names a broken line",
-  async (folder) => {
-    const path = join(folder, "metrics.jsonl");
-    await Deno.symlink(join(folder, "elsewhere"), path);
-    assert.throws(() => appendMetrics(path, { step: 1 }), {
-      name: "RunError",
-      message: `Cannot write ${path}: it is not a file; remove it`,
-    });
-    assert.deepEqual(await namesIn(folder), ["metrics.jsonl"]);
-    await Deno.remove(path);
-    await Deno.writeTextFile(path, '{"step":1}\n{"loss":2}\n{"step":3}\n');
-    await assert.rejects(readMetrics(path), {
-      name: "RunError",
-      message: `Cannot read ${path}: line 2 is not an object with a step: {"loss":2}`,
-    });
-  },
-);
+testInFolder("readMetrics() names a broken line", async (folder) => {
+  const path = join(folder, "metrics.jsonl");
+  await Deno.writeTextFile(path, '{"step":1}\n{"loss":2}\n{"step":3}\n');
+  await assert.rejects(readMetrics(path), {
+    name: "RunError",
+    message: `Cannot read ${path}: line 2 is not an object with a step: {"loss":2}`,
+  });
+});
 
 Deno.test("collectEnvironment() returns null for what it may not read", () => {
   const environment = collectEnvironment({ name: "software" }, startedAt);
@@ -239,28 +245,125 @@ testInFolder("readCheckout() reads commit and branch from git's files", async (r
   }
 });
 
+testInFolder("removeLeftovers() removes temporary files of killed sessions", async (run) => {
+  const end = `${"0f".repeat(16)}.tmp`;
+  const leftovers = [`.step_000500.safetensors.${end}`, `.run.json.${end}`, `.metrics.jsonl.${end}`];
+  const kept = [".last.safetensors.0.tmp", `.report.html.${end}`, "a.tmp", "last.safetensors"];
+  for (const folder of [run, join(run, "weights"), join(run, "flow")]) {
+    await Deno.mkdir(folder, { recursive: true });
+    for (const name of [...leftovers, ...kept]) await Deno.writeTextFile(join(folder, name), "");
+  }
+  using lock = await lockRun(run);
+  await removeLeftovers(lock);
+  for (const name of ["weights", "flow"]) assert.deepEqual(await namesIn(join(run, name)), kept, name);
+  assert.deepEqual(await namesIn(run), [lockName, "flow", "weights", ...kept].sort());
+});
+
+testInFolder("findContained() follows only links that stay inside the folder", async (folder) => {
+  const run = join(folder, "run");
+  await Deno.mkdir(join(run, "flow"), { recursive: true });
+  await Deno.writeTextFile(join(folder, "outside.json"), "{}");
+  await Deno.writeTextFile(join(run, "config.json"), '{"own":1}');
+  await Deno.symlink("config.json", join(run, "link.json"));
+  await Deno.symlink("../outside.json", join(run, "out.json"));
+  await Deno.symlink("..", join(run, "up"));
+  await Deno.symlink("nowhere", join(run, "broken.json"));
+  await Deno.symlink(run, join(folder, "elsewhere")); // the folder itself may be a link
+  for (
+    const [where, name] of [[run, "config.json"], [run, "link.json"], [
+      join(folder, "elsewhere"),
+      "link.json",
+    ]]
+  ) {
+    assert.equal(findContained(join(where, name), where)?.size, 9, name);
+    assert.deepEqual(await readJson(join(where, name)), { own: 1 }, name);
+  }
+  for (const name of ["broken.json", "config.json/below", "none.json"]) {
+    assert.equal(findContained(join(run, name), run), undefined, name);
+    assert.equal(await readIfThere(join(run, name), run), undefined, name);
+  }
+  for (
+    const [name, why] of [
+      ["out.json", `it leads out of the folder ${run} (expected a file in it)`],
+      ["up/outside.json", `it leads out of the folder ${run} (expected a file in it)`],
+      ["../outside.json", `it leads out of the folder ${run} (expected a file in it)`],
+      ["flow", "it is a folder"],
+    ]
+  ) {
+    const refused = { name: "RunError", message: `Cannot read ${run}/${name}: ${why}` };
+    assert.throws(() => findContained(`${run}/${name}`, run), refused);
+    await assert.rejects(readFile(`${run}/${name}`, run), refused);
+  }
+});
+
+/** Starts a program that locks the folder, and waits until it holds it. */
+async function startHolder(folder: string): Promise<Deno.ChildProcess> {
+  const module = new URL("../../../experiments/run/run_folder.ts", import.meta.url);
+  const program = `import { tryLock } from ${JSON.stringify(module.href)};
+    const lock = await tryLock(${JSON.stringify(folder)}, ".lock");
+    console.log("holder" in lock ? "busy" : "held");
+    setInterval(() => {}, 1000);`;
+  const process = new Deno.Command(Deno.execPath(), { args: ["eval", program], stdout: "piped" }).spawn();
+  const reader = process.stdout.getReader();
+  const { value } = await reader.read();
+  assert.equal(new TextDecoder().decode(value).trim(), "held");
+  await reader.cancel();
+  return process;
+}
+
+testNeeding(
+  { read: true, write: true, run: true },
+  "tryLock() gives a lock to one program at a time, and takes over from one that was killed",
+  () =>
+    withFolder(async (folder) => {
+      const process = await startHolder(folder);
+      const answer = await tryLock(folder, lockName);
+      assert.ok("holder" in answer);
+      assert.equal(answer.holder?.pid, process.pid);
+      assert.equal(await isLocked(folder), true);
+      (await tryLock(folder, "another name") as Lock)[Symbol.dispose]();
+      process.kill("SIGKILL");
+      await process.status;
+      assert.equal(await isLocked(folder), false);
+      const tries = await Promise.all(Array.from({ length: 20 }, () => tryLock(folder, lockName)));
+      const [taken, ...others] = tries.filter((answer) => "isHeld" in answer);
+      assert.ok(taken?.isHeld() && others.length === 0, "one of many takes it over");
+      assert.ok("holder" in await tryLock(folder, lockName), "it is held, even within one program");
+      taken[Symbol.dispose]();
+      taken[Symbol.dispose]();
+      assert.deepEqual(await namesIn(folder), []);
+    }),
+);
+
+testInFolder("lockRun() leaves a run to another machine, and says which file to remove", async (run) => {
+  const path = join(run, lockName);
+  await Deno.writeTextFile(path, "elsewhere 7 2026-01-01T00:00:00Z 0");
+  assert.equal(await isLocked(run), true);
+  await assert.rejects(lockRun(run), {
+    name: "RunError",
+    message:
+      `Cannot write ${run}: process 7 on elsewhere since 2026-01-01T00:00:00Z is training or sending this run; ` +
+      `if it has ended, remove ${path}`,
+  });
+  await Deno.writeTextFile(path, ""); // a program was killed while taking it
+  assert.equal(await isLocked(run), false);
+  using _ = await lockRun(run);
+  assert.equal(await isLocked(run), true);
+});
+
 testInFolder(
-  "removeLeftovers() removes temporary files of killed sessions, and follows no link",
-  async (folder) => {
-    const [run, elsewhere] = [join(folder, "run"), join(folder, "elsewhere")];
-    const end = `${"0f".repeat(16)}.tmp`;
-    const leftovers = [`.step_000500.safetensors.${end}`, `.run.json.${end}`, `.metrics.jsonl.${end}`];
-    const kept = [".last.safetensors.0.tmp", `.report.html.${end}`, "a.tmp", "last.safetensors"];
-    const folders = [run, join(run, "weights"), join(run, "flow"), elsewhere];
-    for (const place of folders) {
-      await Deno.mkdir(place, { recursive: true });
-      for (const name of [...leftovers, ...kept]) await Deno.writeTextFile(join(place, name), "");
-    }
-    using lock = await lockRun(run);
-    await removeLeftovers(lock);
-    for (const name of ["weights", "flow"]) {
-      assert.deepEqual(await namesIn(join(run, name)), kept, name);
-      await Deno.remove(join(run, name), { recursive: true });
-      await Deno.symlink(elsewhere, join(run, name));
-    }
-    assert.deepEqual(await namesIn(run), [".lock.1", "flow", "weights", ...kept].sort());
-    await removeLeftovers(lock);
-    assert.deepEqual(await namesIn(elsewhere), [...leftovers, ...kept].sort());
+  "tryLock() locks the file at the path, even if the former holder has just removed it",
+  async (run) => {
+    const { tryLock: original } = Deno.FsFile.prototype;
+    using _ = replacing([Deno.FsFile.prototype, {
+      tryLock(this: Deno.FsFile, exclusive: boolean) {
+        Deno.FsFile.prototype.tryLock = original;
+        Deno.removeSync(join(run, lockName));
+        return original.call(this, exclusive);
+      },
+    }]);
+    using lock = await tryLock(run, lockName) as Lock;
+    assert.ok(lock.isHeld() && await isLocked(run));
   },
 );
 
@@ -295,7 +398,7 @@ testInFolder(
   async (folder) => {
     const [run, other] = [join(folder, "run"), join(folder, "other")];
     for (const path of [run, other]) await Deno.mkdir(path);
-    using _ = await lockRun(run);
+    using old = await lockRun(run);
     const lost = {
       name: "RunError",
       message: new RegExp(`^Cannot write to ${run}: it was deleted or replaced `),
@@ -303,7 +406,7 @@ testInFolder(
     const assertLost = async () => {
       await assert.rejects(writeAtomic(join(run, "flow", "last.safetensors"), "new"), lost);
       assert.throws(() => appendMetrics(join(run, "metrics.jsonl"), { step: 1 }), lost);
-      await assert.rejects(makeContainedFolder(run, "samples"), lost);
+      await assert.rejects(makeFolder(run, "samples"), lost);
     };
     await writeAtomic(join(run, "config.json"), "{}");
     await Deno.remove(run, { recursive: true });
@@ -312,11 +415,12 @@ testInFolder(
 
     await Deno.mkdir(run);
     await assertLost();
-    {
-      using _ = await lockRun(run); // as another program does
-      await assertLost();
-    }
-    assert.deepEqual(await namesIn(run), []);
+    using _ = await lockRun(run); // as another program does
+    await assertLost();
+    old[Symbol.dispose]();
+    assert.deepEqual(await namesIn(run), [lockName], "the lock of the new holder stays");
+    assert.equal(await isLocked(run), true);
+    await writeAtomic(join(run, "config.json"), "{}");
     await writeAtomic(join(other, "config.json"), "{}");
   },
 );

@@ -10,7 +10,7 @@ import {
   planStudy,
   saveStudy,
 } from "../../../experiments/study/plan_study.ts";
-import { type Lock, tryLock } from "../../../experiments/run/run_lock.ts";
+import { type Lock, tryLock } from "../../../experiments/run/run_folder.ts";
 import { type Cell, makeStudyFolder, readStudy, requireStudy } from "../../../experiments/study/study.ts";
 import { testInFolder } from "../../folder.ts";
 import { writeTinyIdx } from "../data/tiny_idx.ts";

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { writeJson } from "../../../experiments/run/atomic_write.ts";
-import { tryLock } from "../../../experiments/run/run_lock.ts";
+import { writeJson } from "../../../experiments/run/run_folder.ts";
 import { trainingConfig } from "../../../experiments/cli/training_config.ts";
 import {
   type CellResult,
@@ -10,13 +9,11 @@ import {
   resultOf,
 } from "../../../experiments/study/cell_result.ts";
 import { openCellLog } from "../../../experiments/study/local.ts";
-import { makeSlurmFolder } from "../../../experiments/study/slurm.ts";
 import { planStudy } from "../../../experiments/study/plan_study.ts";
 import { removeUnsaved } from "../../../experiments/study/run_cell.ts";
 import {
   cellFolder,
   makeCellFolder,
-  makeStudyFolder,
   readStudy,
   requireStudy,
   type Study,
@@ -172,37 +169,6 @@ testInFolder("planStudy() rejects a link in the place of a new cell", async (roo
   device.close();
 });
 
-testForeign("a study never writes through links, and only to files", async (study, home) => {
-  const uses: [name: string, use: () => Promise<unknown>][] = [
-    ["logs", () => makeStudyFolder(study, "logs")],
-    ["logs", () => openCellLog(study, cell)],
-    [".locks", () => makeStudyFolder(study, "locks")],
-    ["cells", () => makeCellFolder(study, { id: "new-s1" })],
-    ["cells", () => makeCellFolder(study, cell)],
-  ];
-  for (const [name, use] of uses) {
-    await link(study, name, home);
-    await assert.rejects(use(), { name: "RunError", message: /: it is a link \(expected a folder\)$/ }, name);
-    await Deno.remove(join(study.folder, name));
-  }
-  const files: [name: string, use: () => Promise<unknown>, message: string][] = [
-    [
-      ".locks/base-s1.1",
-      () => tryLock(join(study.folder, ".locks"), cell.id),
-      ": it is not a file; remove it",
-    ],
-    ["logs/base-s1.log", () => openCellLog(study, cell), ": it is not a file; remove it"],
-    ["slurm/7_0.log", () => makeSlurmFolder(study), ": 7_0.log in it is not a file; remove it"],
-  ];
-  for (const [name, use, message] of files) {
-    await link(study, name, join(home, "kept.txt"));
-    await assert.rejects(
-      use(),
-      (error: Error) => error.name === "RunError" && error.message.endsWith(message),
-    );
-  }
-});
-
 testInFolder("openCellLog() escapes control characters", async (folder) => {
   const own = await openCellLog({ folder }, cell);
   own.add("said\x1b[2J\ntouch /tmp/x #");
@@ -215,7 +181,7 @@ testInFolder("openCellLog() escapes control characters", async (folder) => {
 testForeign("removeUnsaved() removes a run without a checkpoint, and nothing else", async (_, home) => {
   const run = await Deno.makeTempDir({ dir: join(home, cell.id) });
   const isThere = () => Deno.stat(run).then(() => true, () => false);
-  for (const names of [[], [".lock.1", `.run.json.${"0".repeat(32)}.tmp`], ["run.json", "metrics.jsonl"]]) {
+  for (const names of [[], [".lock", `.run.json.${"0".repeat(32)}.tmp`], ["run.json", "metrics.jsonl"]]) {
     await Deno.mkdir(run, { recursive: true });
     for (const name of names) await Deno.writeTextFile(join(run, name), "");
     await removeUnsaved(run);

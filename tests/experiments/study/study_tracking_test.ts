@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { lockRun } from "../../../experiments/run/run_lock.ts";
+import { lockRun } from "../../../experiments/run/run_folder.ts";
 import { cellFolder, type Study } from "../../../experiments/study/study.ts";
 import { collectStudy, recordStudy } from "../../../experiments/study/study_tracking.ts";
 import { newRecord, readRecord, type RunRecord, writeRecord } from "../../../experiments/tracking/record.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { inspect } from "node:util";
-import { shownAddress, shownWord, shownWords, taskCommand } from "../../../experiments/run/server_url.ts";
+import { shownAddress, shownWord, shownWords, taskCommand } from "../../../experiments/run/program_files.ts";
 import { chooseTracking, parseAddress } from "../../../experiments/tracking/choose_tracking.ts";
 import { animating } from "../../../experiments/animate.ts";
 import { listing } from "../../../experiments/runs.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { appendMetrics } from "../../../experiments/run/metrics_log.ts";
-import { lockRun } from "../../../experiments/run/run_lock.ts";
+import { lockRun } from "../../../experiments/run/run_folder.ts";
 import { Mirror } from "../../../experiments/tracking/mirror.ts";
 import { idTag } from "../../../experiments/tracking/describe_run.ts";
 import { readRecord, writeRecord } from "../../../experiments/tracking/record.ts";

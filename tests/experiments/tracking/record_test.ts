@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { lockRun } from "../../../experiments/run/run_lock.ts";
+import { lockRun } from "../../../experiments/run/run_folder.ts";
 import {
   currentRecord,
   newRecord,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { readMetrics } from "../../../experiments/run/metrics_log.ts";
-import { lockRun } from "../../../experiments/run/run_lock.ts";
+import { lockRun } from "../../../experiments/run/run_folder.ts";
 import { parseAddress } from "../../../experiments/tracking/choose_tracking.ts";
 import { readRecord } from "../../../experiments/tracking/record.ts";
 import { RunTracker, type TrackingStart, type Waiting } from "../../../experiments/tracking/run_tracker.ts";

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { Metrics } from "../../../experiments/run/metrics_log.ts";
-import { lockRun } from "../../../experiments/run/run_lock.ts";
+import { lockRun } from "../../../experiments/run/run_folder.ts";
 import { parseAddress, type RetryPolicy } from "../../../experiments/tracking/choose_tracking.ts";
 import { HttpServer, ServerError } from "../../../experiments/tracking/http_server.ts";
 import { newRecord, type RunRecord, writeRecord } from "../../../experiments/tracking/record.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { init } from "../../../kernels/mod.ts";
 import { loadCheckpoint } from "../../../models/mod.ts";
 import { completeArtifacts } from "../../../experiments/training/artifacts.ts";
-import { isLocked, lockRun } from "../../../experiments/run/run_lock.ts";
+import { isLocked, lockRun } from "../../../experiments/run/run_folder.ts";
 import { fileAt, runFile } from "../../../experiments/run/files.ts";
 import { readMetrics } from "../../../experiments/run/metrics_log.ts";
 import type { TrainingConfig } from "../../../experiments/cli/training.ts";

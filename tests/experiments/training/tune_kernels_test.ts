@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { DeviceError, init, type KernelChoice, type TuneOptions } from "../../../kernels/mod.ts";
 import { tuneKernels } from "../../../experiments/training/tune_kernels.ts";
 import { testUnless } from "../../permissions.ts";
-import { lockName } from "../../../experiments/run/run_lock.ts";
+import { lockName } from "../../../experiments/run/run_folder.ts";
 import { runFile } from "../../../experiments/run/files.ts";
 import { trainingConfig } from "../../../experiments/cli/training_config.ts";
 import { runTraining } from "../../../experiments/training/run_training.ts";
