@@ -26,7 +26,6 @@ const programs: Readonly<Record<string, () => Promise<Program>>> = {
   "experiments/judge.ts": async () => (await import("./experiments/judge.ts")).judgeTask,
   "experiments/mlflow.ts": async () => (await import("./experiments/mlflow.ts")).mlflowTask,
   "experiments/morph.ts": async () => (await import("./experiments/morph.ts")).morphTask,
-  "experiments/overfit.ts": async () => (await import("./experiments/overfit.ts")).overfitTask,
   "experiments/playground.ts": async () => (await import("./experiments/playground.ts")).playgroundTask,
   "experiments/build_playground.ts": async () =>
     (await import("./experiments/build_playground.ts")).buildPlaygroundTask,
@@ -38,7 +37,6 @@ const programs: Readonly<Record<string, () => Promise<Program>>> = {
   "experiments/study.ts": async () => (await import("./experiments/study.ts")).studyTask,
   "experiments/sync.ts": async () => (await import("./experiments/sync.ts")).syncTask,
   "experiments/train.ts": async () => (await import("./experiments/train.ts")).trainTask,
-  "experiments/tune.ts": async () => (await import("./experiments/tune.ts")).tuneTask,
 };
 
 /** Worker modules. Nothing else imports them, so they are listed here to be cached and packed with the program. */

@@ -32,7 +32,7 @@ import { variant } from "./variant.ts";
 import { isGpu, shared } from "./shared.ts";
 import { stagesSetting } from "./stages.ts";
 
-const presetNames = ["quick", "standard", "paper"] as const;
+const presetNames = ["quick", "standard", "paper", "overfit"] as const;
 
 /** Ranges of the pixels in training. */
 export const pixelRanges = ["-1..1", "0..1"] as const;
@@ -299,7 +299,8 @@ export const training = defineSettings({
     needs: gpu,
   }),
   preset: choice(presetNames, {
-    doc: "defaults of the other flags: for a CPU, for a GPU, or of the reference networks",
+    doc:
+      "defaults of the other flags: for a CPU, for a GPU, of the reference networks, or to memorise 100 images",
   }),
   checkpointMinutes: number({
     rare,
@@ -352,34 +353,40 @@ export function namesWith(has: (traits: Traits) => unknown): (keyof TrainingConf
 /** The name of a preset. */
 export type PresetName = typeof presetNames[number];
 
-/** The settings that presets give: `quick` for a CPU, `standard` for a GPU, `paper` as in the reference networks. */
+/**
+ * The settings that presets give: `quick` for a CPU, `standard` for a GPU, `paper` as in the reference networks, and
+ * `overfit` to see whether a network can memorise 100 images.
+ */
 const byPreset = {
-  filters: [[16, 32, 64], [32, 64, 128], [256, 512, 1024]],
-  tEmb: [64, 64, 512],
-  conditional: ["auto", "auto", false],
-  normalize: ["-1..1", "-1..1", "0..1"],
-  times: ["logit_normal", "logit_normal", "uniform"],
-  batchSize: [32, 128, 256],
-  epochs: [0, 20, 100],
-  maxMinutes: [6.5, 0, 0],
-  optimizer: ["muon", "muon", "adamw"],
-  lr: [4e-3, 2e-3, 1e-4],
-  muonLr: [0.03, 0.02, 0.02],
-  schedule: ["one_cycle", "one_cycle", "plateau"],
-  warmUp: [0.1, 0.1, 0],
-  clip: [1, 1, 0],
-  ema: [0.995, 0.999, 0],
-  valEpochs: ["auto", "auto", 1], // the patience of paper's schedule counts epochs
-  valBatches: [16, 0, 0],
-  guidance: [1.3, 1.3, 1],
-  solver: ["heun:steps=10", "heun:steps=25", "euler:steps=1000"],
-  sampleEpochs: ["auto", "auto", "auto"],
-  flowSteps: [100, 250, 1000],
+  filters: [[16, 32, 64], [32, 64, 128], [256, 512, 1024], [16, 32]],
+  tEmb: [64, 64, 512, 32],
+  conditional: ["auto", "auto", false, false],
+  normalize: ["-1..1", "-1..1", "0..1", "-1..1"],
+  trainLimit: [0, 0, 0, 100],
+  times: ["logit_normal", "logit_normal", "uniform", "logit_normal"],
+  batchSize: [32, 128, 256, 50],
+  epochs: [0, 20, 100, 0],
+  maxSteps: [0, 0, 0, 300],
+  maxMinutes: [6.5, 0, 0, 0],
+  optimizer: ["muon", "muon", "adamw", "muon"],
+  lr: [4e-3, 2e-3, 1e-4, 2e-3],
+  muonLr: [0.03, 0.02, 0.02, 0.03],
+  schedule: ["one_cycle", "one_cycle", "plateau", "constant"],
+  warmUp: [0.1, 0.1, 0, 0],
+  clip: [1, 1, 0, 1],
+  ema: [0.995, 0.999, 0, 0],
+  valEpochs: ["auto", "auto", 1, "auto"], // the patience of paper's schedule counts epochs
+  valBatches: [16, 0, 0, 16],
+  guidance: [1.3, 1.3, 1, 1],
+  solver: ["heun:steps=10", "heun:steps=25", "euler:steps=1000", "heun:steps=10"],
+  sampleEpochs: ["auto", "auto", "auto", "auto"],
+  flowSteps: [100, 250, 1000, 100],
 } as const satisfies {
   readonly [Name in keyof TrainingConfig]?: readonly [
     quick: TrainingConfig[Name],
     standard: TrainingConfig[Name],
     paper: TrainingConfig[Name],
+    overfit: TrainingConfig[Name],
   ];
 };
 
@@ -391,6 +398,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
   quick: presetAt(0),
   standard: presetAt(1),
   paper: presetAt(2),
+  overfit: presetAt(3),
 };
 
 function presetAt(index: number): Preset {

@@ -5,11 +5,10 @@ import { stageProgress, type Terminal } from "../cli/progress.ts";
 import { readFields, reasonOf, RunError, writeAtomic, writeJson } from "../run/run_folder.ts";
 import { type Fields, fieldsOf, listOf, tableOf, textField } from "../run/field_checks.ts";
 import { runFile } from "../run/files.ts";
-import { startCommand } from "../run/program_files.ts";
 import { isGpu } from "../cli/shared.ts";
 
-/** Seconds of measurement per start; the next start continues. */
-const secondsPerStart = 5;
+/** Seconds of measurement per start, by default and with `--tune`; the next start continues. */
+const [secondsPerStart, secondsOnRequest] = [5, 60];
 
 /** Options for choosing the kernels of a run. */
 export interface Choosing {
@@ -54,52 +53,37 @@ export async function tuneKernels(trainer: Pick<Trainer, "tune">, choosing: Choo
   const isOld = resumed && !recorded; // it trained with the default kernels
   const measures = !isOld && (choosing.tune === "auto" ? isGpu(device) : choosing.tune);
   const choices = measures
-    ? await measureKernels(trainer, { ...choosing, seconds: secondsPerStart })
+    ? await measureKernels(trainer, choosing.tune === true ? secondsOnRequest : secondsPerStart, choosing)
     : before;
   const left = untuned(choices);
   if (measures && left) {
-    say(
-      `Not tuned yet, of ${choices.length} kernels: ${left}; the next start continues, or \`${
-        startCommand("tune")
-      }\``,
-    );
+    say(`Not tuned yet, of ${choices.length} kernels: ${left}; the next start continues, or one with --tune`);
   }
   const calls = Object.fromEntries(choices.map(({ key, chosen }) => [key.call, chosen]));
   await writeJson(path, { adapter, calls } satisfies RunKernels);
 }
 
 /** The calls without a choice, by op: `5 conv2d, 2 matmul`; undefined if there are none. */
-export function untuned(choices: readonly KernelChoice[]): string | undefined {
+function untuned(choices: readonly KernelChoice[]): string | undefined {
   const left = choices.filter(({ by }) => by === "table");
   const ops = Map.groupBy(left, ({ key }) => key.call.split(" ")[0]);
   const counts = Array.from(ops, ([op, { length }]) => [length, op] as const).sort(([a], [b]) => b - a);
   return counts.length > 0 ? counts.map((words) => words.join(" ")).join(", ") : undefined;
 }
 
-/** Options for measuring kernels. */
-export interface Measuring extends Pick<Choosing, "say" | "terminal"> {
-  readonly seconds: number;
-  /** Whether to repeat the measurements of earlier starts. */
-  readonly remeasure?: boolean;
-  /** Ends it early. */
-  readonly signal?: AbortSignal;
-}
-
 /** Measures the kernels of a training step, and stores the results for later starts. */
-export async function measureKernels(
+async function measureKernels(
   trainer: Pick<Trainer, "tune">,
-  { seconds, remeasure = false, signal, say, terminal }: Measuring,
+  seconds: number,
+  { say, terminal }: Pick<Choosing, "say" | "terminal">,
 ): Promise<KernelChoice[]> {
-  const cache = await ChoiceCache.open(choiceCacheFile, say);
-  const store: ChoiceStore = remeasure
-    ? { get: () => undefined, set: (key, chosen) => cache.set(key, chosen) }
-    : cache;
+  const store = await ChoiceCache.open(choiceCacheFile, say);
   const progress = stageProgress("tuning kernels", terminal);
   try {
-    return await trainer.tune({ store, seconds, progress: progress.update, ...signal && { signal } });
+    return await trainer.tune({ store, seconds, progress: progress.update });
   } finally { // keep the measurements even if the device fails
     progress.end();
-    await cache.save(say);
+    await store.save(say);
   }
 }
 

@@ -44,6 +44,10 @@ for (const [name, device] of devices) {
       const measured = choices.filter(({ by }) => by === "measurement");
       reporter.fact(`${name}: time of tuning`, (performance.now() - startMs) / 1000, "s");
       reporter.fact(`${name}: calls measured of ${choices.length}`, measured.length, "");
+      for (const { key, chosen, milliseconds } of measured) {
+        const times = Object.entries(milliseconds).map(([name, ms]) => `${name} ${ms.toFixed(3)}`);
+        reporter.note(`${key.call}: ${chosen}, of ${times.join(", ")} ms`);
+      }
       const changed = measured.filter(({ chosen, candidates }) => chosen !== candidates[0]);
       reporter.fact(`${name}: calls that differ from the defaults`, changed.length, "");
     }

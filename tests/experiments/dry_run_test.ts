@@ -53,11 +53,6 @@ const cases: readonly (readonly [task: TaskName, flags: string, rows: Readonly<R
       files: /in runs\/<time>-distill: .*teacher\.safetensors, .*pairs\//,
     },
   ],
-  ["overfit", `--data data --filters 8,16 --images 20 --batch-size 10 --steps 40 ${oneThread} --out few`, {
-    network: /^residual U-Net \[8,16\]/,
-    steps: /^40 of 10 images/,
-    files: /^few\/samples\.png, few\/last\.safetensors$/,
-  }],
   ["judge", `--data data --steps 500 ${oneThread} --out judge.safetensors`, {
     judge: /^lenet, 500 steps of 64 images/,
     time: /^about [\d.]+ \w+$/,

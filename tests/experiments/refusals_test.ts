@@ -78,7 +78,7 @@ testTask("train refuses WebGPU without an adapter", async (place) => {
 
 const stored = fileURLToPath(new URL("../../checkpoints/mnist_residual.safetensors", import.meta.url));
 
-testRefusals("sample and overfit refuse invalid input in one line", {
+testRefusals("sample refuses invalid input in one line", {
   "more images than a picture can hold": command(
     "sample",
     `--checkpoint ${stored} --count 1000000 --device cpu`,
@@ -95,13 +95,6 @@ testRefusals("sample and overfit refuse invalid input in one line", {
   ]),
   "more rows than a picture can hold": command("morph", "--checkpoint none --count 5000000000", [
     'ConfigError: Cannot use --count "5000000000": expected ',
-  ]),
-  "more images in a batch than there are": command("overfit", `${tinyNetwork} --images 7 --out result`, [
-    "ConfigError: Cannot take batches of 8 images from 7 training images",
-    "--batch-size",
-  ]),
-  "a result folder that is not empty": command("overfit", `${tinyNetwork} --images 8 --out data`, [
-    "RunError: Cannot use data as run folder",
   ]),
 });
 

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { overfitConfig, overfitTask } from "../../../experiments/overfit.ts";
 import { evaluating } from "../../../experiments/evaluate.ts";
 import { reportTask } from "../../../experiments/report.ts";
 import { sampleTask } from "../../../experiments/sample.ts";
@@ -23,6 +22,8 @@ Deno.test("trainingConfig() completes flags by the preset, and drops the other l
     ["--filters 8,16", { optimizer: "muon" }],
     ["--filters 4,8", { optimizer: "adamw" }], // muon would update no weight
     ["--preset paper", { optimizer: "adamw" }],
+    ["--preset overfit", { trainLimit: 100, maxSteps: 300, maxMinutes: 0, ema: 0, schedule: "constant" }],
+    ["--preset overfit --epochs 2 --filters 4,8", { maxSteps: 0, epochs: 2, optimizer: "adamw" }],
     ["--filters 4 --optimizer muon", { optimizer: "muon" }],
     ["--filters 12,16 --attn", { filters: [12, 16], attn: true }],
     ["--no-tune --device cpu", { tune: false }],
@@ -112,7 +113,8 @@ const refusals: Readonly<Record<string, string>> = {
   "--val-fraction 1": 'Cannot use --val-fraction "1": expected a number of at least 0 and below 1',
   "--filters 16,,8": `Cannot use --filters "16,,8": ${list}`,
   "--optimizer adm": 'Cannot use --optimizer "adm": expected adamw, adam, sgd or muon (did you mean adam?)',
-  "--preset papr": 'Cannot use --preset "papr": expected quick, standard or paper (did you mean paper?)',
+  "--preset papr":
+    'Cannot use --preset "papr": expected quick, standard, paper or overfit (did you mean paper?)',
   "--name a/b": 'Cannot use --name "a/b": expected letters, digits, dots, hyphens and underscores',
   "--lr": "Missing value of --lr: expected a number above 0",
   "--lr --epochs 3": "Missing value of --lr: expected a number above 0",
@@ -170,8 +172,6 @@ Deno.test("trainingConfig() refuses flags without effect", () => {
     () => configOf("--model base --groups 4"),
     /--groups has no effect without --model residual or --attn;/,
   );
-  assert.throws(() => overfitTask.parse(["--model", "base", "--groups", "4"]), /--groups has no effect/);
-  assert.throws(() => overfitTask.parse(["--epochs", "4"]), /--epochs \(see --help\)$/);
   const drawing = (flags: string) => sampleTask.parse(`--checkpoint f ${flags}`.split(" "));
   assert.throws(
     () => drawing("--columns 2 --out a.npy"),
@@ -202,17 +202,6 @@ Deno.test("Task.help() shows the defaults of the preset", async () => {
   ];
   assert.match(standard, /\n {2}--batch-size N +images per step \(default: 128\)\n/);
   assert.match(paper, /\n {2}--batch-size N +images per step \(default: 256\)\n/);
-});
-
-Deno.test("overfitTask chooses an optimizer for the network, and checks the network", () => {
-  const optimizerOf = (...words: string[]) => overfitConfig(overfitTask.parse(words)).optimizer;
-  assert.equal(optimizerOf(), "muon");
-  assert.equal(optimizerOf("--model", "base", "--filters", "4,8"), "adamw");
-  assert.equal(optimizerOf("--model", "base", "--filters", "8,16"), "muon");
-  assert.throws(
-    () => overfitTask.parse(["--filters", "6"]),
-    /^ConfigError: Cannot use --groups 8 with --filters 6/,
-  );
 });
 
 testInFolder("trainingConfig() resumes a run with its own settings", async (run) => {

@@ -91,10 +91,6 @@ testTask("a run has a copy of its network's program, for which the module is not
   await Deno.remove(place.file("mlp.ts"));
   await place.succeed("sample", `--checkpoint run ${sampled}`);
   await place.succeed("report", "run --out report.html");
-  await place.succeed(
-    "overfit",
-    `--model run/network.json --hidden 4 --data data --images 10 --batch-size 5 --steps 5 ${oneThread}`,
-  );
 });
 
 testTask(
