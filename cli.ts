@@ -41,7 +41,6 @@ const programs: Readonly<Record<string, () => Promise<Program>>> = {
 
 /** Worker modules. Nothing else imports them, so they are listed here to be cached and packed with the program. */
 export const workers: readonly (() => Promise<unknown>)[] = [
-  () => import("./experiments/data/read_ahead_worker.ts"),
   () => import("./experiments/training/pair_worker.ts"),
   () => import("./experiments/study/cell_worker.ts"),
 ];

@@ -55,7 +55,7 @@ export class TrainingLoop implements Disposable {
     this.#order = new BatchOrder(train, config.batchSize, config.seed);
     const { coupling } = objectiveOf(config);
     const { host } = source.augmented(config);
-    this.#pairs = new PairedBatches(this.#order, coupling, host, config, data.train.images);
+    this.#pairs = new PairedBatches(this.#order, coupling, host, config);
     this.#schedule = scheduleOf(config);
     this.#losses = new LossLog(this.#order, config.logEvery, () => this.#adviceOnDivergence());
     this.#validation = new Validation(session);
