@@ -50,7 +50,7 @@ export class TrainingLoop implements Disposable {
   #savedStep = 0;
 
   constructor(session: TrainingSession) {
-    const { config, data, images: { train }, source } = session;
+    const { config, images: { train }, source } = session;
     this.#session = session;
     this.#order = new BatchOrder(train, config.batchSize, config.seed);
     const { coupling } = objectiveOf(config);
