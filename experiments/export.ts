@@ -4,20 +4,23 @@ import { type Checkpoint, countParameters } from "../models/mod.ts";
 import { type NetworkClasses, recordedClassNames } from "./draw/classes.ts";
 import { defaultGuidance, isFlowMap } from "./draw/chosen_solver.ts";
 import { readWeights } from "./draw/load_network.ts";
-import { loadWeights, ownConfigIn } from "./networks/own_network.ts";
+import { loadWeights, ownConfigIn } from "./networks/load_weights.ts";
 import { say } from "./cli/output.ts";
 import { main, task } from "./cli/task.ts";
 import { checkEmptyFolder, writeAtomic } from "./run/run_folder.ts";
 import { findEarlyWeights } from "./run/weights.ts";
 import { readProgramFile } from "./run/program_files.ts";
 import { checkpoint, namedWeights } from "./cli/drawing.ts";
-import { outputFolder } from "./cli/kinds.ts";
+import { path } from "./cli/kinds.ts";
 import { ConfigError } from "./cli/setting.ts";
 import { defineSettings } from "./cli/settings.ts";
 
 const exporting = defineSettings({
   checkpoint,
-  out: outputFolder({ doc: "new or empty folder for model.py, the weights and a README", default: "export" }),
+  out: {
+    ...path("FOLDER", "new or empty folder for model.py, the weights and a README"),
+    default: "export",
+  },
 });
 
 /** Writes a U-Net as a PyTorch module. */

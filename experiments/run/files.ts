@@ -10,6 +10,7 @@ import type { TrainingConfig } from "../cli/training.ts";
 export interface RunOutline {
   readonly config: TrainingConfig;
   readonly hasValidation?: boolean;
+  readonly isOwnNetwork?: boolean;
   readonly onGpu?: boolean;
 }
 
@@ -45,6 +46,11 @@ export const files = {
     path: "kernels.json",
     about: "kernels used in training",
     when: ({ onGpu = false }) => onGpu,
+  },
+  network: {
+    path: "network.json",
+    about: "program of its custom network",
+    when: ({ isOwnNetwork = false }) => isOwnNetwork,
   },
   teacher: {
     path: "teacher.safetensors",

@@ -69,7 +69,7 @@ async function submissionOf(study: Study, flags: LaunchFlags): Promise<Submissio
   };
 }
 
-/** The study task's command for any working folder: as in `deno.json`, with permission to write the study's folder. */
+/** The study task's command in `deno.json`, for any working folder. */
 function studyCommand(folder: string): string[] {
   if (checkout === undefined) {
     const [, ...words] = startCommand("study").split(" ");
@@ -77,16 +77,12 @@ function studyCommand(folder: string): string[] {
   }
   const [, ...words]: string[] = project.tasks.study.command.split(" ");
   const absolute = words.map((word) =>
-    // Whoever plans the study writes the list of named networks.
-    word.replace(/,"\$.*"$/, "").replace(
+    word.replace(
       /^(--lock=)?(.+\.(?:ts|lock))$/,
       (_, flag = "", path) => flag + join(checkout!, path),
     )
   );
-  const script = absolute.findIndex((word) => word.endsWith(".ts"));
-  // Deno splits paths at commas; a double comma stands for one.
-  const mayWrite = `--allow-write=${folder.replaceAll(",", ",,")}`;
-  return [Deno.execPath(), ...absolute.toSpliced(script, 0, mayWrite), folder];
+  return [Deno.execPath(), ...absolute, folder];
 }
 
 /**

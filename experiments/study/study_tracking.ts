@@ -9,7 +9,7 @@ import { tryLockRun } from "../run/run_folder.ts";
 import { trackingOf } from "../tracking/choose_tracking.ts";
 import { newRecord, readRecord, writeRecord } from "../tracking/record.ts";
 import type { Ending } from "../tracking/run_tracker.ts";
-import { sendLocked, trySending, trySendingRun } from "../tracking/send_run.ts";
+import { sendLocked, trySending, trySendingRun } from "../tracking/run_tracker.ts";
 import { readResults } from "./cell_result.ts";
 import type { LaunchFlags } from "./launcher.ts";
 import { passageText } from "./tables.ts";
@@ -68,7 +68,7 @@ export async function recordStudy(
   if (figures) await logFigures(join(folder, runFile.metrics), figures);
   if (!choice.target) return;
   await trySending(folder, choice.target, say, async (server) => {
-    const { page } = await sendLocked(folder, server);
+    const page = await sendLocked(folder, server);
     say(`MLflow shows the study at ${page}`);
   });
 }

@@ -91,6 +91,7 @@ export async function forecastTraining(
       filesOfTraining({
         config,
         hasValidation: images.validation.length > 0,
+        isOwnNetwork: prepared.ownNetwork !== undefined,
         onGpu: device.kind === "webgpu",
       }).join(", ")
     }`,

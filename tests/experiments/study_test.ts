@@ -94,7 +94,7 @@ testTask("study trains and evaluates every cell once, even several at a time", a
   const { asked } = await jsonIn(place, "one", "cells", "residual-s1", "evaluation.json");
   assert.deepEqual([asked.count, asked.seed, asked.guidance], [170, 0, presets.quick.guidance]);
   for (const name of ["table.md", "report.html"]) assert.ok(await exists(place, "one", name), name);
-  const { stdout: shown } = await place.succeed("runs", "list --root .");
+  const { stdout: shown } = await place.succeed("runs", "--root .");
   for (const cell of cells) assert.ok(shown.includes(cell), `${cell} is listed in ${shown}`);
 
   await writePlan(place, { ...plan, evaluation: tinyPlan.evaluation });

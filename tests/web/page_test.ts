@@ -172,10 +172,10 @@ const reason = !granted("read") || !granted("run")
   ? undefined
   : `built with Deno ${builtWith}, this is ${Deno.version.deno}`;
 
-for (const [path, { task, make }] of Object.entries(generated)) {
+for (const [path, { what, make }] of Object.entries(generated)) {
   testUnless(reason, `${path} is up to date`, async () => {
     const built = await Deno.readTextFile(new URL(`../../${path}`, import.meta.url));
-    assert.ok(built === await make(), `it is out of date: run deno task ${task}`);
+    assert.ok(built === await make(), `it is out of date: run deno task build ${what}`);
   });
 }
 

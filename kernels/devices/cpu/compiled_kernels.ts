@@ -1,4 +1,4 @@
-// Made by `deno task build:wasm` from assembly/; do not edit.
+// Made by `deno task build wasm` from assembly/; do not edit.
 
 /** The kernels, deflated, in base64; `unfused()` makes those for engines that do not fuse multiply and add. */
 export const kernels =

@@ -21,7 +21,7 @@ import {
   writeStudy,
 } from "../../../experiments/study/study.ts";
 import { newRecord, writeRecord } from "../../../experiments/tracking/record.ts";
-import { nestedRuns } from "../../../experiments/tracking/run_files.ts";
+import { nestedRuns } from "../../../experiments/tracking/record.ts";
 import { init, UserError } from "../../../kernels/mod.ts";
 import { conclude } from "../../../experiments/study/conclusion.ts";
 import { qualityFigures } from "../../../experiments/study/quality_figures.ts";

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { join } from "node:path";
 import { crc32, deflateSync, inflateSync } from "node:zlib";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
-import { decodePng } from "../../../experiments/data/png.ts";
-import { withFolder } from "../../folder.ts";
-import { granted, testUnless } from "../../permissions.ts";
+import { type ImagePreparation, type ImageView, prepareImage } from "../../../experiments/data/images.ts";
+import { decodeJpeg, decodePng } from "../../../experiments/data/picture_formats.ts";
+import { testNeeding } from "../../permissions.ts";
+import vectors from "../../vectors/images.json" with { type: "json" };
 import { mutateBytes, type Random, randomOf } from "../mutations.ts";
 import { pngFile } from "./tiny_png.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
@@ -105,6 +105,11 @@ Deno.test("decodePng() returns grey or colour in 8 bits, if nothing is lost", ()
     "opaque alpha of greys": [greyAlpha, 1, [40, 42]],
     "another value is transparent": [tiny(transparency(0, 6)), 1, [5]],
     "another colour of the palette is transparent": [indexed(0, palette, transparency(255, 9)), 3, [1, 2, 3]],
+    "another value of 16 bits is transparent": [
+      png(header(1, 1, 16), transparency(5, 6), data(0, 5, 5)),
+      1,
+      [5],
+    ],
     "unknown optional chunks": [tiny(["teXt", new Uint8Array(9)]), 1, [5]],
   };
   for (const [what, [bytes, channels, pixels]] of Object.entries(cases)) {
@@ -127,6 +132,10 @@ Deno.test("decodePng() refuses unusable files in one line", () => {
   const cases: Record<string, [Uint8Array, string]> = {
     "a transparent pixel": [alpha(254), transparent],
     "a value that is transparent": [tiny(transparency(0, 5)), transparent],
+    "a value of 16 bits that is transparent": [
+      png(header(1, 1, 16), transparency(5, 5), data(0, 5, 5)),
+      transparent,
+    ],
     "a transparent colour of the palette": [indexed(1, palette, transparency(255, 9)), transparent],
     "16 bits": [pngFile({ width: 3, height: 1, depth: 16 }, (i) => 257 * i + 1), sixteenBits],
     "one row too many": [png(header(8192, 4097), data()), declares("4097x8192")],
@@ -141,17 +150,11 @@ Deno.test("decodePng() refuses unusable files in one line", () => {
     "a second header": [tiny(header(65_500, 65_500)), damaged],
     "a second header after the data": [png(header(1, 1), data(0, 5), header(65_500, 65_500)), damaged],
     "a chunk before the header": [png(palette, header(1, 1), data(0, 5)), notPng],
-    "a longer header": [png(["IHDR", Uint8Array.from([...header(1, 1)[1], 0])], data(0, 5)), notPng],
-    "a second palette": [indexed(0, palette, palette), damaged],
-    "a palette after the data": [png(header(1, 1, 8, 3), data(0, 0), palette), damaged],
-    "transparency of another colour type": [tiny(transparency(0, 5, 0, 5, 0, 5)), damaged],
     "an unknown chunk that matters": [tiny(["ABCD", new Uint8Array(0)]), damaged],
     "an unknown colour type": [png(header(1, 1, 8, 5), data(0, 0)), damaged],
-    "depth of another colour type": [png(header(1, 1, 4, 2), data(0, 0, 0)), damaged],
     "an unknown filter": [png(header(1, 1), data(5, 0)), damaged],
     "a missing row": [png(header(2, 3), data(0, 5, 6, 0, 7, 8)), damaged],
     "a row too many": [png(header(2, 1), data(0, 0, 0, 0, 0, 0)), damaged],
-    "half a colour": [indexed(0, ["PLTE", new Uint8Array(4)]), damaged],
     "no palette": [indexed(0), damaged],
     "a colour outside the palette": [indexed(2, palette), damaged],
   };
@@ -201,46 +204,124 @@ Deno.test("decodePng() refuses damaged files in one line, or decodes them like a
   assert.ok(refused > 300 && refused < 600, `${refused}`);
 });
 
-/** A program that decodes files, and prints each refusal, then the most memory it used, in MiB. */
-const decoding = `
-  import { decodePng } from ${JSON.stringify(import.meta.resolve("../../../experiments/data/png.ts"))};
-  for (const path of Deno.args) {
-    try {
-      decodePng(Deno.readFileSync(path), "a.png");
-      console.log("decoded");
-    } catch (error) {
-      console.log(error.message);
-    }
-  }
-  console.log(/VmHWM:\\s+(\\d+)/.exec(Deno.readTextFileSync("/proc/self/status"))[1] / 1024);
-`;
-const linux = Deno.build.os === "linux" && granted("write") && granted("run");
+/** Pixels u8[C, H, W] as [H, W, C]. */
+const channelsLast = (planes: Uint8Array, channels: number) => {
+  const size = planes.length / channels;
+  return Array.from(planes, (_, i) => planes[i % channels * size + Math.floor(i / channels)]);
+};
+/** A JPEG file whose Exif data, with one field, is in little-endian order instead of big-endian. */
+function littleEndian(file: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const start = file.findIndex((_, i) => String.fromCharCode(...file.subarray(i, i + 6)) === "Exif\0\0") + 6;
+  const swapped = file.slice();
+  swapped.set([0x49, 0x49], start);
+  const fields = [[2, 2], [4, 4], [8, 2], [10, 2], [12, 2], [14, 4], [18, 2]];
+  for (const [at, bytes] of fields) swapped.subarray(start + at, start + at + bytes).reverse();
+  return swapped;
+}
+/** Compares bytes with some in base64, one by one and on average. */
+const assertNear = (found: ArrayLike<number>, base64: string, most: number, what: string) => {
+  const expected = Uint8Array.fromBase64(base64);
+  assert.equal(found.length, expected.length, what);
+  const worst = Math.max(...Array.from(expected, (value, i) => Math.abs(value - found[i])));
+  assert.ok(worst <= most, `${what}: ${worst}`);
+  const bias = expected.reduce((sum, value, i) => sum + value - found[i], 0) / expected.length;
+  assert.ok(Math.abs(bias) <= most / 10, `${what}: ${bias} on average`);
+};
 
-testUnless(
-  linux ? undefined : "needs Linux, --allow-write and --allow-run",
-  "decodePng() needs no more memory than the limits on files and pixels allow",
-  () =>
-    withFolder(async (folder) => {
-      const bomb: Chunk = ["IDAT", deflateSync(new Uint8Array(2 ** 27), { level: 1 })]; // 128 MiB in less than 1 MiB
-      const largest = new Uint8Array(2048 * (1 + 2048 * 8)).fill(255);
-      for (let line = 0; line < largest.length; line += 1 + 2048 * 8) largest[line] = 0; // the filter
-      const empty = png(["IDAT", new Uint8Array(0)]).subarray(8, 20);
-      const files: Uint8Array[] = [
-        png(header(2, 1), bomb),
-        png(header(2, 1, 8, 0, 1), bomb),
-        png(header(1, 1), header(65_500, 65_500), bomb),
-        Buffer.concat([png(header(2048, 2048)).subarray(0, -12), Buffer.alloc(12 * 2 ** 21, empty)]),
-        png(header(2048, 2048, 16, 6), ["IDAT", deflateSync(largest, { level: 1 })]),
-      ];
-      const paths = files.map((bytes, n) => {
-        Deno.writeFileSync(join(folder, `${n}.png`), bytes);
-        return join(folder, `${n}.png`);
-      });
-      const args = ["eval", "--quiet", "--no-lock", decoding, "--", ...paths];
-      const { stdout, stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
-      const lines = new TextDecoder().decode(stdout).trimEnd().split("\n");
-      const expected = [...Array(4).fill(damaged), "decoded"];
-      assert.deepEqual(lines.slice(0, -1), expected, new TextDecoder().decode(stderr));
-      assert.ok(Number(lines.at(-1)) < 256, `${lines.at(-1)} MiB`);
-    }),
+testNeeding(
+  { read: true },
+  "decodeJpeg() gives the pixels of another decoder, upright, baseline or progressive, grey or colour",
+  async () => {
+    for (const [name, { file, shape, pixels }] of Object.entries(vectors.jpegs)) {
+      const bytes = Uint8Array.fromBase64(file);
+      for (const variant of name === "orientation 6" ? [bytes, littleEndian(bytes)] : [bytes]) {
+        const image = await decodeJpeg(variant, "a.jpg");
+        assert.deepEqual([image.height, image.width, image.channels], shape, name);
+        const { planes } = prepareImage(image, {});
+        assertNear(channelsLast(planes, image.channels), pixels, 3, name);
+      }
+    }
+  },
 );
+
+testNeeding({ read: true }, "decodeJpeg() refuses damaged and unusual files in one line", async () => {
+  const whole = Uint8Array.fromBase64(vectors.jpegs.colour.file);
+  const scan = whole.findIndex((byte, i) => byte === 0xff && whole[i + 1] === 0xda);
+  const frame = whole.findIndex((byte, i) => byte === 0xff && whole[i + 1] === 0xc0);
+  const damaged = "Cannot read a.jpg: the file is damaged";
+  const cases: Record<string, [bytes: Uint8Array<ArrayBuffer>, starts: string]> = {
+    "nothing": [new Uint8Array(0), "Cannot read a.jpg: it is damaged or not a JPEG file"],
+    "a PNG file": [
+      Uint8Array.of(0x89, 0x50, 0x4e, 0x47),
+      "Cannot read a.jpg: it is damaged or not a JPEG file",
+    ],
+    "half a file": [whole.slice(0, whole.length >> 1), damaged],
+    "a header alone": [whole.slice(0, 100), damaged],
+    "no end": [whole.slice(0, -2), damaged],
+    "no image": [Uint8Array.of(0xff, 0xd8, 0xff, 0xd9), damaged],
+    "zeros in the image": [whole.slice().fill(0, scan + 40, scan + 240), damaged],
+    "too many pixels": [
+      whole.with(frame + 5, 255).with(frame + 7, 255),
+      "Cannot read a.jpg: its header declares 65301x65317 pixels (expected 1 to 33554432 of them); save it smaller",
+    ],
+    "four inks": [
+      Uint8Array.fromBase64(vectors.cmyk),
+      "Cannot read a.jpg: it has 4 channels (expected grey or red",
+    ],
+  };
+  for (const [what, [bytes, starts]] of Object.entries(cases)) {
+    await assert.rejects(decodeJpeg(bytes, "a.jpg"), (error: Error) => {
+      assert.ok(error.name === "DataError" && error.message.startsWith(starts), `${what}: ${error.message}`);
+      return !error.message.includes("\n");
+    });
+  }
+  const random = randomOf(1);
+  for (let n = 0; n < 300; n++) {
+    const bytes = whole.with(random(whole.length), random(256));
+    await decodeJpeg(bytes, "a.jpg").catch((error) =>
+      assert.equal(error.name, "DataError", `${error.stack}`)
+    );
+  }
+  const { pixels } = vectors.jpegs.colour;
+  const image = await decodeJpeg(whole, "a.jpg");
+  assertNear(image.bytes, pixels, 3, "the next file, after all these");
+});
+
+const wide: ImageView = {
+  ...{ channels: 3, height: 21, width: 37, planeStep: 1, pixelStep: 3 },
+  bytes: Uint8Array.fromBase64(vectors.resized.pixels),
+};
+
+Deno.test("prepareImage() scales and crops as Pillow does with antialiasing, and turns colours into grey", () => {
+  const cases: [keyof typeof vectors.resized, ImagePreparation, channels: number][] = [
+    ["pixels", {}, 3],
+    ["pixels", { resize: [21, 37] }, 3],
+    ["smaller", { resize: [8, 8] }, 3],
+    ["larger", { resize: [50, 40] }, 3],
+    ["centre", { resize: [8, 8], crop: "center" }, 3],
+    ["grey", { resize: [8, 8], channels: 1 }, 1],
+  ];
+  for (const [name, preparation, channels] of cases) {
+    const { planes, ...size } = prepareImage(wide, preparation);
+    const [height, width] = preparation.resize ?? [21, 37];
+    assert.deepEqual(size, { channels, height, width });
+    const most = name === "pixels" ? 0 : 1;
+    assertNear(
+      channelsLast(planes, channels),
+      vectors.resized[name],
+      most,
+      `${name} ${JSON.stringify(preparation)}`,
+    );
+  }
+});
+
+Deno.test("prepareImage() reads planes, and converts grey images to colour", () => {
+  const planar = { ...wide, bytes: prepareImage(wide, {}).planes, planeStep: 21 * 37, pixelStep: 1 };
+  assert.deepEqual(prepareImage(planar, { resize: [5, 6] }), prepareImage(wide, { resize: [5, 6] }));
+  const grey: ImageView = { ...planar, channels: 1 };
+  const { channels, planes } = prepareImage(grey, { channels: 3 });
+  assert.equal(channels, 3);
+  for (const c of [0, 1, 2]) {
+    assert.deepEqual(planes.subarray(c * 777, (c + 1) * 777), planar.bytes.subarray(0, 777));
+  }
+});
