@@ -4,7 +4,6 @@ import { withFolder } from "../../folder.ts";
 import { testNeeding, testUnless } from "../../permissions.ts";
 import { askPython, pythonWith } from "../../python.ts";
 import { randomOf } from "../../experiments/mutations.ts";
-import { assertSameNumbers } from "../../same_numbers.ts";
 
 const tensor = (shape: number[], ...values: number[]) => ({ shape, data: Float32Array.from(values) });
 /** A tensor's entry in the header, possibly malformed. */
@@ -45,7 +44,7 @@ Deno.test("decodeSafetensors() inverts encodeSafetensors() bit for bit", () => {
   const metadata = { type: "UNet_FM", note: "café" };
   const decoded = decodeSafetensors(encodeSafetensors(tensors, metadata), "memory");
   assert.deepEqual([...decoded.tensors], [...tensors]);
-  assertSameNumbers(bits(decoded.tensors.get("10")!.data), bits(weights));
+  assert.deepEqual(bits(decoded.tensors.get("10")!.data), bits(weights));
   assert.deepEqual(decoded.metadata, metadata);
   assert.equal(({} as Record<string, unknown>).shape, undefined);
 });
@@ -66,7 +65,7 @@ Deno.test("encodeSafetensors() writes a view, and decodeSafetensors() reads byte
   const bytes = encodeSafetensors(new Map([["a", { shape: [2], data }]]));
   const shifted = new Uint8Array(bytes.length + 1).subarray(1);
   shifted.set(bytes);
-  assertSameNumbers(decodeSafetensors(shifted, "memory").tensors, new Map([["a", tensor([2], 1, 2)]]));
+  assert.deepEqual(decodeSafetensors(shifted, "memory").tensors, new Map([["a", tensor([2], 1, 2)]]));
 });
 
 Deno.test("decodeSafetensors() makes no buffer for each of many empty tensors", () => {
@@ -119,7 +118,7 @@ testNeeding({ read: true }, "decodeSafetensors() reads a file written by Python"
     steps: tensor([], 16777216),
     empty: tensor([0, 3]),
   };
-  assertSameNumbers(tensors, new Map(Object.entries(expected)));
+  assert.deepEqual(tensors, new Map(Object.entries(expected)));
 });
 
 const python = await pythonWith(["numpy", "safetensors"]);

@@ -14,7 +14,6 @@ import {
 } from "../../../models/mod.ts";
 import { testOnCpu, testOnDevices } from "../../testing.ts";
 import { data, LineField, weightsOf } from "./line_field.ts";
-import { assertSameNumbers } from "../../same_numbers.ts";
 
 /** A field that uses everything that a resumed call must restore. */
 class Dropping extends LineField {
@@ -84,8 +83,8 @@ testOnDevices(
     const rest = await fit(model, data(), { ...options, resume: saved! });
     assert.deepEqual(calls, [first.length, 30, 40]);
     const other = new LineField(1);
-    assertSameNumbers(await fit(other, data(), { ...options, onProgress: () => {} }), rest);
-    assertSameNumbers(await weightsOf(model), await weightsOf(other));
+    assert.deepEqual(await fit(other, data(), { ...options, onProgress: () => {} }), rest);
+    assert.deepEqual(await weightsOf(model), await weightsOf(other));
   },
 );
 
@@ -122,6 +121,6 @@ testOnCpu("fit() refuses the state of another model or call, and changes nothing
   for (const [other, message, model = new LineField(1)] of cases) {
     const before = await weightsOf(model);
     await assert.rejects(fit(model, data(), { ...options, resume: saved, ...other }), message);
-    assertSameNumbers(await weightsOf(model), before);
+    assert.deepEqual(await weightsOf(model), before);
   }
 });
