@@ -11,7 +11,7 @@ import { defineSettings } from "./cli/settings.ts";
 import { runSource, shared } from "./cli/shared.ts";
 
 /** Headings of these settings in `--help`. */
-export const animatingHeadings = { field: "Picture", from: "Runs" };
+export const animatingHeadings = { field: "Picture", experiment: "Runs" };
 
 const moving: Need = { words: "an animation (--format gif or apng)", met: ({ format }) => format !== "png" };
 
@@ -44,8 +44,6 @@ export const animating = defineSettings({
   out: optional(outputFile([".gif", ".png", ".apng"], {
     doc: "file to write (default: flow_<field>_<pacing>.gif or .png)",
   })),
-  from: runSource.from,
-  mlflow: shared.mlflow,
   experiment: { ...shared.experiment, doc: "experiment to draw: all of its runs, or those named" },
   root: runSource.root,
 }, animatingHeadings);
@@ -59,7 +57,7 @@ const endings = { gif: [".gif"], apng: [".png", ".apng"], png: [".png"] } as con
 /**
  * Completes and checks the settings.
  *
- * @param runs folders, or runs on a server
+ * @param runs folders or names
  * @throws {ConfigError} if a flag has no effect, or the file's extension does not match its format
  */
 export function resolveAnimation(

@@ -32,7 +32,7 @@ import { defineSettings } from "./cli/settings.ts";
 import { isGpu, shared } from "./cli/shared.ts";
 import { trackingOf } from "./tracking/choose_tracking.ts";
 import { findRuns } from "./tracking/find_run.ts";
-import { trySendingRun } from "./tracking/send_run.ts";
+import { trySendingRun } from "./tracking/run_tracker.ts";
 
 /** Settings of `deno task evaluate`. */
 export const evaluating = defineSettings({

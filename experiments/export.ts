@@ -11,13 +11,16 @@ import { checkEmptyFolder, writeAtomic } from "./run/run_folder.ts";
 import { findEarlyWeights } from "./run/weights.ts";
 import { readProgramFile } from "./run/program_files.ts";
 import { checkpoint, namedWeights } from "./cli/drawing.ts";
-import { outputFolder } from "./cli/kinds.ts";
+import { path } from "./cli/kinds.ts";
 import { ConfigError } from "./cli/setting.ts";
 import { defineSettings } from "./cli/settings.ts";
 
 const exporting = defineSettings({
   checkpoint,
-  out: outputFolder({ doc: "new or empty folder for model.py, the weights and a README", default: "export" }),
+  out: {
+    ...path("FOLDER", "new or empty folder for model.py, the weights and a README"),
+    default: "export",
+  },
 });
 
 /** Writes a U-Net as a PyTorch module. */

@@ -12,7 +12,7 @@ import {
 import { reasonOf, RunError } from "./run/run_folder.ts";
 import { integer, path } from "./cli/kinds.ts";
 import { defineSettings } from "./cli/settings.ts";
-import { ServerError } from "./tracking/http_server.ts";
+import { ServerError } from "./tracking/mlflow_client.ts";
 
 const mlflowVersion = "3.17.2";
 

@@ -6,9 +6,9 @@ import { shared } from "./cli/shared.ts";
 import { print, printable, say } from "./cli/output.ts";
 import { trackingOf } from "./tracking/choose_tracking.ts";
 import { findRuns } from "./tracking/find_run.ts";
-import { awaitedServer, ServerError } from "./tracking/http_server.ts";
-import { runFolders } from "./tracking/run_files.ts";
-import { isOfRun, sendRun, sentLines } from "./tracking/send_run.ts";
+import { awaitedClient, ServerError } from "./tracking/mlflow_client.ts";
+import { runFolders } from "./tracking/record.ts";
+import { isOfRun, sendRun } from "./tracking/run_tracker.ts";
 
 /** Settings of `deno task sync`. */
 export const syncing = defineSettings({
@@ -25,42 +25,37 @@ export const syncTask = task({
   resolve: (values, words) => ({ ...syncing.resolve(values), words }),
   async run({ mlflow, root, words }) {
     const runs = words.length > 0 ? await findRuns(words, root) : await runFolders(root);
-    let [targets, failures] = [0, 0];
+    if (runs.length === 0) print(`No runs in ${root}`);
+    let hasServer = false;
+    const failures: string[] = [];
     /** Errors of servers that accept no runs, by address. */
     const away = new Map<string, ServerError>();
-    const failed = (run: string, { message }: Error) => {
-      failures++;
-      say(printable(`${run}: ${message}`)); // names and files may hold line breaks
-    };
     for (const run of runs) {
       let url = "";
+      const before = failures.length;
       try {
         const { target } = await trackingOf({ mlflow }, run);
         if (target === undefined) continue;
-        targets++;
+        hasServer = true;
         url = target.address.url;
-        if (away.has(url)) continue;
-        for await (const sent of sendRun(run, awaitedServer(target))) {
-          if (sent.error) failed(sent.run, sent.error);
-          else print(sentLines(sent).join("\n"));
-        }
+        if (!away.has(url)) failures.push(...await sendRun(run, awaitedClient(target), print));
       } catch (error) {
         // Continue with other runs even if a server is unreachable: they may have another server.
-        if (isOfRun(error)) failed(run, error);
+        if (isOfRun(error)) failures.push(`${run}: ${error.message}`);
         else if (error instanceof ServerError) away.set(url, error);
         else throw error;
       }
+      failures.slice(before).forEach((line) => say(printable(line))); // names and files may hold line breaks
     }
-    if (runs.length > 0 && targets + failures === 0) {
+    if (runs.length > 0 && !hasServer && failures.length === 0) {
       throw new ConfigError(
         "Cannot send: there is no server, and no run was sent to one before (expected --mlflow URI or MLFLOW_TRACKING_URI)",
       );
     }
-    if (runs.length === 0) print(`No runs in ${root}`);
     const [first, ...rest] = away.values();
     for (const { message } of rest) say(message);
     if (first) throw first;
-    if (failures > 0) return 1;
+    if (failures.length > 0) return 1;
   },
 });
 

@@ -13,7 +13,7 @@ const arrows: Record<string, readonly string[]> = {
   web: ["kernels", "models", "viz"],
   playground: ["kernels", "viz", "web"],
   experiments: ["kernels", "models", "viz", "web", "playground"],
-  "cli.ts": ["models", "experiments"],
+  "cli.ts": ["experiments"],
   examples: ["mod.ts", "kernels", "web"],
   notebooks: ["mod.ts", "experiments"],
 };

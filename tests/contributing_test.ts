@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 /** Files and folders that the commands of CONTRIBUTING.md may need. */
 const copied = [
   ..."mod.ts cli.ts kernels models viz web playground experiments tools examples".split(" "),
-  ...["deno.json", "deno.lock", "checkpoints", "tests"],
+  ...["deno.json", "deno.lock", "checkpoints", "tests", "README.md", "docs"],
 ];
 
 /** Code blocks of a Markdown text: language and content. */

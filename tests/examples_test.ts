@@ -5,7 +5,6 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import configuration from "../deno.json" with { type: "json" };
 import { context } from "../kernels/core/context.ts";
 import { withCacheFolder } from "./folder.ts";
 import { filesBelow, textOf } from "./module_graph.ts";
@@ -19,13 +18,10 @@ interface Example {
   readonly code: string;
 }
 
-/** Files that may hold examples: only those that no task with a server can write. */
+/** Files that may hold examples. */
 async function documented(): Promise<string[]> {
-  const { deny } = configuration.permissions.tracking.write;
-  const kept = await Array.fromAsync(Deno.readDir(new URL("..", import.meta.url)));
-  const files = kept.filter(({ name }) => deny.includes(name) && !/^(\.|tests$|node_modules$)/.test(name))
-    .map(async ({ name, isDirectory }) => isDirectory ? await filesBelow(`${name}/`) : [name]);
-  return (await Promise.all(files)).flat().filter((path) => /\.(md|ts)$/.test(path)).sort();
+  const files = await filesBelow("./", ["runs", "node_modules", "coverage", "tests"]);
+  return files.filter((path) => /\.(md|ts)$/.test(path)).sort();
 }
 
 /** The blocks of code of a page, or of the comments of a module, except those marked as `ignore`. */

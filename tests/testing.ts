@@ -108,6 +108,14 @@ export function assertClose(
 ): void {
   let size = 1;
   for (let i = 0; i < expected.length; i++) size = Math.max(size, Math.abs(expected[i]));
-  const difference = largestDifference(actual, expected);
-  assert.ok(difference <= tolerance * size, `${what} differ by ${difference} (allowed: ${tolerance * size})`);
+  const difference = largestDifference(actual, expected), allowed = tolerance * size;
+  if (difference <= allowed) return;
+  const differ = Array.from(expected, (_, i) => i).filter((i) =>
+    !(Math.abs(actual[i] - expected[i]) <= allowed)
+  );
+  const [first] = differ, count = `${differ.length} of ${expected.length}`;
+  assert.fail(
+    `${what} differ by ${difference} (allowed: ${allowed}): number ${first} is ${actual[first]}, ` +
+      `not ${expected[first]}; ${count} differ`,
+  );
 }

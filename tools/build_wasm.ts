@@ -3,7 +3,7 @@
  * generates `kernel_signatures.ts` and `assembly/dispatch.ts` from their parameters. All three are in the repository, so
  * importers need neither a compiler nor permission to read files. A test builds them again and compares.
  *
- * `deno task build:wasm`
+ * `deno task build wasm`
  */
 import { deflateRawSync } from "node:zlib";
 import asc, { type Transform } from "npm:assemblyscript@0.28.20/asc";
@@ -103,7 +103,7 @@ export async function builtModules(): Promise<Readonly<Record<string, string>>> 
   return {
     "assembly/dispatch.ts": dispatch,
     "kernel_signatures.ts": signaturesModule(kernels),
-    "compiled_kernels.ts": `// Made by \`deno task build:wasm\` from assembly/; do not edit.
+    "compiled_kernels.ts": `// Made by \`deno task build wasm\` from assembly/; do not edit.
 
 /** The kernels, deflated, in base64; \`unfused()\` makes those for engines that do not fuse multiply and add. */
 export const kernels =
@@ -112,7 +112,8 @@ export const kernels =
   };
 }
 
-if (import.meta.main) {
+/** Writes the generated modules. */
+export async function writeModules(): Promise<void> {
   for (const [name, text] of Object.entries(await builtModules())) {
     await Deno.writeTextFile(new URL(name, folder), text);
   }

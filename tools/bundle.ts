@@ -1,15 +1,15 @@
 /** Builds the programs for browsers, and the modules that export text: JSR, Node and bundlers cannot import text files. The
  * results are in the repository, so pages, reports and importers need no compiler. A test builds them again and compares.
  *
- * `deno task build:web` builds `web/flow.js`, the library as one ES module, and a module that exports its text. `deno task
- * build:page` builds the texts of reports and of the playground.
+ * `deno task build web` builds `web/flow.js`, the library as one ES module, and a module that exports its text. `deno task
+ * build page` builds the texts of reports and of the playground.
  */
 
 const root = new URL("../", import.meta.url);
 
-/** A generated file: the task that builds it, and its text. */
+/** A generated file: what `deno task build` calls it, and its text. */
 interface Generated {
-  readonly task: "build:web" | "build:page";
+  readonly what: "web" | "page";
   make(): Promise<string>;
 }
 
@@ -24,32 +24,32 @@ export const browserPrograms = {
 /** The generated files by path; a later file may contain the text of an earlier one. */
 export const generated: Readonly<Record<string, Generated>> = {
   "web/flow.js": {
-    task: "build:web",
+    what: "web",
     async make() {
       const entry = browserPrograms.web;
-      return `// Built from ${entry} by \`deno task build:web\`; do not edit.\n${await bundle(
+      return `// Built from ${entry} by \`deno task build web\`; do not edit.\n${await bundle(
         entry,
         "esm",
       )}\n`;
     },
   },
   "web/flow_text.js": {
-    task: "build:web",
-    make: async () => textModule("build:web", { library: await read("web/flow.js") }),
+    what: "web",
+    make: async () => textModule("web", { library: await read("web/flow.js") }),
   },
   "viz/report/page.js": {
-    task: "build:page",
+    what: "page",
     async make() {
       const styles = ["page", "charts", "quality", "flow", "live_and_print"];
       const texts = await Promise.all(styles.map((name) => read(`viz/report/style/${name}.css`)));
       const program = await bundle(browserPrograms.report, "iife");
-      return textModule("build:page", { program, style: texts.join("") });
+      return textModule("page", { program, style: texts.join("") });
     },
   },
   "playground/page.js": {
-    task: "build:page",
+    what: "page",
     make: async () =>
-      textModule("build:page", {
+      textModule("page", {
         program: await bundle(browserPrograms.playground, "iife"),
         lesson: await bundle(browserPrograms.lesson, "esm"),
         style: (await Promise.all(["story", "page"].map((name) => read(`playground/page/${name}.css`)))).join(
@@ -63,11 +63,11 @@ export const generated: Readonly<Record<string, Generated>> = {
 const read = (path: string) => Deno.readTextFile(new URL(path, root));
 
 /** A module that exports each text under its name. */
-function textModule(task: string, texts: Readonly<Record<string, string>>): string {
+function textModule(what: string, texts: Readonly<Record<string, string>>): string {
   const exports = Object.entries(texts).map(([name, text]) =>
     `/** @type {string} */\nexport const ${name} = ${JSON.stringify(text)};\n`
   );
-  return `// Built by \`deno task ${task}\`; do not edit.\n${exports.join("")}`;
+  return `// Built by \`deno task build ${what}\`; do not edit.\n${exports.join("")}`;
 }
 
 /** The Deno version that built the files in the repository; other versions may bundle differently. */
@@ -88,8 +88,9 @@ async function bundle(entry: string, format: "esm" | "iife"): Promise<string> {
     .replaceAll("\n", "\\n");
 }
 
-if (import.meta.main) {
-  for (const [path, { task, make }] of Object.entries(generated)) {
-    if (Deno.args.includes(task)) await Deno.writeTextFile(new URL(path, root), await make());
+/** Writes the generated files of one kind. */
+export async function writeGenerated(kind: Generated["what"]): Promise<void> {
+  for (const [path, { what, make }] of Object.entries(generated)) {
+    if (what === kind) await Deno.writeTextFile(new URL(path, root), await make());
   }
 }

@@ -128,7 +128,7 @@ export function dispatchSource(kernels: readonly KernelSource[]): string {
   const sizes = kernels.flatMap((kernel, i) =>
     kernel.size ? [`case ${i}: return ${sizeOf(kernel, "threads")};`] : []
   );
-  return `// Made by \`deno task build:wasm\` from kernels/; do not edit.
+  return `// Made by \`deno task build wasm\` from kernels/; do not edit.
 // deno-fmt-ignore-file
 
 import { axis, integer, isAlone, opcode, pointer, real } from "./call.ts";
@@ -161,7 +161,7 @@ export function signaturesModule(kernels: readonly KernelSource[]): string {
     const text = `"${words.map(([word, type]) => `${word}: ${type}`).join(", ")}",`;
     return `  ${name}:${name.length + text.length + 4 > lineWidth ? `\n    ${text}` : ` ${text}`}`;
   });
-  return `// Made by \`deno task build:wasm\` from assembly/kernels/; do not edit.
+  return `// Made by \`deno task build wasm\` from assembly/kernels/; do not edit.
 
 /**
  * Arguments of each kernel in order: addresses and bytes are usize. The position of a kernel is its opcode.

@@ -1,5 +1,5 @@
 /**
- * Builds the npm package of the library, for Node, Bun, bundlers and CDNs: `deno task build:npm [FOLDER]` writes
+ * Builds the npm package of the library, for Node, Bun, bundlers and CDNs: `deno task build npm [FOLDER]` writes
  * `flow-matching-VERSION.tgz` there, by default into `.cache/npm/`.
  * `deno pack` does most of the work. This tool replaces imports of WebAssembly, which Node and bundlers do not support, by
  * modules, and adds the package's own README.
@@ -58,7 +58,7 @@ async function readme(): Promise<string> {
 }
 
 /** Builds the package in a folder and returns the path of its file. */
-export async function buildPackage(folder: string): Promise<string> {
+export async function buildPackage(folder = fileURLToPath(new URL(".cache/npm", root))): Promise<string> {
   const work = await Deno.makeTempDir({ prefix: "flow-npm-" });
   try {
     const raw = join(work, "raw.tgz");
@@ -97,8 +97,4 @@ export async function buildPackage(folder: string): Promise<string> {
   } finally {
     await Deno.remove(work, { recursive: true });
   }
-}
-
-if (import.meta.main) {
-  console.log(await buildPackage(Deno.args[0] ?? fileURLToPath(new URL(".cache/npm", root))));
 }

@@ -1,5 +1,5 @@
 /**
- * The library for web pages: all of `kernels` and `models`, and the small parts of `viz`. `deno task build:web` bundles it
+ * The library for web pages: all of `kernels` and `models`, and the small parts of `viz`. `deno task build web` bundles it
  * as `flow.js`, one ES module without imports.
  *
  * @module

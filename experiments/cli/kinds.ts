@@ -1,7 +1,5 @@
-import { basename, relative, resolve } from "node:path";
-import project from "../../deno.json" with { type: "json" };
 import { anyOf, check, flag, listOf, oneOf, word } from "../run/field_checks.ts";
-import { checkout, hasCredentials, shownAddress } from "../run/program_files.ts";
+import { hasCredentials, shownAddress } from "../run/program_files.ts";
 import type { Need, Setting, Traits } from "./setting.ts";
 
 /** Bounds of a number: `min` and `max` are inclusive, `above` and `below` exclusive. */
@@ -99,37 +97,14 @@ export function path(hint: string, doc: string, traits: Traits = {}): Setting<st
 }
 
 /**
- * The file that a task writes. Its extension says what it holds, so that it cannot replace source code or settings.
- * Hidden files and paths that `deno.json` denies to networked tasks are refused, too.
+ * The file that a task writes, with an extension that says what it holds.
  *
  * @param endings of the file name, such as `.png`
  */
 export function outputFile(endings: readonly string[], options: Options<string>): Setting<string> {
-  const expected = `a path that ends with ${anyOf(endings)}`;
-  const problem = (value: unknown) => {
-    const ends = typeof value === "string" && endings.some((ending) => value.endsWith(ending));
-    return ends ? placeProblem(value) : `expected ${expected}`;
-  };
-  const accepts = (value: unknown): value is string => problem(value) === undefined;
-  return { ...options, hint: "FILE", expected, problem, accepts };
-}
-
-/** The folder that a task fills. Hidden ones and those that {@linkcode outputFile} refuses are refused. */
-export function outputFolder(options: Options<string>): Setting<string> {
-  const expected = "a path";
-  const problem = (value: unknown) =>
-    typeof value === "string" && value !== "" ? placeProblem(value) : `expected ${expected}`;
-  const accepts = (value: unknown): value is string => problem(value) === undefined;
-  return { ...options, hint: "FOLDER", expected, problem, accepts };
-}
-
-/** Why nothing may be written at a path. */
-function placeProblem(path: string): string | undefined {
-  if (basename(path).startsWith(".")) return "it is hidden (expected another name)";
-  if (checkout === undefined) return undefined;
-  const [place] = relative(checkout, resolve(path)).split(/[\\/]/);
-  const { deny } = project.permissions.tracking.write;
-  return deny.includes(place) ? `${place} belongs to the program (expected another folder)` : undefined;
+  const accepts = (value: unknown): value is string =>
+    typeof value === "string" && endings.some((ending) => value.endsWith(ending));
+  return { ...options, hint: "FILE", expected: `a path that ends with ${anyOf(endings)}`, accepts };
 }
 
 /** A server address without user and password, which others could see; errors show no part that may be secret. */

@@ -21,12 +21,7 @@ export const shared = {
 
 /** Settings that locate the runs of a task. */
 export const runSource = {
-  from: choice(["folders", "server"], {
-    doc: "where to look for runs; --mlflow implies server",
-    default: "folders",
-  }),
   root: { ...path("DIR", "folder that holds the runs"), default: "runs" },
-  mlflow: shared.mlflow,
 } as const;
 
 /** Whether a device computes on a GPU; a software adapter does not count. */

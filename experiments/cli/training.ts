@@ -81,7 +81,7 @@ const share = { min: 0, below: 1 };
 // Traits of settings; a setting has none unless its row says so.
 const [rare, resumable, distilled, taught] = [true, true, true, true];
 const meaning = { taught, changesLoss: "all" } as const;
-const length = { resumable, setByStudy: "steps" };
+const length = { resumable, setByStudy: "the budget" };
 const perRun = (setByStudy: string): Traits => ({ distilled, setByStudy });
 
 /** The settings of a training run. A setting without a default comes from the preset or must be given. */

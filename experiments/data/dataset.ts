@@ -4,7 +4,6 @@ import { formatSize } from "../../viz/image/image_shape.ts";
 import { ConfigError } from "../cli/setting.ts";
 import { printable } from "../cli/output.ts";
 import { reasonOf } from "../run/run_folder.ts";
-import type { Images } from "./images.ts";
 
 /** A data set cannot be found or read; the message is one line for the user. */
 export class DataError extends UserError {
@@ -13,7 +12,7 @@ export class DataError extends UserError {
 
 /** Images u8[N, C, H, W] in row-major order, N = count, and labels u8[N] if there are classes. */
 export interface LabelledImages {
-  images: Images;
+  images: Uint8Array;
   labels?: Uint8Array;
   count: number;
 }
@@ -210,6 +209,24 @@ export async function listFolder(folder: string): Promise<Deno.DirEntry[]> {
   }
 }
 
+/** Maximum bytes of a file of data, and of a data set in memory. */
+export const maxDataBytes: number = 2 ** 32;
+
+/**
+ * Memory for images.
+ *
+ * @param size bytes of each
+ * @param title of their file, for the message
+ * @throws {DataError} if it is too much
+ */
+export function roomFor(count: number, size: number, title: string): Uint8Array<ArrayBuffer> {
+  if (count * size <= maxDataBytes) return new Uint8Array(count * size);
+  throw new DataError(
+    `Cannot load ${count} images as large as ${title}: they are ${count * size} bytes ` +
+      `(expected at most ${maxDataBytes}); use fewer images, or a smaller --resize H,W`,
+  );
+}
+
 /**
  * Reads a regular file. Its kind and size are checked before it is opened, since opening a pipe would block.
  *
@@ -227,7 +244,9 @@ export async function readDataFile<Content>(
       throw new DataError(`Cannot read ${path}: it is a pipe, a device or a folder (expected a file)`);
     }
     if (size <= maxBytes) return await read(path);
-    throw new DataError(`Cannot read ${path}: it has ${size} bytes (expected at most ${maxBytes})`);
+    throw new DataError(
+      `Cannot read ${path}: it has ${size} bytes (expected at most ${maxBytes}); save it smaller`,
+    );
   } catch (error) {
     if (error instanceof DataError) throw error;
     throw new DataError(`Cannot read ${path}: ${reasonOf(error)}`, { cause: error });

@@ -1,13 +1,11 @@
 /** The IDX files of a data set in a folder, gzipped or not: images, and labels if there are any. */
 
-import { joined } from "../../viz/image/base64.ts";
 import { join } from "node:path";
 import { idxHeader } from "../../viz/image/idx.ts";
 import { sha256 } from "../run/run_folder.ts";
-import { type DataParts, datasetOfArrays } from "./array_data.ts";
-import { DataError, type Dataset, listFolder, readDataFile } from "./dataset.ts";
-import { bytesArray, formatShape, inMemory, type NumberArray } from "./npy.ts";
-import type { ImagePreparation } from "./prepare_image.ts";
+import { type DataParts, datasetOfArrays, formatShape, type NumberArray } from "./arrays.ts";
+import { DataError, type Dataset, listFolder, maxDataBytes, readDataFile } from "./dataset.ts";
+import type { ImagePreparation } from "./images.ts";
 
 /** File names of an IDX data set; images with channels may say idx4 instead. */
 export const IDX_NAMES = {
@@ -27,12 +25,6 @@ export interface IdxFile {
 export type IdxFiles =
   & Record<"trainImages" | "testImages", IdxFile>
   & Partial<Record<"trainLabels" | "testLabels", IdxFile>>;
-
-/** Maximum number of lengths in a header: images, rows, columns, channels. */
-const maxRank = 4;
-const maxHeaderBytes = 4 + 4 * maxRank;
-/** Maximum bytes of a file, the limit of one array. */
-const maxBytes = 2 ** 32;
 
 /**
  * Whether a folder holds an IDX file; if so, other files there are ignored.
@@ -85,50 +77,17 @@ function spellings(name: string): string[] {
 }
 
 async function readFile(path: string): Promise<IdxFile> {
-  const bytes = await readDataFile(path, async () => {
-    const { readable } = await Deno.open(path);
-    if (!path.endsWith(".gz")) return await readIdx(readable, path);
-    return await readIdx(readable.pipeThrough(new DecompressionStream("gzip")), path).catch((error) => {
-      if (error instanceof DataError) throw error;
-      throw new DataError(
-        `Cannot unpack ${path}: it is damaged or not a gzip file; download it again, or remove .gz from its name`,
-      );
-    });
-  });
-  return { path, bytes };
-}
-
-/**
- * Reads an IDX file from a stream and stops soon after the length in its header, since a compressed file may unpack to
- * a thousand times its size. Memory grows with what is read, not with what the header promises.
- *
- * @param path of the file, for messages
- * @returns all bytes; at least one more than declared if the file is too long, only the start if it has no IDX header
- * @throws {DataError} if the header declares more bytes than an array holds
- * @throws {unknown} the error of the stream
- */
-export async function readIdx(
-  content: ReadableStream<Uint8Array<ArrayBuffer>>,
-  path: string,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const pieces: Uint8Array<ArrayBuffer>[] = [];
-  let size = 0;
-  let end = Infinity;
-  for await (const piece of content) {
-    pieces.push(piece);
-    size += piece.length;
-    if (end === Infinity && size >= maxHeaderBytes) {
-      const header = idxHeader(joined(pieces, size));
-      end = header && header.shape.length <= maxRank ? header.end : 0;
-      if (end > maxBytes) {
-        throw new DataError(
-          `Cannot read ${path}: its header declares ${end} bytes (expected at most ${maxBytes}); use fewer images`,
-        );
-      }
-    }
-    if (size > end) break;
+  const file = await readDataFile(path, Deno.readFile, maxDataBytes);
+  if (!path.endsWith(".gz")) return { path, bytes: file };
+  try {
+    const unpacked = new Blob([file]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return { path, bytes: await new Response(unpacked).bytes() };
+  } catch (cause) {
+    throw new DataError(
+      `Cannot unpack ${path}: it is damaged or not a gzip file; download it again, or remove .gz from its name`,
+      { cause },
+    );
   }
-  return joined(pieces, size).subarray(0, Math.max(end + 1, maxHeaderBytes));
 }
 
 /**
@@ -150,7 +109,7 @@ export async function datasetOfFiles(
     testLabels: testLabels && parseIdx(testLabels, "labels"),
   };
   return {
-    ...datasetOfArrays(arrays, preparation, { scale: [0, 255] }),
+    ...datasetOfArrays(arrays, preparation, [0, 255]),
     digest: digests.trainImages ?? await sha256(trainImages.bytes),
     ...trainLabels && { labelDigest: digests.trainLabels ?? await sha256(trainLabels.bytes) },
   };
@@ -187,5 +146,6 @@ export function parseIdx({ path, bytes }: IdxFile, what: "images" | "labels"): N
       }); download it again`,
     );
   }
-  return bytesArray(path, shape, inMemory(bytes.subarray(start)));
+  const values = bytes.subarray(start);
+  return { title: path, shape, descr: "|u1", width: 1, bytes: values, valueAt: (i) => values[i] };
 }

@@ -17,7 +17,7 @@ import {
 } from "../../models/mod.ts";
 import type { TrainingConfig } from "../cli/training.ts";
 import { type Dataset, firstIndices } from "./dataset.ts";
-import { type Images, rowsOf, StoredImages } from "./images.ts";
+import { rowsOf } from "./images.ts";
 
 /** Labels of images, one per image, and the number of classes. */
 interface ImageLabels {
@@ -42,30 +42,30 @@ export function sourceOf(
 /** Changes an image u8[C, H, W] in place. */
 type Change = (image: Uint8Array, example: number, draw: NoiseDraw) => void;
 
-/** Images as normalised batches: they stay on the device as bytes, or are read from a file if they are too large. */
+/** Images as normalised batches; they stay on the device as bytes. */
 export class ImageSource implements BatchSource {
   /** The same images in host memory, with labels if they have any. */
   readonly host: HostExamples;
   /** Number of classes; 0 without labels. */
   readonly classes: number;
-  readonly #images: Images;
-  readonly #bytes: Tensor | undefined;
+  readonly #images: Uint8Array;
+  readonly #bytes: Tensor;
   readonly #labels: Tensor | undefined;
 
   /**
-   * Copies images to the device, unless they are in a file.
+   * Copies images to the device.
    *
    * @param images u8[N, C, H, W]
    * @param labels become the condition of a batch
    */
   constructor(
-    images: Images,
+    images: Uint8Array,
     readonly size: Pick<Dataset, "channels" | "height" | "width">,
     readonly normalization: Normalization,
     labels?: ImageLabels,
   ) {
     this.#images = images;
-    this.#bytes = images instanceof StoredImages ? undefined : packBytes(images);
+    this.#bytes = packBytes(images);
     this.#labels = labels && tensor(Uint32Array.from(labels.values));
     this.classes = labels?.classes ?? 0;
     this.host = {
@@ -87,12 +87,10 @@ export class ImageSource implements BatchSource {
 
   /** Makes room for a batch: images f32[N, C, H, W], with their labels u32[N] as the condition. */
   stage(batchSize: number): StagedBatch {
-    const bytes = this.#bytes;
-    if (!bytes) return this.#stageRows(batchSize);
     const indices = tensor(new Uint32Array(batchSize));
     return {
       write: (examples) => indices.write(examples),
-      batch: () => this.#batchOf(bytes, indices, indices),
+      batch: () => this.#batchOf(this.#bytes, indices, indices),
     };
   }
 
@@ -115,7 +113,7 @@ export class ImageSource implements BatchSource {
     };
     return {
       shape: this.shape,
-      stage: (batchSize) => this.#stageRows(batchSize, change),
+      stage: (batchSize) => this.#stageChanged(batchSize, change),
       host: {
         ...this.host,
         values: (examples, draw) => this.#normalized(this.#rows(examples, draw && { change, draw })),
@@ -123,22 +121,22 @@ export class ImageSource implements BatchSource {
     };
   }
 
-  /** Makes room for batches of images from host memory. */
-  #stageRows(batchSize: number, change?: Change): StagedBatch {
+  /** Makes room for batches of images that are changed in host memory. */
+  #stageChanged(batchSize: number, change: Change): StagedBatch {
     const bytes = packBytes(new Uint8Array(batchSize * this.#pixels));
     const words = new Uint32Array(bytes.size);
     const [places, indices] = [tensor(firstIndices(batchSize)), tensor(new Uint32Array(batchSize))];
     return {
       write: (examples, draw) => {
         indices.write(examples);
-        new Uint8Array(words.buffer).set(this.#rows(examples, change && { change, draw }));
+        new Uint8Array(words.buffer).set(this.#rows(examples, { change, draw }));
         bytes.write(words);
       },
       batch: () => this.#batchOf(bytes, places, indices),
     };
   }
 
-  /** Bytes of images in host memory, u8[N, C H W]. @throws {DataError} if their file cannot be read */
+  /** Bytes of images in host memory, u8[N, C H W]. */
   #rows(
     examples: Uint32Array,
     changed?: { readonly change: Change; readonly draw: NoiseDraw },

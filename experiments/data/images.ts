@@ -1,49 +1,17 @@
-/** Images of a data set: in memory, or in a file that may be larger than memory. */
-
-/** A place in a file. */
-export interface FilePlace {
-  readonly path: string;
-  readonly at: number;
-}
-
-/** Images u8[N, C, H, W] that are read from a file in batches, when needed. */
-export class StoredImages {
-  /** Bytes of all images, N P. */
-  readonly length: number;
-
-  /**
-   * @param rows the rows of the file that these images are, N of them
-   * @param P bytes of an image
-   * @param readRow reads a row of the file into P bytes, starting at a position
-   * @param stored where the rows are, if they can be read ahead
-   */
-  constructor(
-    readonly rows: Uint32Array,
-    P: number,
-    readonly readRow: (row: number, into: Uint8Array, at: number) => void,
-    readonly stored?: (FilePlace & { readonly rowBytes: number }) | undefined,
-  ) {
-    this.length = rows.length * P;
-  }
-}
-
-/** Images u8[N, C, H, W], 0 dark and 255 bright. */
-export type Images = Uint8Array | StoredImages;
+/** Images in host memory: selecting some, and preparing them: crop, antialiased scaling, grey or colour. */
 
 /**
- * Selected images, in host memory.
+ * Selected images.
  *
+ * @param images u8[M, P]
  * @param indices of the images, N of them
  * @param P bytes of an image
  * @returns u8[N, P]
- * @throws {DataError} if the file cannot be read
  */
-export function rowsOf(images: Images, indices: ArrayLike<number>, P: number): Uint8Array<ArrayBuffer> {
+export function rowsOf(images: Uint8Array, indices: ArrayLike<number>, P: number): Uint8Array<ArrayBuffer> {
   const rows = new Uint8Array(indices.length * P);
   for (let n = 0; n < indices.length; n++) {
-    const index = indices[n];
-    if (images instanceof StoredImages) images.readRow(images.rows[index], rows, n * P);
-    else rows.set(images.subarray(index * P, (index + 1) * P), n * P);
+    rows.set(images.subarray(indices[n] * P, (indices[n] + 1) * P), n * P);
   }
   return rows;
 }
@@ -56,54 +24,130 @@ export function rowsOf(images: Images, indices: ArrayLike<number>, P: number): U
  * @param P values of an image
  * @returns f32[N, P], 0 black to 1 white
  */
-export function pixelsOf(images: Images, indices: ArrayLike<number>, P: number): Float32Array<ArrayBuffer> {
+export function pixelsOf(
+  images: Uint8Array,
+  indices: ArrayLike<number>,
+  P: number,
+): Float32Array<ArrayBuffer> {
   const bytes = rowsOf(images, indices, P);
   const pixels = new Float32Array(bytes.length);
   for (let i = 0; i < bytes.length; i++) pixels[i] = bytes[i] / 255;
   return pixels;
 }
 
-/** Stretches of a file for the worker to read. */
-export interface Stretches {
-  readonly path: string;
-  /** Where they start. */
-  readonly starts: readonly number[];
-  /** Bytes of each. */
-  readonly length: number;
+/** How images are prepared; by default they stay unchanged. */
+export interface ImagePreparation {
+  /** Height and width to scale to. */
+  readonly resize?: readonly [height: number, width: number] | null;
+  /**
+   * What is scaled: the whole image, which may change its proportions, or its largest central part with the target
+   * proportions.
+   */
+  readonly crop?: "none" | "center";
+  /** 1 turns colours into grey, and 3 grey into colours. */
+  readonly channels?: 1 | 3 | null;
+}
+
+/** An image; the value of channel c at row y and column x is at `c * planeStep + (y * width + x) * pixelStep`. */
+export interface ImageView {
+  readonly channels: 1 | 3;
+  readonly height: number;
+  readonly width: number;
+  readonly bytes: Uint8Array;
+  readonly planeStep: number;
+  readonly pixelStep: number;
+}
+
+/** An image u8[C, H, W]. */
+export interface PreparedImage extends Pick<ImageView, "channels" | "height" | "width"> {
+  readonly planes: Uint8Array;
+}
+
+/** Weights of red, green and blue in grey. Source: ITU-R BT.601 */
+const luma = [0.299, 0.587, 0.114];
+
+/** Prepares an image. */
+export function prepareImage(image: ImageView, { resize, crop, channels }: ImagePreparation): PreparedImage {
+  const [height, width] = resize ?? [image.height, image.width];
+  const C = channels ?? image.channels;
+  const size = height * width;
+  const planes = new Uint8Array(C * size);
+  const channel = resize ? scaler(image, resize, crop === "center") : (c: number) => plain(image, c);
+  if (C === 1 && image.channels === 3) {
+    const colours = luma.map((_, c) => channel(c));
+    for (let i = 0; i < size; i++) {
+      planes[i] = Math.round(luma[0] * colours[0][i] + luma[1] * colours[1][i] + luma[2] * colours[2][i]);
+    }
+  } else {
+    for (let c = 0; c < C; c++) {
+      const values = channel(image.channels === 1 ? 0 : c);
+      for (let i = 0; i < size; i++) planes[c * size + i] = Math.round(values[i]);
+    }
+  }
+  return { channels: C, height, width, planes };
+}
+
+/** A channel of an image as it is, u8[H * W]. */
+function plain({ bytes, height, width, planeStep, pixelStep }: ImageView, c: number): Uint8Array {
+  const values = new Uint8Array(height * width);
+  for (let i = 0; i < values.length; i++) values[i] = bytes[c * planeStep + i * pixelStep];
+  return values;
+}
+
+/** The channels of an image, scaled, f32[H * W] each. */
+function scaler(
+  { bytes, height, width, planeStep, pixelStep }: ImageView,
+  [H, W]: readonly [number, number],
+  crops: boolean,
+) {
+  const scale = Math.min(height / H, width / W);
+  const [inside, across] = crops ? [H * scale, W * scale] : [height, width];
+  const [rows, columns] = [taps(height, inside, H), taps(width, across, W)];
+  return (c: number) => {
+    const between = new Float32Array(height * W);
+    for (let y = rows.first; y < rows.end; y++) {
+      const from = c * planeStep + y * width * pixelStep;
+      for (let x = 0; x < W; x++) {
+        const { at, weights } = columns.all[x];
+        let sum = 0;
+        for (let i = 0; i < weights.length; i++) sum += weights[i] * bytes[from + (at + i) * pixelStep];
+        between[y * W + x] = sum;
+      }
+    }
+    const scaled = new Float32Array(H * W);
+    for (let y = 0; y < H; y++) {
+      const { at, weights } = rows.all[y];
+      for (let x = 0; x < W; x++) {
+        let sum = 0;
+        for (let i = 0; i < weights.length; i++) sum += weights[i] * between[(at + i) * W + x];
+        scaled[y * W + x] = sum;
+      }
+    }
+    return scaled;
+  };
 }
 
 /**
- * Reads images of a file before they are needed, in a worker, and discards them: the operating system then has them in
- * its cache, and the process needs no more memory.
+ * The neighbours that each pixel of a scaled line is computed from, with their weights: a triangle that is as wide as a
+ * new pixel, so that nothing is skipped when an image shrinks, and that interpolates when it grows.
+ *
+ * @param length of the line
+ * @param part of the line in its middle that is scaled
+ * @param count of new pixels
  */
-export class ReadAhead implements Disposable {
-  readonly #worker: Worker | undefined;
-  readonly #images: StoredImages;
-  #to = 0;
-
-  /** Starts the worker, if the images are in one file. */
-  constructor(images: StoredImages) {
-    this.#images = images;
-    if (!images.stored) return;
-    this.#worker = new Worker(new URL("./read_ahead_worker.ts", import.meta.url), { type: "module" });
-    // The code that needs the images reads them again, and reports the error.
-    this.#worker.addEventListener("error", (event) => event.preventDefault());
-  }
-
-  /** Requests the images of the steps from `from` up to `to`, each step once. */
-  steps(from: number, to: number, batch: (step: number) => Uint32Array): void {
-    const { rows, stored } = this.#images;
-    if (!this.#worker || !stored) return;
-    const { path, at, rowBytes: length } = stored;
-    for (let step = Math.max(from, this.#to); step < to; step++) {
-      const starts = Array.from(batch(step), (image) => at + rows[image] * length);
-      this.#worker.postMessage({ path, starts, length } satisfies Stretches);
-    }
-    this.#to = Math.max(this.#to, to);
-  }
-
-  /** Ends the worker. */
-  [Symbol.dispose](): void {
-    this.#worker?.terminate();
-  }
+function taps(length: number, part: number, count: number) {
+  const scale = part / count;
+  const reach = Math.max(scale, 1);
+  const all = Array.from({ length: count }, (_, i) => {
+    const centre = (length - part) / 2 + (i + 0.5) * scale;
+    const at = Math.max(0, Math.floor(centre - reach + 0.5));
+    const end = Math.min(length, Math.floor(centre + reach + 0.5));
+    const raw = Float64Array.from(
+      { length: end - at },
+      (_, j) => Math.max(0, 1 - Math.abs(at + j + 0.5 - centre) / reach),
+    );
+    const total = raw.reduce((sum, weight) => sum + weight, 0);
+    return { at, weights: raw.map((weight) => weight / total) };
+  });
+  return { all, first: all[0].at, end: all[count - 1].at + all[count - 1].weights.length };
 }

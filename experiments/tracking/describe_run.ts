@@ -1,60 +1,71 @@
-/** Describes a run to MLflow beyond its metrics and files: params, tags, data sets and a note in Markdown. */
+/** Describes a run to MLflow and in tables: metrics, params, tags, data sets and a note in Markdown. */
 
 import { join } from "node:path";
 import { runFile } from "../run/files.ts";
+import { readMetrics } from "../run/metrics_log.ts";
 import { readJson } from "../run/run_folder.ts";
 import { formatNetwork, ownModel } from "../cli/model_setting.ts";
 import { asText, flagOf, type Rows } from "../cli/setting.ts";
 import { training } from "../cli/training.ts";
-import type { Cursor } from "./cursor.ts";
-import { metricWords } from "./metric_words.ts";
+import type { Entry, Point } from "./mlflow_client.ts";
 import type { RunRecord } from "./record.ts";
 
-/** The value of a metric at a step and a time. */
-export interface MetricEntry {
-  readonly key: string;
-  /** NaN, Infinity and -Infinity are strings. */
-  readonly value: number | string;
-  /** Milliseconds since 1970, an integer. */
-  readonly timestamp: number;
-  readonly step: number;
-  /** The logged model that it measures. */
-  readonly model_id?: string;
+/** Descriptions of a run's losses, by name in `metrics.jsonl` and on servers. */
+const losses = {
+  test_loss: "test loss",
+  val_loss: "validation loss",
+  train_loss: "training loss",
+};
+
+/** Descriptions of the other metrics of training. */
+const courses = {
+  gradient_norm: "norm of the gradients",
+  learning_rate: "learning rate",
+  transport_cost: "mean squared distance between noise and image, as paired by `--coupling`",
+  independent_cost: "the same for random pairs",
+  epoch: "epochs so far",
+  elapsed_seconds: "seconds of training over all sessions",
+  "system/images_per_second": "images per second",
+  "system/process_memory_megabytes": "memory of the program, 1 MB = 1e6 bytes",
+  "system/device_memory_megabytes": "memory of the device",
+};
+
+/** Descriptions of all metrics of training; an evaluation describes its own figures, `eval/...`. */
+export const metricWords: Readonly<Record<string, string>> = { ...losses, ...courses };
+
+/** Whether a metric is a measure of quality: a loss, or a figure but not the end of its interval. */
+export function isResult(name: string): boolean {
+  return !Object.hasOwn(courses, name) && !/^(eval\/.*_(low|high)|system\/.*)$/.test(name);
 }
 
-export interface TextEntry {
-  readonly key: string;
-  readonly value: string;
+/** Names of metrics in the order of tables: losses, figures in logging order, metrics of other programs, then the rest. */
+export function sortedMetrics(metrics: Iterable<string>): string[] {
+  const [first, last] = [losses, courses].map((words) => Object.keys(words));
+  const place = (name: string) => {
+    const [loss, course] = [first.indexOf(name), last.indexOf(name)];
+    return loss >= 0 ? loss : name.startsWith("eval/") ? first.length : first.length + 2 + course;
+  };
+  return [...metrics].sort((a, b) => place(a) - place(b));
 }
 
 /** The tag that identifies a run on any server. */
 export const idTag = "flow.run_id";
 
-/** The tag of a run in a comparison, with the id of the original run. */
-export const standsForTag = "flow.stands_for";
-
-/** Maximum number of characters in a value; MLflow silently truncates longer ones. */
-const valueLengths = { param: 6000, tag: 8000 } as const;
-
 /** Settings of where a run is stored and recorded, not of what it trains. */
 const notParams = ["name", "out", "resume", "mlflow", "experiment", "runName"];
 
-/**
- * Converts a name to one that MLflow accepts: letters, digits and `_ - . : / space`, as a normalised path.
- *
- * @returns e.g. `lr_` for `lr%`; `_` if nothing is left
- */
+/** Settings that limit a run; 0 means no limit. */
+const limits = ["epochs", "maxSteps", "maxMinutes"];
+
+/** Converts a name to one that MLflow accepts: letters, digits and `_ - . : / space`, as a normalised path. */
 export function mlflowKey(name: string): string {
   const spelled = name.replace(/[^\p{L}\p{N}_\-.:/ ]/gu, "_");
   const parts = spelled.split("/").map((part) => part.replace(/^\.+$/, "_").replaceAll("..", "._"));
   return parts.filter((part) => part !== "").join("/").slice(0, 250).replace(/\/$/, "") || "_";
 }
 
-/**
- * A metric in the format of servers. Steps and times must be integers: a server silently drops everything after a
- * fraction.
- */
-export function metricEntry(key: string, value: number, timestamp: number, step: number): MetricEntry {
+/** A metric for servers, which silently drop everything after a step or time that is not whole. */
+export function pointOf(key: string, value: number | string, timestamp: number, step: number): Point {
   return {
     key: mlflowKey(key),
     value: Number.isFinite(value) ? value : String(value),
@@ -63,20 +74,39 @@ export function metricEntry(key: string, value: number, timestamp: number, step:
   };
 }
 
-/** A param or tag in the format of servers: text, ending in `...` if truncated. */
-export function textEntry(kind: keyof typeof valueLengths, key: string, value: unknown): TextEntry {
-  const text = asText(value);
-  const max = valueLengths[kind];
+/** A param or tag for servers, which silently truncate longer values. */
+export function textEntry(kind: "param" | "tag", key: string, value: unknown): Entry {
+  const [text, max] = [asText(value), kind === "param" ? 6000 : 8000];
   return { key: mlflowKey(key), value: text.length > max ? text.slice(0, max - 3) + "..." : text };
 }
 
+/** A value of a metric. */
+export interface Measured {
+  readonly value: number;
+  readonly step: number;
+  /** Milliseconds since 1970. */
+  readonly time: number;
+}
+
+/** The value of each metric of a run at its last step. @param startedAt the time of lines without one */
+export async function latestOf(run: string, startedAt: number): Promise<Record<string, Measured>> {
+  const latest = new Map<string, Measured>();
+  for (const { step, time = startedAt, ...values } of await readMetrics(join(run, runFile.metrics))) {
+    for (const [key, value] of Object.entries(values)) {
+      if (typeof value !== "number" || step < (latest.get(key)?.step ?? step)) continue;
+      latest.set(key, { value, step, time: Number(time) });
+    }
+  }
+  return Object.fromEntries(latest);
+}
+
 /**
- * Describes a run by its `run.json`, `config.json` and `environment.json`.
+ * Describes a run by the files in its folder.
  *
- * @param cursor the source of the latest metrics, and of the pictures for the note
+ * @param page the server's id of the run, if it has the samples for the note
  * @throws {RunError} if one of the files cannot be read
  */
-export async function describeRun(run: string, record: RunRecord, cursor: Cursor) {
+export async function describeRun(run: string, record: RunRecord, page?: string) {
   const config = await readSettings(run);
   const environment = await readJson(join(run, runFile.environment)) ?? {};
   const tags = {
@@ -87,11 +117,9 @@ export async function describeRun(run: string, record: RunRecord, cursor: Cursor
     "mlflow.source.type": "JOB", // for other types, the page shows only what follows the last slash of the name
     "mlflow.source.git.commit": environment.gitCommit,
     "mlflow.source.git.branch": record.gitBranch,
-    "mlflow.note.content": noteOf(run, record, { config, environment, cursor }),
-    "mlflow.loggedImages": cursor.images > 0 ? "True" : null,
+    "mlflow.note.content": await noteOf(run, record, config, environment, page),
     problem: record.dataset && `flow matching on ${record.dataset.name}`,
     code_digest: environment.codeDigest,
-    [standsForTag]: record.standsFor,
     "flow.failure": record.reason,
   };
   const entries = (kind: "param" | "tag", values: Readonly<Record<string, unknown>>) =>
@@ -110,7 +138,7 @@ export async function readSettings(run: string): Promise<Record<string, unknown>
 
 /** The plan of a study as flags of `deno task study`; values come from a file and can be of any type. */
 function planOf({ plan, cells }: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const { name, preset, grid, fixed, seeds, steps, evaluation } = Object(plan) as Record<string, unknown>;
+  const { name, preset, grid, fixed, seeds, budget, evaluation } = Object(plan) as Record<string, unknown>;
   const { count, guidance, milestones, solvers } = Object(evaluation) as Record<string, unknown>;
   const joined = (values: unknown, mark: string) =>
     Array.isArray(values) && values.length > 0 ? values.map(asText).join(mark) : null;
@@ -120,22 +148,14 @@ function planOf({ plan, cells }: Readonly<Record<string, unknown>>): Record<stri
       ";",
     );
   return {
-    ...{ plan: name, preset, grid: settings(grid), fixed: settings(fixed), steps },
+    ...{ plan: name, preset, grid: settings(grid), fixed: settings(fixed), ...Object(budget) },
     ...{ count, guidance, milestones, solvers: joined(solvers, ";") },
     seeds: joined(seeds, ","),
     cells: Array.isArray(cells) ? cells.length : null,
   };
 }
 
-/** Settings that limit a run; 0 means no limit. */
-const limits = ["epochs", "maxSteps", "maxMinutes"];
-
-/**
- * The settings of a run's model, training and data that have an effect, and the options of a custom network, under the
- * names of flags: `batch-size`.
- *
- * @param config the content of its `config.json`
- */
+/** The settings of a run that have an effect, under the names of flags, with its network's options and its data. */
 export function settingsOf(
   { dataset, parameterCount }: RunRecord,
   config: Readonly<Record<string, unknown>>,
@@ -150,36 +170,24 @@ export function settingsOf(
     ...Object.fromEntries(effective.map(([name, value]) => [flagOf(name).slice(2), value])),
     ...own && { model: own.file, ...Object.fromEntries(own.options) },
     parameters: parameterCount,
-    ...dataset && {
-      dataset: dataset.name,
-      "train-images": dataset.train,
-      "validation-images": dataset.validation,
-    },
+    dataset: dataset?.name,
+    "train-images": dataset?.train,
+    "validation-images": dataset?.validation,
   });
 }
 
 function withoutNull(values: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(values).filter(([, value]) => value !== null && value !== undefined),
-  );
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value != null));
 }
 
 function inputsOf({ dataset }: RunRecord) {
   if (dataset === null) return [];
-  const { name, digest, source, channels, height, width, classes, classNames, train, validation, test } =
-    dataset;
+  const { name, digest, source, channels, height, width, classes, damaged: _, ...counts } = dataset;
   const tensor = (shape: readonly number[]) =>
     JSON.stringify([{ type: "tensor", "tensor-spec": { dtype: "uint8", shape } }]);
-  const shape = channels === 1 ? [-1, height, width] : [-1, channels, height, width];
+  const features = tensor(channels === 1 ? [-1, height, width] : [-1, channels, height, width]);
   const targets = classes > 0 ? { targets: tensor([-1]) } : {};
-  const profile = {
-    train,
-    validation,
-    test,
-    channels,
-    ...classes > 0 && { classes },
-    ...classNames && { classNames },
-  };
+  const profile = withoutNull({ ...counts, channels, classes: classes || null, sha256: digest });
   return [{
     tags: [{ key: "mlflow.data.context", value: "training" }],
     dataset: {
@@ -187,52 +195,43 @@ function inputsOf({ dataset }: RunRecord) {
       digest: digest.slice(0, 36), // MLflow keeps no more
       source_type: source.includes(":") ? "http" : "local",
       source: JSON.stringify({ uri: source }),
-      schema: JSON.stringify({ mlflow_tensorspec: { features: tensor(shape), ...targets } }),
-      profile: JSON.stringify({ ...profile, sha256: digest }),
+      schema: JSON.stringify({ mlflow_tensorspec: { features, ...targets } }),
+      profile: JSON.stringify(profile),
     },
   }];
 }
 
-/** Metrics in the note of a run. */
-const noted = ["test_loss", "val_loss", "train_loss", "system/images_per_second"];
-
 const endings = { RUNNING: "is running", FINISHED: "finished", FAILED: "failed", KILLED: "was stopped" };
 
 /** Describes a run in Markdown: network, data, results and folder. MLflow shows only the first lines unless expanded. */
-function noteOf(folder: string, record: RunRecord, { config, environment, cursor }: {
-  readonly config: Readonly<Record<string, unknown>>;
-  readonly environment: Readonly<Record<string, unknown>>;
-  readonly cursor: Cursor;
-}): string {
-  const { name, dataset, parameterCount, status, startedAt, endedAt, reason } = record;
-  const adapter = environment.adapter as { description?: unknown } | undefined;
+async function noteOf(
+  folder: string,
+  { name, dataset, parameterCount, status, startedAt, endedAt, reason }: RunRecord,
+  config: Readonly<Record<string, unknown>>,
+  environment: Readonly<Record<string, unknown>>,
+  page: string | undefined,
+): Promise<string> {
+  const network = ownModel(config.model) ? formatNetwork(config) : `${asText(config.model)} U-Net`;
+  const { description } = Object(environment.adapter);
   const facts = [
-    `**${
-      config.model === undefined
-        ? plain(name)
-        : plain(ownModel(config.model) ? formatNetwork(config) : `${asText(config.model)} U-Net`)
-    }**`,
+    `**${plain(config.model === undefined ? name : network)}**`,
     Array.isArray(config.filters) && `channels ${config.filters.map(asText).join(", ")}`,
     parameterCount !== null && `${parameterCount.toLocaleString("en")} parameters`,
     dataset && `trained on ${dataset.train.toLocaleString("en")} images of ${plain(dataset.name)}`,
-    adapter?.description !== undefined && `computed by ${plain(adapter.description)}`,
+    description !== undefined && `computed by ${plain(description)}`,
   ];
-  const seconds = cursor.latest.elapsed_seconds?.value ?? Math.max((endedAt ?? 0) - startedAt, 0) / 1000;
+  const latest = await latestOf(folder, startedAt);
+  const seconds = latest.elapsed_seconds?.value ?? Math.max((endedAt ?? 0) - startedAt, 0) / 1000;
   const minutes = endedAt === null ? "" : ` after ${(seconds / 60).toFixed(1)} minutes`;
-  const measured = noted.filter((key) => key in cursor.latest).map((key) => {
-    const { value, step } = cursor.latest[key];
-    // JSON has no NaN.
-    return `${metricWords[key]} ${
-      value === null ? "not a number" : Number(value.toPrecision(4))
-    } at step ${step}`;
+  const measured = ["test_loss", "val_loss", "train_loss"].flatMap((key) => {
+    const { value, step } = latest[key] ?? {};
+    return value === undefined ? [] : `${metricWords[key]} ${Number(value.toPrecision(4))} at step ${step}`;
   });
   const outcome = reason === null ? measured.join(", ") : plain(reason);
   const parts = [
     facts.filter(Boolean).join(", "),
     `The run ${endings[status]}${minutes}${outcome && `: ${outcome}`}.`,
-    // Relative to the run's page.
-    runFile.samples in cursor.files &&
-    `![samples](get-artifact?path=${runFile.samples}&run_uuid=${cursor.runId})`,
+    page && `![samples](get-artifact?path=${runFile.samples}&run_uuid=${page})`,
     `Run folder \`${folder.replaceAll("`", "'")}\``,
   ];
   return parts.filter(Boolean).join("\n\n");

@@ -1,297 +1,348 @@
-import type { FieldCheck } from "../run/field_checks.ts";
-import type { MetricEntry, TextEntry } from "./describe_run.ts";
-import { type HttpServer, ServerError } from "./http_server.ts";
-import {
-  type AnswerOf,
-  type EndpointPath,
-  endpoints,
-  pointId,
-  type ServerModel,
-  type ServerRun,
-  stored,
-} from "./mlflow_endpoints.ts";
+/** The part of MLflow's REST API that tracking uses, with the retries of MLflow's own client. */
 
-/** Limits on the pages of a list, and on the folders, files and depth of a run's artifacts. */
-const limits = { pages: 200, folders: 500, files: 100_000, depth: 20 } as const;
+import { UserError } from "../../kernels/core/user_error.ts";
+import { formatTime } from "../cli/dry_run.ts";
+import { say } from "../cli/output.ts";
+import type { RetryPolicy, ServerAddress, Target } from "./choose_tracking.ts";
 
-/** Endpoints that take their fields as a query; all others take JSON. */
-const queries = new Set<EndpointPath>([
-  "experiments/get-by-name",
-  "runs/get",
-  "metrics/get-history",
-  "artifacts/list",
-]);
-/** Endpoints where a repeated request would create a duplicate; these are retried only if they certainly had no effect. */
-const creates = new Set<EndpointPath>(["runs/create", "logged-models"]);
+/** A server cannot be reached, or rejects a request. */
+export class ServerError extends UserError {
+  override readonly name = "ServerError";
 
-/** A client of MLflow's REST API. Every method throws `ServerError`. */
+  constructor(
+    message: string,
+    readonly details: {
+      /** HTTP status; undefined without a response. */
+      readonly status?: number;
+      /** The error code of MLflow, e.g. `RESOURCE_DOES_NOT_EXIST`, or ours. */
+      readonly code?: string | undefined;
+      /** Whether a retry may succeed. */
+      readonly retryable?: boolean;
+      /** Milliseconds that the server asks to wait before a retry. */
+      readonly waitMs?: number;
+    } = {},
+  ) {
+    super(message);
+  }
+}
+
+/** A metric at a step and a time; NaN, Infinity and -Infinity are strings. */
+export interface Point {
+  readonly key: string;
+  readonly value: number | string;
+  /** Milliseconds since 1970. */
+  readonly timestamp: number;
+  readonly step: number;
+}
+
+/** A param or a tag. */
+export interface Entry {
+  readonly key: string;
+  readonly value: string;
+}
+
+/** A run as a server returns it; MLflow omits empty fields. */
+export interface ServerRun {
+  readonly info: {
+    readonly run_id: string;
+    readonly experiment_id: string;
+    status?: string;
+    end_time?: number;
+    readonly artifact_uri?: string;
+    readonly lifecycle_stage?: string;
+  };
+  readonly data?: {
+    /** The latest point of each metric. */
+    readonly metrics?: readonly Point[];
+    readonly params?: readonly Entry[];
+    readonly tags?: readonly Entry[];
+  };
+  readonly inputs?: { readonly dataset_inputs?: readonly unknown[] };
+  readonly outputs?: { readonly model_outputs?: readonly { readonly model_id: string }[] };
+}
+
+const retryable = [408, 429, 500, 502, 503, 504];
+/** The longest pause before a retry, in milliseconds. */
+const longestMs = 120_000;
+
+const advice = "; if it needs credentials, set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or " +
+  "MLFLOW_TRACKING_TOKEN (they go only to a server that --mlflow or MLFLOW_TRACKING_URI names)";
+
+/** A client of an MLflow server, for one request at a time; every method throws `ServerError`. */
 export class MlflowClient {
-  constructor(readonly http: HttpServer) {}
+  /**
+   * Called before each retry, numbered from 1.
+   *
+   * @param leftMs how long it goes on trying, if further attempts take as long as the last one
+   */
+  onRetry: (error: ServerError, retry: number, leftMs: number) => void = () => {};
+  readonly #address: ServerAddress;
+  readonly #patience: RetryPolicy;
+  readonly #stop = new AbortController();
+  #isRetrying = false;
+  /** Why the latest request failed; undefined after a success. */
+  #failure: string | undefined;
+  /** Called when the server responds or accepts a piece of an upload. */
+  #onProgress = () => {};
+  /** Ends the current pause. */
+  #wake = () => {};
 
+  constructor({ address, patience }: Target) {
+    [this.#address, this.#patience] = [address, patience];
+  }
+
+  /** The server's address, without credentials. */
   get url(): string {
-    return this.http.address.url;
+    return this.#address.url;
   }
 
-  /** Calls an endpoint with the fields of its query or JSON; undefined ones are omitted. */
-  async call<Path extends EndpointPath>(
-    path: Path,
-    fields: Readonly<Record<string, unknown>>,
-  ): Promise<AnswerOf<Path>> {
-    const entries = Object.entries(fields).filter(([, value]) => value !== undefined);
-    const address = `/api/2.0/mlflow/${path.replace("{model_id}", encodeURIComponent(`${fields.model_id}`))}`;
-    const isQuery = queries.has(path);
-    const query = isQuery ? `?${new URLSearchParams(entries as [string, string][])}` : "";
-    const body = () => JSON.stringify(Object.fromEntries(entries));
-    const bytes = await this.http.request(
-      isQuery ? "GET" : path.endsWith("}") ? "PATCH" : "POST",
-      address + query,
-      {
-        ...!isQuery && { content: { type: "application/json", body } },
-        once: creates.has(path),
-      },
-    );
-    return this.#read(bytes, endpoints[path] as FieldCheck<AnswerOf<Path>>);
+  /** Ends the current pause; from now on, gives up once the server makes no progress for `ms` milliseconds. */
+  giveUpAfter(ms: number): Disposable {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const stop = () => {
+      this.#stop.abort(new ServerError(this.#failure ?? `${this.url} no longer accepts data`));
+      this.#wake();
+    };
+    this.#onProgress = () => (clearTimeout(timer), timer = setTimeout(stop, ms));
+    this.#onProgress();
+    this.#wake();
+    return { [Symbol.dispose]: () => (clearTimeout(timer), this.#onProgress = () => {}) };
   }
 
-  /** Like {@linkcode call}, but returns undefined if the server has no such object. */
-  async callIfThere<Path extends EndpointPath>(
-    path: Path,
-    fields: Readonly<Record<string, unknown>>,
-  ): Promise<AnswerOf<Path> | undefined> {
+  /** Waits. @throws {ServerError} if it has given up */
+  async pause(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    const timer = setTimeout(resolve, ms);
+    await promise;
+    clearTimeout(timer);
+    this.#stop.signal.throwIfAborted();
+  }
+
+  /** Repeats work as a whole until it succeeds, the retries are used up, or the error is permanent. */
+  async retry<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#isRetrying) return await work(); // as a part of other work
+    const { maxRetries, backoffFactor, timeoutMs } = this.#patience;
+    this.#isRetrying = true;
     try {
-      return await this.call(path, fields);
-    } catch (error) {
-      if (hasCode(error, "RESOURCE_DOES_NOT_EXIST")) return undefined;
-      throw error;
+      for (let retry = 1;; retry++) {
+        const started = performance.now();
+        try {
+          const result = await work();
+          this.#failure = undefined;
+          return result;
+        } catch (error) {
+          if (!(error instanceof ServerError)) throw error;
+          this.#failure = error.message;
+          if (!error.details.retryable || retry > maxRetries) throw error;
+          const [took, ms] = [performance.now() - started, backoffMs(retry, backoffFactor, Math.random())];
+          const later = Array.from(
+            { length: maxRetries - retry },
+            (_, i) => backoffMs(retry + 1 + i, backoffFactor, 0),
+          );
+          const leftMs = ms + later.reduce((sum, ms) => sum + ms, 0) + took * (maxRetries - retry + 1);
+          this.onRetry(error, retry, leftMs);
+          // A server may ask to wait, but not for longer than an attempt may take.
+          await this.pause(Math.max(ms, Math.min(error.details.waitMs ?? 0, timeoutMs, longestMs)));
+        }
+      }
+    } finally {
+      this.#isRetrying = false;
     }
   }
 
-  /** An experiment by name; undefined if there is none. */
-  async experiment(name: string): Promise<{ id: string; deleted: boolean } | undefined> {
-    const { experiment } = await this.callIfThere("experiments/get-by-name", { experiment_name: name }) ?? {};
-    return experiment && { id: experiment.experiment_id, deleted: experiment.lifecycle_stage === "deleted" };
+  /** Calls an endpoint, with retries: those that only read take a query, all others JSON. @returns its JSON object */
+  async call(path: string, fields: object, method = "POST"): Promise<Record<string, unknown>> {
+    const isQuery = /\/(get|get-by-name|list)$/.test(path);
+    const query = isQuery ? `?${new URLSearchParams(fields as Record<string, string>)}` : "";
+    const content = { type: "application/json", body: () => JSON.stringify(fields) };
+    const request = [`/api/2.0/mlflow/${path}${query}`, isQuery ? undefined : content] as const;
+    const answer = jsonOf(await this.retry(() => this.#attempt(isQuery ? "GET" : method, ...request)));
+    return answer ?? this.#noMlflow("respond with JSON");
+  }
+
+  /** Calls an endpoint, and returns a field of its answer, which must be there. */
+  async get<Value>(field: string, path: string, fields: object): Promise<Value> {
+    const answer = await this.call(path, fields);
+    return answer[field] as Value ?? this.#noMlflow(`respond with "${field}"`);
+  }
+
+  /** Like {@linkcode get}, but returns undefined if there is no such object. */
+  async find<Value>(field: string, path: string, fields: object): Promise<Value | undefined> {
+    try {
+      return await this.get<Value>(field, path, fields);
+    } catch (error) {
+      if (error instanceof ServerError && error.details.code === "RESOURCE_DOES_NOT_EXIST") return undefined;
+      throw error;
+    }
   }
 
   /** The id of an experiment, created if missing. */
-  async ensureExperiment(name: string): Promise<string> {
-    let existing = await this.experiment(name);
-    if (!existing) {
+  async ensureExperiment(experiment_name: string): Promise<string> {
+    type Experiment = { experiment_id: string; lifecycle_stage?: string };
+    const find = () => this.find<Experiment>("experiment", "experiments/get-by-name", { experiment_name });
+    let found = await find();
+    if (found === undefined) {
       try {
-        return (await this.call("experiments/create", { name })).experiment_id;
+        return await this.get<string>("experiment_id", "experiments/create", { name: experiment_name });
       } catch (error) {
-        // Another program, or an earlier attempt whose response was lost, has created it.
-        if (!hasCode(error, "RESOURCE_ALREADY_EXISTS")) throw error;
-        existing = await this.experiment(name);
+        found = await find(); // another program has created it, or an attempt whose response was lost
+        if (found === undefined) throw error;
       }
     }
-    if (existing && !existing.deleted) return existing.id;
-    throw new ServerError(
-      `${this.url} has deleted the experiment ${name}; restore it there, or choose another --experiment`,
-      { code: "DELETED" },
-    );
+    if (found.lifecycle_stage !== "deleted") return found.experiment_id;
+    const remedy = "restore it there, or choose another --experiment";
+    throw new ServerError(`${this.url} has deleted the experiment ${experiment_name}; ${remedy}`, {
+      code: "DELETED",
+    });
   }
 
-  /** The runs of an experiment that match a filter, oldest first; by default without deleted ones. */
-  async searchRuns(
-    experimentId: string,
-    filter = "",
-    view: "ACTIVE_ONLY" | "ALL" = "ACTIVE_ONLY",
-  ): Promise<ServerRun[]> {
-    const all: ServerRun[] = [];
-    const query = {
-      experiment_ids: [experimentId],
-      filter,
-      run_view_type: view,
-      max_results: 1000,
-      order_by: ["attributes.start_time ASC"],
-    };
-    const pages = this.#pages((page_token) => this.call("runs/search", { ...query, page_token }));
-    for await (const { runs = [] } of pages) for (const one of runs) all.push(one);
-    return all;
-  }
-
-  /** The logged models of a run; undefined if the server is older than MLflow 3 and has no logged models. */
-  async loggedModels(experimentId: string, runId: string): Promise<readonly ServerModel[] | undefined> {
-    const query = {
-      experiment_ids: [experimentId],
-      filter: `source_run_id = '${runId.replaceAll("'", "")}'`,
-    };
-    try {
-      return (await this.call("logged-models/search", query)).models ?? [];
-    } catch (error) {
-      if (error instanceof ServerError && error.details.status === 404) return undefined;
-      throw error;
+  /** Logs entries, in requests of at most 1,000 points and 100 params or tags. */
+  async log(run_id: string, kind: "metrics" | "params" | "tags", entries: readonly object[]): Promise<void> {
+    const most = kind === "metrics" ? 1000 : 100;
+    for (let at = 0; at < entries.length; at += most) {
+      await this.call("runs/log-batch", { run_id, [kind]: entries.slice(at, at + most) });
     }
   }
 
-  /** Links a logged model to the run that created it; a server rejects a second link. */
-  async addOutput(runId: string, modelId: string, step: number): Promise<void> {
-    const { run } = await this.call("runs/get", { run_id: runId });
-    if (run.outputs?.model_outputs?.some(({ model_id }) => model_id === modelId)) return;
-    const models = [{ model_id: modelId, step }];
-    await this.call("runs/outputs", { run_id: runId, models });
-  }
-
-  /**
-   * Logs entries of one kind, in as many requests as the server's limits require. Entries that the server rejects
-   * permanently are skipped: individually at first, and after twenty the whole remaining request.
-   *
-   * @param onRefused called with every skipped entry
-   */
-  async logAll<Entry extends MetricEntry | TextEntry>(
-    runId: string,
-    kind: "metrics" | "params" | "tags",
-    entries: readonly Entry[],
-    onRefused: (entry: Entry, reason: string) => void,
-  ): Promise<void> {
-    let left = 20;
-    const log = async (batch: readonly Entry[]): Promise<void> => {
-      try {
-        await this.call("runs/log-batch", { run_id: runId, [kind]: batch });
-      } catch (error) {
-        const invalid = hasCode(error, "INVALID_PARAMETER_VALUE") || hasCode(error, "BAD_REQUEST");
-        const deleted = `The run ${runId} must be in the 'active' state`;
-        if (!invalid || (error as ServerError).details.says?.includes(deleted)) throw error;
-        if (batch.length === 1 || left <= 0) {
-          left -= batch.length;
-          for (const entry of batch) onRefused(entry, (error as Error).message);
-          return;
-        }
-        const half = Math.ceil(batch.length / 2);
-        await log(batch.slice(0, half));
-        await log(batch.slice(half));
-      }
-    };
-    for (const batch of batches(entries, kind === "metrics" ? 1000 : 100)) {
-      left = 20;
-      await log(batch);
-    }
-  }
-
-  /** The ids of a metric's points, see {@linkcode pointId}. */
-  async points(runId: string, key: string): Promise<Set<string>> {
-    const query = { run_id: runId, metric_key: key, max_results: "25000" };
-    const pages = this.#pages((page_token) => this.call("metrics/get-history", { ...query, page_token }));
-    const found = new Set<string>();
-    for await (const { metrics = [] } of pages) for (const point of metrics) found.add(pointId(point));
-    return found;
-  }
-
-  /**
-   * All artifacts of a run: their paths, unsorted, and their sizes in bytes, if known. Recursive and endless lists are
-   * rejected: entries must lie directly in the listed folder, and their number is limited.
-   */
-  async artifacts(runId: string): Promise<Map<string, number | undefined>> {
-    const folders = new Set([""]);
+  /** The artifacts of a run: their sizes in bytes, if known, by path. */
+  async artifacts(
+    { run_id, artifact_uri = "" }: ServerRun["info"],
+  ): Promise<Map<string, number | undefined>> {
     const found = new Map<string, number | undefined>();
-    for (const folder of folders) { // grows in the loop
-      const { files } = await this.call("artifacts/list", { run_id: runId, path: folder || undefined });
-      for (const { path, is_dir: isFolder, file_size: size } of files ?? []) {
-        const below = folder && `${folder}/`;
-        const name = path.startsWith(below) ? path.slice(below.length) : "";
-        if (["", ".", ".."].includes(name) || name.includes("/")) {
-          throw this.#noServer(`lists ${JSON.stringify(path)} in the folder ${JSON.stringify(folder)}`);
-        }
-        if (isFolder) folders.add(path);
+    const folders = artifact_uri.startsWith(artifactScheme) ? [""] : []; // other stores may not answer
+    for (const path of folders) { // grows in the loop
+      type Listed = { files?: { path: string; is_dir?: boolean; file_size?: number }[] };
+      const { files = [] }: Listed = await this.call("artifacts/list", { run_id, ...path && { path } });
+      for (const { path, is_dir: isFolder, file_size: size } of files) {
+        if (isFolder) folders.push(path);
         else found.set(path, size === undefined ? undefined : Number(size));
       }
-      const tooMany = folders.size > limits.folders || found.size > limits.files;
-      if (tooMany || folder.split("/").length > limits.depth) {
-        throw this.#noServer("returns an endless list of files");
-      }
     }
     return found;
   }
 
-  /** Stores an artifact, replacing any with the same path. */
-  async putArtifact(artifactUri: string, path: string, body: () => BodyInit): Promise<void> {
-    const content = { type: "application/octet-stream", body };
-    const answer = await this.http.request("PUT", this.#artifactPath(artifactUri, path), { content });
-    // MLflow 3.17 returns nothing, and earlier versions {}; a proxy may return a page with status 200.
-    if (answer.length > 0) this.#read(answer, stored);
-  }
-
-  async artifact(artifactUri: string, path: string): Promise<Uint8Array> {
-    return await this.http.request("GET", this.#artifactPath(artifactUri, path), { download: true });
-  }
-
-  /** The path of an artifact in the server's API; it cannot lead anywhere else. */
-  #artifactPath(artifactUri: string, path: string): string {
-    const rest = /^mlflow-artifacts:(?:\/\/[^/]*)?\/(.*)$/s.exec(artifactUri)?.[1];
-    if (rest === undefined) {
-      const scheme = /^[a-z][a-z0-9+-]{0,20}:/i.exec(artifactUri)?.[0] ?? "elsewhere";
+  /** Stores an artifact, replacing any with the same path. @param body makes the content of an attempt */
+  async putArtifact(artifactUri = "", path: string, body: () => BodyInit): Promise<void> {
+    if (!artifactUri.startsWith(artifactScheme)) {
       throw new ServerError(
-        `${this.url} stores artifacts elsewhere (${scheme}) and accepts none itself; start it with --serve-artifacts`,
+        `${this.url} stores artifacts elsewhere and accepts none itself; start it with --serve-artifacts`,
         { code: "NO_ARTIFACTS" },
       );
     }
-    const segments = [...rest.split("/"), ...path.split("/")].filter((segment) => segment !== "");
-    if (segments.some((segment) => segment === "." || segment === "..")) {
-      throw this.#noServer(
-        `names an artifact outside its artifacts: ${JSON.stringify(`${artifactUri}/${path}`)}`,
-      );
-    }
-    const encoded = segments.map((segment) => encodeURIComponent(segment.toWellFormed()));
-    return `/api/2.0/mlflow-artifacts/artifacts/${encoded.join("/")}`;
-  }
-
-  /** All pages of a list. A list counts as endless if it has too many, or takes longer than a request with all retries. */
-  async *#pages<Page extends { readonly next_page_token?: string | undefined }>(
-    ask: (token?: string) => Promise<Page>,
-  ): AsyncGenerator<Page> {
-    const { timeoutMs, maxRetries } = this.http.patience;
-    const until = performance.now() + timeoutMs * (maxRetries + 1);
-    let token: string | undefined;
-    for (let count = 0; count < limits.pages && performance.now() <= until; count++) {
-      const page = await ask(token);
-      yield page;
-      token = page.next_page_token || undefined;
-      if (token === undefined) return;
-    }
-    throw new ServerError(
-      `${this.url} returns an endless list: more than ${limits.pages} pages, or too slow (MLFLOW_HTTP_REQUEST_TIMEOUT)`,
+    const root = artifactUri.slice(artifactScheme.length).replace(/^\/\/[^/]*/, "");
+    const encoded = `${root}/${path}`.split("/").filter(Boolean).map(encodeURIComponent).join("/");
+    const content = { type: "application/octet-stream", body };
+    const answer = await this.retry(() =>
+      this.#attempt("PUT", `/api/2.0/mlflow-artifacts/artifacts/${encoded}`, content)
     );
+    // MLflow 3.17 returns nothing, and earlier versions {}; a proxy may return a page with status 200.
+    if (!["", "{}"].includes(new TextDecoder().decode(answer))) this.#noMlflow("accept files as MLflow does");
   }
 
-  #read<Answer>(bytes: Uint8Array, check: FieldCheck<Answer>): Answer {
-    let answer: unknown;
+  async #attempt(
+    method: string,
+    path: string,
+    content?: { readonly type: string; readonly body: () => BodyInit },
+  ): Promise<Uint8Array> {
+    this.#stop.signal.throwIfAborted();
+    const timeout = new AbortController();
+    const start = () => setTimeout(() => timeout.abort(), this.#patience.timeoutMs);
+    let timer = start();
+    const onPiece = () => (clearTimeout(timer), timer = start(), this.#onProgress());
     try {
-      answer = JSON.parse(new TextDecoder().decode(bytes));
-    } catch {
-      throw this.#noServer("does not respond with JSON");
+      const body = content?.body();
+      const response = await fetch(this.url + path, {
+        method,
+        headers: { ...this.#address.headers, ...content && { "content-type": content.type } },
+        ...body !== undefined && { body: body instanceof ReadableStream ? watched(body, onPiece) : body },
+        redirect: "manual",
+        signal: AbortSignal.any([timeout.signal, this.#stop.signal]),
+      });
+      const answer = await response.bytes();
+      if (!response.ok) throw this.#refusal(response, answer);
+      this.#onProgress();
+      return answer;
+    } catch (error) {
+      if (error instanceof ServerError) throw error;
+      this.#stop.signal.throwIfAborted();
+      if (timeout.signal.aborted) {
+        const seconds = this.#patience.timeoutMs / 1000;
+        throw new ServerError(`${this.url} did not respond within ${seconds} s`, { retryable: true });
+      }
+      const { cause = error } = error as Error;
+      const why = (cause as Error).message.split(": ").at(-1)?.replace(/ \(os error \d+\)$/, ""); // the innermost reason
+      throw new ServerError(`${this.url} cannot be reached (${why})`, {
+        retryable: !(error instanceof Deno.errors.NotCapable),
+      });
+    } finally {
+      clearTimeout(timer);
     }
-    if (!check.accepts(answer)) throw this.#noServer(`does not respond with ${check.expected}`);
-    return answer as Answer;
   }
 
-  #noServer(why: string): ServerError {
-    return new ServerError(`${this.url} is not an MLflow server: it ${why.slice(0, 300)}`);
+  /** The error in a response. A server's message may repeat credentials, so it is shown only if the server got none. */
+  #refusal({ status, statusText, headers }: Response, bytes: Uint8Array): ServerError {
+    const { error_code, message = "" } = jsonOf(bytes) ?? {};
+    const code = /^[A-Z_]+$/.test(`${error_code}`) ? `${error_code}` : undefined;
+    const says = `${message}`.replaceAll(/\s+/g, " ").slice(0, 300).trim() || statusText;
+    const reason = "authorization" in this.#address.headers ? code : says;
+    const what = status >= 300 && status < 400
+      ? `redirects elsewhere (${status}); use the address of the MLflow server itself`
+      : `responded with ${status}${reason ? `: ${reason}` : ""}${[401, 403].includes(status) ? advice : ""}`;
+    return new ServerError(`${this.url} ${what}`, {
+      status,
+      code,
+      retryable: retryable.includes(status),
+      waitMs: 1000 * Number(headers.get("retry-after")) || 0,
+    });
+  }
+
+  #noMlflow(lacks: string): never {
+    throw new ServerError(`${this.url} is not an MLflow server: it does not ${lacks}`);
   }
 }
 
-/** Whether an error means that a server will never accept a file. */
-export function rejectsFile(error: unknown): boolean {
-  // Proxies return 413 for files above their limit, often 1 MB.
-  return hasCode(error, "INVALID_PARAMETER_VALUE") || hasCode(error, "NO_ARTIFACTS") ||
-    (error instanceof ServerError && error.details.status === 413);
+/** The start of the address of artifacts that a server accepts itself. */
+const artifactScheme = "mlflow-artifacts:";
+
+/** A client that the user is waiting for; the first retry is reported on stderr. */
+export function awaitedClient(target: Target): MlflowClient {
+  const client = new MlflowClient(target);
+  client.onRetry = ({ message }, retry, leftMs) => {
+    if (retry > 1) return;
+    say(`${message}; trying for another ${formatTime(leftMs / 1000)} (MLFLOW_HTTP_REQUEST_MAX_RETRIES)`);
+  };
+  return client;
 }
 
-/** Splits entries into requests within the server's limits on number and bytes. */
-export function batches<Entry>(entries: readonly Entry[], maxCount: number, maxBytes = 900_000): Entry[][] {
-  const all: Entry[][] = [];
-  let bytes = Infinity;
-  for (const entry of entries) {
-    const size = new TextEncoder().encode(JSON.stringify(entry)).length + 1;
-    if (bytes + size > maxBytes || all[all.length - 1].length >= maxCount) {
-      all.push([]);
-      bytes = 0;
-    }
-    all[all.length - 1].push(entry);
-    bytes += size;
+/**
+ * Milliseconds before a retry, numbered from 1, with jitter, so that clients do not all return at the same time.
+ *
+ * @param random in [0, 1)
+ * Source: urllib3's Retry as configured by MLflow, with up to a second of jitter, but here at most the wait itself
+ */
+export function backoffMs(retry: number, factor: number, random: number): number {
+  const seconds = retry <= 1 ? 0 : factor * 2 ** (retry - 1);
+  return Math.min(longestMs, 1000 * (seconds + Math.min(1, factor) * random));
+}
+
+/** The JSON object in a response; undefined if there is none. */
+function jsonOf(bytes: Uint8Array): Record<string, unknown> | undefined {
+  try {
+    const json: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    return json instanceof Object && !Array.isArray(json) ? { ...json } : undefined;
+  } catch {
+    return undefined;
   }
-  return all;
 }
 
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof ServerError && error.details.code === code;
+function watched<Piece>(stream: ReadableStream<Piece>, onPiece: () => void): ReadableStream<Piece> {
+  return stream.pipeThrough(
+    new TransformStream({
+      transform(piece, sink) {
+        onPiece();
+        sink.enqueue(piece);
+      },
+    }),
+  );
 }

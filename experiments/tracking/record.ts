@@ -1,6 +1,6 @@
 import { userInfo } from "node:os";
-import { join } from "node:path";
-import { isLocked, readFields, RunError, writeJson } from "../run/run_folder.ts";
+import { basename, dirname, join, resolve } from "node:path";
+import { isLocked, readFields, reasonOf, RunError, writeJson } from "../run/run_folder.ts";
 import {
   type Checked,
   count,
@@ -12,28 +12,20 @@ import {
   textField,
   time,
 } from "../run/field_checks.ts";
-import { runFile } from "../run/files.ts";
+import { runFile, runFolder, whenMirrored } from "../run/files.ts";
 import { readMetrics } from "../run/metrics_log.ts";
-import { nestedRuns } from "./run_files.ts";
 
 const dataset = fieldsOf({
   name: textField,
   /** SHA-256 of the training images, in hex. */
   digest: textField,
   source: textField,
-  channels: count,
-  height: count,
-  width: count,
-  /** Number of classes, 0 for data without labels. */
+  ...{ channels: count, height: count, width: count },
+  /** Number of classes, 0 for data without labels, and their names by label. */
   classes: count,
-  /** Names of the classes by label, if they have names. */
   classNames: ifGiven(orNull(listOf(textField))),
-  /** Number of training images. */
-  train: count,
-  validation: count,
-  test: count,
-  /** Number of damaged images that were skipped. */
-  damaged: ifGiven(orNull(count)),
+  /** Numbers of images, and of damaged ones that were skipped. */
+  ...{ train: count, validation: count, test: count, damaged: ifGiven(orNull(count)) },
 });
 
 const checks = {
@@ -41,7 +33,7 @@ const checks = {
   id: textField,
   name: textField,
   experiment: textField,
-  /** The status in MLflow's terms. */
+  /** In MLflow's terms. */
   status: oneOf(["RUNNING", "FINISHED", "FAILED", "KILLED"]),
   startedAt: time,
   /** null while the run is running. */
@@ -54,27 +46,19 @@ const checks = {
   gitBranch: orNull(textField),
   parameterCount: orNull(count),
   dataset: orNull(dataset),
-  /** In a comparison, the id of the original run. */
-  standsFor: orNull(textField),
 };
-const record = fieldsOf(checks);
 
 /** The data that a run trains on. */
 export type RecordedDataset = Checked<typeof dataset>;
 
 /** Identity and status of a run, the content of `run.json`. Times are milliseconds since 1970. */
-export type RunRecord = Checked<typeof record>;
+export type RunRecord = { readonly [Name in keyof typeof checks]: Checked<typeof checks[Name]> };
 
 /** Status of a run, in MLflow's terms. */
 export type RunStatus = RunRecord["status"];
 
 const unknown = {
-  endedAt: null,
-  reason: null,
-  gitBranch: null,
-  parameterCount: null,
-  dataset: null,
-  standsFor: null,
+  ...{ endedAt: null, reason: null, gitBranch: null, parameterCount: null, dataset: null },
 };
 
 /** Creates the record of a new run; omitted facts are unknown. */
@@ -84,7 +68,7 @@ export function newRecord(
   return { id: crypto.randomUUID(), status: "RUNNING", user: userName(), ...unknown, ...about };
 }
 
-/** The name of the user; null without permission to ask. */
+/** The name of the user; null without one, or without permission to ask. */
 function userName(): string | null {
   // Deno requires all three, and its types lack the first.
   const kinds = ["userInfo", "uid", "gid"] as NonNullable<Deno.SysPermissionDescriptor["kind"]>[];
@@ -92,16 +76,11 @@ function userName(): string | null {
   try {
     return may ? userInfo().username : null;
   } catch {
-    return null; // a user without a name
+    return null;
   }
 }
 
-/**
- * Reads the record of a run.
- *
- * @returns undefined if the folder has none
- * @throws {RunError} if the file cannot be read, or a field is invalid
- */
+/** Reads the record of a run; undefined if the folder has none. @throws {RunError} if it cannot be read */
 export async function readRecord(folder: string): Promise<RunRecord | undefined> {
   const advice = "correct it, or restore it from a backup";
   return await readFields(join(folder, runFile.record), checks, advice, { ...unknown, user: null });
@@ -112,35 +91,20 @@ export async function writeRecord(folder: string, record: RunRecord): Promise<vo
   await writeJson(join(folder, runFile.record), record);
 }
 
-/**
- * The current record of a run: a run marked as running was killed if no program is working on it or on a nested run.
- *
- * @returns undefined if the folder is not a run folder
- * @throws {RunError} if a file cannot be read
- */
+/** The record of a run, if it is one; it counts as killed if it was running and no program works on it any more. */
 export async function currentRecord(folder: string): Promise<RunRecord | undefined> {
   const record = await readRecord(folder);
   return record === undefined || await isLocked(folder) ? record : await settled(folder, record);
 }
 
-/**
- * Like `currentRecord`, for a folder that must be a run folder.
- *
- * @param action verb for the error, e.g. `send`
- * @throws {RunError} if it is not a run folder, or a file cannot be read
- */
+/** Like {@linkcode currentRecord}. @param action for the error, e.g. `send` @throws {RunError} if it is not a run folder */
 export async function requireRecord(folder: string, action: string): Promise<RunRecord> {
   const record = await currentRecord(folder);
   if (record !== undefined) return record;
   throw new RunError(`Cannot ${action} ${folder}: it is not a run folder (expected ${runFile.record} in it)`);
 }
 
-/**
- * Updates the record of a run, e.g. if it was killed. The caller holds its lock.
- *
- * @returns undefined if the folder is not a run folder
- * @throws {RunError} if the folder cannot be read or written
- */
+/** Writes what {@linkcode currentRecord} returns, for the holder of the run's lock. */
 export async function settleRecord(folder: string): Promise<RunRecord | undefined> {
   const written = await readRecord(folder);
   const current = written && await settled(folder, written);
@@ -152,9 +116,65 @@ export async function settleRecord(folder: string): Promise<RunRecord | undefine
 async function settled(folder: string, record: RunRecord): Promise<RunRecord> {
   if (record.status !== "RUNNING") return record;
   for (const nested of await nestedRuns(folder)) if (await isLocked(nested)) return record;
-  let endedAt = record.startedAt; // of the last line, if there is one
-  for (const { time } of await readMetrics(join(folder, runFile.metrics))) {
-    if (typeof time === "number") endedAt = Math.max(endedAt, Math.trunc(time));
+  const times = (await readMetrics(join(folder, runFile.metrics))).map(({ time }) =>
+    Math.trunc(Number(time)) || 0
+  );
+  return { ...record, status: "KILLED", endedAt: times.reduce((a, b) => Math.max(a, b), record.startedAt) };
+}
+
+/** A file of a run folder. */
+export interface RunFile {
+  /** Relative to the folder, with `/`. */
+  readonly path: string;
+  readonly size: number;
+  /** Milliseconds since 1970. */
+  readonly modified: number;
+}
+
+/** Whether a file or folder is never sent: according to the table of files, or because it is hidden or unfinished. */
+export function isOwn(path: string): boolean {
+  return whenMirrored(path) === "never" || path.endsWith(".tmp") ||
+    path.split("/").some((name) => name.startsWith("."));
+}
+
+/** The files of a run to send, sorted. */
+export async function runFiles(run: string, below = ""): Promise<RunFile[]> {
+  const files: RunFile[] = [];
+  for await (const { name, isFile, isDirectory } of Deno.readDir(join(run, below))) {
+    const path = below === "" ? name : `${below}/${name}`;
+    if (isOwn(isDirectory ? `${path}/` : path)) continue;
+    if (isDirectory) files.push(...await runFiles(run, path));
+    const info = isFile && await Deno.stat(join(run, path)).catch(() => undefined); // it may have been deleted
+    if (info) files.push({ path, size: info.size, modified: info.mtime?.getTime() ?? 0 });
   }
-  return { ...record, status: "KILLED", endedAt };
+  return files.sort((a, b) => a.path < b.path ? -1 : 1);
+}
+
+/** The runs nested in a run, which are the cells of a study, sorted by name. */
+export function nestedRuns(run: string): Promise<string[]> {
+  return runFolders(join(run, runFolder.cells));
+}
+
+/** The run folders in a folder, sorted by name and so by time. @throws {RunError} if it cannot be read */
+export async function runFolders(root: string): Promise<string[]> {
+  try {
+    const entries = await Array.fromAsync(Deno.readDir(root));
+    const folders = entries.filter(({ isDirectory }) => isDirectory).map(({ name }) => join(root, name))
+      .sort();
+    const areRuns = await Promise.all(folders.map(isRun));
+    return folders.filter((_, i) => areRuns[i]);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw new RunError(`Cannot read ${root}: ${reasonOf(error)}`);
+  }
+}
+
+function isRun(folder: string): Promise<boolean> {
+  return Deno.lstat(join(folder, runFile.record)).then(() => true, () => false);
+}
+
+/** The study that a run is a cell of; undefined if it is none. */
+export function studyOf(run: string): string | undefined {
+  const folder = dirname(resolve(run));
+  return basename(folder) === runFolder.cells ? dirname(folder) : undefined;
 }

@@ -1,15 +1,25 @@
 import { basename, join, resolve } from "node:path";
 import type { Device } from "../../kernels/mod.ts";
-import { RunError, type RunLock, writeAtomic } from "../run/run_folder.ts";
-import { readCheckout } from "../run/program_files.ts";
+import { RunError, type RunLock, tryLockRun, writeAtomic } from "../run/run_folder.ts";
+import { readCheckout, startCommand } from "../run/program_files.ts";
 import { fileAt, isRunFile, runFile } from "../run/files.ts";
 import { appendMetrics, lineOf, type Metrics, readMetrics, truncateAfterStep } from "../run/metrics_log.ts";
 import type { Target, TrackingChoice } from "./choose_tracking.ts";
-import { rewindCursor } from "./cursor.ts";
-import { endingMs, HttpServer } from "./http_server.ts";
 import { Mirror } from "./mirror.ts";
-import { newRecord, readRecord, type RunRecord, type RunStatus, writeRecord } from "./record.ts";
-import { restLine, syncCommand } from "./send_run.ts";
+import { MlflowClient, ServerError } from "./mlflow_client.ts";
+import {
+  nestedRuns,
+  newRecord,
+  readRecord,
+  requireRecord,
+  type RunRecord,
+  type RunStatus,
+  settleRecord,
+  writeRecord,
+} from "./record.ts";
+
+/** Shows a line to the user. */
+type Say = (line: string) => void;
 
 export type Ending = Exclude<RunStatus, "RUNNING">;
 
@@ -22,8 +32,7 @@ export interface TrackingStart {
   readonly resumedAt?: number;
   /** Measures the machine every 10 seconds of training. */
   readonly gauges?: () => Readonly<Record<string, number>>;
-  /** Shows a line to the user. */
-  readonly say: (message: string) => void;
+  readonly say: Say;
   readonly waiting?: Waiting;
 }
 
@@ -31,42 +40,40 @@ export interface TrackingStart {
 export interface Waiting {
   /** Between checks of the run folder. */
   readonly lookMs: number;
-  /** Maximum pause before the next attempt after all retries failed; pauses double, starting at `lookMs`. */
+  /** Longest pause after failures; pauses double, starting at `lookMs`. */
   readonly outageMs: number;
   /** For the first response at the start of a run, and for progress of the upload at its end. */
   readonly patienceMs: number;
 }
 
+/** How long a task waits at its end for a server that makes no progress, in milliseconds. */
+const endingMs = 10_000;
 const usual: Waiting = { lookMs: 2_000, outageMs: 30_000, patienceMs: endingMs };
 
 const gaugeMs = 10_000;
 
 /**
  * Records a run in its folder, as `run.json` and `metrics.jsonl`, and mirrors the folder to a server if one was chosen.
- * The caller holds the run's lock, so nobody else writes there. Disposing of the tracker before `end` marks the run as
- * failed.
+ * The caller holds the run's lock. Disposing of the tracker before `end` marks the run as failed.
  */
 export class RunTracker implements AsyncDisposable {
-  readonly #run: string;
   readonly #path: string;
-  readonly #gauges: () => Readonly<Record<string, number>>;
-  #record: RunRecord;
   #mirror: LiveMirror | undefined;
   #gaugedMs = -Infinity;
   /** Lines that earlier sessions wrote after their checkpoints, by measurement. */
   readonly #replaced = new Map<string, Metrics>();
 
-  private constructor(run: string, record: RunRecord, gauges: TrackingStart["gauges"]) {
-    this.#run = run;
+  private constructor(
+    readonly run: string,
+    private record: RunRecord,
+    readonly gauges: TrackingStart["gauges"],
+  ) {
     this.#path = join(run, runFile.metrics);
-    this.#record = record;
-    this.#gauges = gauges ?? (() => ({}));
   }
 
   /**
-   * Starts or continues recording a run.
+   * Starts or continues recording a run, whose lock the caller releases after disposing of the tracker.
    *
-   * @param lock the run's lock, which the caller releases after disposing of the tracker
    * @throws {RunError} if the folder cannot be written, or a new run would start in the folder of another
    */
   static async start(
@@ -79,52 +86,39 @@ export class RunTracker implements AsyncDisposable {
         `Cannot start a run in ${run}: another program just started one there (expected a new or empty folder)`,
       );
     }
-    const record: RunRecord = {
-      ...earlier ?? newRecord({
-        ...about,
-        name: choice.runName ?? basename(resolve(run)),
-        experiment: choice.experiment,
-        gitBranch: readCheckout()?.branch ?? null,
-        startedAt: startedAt.getTime(),
-      }),
-      status: "RUNNING",
-      endedAt: null,
-      reason: null,
-    };
+    const known = earlier ?? newRecord({
+      ...about,
+      name: choice.runName ?? basename(resolve(run)),
+      experiment: choice.experiment,
+      gitBranch: readCheckout()?.branch ?? null,
+      startedAt: startedAt.getTime(),
+    });
+    const record = { ...known, status: "RUNNING", endedAt: null, reason: null } as const;
     const tracker = new RunTracker(run, record, gauges);
-    if (resumedAt !== undefined) await rewindCursor(run); // before lines are removed that a server may have
     await writeRecord(run, record);
     if (resumedAt !== undefined) await tracker.#rewind(resumedAt);
     if (choice.target) tracker.#mirror = new LiveMirror(run, choice.target, say, waiting);
     return tracker;
   }
 
-  /**
-   * Records the measurements at a step. Returns immediately: training never waits for a server.
-   *
-   * @throws {RunError} if the run folder cannot be written
-   */
+  /** Records the measurements at a step; never waits for a server. @throws {RunError} if it cannot write */
   log(metrics: Metrics): void {
     const now = performance.now(); // the wall clock may jump
     // Only with a training loss, because all other measurements interrupt training and lower its rate.
     const isDue = "train_loss" in metrics && now - this.#gaugedMs >= gaugeMs;
     if (isDue) this.#gaugedMs = now;
-    const line = { ...metrics, time: Date.now(), ...isDue && this.#gauges() };
+    const line = { ...metrics, time: Date.now(), ...isDue && this.gauges?.() };
     // A server may have the earlier line: it stores identical lines once, but would also keep a different one.
     appendMetrics(this.#path, this.#replaced.get(measured(line)) ?? line);
   }
 
-  /**
-   * Ends the run; a second call does nothing.
-   *
-   * @param reason why the run failed
-   */
+  /** Ends the run; a second call does nothing. @param reason why the run failed */
   async end(status: Ending, reason: string | null = null): Promise<void> {
-    if (this.#record.status !== "RUNNING") return;
+    if (this.record.status !== "RUNNING") return;
     try {
-      const endedAt = Math.max(Date.now(), this.#record.startedAt); // the wall clock may have been set back
-      this.#record = { ...this.#record, status, endedAt, reason };
-      await writeRecord(this.#run, this.#record);
+      const endedAt = Math.max(Date.now(), this.record.startedAt); // the wall clock may have been set back
+      this.record = { ...this.record, status, endedAt, reason };
+      await writeRecord(this.run, this.record);
     } finally {
       await this.#mirror?.finish();
     }
@@ -135,13 +129,11 @@ export class RunTracker implements AsyncDisposable {
     try {
       return await work();
     } catch (error) {
-      // If the folder cannot be written, this also fails; the first error is the one to report.
-      await this.end("FAILED", messageOf(error)).catch(() => {});
+      await this.end("FAILED", messageOf(error)).catch(() => {}); // the first error is the one to report
       throw error;
     }
   }
 
-  /** Marks a run that has not ended as failed. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.end("FAILED");
   }
@@ -149,13 +141,13 @@ export class RunTracker implements AsyncDisposable {
   /** Goes back to a step, moving later lines to a separate file. */
   async #rewind(step: number): Promise<void> {
     // This session may repeat measurements that earlier resumed sessions removed.
-    const names = (await Array.fromAsync(Deno.readDir(this.#run))).map(({ name }) => name);
+    const names = (await Array.fromAsync(Deno.readDir(this.run))).map(({ name }) => name);
     const files = names.filter((name) => isRunFile(runFile.replacedMetrics, name)).sort();
-    const before = await Promise.all(files.map((name) => readMetrics(join(this.#run, name))));
+    const before = await Promise.all(files.map((name) => readMetrics(join(this.run, name))));
     const cut = await truncateAfterStep(this.#path, step);
     for (const line of [...before.flat(), ...cut]) this.#replaced.set(measured(line), line);
     if (cut.length === 0) return;
-    await writeAtomic(join(this.#run, fileAt(runFile.replacedMetrics, Date.now())), cut.map(lineOf).join(""));
+    await writeAtomic(join(this.run, fileAt(runFile.replacedMetrics, Date.now())), cut.map(lineOf).join(""));
   }
 }
 
@@ -167,53 +159,50 @@ function measured(line: Metrics): string {
   return JSON.stringify(kept.map(([key, value]) => [key, String(value)]).sort());
 }
 
-/**
- * Mirrors the folder of a run in progress. It reads the data to send from the folder, so nothing accumulates in memory
- * while the server is down.
- */
+/** Mirrors the folder of a run in progress; what is left to send stays in the folder, not in memory. */
 class LiveMirror {
-  readonly #http: HttpServer;
+  readonly #client: MlflowClient;
   readonly #mirror: Mirror;
-  readonly #say: (message: string) => void;
-  readonly #waiting: Waiting;
   readonly #mirroring: Promise<void>;
   #isEnding = false;
   #isLost = false;
 
-  constructor(run: string, { address, patience }: Target, say: (message: string) => void, waiting = usual) {
-    this.#http = new HttpServer(address, patience);
-    this.#mirror = new Mirror(run, this.#http);
-    this.#say = say;
-    this.#waiting = waiting;
-    this.#http.onRetry = ({ message }) => {
-      if (this.#mirror.page === undefined) this.#lose(message); // later on, a retry may well succeed
+  constructor(
+    readonly run: string,
+    readonly target: Target,
+    readonly say: Say,
+    readonly waiting = usual,
+  ) {
+    this.#client = new MlflowClient(target);
+    this.#client.onRetry = ({ message }, retry) => {
+      if (retry > 1 || this.#mirror.page === undefined) this.#lose(message); // later on, a retry may well succeed
     };
+    this.#mirror = new Mirror(run, this.#client);
     this.#mirroring = this.#mirrorUntilEnd();
   }
 
   /** Sends the rest, unless the server stops accepting data. */
   async finish(): Promise<void> {
-    using _ = this.#http.giveUpAfter(this.#waiting.patienceMs);
+    using _ = this.#client.giveUpAfter(this.waiting.patienceMs);
     this.#isEnding = true;
     try {
       await this.#mirroring;
       await this.#pass();
-      for (const [what, why] of Object.entries(this.#mirror.refused)) {
-        this.#say(`MLflow rejected ${what}: ${why}`);
-      }
     } catch (error) {
-      this.#say(restLine(error, this.#mirror.run, this.#http.address));
+      this.say(restLine(error, this.run, this.target));
+    }
+    for (const [what, why] of Object.entries(this.#mirror.refused)) {
+      this.say(`MLflow rejected ${what}: ${why}`);
     }
   }
 
   async #mirrorUntilEnd(): Promise<void> {
-    const { lookMs, outageMs, patienceMs } = this.#waiting;
-    const late = setTimeout(() => this.#lose(`${this.#http.address.url} does not respond`), patienceMs);
-    let failed = 0; // consecutive attempts
-    while (!this.#isEnding) {
+    const { lookMs, outageMs, patienceMs } = this.waiting;
+    const late = setTimeout(() => this.#lose(`${this.#client.url} does not respond`), patienceMs);
+    for (let failed = 0; !this.#isEnding;) {
       try {
         await this.#pass();
-        if (this.#isLost) this.#say("MLflow is back");
+        if (this.#isLost) this.say("MLflow is back");
         this.#isLost = false;
         failed = 0;
       } catch (error) {
@@ -221,29 +210,26 @@ class LiveMirror {
         failed++;
       }
       clearTimeout(late);
-      if (!this.#isEnding) await this.#http.pause(Math.min(lookMs * 2 ** failed, outageMs));
+      if (!this.#isEnding) await this.#client.pause(Math.min(lookMs * 2 ** failed, outageMs)).catch(() => {});
     }
-    clearTimeout(late);
   }
 
   /** Reports once per outage that the server receives nothing. */
   #lose(why: string): void {
     if (this.#isLost || this.#isEnding) return;
     this.#isLost = true;
-    const { run } = this.#mirror;
-    this.#say(
-      `MLflow: ${why}; training continues, and its results are kept in ${run} and sent when the server is back, or by ` +
-        syncCommand(run, this.#http.address),
+    this.say(
+      `MLflow: ${why}; training continues, and its results are kept in ${this.run} and sent when the server is back, ` +
+        `or by ${syncCommand(this.run, this.target)}`,
     );
   }
 
   async #pass(): Promise<void> {
-    const { page: before } = this.#mirror;
+    const { page } = this.#mirror;
     try {
       await this.#mirror.pass();
     } finally {
-      const { page } = this.#mirror;
-      if (before === undefined && page) this.#say(`MLflow shows the run at ${page}`);
+      if (page === undefined && this.#mirror.page) this.say(`MLflow shows the run at ${this.#mirror.page}`);
     }
   }
 }
@@ -252,7 +238,6 @@ class LiveMirror {
  * Measures the machine, under names that MLflow groups as system metrics. A megabyte is 1e6 bytes; the rate is the mean
  * since the last call, and absent while nothing is trained.
  *
- * @param device the device whose memory is measured
  * @param images number of images trained on so far
  */
 export function machineGauges(device: Device, images: () => number): () => Record<string, number> {
@@ -267,6 +252,86 @@ export function machineGauges(device: Device, images: () => number): () => Recor
       "system/device_memory_megabytes": device.allocatedBytes / 1e6,
     };
   };
+}
+
+/**
+ * Sends the missing parts of a run, then of the cells of a study. A running run without a program is marked as killed.
+ *
+ * @param say called with a line for each run
+ * @returns the errors of cells that could not be sent
+ * @throws {ServerError | RunError} if the run cannot be sent, or the server accepts no cell either
+ */
+export async function sendRun(run: string, client: MlflowClient, say: Say): Promise<string[]> {
+  await requireRecord(run, "send"); // before leaving a lock file in a folder without a run
+  {
+    using lock = await tryLockRun(run);
+    if (!lock) say(`${run}: nothing sent, because another program is working on it; sync again when it ends`);
+    if (!lock) return [];
+    await settleRecord(run);
+    await sendLocked(run, client, say);
+  }
+  const failures: string[] = [];
+  for (const cell of await nestedRuns(run)) {
+    try {
+      failures.push(...await sendRun(cell, client, say));
+    } catch (error) {
+      if (!isOfRun(error)) throw error;
+      failures.push(`${cell}: ${error.message}`);
+    }
+  }
+  return failures;
+}
+
+/** Sends the missing parts of a run, whose lock the caller holds. @returns the run's page */
+export async function sendLocked(run: string, client: MlflowClient, say: Say = () => {}): Promise<string> {
+  const mirror = new Mirror(run, client);
+  const { points, files } = await mirror.pass();
+  const news = points + files === 0 ? "already complete" : `${points} points and ${files} files sent`;
+  say(`${run}: ${news}, ${mirror.page}`);
+  for (const [path, why] of Object.entries(mirror.refused)) say(`  rejected: ${path}: ${why}`);
+  return mirror.page!;
+}
+
+/** Whether an error concerns one run only, so that its server may accept others. */
+export function isOfRun(error: unknown): error is RunError | ServerError {
+  if (!(error instanceof ServerError)) return error instanceof RunError;
+  return error.details.status !== undefined || error.details.code !== undefined;
+}
+
+/** Sends a run at the end of a task; soon gives up on a server that makes no progress, and says how to send the rest. */
+export async function trySending(
+  run: string,
+  target: Target,
+  say: Say,
+  send: (client: MlflowClient) => Promise<void>,
+): Promise<void> {
+  const client = new MlflowClient(target);
+  using _ = client.giveUpAfter(endingMs);
+  try {
+    await send(client);
+  } catch (error) {
+    if (!(error instanceof ServerError || error instanceof RunError)) throw error;
+    say(restLine(error, run, target));
+  }
+}
+
+/** Sends a run and its cells at the end of a task. */
+export async function trySendingRun(run: string, target: Target, say: Say): Promise<void> {
+  await trySending(
+    run,
+    target,
+    say,
+    async (client) => (await sendRun(run, client, say)).forEach((line) => say(line)),
+  );
+}
+
+function restLine(error: unknown, run: string, target: Target): string {
+  return `MLflow: ${messageOf(error)}; ${syncCommand(run, target)} sends the rest`;
+}
+
+/** The command that sends the missing parts of a run to a server. */
+function syncCommand(run: string, { address }: Target): string {
+  return `${startCommand("sync")} ${run} --mlflow ${address.url}`;
 }
 
 function messageOf(error: unknown): string {

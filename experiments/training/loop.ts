@@ -50,12 +50,12 @@ export class TrainingLoop implements Disposable {
   #savedStep = 0;
 
   constructor(session: TrainingSession) {
-    const { config, data, images: { train }, source } = session;
+    const { config, images: { train }, source } = session;
     this.#session = session;
     this.#order = new BatchOrder(train, config.batchSize, config.seed);
     const { coupling } = objectiveOf(config);
     const { host } = source.augmented(config);
-    this.#pairs = new PairedBatches(this.#order, coupling, host, config, data.train.images);
+    this.#pairs = new PairedBatches(this.#order, coupling, host, config);
     this.#schedule = scheduleOf(config);
     this.#losses = new LossLog(this.#order, config.logEvery, () => this.#adviceOnDivergence());
     this.#validation = new Validation(session);

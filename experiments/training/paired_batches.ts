@@ -6,7 +6,6 @@ import type {
   Pairing,
   TransportCoupling,
 } from "../../models/mod.ts";
-import { type Images, ReadAhead, StoredImages } from "../data/images.ts";
 import { TrainingError } from "../cli/task.ts";
 
 /** Steps whose pairings are kept after use, in addition to a line of metrics. */
@@ -24,25 +23,19 @@ export class PairedBatches implements Disposable {
   readonly #pairings = new Map<number, Promise<Pairing>>();
   readonly #open = new Set<MessagePort>();
   readonly #failure = Promise.withResolvers<never>();
-  readonly #ahead: ReadAhead | undefined;
   #worker: Worker | undefined;
 
-  /**
-   * @param logEvery steps of a line of metrics
-   * @param images of the order; those in a file are read ahead
-   */
+  /** @param logEvery steps of a line of metrics */
   constructor(
     order: BatchOrder,
     coupling: Coupling,
     data: HostExamples | undefined,
     { logEvery }: { readonly logEvery: number },
-    images?: Images,
   ) {
     this.#order = order;
     this.#coupling = coupling;
     this.#data = data;
     this.#logEvery = logEvery;
-    if (images instanceof StoredImages) this.#ahead = new ReadAhead(images);
     this.#failure.promise.catch(() => {}); // the code that awaits a pairing gets the error
   }
 
@@ -55,7 +48,6 @@ export class PairedBatches implements Disposable {
   async batches(from: number, to: number): Promise<Uint32Array<ArrayBuffer>[]> {
     const steps = Array.from({ length: to - from }, (_, i) => from + i);
     const coupling = this.#coupling;
-    this.#ahead?.steps(to, 2 * to - from, (step) => this.#order.batch(step));
     if (!isTransport(coupling)) {
       return steps.map((step) => coupling.pair(this.#order.batch(step), this.#draw(step), this.#data));
     }
@@ -86,7 +78,6 @@ export class PairedBatches implements Disposable {
 
   /** Ends the workers. */
   [Symbol.dispose](): void {
-    this.#ahead?.[Symbol.dispose]();
     this.#worker?.terminate();
     this.#worker = undefined;
     for (const port of this.#open) this.#close(port); // an open port keeps the program running

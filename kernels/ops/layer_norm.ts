@@ -10,13 +10,25 @@ import { reshape } from "./layout/movement.ts";
 import { mean, spreadChunks, sum } from "./reduce/reduce.ts";
 import { summingKernels, workgroupSumWgsl } from "./reduce/workgroup_sum.ts";
 
-/** WGSL of the mean of the row of x that starts at `base`, and of 1 / its standard deviation. */
+/** WGSL that adds a term of each column c of a lane to `total`, in parts of 64, which keeps f32 sums accurate. */
+const sumWgsl = (type: "f32" | "vec2f", total: string, term: string) =>
+  `for (var start = lane; start < dims.C; start += 64u * lanes) {
+    var part = ${type}();
+    for (var c = start; c < min(dims.C, start + 64u * lanes); c += lanes) { ${term} }
+    ${total} += part;
+  }`;
+
+/**
+ * WGSL of the mean of the row of x that starts at `base`, and of 1 / its standard deviation. Distances from the first
+ * number have an accurate sum even if the row lies far from 0.
+ */
 const statisticsWgsl = `fn statistics(base: u32, lane: u32) -> vec2f {
+  let first = x[base];
   var sum = 0.0;
-  for (var c = lane; c < dims.C; c += lanes) { sum += x[base + c]; }
-  let m = runSum(lane, lanes, vec2f(sum, 0.0)).x / f32(dims.C);
+  ${sumWgsl("f32", "sum", "part += x[base + c] - first;")}
+  let m = first + runSum(lane, lanes, vec2f(sum, 0.0)).x / f32(dims.C);
   var squares = 0.0;
-  for (var c = lane; c < dims.C; c += lanes) { let d = x[base + c] - m; squares += d * d; }
+  ${sumWgsl("f32", "squares", "let d = x[base + c] - m; part += d * d;")}
   let variance = runSum(lane, lanes, vec2f(squares, 0.0)).x / f32(dims.C);
   return vec2f(m, 1.0 / sqrt(variance + dims.epsilon));
 }`;
@@ -84,7 +96,7 @@ const normalise: Op<"x[R, C], gamma[C], beta[C] -> y[R, C]", { epsilon: "f32" }>
     eachRow(x, dims, (r, xhat) => xhat.forEach((z, c) => y[r * dims.C + c] = z * gamma[c] + beta[c]));
   },
   wasm: "layerNorm",
-  samples: [[3, 5], [5, 67], [2, 1]].map(([R, C]) => ({
+  samples: [[3, 5], [5, 67], [2, 1], [1, 9001]].map(([R, C]) => ({
     shapes: { x: [R, C], gamma: [C], beta: [C] },
     attributes: { epsilon: 1e-2 },
   })),
@@ -103,10 +115,13 @@ const inputGradient: Op<"x[R, C], gamma[C], dy[R, C] -> dx[R, C]", { epsilon: "f
   let base = r * dims.C;
   let s = statistics(base, lane);
   var sums = vec2f();
-  for (var c = lane; c < dims.C; c += lanes) {
-    let g = gamma[c] * dy[base + c];
-    sums += vec2f(g, g * (x[base + c] - s.x) * s.y);
-  }
+  ${
+      sumWgsl(
+        "vec2f",
+        "sums",
+        "let g = gamma[c] * dy[base + c]; part += vec2f(g, g * (x[base + c] - s.x) * s.y);",
+      )
+    }
   let means = runSum(lane, lanes, sums) / f32(dims.C);
   for (var c = lane; c < dims.C; c += lanes) {
     dx[base + c] = s.y * (gamma[c] * dy[base + c] - means.x - (x[base + c] - s.x) * s.y * means.y);
@@ -141,7 +156,7 @@ const inputGradient: Op<"x[R, C], gamma[C], dy[R, C] -> dx[R, C]", { epsilon: "f
     });
   },
   wasm: "layerNormGradient",
-  samples: [[3, 5], [5, 67], [2, 1]].map(([R, C]) => ({
+  samples: [[3, 5], [5, 67], [2, 1], [1, 9001]].map(([R, C]) => ({
     shapes: { x: [R, C], gamma: [C], dy: [R, C] },
     attributes: { epsilon: 1e-2 },
   })),
@@ -189,7 +204,7 @@ const scalesOfRuns: Op<"x[R, C], dy[R, C] -> scales[S, C]", { run: "u32"; epsilo
     });
   },
   wasm: "layerNormScales",
-  samples: [[3, 5, 2], [5, 67, 3], [1, 1, 1]].map(([R, C, run]) => ({
+  samples: [[3, 5, 2], [5, 67, 3], [1, 1, 1], [2, 9001, 1]].map(([R, C, run]) => ({
     shapes: { x: [R, C], dy: [R, C] },
     attributes: { run, epsilon: 1e-2 },
   })),

@@ -63,17 +63,28 @@ testRows("starts a task of the project from any folder", {
     {
       setup: ({ folder }) => Deno.symlinkSync("../the project/denow", `${folder}/outside/link`),
       ...outside,
-      args: ["task", "x", "-c"],
-      out: there("<--cwd><PROJECT><x><-c>"),
+      args: ["task", "runs", "-c"],
+      out: there("<--cwd><PROJECT><runs><-c>"),
     },
     { ...outside, args: ["task", "--cwd", "y", "x"], out: there("<--cwd><y><x>") },
     { ...outside, args: ["task", "-q", "--config=z", "x"], out: there("<-q><--config=z><x>") },
     {
       ...outside,
       cwd: "PROJECT/inner",
-      args: ["task", "x"],
-      out: "<task><-q><x> 2.9.6 in PROJECT/inner, driver <>",
+      args: ["task", "runs"],
+      out: "<task><-q><runs> 2.9.6 in PROJECT/inner, driver <>",
     },
+  ],
+});
+
+const list =
+  "<run><-q><--no-config><--allow-read=PROJECT><--lock=PROJECT/deno.lock><PROJECT/experiments/tasks.ts>";
+
+testRows("lists the tasks", {
+  "if none is named": [{ args: ["task"], out: `${list} 2.9.6 in PROJECT, driver <>` }],
+  "if there is none of that name": [
+    { args: ["task", "smaple", "x"], out: `${list}<smaple><x> 2.9.6 in PROJECT, driver <>` },
+    { args: ["task", "train"] },
   ],
 });
 

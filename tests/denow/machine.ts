@@ -9,6 +9,7 @@ const script = new URL("../../denow", import.meta.url);
 const tools = [
   "sh",
   "ls",
+  "grep",
   "mkdir",
   "mktemp",
   "rm",
@@ -77,6 +78,7 @@ export class Machine {
       Deno.mkdirSync(`${this.folder}/${name}`, { recursive: true });
     }
     Deno.copyFileSync(script, `${this.project}/denow`);
+    Deno.copyFileSync(new URL("deno.json", script), `${this.project}/deno.json`);
     Deno.writeTextFileSync(this.calls, "");
     const python3 = commands.deno === "" ? "" : ":"; // Python may install Deno
     const all = { uname: "echo Linux x86_64", id: "echo 0", ldconfig: ":", python3, ...commands };

@@ -18,11 +18,9 @@ import { checkPictures } from "../../experiments/training/training_data.ts";
 import { makeNetwork } from "../../experiments/training/network.ts";
 import { restoreRunState } from "../../experiments/training/run_state.ts";
 import { runTraining } from "../../experiments/training/run_training.ts";
-import { newCursor, readCursor } from "../../experiments/tracking/cursor.ts";
 import { describeRun } from "../../experiments/tracking/describe_run.ts";
-import { summarizeRun } from "../../experiments/tracking/find_run.ts";
 import { readRecord } from "../../experiments/tracking/record.ts";
-import { compareTable, listTable, showTable } from "../../experiments/tracking/run_tables.ts";
+import { compareTable, listTable, showTable, summarizeRun } from "../../experiments/tracking/find_run.ts";
 import { init, withDevice } from "../../kernels/mod.ts";
 import { loadCheckpoint } from "../../models/mod.ts";
 import { withFolder } from "../folder.ts";
@@ -44,7 +42,7 @@ async function show(run: string): Promise<void> {
     assert.ok(!text.includes("undefined"), text);
   }
   const record = await readRecord(run);
-  if (record) await describeRun(run, record, await readCursor(run) ?? newCursor("http://127.0.0.1:9"));
+  if (record) await describeRun(run, record);
 }
 
 const report = (run: string) => writeReport([run], join(run, "again.html"), { live: false });
@@ -63,7 +61,6 @@ interface Kind {
 const json = ofText(mutateText);
 const kinds: Readonly<Record<string, Kind>> = {
   "run.json": { times: 80, mutate: json, read: show },
-  "mlflow.json": { times: 80, mutate: json, read: show },
   "environment.json": { times: 50, mutate: json, read: show },
   "metrics.jsonl": { times: 50, mutate: ofText(mutateLines), read: show },
   "config.json": {
@@ -165,12 +162,6 @@ testNeeding(
         pathSamples: 4,
       });
       await runTraining(config, { device });
-      const cursor = {
-        ...newCursor("http://127.0.0.1:9"),
-        ...{ runId: "1", latest: { train_loss: { value: 1, step: 3 } } },
-        ...{ params: { a: "b" }, files: { "samples.png": { size: 1, modified: 1, sha256: "0" } } },
-      };
-      await Deno.writeTextFile(join(run, "mlflow.json"), JSON.stringify(cursor));
       await withDevice(device, async () => {
         for (const [name, kind] of [...Object.entries(kinds), ...Object.entries(reported)]) {
           await tryKind(run, name, kind);

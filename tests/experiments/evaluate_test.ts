@@ -9,7 +9,7 @@ import { ended, oneThread, testTask } from "./cli.ts";
 import { makeRun, quickly } from "./evaluated_run.ts";
 import { testMistakes } from "./refusals.ts";
 import { aboutFile, rows } from "../../experiments/run/files.ts";
-import { runFiles } from "../../experiments/tracking/run_files.ts";
+import { runFiles } from "../../experiments/tracking/record.ts";
 import { dataIn } from "../viz/report/page_content.ts";
 
 testTask(
@@ -49,7 +49,7 @@ testTask(
     assert.equal(metrics["eval/frechet"], frechet!.value);
     assert.equal(metrics["eval/confident_low"], confident!.low);
     assert.equal(metrics["eval/vgg/frechet"], evaluation.figures["vgg/frechet"]!.value);
-    const shown = await place.succeed("runs", "show a");
+    const shown = await place.succeed("runs", "a");
     assert.ok(shown.stdout.includes("eval/frechet"), shown.stdout);
     const report = new TextDecoder().decode(await place.read("a", "report.html"));
     assert.ok(report.includes('<section id="quality"'));
@@ -110,19 +110,19 @@ testTask(
   },
 );
 
-testTask("runs compare, compare and report warn of incomparable evaluations", async (place) => {
+testTask("runs, compare and report warn of incomparable evaluations", async (place) => {
   await makeRun(place);
   await cp(place.file("a"), place.file("b"), { recursive: true });
   const flags = `--count 170 ${oneThread} --solver euler:steps=2 --course-images 0 --bits-images 0`;
   await place.succeed("evaluate", `a b ${flags}`);
-  const { stdout: equal } = await place.succeed("runs", "compare a b --all");
+  const { stdout: equal } = await place.succeed("runs", "a b --all");
   assert.match(equal, /eval\/frechet_low/);
   assert.doesNotMatch(equal, /not comparable/);
   assert.ok(equal.endsWith("\nlenet and vgg rank alike by every figure\n"), equal);
 
   await place.succeed("evaluate", `${flags.replace("170", "180")} --judge lenet b`);
   const warning = "Figures of quality of these runs are not comparable (samples: 170 or 180)";
-  const { stdout: listed } = await place.succeed("runs", "compare a b");
+  const { stdout: listed } = await place.succeed("runs", "a b");
   assert.ok(listed.endsWith(`\n${warning}\n`), listed);
   const { stdout: compared } = await place.succeed("compare", "a b --frames 2 --out flows.gif");
   assert.ok(compared.endsWith(`\n${warning}\n`), compared);

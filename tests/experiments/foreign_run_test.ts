@@ -76,11 +76,10 @@ testTask(
     await storeRun(place, nasty);
     await Deno.writeTextFile(place.file(nasty, "config.json"), `${nasty}{`);
     const commands: [TaskName, string][] = [
-      ["runs", "list --root ."],
-      ["runs", "list --root . --json"],
-      ["animate", `a --from server --mlflow ${server.url}`],
-      ["runs", "show run"],
-      ["runs", "show run --json"],
+      ["runs", "--root ."],
+      ["runs", "--root . --json"],
+      ["runs", "run"],
+      ["runs", "run --json"],
       ["sync", `run --mlflow ${server.url}`],
       ["sync", `${nasty} --mlflow ${server.url}`],
       ["report", nasty],

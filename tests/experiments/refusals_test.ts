@@ -117,22 +117,6 @@ testTask("tasks check the folder of their output before any work", async (place)
   }
 });
 
-testTask("tasks write no source, no hidden file and nothing of the checkout", async (place) => {
-  const docs = fileURLToPath(new URL("../../docs/", import.meta.url));
-  for (const [task, flags] of Object.entries(nowhere) as [keyof typeof nowhere, string][]) {
-    const ending = flags.slice(flags.lastIndexOf("."));
-    const refused = [
-      ["mod.ts", "expected a path that ends with ."],
-      [`nowhere/.x${ending}`, "it is hidden"],
-      [`${docs}x${ending}`, "docs belongs to the program (expected another folder)\n"],
-    ];
-    for (const [out, problem] of refused) {
-      const says = [`ConfigError: Cannot use --out "${out}": ${problem}`] as const;
-      await assertRefused(place, { task, flags: flags.replace(/\S+$/, out), says });
-    }
-  }
-});
-
 /** Changes a field of a run's `config.json`. */
 const configured = (change: Record<string, unknown>) => async (place: Workplace) => {
   await trained(place);

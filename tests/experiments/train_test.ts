@@ -171,7 +171,7 @@ testTask("train, report, runs and compare show the same training loss, of the la
   const report = await Deno.readTextFile(place.file("runs/a/report.html"));
   assert.ok(report.includes(`Training loss at the end</th><td>${last.toFixed(4)}</td>`));
   const shown = String(Number(last.toPrecision(4)));
-  const { stdout: list } = await place.succeed("runs", "list");
+  const { stdout: list } = await place.succeed("runs", "--root runs");
   assert.ok(row(list, "a").includes(shown), list);
   assert.doesNotMatch(list, /not comparable/);
 
@@ -180,7 +180,7 @@ testTask("train, report, runs and compare show the same training loss, of the la
   await place.succeed("train:base", `${onOthers} --normalize -1..1 --out runs/b`);
   const warning =
     "Losses of these runs are not comparable (different data sets: data, others; --normalize is 0..1 or -1..1)";
-  const { stdout: both } = await place.succeed("runs", "list");
+  const { stdout: both } = await place.succeed("runs", "--root runs");
   assert.ok(both.endsWith(`\n${warning}\n`), both);
   const { stdout: compared } = await place.succeed("compare", "runs/a runs/b --frames 2 --out flows.gif");
   assert.equal(row(compared, "train_loss")[0], shown);

@@ -2,12 +2,14 @@
 
 import {
   conv2d,
+  convTranspose2d,
   defineOp,
   gradients,
   multiply,
   sum,
   type Tensor,
   tensor,
+  type TransposedConvolutionOptions,
   uniforms,
 } from "../../kernels/mod.ts";
 import type { Pass, Tuning } from "../../kernels/devices/device.ts";
@@ -15,7 +17,7 @@ import { registry } from "../../kernels/op.ts";
 import type { Sample } from "../../kernels/op_definition.ts";
 import { type Arrays, oracle } from "../../kernels/oracle.ts";
 import { type Shape, sizeOf } from "../../kernels/core/shape.ts";
-import { plainGeometry } from "../../kernels/ops/conv2d/geometry.ts";
+import { geometryOf } from "../../kernels/ops/conv2d/conv2d.ts";
 
 /** Declares an op that the registry test does not see. */
 export const hiddenOp: typeof defineOp = (definition, options) => {
@@ -41,16 +43,19 @@ export function lazily<T>(compute: () => T): () => T {
 /** What a convolution and its gradients are computed from. */
 type Convolved<T> = Readonly<Record<"x" | "w" | "bias" | "dy", T>>;
 
-/** A convolution with zeros on all sides, and its gradients, on the device in use. */
+/** Options of a convolution, or of a transposed one. */
+export type Options = TransposedConvolutionOptions & { readonly transposed?: boolean };
+
+/** A convolution and its gradients, on the device in use. */
 export async function runConvolution(
   arrays: Convolved<Float64Array>,
   shapes: Convolved<Shape>,
-  padding: number,
+  { transposed = false, ...options }: Options,
 ): Promise<Record<"y" | "dx" | "dw", Float32Array>> {
   const [x, w, bias, dy] = (["x", "w", "bias", "dy"] as const).map((name) =>
     tensor(Float32Array.from(arrays[name]), shapes[name])
   );
-  const y = conv2d(x, w, bias, { padding });
+  const y = (transposed ? convTranspose2d : conv2d)(x, w, bias, options);
   const [dx, dw] = gradients(sum(multiply(y, dy)), [x, w]);
   return { y: await y.read(), dx: await dx.read(), dw: await dw.read() };
 }
@@ -59,25 +64,22 @@ export async function runConvolution(
 export function exactConvolution(
   arrays: Convolved<Float64Array>,
   shapes: Convolved<Shape>,
-  padding: number,
+  { transposed = false, outputPadding: _, ...options }: Options,
 ): Record<"y" | "dx" | "dw", () => Float64Array> {
+  const plain = geometryOf("run a convolution", options);
   const run = (name: string, names: (keyof typeof arrays)[], attributes: Sample["attributes"]) =>
     lazily(() => {
       const op = registry.get(name)!, [output] = op.outputs;
       const inputShapes = Object.fromEntries(op.inputs.map((input, i) => [input.name, shapes[names[i]]]));
-      const geometry = { ...plainGeometry(padding), ...attributes };
-      const values = oracle(
-        op,
-        { shapes: inputShapes, attributes: geometry },
-        names.map((name) => arrays[name]),
-      );
-      return values[output.name] as Float64Array;
+      const sample = { shapes: inputShapes, attributes: { ...plain, ...attributes } };
+      return oracle(op, sample, names.map((name) => arrays[name]))[output.name] as Float64Array;
     });
   const [N, , H, W] = shapes.x, [, , R, S] = shapes.w, [, , P, Q] = shapes.dy;
+  const [there, back] = transposed ? [1, 0] : [0, 1];
   return {
-    y: run("conv2d", ["x", "w", "bias"], { transposed: 0, P, Q }),
-    dx: run("conv2dInputGradient", ["dy", "w"], { transposed: 1, P: H, Q: W }),
-    dw: run("conv2dWeightGradient", ["x", "dy"], { R, S, run: N }),
+    y: run("conv2d", ["x", "w", "bias"], { transposed: there, P, Q }),
+    dx: run("conv2dInputGradient", ["dy", "w"], { transposed: back, P: H, Q: W }),
+    dw: run("conv2dWeightGradient", transposed ? ["dy", "x"] : ["x", "dy"], { R, S, run: N }),
   };
 }
 

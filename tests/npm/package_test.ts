@@ -30,7 +30,7 @@ async function output(folder: string, ...[program, ...args]: readonly string[]):
 }
 
 /**
- * Runs `deno task build:npm` with a PATH that leads only to tar and its gzip, as on a machine where denow has installed
+ * Runs `deno task build npm` with a PATH that leads only to tar and its gzip, as on a machine where denow has installed
  * Deno.
  */
 async function buildWithoutDenoOnPath(folder: string): Promise<void> {
@@ -41,7 +41,7 @@ async function buildWithoutDenoOnPath(folder: string): Promise<void> {
     await Deno.symlink(join(place, name), join(bin, name));
   }
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["task", "-q", "build:npm", folder],
+    args: ["task", "-q", "build", "npm", folder],
     cwd: new URL("../../", import.meta.url),
     env: { PATH: bin },
   }).output();

@@ -1,11 +1,11 @@
 /** Prints digit_means.json: what digits look like from afar, for tests that must tell them from noise without MNIST. */
 
-import { type Images, pixelsOf } from "../../experiments/data/images.ts";
+import { pixelsOf } from "../../experiments/data/images.ts";
 import { loadDataset } from "../../experiments/data/load_dataset.ts";
 import { digitFeatures, distance, nearestDigit } from "../digit_features.ts";
 
 const { train, test } = await loadDataset();
-const featuresOf = (images: Images, n: number) => digitFeatures(pixelsOf(images, [n], 784));
+const featuresOf = (images: Uint8Array, n: number) => digitFeatures(pixelsOf(images, [n], 784));
 const sums = Array.from({ length: 10 }, () => ({ count: 0, total: new Float64Array(49) }));
 for (let n = 0; n < train.count; n++) {
   const sum = sums[train.labels![n]];

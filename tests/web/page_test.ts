@@ -7,6 +7,7 @@ import { isolation, serveCheckout } from "../../experiments/serve.ts";
 import { largestDifference } from "../testing.ts";
 import { builtWith, generated } from "../../tools/bundle.ts";
 import { granted, testUnless } from "../permissions.ts";
+import { assertSameNumbers } from "../same_numbers.ts";
 
 /// <reference lib="dom" />
 /** The library in Chromium: `web/flow.js` and the example that imports it. */
@@ -137,7 +138,7 @@ await testInBrowser("init() in a page: at most as many threads as the browser al
     });
   });
   assert.match(two.description, /^2 threads, /);
-  assert.deepEqual(two.pixels, one.pixels, "results do not depend on the number of threads");
+  assertSameNumbers(two.pixels, one.pixels, "results do not depend on the number of threads");
 });
 
 await testInBrowser(
@@ -171,10 +172,10 @@ const reason = !granted("read") || !granted("run")
   ? undefined
   : `built with Deno ${builtWith}, this is ${Deno.version.deno}`;
 
-for (const [path, { task, make }] of Object.entries(generated)) {
+for (const [path, { what, make }] of Object.entries(generated)) {
   testUnless(reason, `${path} is up to date`, async () => {
     const built = await Deno.readTextFile(new URL(`../../${path}`, import.meta.url));
-    assert.ok(built === await make(), `it is out of date: run deno task ${task}`);
+    assert.ok(built === await make(), `it is out of date: run deno task build ${what}`);
   });
 }
 

@@ -1,4 +1,4 @@
-// Made by `deno task build:wasm` from assembly/kernels/; do not edit.
+// Made by `deno task build wasm` from assembly/kernels/; do not edit.
 
 /**
  * Arguments of each kernel in order: addresses and bytes are usize. The position of a kernel is its opcode.

@@ -131,6 +131,7 @@ const cases = [
   { x: [2, 2, 9, 10], w: [2, 1, 7, 7], ...plainGeometry(3), groups: 2 }, // depthwise, around seven rows and eight columns
   { x: [1, 2, 7, 17], w: [4, 1, 5, 5], ...plainGeometry(1), groups: 2 },
   { x: [2, 3, 15, 8], w: [3, 1, 3, 3], ...plainGeometry(1), groups: 3 },
+  { x: [1, 8, 6, 5], w: [2, 4, 3, 3], ...plainGeometry(1), groups: 2 }, // the transpose: one channel to four
 ].map(({ x, w, ...geometry }) => {
   const [N, , H, W] = x, [K, , R, S] = w, { P, Q } = convolvedSize({ H, W, R, S, ...geometry });
   return { x, w, y: [N, K, P, Q], geometry };

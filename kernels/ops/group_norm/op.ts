@@ -125,6 +125,7 @@ const normalise: Op<
     sampleOf([2, 6, 3, 5], 2, 1),
     sampleOf([1, 6, 19, 20], 1, 1),
     sampleOf([1, 4, 1, 2], 4, 0),
+    sampleOf([1, 2, 67, 70], 1, 1), // a long sum
   ],
 });
 
@@ -196,8 +197,12 @@ function gradientCall(
   return { kernel: "groupNormGradient", args: { ...addresses, N, C, H, W, G, activation } };
 }
 
-const gradientSamples = [0, 1].map((activation) => ({
-  shapes: { x: [2, 6, 3, 5], gamma: [6], beta: [6], stats: [2, 3, 2], dy: [2, 6, 3, 5] },
+const gradientSamples = [
+  { x: [2, 6, 3, 5], groups: 3, activation: 0 },
+  { x: [2, 6, 3, 5], groups: 3, activation: 1 },
+  { x: [1, 2, 91, 101], groups: 2, activation: 0 }, // long sums
+].map(({ x, groups, activation }) => ({
+  shapes: { x, gamma: [x[1]], beta: [x[1]], stats: [x[0], groups, 2], dy: x },
   attributes: { epsilon: 1e-5, activation },
 }));
 

@@ -1,14 +1,15 @@
 import type { WasmCall } from "../../devices/cpu/wasm_call.ts";
 import type { Dims, NumberArray } from "../../devices/device.ts";
+import { makeHistory, withoutHistory } from "../../autograd/history.ts";
 import { defineOp, type Op } from "../../op.ts";
-import { checkTensor, type Tensor } from "../../core/tensor.ts";
+import { checkTensor, Tensor } from "../../core/tensor.ts";
 import { withDevice } from "../../core/context.ts";
 import { broadcastShapes, type Shape, ShapeError, sizeOf } from "../../core/shape.ts";
 import { add } from "../elementwise/binary.ts";
 import { addCall } from "../elementwise/broadcast.ts";
 import { zeros } from "../layout/fill.ts";
 import { type Product, registerProductWgsl, registerTiles, vectorProductWgsl } from "./product.ts";
-import { reshape } from "../layout/movement.ts";
+import { reshape, slice } from "../layout/movement.ts";
 import { permute } from "../layout/permute.ts";
 import { productKernels } from "./product_kernels.ts";
 import { sum, sumTo } from "../reduce/reduce.ts";
@@ -162,6 +163,8 @@ const transposedA = defineOp({
   samples: [{ shapes: { a: [1, 37, 9], b: [1, 37, 17] } }, { shapes: { a: [2, 37, 3], b: [2, 37, 4] } }],
 });
 
+type ProductOp = typeof matmulOp | typeof matmulTransposedBOp | typeof transposedA;
+
 /** a b added to the gradient so far: saves a pass. */
 const matmulAdd: Op<"a[M, K], b[K, N], before[M, N] -> y[M, N]"> = defineOp({
   name: "matmulAdd",
@@ -235,7 +238,7 @@ export function matmulTransposedA(a: Tensor, b: Tensor): Tensor {
 }
 
 /** @param inRows whether rows of a make rows of the result, so that a single b multiplies the rows of all batches */
-function batched(product: (a: Tensor, b: Tensor) => Tensor, a: Tensor, b: Tensor, inRows: boolean): Tensor {
+function batched(product: ProductOp, a: Tensor, b: Tensor, inRows: boolean): Tensor {
   for (const [name, given] of Object.entries({ a, b })) checkTensor("multiply matrices", `${name} is`, given);
   if (a.shape.length < 2 || b.shape.length < 2) {
     throw new ShapeError(`Cannot multiply ${a} and ${b} as matrices (expected at least two axes each)`);
@@ -244,7 +247,7 @@ function batched(product: (a: Tensor, b: Tensor) => Tensor, a: Tensor, b: Tensor
   const batch = broadcastShapes(batches[0], batches[1]);
   if (inRows && sizeOf(batches[1]) === 1) {
     const [rows, K] = [sizeOf(a.shape.slice(0, -1)), a.shape.at(-1)!];
-    const y = product(reshape(a, [1, rows, K]), reshape(b, [1, ...b.shape.slice(-2)]));
+    const y = inParts(product, reshape(a, [1, rows, K]), reshape(b, [1, ...b.shape.slice(-2)]));
     return reshape(y, [...batch, a.shape.at(-2)!, y.shape[2]]);
   }
   // The kernels handle full batches and single matrices; other batches are expanded first.
@@ -252,8 +255,31 @@ function batched(product: (a: Tensor, b: Tensor) => Tensor, a: Tensor, b: Tensor
     const expanded = sizeOf(batches[k]) === 1 || sizeOf(batches[k]) === sizeOf(batch) ? x : repeat(x, batch);
     return reshape(expanded, [sizeOf(expanded.shape.slice(0, -2)), ...x.shape.slice(-2)]);
   });
-  const y = product(flat[0], flat[1]);
+  const y = inParts(product, flat[0], flat[1]);
   return reshape(y, [...batch, ...y.shape.slice(1)]);
+}
+
+/** Deepest product in one sum, which keeps f32 accurate, and the depth of the parts of deeper ones. */
+const DEEPEST = 2 ** 15, PART = 2 ** 13;
+
+/** A product; a deep one as a sum of parts, with the gradients of the whole. */
+function inParts(product: ProductOp, a: Tensor, b: Tensor): Tensor {
+  const axes = product === transposedA ? [1, 1] : product === matmulOp ? [2, 1] : [2, 2];
+  const K = a.shape[axes[0]];
+  if (K <= DEEPEST || K !== b.shape[axes[1]]) return product(a, b);
+  const parts = Array.from({ length: Math.ceil(K / PART) }, (_, i) => {
+    const [left, right] = [a, b].map((x, k) =>
+      slice(withoutHistory(x), axes[k], i * PART, Math.min(PART, K - i * PART))
+    );
+    return product(left, right);
+  });
+  const { storage, shape } = parts.reduce((sum, part) => add(sum, part));
+  const { name, backward } = product.definition;
+  const history = makeHistory({
+    ...{ op: name, output: "y", names: ["a", "b"], inputs: [a, b] },
+    rules: ({ a, b }, dy) => backward!({ a, b, dy, y: dy }, {}),
+  });
+  return new Tensor(storage, shape, "f32", 0, history);
 }
 
 function repeat(x: Tensor, batch: Shape): Tensor {
@@ -283,6 +309,7 @@ export function linear(x: Tensor, w: Tensor, bias: Tensor): Tensor {
   }
   const [I] = x.shape.slice(-1);
   if (I === undefined) throw new ShapeError(`Cannot run linear: x ${x} has no axis (expected f32[..., I])`);
+  if (I > DEEPEST) return add(matmulTransposedB(x, w), bias);
   const leading = x.shape.slice(0, -1);
   if (leading.length === 1) return linearOp(x, w, bias); // no view, so that its rule can add to the gradient so far
   return reshape(linearOp(reshape(x, [sizeOf(leading), I]), w, bias), [...leading, w.shape[0]]);

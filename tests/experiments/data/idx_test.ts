@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { IDX_NAMES, parseIdx, readIdx, readIdxFolder } from "../../../experiments/data/idx.ts";
+import { IDX_NAMES, parseIdx } from "../../../experiments/data/idx.ts";
 import { loadDataset } from "../../../experiments/data/load_dataset.ts";
 import { sha256 } from "../../../experiments/run/run_folder.ts";
 import { testInFolder, withFolder } from "../../folder.ts";
@@ -159,36 +159,3 @@ testNeeding(
       await assert.rejects(loadDataset(folder), { name: "DataError", message });
     }),
 );
-
-/** An endless file that begins with an IDX header or with other bytes; `read()` counts its pieces so far. */
-function endless(start: Uint8Array<ArrayBuffer>) {
-  let read = 0;
-  const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
-    pull: (controller) => controller.enqueue(read++ === 0 ? start : new Uint8Array(1000)),
-  });
-  return { stream, read: () => read };
-}
-const header = (...lengths: number[]) => idxFile(lengths, undefined, 0);
-
-Deno.test("readIdx() stops at the end that the header declares, and early without one", async () => {
-  const file = endless(header(3, 10, 100));
-  assert.equal((await readIdx(file.stream, "file")).length, 16 + 3000 + 1);
-  const other = endless(new Uint8Array(50).fill(1));
-  assert.ok((await readIdx(other.stream, "file")).length < 5000);
-  const huge = endless(header(1 << 30, 28, 28));
-  await assert.rejects(() => readIdx(huge.stream, "file"), {
-    name: "DataError",
-    message: /^Cannot read file: its header declares 841813590032 bytes \(expected at most 4294967296\); /,
-  });
-  for (const { read } of [file, other, huge]) assert.ok(read() < 10);
-});
-
-testInFolder("readIdxFolder() stops a gzip bomb at the length in its header", async (folder) => {
-  await writeTinyIdx(folder);
-  const path = join(folder, IDX_NAMES.trainImages);
-  await Deno.remove(path);
-  const zeros = new Uint8Array(1 << 20);
-  const source = ReadableStream.from([header(10, 4, 4), ...Array.from({ length: 8 }, () => zeros)]);
-  await Deno.writeFile(`${path}.gz`, source.pipeThrough(new CompressionStream("gzip")));
-  assert.equal((await readIdxFolder(folder)).trainImages.bytes.length, 16 + 160 + 1);
-});

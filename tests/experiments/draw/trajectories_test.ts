@@ -12,6 +12,7 @@ import { decodeSafetensors, encodeSafetensors, type Model, noise } from "../../.
 import type { Trajectory } from "../../../viz/mod.ts";
 import { testInFolder } from "../../folder.ts";
 import { assertClose, testOnDevices } from "../../testing.ts";
+import { assertSameNumbers } from "../../same_numbers.ts";
 
 const source: TrajectorySource = { modelType: "UNet_FM", seed: 7, solver: "euler", steps: 2 };
 
@@ -105,7 +106,7 @@ testOnDevices("followTrajectories() follows the flow in pixels, with the velocit
       assertClose(image.subarray(P), image.subarray(0, 4 * P).map((p, i) => p + velocity[i] / 4), 1e-6);
     }
     both.forEach(({ image }, n) =>
-      assert.deepEqual(image.subarray(0, P), x0.subarray(n * P, (n + 1) * P).map((x) => (x + 1) / 2))
+      assertSameNumbers(image.subarray(0, P), x0.subarray(n * P, (n + 1) * P).map((x) => (x + 1) / 2))
     );
   }
 });

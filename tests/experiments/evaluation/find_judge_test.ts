@@ -17,6 +17,7 @@ import { init } from "../../../kernels/mod.ts";
 import { JudgeError } from "../../../models/mod.ts";
 import { testInFolder } from "../../folder.ts";
 import { bars } from "./bars.ts";
+import { assertSameNumbers } from "../../same_numbers.ts";
 
 const terminal: Terminal = { isTerminal: false, columns: () => 80, write() {} };
 
@@ -40,7 +41,7 @@ testInFolder("judgeOf() trains a judge once, and says so", async (folder) => {
   assert.equal(said.length, 1);
   assert.deepEqual({ ...found, judge: 0 }, { ...made, source: "cached", judge: 0 });
   const pixels = new Float32Array(3 * 64).fill(0.5);
-  assert.deepEqual(await found.judge(pixels), await made.judge(pixels));
+  assertSameNumbers(await found.judge(pixels), await made.judge(pixels));
   assert.deepEqual(await Array.fromAsync(Deno.readDir(cache), ({ name }) => join(cache, name)), [path]);
 });
 

@@ -2,6 +2,8 @@
 
 import assert from "node:assert/strict";
 import { testTask } from "../cli.ts";
+import { writeTinyIdx } from "../data/tiny_idx.ts";
+import { tinyPlan } from "../study/tiny_study.ts";
 import { mlp, ownRun, writeModule } from "./modules.ts";
 
 /** Prints why each of several files is not a module. */
@@ -49,3 +51,15 @@ testTask(
     }
   },
 );
+
+testTask("a study names the cell whose module exits", async (place) => {
+  const text = mlp() + "if (typeof postMessage === 'function') setTimeout(() => Deno.exit(0));";
+  await writeModule(place, "bad.ts", text);
+  await writeTinyIdx(place.file("data"), { train: 300, test: 360, classes: 4 });
+  const { filters: _, tEmb: __, groups: ___, ...fixed } = tinyPlan.fixed;
+  const plan = { ...tinyPlan, seeds: [1], fixed, grid: { model: ["./bad.ts"] } };
+  await Deno.writeTextFile(place.file("mine.json"), JSON.stringify(plan));
+  const { code, stderr } = await place.runProgram("study", "mine.json --out mine --device cpu --threads 1");
+  assert.equal(code, 1);
+  assert.match(stderr, /its module called Deno\.exit\(\) \(expected it to return\)/);
+});

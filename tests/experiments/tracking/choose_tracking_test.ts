@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { inspect } from "node:util";
 import { shownAddress, shownWord, shownWords, taskCommand } from "../../../experiments/run/program_files.ts";
 import { chooseTracking, parseAddress } from "../../../experiments/tracking/choose_tracking.ts";
-import { animating } from "../../../experiments/animate.ts";
 import { listing } from "../../../experiments/runs.ts";
 import { syncing } from "../../../experiments/sync.ts";
 import { training } from "../../../experiments/cli/training.ts";
@@ -115,7 +114,7 @@ Deno.test("--mlflow rejects passwords, which deno task would print, and no error
   const message = 'Cannot use --mlflow "http://host/x": other users can see command lines; set ' +
     "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead";
   for (const address of [uri, `http://${secret}@host/x`, `http:/:${secret}@host/x`]) {
-    for (const settings of [animating, syncing, training]) {
+    for (const settings of [syncing, training]) {
       assert.throws(() => settings.parse(["--mlflow", address]), { name: "ConfigError", message });
     }
   }
@@ -127,10 +126,9 @@ Deno.test("--mlflow rejects passwords, which deno task would print, and no error
     ["--mlfow", uri],
     [uri],
     [`me:${secret}@host:5000`],
-    ["--from", uri],
   ];
   const calls = [
-    ...refused.map((argv) => () => animating.parse(argv)),
+    ...refused.map((argv) => () => syncing.parse(argv)),
     ...[["--json", uri], [`--json=${uri}`]].map((argv) => () => listing.parse(argv)),
     () => training.read({ mlflow: `${uri}\n` }, "config.json"),
   ];
@@ -179,15 +177,3 @@ testUnless(
     });
   },
 );
-
-Deno.test({
-  name: "chooseTracking() rejects a server that the program may not reach",
-  permissions: { net: false },
-  fn: () => {
-    assert.throws(() => chooseTracking({ mlflow: "http://127.0.0.1:5000" }, {}), {
-      name: "ConfigError",
-      message:
-        "Cannot send runs to http://127.0.0.1:5000: the program may not use the network (--allow-net=127.0.0.1:5000)",
-    });
-  },
-});

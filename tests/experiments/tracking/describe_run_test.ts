@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
-import { newCursor } from "../../../experiments/tracking/cursor.ts";
 import {
   describeRun,
-  metricEntry,
+  isResult,
+  latestOf,
   mlflowKey,
+  pointOf,
   settingsOf,
+  sortedMetrics,
   textEntry,
 } from "../../../experiments/tracking/describe_run.ts";
 import { newRecord, type RecordedDataset } from "../../../experiments/tracking/record.ts";
@@ -35,10 +37,10 @@ Deno.test("mlflowKey() converts names to those that MLflow accepts", () => {
   for (const [name, key] of Object.entries(cases)) assert.equal(mlflowKey(name), key, name);
 });
 
-Deno.test("metricEntry() truncates steps and times, and sends NaN and infinity as text", () => {
-  assert.deepEqual(metricEntry("loss", 0.5, 17.9, 3.5), { key: "loss", value: 0.5, timestamp: 17, step: 3 });
+Deno.test("pointOf() truncates steps and times, and sends NaN and infinity as text", () => {
+  assert.deepEqual(pointOf("loss", 0.5, 17.9, 3.5), { key: "loss", value: 0.5, timestamp: 17, step: 3 });
   for (const value of [NaN, Infinity, -Infinity]) {
-    assert.equal(metricEntry("loss", value, 0, 0).value, String(value));
+    assert.equal(pointOf("loss", value, 0, 0).value, String(value));
   }
 });
 
@@ -61,7 +63,7 @@ testInFolder("describeRun() includes the shape, channels and classes of a data s
   ];
   for (const [change, shape, facts] of cases) {
     const dataset = { ...anyDataset, ...change };
-    const { inputs: [input] } = await describeRun(run, { ...record, dataset }, newCursor("http://host"));
+    const { inputs: [input] } = await describeRun(run, { ...record, dataset });
     assert.deepEqual(JSON.parse(input.dataset.profile), { ...counts, ...facts, sha256: "ab" });
     const { features, targets } = JSON.parse(input.dataset.schema).mlflow_tensorspec;
     assert.deepEqual(JSON.parse(features)[0]["tensor-spec"].shape, shape);
@@ -101,34 +103,51 @@ testInFolder(
     await Deno.writeTextFile(`${run}/config.json`, JSON.stringify(config));
     const code = { gitCommit: "0123456789abcdef", codeDigest: "ab" };
     await Deno.writeTextFile(`${run}/environment.json`, JSON.stringify(code));
-    const latest = {
-      elapsed_seconds: { value: 90, step: 7 },
-      test_loss: { value: 0.123456, step: 7 },
-      val_loss: { value: null, step: 6 },
-    };
+    const lines = [{ step: 7, elapsed_seconds: 90, test_loss: 0.123456 }, {
+      step: 6,
+      val_loss: "NaN",
+      test_loss: 9,
+    }];
+    await Deno.writeTextFile(
+      `${run}/metrics.jsonl`,
+      lines.map((line) => `${JSON.stringify(line)}\n`).join(""),
+    );
+    assert.deepEqual((await latestOf(run, 5)).test_loss, { value: 0.123456, step: 7, time: 5 });
     const day = 24 * 3600e3; // most of which the run may have been stopped
     const ended = { ...record, status: "FINISHED", endedAt: day, parameterCount: 1234 } as const;
-    const { params, tags } = await describeRun(run, ended, {
-      ...newCursor("http://host"),
-      images: 1,
-      latest,
-    });
+    const { params, tags } = await describeRun(run, ended, "r1");
     assert.deepEqual(valuesOf(params), { model: "base", filters: "[4,8]", lr: "0.5", parameters: "1234" });
     const { "mlflow.note.content": note, ...others } = valuesOf(tags);
     assert.deepEqual(note.split("\n\n"), [
       "**base U-Net**, channels 4, 8, 1,234 parameters",
-      "The run finished after 1.5 minutes: test loss 0.1235 at step 7, validation loss not a number at step 6.",
+      "The run finished after 1.5 minutes: test loss 0.1235 at step 7, validation loss NaN at step 6.",
+      "![samples](get-artifact?path=samples.png&run_uuid=r1)",
       `Run folder \`${run}\``,
     ]);
-    const shown = [others["mlflow.source.git.commit"], others.code_digest, others["mlflow.loggedImages"]];
-    assert.deepEqual(shown, [code.gitCommit, "ab", "True"]);
+    assert.deepEqual([others["mlflow.source.git.commit"], others.code_digest], [code.gitCommit, "ab"]);
     assert.equal("flow.failure" in others, false);
-    await Deno.remove(`${run}/config.json`);
+    for (const name of ["config.json", "metrics.jsonl"]) await Deno.remove(`${run}/${name}`);
     const failed = { ...record, status: "FAILED", endedAt: 60_000, reason: "no <b>" } as const;
-    const { tags: failure } = await describeRun(run, failed, newCursor("http://host"));
+    const { tags: failure } = await describeRun(run, failed);
     const why = valuesOf(failure);
     assert.equal(why["flow.failure"], "no <b>");
     const says = /^\*\*a \\\*run\\\*\*\*\n\nThe run failed after 1.0 minutes: no \\<b\\>\.\n/;
     assert.match(why["mlflow.note.content"], says);
   },
 );
+
+Deno.test("sortedMetrics() puts losses first, then figures in logging order, and other metrics last", () => {
+  const metrics = [
+    "mine",
+    "learning_rate",
+    "eval/frechet",
+    "eval/frechet_low",
+    "val_loss",
+    "eval/x",
+    "test_loss",
+  ];
+  const sorted = sortedMetrics(metrics);
+  const figures = ["eval/frechet", "eval/frechet_low", "eval/x"];
+  assert.deepEqual(sorted, ["test_loss", "val_loss", ...figures, "mine", "learning_rate"]);
+  assert.deepEqual(sorted.filter(isResult), ["test_loss", "val_loss", "eval/frechet", "eval/x", "mine"]);
+});

@@ -20,7 +20,8 @@ export interface Seen {
 export type Fault = "refuse" | "hang" | "cut";
 
 /** A test's handler of requests: returns a response or a fault, or undefined for MLflow's usual response. */
-export type Answer = (request: Seen, count: number) => Response | Promise<Response> | Fault | undefined;
+export type Answer = (request: Seen, count: number) => Answered | Promise<Answered>;
+type Answered = Response | Fault | undefined;
 
 interface Entry {
   readonly key: string;

@@ -1,22 +1,19 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import {
-  findListed,
+  compareTable,
   findRun,
-  listRuns,
+  listTable,
   nearestOf,
   type RunSummary,
+  showTable,
   summarizeRun,
 } from "../../../experiments/tracking/find_run.ts";
-import { recordComparison } from "../../../experiments/compare.ts";
-import { compareTable, listTable, showTable } from "../../../experiments/tracking/run_tables.ts";
-import { storedRuns } from "../../../experiments/tracking/stored_runs.ts";
 import { testInFolder } from "../../folder.ts";
-import { FakeMlflow, testOnFake } from "./fake_mlflow.ts";
 import { writeRun } from "./sessions.ts";
 
 testInFolder(
-  "findRun() and findListed() find a run by its folder, a file, --name or --run-name, the latest of several",
+  "findRun() finds a run by its folder, a file, --name or --run-name, the latest of several",
   async (root) => {
     const folderOf = (name: string) => join(root, name);
     const [first, second, third] = ["20260101-090000-a", "20260102-090000-a.b", "20260103-090000-a"];
@@ -28,84 +25,32 @@ testInFolder(
     const cases = { "a.b": second, "shown in MLflow": second, a: third, [first]: first, given: "y", z: "z" };
     for (const [name, folder] of Object.entries(cases)) {
       assert.equal(await findRun(name, root), folderOf(folder), name);
-      assert.equal(findListed(await listRuns(root), name, root)?.key, folderOf(folder), name);
     }
     await Deno.mkdir(folderOf("z/weights"));
     await Deno.writeTextFile(folderOf("z/weights/step"), "");
     for (const path of ["z", "z/run.json", "z/weights/step"]) {
       assert.equal(await findRun(folderOf(path), root), folderOf("z"));
     }
-    const onServer = (await listRuns(root)).map((run, i) => ({ ...run, key: `id${i}` }));
-    assert.equal(findListed(onServer, "a", root)?.key, "id2");
     await writeRun(folderOf("x"), { name: "a", startedAt: 0 });
     assert.equal(await findRun("a", root), folderOf("x"), "a whole name comes first");
     await assert.rejects(findRun("b", root), /there is no such folder/);
-
-    const comparison = await recordComparison([folderOf("y")], { root, startedAt: new Date() });
-    assert.equal(await findRun("given", root), folderOf("y"), "not a copy in a comparison");
-    for (const name of ["y", "z"]) await Deno.remove(folderOf(name), { recursive: true });
-    assert.equal(await findRun("given", root), join(comparison, "y"), "only the copy is left");
   },
 );
 
 testInFolder("findRun() explains why a name is not a run, and lists the known names", async (root) => {
   const file = join(root, "net.safetensors");
   await Deno.writeTextFile(file, "");
-  await writeRun(join(root, "a"));
+  await writeRun(join(root, "a"), { name: "given" });
   const none = `there is no such folder (there are ${join(root, "a")})`;
   const weights = "it is a file outside of a run (expected the folder of a run, or a file in it)";
-  for (const [name, why] of Object.entries({ [file]: weights, other: none, "": none })) {
+  const meant = `there is no such folder (did you mean ${join(root, "a")}?)`;
+  for (const [name, why] of Object.entries({ [file]: weights, other: none, "": none, "runs/given": meant })) {
     const message = `Cannot find the run ${name}: ${why}`;
     await assert.rejects(findRun(name, root), { name: "ConfigError", message });
   }
   assert.equal(nearestOf("runs/b", Array.from({ length: 11 }, (_, i) => `${i}`)), " (see deno task runs)");
   assert.equal(nearestOf("runs/b", ["runs/bb", "other"]), " (did you mean runs/bb?)");
 });
-
-testOnFake(
-  "storedRuns() reads the runs of an experiment on a server, and their files",
-  async (server) => {
-    const choice = { from: "server", mlflow: server.url, root: "runs", experiment: "mine" } as const;
-    const message = `${server.url} has no experiment mine`;
-    await assert.rejects(storedRuns(choice), { name: "ServerError", message });
-    const tags = [{ key: "flow.stands_for", value: "its id" }];
-    const params = [{ key: "lr", value: "0.5" }, { key: "empty" }];
-    const metrics = [{ key: "loss", value: "NaN" }, { key: "rate", value: 2 }];
-    const runs = [
-      FakeMlflow.run({ run_name: "given", start_time: 1 }, { params, metrics }),
-      FakeMlflow.run({ run_id: "r2", run_name: "given", start_time: 2 }, { tags }),
-    ];
-    server.answer = ({ path, body }) => {
-      if (path.includes("get-by-name?experiment_name=mine")) {
-        return Response.json({ experiment: { experiment_id: "5" } });
-      }
-      if (path.endsWith("runs/search") && JSON.parse(body).experiment_ids[0] === "5") {
-        return Response.json({ runs });
-      }
-      if (path.includes("artifacts/list?run_id=r1")) {
-        return Response.json({ files: [{ path: "b" }, { path: "a" }] });
-      }
-      return path.endsWith("/artifacts/1/r1/artifacts/a") ? new Response("content") : undefined;
-    };
-    const stored = await storedRuns(choice);
-    assert.equal(stored.place, `experiment mine of ${server.url}`);
-    const [{ files, read, ...summary }] = stored.runs;
-    assert.deepEqual(summary, {
-      key: "r1",
-      name: "given",
-      experiment: "mine",
-      status: "RUNNING",
-      startedAt: 1,
-      endedAt: null,
-      params: { lr: "0.5", empty: "" },
-      metrics: { loss: NaN, rate: 2 },
-    });
-    assert.equal(findListed(stored.runs, "given")?.key, "r1", "the other is a copy in a comparison");
-    assert.equal(findListed(stored.runs, "r2")?.key, "r2");
-    assert.deepEqual(await files(), ["a", "b"]);
-    assert.equal(new TextDecoder().decode(await read("a")), "content");
-  },
-);
 
 testInFolder(
   "listTable() and compareTable() count minutes of training, not of wall-clock time",

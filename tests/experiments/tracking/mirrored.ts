@@ -2,10 +2,9 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { newCursor } from "../../../experiments/tracking/cursor.ts";
 import { describeRun } from "../../../experiments/tracking/describe_run.ts";
 import { readRecord } from "../../../experiments/tracking/record.ts";
-import { runFiles } from "../../../experiments/tracking/run_files.ts";
+import { runFiles } from "../../../experiments/tracking/record.ts";
 
 interface Entry {
   readonly key: string;
@@ -106,7 +105,7 @@ export async function assertMirrored(
   const { name, startedAt, endedAt } = record;
   assert.deepEqual([run_name, status, start_time, end_time], [name, record.status, startedAt, endedAt]);
   await assertMetrics(server, run, await Deno.readTextFile(join(folder, "metrics.jsonl")));
-  const { params } = await describeRun(folder, record, newCursor(server.url));
+  const { params } = await describeRun(folder, record);
   assert.deepEqual(valuesOf(run.data.params), valuesOf(params));
   const files = (await runFiles(folder)).map(({ path }) => path);
   const artifacts = await server.artifacts(run.info.run_id);
@@ -141,8 +140,7 @@ async function assertMetrics(server: MlflowReader, { info, data }: StoredRun, te
   }
   const images = (await server.artifacts(run_id, "images")).filter((path) => path.endsWith(".png"));
   assert.equal(images.length, pictures);
-  const named =
-    /^images\/samples\+step\+\d+\+timestamp\+\d+\+[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.png$/;
+  const named = /^images\/\w+\+step\+\d+\+timestamp\+\d+\+[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.png$/;
   for (const path of images) assert.match(path, named);
 }
 

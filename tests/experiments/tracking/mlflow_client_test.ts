@@ -1,184 +1,189 @@
 import assert from "node:assert/strict";
-import { batches, MlflowClient } from "../../../experiments/tracking/mlflow_client.ts";
+import { awaitedClient, backoffMs, type MlflowClient } from "../../../experiments/tracking/mlflow_client.ts";
+import { parseAddress } from "../../../experiments/tracking/choose_tracking.ts";
+import { freePort } from "../../free_port.ts";
 import { replacing } from "../../replacing.ts";
-import { FakeMlflow, testOnFake } from "./fake_mlflow.ts";
-import { assertEnds, serverAt } from "./sessions.ts";
+import { FakeMlflow, pause, testOnFake } from "./fake_mlflow.ts";
+import { clientAt } from "./sessions.ts";
 
-const clientOf = ({ url }: FakeMlflow) => new MlflowClient(serverAt(url));
+const get = (client: MlflowClient) => client.call("runs/get", { run_id: "r1" });
 
-testOnFake(
-  "MlflowClient.searchRuns() reads all pages, but rejects endless lists",
-  async (server) => {
-    const { now } = performance;
-    let skippedMs = 0; // added to the clock, so that nobody has to wait
-    using _ = replacing([performance, { now: () => now.call(performance) + skippedMs }]);
-    for (const [pageMs, most] of [[0, 200], [20_000, 8]]) {
-      server.answer = (_, page) => {
-        skippedMs += pageMs;
-        return Response.json({ next_page_token: `${page}` });
-      };
+Deno.test("backoffMs() doubles after the second retry, with jitter and a limit", () => {
+  assert.deepEqual([1, 2, 3, 4].map((retry) => backoffMs(retry, 2, 0)), [0, 4_000, 8_000, 16_000]);
+  assert.deepEqual([backoffMs(1, 2, 0.5), backoffMs(20, 2, 0.5)], [500, 120_000]);
+});
+
+testOnFake("MlflowClient retries as MLflow's client does, and work as a whole", async (server) => {
+  const retries = { maxRetries: 3, backoffFactor: 0 };
+  const answering = (...statuses: number[]) => statuses.map((status) => () => new Response("", { status }));
+  // Responses, and the number of attempts.
+  for (
+    const [answers, attempts] of [
+      [[...answering(408, 429, 500, 502, 503, 504), () => "refuse", () => "cut"], 4],
+      [answering(400, 401, 403, 404, 301), 1],
+    ] as const
+  ) {
+    for (const answer of answers) {
+      server.answer = answer as () => Response;
       server.seen.length = 0;
-      await assertEnds(clientOf(server).searchRuns("1"), /returns an endless list/);
-      assert.ok(server.seen.length <= most, `${server.seen.length} requests`);
+      await assert.rejects(get(clientAt(server.url, retries)), { name: "ServerError" });
+      assert.equal(server.seen.length, attempts, `${answer}`);
     }
-    const pages = ["r1", "r2"].map((run_id) => ({ runs: [FakeMlflow.run({ run_id })] }));
-    server.answer = ({ body }) =>
-      Response.json(JSON.parse(body).page_token === "2" ? pages[1] : { ...pages[0], next_page_token: "2" });
-    assert.deepEqual((await clientOf(server).searchRuns("1")).map(({ info }) => info.run_id), ["r1", "r2"]);
-  },
-);
-
-testOnFake("MlflowClient.points() returns the id of each point, and rejects other lists", async (server) => {
-  const metrics = [{ timestamp: 4 }, { step: 1, timestamp: 5, value: "NaN" }];
-  server.answer = ({ path }) =>
-    Response.json({ metrics: path.includes("metric_key=a+b") ? metrics : [{ step: {} }] });
-  assert.deepEqual([...await clientOf(server).points("r1", "a b")], ["0 4", "1 5"]);
-  await assertEnds(clientOf(server).points("r1", "bad"), /does not respond with an object with metrics/);
+  }
+  server.answer = (_, count) => count < 2 ? new Response("", { status: 503 }) : Response.json({ a: 1 });
+  server.seen.length = 0;
+  const client = clientAt(server.url, retries);
+  const seen: unknown[] = [];
+  client.onRetry = ({ details }, retry) => seen.push([details.status, retry]);
+  assert.deepEqual(await get(client), { a: 1 });
+  assert.deepEqual(seen, [[503, 1], [503, 2]]);
+  // Two calls, of which the second always fails.
+  server.seen.length = 0;
+  server.answer = ({ path }) => path.includes("get") ? Response.json({}) : new Response("", { status: 503 });
+  await assert.rejects(client.retry(async () => [await get(client), await client.call("runs/create", {})]));
+  assert.deepEqual(server.seen.map(({ method }) => method).join(), "GET,POST,GET,POST,GET,POST,GET,POST");
 });
 
 testOnFake(
-  "MlflowClient.artifacts() terminates for any lists from a server",
+  "MlflowClient waits as long as a server asks, but not longer than an attempt may take",
   async (server) => {
-    const folder = (path: string) => ({ path, is_dir: true });
-    const cases: [(path: string) => unknown, RegExp, number][] = [
-      [() => [folder("a")], /is not an MLflow server: it lists "a" in the folder "a"/, 2],
-      [(path) => [folder(path === "" ? "a" : "..")], /lists ".." in the folder "a"/, 2],
-      [(path) => [folder(path === "" ? "a" : "ab/c")], /lists "ab\/c" in the folder "a"/, 2],
-      [() => [{ path: "../secret" }], /lists "..\/secret" in the folder ""/, 1],
-      [() => [folder("..")], /lists ".." in the folder ""/, 1],
-      [(path) => [folder(path === "" ? "a" : `${path}/a`)], /an endless list/, 25],
+    for (const [asked, waited] of [["0.1", 100], ["1000000000", 9_000], ["soon", 0]] as const) {
+      server.answer = () => new Response("later", { status: 429, headers: { "retry-after": asked } });
+      const client = clientAt(server.url, { timeoutMs: 9_000, backoffFactor: 0 });
+      const waits: number[] = [];
+      client.pause = (ms) => Promise.resolve(void waits.push(ms));
+      await assert.rejects(get(client), /responded with 429/);
+      assert.deepEqual(waits, [waited], asked);
+    }
+  },
+);
+
+Deno.test("awaitedClient() says once how long it goes on trying", async () => {
+  const said: string[] = [];
+  using _ = replacing([console, { error: (line: string) => said.push(line) }]);
+  const address = parseAddress(`http://127.0.0.1:${freePort()}`, "the address"); // nobody listens there
+  const client = awaitedClient({
+    address,
+    patience: { maxRetries: 7, backoffFactor: 2, timeoutMs: 120_000 },
+  });
+  client.pause = () => Promise.resolve();
+  await assert.rejects(get(client), /cannot be reached/);
+  assert.equal(said.length, 1);
+  // 0 + 4 + 8 + ... + 64 + 120 s
+  assert.match(
+    said[0],
+    /^http:\S+ cannot be reached \(.+\); trying for another 4\.1 minutes \(MLFLOW_HTTP_REQ/,
+  );
+});
+
+testOnFake(
+  "giveUpAfter() ends pauses and stalled requests, but not an upload that makes progress",
+  async (server) => {
+    let state: "busy" | "hang" = "busy";
+    server.answer = ({ method }) =>
+      method === "PUT" ? undefined : state === "busy" ? new Response("", { status: 503 }) : "hang";
+    const client = clientAt(server.url, { maxRetries: 9, backoffFactor: 1e6 });
+    const retried = Promise.withResolvers<void>();
+    client.onRetry = (_, retry) => retry === 2 && retried.resolve(); // the second pause takes minutes
+    const paused = assert.rejects(get(client), /^ServerError: http:\S+ responded with 503/);
+    await retried.promise;
+    await pause(50);
+    using _ = client.giveUpAfter(1_000);
+    await paused;
+    state = "hang";
+    const other = clientAt(server.url, { timeoutMs: 60_000 });
+    using __ = other.giveUpAfter(1_000);
+    async function* slowly() {
+      for (let byte = 0; byte < 15; byte++) {
+        await pause(100);
+        yield Uint8Array.of(byte);
+      }
+    }
+    await other.putArtifact("mlflow-artifacts:/1/r1/artifacts", "a", () => ReadableStream.from(slowly()));
+    await assert.rejects(get(other), /no longer accepts data$/);
+  },
+);
+
+testOnFake(
+  "MlflowClient says in one line why a server rejects a request, without secrets",
+  async (server) => {
+    const json = (message: string, error_code = "BAD_REQUEST") => JSON.stringify({ error_code, message });
+    const advice = "; if it needs credentials, set ";
+    const moved = "redirects elsewhere (301); use the address of the MLflow server itself";
+    // The status, the body, and the messages without and with credentials.
+    const cases: [status: number, body: string, plain: string, secret: string][] = [
+      [401, "Not authenticated", `responded with 401: Unauthorized${advice}`, `responded with 401${advice}`],
       [
-        (path) => Array.from({ length: 9 }, (_, i) => folder(`${path && `${path}/`}${i}`)),
-        /an endless list/,
-        500,
+        403,
+        json("No\n  quota"),
+        `responded with 403: No quota${advice}`,
+        `responded with 403: BAD_REQUEST${advice}`,
       ],
+      [413, "<html><title>s3cret</title>", "responded with 413: Payload Too Large", "responded with 413"],
+      [400, json("s3cret", "no s3cret"), "responded with 400: s3cret", "responded with 400"],
+      [
+        400,
+        json("no ".repeat(200)),
+        `responded with 400: ${"no ".repeat(100).trim()}`,
+        "responded with 400: BAD_REQUEST",
+      ],
+      [301, "https://host.example/s3cret", moved, moved],
+      [200, "<html>", "is not an MLflow server: it does not respond with JSON", "is not an MLflow server"],
+      [200, '{"a":1}', 'is not an MLflow server: it does not respond with "run"', "is not an MLflow server"],
     ];
-    for (const [list, says, most] of cases) {
-      server.seen.length = 0;
-      server.answer = ({ path }) =>
-        Response.json({ files: list(new URLSearchParams(path.split("?")[1]).get("path") ?? "") });
-      await assertEnds(clientOf(server).artifacts("r1"), says);
-      assert.ok(server.seen.length <= most, `${says}: ${server.seen.length} requests`);
-    }
-  },
-);
-
-testOnFake(
-  "MlflowClient.artifact() never leaves the artifacts API, regardless of the path from a server",
-  async (server) => {
-    server.answer = () => new Response("file");
-    const client = clientOf(server);
-    for (
-      const uri of ["mlflow-artifacts:/../../../secret", "mlflow-artifacts:/1/./x", "mlflow-artifacts:/.."]
-    ) {
-      await assertEnds(client.artifact(uri, "x"), /names an artifact outside its artifacts/);
-      await assertEnds(client.putArtifact(uri, "x", () => "body"), /names an artifact outside its artifacts/);
-    }
-    await assertEnds(client.artifact("mlflow-artifacts:/1", "a/../../x"), /outside its artifacts/);
-    assert.equal(server.seen.length, 0);
-    await client.artifact("mlflow-artifacts:/1", "a%2e%2e/\ud800 \\..\\ b?c#d\n");
-    assert.ok(server.seen[0].path.startsWith("/api/2.0/mlflow-artifacts/artifacts/1/a%252e%252e/"));
-    await assertEnds(client.artifact("s3://\x1b[2J/x", "x"), /stores artifacts elsewhere \(s3:\)/);
-  },
-);
-
-testOnFake(
-  "MlflowClient rejects responses without required fields",
-  async (server) => {
-    const client = clientOf(server);
-    const says = /^http:\S+ is not an MLflow server: it does not respond with (JSON|an object with \w+)/;
-    const calls = {
-      experiment: () => client.experiment("x"),
-      ensureExperiment: () => client.ensureExperiment("x"),
-      getRun: () => client.callIfThere("runs/get", { run_id: "r1" }),
-      createRun: () => client.call("runs/create", { experiment_id: "1" }),
-      searchRuns: () => client.searchRuns("1"),
-      artifacts: async () => [...await client.artifacts("r1")],
-    };
-    const badRuns = [
-      ...[null, [], {}],
-      ...[{ run_id: 7 }, { run_id: "" }, { run_id: "\ud800" }, { start_time: "soon" }, { status: [] }]
-        .map((info) => FakeMlflow.run(info)),
-      ...[{ metrics: {} }, { params: [null] }, { tags: [{ key: 1 }] }].map((data) =>
-        FakeMlflow.run({}, data)
-      ),
-    ].map((run) => JSON.stringify({ run, runs: [run], files: [run] }));
-    const bad = ["null", "[]", '"text"', "7", "<html>", "", "{}"];
-    for (const text of [...bad, ...badRuns]) {
-      server.answer = () => new Response(text);
-      for (const [name, call] of Object.entries(calls)) {
-        if (text === "{}" && ["searchRuns", "artifacts"].includes(name)) assert.deepEqual(await call(), []);
-        else await assertEnds(call(), says).catch((error) => assert.fail(`${name}, ${text}: ${error}`));
+    for (const [status, body, plain, secret] of cases) {
+      server.answer = () =>
+        new Response(status === 301 ? null : body, { status, headers: { location: body } });
+      for (
+        const [address, says] of [[server.url, plain], [server.url.replace("//", "//me:s3cret@"), secret]]
+      ) {
+        const request = clientAt(address, { maxRetries: 0 }).get("run", "runs/get", {});
+        await assert.rejects(request, ({ message }: Error) => {
+          assert.ok(message.startsWith(`${server.url} ${says}`) && !message.includes("\n"), message);
+          return !message.includes("s3cret") || address === server.url;
+        });
       }
     }
   },
 );
 
+testOnFake("MlflowClient sends credentials only to its server", async (server) => {
+  await using other = await FakeMlflow.start(() => Response.json({ a: 1 }));
+  server.answer = () => new Response(null, { status: 307, headers: { location: `${other.url}/x` } });
+  await assert.rejects(get(clientAt(server.url.replace("//", "//me:s3cret@"))), /redirects elsewhere/);
+  assert.equal(server.seen[0].authorization, `Basic ${btoa("me:s3cret")}`);
+  assert.deepEqual(other.seen, []);
+});
+
 testOnFake(
-  "MlflowClient.ensureExperiment() uses one that another program just created, but not a deleted one",
+  "MlflowClient finds experiments and artifacts, and puts files where they belong",
   async (server) => {
+    const client = clientAt(server.url);
     server.answer = (_, count) =>
+      // another program creates it in the meantime
       count > 0 ? undefined : Response.json({ error_code: "RESOURCE_DOES_NOT_EXIST" }, { status: 404 });
     await server.post("experiments/create", { name: "x" });
-    assert.equal(await clientOf(server).ensureExperiment("x"), "1");
+    assert.equal(await client.ensureExperiment("x"), "1");
     server.answer = () => Response.json({ experiment: { experiment_id: "1", lifecycle_stage: "deleted" } });
-    await assertEnds(
-      clientOf(server).ensureExperiment("x"),
-      /has deleted the experiment x; restore it there/,
+    await assert.rejects(client.ensureExperiment("x"), /has deleted the experiment x; restore it there/);
+    server.answer = () => undefined;
+    const { info } = await client.get<
+      { info: { run_id: string; experiment_id: string; artifact_uri: string } }
+    >(
+      "run",
+      "runs/create",
+      { experiment_id: "1", tags: [] },
     );
+    for (const path of ["a b#.txt", "c/d%/e"]) await client.putArtifact(info.artifact_uri, path, () => path);
+    assert.deepEqual([...await client.artifacts(info)], [["a b#.txt", 8], ["c/d%/e", 6]]);
+    const elsewhere = { ...info, artifact_uri: "s3://x" };
+    assert.equal((await client.artifacts(elsewhere)).size, 0);
+    await assert.rejects(
+      client.putArtifact("s3://x", "a", () => ""),
+      /stores artifacts elsewhere .* --serve-artifacts$/,
+    );
+    const entries = Array.from({ length: 1001 }, (_, step) => ({ key: "x", value: 1, timestamp: 1, step }));
+    await client.log(info.run_id, "metrics", entries);
+    assert.deepEqual(server.sent("runs/log-batch").map(({ metrics }) => metrics.length), [1000, 1]);
   },
 );
-
-testOnFake(
-  "MlflowClient.logAll() skips rejected entries, and soon gives up if everything is rejected",
-  async (server) => {
-    server.answer = () =>
-      Response.json({ error_code: "INVALID_PARAMETER_VALUE", message: "no" }, { status: 400 });
-    const entries = Array.from({ length: 1000 }, (_, step) => ({ key: "x", value: 1, timestamp: 1, step }));
-    const refused = new Set<unknown>();
-    await clientOf(server).logAll("r1", "metrics", entries, (entry) => refused.add(entry));
-    assert.equal(refused.size, 1000);
-    assert.ok(server.seen.length < 100, `${server.seen.length} requests`);
-
-    refused.clear();
-    const answer = server.answer;
-    server.answer = (seen, count) =>
-      JSON.parse(seen.body).metrics.includes(7) ? answer(seen, count) : Response.json({});
-    await clientOf(server).logAll("r1", "metrics", [5, 6, 7, 8] as never[], (entry) => refused.add(entry));
-    assert.deepEqual([...refused], [7]);
-    const batches = server.sent("runs/log-batch").slice(-3).map(({ metrics }) => metrics);
-    assert.deepEqual(batches, [[7, 8], [7], [8]]);
-  },
-);
-
-testOnFake(
-  "MlflowClient.logAll() distinguishes a deleted run from a rejected entry named active",
-  async (server) => {
-    const refused: string[] = [];
-    const log = (runId: string, message: string) => {
-      server.answer = () =>
-        Response.json({ error_code: "INVALID_PARAMETER_VALUE", message }, { status: 400 });
-      const entry = { key: "active", value: "1" };
-      return clientOf(server).logAll(runId, "params", [entry], ({ key }) => refused.push(key));
-    };
-    await log("r1", "Changing param values is not allowed. Param with key='active' was already logged");
-    assert.deepEqual(refused, ["active"]);
-    const deleted = "The run r1 must be in the 'active' state. Current state is deleted.";
-    await assertEnds(log("r1", deleted), /must be in the 'active' state/);
-  },
-);
-
-Deno.test("batches() preserves the order and respects both limits", () => {
-  const entries = Array.from({ length: 2500 }, (_, i) => ({ key: `k${i}`, value: "v" }));
-  const all = batches(entries, 1000);
-  assert.deepEqual(all.map(({ length }) => length), [1000, 1000, 500]);
-  assert.deepEqual(all.flat(), entries);
-  const long = Array.from({ length: 10 }, (_, i) => ({ key: `k${i}`, value: "ü".repeat(200) }));
-  const short = batches(long, 100, 1000);
-  assert.deepEqual(short.flat(), long);
-  for (const batch of short) {
-    assert.ok(new TextEncoder().encode(JSON.stringify(batch)).length <= 1000 + 2);
-  }
-  assert.deepEqual(batches([], 100), []);
-  assert.deepEqual(batches(["too long for any request"], 100, 5), [["too long for any request"]]);
-});

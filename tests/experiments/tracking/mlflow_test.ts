@@ -5,8 +5,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { installMlflow, type LocalServer, makeDataFolder, startMlflow } from "../../../experiments/mlflow.ts";
 import { pythonCommand } from "../../../experiments/python/python_environment.ts";
-import { metricWords } from "../../../experiments/tracking/metric_words.ts";
-import { storedRuns } from "../../../experiments/tracking/stored_runs.ts";
+import { metricWords } from "../../../experiments/tracking/describe_run.ts";
 import { type Browser, testInBrowser } from "../../browser.ts";
 import { withFolder } from "../../folder.ts";
 import { freePort } from "../../free_port.ts";
@@ -114,16 +113,17 @@ testTask("train mirrors everything it logs to a real MLflow server", async (plac
   }
   assert.doesNotMatch(stderr, /secret|somebody/);
 
-  const again = await place.succeed("sync", "run", { MLFLOW_TRACKING_URI: server.url });
-  assert.match(again.stdout, /^run: already complete, http/);
+  const again = () => place.succeed("sync", "run", { MLFLOW_TRACKING_URI: server.url });
+  assert.match((await again()).stdout, /^run: 0 points and /); // the copies of its files have other times of change
+  assert.match((await again()).stdout, /^run: already complete, http/);
   // As if the server was restored from an older backup.
   await Deno.remove(
     join(server.folder, "data", "artifacts", info.experiment_id, info.run_id, "artifacts", "config.json"),
   );
   using database = new DatabaseSync(join(server.folder, "data", "mlflow.db"));
   database.exec("DELETE FROM metrics WHERE key = 'train_loss' AND step > 9");
-  const completed = await place.succeed("sync", "run", { MLFLOW_TRACKING_URI: server.url });
-  assert.match(completed.stdout, /^run: 8 points and 1 files sent, http/);
+  database.exec("DELETE FROM latest_metrics WHERE key = 'train_loss'");
+  assert.match((await again()).stdout, /^run: \d+ points and 1 files sent, http/);
   await assertMirrored(server, "all", place.file("run"));
 }, noServer);
 
@@ -169,42 +169,6 @@ testTask("a run's model can be registered, downloaded and sampled as its README 
     "run/ema.safetensors --out same.png --count 2 --solver heun:steps=2 --device cpu",
   );
   assert.equal(await place.digest("samples.png"), await place.digest("same.png"));
-}, noServer);
-
-testTask("compare draws runs from servers and folders alike, and sync sends a comparison", async (place) => {
-  const server = await theServer();
-  await makeRun(place);
-  await Deno.mkdir(place.file("runs"));
-  await Deno.rename(place.file("run"), place.file("runs", "residual"));
-  await place.succeed("train:base", mirroredRun.replace("--out run", "--out runs/base"), await env());
-  const flags = "--frames 2 --field none";
-  const ours = await place.succeed("compare", `base residual ${flags} --out ours.gif`, await env());
-  const theirs = await place.succeed(
-    "compare",
-    `base residual ${flags} --from server --out theirs.gif`,
-    await env(),
-  );
-  assert.equal(theirs.stdout, ours.stdout);
-  assert.deepEqual(await place.read("theirs.gif"), await place.read("ours.gif"));
-  const choice = { from: "server", mlflow: server.url, root: "runs", experiment: "all" } as const;
-  const [{ key, name }] = (await storedRuns(choice)).runs;
-  const byId = `${key} ${flags} --from server --out by_id.gif`;
-  await place.succeed("animate", byId, await env());
-  await place.succeed("animate", `${name} ${flags} --out by_name.gif`, await env());
-  assert.deepEqual(await place.read("by_id.gif"), await place.read("by_name.gif"));
-
-  await place.succeed("compare", `base residual ${flags}`, await env());
-  const comparison = (await place.names("runs")).find((name) => name.endsWith("-comparison"))!;
-  await place.succeed("sync", comparison, await env());
-  const runs = await server.runs("all");
-  const parent = runs.find(({ info }) => info.run_name === comparison)!;
-  const isChild = ({ data }: typeof parent) =>
-    valuesOf(data.tags)["mlflow.parentRunId"] === parent.info.run_id;
-  assert.deepEqual(runs.filter(isChild).map(({ info }) => info.run_name).sort(), ["base", "residual"]);
-  assert.deepEqual(await server.artifacts(parent.info.run_id), ["flow_none_linear.gif", "run.json"]);
-  for (const name of ["base", "residual"]) {
-    await assertMirrored(server, "all", place.file("runs", comparison, name));
-  }
 }, noServer);
 
 await testInBrowser("MLflow's page shows a run's note, charts, images and report", async (browser) => {

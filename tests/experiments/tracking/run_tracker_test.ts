@@ -4,13 +4,17 @@ import { readMetrics } from "../../../experiments/run/metrics_log.ts";
 import { lockRun } from "../../../experiments/run/run_folder.ts";
 import { parseAddress } from "../../../experiments/tracking/choose_tracking.ts";
 import { readRecord } from "../../../experiments/tracking/record.ts";
-import { RunTracker, type TrackingStart, type Waiting } from "../../../experiments/tracking/run_tracker.ts";
-import { sendRun, trySendingRun } from "../../../experiments/tracking/send_run.ts";
+import {
+  RunTracker,
+  type TrackingStart,
+  trySendingRun,
+  type Waiting,
+} from "../../../experiments/tracking/run_tracker.ts";
 import { testInFolder } from "../../folder.ts";
 import { replacing } from "../../replacing.ts";
 import { type FakeMlflow, type Fault, pause, type Seen } from "./fake_mlflow.ts";
 import { assertMirrored, valuesOf } from "./mirrored.ts";
-import { serverAt, session, testSending, usualStart } from "./sessions.ts";
+import { send, session, testSending, usualStart } from "./sessions.ts";
 
 testInFolder(
   "RunTracker records lines with their time, gauges at intervals, and the end",
@@ -187,8 +191,7 @@ for (const [what, fault, always] of faults) {
         assert.match(said.at(-1)!, /^MLflow: .*; deno task sync .* --mlflow http:.* sends the rest$/);
       }
       server.answer = () => undefined;
-      const [{ page }] = await Array.fromAsync(sendRun(run, serverAt(server.url)));
-      assert.ok(page);
+      await send(run, server);
       await assertMirrored(server, "x", run);
     },
     (seen, count) => isHit(seen, count) ? fault() : undefined,

@@ -5,19 +5,26 @@ import { join } from "node:path";
 import type { Metrics } from "../../../experiments/run/metrics_log.ts";
 import { lockRun } from "../../../experiments/run/run_folder.ts";
 import { parseAddress, type RetryPolicy } from "../../../experiments/tracking/choose_tracking.ts";
-import { HttpServer, ServerError } from "../../../experiments/tracking/http_server.ts";
+import { MlflowClient, ServerError } from "../../../experiments/tracking/mlflow_client.ts";
 import { newRecord, type RunRecord, writeRecord } from "../../../experiments/tracking/record.ts";
-import { sendRun } from "../../../experiments/tracking/send_run.ts";
 import { withFolder } from "../../folder.ts";
 import { type Answer, type FakeMlflow, testOnFake } from "./fake_mlflow.ts";
-import { type Ending, RunTracker, type TrackingStart } from "../../../experiments/tracking/run_tracker.ts";
+import {
+  type Ending,
+  RunTracker,
+  sendRun,
+  type TrackingStart,
+} from "../../../experiments/tracking/run_tracker.ts";
 
 /** A busy machine may take seconds for a response. */
 export const patience: RetryPolicy = { maxRetries: 1, backoffFactor: 0.01, timeoutMs: 60_000 };
 
 /** A client of a server that retries once. */
-export function serverAt(url: string, change: Partial<RetryPolicy> = {}): HttpServer {
-  return new HttpServer(parseAddress(url, "the address"), { ...patience, ...change });
+export function clientAt(url: string, change: Partial<RetryPolicy> = {}): MlflowClient {
+  return new MlflowClient({
+    address: parseAddress(url, "the address"),
+    patience: { ...patience, ...change },
+  });
 }
 
 /** Asserts that a promise is rejected with a ServerError of one line. */
@@ -59,8 +66,11 @@ export async function writeRun(run: string, about: Partial<RunRecord> = {}): Pro
   await Deno.writeTextFile(join(run, "config.json"), '{"model":"base"}');
 }
 
-/** Sends a run; returns the outcomes. */
-export const send = (run: string, { url }: FakeMlflow) => Array.fromAsync(sendRun(run, serverAt(url)));
+/** Sends a run; returns the lines for the user, and the errors of cells. */
+export async function send(run: string, { url }: FakeMlflow): Promise<string[]> {
+  const lines: string[] = [];
+  return [...await sendRun(run, clientAt(url), (line) => lines.push(line)), ...lines];
+}
 
 /** The names of the files that were sent, sorted. */
 export function putFiles({ seen }: FakeMlflow): string[] {

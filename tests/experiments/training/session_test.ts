@@ -49,7 +49,7 @@ Deno.test("LossLog.restore() continues in the middle of a line", () => {
 const record: RunRecord = {
   ...{ id: "an id", name: "a run", experiment: "x", status: "FINISHED", startedAt: 1, endedAt: 2 },
   ...{ reason: null, user: null, source: "a test", gitBranch: null, parameterCount: null },
-  ...{ dataset: null, standsFor: null },
+  dataset: null,
 };
 
 testInFolder("isComplete() needs a finished record, the test loss and the report", async (run) => {

@@ -104,6 +104,22 @@ testOnCpu("gradients() refuses a rule's result that is not a tensor of the input
   }
 });
 
+testOnCpu("gradients() of an op whose rules return the same tensor stay apart", async () => {
+  const plus = hiddenOp({
+    name: "sumForTest",
+    signature: "a[n, m], b[n, m] -> y[n, m]",
+    wgsl: "fn kernel(i: u32) { y[i] = a[i] + b[i]; }",
+    backward: ({ dy }) => ({ a: () => dy, b: () => dy }),
+    reference: ({ a, b, y }) => y.forEach((_, i) => y[i] = a[i] + b[i]),
+    samples: [],
+  });
+  const [a, b] = [tensor([1, 2], [1, 2]), tensor([3, 4], [1, 2])], w = tensor([5, 6, 7, 8], [2, 2]);
+  const [da, db] = gradients(add(sum(linear(a, w, zeros([2]))), sum(plus(a, b))), [a, b]); // linear() adds to da
+  assert.deepEqual([[...await da.read()], [...await db.read()]], [[13, 15], [1, 1]]);
+  const [twice] = gradients(sum(multiply(plus(a, a), b)), [a]);
+  assert.deepEqual([...await twice.read()], [6, 8]);
+});
+
 /** Ops whose rules add to the gradient so far, which other ops made. */
 const adding: Readonly<Record<string, (x: Tensor) => Tensor>> = {
   "groupNorm()": (x) => groupNorm(x, tensor([1, 2, 3, 4]), tensor([0, 1, 0, 1]), { groups: 2 }),
@@ -121,5 +137,8 @@ for (const [name, op] of Object.entries(adding)) {
     const [one, other] = await Promise.all(losses.map((loss) => gradients(loss(x), [x])[0].read()));
     const [both] = gradients(add(losses[0](x), losses[1](x)), [x]);
     assertClose(await both.read(), one.map((value, i) => value + other[i]), 1e-6);
+    const again = (dx: Tensor) => gradients(sum(square(dx)), [x])[0].read();
+    const summed = add(...losses.map((loss) => gradients(loss(x), [x])[0]) as [Tensor, Tensor]);
+    assertClose(await again(both), await again(summed), 1e-5, "second derivative");
   });
 }

@@ -4,9 +4,9 @@ import { sizeOf } from "../../../kernels/core/shape.ts";
 import { Conv2d, ConvTranspose2d } from "../../../models/mod.ts";
 import { assertConvolves, convolutionCases } from "../../convolution_vectors.ts";
 import { testWithVectors } from "../../models/vectors.ts";
-import { assertClose, testOnAllKernels, testOnCpus } from "../../testing.ts";
+import { assertClose, testOnAllKernels, testOnCpus, testOnShaders } from "../../testing.ts";
 import { testByTransforms } from "../../winograd_devices.ts";
-import { exactConvolution, randomTensor, runConvolution } from "../oracle.ts";
+import { exactConvolution, lazily, type Options, randomTensor, runConvolution } from "../oracle.ts";
 
 testWithVectors("conv2d() and convTranspose2d() match PyTorch's", "convolutions", async (vectors) => {
   const cases = convolutionCases(vectors);
@@ -27,29 +27,73 @@ const convolutions = [
   [2, 12, 12, 11, 9, 13],
 ];
 
-for (const [N, C, K, R, H, W] of convolutions) {
-  const padding = (R - 1) / 2;
-  const shapes = { x: [N, C, H, W], w: [K, C, R, R], bias: [N, K], dy: [N, K, H, W] };
+/** A convolution of random numbers by options, and its exact results, computed once for all devices. */
+function convolutionOf(x: Shape, w: Shape, y: Shape, options: Options, perImage: boolean) {
+  const shapes = { x, w, bias: [perImage ? x[0] : 1, y[1]], dy: y };
   const drawn = (stream: number, shape: Shape) =>
     Float64Array.from(uniforms(5, stream, 0, sizeOf(shape)), (u) => Math.fround(2 * u - 1));
-  const arrays = {
-    x: drawn(4, shapes.x),
-    w: drawn(5, shapes.w),
-    bias: drawn(6, shapes.bias),
-    dy: drawn(7, shapes.dy),
+  const arrays = { x: drawn(4, x), w: drawn(5, w), bias: drawn(6, shapes.bias), dy: drawn(7, y) };
+  const exact = exactConvolution(arrays, shapes, options);
+  return async () => {
+    const actual = await runConvolution(arrays, shapes, options);
+    const what = `[${x}] by [${w}], ${JSON.stringify(options)}`;
+    for (const name of ["y", "dx", "dw"] as const) {
+      assertClose(actual[name], exact[name](), 1e-5, `${name} of ${what}`);
+    }
   };
-  const exact = exactConvolution(arrays, shapes, padding); // for all devices
+}
+
+for (const [N, C, K, R, H, W] of convolutions) {
+  const check = convolutionOf([N, C, H, W], [K, C, R, R], [N, K, H, W], { padding: (R - 1) / 2 }, true);
   for (const testOn of R === 3 ? [testOnAllKernels, testByTransforms] : [testOnAllKernels]) {
     testOn(
       `conv2d() ${C} -> ${K} of ${R}x${R} on ${H}x${W} has the values and gradients of its reference`,
-      async () => {
-        const actual = await runConvolution(arrays, shapes, padding);
-        for (const name of ["y", "dx", "dw"] as const) {
-          assertClose(actual[name], exact[name](), 1e-5, name);
-        }
-      },
+      check,
     );
   }
+}
+
+/** Sizes of kernels of the op's samples: software adapters take seconds to compile kernels for others. */
+const sampled = [[3, 2], [7, 5]] as const;
+
+/**
+ * Random convolutions, many with many groups. On the CPU a half has stride and dilation 1, and a half square kernels of
+ * up to 7 taps along a side.
+ */
+function randomConvolutions(count: number, forCpu: boolean) {
+  const numbers = uniforms(8, 1, 0, 100 * count)[Symbol.iterator]();
+  const draw = (low: number, high: number) => low + Math.floor(numbers.next().value! * (high - low + 1));
+  const pair = (low: number, high: number): [number, number] => [draw(low, high), draw(low, high)];
+  const found: (() => Promise<void>)[] = [];
+  while (found.length < count) {
+    const transposed = draw(0, 1) === 1, plain = forCpu && draw(0, 1) === 1, [C, K] = pair(1, 9);
+    const divisors = Array.from({ length: 9 }, (_, i) => i + 1).filter((n) => C % n + K % n === 0);
+    const groups = divisors[draw(0, divisors.length - 1)];
+    const taps = forCpu
+      ? draw(0, 1) === 1 ? Array(2).fill(draw(1, 7)) as number[] : pair(1, 7)
+      : sampled[draw(0, sampled.length - 1)];
+    const [stride, dilation] = plain ? [[1, 1], [1, 1]] as const : [pair(1, 3), pair(1, 3)];
+    const padding = [draw(0, taps[0]), draw(0, taps[1])] as const, image = pair(1, 9);
+    const outputPadding = [draw(0, stride[0] - 1), draw(0, stride[1] - 1)] as const;
+    const size = image.map((length, i) => {
+      const beyond = dilation[i] * (taps[i] - 1) - 2 * padding[i];
+      if (transposed) return stride[i] * (length - 1) + beyond + 1 + outputPadding[i];
+      return Math.floor((length - 1 - beyond) / stride[i]) + 1;
+    });
+    if (Math.min(...size) < 1) continue;
+    const options = { transposed, stride, dilation, padding, groups, ...transposed && { outputPadding } };
+    const N = draw(1, 2), w = transposed ? [C, K / groups] : [K, C / groups];
+    found.push(convolutionOf([N, C, ...image], [...w, ...taps], [N, K, ...size], options, draw(0, 1) === 1));
+  }
+  return found;
+}
+
+const randomOnes = [true, false].map((forCpu) => lazily(() => randomConvolutions(forCpu ? 300 : 20, forCpu)));
+
+for (const [i, testOn] of [testOnCpus, testOnShaders].entries()) {
+  testOn("random convolutions have the values and gradients of their references", async () => {
+    for (const check of randomOnes[i]()) await check();
+  });
 }
 
 testOnCpus(

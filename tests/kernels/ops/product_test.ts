@@ -1,5 +1,18 @@
 import assert from "node:assert/strict";
-import { tensor, uniforms } from "../../../kernels/mod.ts";
+import {
+  full,
+  gradients,
+  linear,
+  matmul,
+  matmulTransposedA,
+  matmulTransposedB,
+  multiply,
+  subtract,
+  sum,
+  tensor,
+  transpose,
+  uniforms,
+} from "../../../kernels/mod.ts";
 import { productWgsl } from "../../../kernels/ops/matmul/product.ts";
 import { chooseTile, lanesOf, tiles } from "../../../kernels/ops/matmul/product_tiles.ts";
 import { assertClose, testOnAllKernels } from "../../testing.ts";
@@ -9,16 +22,54 @@ import { hiddenOp } from "../oracle.ts";
 const [M, K, N] = [70, 37, 261];
 const signature = "a[M, K], b[K, N] -> y[M, N]";
 
-const random = (stream: number, count: number) =>
-  Float32Array.from(uniforms(3, stream, 1, count), (u) => 2 * u - 1);
-
-function multiplied(a: Float32Array, b: Float32Array): Float64Array {
+/** a[M, K] times b[K, N] in f64. */
+function product(a: Float32Array, b: Float32Array, M: number, K: number, N: number): Float64Array {
   return Float64Array.from({ length: M * N }, (_, i) => {
     let total = 0;
     for (let k = 0; k < K; k++) total += a[Math.floor(i / N) * K + k] * b[k * N + i % N];
     return total;
   });
 }
+
+const random = (stream: number, count: number) =>
+  Float32Array.from(uniforms(3, stream, 1, count), (u) => 2 * u - 1);
+
+const multiplied = (a: Float32Array, b: Float32Array) => product(a, b, M, K, N);
+
+testOnAllKernels("products of every depth from 1 to 200 equal those in f64", async () => {
+  const [rows, columns] = [7, 21];
+  for (let depth = 1; depth <= 200; depth++) {
+    const left = random(1, rows * depth), right = random(2, depth * columns);
+    const a = tensor(left, [rows, depth]), b = tensor(right, [depth, columns]);
+    const expected = product(left, right, rows, depth, columns);
+    for (
+      const y of [matmul(a, b), matmulTransposedB(a, transpose(b)), matmulTransposedA(transpose(a), b)]
+    ) assertClose(await y.read(), expected, 1e-5, `depth ${depth}`);
+  }
+});
+
+testOnAllKernels("products of depth 100,000 are exact to 1e-6, and have their gradients", async () => {
+  const depth = 100_003,
+    left = random(1, 2 * depth).map(Math.abs),
+    right = random(2, depth * 3).map(Math.abs);
+  const a = tensor(left, [2, depth]), b = tensor(right, [depth, 3]), dy = tensor(random(3, 6), [2, 3]);
+  const expected = product(left, right, 2, depth, 3);
+  const [da, db] = await Promise.all(
+    [matmulTransposedB(dy, b), matmulTransposedA(a, dy)].map((slope) => slope.read()),
+  );
+  const products = {
+    matmul: () => matmul(a, b),
+    matmulTransposedB: () => matmulTransposedB(a, transpose(b)),
+    matmulTransposedA: () => matmulTransposedA(transpose(a), b),
+    linear: () => subtract(linear(a, transpose(b), full([3], 1)), 1),
+  };
+  for (const [name, multiplied] of Object.entries(products)) {
+    const y = multiplied(), slopes = gradients(sum(multiply(y, dy)), [a, b]);
+    assertClose(await y.read(), expected, 1e-6, name);
+    assertClose(await slopes[0].read(), da, 1e-6, `da of ${name}`);
+    assertClose(await slopes[1].read(), db, 1e-6, `db of ${name}`);
+  }
+});
 
 tiles.forEach((tile, number) => {
   const { rows, columns } = tile;

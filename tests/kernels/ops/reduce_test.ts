@@ -3,8 +3,10 @@ import {
   argmax,
   crossEntropy,
   exp,
+  full,
   gradients,
   groupNorm,
+  layerNorm,
   logSoftmax,
   max,
   min,
@@ -13,11 +15,14 @@ import {
   square,
   sum,
   tensor,
+  uniforms,
+  zeros,
 } from "../../../kernels/mod.ts";
 import { sizeOf } from "../../../kernels/core/shape.ts";
 import { registry } from "../../../kernels/op.ts";
 import { assertClose, testOnAllKernels, testOnDevices } from "../../testing.ts";
 import { type Arrays, oracle } from "../../../kernels/oracle.ts";
+import { assertSameNumbers } from "../../same_numbers.ts";
 
 testOnAllKernels("max() and min() reduce any axes, and keep them on request", async () => {
   const x = tensor([3, -1, 4, 1, -5, 9, 2, 6, 5, 3, 5, -8], [2, 3, 2]);
@@ -74,7 +79,7 @@ testOnDevices("sum() and max() over axes of length 1 are views, as documented", 
     const before = await copy.read();
     x.write(Float32Array.of(5, 7));
     assert.deepEqual([...await view.read()], [5, 7]);
-    assert.deepEqual(await copy.read(), before);
+    assertSameNumbers(await copy.read(), before);
   }
 });
 
@@ -103,6 +108,16 @@ testOnAllKernels("crossEntropy() is finite for extreme logits, and NaN for inval
     const slopes = await gradients(invalid, [logits])[0].read();
     assert.deepEqual([...slopes], [0.5, 0, -0.5, NaN, NaN, NaN]);
   }
+});
+
+testOnAllKernels("groupNorm() and layerNorm() of a long row far from 0 are exact to 2e-5", async () => {
+  const n = 262_144, x = Float32Array.from(uniforms(7, 1, 2, n), (u) => 0.1 + 1e-4 * (2 * u - 1));
+  const m = x.reduce((total, value) => total + value, 0) / n;
+  const deviation = Math.sqrt(x.reduce((total, value) => total + (value - m) ** 2, 0) / n + 1e-5);
+  const expected = Float64Array.from(x, (value) => (value - m) / deviation);
+  const y = groupNorm(tensor(x, [1, 1, 512, 512]), tensor([1]), tensor([0]), { groups: 1 });
+  assertClose(await y.read(), expected, 2e-5, "groupNorm");
+  assertClose(await layerNorm(tensor(x), full([n], 1), zeros([n])).read(), expected, 2e-5, "layerNorm");
 });
 
 /** Images and groups whose sums lose digits in f32 if they are long, or if their values lie far from 0. */

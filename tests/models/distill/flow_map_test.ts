@@ -18,6 +18,7 @@ import {
   type UNetModelOptions,
 } from "../../../models/mod.ts";
 import { testOnCpu, testOnDevices } from "../../testing.ts";
+import { assertSameNumbers } from "../../same_numbers.ts";
 
 const options = (type: UNetModelOptions["type"]): UNetModelOptions => ({
   ...{ type, filters: [4, 8], tEmb: 8, groups: 4, classes: 3 },
@@ -39,15 +40,15 @@ for (const type of ["UNet_FM", "UNet_FM_Residuals"] as const) {
       const map = await mapOf(network, type);
       const [x, t, label] = [noise(1, [3, 1, 8, 8]), tensor([0, 0.3, 1]), tensor(Uint32Array.of(0, 2, 3))];
       const expected = await network.velocity(x, t, label).read();
-      assert.deepEqual(await map.velocity(x, t, label).read(), expected);
+      assertSameNumbers(await map.velocity(x, t, label).read(), expected);
       for (const d of [[0, 0, 0], [1, 0.7, 0]]) {
-        assert.deepEqual(await map.meanVelocity!(x, t, tensor(d), label).read(), expected);
+        assertSameNumbers(await map.meanVelocity!(x, t, tensor(d), label).read(), expected);
       }
       const last = namedParameters(map).get("step_mlp.2.weight")!;
       last.write(new Float32Array(last.size).fill(0.1));
       const [still, moved] = [[0, 0, 0], [1, 0.7, 0]].map((d) => map.meanVelocity!(x, t, tensor(d), label));
       const [a, b] = [await still.read(), await moved.read()];
-      assert.deepEqual(await map.velocity(x, t, label).read(), a, "the velocity is that of d = 0");
+      assertSameNumbers(await map.velocity(x, t, label).read(), a, "the velocity is that of d = 0");
       assert.notDeepEqual(a.slice(0, 128), b.slice(0, 128));
       assert.deepEqual(a.slice(128), b.slice(128), "each row has its own d");
     },
@@ -61,7 +62,7 @@ for (const type of ["UNet_FM", "UNet_FM_Residuals"] as const) {
     const d = tensor([1, 0.7, 0.2]);
     const at = (scale: number | Tensor) => guided(map, { scale, none: 3 });
     const plain = await map.meanVelocity!(x, t, d, label).read();
-    assert.deepEqual(await at(2).meanVelocity!(x, t, d, label).read(), plain, "at start");
+    assertSameNumbers(await at(2).meanVelocity!(x, t, d, label).read(), plain, "at start");
     for (const input of ["step", "guidance"]) {
       const last = namedParameters(map).get(`${input}_mlp.2.weight`)!;
       last.write(new Float32Array(last.size).fill(0.1));
@@ -69,7 +70,7 @@ for (const type of ["UNet_FM", "UNet_FM_Residuals"] as const) {
     const rows = await at(tensor([1, 2, 3])).meanVelocity!(x, t, d, label).read();
     for (const [n, scale] of [1, 2, 3].entries()) {
       const all = await at(scale).meanVelocity!(x, t, d, label).read();
-      assert.deepEqual(rows.subarray(64 * n, 64 * n + 64), all.subarray(64 * n, 64 * n + 64));
+      assertSameNumbers(rows.subarray(64 * n, 64 * n + 64), all.subarray(64 * n, 64 * n + 64));
       assert.equal(scale === 1, `${all}` === `${await map.meanVelocity!(x, t, d, label).read()}`);
     }
     const still = at(tensor([1.5])); // one scale for all rows, as in a page
@@ -104,7 +105,7 @@ testOnDevices("saveCheckpoint() and loadCheckpoint() keep a flow map", async () 
   const map = createModel({ ...options("UNet_FM"), flowMap: true, maxGuidance: 1.5 }, 3);
   const { model, info } = loadCheckpoint(await saveCheckpoint(map), "map");
   assert.deepEqual([info.config.flowMap, info.config.maxGuidance], [true, 1.5]);
-  assert.deepEqual(await stateOf(model), await stateOf(map));
+  assertSameNumbers(await stateOf(model), await stateOf(map));
   const plain = await saveCheckpoint(createModel(options("UNet_FM"), 3));
   assert.ok(!/flow_map|guidance/.test(new TextDecoder().decode(plain)), "other files stay as they were");
 });

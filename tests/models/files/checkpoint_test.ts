@@ -24,6 +24,7 @@ import { withFolder } from "../../folder.ts";
 import { testNeeding } from "../../permissions.ts";
 import { assertClose, testOnCpu } from "../../testing.ts";
 import { testWithVectors } from "../vectors.ts";
+import { assertSameNumbers } from "../../same_numbers.ts";
 
 const info: CheckpointInfo = {
   config: {
@@ -51,17 +52,17 @@ testOnCpu("saveCheckpoint() and loadCheckpoint() keep every bit and setting", as
     normalization: info.normalization,
     imageSize: info.imageSize,
   });
-  assert.deepEqual(await saveCheckpoint(model, info), bytes);
+  assertSameNumbers(await saveCheckpoint(model, info), bytes);
   const loaded = withDevice(device, () => loadCheckpoint(bytes, "a file"));
   const state = await stateOf(model);
   assert.deepEqual([loaded.info, await stateOf(loaded.model)], [info, state]);
-  assert.deepEqual(decodeCheckpoint(bytes, "a file"), { info, tensors: state });
+  assertSameNumbers(decodeCheckpoint(bytes, "a file"), { info, tensors: state });
   const [a, b] = withDevice(device, () => [model, loaded.model].map((either) => either.velocity(x, t)));
-  assert.deepEqual(await a.read(), await b.read());
-  assert.deepEqual(await saveCheckpoint(loaded.model), bytes);
+  assertSameNumbers(await a.read(), await b.read());
+  assertSameNumbers(await saveCheckpoint(loaded.model), bytes);
   const other = await stateOf(withDevice(device, () => createModel(info.config, 2)));
   const file = await saveCheckpoint(model, info, other);
-  assert.deepEqual(decodeCheckpoint(file, "a file").tensors, other, "given weights");
+  assertSameNumbers(decodeCheckpoint(file, "a file").tensors, other, "given weights");
 
   // Unknown facts about the images are left out of the file.
   const bare = await saveCheckpoint(model);
@@ -193,7 +194,7 @@ testNeeding(
       await Deno.writeFile(path, bytes);
       for (const source of [path, pathToFileURL(path), `${web}/model`]) {
         const opened = await openCheckpoint(source);
-        assert.deepEqual(await stateOf(opened.model), await stateOf(model));
+        assertSameNumbers(await stateOf(opened.model), await stateOf(model));
         assert.deepEqual(opened.shape, [2, 6, 4]);
         assert.deepEqual(opened.range, [-1, 1]);
       }
@@ -213,10 +214,10 @@ const normalization = { scale: 2, shift: -1 };
 Deno.test("pixels: toPixels() inverts fromPixels(), velocities are only scaled, asBytes() rounds and clips", () => {
   const pixels = Float32Array.of(-0.5, 0, 0.25, 1, 1.5);
   assert.deepEqual(fromPixels(pixels, normalization), Float32Array.of(-2, -1, -0.5, 1, 2));
-  assert.deepEqual(toPixels(fromPixels(pixels, normalization), normalization), pixels);
+  assertSameNumbers(toPixels(fromPixels(pixels, normalization), normalization), pixels);
   const [image, velocity] = [Float32Array.of(-1, 1), Float32Array.of(-1, 3)];
   const seen = { t: 0.3, image: Float32Array.of(0, 1), velocity: Float32Array.of(-0.5, 1.5) };
-  assert.deepEqual(snapshotToPixels({ t: 0.3, image, velocity }, normalization), seen);
+  assertSameNumbers(snapshotToPixels({ t: 0.3, image, velocity }, normalization), seen);
   assert.deepEqual(snapshotToPixels({ t: 1, image }, normalization), { t: 1, image: Float32Array.of(0, 1) });
   const levels = asBytes(Float32Array.of(-0.2, 0, 0.3, 100.4 / 255, 1, 1.7)).map((pixel) => pixel * 255);
   assertClose(levels, [0, 0, 77, 100, 255, 255], 1e-4);

@@ -17,6 +17,7 @@ import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
 import { info, tinyJudge } from "../tiny_files.ts";
 import { UserError } from "../../../kernels/core/user_error.ts";
 import { mutateSafetensors, randomOf } from "../../experiments/mutations.ts";
+import { assertSameNumbers } from "../../same_numbers.ts";
 
 const P = info.channels * info.height * info.width;
 const pixelsOf = (count: number) => Float32Array.from({ length: count * P }, (_, i) => (i * 37 % 101) / 100);
@@ -76,10 +77,10 @@ testOnDevices("saveJudge() and loadJudge() keep every bit", async (device) => {
   const bytes = saveJudge(weights, info);
   const judge = withDevice(device, () => loadJudge(bytes, "a file"));
   assert.deepEqual(judge.info, info);
-  assert.deepEqual(decodeSafetensors(bytes, "a file").tensors, weights);
+  assertSameNumbers(decodeSafetensors(bytes, "a file").tensors, weights);
   const other = withDevice(device, () => loadJudge(saveJudge(weights, judge.info), "another file"));
   const pixels = new Float32Array(40).fill(0.5);
-  assert.deepEqual(await other.judge(pixels), await judge.judge(pixels));
+  assertSameNumbers(await other.judge(pixels), await judge.judge(pixels));
 });
 
 testOnCpu("loadJudge() refuses other files, and loadCheckpoint() refuses a judge", async () => {

@@ -16,6 +16,7 @@ import {
 } from "../../../models/mod.ts";
 import { timeFeatures } from "../../../models/nn/embeddings.ts";
 import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
+import { assertSameNumbers } from "../../same_numbers.ts";
 
 testOnDevices("timeFeatures: sinusoidal has waves of 1000 t, cosines first", async () => {
   const times = [0, 0.25, 0.9, 1];
@@ -40,7 +41,7 @@ testOnCpu("a network with a sinusoidal time embedding trains, and keeps the sett
   const loaded = loadCheckpoint(await saveCheckpoint(model), "a checkpoint");
   assert.equal(loaded.info.config.timeEmbedding, "sinusoidal");
   const [x, t] = [tensor(new Float32Array(16).fill(0.5), [1, 1, 4, 4]), tensor([0.3])];
-  assert.deepEqual(await loaded.model.velocity(x, t).read(), await model.velocity(x, t).read());
+  assertSameNumbers(await loaded.model.velocity(x, t).read(), await model.velocity(x, t).read());
 });
 
 testOnCpu("a checkpoint omits the default time embedding; invalid ones are refused", async () => {
@@ -68,7 +69,7 @@ for (const type of modelTypes) {
     assert.equal(loaded.info.config.classes, 2);
     const draw = (by: typeof model) => sample(by, { x0: noise(0, [4, 1, 4, 4]), steps: 8, condition }).read();
     const images = await draw(loaded.model);
-    assert.deepEqual(images, await draw(model));
+    assertSameNumbers(images, await draw(model));
     const mean = (values: Float32Array) => values.reduce((sum, x) => sum + x) / values.length;
     assert.ok(mean(images.subarray(0, 32)) > 0.3 && mean(images.subarray(32)) < -0.3);
   });
@@ -80,7 +81,7 @@ for (const type of modelTypes) {
     const [plain, none, labelled] = [undefined, [300, 300, 300], [0, 256, 299]].map((labels) =>
       model.velocity(x, t, labels && tensor(Uint32Array.from(labels)))
     );
-    assert.deepEqual(await none.read(), await plain.read());
+    assertSameNumbers(await none.read(), await plain.read());
     assert.notDeepEqual(await labelled.read(), await plain.read());
   });
 
@@ -93,7 +94,7 @@ for (const type of modelTypes) {
     const deviation = Math.sqrt(data.reduce((sum, x) => sum + x * x, 0) / data.length);
     assert.ok(deviation > 0.015 && deviation < 0.025, `${deviation}`);
     assert.deepEqual([...state.keys()].at(-1), "label_emb.weight");
-    for (const [name, { data }] of await stateOf(plain)) assert.deepEqual(state.get(name)!.data, data, name);
+    for (const [name, { data }] of await stateOf(plain)) assertSameNumbers(state.get(name)!.data, data, name);
   });
 
   testOnCpu(`${type} refuses a condition without one label per image`, () => {

@@ -19,6 +19,7 @@ import { SampleBatches } from "../../../models/solve/solve_flow.ts";
 import { upTo } from "../../refusing.ts";
 import { assertClose, largestDifference, testOnCpu, testOnDevices } from "../../testing.ts";
 import { column, each, linear, names, pushed, slowing, tiny } from "./fields.ts";
+import { assertSameNumbers } from "../../same_numbers.ts";
 
 const { bosh3, CountedField, evaluationsOf, noise, sample, Sampler, solveFlow, timeGrids, trajectory } =
   models;
@@ -32,7 +33,7 @@ testOnCpu("every solver replays one step, with the results and evaluations of ca
       x = models.solverStep(models.solvers[solver], model, x, tensor(Array(5).fill(i / 4)), 1 / 4).x;
     }
     const expected = await x.read();
-    assert.deepEqual(await sample(model, { count: 5, shape: [1, 5, 4], seed: 3, ...how }).read(), expected);
+    assertSameNumbers(await sample(model, { count: 5, shape: [1, 5, 4], seed: 3, ...how }).read(), expected);
     const whole = await solveFlow(model, x0, how), parts = await solveFlow(model, x0, { ...how, batch: 2 });
     assert.deepEqual([whole.samples, whole.steps], [expected, undefined]);
     assertClose(parts.samples, expected, 1e-6);
@@ -72,7 +73,7 @@ testOnDevices("Sampler solves at any times with one record, both ways, and withi
     const x1 = tensor(snapshots[5].image, [2, 1]);
     const reversed = new Sampler(linear, [2, 1], { times: times.toReversed(), solver }).run(x1);
     assertClose(await reversed.read(), [1, -2], 0.3);
-    assert.deepEqual(await sampler.run(x1, { from: 1, to: 0 }).read(), await reversed.read());
+    assertSameNumbers(await sampler.run(x1, { from: 1, to: 0 }).read(), await reversed.read());
     for (const [from, to] of [[0.25, 0.75], [0.75, 0.25]]) {
       assertClose(await sampler.run(column(at(from)), { from, to }).read(), at(to), 0.02);
     }
@@ -93,11 +94,11 @@ testOnDevices("runs and trajectories of one sampler do not disturb each other", 
       mixed[0].push((await a.next()).value);
       const x1 = scope(() => sampler.run(starts[2]));
       mixed[1].push((await b.next()).value);
-      assert.deepEqual(await x1.read(), alone[2][4].image);
+      assertSameNumbers(await x1.read(), alone[2][4].image);
     }
     assert.deepEqual(mixed, [alone[0], alone[1]]);
     for (const [n, { x, evaluations }] of (await both).entries()) {
-      assert.deepEqual(await x.read(), alone[n][4].image);
+      assertSameNumbers(await x.read(), alone[n][4].image);
       assert.equal(evaluations, evaluationsOf({ steps: 4, ...how }));
     }
   }
@@ -110,13 +111,13 @@ testOnCpu("Sampler.trajectory() copies its start, begins at any step, and may st
   const later = sampler.trajectory(x0);
   x0.write(new Float32Array(x0.size));
   const whole = await Array.fromAsync(later);
-  assert.deepEqual(await expected.read(), whole[5].image, "which later runs do not overwrite");
+  assertSameNumbers(await expected.read(), whole[5].image, "which later runs do not overwrite");
   const x = tensor(whole[3].image, shape);
   for (const ahead of [1, 64]) {
     assert.deepEqual(await Array.fromAsync(sampler.trajectory(x, { first: 3, ahead })), whole.slice(3));
   }
   const [moved] = await Array.fromAsync(sampler.trajectory(add(x, 1), { first: 3 }));
-  assert.deepEqual(moved.image, whole[3].image.map((value) => Math.fround(value + 1)));
+  assertSameNumbers(moved.image, whole[3].image.map((value) => Math.fround(value + 1)));
 });
 
 testOnCpu("progress is reported and awaited, and stops a solver if it throws", async () => {
@@ -156,7 +157,7 @@ testOnCpu("solve() hands an error of the device to its caller, and to nobody els
 testOnCpu("sample() needs only a count: seed 0, 20 steps of heun, the model's shape", async () => {
   const field = { velocity: (x: Tensor) => multiply(x, -1), shape: [2] };
   const expected = await sample(field, { count: 3, shape: [2], seed: 0, steps: 20, solver: "heun" }).read();
-  assert.deepEqual(await sample(field, { count: 3 }).read(), expected);
+  assertSameNumbers(await sample(field, { count: 3 }).read(), expected);
   const snapshots = await Array.fromAsync(trajectory(field, { count: 3 }));
   assert.deepEqual([snapshots.length, snapshots[20].image], [21, expected]);
   assertClose(await sample(field, { count: 1 }).read(), expected.slice(0, 2), 1e-6, "sample 0 in any batch");
@@ -178,7 +179,7 @@ testOnCpu("sample() takes all options of solveFlow(), and returns the same sampl
   for (const how of cases) {
     const { samples } = await solveFlow(tiny(), x0, { ...how, batch: 2 });
     const drawn = sample(tiny(), { x0, ...how, batch: 2 } as Parameters<typeof sample>[1]);
-    assert.deepEqual(await (await drawn).read(), samples);
+    assertSameNumbers(await (await drawn).read(), samples);
     assertClose((await solveFlow(tiny(), x0, how)).samples, samples, 1e-5, "in any batch");
     all.push(samples);
   }

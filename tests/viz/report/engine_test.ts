@@ -9,6 +9,7 @@ import { assertClose } from "../../testing.ts";
 import { tinyJudge } from "../../models/tiny_files.ts";
 import { Network, normalization, type Solving } from "./live_data.ts";
 import { size } from "./made_up.ts";
+import { assertSameNumbers } from "../../same_numbers.ts";
 
 const { H, W } = size;
 const P = H * W;
@@ -68,7 +69,7 @@ Deno.test("Engine.noise() returns row `row` of each seed's noise, in pixels", as
   const found = await engine.noise(0, [4, 8], 2);
   for (const [n, seed] of [4, 8].entries()) {
     const rows = web.toPixels(await web.noise(seed, [3, 1, H, W]).read(), normalization);
-    assert.deepEqual(found.subarray(n * P, (n + 1) * P), rows.subarray(2 * P));
+    assertSameNumbers(found.subarray(n * P, (n + 1) * P), rows.subarray(2 * P));
   }
 });
 

@@ -13,6 +13,7 @@ import { testNeeding } from "../../permissions.ts";
 import { assertClose } from "../../testing.ts";
 import { madeUpFlow } from "../flow/made_up_flow.ts";
 import { run, size, two, valueAt } from "./made_up.ts";
+import { assertSameNumbers } from "../../same_numbers.ts";
 
 Deno.test("unpacked() inverts packed(), with the precision of each array", () => {
   const values = Float32Array.from({ length: 1000 }, (_, i) => 3 * Math.sin(i) ** 3);
@@ -99,7 +100,7 @@ Deno.test("pageData() holds one complete trajectory if the page can solve the ot
   assert.equal(ends.length, 9);
   ends.forEach(({ t, image, velocity, shape }, i) => {
     assert.deepEqual([[...t], velocity.length, shape], [[1], 0, [1, 1, 28, 28]]);
-    assert.deepEqual(image, trajectories[i + 1].image.slice(20 * 784));
+    assertSameNumbers(image, trajectories[i + 1].image.slice(20 * 784));
   });
   assert.equal(fastest, fastestOf(trajectories), "the scale covers all recorded trajectories");
   const grown = (rest: Partial<ReportRun>, library?: string) =>

@@ -1,4 +1,4 @@
-// Made by `deno task build:wasm` from kernels/; do not edit.
+// Made by `deno task build wasm` from kernels/; do not edit.
 // deno-fmt-ignore-file
 
 import { axis, integer, isAlone, opcode, pointer, real } from "./call.ts";

@@ -26,8 +26,27 @@ export function first(v: v128, left: i32): v128 {
   return v128.and(v, i32x4.lt_s(lane, i32x4.splat(left)));
 }
 
+/** Rows of more numbers are long: eight lanes would add too many to keep sums accurate. */
+export const LONG_SUM: i32 = 8192;
+/** Numbers of a partial sum of a long row. */
+const RUN: i32 = 1024;
+
+/** Mean of n numbers. That of a long row is the mean distance from its first number, which is exact far from 0. */
+export function meanOf(x: usize, n: i32): f32 {
+  const centre: f32 = n > LONG_SUM ? load<f32>(x) : 0;
+  return centre + sumOf(x, n, centre, false) / <f32> n;
+}
+
 /** Sum of x - m or of its square over n numbers. */
 export function sumOf(x: usize, n: i32, m: f32, squared: bool): f32 {
+  if (n <= LONG_SUM) return runOf(x, n, m, squared);
+  let sum: f64 = 0;
+  for (let i = 0; i < n; i += RUN) sum += runOf(x + ((<usize> i) << 2), min(n - i, RUN), m, squared);
+  return <f32> sum;
+}
+
+/** The same for few numbers. */
+function runOf(x: usize, n: i32, m: f32, squared: bool): f32 {
   const centre = splat(m);
   let s = splat(0), t = splat(0);
   let i = 0;

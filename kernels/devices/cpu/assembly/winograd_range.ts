@@ -4,17 +4,20 @@
 
 import { add, splat, topOf, total } from "./simd.ts";
 import { panelOffset, panelPitch } from "./gemm.ts";
+import { first } from "./rows.ts";
 import { columns, pitchC, tiles } from "./winograd_sizes.ts";
 
 /** Largest allowed ratio of a tile to the typical tile of its image. */
 const UNEVEN: f32 = 2048;
-/** Limit for transformed values: products of larger ones may overflow. */
+/** Limit for weights and transformed values: products of larger ones may overflow. */
 const HUGE: f32 = 1e15;
 
-/** Whether transformed weights are small enough; false if any is NaN. */
-export function areUsual(weights: usize, vectors: i32): bool {
+/** Whether weights are small enough; false if any is NaN. Transformed, a large one may be far smaller. */
+export function areUsual(weights: usize, count: i32): bool {
   let top = splat(0);
-  for (let i = 0; i < vectors; i++) top = f32x4.max(top, f32x4.abs(v128.load(weights + ((<usize> i) << 4))));
+  for (let i = 0; i < count; i += 4, weights += 16) {
+    top = f32x4.max(top, f32x4.abs(first(v128.load(weights), count - i)));
+  }
   return topOf(top) < HUGE;
 }
 

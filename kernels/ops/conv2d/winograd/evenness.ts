@@ -16,8 +16,8 @@ export const centre = 7;
 
 /** Largest allowed ratio of a tile to the typical tile of its image. */
 const maxTimes = 2048;
-/** Limit for transformed values: products of larger ones may overflow. */
-const huge = 1e15;
+/** Limit for weights and transformed values: products of larger ones may overflow. */
+export const huge = 1e15;
 
 export const rootOf = (x: number): number => Math.abs(x) ** 0.25;
 

@@ -11,7 +11,7 @@ import {
   weightMatrix,
 } from "./transforms.ts";
 import type { Dims, NumberArray } from "../../../devices/device.ts";
-import { centre, rootOf, togetherWgsl } from "./evenness.ts";
+import { centre, huge, rootOf, togetherWgsl } from "./evenness.ts";
 
 /** Tiles of 4x4 pixels that cover an image. */
 export function tilesOf(P: number, Q: number): { down: number; across: number; tiles: number } {
@@ -40,6 +40,9 @@ function layoutOf(N: number, tiles: number) {
 export function slicesOf(N: number, C: number, tiles: number, software: boolean): number {
   return software ? 0 : Math.max(1, Math.min(C, 32, Math.ceil(512 / layoutOf(N, tiles).blocks)));
 }
+
+/** Factor of transformed weights above the limit: they overflow, so that the target is computed tap by tap. */
+const greatest = 3e38;
 
 /** A tensor whose tiles are transformed: names of buffers, and WGSL of lengths. */
 interface Source {
@@ -189,7 +192,10 @@ fn transformWeights(i: u32) {
   let c = ${turned ? "i / dims.K" : "i % dims.C"};
   let base = (k * dims.C + c) * 9u;
 ${inTwoDimensions("weightStep", (r, s) => `w[base + ${turned ? 8 - 3 * r - s : 3 * r + s}u]`)}
-${repeatLines(36, (e) => `  u[${e}u * dims.K * dims.C + i] = row_${Math.floor(e / 6)}[${e % 6}];`)}
+  var top = 0.0;
+  for (var tap = 0u; tap < 9u; tap++) { top = max(top, abs(w[base + tap])); }
+  let scale = select(1.0, ${greatest}, top >= ${huge});
+${repeatLines(36, (e) => `  u[${e}u * dims.K * dims.C + i] = scale * row_${Math.floor(e / 6)}[${e % 6}];`)}
 }
 ${
       isMeasured
@@ -214,8 +220,9 @@ ${
       for (let c = 0; c < C; c++) {
         const from = (k * C + c) * 9;
         const pair = turned ? c * K + k : k * C + c;
+        const scale = w.slice(from, from + 9).some((value) => Math.abs(value) >= huge) ? Infinity : 1;
         bothSides(weightMatrix, (r, s) => w[from + (turned ? 8 - 3 * r - s : 3 * r + s)])
-          .forEach((value, e) => u[e * K * C + pair] = value);
+          .forEach((value, e) => u[e * K * C + pair] = scale * value);
       }
     }
   },

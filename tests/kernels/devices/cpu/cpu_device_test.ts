@@ -180,7 +180,7 @@ testUnless(
       const kept = await Deno.readTextFile(
         new URL(`../../../../kernels/devices/cpu/${name}`, import.meta.url),
       );
-      assert.ok(built === kept, `${name} is not what assembly/ builds: run deno task build:wasm`);
+      assert.ok(built === kept, `${name} is not what assembly/ builds: run deno task build wasm`);
     }
   },
 );

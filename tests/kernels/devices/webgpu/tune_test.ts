@@ -16,6 +16,7 @@ import { assertClose } from "../../../testing.ts";
 import { replacing } from "../../../replacing.ts";
 import { hiddenOp } from "../../oracle.ts";
 import { always, MemoryStore, onNewDevice, testOnWebGpu } from "./tuning.ts";
+import { assertSameNumbers } from "../../../same_numbers.ts";
 
 const random = (stream: number, shape: Shape) =>
   tensor(Float32Array.from(uniforms(5, stream, 1, sizeOf(shape)), (u) => 2 * u - 1), shape);
@@ -150,7 +151,7 @@ testOnWebGpu("all choices agree up to rounding, and the same choice gives the sa
       step.run();
       const before = await step.result.read();
       const [choice] = await step.tune({ store: always(candidate), seconds: 0 });
-      assert.deepEqual(await step.result.read(), before, "tune() changed a value");
+      assertSameNumbers(await step.result.read(), before, "tune() changed a value");
       step.run(); // a step that ran before uses the new kernel, too
       const [kept] = await step.tune({ seconds: 0 });
       if (choice.by === "store") assert.deepEqual([kept.by, kept.chosen], ["memory", candidate]);
@@ -162,7 +163,7 @@ testOnWebGpu("all choices agree up to rounding, and the same choice gives the sa
     const [one, other] = [await run(candidate), await run(candidate)];
     assert.equal(one.choice.chosen, candidate);
     assertClose(one.after, before, 1e-5, candidate);
-    assert.deepEqual(other.after, one.after);
+    assertSameNumbers(other.after, one.after);
   }
 });
 

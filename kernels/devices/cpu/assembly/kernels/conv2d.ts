@@ -117,7 +117,7 @@ export function winogradConvolve(
   const vs = vStep(chunk), ms = mStep(chunk), quadsK = (K + 3) >> 2;
   const rows = workspace + <usize> uBytes + (<usize> me) * <usize> threadBytes(N), V = rows + scratch;
   const M = V + elements * vs;
-  const usual = areUsual(workspace + centre * uStep, all * columns / 4);
+  const usual = areUsual(w, K * C * taps * taps);
   memory.fill(rows, 0, scratch);
   for (let task = nextTask(call); task * chunk < N; task = nextTask(call)) {
     const first = task * chunk;

@@ -38,6 +38,11 @@ function resultBytes(K: i32): u64 {
   return max<u64>(128, <u64> K << 6);
 }
 
+/** Whether `depthwisePlane` computes a convolution: enough target channels of a group are a product instead. */
+function isInBlocks(C: i32, K: i32, vertical: Axis, horizontal: Axis): bool {
+  return !isProduct(K) && isDepthwise(C, vertical, horizontal);
+}
+
 /** Lists the taps of all phases. */
 function listPhases(to: usize, vertical: Axis, horizontal: Axis, C: i32, strideC: usize): void {
   for (let a = 0; a < phasesOf(vertical); a++) {
@@ -59,7 +64,7 @@ export function convolveWeightsWorkspace(
 
 /**
  * Packs the weights of `groups` times K target channels by C source channels, in the order in which `convolve` uses
- * them, and reversed if a depthwise one reads backwards. Strides are in bytes. A task is a target channel.
+ * them, and reversed if a block of a depthwise one reads backwards. Strides are in bytes. A task is a target channel.
  */
 export function convolveWeights(
   call: usize,
@@ -80,7 +85,7 @@ export function convolveWeights(
     (<usize> me) * <usize> listBytes(C, taps);
   memory.fill(list, 0, (<usize> depth) << 3); // phases without target positions list none
   listPhases(list, vertical, horizontal, C, strideC);
-  const turned = isDepthwise(C, vertical, horizontal) && vertical.step < 0;
+  const turned = isInBlocks(C, K, vertical, horizontal) && vertical.step < 0;
   for (let task = nextTask(call); task < groups * K; task = nextTask(call)) {
     const from = w + (<usize> (task / K)) * strideG + (<usize> (task % K)) * strideK;
     const to = workspace + ((<usize> (task * depth)) << 2);
@@ -297,7 +302,7 @@ export function convolve(
   const padded = list + <usize> listBytes(C, taps);
   const results = padded + <usize> paddedBytes(C, vertical, horizontal);
   const pixels: usize = (<usize> (vertical.target * horizontal.target)) << 2;
-  const depthwise = isDepthwise(C, vertical, horizontal);
+  const inBlocks = isInBlocks(C, K, vertical, horizontal);
   listPhases(list, vertical, horizontal, C, 0);
   memory.fill(padded, 0, <usize> paddedBytes(C, vertical, horizontal));
   for (let task = nextTask(call); task < N * groups * splits; task = nextTask(call)) {
@@ -322,7 +327,7 @@ export function convolve(
           for (let j: usize = 0; j < <usize> (end - k); j++) {
             const next = j * pixels, offset = shift ? shift + (j << 2) : 0, added = more ? more + next : 0;
             const w = weights + j * stride, y = to + next;
-            if (depthwise) depthwisePlane(padded, pitch, w, vertical.taps, offset, added, y, down, across);
+            if (inBlocks) depthwisePlane(padded, pitch, w, vertical.taps, offset, added, y, down, across);
             else onePlane(padded, from, w, count, results, a, b, down, across, offset, added, y);
           }
         }

@@ -2,7 +2,7 @@
 
 import { nextTask } from "../call.ts";
 import { geluRow, geluSlope } from "../vector_functions.ts";
-import { first, sumOf } from "../rows.ts";
+import { first, LONG_SUM, meanOf, sumOf } from "../rows.ts";
 import { add, madd, mul, splat, storeFirst, sub, total } from "../simd.ts";
 
 /** y = (x - mean) / deviation * gamma + beta, then GELU if `activation` is 1. A task is a group of an image. */
@@ -24,7 +24,7 @@ export function groupNorm(
   const channels = C / G, pixels = H * W, count = channels * pixels;
   for (let task = nextTask(call); task < N * G; task = nextTask(call)) {
     const offset: usize = (<usize> (task * count)) << 2;
-    const m = sumOf(x + offset, count, 0, false) / <f32> count;
+    const m = meanOf(x + offset, count);
     const r: f32 = 1 / sqrt<f32>(sumOf(x + offset, count, m, true) / <f32> count + epsilon);
     store<f32>(stats + ((<usize> task) << 3), m);
     store<f32>(stats + ((<usize> task) << 3), r, 4);
@@ -70,22 +70,27 @@ export function groupNormGradient(
       const image: usize = (<usize> (task / G * C + own)) << 2; // in [N, C]
       const gammaC = load<f32>(gamma + ((<usize> own) << 2)), betaC = load<f32>(beta + ((<usize> own) << 2));
       const a = splat(gammaC), b = splat(betaC);
-      let scale = splat(0), shift = splat(0);
+      let scaleC: f64 = 0, shiftC: f64 = 0;
       let at: usize = image * pixels;
-      for (let i = 0; i < pixels; i += 4, at += 16) {
-        let xhat = mul(sub(v128.load(x + at), centre), deviation);
-        let dz = v128.load(dy + at);
-        if (activation) dz = mul(dz, geluSlope(madd(xhat, a, b)));
-        const left = pixels - i;
-        if (left < 4) dz = first(dz, left), xhat = first(xhat, left);
-        storeFirst(dx + at, dz, left); // used by the second pass
-        scale = madd(dz, xhat, scale);
-        shift = add(shift, dz);
+      for (let start = 0; start < pixels; start += LONG_SUM) {
+        const end = min(pixels, start + LONG_SUM);
+        let scale = splat(0), shift = splat(0);
+        for (let i = start; i < end; i += 4, at += 16) {
+          let xhat = mul(sub(v128.load(x + at), centre), deviation);
+          let dz = v128.load(dy + at);
+          if (activation) dz = mul(dz, geluSlope(madd(xhat, a, b)));
+          const left = pixels - i;
+          if (left < 4) dz = first(dz, left), xhat = first(xhat, left);
+          storeFirst(dx + at, dz, left); // used by the second pass
+          scale = madd(dz, xhat, scale);
+          shift = add(shift, dz);
+        }
+        scaleC += total(scale), shiftC += total(shift);
       }
-      store<f32>(scales + image, total(scale));
-      store<f32>(shifts + image, total(shift));
-      meanScale += gammaC / count * total(scale);
-      meanShift += gammaC / count * total(shift);
+      store<f32>(scales + image, <f32> scaleC);
+      store<f32>(shifts + image, <f32> shiftC);
+      meanScale += gammaC / count * <f32> scaleC;
+      meanShift += gammaC / count * <f32> shiftC;
     }
     // dx = r (gamma dz - meanShift - xhat meanScale), as dz p + (x - m) q + s
     const q = splat(-r * r * meanScale), s = splat(-r * meanShift);

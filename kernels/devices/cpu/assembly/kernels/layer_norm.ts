@@ -1,16 +1,11 @@
 // Normalisation of rows. A task is some rows.
 
 import { nextTask } from "../call.ts";
-import { first, sumOf } from "../rows.ts";
+import { first, LONG_SUM, meanOf, sumOf } from "../rows.ts";
 import { add, madd, mul, splat, storeFirst, sub, total } from "../simd.ts";
 
 /** Approximate number of elements per task. */
 const BLOCK: i32 = 4096;
-
-/** Mean of a row. */
-function meanOf(x: usize, C: i32): f32 {
-  return sumOf(x, C, 0, false) / <f32> C;
-}
 
 /** 1 / standard deviation of a row with mean m. */
 function inverseDeviation(x: usize, C: i32, m: f32, epsilon: f32): f32 {
@@ -61,16 +56,20 @@ export function layerNormGradient(
       const from = x + offset, slope = dy + offset, to = dx + offset;
       const m = meanOf(from, C), inverse = inverseDeviation(from, C, m, epsilon);
       const centre = splat(m), deviation = splat(inverse);
-      let scale = splat(0), shift = splat(0);
-      for (let c = 0; c < C; c += 4) {
-        const at: usize = (<usize> c) << 2, left = C - c;
-        let g = mul(v128.load(gamma + at), v128.load(slope + at));
-        let xhat = mul(sub(v128.load(from + at), centre), deviation);
-        if (left < 4) g = first(g, left), xhat = first(xhat, left);
-        scale = madd(g, xhat, scale);
-        shift = add(shift, g);
+      let scale: f64 = 0, shift: f64 = 0;
+      for (let start = 0; start < C; start += LONG_SUM) {
+        let byXhat = splat(0), sum = splat(0);
+        for (let c = start; c < min(C, start + LONG_SUM); c += 4) {
+          const at: usize = (<usize> c) << 2, left = C - c;
+          let g = mul(v128.load(gamma + at), v128.load(slope + at));
+          let xhat = mul(sub(v128.load(from + at), centre), deviation);
+          if (left < 4) g = first(g, left), xhat = first(xhat, left);
+          byXhat = madd(g, xhat, byXhat);
+          sum = add(sum, g);
+        }
+        scale += total(byXhat), shift += total(sum);
       }
-      const meanScale = total(scale) / <f32> C, meanShift = splat(-inverse * (total(shift) / <f32> C));
+      const meanScale = <f32> scale / <f32> C, meanShift = splat(-inverse * (<f32> shift / <f32> C));
       const byX = splat(-inverse * inverse * meanScale);
       for (let c = 0; c < C; c += 4) {
         const at: usize = (<usize> c) << 2;

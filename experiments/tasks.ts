@@ -1,0 +1,281 @@
+/**
+ * The list of tasks. `deno task build tasks` writes it to `deno.json`, the README and docs/security.md; `cli.ts` and
+ * `./denow task` print it. The modules are loaded when they run.
+ */
+
+import { nearest } from "../models/names.ts";
+import { print, say, textTable } from "./cli/output.ts";
+import { describeError } from "./cli/task.ts";
+import { ConfigError } from "./cli/setting.ts";
+import { startCommand } from "./run/program_files.ts";
+
+/** A program that takes command-line arguments and returns the exit code. */
+interface Program {
+  run(argv: readonly string[]): Promise<number>;
+}
+
+/** A task of `deno.json`. */
+export interface TaskRow {
+  readonly name: string;
+  /** What it does, in at most 60 characters. */
+  readonly about: string;
+  /** The page that explains it. */
+  readonly page: string;
+  /** Permissions of its program, as Deno's flags. */
+  readonly rights?: string;
+  /** The program, with the arguments that it begins with; by default `experiments/NAME.ts`. */
+  readonly script?: string;
+  /** Its command in `deno.json`, if it is not one program. */
+  readonly command?: string;
+  /** Loads the program of a task that needs no checkout. */
+  readonly load?: () => Promise<Program>;
+}
+
+// MLflow's variables, and the network for its server, are the set `tracking` in deno.json.
+const reads = "--allow-read";
+const writes = "--allow-read --allow-write";
+const ownNetworks = `${writes} --allow-env=HOME,XDG_CONFIG_HOME`;
+const tracked = `-P=tracking ${writes}`;
+const trains = `${tracked} --allow-sys=systemMemoryInfo,cpus,userInfo,uid,gid`;
+const page = (name: string) => `docs/${name}.md`;
+
+/** All tasks, in the order of `--help`. */
+export const tasks: readonly TaskRow[] = [
+  {
+    name: "train",
+    about: "Train a network of your own, --model FILE, or a U-Net",
+    page: page("own_networks"),
+    rights: trains,
+    load: async () => (await import("./train.ts")).trainTask,
+  },
+  {
+    name: "train:residual",
+    about: "Train the residual U-Net",
+    page: page("training"),
+    rights: trains,
+    script: "experiments/train.ts --model residual",
+    load: async () => (await import("./train.ts")).trainTask,
+  },
+  {
+    name: "train:base",
+    about: "Train the base U-Net",
+    page: page("training"),
+    rights: trains,
+    script: "experiments/train.ts --model base",
+    load: async () => (await import("./train.ts")).trainTask,
+  },
+  {
+    name: "distill",
+    about: "Train a network that draws an image in one evaluation",
+    page: page("few_steps"),
+    rights: trains,
+    load: async () => (await import("./distill.ts")).distillTask,
+  },
+  {
+    name: "sample",
+    about: "Draw images from weights or a run",
+    page: page("solvers"),
+    rights: ownNetworks,
+    load: async () => (await import("./sample.ts")).sampleTask,
+  },
+  {
+    name: "morph",
+    about: "Map images through noise to other images or classes",
+    page: page("pictures"),
+    rights: ownNetworks,
+    load: async () => (await import("./morph.ts")).morphTask,
+  },
+  {
+    name: "animate",
+    about: "Draw stored trajectories as GIF, APNG or stills",
+    page: page("pictures"),
+    rights: writes,
+    load: async () => (await import("./animate.ts")).animateTask,
+  },
+  {
+    name: "compare",
+    about: "Compare runs: metrics, and trajectories from equal noise",
+    page: page("pictures"),
+    rights: writes,
+    load: async () => (await import("./compare.ts")).compareTask,
+  },
+  {
+    name: "evaluate",
+    about: "Measure sample quality, with confidence intervals",
+    page: page("evaluation"),
+    rights: tracked,
+    load: async () => (await import("./evaluate.ts")).evaluateTask,
+  },
+  {
+    name: "solvers",
+    about: "Compare solvers: quality of samples against their cost",
+    page: page("evaluation"),
+    rights: ownNetworks,
+    load: async () => (await import("./solvers.ts")).solversTask,
+  },
+  {
+    name: "judge",
+    about: "Train a small classifier that judges samples",
+    page: page("judge"),
+    rights: writes,
+    load: async () => (await import("./judge.ts")).judgeTask,
+  },
+  {
+    name: "study",
+    about: "Train and evaluate the cells of a plan, and compare them",
+    page: page("study"),
+    rights: `${trains},hostname,statfs --allow-run=sbatch,squeue`,
+    load: async () => (await import("./study.ts")).studyTask,
+  },
+  {
+    name: "report",
+    about: "Write an HTML report of one run, or of several",
+    page: page("reports"),
+    rights: ownNetworks,
+    load: async () => (await import("./report.ts")).reportTask,
+  },
+  {
+    name: "runs",
+    about: "List run folders, show one, or compare several",
+    page: page("tracking"),
+    rights: reads,
+    load: async () => (await import("./runs.ts")).runsTask,
+  },
+  {
+    name: "sync",
+    about: "Upload run folders to an MLflow server, without duplicates",
+    page: page("tracking"),
+    rights: tracked,
+    load: async () => (await import("./sync.ts")).syncTask,
+  },
+  {
+    name: "export",
+    about: "Write a U-Net as a PyTorch module, with its weights",
+    page: page("training"),
+    rights: writes,
+    load: async () => (await import("./export.ts")).exportTask,
+  },
+  {
+    name: "serve",
+    about: "Serve the library, docs, playground and reports",
+    page: page("library"),
+    rights: "--allow-read=. --allow-net=127.0.0.1",
+  },
+  {
+    name: "playground",
+    about: "Serve a page that trains a flow and shows why it works",
+    page: page("playground"),
+    rights: "--allow-read --allow-net=127.0.0.1",
+    load: async () => (await import("./playground.ts")).playgroundTask,
+  },
+  {
+    name: "build:playground",
+    about: "Write the playground as one HTML file",
+    page: page("playground"),
+    rights: writes,
+    script: "experiments/build_playground.ts",
+    load: async () => (await import("./build_playground.ts")).buildPlaygroundTask,
+  },
+  {
+    name: "build:site",
+    about: "Write a website: docs, playground, a run's report, API",
+    page: page("reports"),
+    rights: ownNetworks,
+    script: "experiments/site.ts",
+    command: "mkdir -p .cache && NO_COLOR=1 deno doc mod.ts viz/report/mod.ts > .cache/api.txt && " +
+      `deno run ${ownNetworks} --lock=deno.lock experiments/site.ts`,
+    load: async () => (await import("./site.ts")).siteTask,
+  },
+  {
+    name: "mlflow",
+    about: "Start a local MLflow server",
+    page: page("tracking"),
+    rights: "--allow-read --allow-write=.cache,runs --allow-run=python3,.cache/mlflow-3.17.2/bin/python " +
+      "--allow-net=127.0.0.1",
+    load: async () => (await import("./mlflow.ts")).mlflowTask,
+  },
+  {
+    name: "notebook",
+    about: "Open the notebooks in JupyterLab, or run their cells",
+    page: page("notebooks"),
+    rights:
+      "--allow-read --allow-write=.cache,notebooks --allow-run=python3,.cache/jupyterlab-4.6.6/bin/python " +
+      "--allow-net=127.0.0.1 --allow-sys=uid",
+  },
+  {
+    name: "doctor",
+    about: "Check this machine, and why training uses no GPU",
+    page: page("gpu"),
+    rights: "--allow-read --allow-write=doctor.json --allow-run=experiments/doctor/look.sh " +
+      "--allow-sys=systemMemoryInfo",
+    load: async () => (await import("./doctor.ts")).doctorTask,
+  },
+  {
+    name: "bench",
+    about: "Time ops and networks",
+    page: page("performance"),
+    rights: reads,
+    script: "tests/bench/bench.ts",
+  },
+  {
+    name: "build",
+    about: "Write generated files, or the npm package",
+    page: "CONTRIBUTING.md",
+    rights: `${writes} --allow-run --allow-env`,
+    script: "tools/build.ts",
+  },
+  {
+    name: "test",
+    about: "Run all tests and the examples in the docs",
+    page: "CONTRIBUTING.md",
+    rights: "--allow-read --allow-run --allow-env=DENO_V8_FLAGS",
+    script: "tests/run_all.ts",
+  },
+  {
+    name: "ok",
+    about: "Check format, lint, types and docs, then run the tests",
+    page: "CONTRIBUTING.md",
+    command:
+      "deno fmt --check && deno fmt --check --no-config --line-width 110 kernels/devices/cpu/assembly && " +
+      "deno lint && deno check --doc --lock=tests/deno.lock . *.md */*.md && " +
+      "deno doc --lint mod.ts kernels/mod.ts models/mod.ts viz/mod.ts viz/report/mod.ts web/mod.ts && deno task test",
+  },
+];
+
+/** The program of a task, and the arguments that it begins with. */
+export function scriptOf({ name, script }: TaskRow): string[] {
+  return (script ?? `experiments/${name}.ts`).split(" ");
+}
+
+/** The command of a task in `deno.json`. */
+export function commandOf(task: TaskRow): string {
+  const [script, ...args] = scriptOf(task);
+  const lock = script.startsWith("experiments/") ? "deno.lock" : "tests/deno.lock";
+  return task.command ?? ["deno run -q", task.rights, `--lock=${lock}`, script, ...args].join(" ");
+}
+
+/**
+ * Prints a list of tasks, after an error if there is none with a name.
+ *
+ * @param command what starts a task
+ * @returns the exit code
+ */
+export function listTasks(
+  rows: readonly TaskRow[],
+  unknown?: string,
+  command = startCommand("TASK"),
+): number {
+  if (unknown !== undefined) {
+    const meant = nearest(unknown.replace(":", " "), rows.map(({ name }) => name)); // a colon would begin settings
+    const question = meant === undefined ? "" : `: did you mean ${meant}?`;
+    say(describeError(new ConfigError(`Unknown task ${JSON.stringify(unknown)}${question}`)));
+  }
+  const lines = textTable(rows.map(({ name, about }) => [name, about]));
+  const text = `Usage: ${command} [flags]\n\n${lines}\n\n${command} --help lists the flags of a task.`;
+  if (unknown === undefined) print(text);
+  else say(text);
+  return unknown === undefined ? 0 : 1;
+}
+
+// For `./denow task` without a task, or with an unknown one.
+if (import.meta.main) Deno.exit(listTasks(tasks, Deno.args[0], "./denow task TASK"));
