@@ -4,7 +4,7 @@ import { type Checkpoint, countParameters } from "../models/mod.ts";
 import { type NetworkClasses, recordedClassNames } from "./draw/classes.ts";
 import { defaultGuidance, isFlowMap } from "./draw/chosen_solver.ts";
 import { readWeights } from "./draw/load_network.ts";
-import { loadWeights, ownConfigIn } from "./networks/load_weights.ts";
+import { loadWeights, ownConfigIn } from "./networks/own_network.ts";
 import { say } from "./cli/output.ts";
 import { main, task } from "./cli/task.ts";
 import { checkEmptyFolder, writeAtomic } from "./run/run_folder.ts";

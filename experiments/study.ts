@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
-import { rememberNamed } from "./networks/named_networks.ts";
 import { stderr } from "./cli/progress.ts";
 import { main, type Stop, stopSignal, task, TrainingError } from "./cli/task.ts";
 import { anyOf } from "./run/field_checks.ts";
@@ -191,8 +190,8 @@ async function runStudy(
   if (!options.dryRun) await launcher.check?.(launch);
   const { plan, folder: existing } = await findPlan(options.plan, options.changes);
   const folder = existing ?? options.out ?? join("runs", `study-${plan.name}`);
-  await loadPlannedNetworks(options.changes, true);
-  const networks = await loadPlannedNetworks(plan, existing === undefined); // a study may come from anyone
+  await loadPlannedNetworks(options.changes);
+  await loadPlannedNetworks(plan);
   // A machine that only submits cells need not have the device that they run on.
   const kind = launcher.collects ? options.device : "auto";
   const threads = threadsOf(options);
@@ -214,7 +213,6 @@ async function runStudy(
     if (script !== undefined) print(`\n${script}`);
     return;
   }
-  for (const { sources: { main: name }, digest } of networks) await rememberNamed({ name, digest }, say);
   if (known) {
     const done = study.cells.length - unfinished.length;
     say(`${study.folder} has ${done} of ${study.cells.length} cells finished`);

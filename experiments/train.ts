@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { type Device, init } from "../kernels/mod.ts";
 import { settingsWithNetwork } from "./networks/network_flags.ts";
-import { chosenNetwork, loadOwnNetwork } from "./networks/own_network.ts";
+import { chosenNetwork } from "./networks/own_network.ts";
 import { dryRun, printDryRun } from "./cli/dry_run.ts";
 import { stderr } from "./cli/progress.ts";
 import { main, stopSignal, task } from "./cli/task.ts";
@@ -9,10 +9,10 @@ import { runFile } from "./run/files.ts";
 import { lockRun } from "./run/run_folder.ts";
 import { taskCommand } from "./run/program_files.ts";
 import { presetFor, presets, training } from "./cli/training.ts";
-import { ConfigError } from "./cli/setting.ts";
 import { defineSettings } from "./cli/settings.ts";
 import { ownModel, trainingTask } from "./cli/model_setting.ts";
-import { type GivenSettings, readConfig, trainingConfig, withOptimizer } from "./cli/training_config.ts";
+import { parseInit } from "./cli/stored_network.ts";
+import { type GivenSettings, trainingConfig, withOptimizer } from "./cli/training_config.ts";
 import { say } from "./cli/output.ts";
 import { findConfig, findRun } from "./tracking/find_run.ts";
 import { forecastTraining } from "./training/forecast.ts";
@@ -69,7 +69,7 @@ export async function trainOrResume(
   if (!values.resume && !values.config && !values.init && !values.teacher) {
     values = { model: defaultModel, ...values };
   }
-  values = await withNetwork(values);
+  checkNetwork(values);
   using lock = values.resume && !dryRun ? await lockRun(values.resume) : undefined; // before its state is read
   const device = await deviceOf(values);
   const config = trainingConfig(values, presetFor(device));
@@ -106,28 +106,16 @@ async function deviceOf(values: GivenSettings): Promise<Device> {
   });
 }
 
-/**
- * Loads a custom network: the one given, or that of the run to resume.
- *
- * @returns the settings; a module named without options to resume a run takes those of the run
- * @throws {ConfigError} if the module differs from the run's
- */
-async function withNetwork(values: GivenSettings): Promise<GivenSettings> {
-  const { model, ...others } = values;
-  if (typeof values.resume !== "string") {
-    await loadOwnNetwork(typeof values.config === "string" ? trainingConfig(values) : values);
-    return values;
+/** Fails before anything else happens if a run needs the module of its network, or that has changed. */
+function checkNetwork(values: GivenSettings): void {
+  const source = values.resume ?? values.config ?? values.init ?? values.teacher;
+  if (typeof source !== "string") return;
+  const network = chosenNetwork(trainingConfig(values).model, parseInit(source).source);
+  if (!network || typeof values.config !== "string") return;
+  const { digest } = ownModel(trainingConfig({ config: values.config }).model) ?? {};
+  if (digest !== undefined && digest !== network.digest) {
+    say(`${network.file} has changed since ${values.config}: this run trains it as it is now`);
   }
-  const named = model === undefined ? undefined : chosenNetwork(model);
-  const settings = named && ownModel(model)?.options.size === 0 ? others : values;
-  trainingConfig(settings); // fails before anything else happens if the flags or the folder are wrong
-  const { model: saved } = readConfig(values.resume);
-  await loadOwnNetwork({ model: saved, resume: values.resume });
-  if (!named || named.digest === chosenNetwork(saved)?.digest) return settings;
-  throw new ConfigError(
-    `Cannot resume ${values.resume} with ${named.file}: it has changed since the run began (leave out --model, and the ` +
-      "run continues with its own copy)",
-  );
 }
 
 async function presetHere() {

@@ -168,10 +168,10 @@ testNeeding(
     }).output();
     const output = new TextDecoder().decode(stderr);
     assert.ok(success, output);
-    // Packages whose name is not a literal, and the programs of own networks.
+    // Packages whose name is not a literal, and the modules of own networks.
     const warnings = Array.from(output.matchAll(/^warning\[([\w-]+)\].*\n +--> .*?(\w+\/\w+\.\w+):/gm));
     assert.deepEqual(warnings.map(([, name, file]) => `${name} in ${file}`).sort(), [
-      "unanalyzable-dynamic-import in networks/module_sources.ts",
+      "unanalyzable-dynamic-import in networks/own_network.ts",
       "unanalyzable-dynamic-import in run/program_files.ts",
     ]);
     const root = new URL("..", import.meta.url).href;

@@ -2,31 +2,38 @@ import { modelNames, type OptionValue } from "../../models/mod.ts";
 import { anyOf } from "../run/field_checks.ts";
 import { asText, type Need, type Setting } from "./setting.ts";
 
-/** A custom network, written as `FILE:key=value,...` in a setting. */
+/** A custom network, written as `FILE:key=value,...` in a setting; a run records `FILE@sha256:DIGEST:key=value,...`. */
 export interface OwnModel {
   /** Its module. */
   readonly file: string;
+  /** SHA-256 of the module, in hex. */
+  readonly digest?: string;
   /** The options that the setting gives, as text. */
   readonly options: ReadonlyMap<string, string>;
 }
 
-/** A module, or the copy of one that a run keeps, and options; a comma before `key=` ends a value. */
-const form = /^(\P{Cc}*\.(?:[cm]?[jt]s|json))(?::(\P{Cc}*))?$/u;
+/** A module (or the copy of one in a run of version 0.9) and options; a comma before `key=` ends a value. */
+const form = /^(\P{Cc}*?\.(?:[cm]?[jt]s|json))(?:@sha256:([0-9a-f]{64}))?(?::(\P{Cc}*))?$/u;
 
 /** Reads a setting that names a custom network; undefined if it names a U-Net, or nothing. */
 export function ownModel(text: unknown): OwnModel | undefined {
-  const [, file, list = ""] = form.exec(String(text)) ?? [];
+  const [, file, digest, list = ""] = form.exec(String(text)) ?? [];
   if (file === undefined) return undefined;
   const pairs = list.split(/,(?=[A-Za-z_$][\w$]*=)/).filter((pair) => pair !== "")
     .map((pair) => /^([A-Za-z_$][\w$]*)=(.*)$/.exec(pair));
   const options = new Map(pairs.flatMap((pair) => pair ? [[pair[1], pair[2]]] : []));
-  return options.size === pairs.length ? { file, options } : undefined;
+  return options.size === pairs.length ? { file, options, ...digest !== undefined && { digest } } : undefined;
 }
 
 /** Writes the setting of a custom network with options. */
-export function modelText(file: string, options: Readonly<Record<string, OptionValue>>): string {
+export function modelText(
+  file: string,
+  options: Readonly<Record<string, OptionValue>>,
+  digest?: string,
+): string {
+  const module = digest === undefined ? file : `${file}@sha256:${digest}`;
   const pairs = Object.entries(options).map(([name, value]) => `${name}=${value}`);
-  return pairs.length === 0 ? file : `${file}:${pairs.join()}`;
+  return pairs.length === 0 ? module : `${module}:${pairs.join()}`;
 }
 
 /** A network: a U-Net by name, or the file of a module. */
@@ -41,6 +48,15 @@ export function modelSetting(doc: string): Setting<string> {
       (modelNames.some((name) => name === value) || ownModel(value) !== undefined),
   };
 }
+
+/** The module of a network that weights or a run name. */
+export const ownModule: Setting<string | null> = {
+  doc: "module of the network, if it is your own",
+  hint: "FILE",
+  expected: "the file of a module, such as ./mine.ts",
+  default: null,
+  accepts: (value): value is string | null => value === null || ownModel(value) !== undefined,
+};
 
 /** What settings of U-Nets need. */
 export const unet: Need = {

@@ -1,4 +1,4 @@
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import {
   type Coupling,
   couplings,
@@ -105,7 +105,10 @@ function resumedConfig(flags: GivenSettings, run: string): TrainingConfig {
     );
   }
   // A server named in the folder gets no credentials; see `trackingOf`.
-  return checkConfig(training.resolve(flags, { ...withEnds(flags, withRate(flags, saved)), mlflow: null }));
+  const values = { ...withEnds(flags, withRate(flags, saved)), mlflow: null };
+  const [own, given] = [ownModel(saved.model), ownModel(flags.model)];
+  const moved = own && given && { model: modelText(given.file, Object.fromEntries(own.options), own.digest) };
+  return checkConfig(training.resolve({ ...flags, ...moved }, values));
 }
 
 /**
@@ -121,16 +124,20 @@ function repeatedConfig({ config: _, ...flags }: GivenSettings, source: string):
     const copy = join(dirname(path), file);
     return findContained(copy) === undefined ? undefined : copy;
   };
-  const own = ownModel(read.model);
   const saved: TrainingConfig = {
     ...read,
-    model: own ? modelText(copyOf(runFile.network) ?? own.file, Object.fromEntries(own.options)) : read.model,
     teacher: read.teacher === null ? null : copyOf(runFile.teacher) ?? read.teacher,
-    ...{ name: null, out: null, runName: null, mlflow: null },
+    ...{ name: null, out: null, runName: null, mlflow: null, resume: null },
   };
   const { teacher, model } = saved;
   const isOther = flags.model !== undefined && flags.model !== model;
-  const program = own && ownModel(flags.model);
+  const own = ownModel(saved.model);
+  const given = ownModel(flags.model);
+  const program = own && given && basename(own.file) === basename(given.file) ? given : undefined;
+  if (program) { // the same network, which may have changed
+    const options = Object.fromEntries([...own!.options, ...program.options]);
+    flags = { ...flags, model: modelText(program.file, options) };
+  }
   const decides = saved.maxGuidance > 1 ? ["teacherGuidance" as const] : [];
   const refused =
     (["preset", "teacher", "maxGuidance", ...decides, ...teacher === null ? [] : taught] as const)
@@ -147,8 +154,6 @@ function repeatedConfig({ config: _, ...flags }: GivenSettings, source: string):
     const total = flags.maxSteps ?? (isSame ? saved.maxSteps : undefined);
     const decided = {
       maxSteps: stepsOfStages({ stages: stages!, batchSize, maxGuidance }, total),
-      ...program &&
-        { model: modelText(program.file, Object.fromEntries([...own.options, ...program.options])) },
     };
     return checkConfig(training.resolve({ ...flags, ...decided }, saved));
   }
@@ -164,12 +169,11 @@ function isFolder(path: string): boolean {
   }
 }
 
-/** Whether a network is that of a run; options that are left out may be any. */
+/** Whether a network may be that of a run; options that are left out may be any. */
 function isSameModel(model: string, saved: string): boolean {
   const [own, earlier] = [ownModel(model), ownModel(saved)];
   if (!own || !earlier) return model === saved;
-  return own.file === earlier.file &&
-    own.options.entries().every(([name, value]) => earlier.options.get(name) === value);
+  return own.options.entries().every(([name, value]) => earlier.options.get(name) === value);
 }
 
 /** Changes the learning rate of a resumed run. `--lr` alone is a constant rate, without a second warm-up. */

@@ -7,7 +7,7 @@ import {
   noneOf,
   type VelocityField,
 } from "../../models/mod.ts";
-import { loadWeights } from "../networks/load_weights.ts";
+import { loadWeights } from "../networks/own_network.ts";
 import { readFile } from "../run/run_folder.ts";
 import { findEarlyWeights } from "../run/weights.ts";
 import { givenGuidance, type GuidingConfig } from "../cli/drawing.ts";

@@ -6,16 +6,12 @@ import {
   type CheckpointInfo,
   decodeSafetensors,
   modelTypeOf,
-  type NetworkMaker,
   paths,
   predictions,
 } from "../../models/mod.ts";
 import type { ImageSize } from "../../viz/mod.ts";
 import type { Dataset } from "../data/dataset.ts";
-import { loadWeights, ownConfigIn } from "../networks/load_weights.ts";
-import { rememberNamed } from "../networks/named_networks.ts";
-import { nameNetwork } from "../networks/own_network.ts";
-import { say } from "../cli/output.ts";
+import { loadWeights } from "../networks/own_network.ts";
 import { readFile, reasonOf, RunError } from "../run/run_folder.ts";
 import { findWeights, noWeights } from "../run/weights.ts";
 import { type NetworkClasses, recordedClassNames } from "./classes.ts";
@@ -49,27 +45,11 @@ export async function openNetwork(
   },
 ): Promise<OpenNetwork> {
   const { path, bytes, run } = await readWeights(settings.checkpoint);
-  const own = ownModel(settings.model);
-  const make = own && await nameNetworkOf(bytes, path, own.file);
-  const flags = own ? { ...settings, model: null } : settings;
-  const device = await init({ device: flags.device, threads: flags.threads });
-  const { model, info: { normalization, config }, shape } = await loadNetwork(bytes, path, flags, make);
+  const device = await init({ device: settings.device, threads: settings.threads });
+  const { model, info: { normalization, config }, shape } = await loadNetwork(bytes, path, settings);
   const { classes: count = 0 } = config;
   const names = await recordedClassNames(dirname(path), count);
   return { device, path, run, drawable: { model, shape, normalization }, classes: { count, names } };
-}
-
-/** Uses a module as the program of a checkpoint's network. @throws {ConfigError} if it is a different program */
-async function nameNetworkOf(bytes: Uint8Array, path: string, file: string): Promise<NetworkMaker> {
-  const { digest, make, sources: { main: name } } = await nameNetwork(file);
-  const stored = ownConfigIn(bytes, path);
-  if (!stored || (stored.digest ?? digest) !== digest) {
-    throw new ConfigError(
-      `Cannot use --model ${file} with ${path}: the checkpoint has another network, or ${file} has changed since (leave it out)`,
-    );
-  }
-  await rememberNamed({ name, digest }, say);
-  return make;
 }
 
 /** Reads the weights that a command line names: a file, or those of a run. @throws {ConfigError} if there are none */
@@ -128,9 +108,10 @@ async function loadNetwork(
   bytes: Uint8Array,
   source: string,
   flags: NetworkFlags,
-  make?: NetworkMaker,
 ): Promise<Checkpoint> {
   const { metadata } = decodeSafetensors(bytes, source);
+  const { model } = flags;
+  if (ownModel(model)) flags = { ...flags, model: null };
   for (const [field, names] of Object.entries(flagsFor)) {
     const redundant = names.find((name) => flags[name] !== null);
     if (!(field in metadata) || redundant === undefined) continue;
@@ -139,11 +120,10 @@ async function loadNetwork(
     );
   }
   return await loadWeights(bytes, source, {
-    make,
     ...!("config" in metadata) && { config: configOf(flags, source) },
     ...!("normalization" in metadata) && { normalization: normalizationOf(flags, source) },
     ...flags.imageSize && { imageSize: flags.imageSize },
-  });
+  }, model);
 }
 
 function configOf(flags: NetworkFlags, source: string): CheckpointInfo["config"] {

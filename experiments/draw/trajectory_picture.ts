@@ -1,4 +1,3 @@
-import { modelNameOf } from "../../models/mod.ts";
 import {
   type ColormapName,
   encodeApng,
@@ -84,13 +83,10 @@ export function trajectoryRows(
       throw new RunError(`Cannot draw sample ${k} of ${run.name}: it stores ${stored}`);
     })
   );
-  // The models' names if they differ between runs, else the runs' names.
-  const models = runs.map(({ samples: [{ modelType }] }) => modelNameOf(modelType));
-  const labels = new Set(models).size === runs.length ? models : runs.map(({ name }) => name);
   const seeds = runs.map((run) => run.samples[0].seed);
   return {
     rows: drawn.map((samples, row) => ({
-      ...runs.length > 1 && { label: labels[row] },
+      ...runs.length > 1 && { label: runs[row].name },
       trajectories: samples.map(({ trajectory }) => trajectory),
     })),
     ...sharedTexts(drawn),

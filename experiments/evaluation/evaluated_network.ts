@@ -6,7 +6,7 @@ import { readAutoguidance } from "../draw/conditioning.ts";
 import { checkSolver, usualSolver } from "../draw/chosen_solver.ts";
 import { checkFit, readCheckpoint } from "../draw/load_network.ts";
 import type { Drawable } from "../draw/samples.ts";
-import { loadWeights } from "../networks/load_weights.ts";
+import { loadWeights } from "../networks/own_network.ts";
 import { readFile, readIfThere, RunError, sha256 } from "../run/run_folder.ts";
 import { runFile } from "../run/files.ts";
 import { findWeights, noWeights } from "../run/weights.ts";
@@ -44,19 +44,20 @@ export function hasFewTestImages({ test }: Pick<Dataset, "test">): boolean {
 /** The network of a run or, without one, of a checkpoint, as the words of a command line describe it. */
 export function evaluatedNetwork(
   run: string | undefined,
-  words: DatasetOptions & { readonly checkpoint: string | null; readonly data: string | null },
+  words: DatasetOptions & Readonly<Record<"checkpoint" | "data" | "model", string | null>>,
 ): Promise<EvaluatedNetwork> {
   return run === undefined
-    ? networkOfCheckpoint(words.checkpoint!, words.data ?? undefined, words)
-    : networkOfRun(run);
+    ? networkOfCheckpoint(words.checkpoint!, words.data ?? undefined, words, words.model)
+    : networkOfRun(run, words.model);
 }
 
 /**
  * The network of a run, with its averaged weights.
  *
+ * @param model the user's module of the network, if it is a custom one
  * @throws {RunError} if the run has no weights, or its data has changed
  */
-export async function networkOfRun(run: string): Promise<EvaluatedNetwork> {
+export async function networkOfRun(run: string, model: string | null = null): Promise<EvaluatedNetwork> {
   const record = await requireRecord(run, "evaluate");
   const config = readConfig(run);
   const weights = findWeights(run);
@@ -70,7 +71,7 @@ export async function networkOfRun(run: string): Promise<EvaluatedNetwork> {
     );
   }
   const step = await stepOfWeights(run, record);
-  const subject = await subjectOf(bytes, weights.path, data);
+  const subject = await subjectOf(bytes, weights.path, data, model);
   const autoguidance = subject.classes === 0 ? await readAutoguidance(run, config.guidance) : undefined;
   return {
     ...subject,
@@ -91,11 +92,12 @@ async function networkOfCheckpoint(
   path: string,
   source: string | undefined,
   how: DatasetOptions,
+  own: string | null,
 ): Promise<EvaluatedNetwork> {
   const bytes = await readCheckpoint(path);
   const data = await loadDataset(source, how);
   return {
-    ...await subjectOf(bytes, path, data),
+    ...await subjectOf(bytes, path, data, own),
     trained: firstIndices(data.train.count),
     weights: { file: path, sha256: await sha256(bytes) },
   };
@@ -105,8 +107,9 @@ async function subjectOf(
   bytes: Uint8Array,
   path: string,
   data: Dataset,
+  own: string | null,
 ): Promise<Pick<EvaluatedNetwork, "drawable" | "data" | "classes">> {
-  const { model, info: { normalization, config }, shape } = await loadWeights(bytes, path);
+  const { model, info: { normalization, config }, shape } = await loadWeights(bytes, path, {}, own);
   const { classes = 0 } = config;
   checkFit("evaluate", path, { shape, classes }, data);
   return { drawable: { model, normalization, shape }, data, classes };

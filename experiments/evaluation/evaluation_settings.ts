@@ -1,3 +1,4 @@
+import { ownModule } from "../cli/model_setting.ts";
 import { isFile } from "../draw/load_network.ts";
 import { judgeChoices } from "./find_judge.ts";
 import { dataSettings, optionalDataSettings } from "../cli/data.ts";
@@ -14,6 +15,7 @@ export const ofCheckpoint: Need = {
 /** The network to evaluate: a file of weights, if it is not of a run, and the settings of its data. */
 export const evaluated = {
   checkpoint: optional(path("FILE", "weights outside of a run, in place of the word FILE")),
+  model: ownModule,
   ...optionalDataSettings(`data of the file's network; ${dataSettings.data.doc}`, ofCheckpoint),
 };
 

@@ -4,13 +4,13 @@ import { ConfigError, flagOf, type Rows, type Values } from "../cli/setting.ts";
 import { defineSettings, type Flags, Settings } from "../cli/settings.ts";
 import { trainingConfig } from "../cli/training_config.ts";
 import { findConfig } from "../tracking/find_run.ts";
-import { chosenNetwork, loadOwnNetwork, nameNetwork, type OwnNetwork } from "./own_network.ts";
+import { chosenNetwork, nameNetwork, type OwnNetwork } from "./own_network.ts";
 
 /**
- * The settings of a command line: if `--model` names a module, or `--config` the run of one, they have a flag for each
- * option of the network, in place of the flags of U-Nets.
+ * The settings of a command line: if `--model` names a module, they have a flag for each option of its network, in place
+ * of the flags of U-Nets.
  *
- * @throws {ConfigError} if the module cannot be used, or an option has the name of another flag
+ * @throws {ConfigError} if the module cannot be used, an option has the name of another flag, or `--config` needs a module
  */
 export async function settingsWithNetwork<Table extends Rows>(
   settings: Settings<Table>,
@@ -25,22 +25,18 @@ export async function settingsWithNetwork<Table extends Rows>(
   if (own) return new SettingsWithNetwork(settings, await nameNetwork(own.file));
   if (named !== undefined || config === undefined || !Object.hasOwn(settings.rows, "config")) return settings;
   const { model } = trainingConfig({ config: await findConfig(config) });
-  await loadOwnNetwork({ model });
-  const network = chosenNetwork(model);
-  return network ? new SettingsWithNetwork(settings, network, model) : settings;
+  if (!argv.includes("--help")) chosenNetwork(model, config); // before its options are refused as unknown flags
+  return settings;
 }
 
 /** Settings whose flags set the options of a network in the setting `model`. */
 class SettingsWithNetwork<Table extends Rows> extends Settings<Table> {
   readonly #network: OwnNetwork;
-  readonly #model: string | undefined;
   readonly #flags: Settings<Rows>;
 
-  /** @param base the network that options replace parts of, if `--model` is not given */
-  constructor(settings: Settings<Table>, network: OwnNetwork, base?: string) {
+  constructor(settings: Settings<Table>, network: OwnNetwork) {
     super(settings.rows, settings.headings);
     this.#network = network;
-    this.#model = base;
     const { file, rows } = network;
     const unets: readonly string[] = unetSettings;
     const { model, ...taskRows } = settings.rows;
@@ -61,9 +57,9 @@ class SettingsWithNetwork<Table extends Rows> extends Settings<Table> {
 
   override parse(argv: readonly string[], takesWords?: boolean): Flags<Table> {
     const { values, ...flags } = this.#flags.parse(argv, takesWords);
-    const { file, rows } = this.#network;
-    const { options } = ownModel(values.model ?? this.#model)!;
-    const twice = values.model === undefined ? undefined : options.keys().find((name) => name in values);
+    const { rows } = this.#network;
+    const { file, options, digest } = ownModel(values.model)!;
+    const twice = options.keys().find((name) => name in values);
     if (twice !== undefined) {
       throw new ConfigError(
         `Cannot use ${flagOf(twice)}: --model ${values.model} sets it (expected one of them)`,
@@ -71,10 +67,12 @@ class SettingsWithNetwork<Table extends Rows> extends Settings<Table> {
     }
     const all = Object.entries(values);
     const own = Object.fromEntries(all.filter(([name]) => Object.hasOwn(rows, name))) as Values<typeof rows>;
-    const isGiven = values.model !== undefined || Object.keys(own).length > 0;
-    const model = isGiven ? { model: modelText(file, { ...Object.fromEntries(options), ...own }) } : {};
+    const model = modelText(file, { ...Object.fromEntries(options), ...own }, digest);
     const taskValues = all.filter(([name]) => !Object.hasOwn(rows, name));
-    return { ...flags, values: { ...Object.fromEntries(taskValues), ...model } as Partial<Values<Table>> };
+    return {
+      ...flags,
+      values: { ...Object.fromEntries(taskValues), model } as unknown as Partial<Values<Table>>,
+    };
   }
 
   override help(usage: string, about: string, preset?: Partial<Values<Table>>, all?: boolean): string {

@@ -1,35 +1,27 @@
-import { dirname, join } from "node:path";
+/** Networks that a user's module exports: loading it, its options, and the checkpoints of such networks. */
+
+import { basename, dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { UserError } from "../../kernels/mod.ts";
 import { describeValue } from "../../kernels/core/checks.ts";
-import type { NetworkMaker, OptionValue } from "../../models/mod.ts";
-import { say } from "../cli/output.ts";
-import { describeError, isRunning } from "../cli/task.ts";
-import { readIfThere } from "../run/run_folder.ts";
-import { runFile } from "../run/files.ts";
-import { readGivenWeights } from "../run/weights.ts";
-import { modelText, ownModel } from "../cli/model_setting.ts";
-import { ConfigError } from "../cli/setting.ts";
-import { parseInit } from "../cli/stored_network.ts";
 import {
-  decodeSources,
-  type ModuleSources,
-  readSources,
-  runSources,
-  sourcesDigest,
-  withFileNames,
-} from "./module_sources.ts";
-import { isNamed, markNamed } from "./named_networks.ts";
-import { chosenOptions, type OptionRows, optionRows } from "./network_options.ts";
-
-/** Error of a module that ends the program. */
-export const exited = "its module called Deno.exit() (expected it to return)";
+  type Checkpoint,
+  decodeSafetensors,
+  loadCheckpoint,
+  type LoadOptions,
+  type NetworkMaker,
+  type OptionValue,
+} from "../../models/mod.ts";
+import { choice, integer, integers, number, text, toggle } from "../cli/kinds.ts";
+import { modelText, type OwnModel, ownModel } from "../cli/model_setting.ts";
+import { accepted, ConfigError, didYouMean, type Setting, valueOf } from "../cli/setting.ts";
+import { reasonOf, sha256 } from "../run/run_folder.ts";
 
 /** A custom network: what its module exports. */
 export interface OwnNetwork {
-  /** Its module, as settings name it. */
+  /** Its module, as the user has named it. */
   readonly file: string;
-  /** Its program, and the digest of that. */
-  readonly sources: ModuleSources;
+  /** SHA-256 of the module, in hex. */
   readonly digest: string;
   /** Its class, or the function that makes it. */
   readonly make: NetworkMaker;
@@ -37,106 +29,28 @@ export interface OwnNetwork {
   readonly rows: OptionRows;
 }
 
-/** Networks whose module has run, by digest. */
-const loaded = new Map<string, OwnNetwork>();
-/** The networks that settings mean, by file. */
-const current = new Map<string, OwnNetwork>();
+/** The networks that the user has named, by file: no module runs because a file of a run names it. */
+const named = new Map<string, OwnNetwork>();
 
 /**
- * Loads a network that the user names: its module, or the copy of one that a run keeps.
+ * Loads a network that the user names, with `--model` or in a plan.
  *
- * @throws {ConfigError} if the file cannot be read, throws, or exports no network
+ * @throws {ConfigError} if the module cannot be read, throws, or exports no network
  */
 export async function nameNetwork(file: string): Promise<OwnNetwork> {
-  const sources = sourcesIn(file);
-  markNamed(await sourcesDigest(sources));
-  return await use(file, await load(sources, file));
-}
-
-/**
- * Loads the network of a configuration, so that it can be made: the copy that a resumed run keeps, else its file, else
- * the program of its teacher or of the weights that it starts from.
- *
- * @throws {ConfigError} if it cannot be used, or the user has not named it
- */
-export async function loadOwnNetwork(
-  { model, resume, teacher, init }: {
-    readonly [Name in "model" | "resume" | "teacher" | "init"]?: string | null | undefined;
-  },
-): Promise<void> {
-  if (model === undefined && typeof resume !== "string" && (teacher || init)) {
-    const { path, info: { config } } = teacher
-      ? readGivenWeights(teacher, "distil")
-      : readGivenWeights(parseInit(init!).source, "start from");
-    if (config.type === "own") use(config.name, await networkWithDigest(config.name, config.digest, path));
-    return;
+  let path: string;
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    path = Deno.realPathSync(file);
+    bytes = Deno.readFileSync(path);
+  } catch (error) {
+    throw new ConfigError(`Cannot use ${file}: ${reasonOf(error)}`);
   }
-  const own = ownModel(model);
-  if (!own) return;
-  if (typeof resume === "string") {
-    const path = join(resume, runFile.network);
-    const bytes = await readIfThere(path, resume);
-    if (!bytes) {
-      throw new ConfigError(
-        `Cannot resume ${resume}: there is no ${runFile.network}, the program of its network`,
-      );
-    }
-    const sources = decodeSources(new TextDecoder().decode(bytes), path);
-    use(own.file, await loadNamed(sources, own.file, path));
-  } else if (own.file.endsWith(".json") || !current.has(own.file)) { // a run's copy may have changed
-    use(own.file, await loadNamed(sourcesIn(own.file), own.file, own.file));
-  }
-}
-
-function use(file: string, network: OwnNetwork): OwnNetwork {
-  current.set(file, network);
-  return network;
-}
-
-/** Loads the network of a checkpoint: one of those in use, else the copy that its run keeps. @throws {ConfigError} if none */
-export async function networkWithDigest(
-  name: string,
-  digest: string | undefined,
-  checkpoint: string,
-): Promise<OwnNetwork> {
-  const existing = loaded.get(digest ?? "");
-  if (existing) return existing;
-  for (const folder of [dirname(checkpoint), dirname(dirname(checkpoint))]) {
-    const path = join(folder, runFile.network);
-    const bytes = await readIfThere(path, folder);
-    const sources = bytes && decodeSources(new TextDecoder().decode(bytes), path);
-    if (sources && await sourcesDigest(sources) === digest) {
-      return await loadNamed(sources, sources.main, path);
-    }
-  }
-  throw new ConfigError(
-    `Cannot load ${checkpoint}: its network is ${name}${
-      digest ? ` with the digest ${digest.slice(0, 12)}...` : ""
-    }, ` +
-      "and there is no such program beside it (expected the folder of its run, or that module as --model FILE)",
-  );
-}
-
-/** Loads a program that the user has named, now or earlier. */
-async function loadNamed(sources: ModuleSources, file: string, path: string): Promise<OwnNetwork> {
-  if (await isNamed(await sourcesDigest(sources))) return await load(sources, file);
-  throw new ConfigError(
-    `Cannot run the network ${sources.main}: you have not approved its program (expected --model ${path} once, with ` +
-      "train or sample, if you trust what is in it)",
-  );
-}
-
-function sourcesIn(file: string): ModuleSources {
-  const sources = readSources(file);
-  return file.endsWith(".json") ? decodeSources(sources.files[sources.main], file) : sources;
-}
-
-async function load(sources: ModuleSources, file: string): Promise<OwnNetwork> {
-  const digest = await sourcesDigest(sources);
-  const existing = loaded.get(digest);
-  if (existing) return { ...existing, file };
-  watchPrograms(file);
-  const exports = await runSources(sources).catch((error) => {
+  const digest = await sha256(bytes);
+  const existing = named.get(file);
+  if (existing?.digest === digest) return existing;
+  // The digest lets a module that has changed run again.
+  const exports = await import(`${pathToFileURL(path)}#${digest}`).catch((error) => {
     throw moduleError(file, "", error);
   });
   const { default: make, options = {} } = exports;
@@ -152,8 +66,8 @@ async function load(sources: ModuleSources, file: string): Promise<OwnNetwork> {
         "makes it)",
     );
   }
-  const network = { file, sources, digest, make: make as NetworkMaker, rows: rowsOf(options, file) };
-  loaded.set(digest, network);
+  const network = { file, digest, make: make as NetworkMaker, rows: rowsOf(options, file) };
+  named.set(file, network);
   return network;
 }
 
@@ -165,45 +79,18 @@ function rowsOf(options: unknown, file: string): OptionRows {
   }
 }
 
-let watched = false;
-
-/** Ends a task with one line if a module throws or exits outside of its calls, in a timer for example. */
-function watchPrograms(file: string): void {
-  if (watched || !isRunning) return;
-  watched = true;
-  let ended = false;
-  const end = (error: Error) => {
-    if (!ended && isRunning) say(`\n${describeError(error)}`);
-    ended = true;
-  };
-  const onError = (event: Event, error: unknown) => {
-    if (!(error instanceof Error && withFileNames(error.stack ?? "") !== error.stack)) return; // the error is ours
-    event.preventDefault();
-    end(moduleError(file, "", error));
-    Deno.exit(1);
-  };
-  addEventListener("error", (event) => onError(event, event.error));
-  addEventListener("unhandledrejection", (event) => onError(event, event.reason));
-  addEventListener("unload", () => {
-    if (!isRunning) return;
-    end(new ConfigError(`Cannot use ${file}: ${exited}`));
-    Deno.exitCode = 1;
-  });
-}
-
-/** An error of a network's program as one line: what happened, and where in its files. */
+/** An error of a network's module as one line: what happened, and where. */
 export function moduleError(file: string, doing: string, error: unknown): Error {
   if (error instanceof ConfigError) return error;
   const { name, message, stack = "" } = error instanceof Error ? error : new Error(String(error));
   // deno-lint-ignore no-control-regex -- Deno colours messages of the compiler
-  const all = withFileNames(`${message}\n${stack}`).replaceAll(/\x1b\[\d+m/g, "");
-  const place = /(?<=at (?:.*\()?)[\w./-]+\.[cm]?[jt]s:\d+:\d+/.exec(all)?.[0];
-  const [line] = all.split("\n");
+  const [line] = message.replaceAll(/\x1b\[\d+m/g, "").split("\n");
   const own = /^Cannot (?:make the network|use the field)[^:]*: (.*)/.exec(line)?.[1]; // the message is about its module
   if (own !== undefined) return new ConfigError(`Cannot use ${file}: ${own}`);
-  const what = error instanceof UserError ? line : `${name}: ${line.replace(/^\w*Error: /, "")}`;
-  const at = place === undefined || line.includes(place) ? "" : ` (${place})`;
-  return new ConfigError(`Cannot use ${file}: ${doing}${what}${at}`);
+  const place = /[^/\s(]+\.[cm]?[jt]s(?:#\w+)?:\d+:\d+/.exec(stack)?.[0].replace(/#\w+/, "");
+  const text = line.replaceAll(/#[0-9a-f]{64}/g, "");
+  const what = error instanceof UserError || /^\w*Error: /.test(text) ? text : `${name}: ${text}`;
+  return new ConfigError(`Cannot use ${file}: ${doing}${what}${place === undefined ? "" : ` (${place})`}`);
 }
 
 /** A custom network with the options that settings give it. */
@@ -212,20 +99,207 @@ export interface ChosenNetwork extends OwnNetwork {
 }
 
 /**
- * The custom network that settings name, with its options; undefined for a U-Net.
+ * The custom network of settings, with its options; undefined for a U-Net.
  *
- * @throws {ConfigError} if an option is unknown or invalid
+ * @param source what has the settings, such as a run, for errors
+ * @throws {ConfigError} if the user has not named it, it has changed since, or an option is unknown or invalid
  */
-export function chosenNetwork(model: string): ChosenNetwork | undefined {
+export function chosenNetwork(model: string, source = "this run"): ChosenNetwork | undefined {
   const own = ownModel(model);
   if (!own) return undefined;
-  const network = current.get(own.file);
-  if (!network) throw new Error(`The network ${own.file} is not loaded`);
+  const network = named.get(own.file);
+  if (!network) throw missing(source, own.file, own.digest);
+  if ((own.digest ?? network.digest) !== network.digest) throw changed(source, network, own.digest!);
   return { ...network, options: chosenOptions(own, network.rows) };
 }
 
-/** Settings with all options of their network. @throws {ConfigError} if one is unknown or invalid */
+function missing(source: string, file: string, digest?: string): ConfigError {
+  const kept = keptModule(source);
+  const [what, how] = kept !== undefined
+    ? [`in ${kept} of an earlier version`, "save its module as a file, and give --model FILE"]
+    : [digest === undefined ? file : `${file} (SHA-256 ${digest.slice(0, 12)}...)`, `give --model ${file}`];
+  return new ConfigError(`Cannot use ${source}: its network is ${what}; ${how}`);
+}
+
+/** The file in which a run of version 0.9 keeps the text of its module; its digests are of that file. */
+function keptModule(source: string): string | undefined {
+  const folders = [source, dirname(source), dirname(dirname(source))];
+  return folders.map((folder) => join(folder, "network.json")).find((path) => {
+    try {
+      return Deno.statSync(path).isFile;
+    } catch {
+      return false;
+    }
+  });
+}
+
+function changed(source: string, { file, digest }: OwnNetwork, expected: string): ConfigError {
+  return new ConfigError(
+    `Cannot use --model ${file} with ${source}: it has changed since, or is another network (SHA-256 ` +
+      `${digest.slice(0, 12)}..., expected ${
+        expected.slice(0, 12)
+      }...); to go on with it, train --init ${source}`,
+  );
+}
+
+/** Settings with all options of their network, and the digest of its module. @throws as {@linkcode chosenNetwork} */
 export function withAllOptions(model: string): string {
   const network = chosenNetwork(model);
-  return network ? modelText(ownModel(model)!.file, network.options) : model;
+  return network ? modelText(network.file, network.options, network.digest) : model;
+}
+
+/**
+ * Creates the network of a checkpoint, as `loadCheckpoint` does. A custom one is made by the module that the user has
+ * named.
+ *
+ * @param options with `make` for a custom network whose module may have changed
+ * @param model the user's setting `model`, if a task has one: it names the module, or is that of a U-Net
+ * @throws {ConfigError} if the user has not named its module, or the module has changed
+ * @throws as `loadCheckpoint`
+ */
+export async function loadWeights(
+  bytes: Uint8Array,
+  source: string,
+  options: LoadOptions = {},
+  model: string | null = null,
+): Promise<Checkpoint> {
+  const own = ownConfigIn(bytes, source);
+  const module = ownModel(model);
+  const given = module && await nameNetwork(module.file);
+  if (!own && given) {
+    throw new ConfigError(
+      `Cannot use --model ${model} with ${source}: its network is a U-Net (leave it out)`,
+    );
+  }
+  if (!own) return loadCheckpoint(bytes, source, options);
+  const { file, make } = options.make ? { file: own.name, make: options.make } : namedFor(own, source, given);
+  try {
+    return await loadCheckpoint(bytes, source, { ...options, make });
+  } catch (error) {
+    throw error instanceof UserError ? error : moduleError(file, `making the network of ${source}: `, error);
+  }
+}
+
+function namedFor({ name, digest }: OwnConfig, source: string, given?: OwnNetwork): OwnNetwork {
+  const all = given ? [given] : [...named.values()];
+  const found = digest === undefined ? all.at(-1) : all.find((network) => network.digest === digest);
+  if (found) return found;
+  throw all.length === 0 || digest === undefined
+    ? missing(source, name, digest)
+    : changed(source, all.at(-1)!, digest);
+}
+
+/** The custom network that a checkpoint names. */
+export interface OwnConfig {
+  /** Its module. */
+  readonly name: string;
+  /** SHA-256 of the module. */
+  readonly digest?: string;
+}
+
+/** The network that a checkpoint names; undefined if it is not custom. */
+export function ownConfigIn(bytes: Uint8Array, source: string): OwnConfig | undefined {
+  const { metadata } = decodeSafetensors(bytes, source);
+  try {
+    const { type, name, digest } = JSON.parse(metadata.config);
+    if (type !== "own") return undefined;
+    const known = digest !== undefined && keptModule(source) === undefined;
+    return { name: String(name), ...known && { digest: String(digest) } };
+  } catch {
+    return undefined; // `loadCheckpoint` reports the error
+  }
+}
+
+/** The options of a custom network, as settings by name. */
+export type OptionRows = Readonly<Record<string, Setting<OptionValue>>>;
+
+/** Names of the values that every network gets besides its options. */
+const reserved = ["shape", "classes", "flowMap"];
+
+/**
+ * The settings that a module declares by the defaults of its options.
+ *
+ * @throws {ConfigError} if one has no usable name or default
+ */
+export function optionRows(options: unknown, file: string): OptionRows {
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    throw new ConfigError(
+      `Cannot use ${file}: its options are ${options} (expected an object of defaults by name)`,
+    );
+  }
+  return Object.fromEntries(
+    Object.entries(options).map(([name, option]) => {
+      if (!/^[a-z][A-Za-z0-9]*$/.test(name) || reserved.includes(name)) {
+        const taken = reserved.includes(name) ? "every network gets this one" : "flags need other names";
+        throw new ConfigError(
+          `Cannot use ${file}: it cannot have an option ${name}: ${taken} (expected a name such as headCount)`,
+        );
+      }
+      return [name, rowOf(name, option, file)];
+    }),
+  );
+}
+
+/** The setting of an option: `128`, `0.1`, `true`, `"text"`, `[16, 32]`, words to choose from, or `{ default, doc }`. */
+function rowOf(name: string, option: unknown, file: string): Setting<OptionValue> {
+  const declared = isDeclared(option) ? option : { default: option };
+  const { default: value, doc = `option of ${basename(file)}` } = declared as {
+    default: unknown;
+    doc?: unknown;
+  };
+  const shared = { doc: String(doc) };
+  if (typeof value === "boolean") return toggle({ ...shared, default: value });
+  if (typeof value === "string") {
+    const pattern = /^[^\p{Cc},]*$/u;
+    return text({ ...shared, default: value, hint: "TEXT", pattern, expected: "text without commas" });
+  }
+  if (typeof value === "number" && Number.isFinite(value)) {
+    return Number.isSafeInteger(value) && value > 0
+      ? integer({ ...shared, min: 1, default: value })
+      : number({ ...shared, default: value });
+  }
+  if (Array.isArray(value) && value.length > 0) {
+    if (value.every((item) => Number.isSafeInteger(item) && item > 0)) {
+      return integers({ ...shared, default: value });
+    }
+    if (value.every((item) => typeof item === "string")) {
+      return choice(value, { ...shared, default: value[0] });
+    }
+  }
+  throw new ConfigError(
+    `Cannot use ${file}: its option ${name} is ${
+      Deno.inspect(value)
+    } (expected a default: a number, a switch, text, a list ` +
+      "of whole numbers, or of words to choose from)",
+  );
+}
+
+function isDeclared(option: unknown): option is { readonly default: unknown; readonly doc?: unknown } {
+  return typeof option === "object" && option !== null && "default" in option;
+}
+
+/**
+ * All options of a network, with those that a setting gives.
+ *
+ * @throws {ConfigError} if one is unknown or invalid
+ */
+export function chosenOptions({ file, options }: OwnModel, rows: OptionRows): Record<string, OptionValue> {
+  const unknown = options.keys().find((name) => !Object.hasOwn(rows, name));
+  if (unknown !== undefined) {
+    const names = Object.keys(rows);
+    throw new ConfigError(
+      `Cannot use ${file}: it has no option ${unknown}${didYouMean(unknown, names)}; it has ${
+        names.join(", ") || "none"
+      }`,
+    );
+  }
+  return Object.fromEntries(
+    Object.entries(rows).map(([name, row]) => {
+      const text = options.get(name);
+      if (text === undefined) return [name, row.default!];
+      const isSwitch = row.hint === undefined;
+      const value = isSwitch ? { true: true, false: false }[text] ?? text : valueOf(row, text);
+      return [name, accepted(row, value, `${name}=${text} of ${file}`)];
+    }),
+  );
 }

@@ -2,10 +2,11 @@ import { scope, tensor } from "../../kernels/mod.ts";
 import { type Checkpoint, noise, Sampler, toPixels, velocityToPixels } from "../../models/mod.ts";
 import { formatSize } from "../../viz/mod.ts";
 import type { Comparison } from "../../viz/report/mod.ts";
-import { loadWeights } from "../networks/load_weights.ts";
+import { loadWeights } from "../networks/own_network.ts";
 import { readFile, RunError } from "../run/run_folder.ts";
 import { findWeights, noWeights } from "../run/weights.ts";
 import { say } from "../cli/output.ts";
+import { ConfigError } from "../cli/setting.ts";
 
 /** Number of samples and of Euler steps; models are compared at the points of these trajectories. */
 const [samples, steps] = [5, 20];
@@ -23,7 +24,13 @@ const seed = 0;
  */
 export async function compareModels(runs: readonly string[]): Promise<Comparison | undefined> {
   const models: Checkpoint[] = [];
-  for (const run of runs) models.push(await loadRun(run)); // in order, so that the first error is always the same
+  try {
+    for (const run of runs) models.push(await loadRun(run)); // in order, so that the first error is always the same
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    say(`Cannot compare velocities: ${error.message}`); // it needs a module
+    return undefined;
+  }
   const [{ shape: size, info: { normalization } }] = models;
   const resized = models.findIndex(({ shape }) => `${shape}` !== `${size}`);
   if (resized >= 0) {

@@ -38,7 +38,7 @@ import { lastStep, type Metrics } from "../run/metrics_log.ts";
 import { formatFacts, formatTitle, readFacts } from "./facts.ts";
 import { plannedStages } from "../cli/stages.ts";
 import { training } from "../cli/training.ts";
-import { ownConfigIn, pageProgram } from "../networks/load_weights.ts";
+import { ownConfigIn } from "../networks/own_network.ts";
 
 /**
  * Reads the data of a report from run folders.
@@ -272,11 +272,9 @@ export async function readNetwork(
   const early = await readEarly(run, config, maxBytes - checkpoint.length);
   const tests = await readExamples(run);
   const own = ownConfigIn(checkpoint, weights.path);
-  const program = own && await pageProgram(own, weights.path);
-  if (typeof program === "object") return program.why;
+  if (own) return `its network is a module, ${own.name}, and a page holds only the library`;
   return {
     checkpoint,
-    ...program !== undefined && { program },
     ...early && { early },
     ...tests && { tests },
     ...judge && { judge },

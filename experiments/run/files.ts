@@ -10,7 +10,6 @@ import type { TrainingConfig } from "../cli/training.ts";
 export interface RunOutline {
   readonly config: TrainingConfig;
   readonly hasValidation?: boolean;
-  readonly isOwnNetwork?: boolean;
   readonly onGpu?: boolean;
 }
 
@@ -46,11 +45,6 @@ export const files = {
     path: "kernels.json",
     about: "kernels used in training",
     when: ({ onGpu = false }) => onGpu,
-  },
-  network: {
-    path: "network.json",
-    about: "program of its custom network",
-    when: ({ isOwnNetwork = false }) => isOwnNetwork,
   },
   teacher: {
     path: "teacher.safetensors",

@@ -1,5 +1,4 @@
 import { init } from "../../kernels/mod.ts";
-import { exited } from "../networks/own_network.ts";
 import { describeError } from "../cli/task.ts";
 import { type CellEnd, runCell } from "./run_cell.ts";
 import { requireCell, requireStudy } from "./study.ts";
@@ -17,9 +16,6 @@ scope.onmessage = ({ data }) => {
   if (data === "stop") stop.abort();
   else run(data).then((answer) => scope.postMessage(answer));
 };
-
-// Deno.exit() ends a worker without a message.
-addEventListener("unload", () => scope.postMessage({ ended: "failed", why: exited }));
 
 /** Runs a cell, and logs its lines. */
 async function run(order: CellOrder): Promise<CellAnswer> {

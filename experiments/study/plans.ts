@@ -2,7 +2,7 @@ import { basename, dirname } from "node:path";
 import { couplings, predictions, timeDistributions } from "../../models/mod.ts";
 import { readJson, writeAtomic } from "../run/run_folder.ts";
 import { readProgramFile } from "../run/program_files.ts";
-import { chosenNetwork, loadOwnNetwork, nameNetwork, type OwnNetwork } from "../networks/own_network.ts";
+import { nameNetwork } from "../networks/own_network.ts";
 import { ownModel } from "../cli/model_setting.ts";
 import { ConfigError } from "../cli/setting.ts";
 import { usualSolvers } from "../cli/solver.ts";
@@ -107,27 +107,12 @@ export async function findPlan(
   return { plan: changed, ...folder !== undefined && { folder } };
 }
 
-/**
- * Loads the custom networks in a plan, so that its cells can be planned.
- *
- * @param named whether the user wrote the plan and so named its modules
- * @returns the networks
- * @throws {ConfigError} if a module cannot be used, or the user did not name it
- */
+/** Loads the custom networks in a plan, so that its cells can be planned. @throws {ConfigError} if one cannot be used */
 export async function loadPlannedNetworks(
   { grid, fixed, cells }: Pick<GivenPlan, "grid" | "fixed" | "cells">,
-  named: boolean,
-): Promise<OwnNetwork[]> {
+): Promise<void> {
   const models = [...grid?.model ?? [], fixed?.model, ...(cells ?? []).map(({ model }) => model)];
-  const networks: OwnNetwork[] = [];
-  for (const model of models.map(String)) {
-    const own = ownModel(model);
-    if (!own) continue;
-    if (named) await nameNetwork(own.file);
-    else await loadOwnNetwork({ model });
-    networks.push(chosenNetwork(own.file)!);
-  }
-  return networks;
+  for (const own of models.map(ownModel)) if (own) await nameNetwork(own.file);
 }
 
 /** Copies a network of the repository to where a plan expects it, if the program runs elsewhere. */

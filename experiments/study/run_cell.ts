@@ -15,8 +15,8 @@ import type { DataJudge } from "../evaluation/data_judge.ts";
 import { judgesFor } from "../evaluation/find_judge.ts";
 import type { Terminal } from "../cli/progress.ts";
 import { reportPath, writeReport } from "../report/write_report.ts";
-import { loadWeights } from "../networks/load_weights.ts";
-import { chosenNetwork, loadOwnNetwork } from "../networks/own_network.ts";
+import { ownModel } from "../cli/model_setting.ts";
+import { loadWeights, nameNetwork } from "../networks/own_network.ts";
 import {
   findContained,
   formatHolder,
@@ -94,8 +94,8 @@ async function trainCell(study: Study, cell: Cell, options: CellOptions): Promis
     mlflow,
     experiment,
   };
-  await loadOwnNetwork(config);
-  const network = chosenNetwork(config.model);
+  const own = ownModel(config.model);
+  const network = own && await nameNetwork(own.file);
   if (network?.digest !== cell.network) {
     throw new ConfigError(
       `Cannot run ${id}: ${network?.file} has changed since the study was planned (expected the unchanged module, or a ` +

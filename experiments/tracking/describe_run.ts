@@ -1,6 +1,6 @@
 /** Describes a run to MLflow and in tables: metrics, params, tags, data sets and a note in Markdown. */
 
-import { join } from "node:path";
+import { join, normalize } from "node:path";
 import { runFile } from "../run/files.ts";
 import { readMetrics } from "../run/metrics_log.ts";
 import { readJson } from "../run/run_folder.ts";
@@ -168,7 +168,8 @@ export function settingsOf(
   const own = ownModel(config.model);
   return withoutNull({
     ...Object.fromEntries(effective.map(([name, value]) => [flagOf(name).slice(2), value])),
-    ...own && { model: own.file, ...Object.fromEntries(own.options) },
+    ...own &&
+      { model: normalize(own.file), "model-sha256": own.digest ?? null, ...Object.fromEntries(own.options) },
     parameters: parameterCount,
     dataset: dataset?.name,
     "train-images": dataset?.train,

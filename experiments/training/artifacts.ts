@@ -9,7 +9,7 @@ import { followInPlane, writePlaneTrajectories } from "../draw/plane_trajectorie
 import { writeSampleGrid } from "../draw/sample_grid.ts";
 import { followTrajectories, readTrajectories, writeTrajectories } from "../draw/trajectories.ts";
 import { trajectoryGif } from "../draw/trajectory_picture.ts";
-import { loadWeights } from "../networks/load_weights.ts";
+import { loadWeights } from "../networks/own_network.ts";
 import { writeReport } from "../report/write_report.ts";
 import { findContained, readFile, writeAtomic } from "../run/run_folder.ts";
 import { fileAt, hasFile, runFile } from "../run/files.ts";

@@ -91,7 +91,6 @@ export async function forecastTraining(
       filesOfTraining({
         config,
         hasValidation: images.validation.length > 0,
-        isOwnNetwork: prepared.ownNetwork !== undefined,
         onGpu: device.kind === "webgpu",
       }).join(", ")
     }`,

@@ -64,7 +64,7 @@ export function modelOptions(
   const own = chosenNetwork(model);
   const flowMap = teacher !== null;
   if (own) {
-    const { make, digest, options, sources: { main: name } } = own;
+    const { make, digest, options, file: name } = own;
     return { type: "own", name, make, digest, options, shape, classes, flowMap, path, prediction };
   }
   return {

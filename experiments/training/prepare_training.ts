@@ -1,23 +1,10 @@
 import { join, parse } from "node:path";
 import { type Device, randomNormal, tensor } from "../../kernels/mod.ts";
-import {
-  blankInitialiser,
-  createModel,
-  loadState,
-  type Model,
-  saveCheckpoint,
-  stateOf,
-} from "../../models/mod.ts";
+import type { Model } from "../../models/mod.ts";
 import { type Dataset, type ImageSplit, splitImages } from "../data/dataset.ts";
 import { type ImageSource, sourceOf } from "../data/image_source.ts";
 import { checkFit, readCheckpoint } from "../draw/load_network.ts";
-import { loadWeights } from "../networks/load_weights.ts";
-import {
-  type ChosenNetwork,
-  chosenNetwork,
-  loadOwnNetwork,
-  withAllOptions,
-} from "../networks/own_network.ts";
+import { chosenNetwork, loadWeights, withAllOptions } from "../networks/own_network.ts";
 import type { Terminal } from "../cli/progress.ts";
 import { readFile } from "../run/run_folder.ts";
 import { runFile } from "../run/files.ts";
@@ -27,7 +14,7 @@ import { ConfigError } from "../cli/setting.ts";
 import { normalizationTo, type TrainingConfig } from "../cli/training.ts";
 import { fittingNetwork } from "./fit_memory.ts";
 import { type InitialWeights, readInitialWeights } from "./initial_weights.ts";
-import { makeNetwork, modelOptions, type Network, type NetworkSettings } from "./network.ts";
+import { makeNetwork, type Network } from "./network.ts";
 import {
   checkCoupling,
   checkPictures,
@@ -46,8 +33,6 @@ export interface PreparedTraining {
   readonly source: ImageSource;
   /** The network to distil. */
   readonly teacher: Teacher | undefined;
-  /** The program of a custom network. */
-  readonly ownNetwork: ChosenNetwork | undefined;
   /** The weights that it starts from; undefined if it is resumed. */
   readonly initial: InitialWeights | undefined;
   /** The end of its folder's name. */
@@ -64,7 +49,6 @@ export async function prepareTraining(
   settings: TrainingConfig,
   { say, terminal }: { readonly say: (message: string) => void; readonly terminal: Terminal | undefined },
 ): Promise<PreparedTraining> {
-  await loadOwnNetwork(settings);
   const ownNetwork = chosenNetwork(settings.model);
   const complete = { ...settings, model: withAllOptions(settings.model) };
   const data = await loadData(complete, terminal);
@@ -88,8 +72,8 @@ export async function prepareTraining(
     : fittingNetwork({ ...decided, init: initial?.init ?? init }, device, source, say, initial?.write);
   if (teacher && ownNetwork) await checkStart(teacher, network.model, ownNetwork.file);
   const name = config.name ??
-    (teacher ? "distill" : ownNetwork ? parse(ownNetwork.sources.main).name : config.model);
-  return { config, network, data, images, source, teacher, ownNetwork, initial, name };
+    (teacher ? "distill" : ownNetwork ? parse(ownNetwork.file).name : config.model);
+  return { config, network, data, images, source, teacher, initial, name };
 }
 
 /** The teacher of a run: the copy in its folder, once it has one. @throws {RunError} if it does not fit the data */
@@ -100,27 +84,7 @@ async function teacherOf(config: TrainingConfig, source: string, data: Dataset):
   const make = chosenNetwork(config.model)?.make;
   const teacher = { ...await loadWeights(bytes, path, { make }), bytes, path };
   checkFit("distil", path, { shape: teacher.shape, classes: teacher.info.config.classes ?? 0 }, data);
-  return await inOwnProgram(teacher, config);
-}
-
-/**
- * A teacher as a network of the program to distil: one that has gained `meanVelocity` since its training, for example.
- * Any other teacher is returned unchanged.
- *
- * @throws {StateError} if the program has other parameters
- * @throws {ConfigError} if it computes something else from them
- */
-async function inOwnProgram(teacher: Teacher, config: NetworkSettings): Promise<Teacher> {
-  const { model, info, shape, path } = teacher;
-  const own = chosenNetwork(config.model);
-  if (!own || info.config.type !== "own" || info.config.digest === own.digest) return teacher;
-  const options = modelOptions({ ...config, teacher: null }, shape, info.config.classes);
-  const changed = createModel(options, blankInitialiser);
-  loadState(changed, await stateOf(model), path);
-  await checkStart(teacher, changed, own.file);
-  const { normalization, imageSize } = info;
-  const bytes = await saveCheckpoint(changed, { normalization, imageSize });
-  return { ...teacher, model: changed, info: { ...info, config: options }, bytes };
+  return teacher;
 }
 
 /** @throws {ConfigError} if a network has a different velocity than the teacher whose weights it took over */

@@ -2,8 +2,6 @@ import { join } from "node:path";
 import { CpuDevice } from "../../kernels/devices/cpu/cpu_device.ts";
 import { type Device, init, withDevice } from "../../kernels/mod.ts";
 import { type Dataset, describeData, type ImageSplit } from "../data/dataset.ts";
-import { encodeSources } from "../networks/module_sources.ts";
-import { rememberNamed } from "../networks/named_networks.ts";
 import { ProgressBar, type Terminal } from "../cli/progress.ts";
 import {
   createRunFolder,
@@ -102,7 +100,7 @@ async function trainOn(
   const runName = options.runName ?? settings.runName;
   const choice = await trackingOf({ ...settings, runName }, settings.resume);
   const prepared = await prepareTraining(device, settings, { say, terminal });
-  const { config, network, data, images, source, teacher, ownNetwork, initial, name } = prepared;
+  const { config, network, data, images, source, teacher, initial, name } = prepared;
   const run = config.resume ??
     await createRunFolder({ name, out: config.out, startedAt });
   const lock = resumed ?? options.lock ?? own.use(await lockRun(run));
@@ -141,11 +139,6 @@ async function trainOn(
     if (wideVectors === false && Deno.build.arch === "x86_64") say(narrowVectors);
     if (config.data !== null) say(describeData(data));
     initial?.lines.forEach((line) => say(line));
-    if (ownNetwork && !resumed) {
-      const { sources, digest } = ownNetwork;
-      await writeAtomic(join(run, runFile.network), encodeSources(sources));
-      await rememberNamed({ name: sources.main, digest }, say);
-    }
     if (teacher && !resumed) {
       await writeAtomic(join(run, runFile.teacher), teacher.bytes);
     }

@@ -11,7 +11,7 @@ import { storeNetwork } from "./stored_network.ts";
 const rest = "--flow-samples 0 --path-samples 0 --test-batches 1";
 const bare = `--data data --batch-size 8 ${oneThread} --samples 0 ${rest}`;
 
-/** Commands that make a run in `first`, and take away all that is not in its folder. */
+/** Commands that make a run in `first`, and take away all that a repetition does not need. */
 const kinds = {
   "a U-Net limited by minutes": {
     task: "train:residual",
@@ -22,7 +22,7 @@ const kinds = {
     task: "train",
     flags: `--model mlp.ts --hidden 8 --log-every 3 ${bare} --max-steps 12`,
     before: (place) => writeModule(place),
-    after: (place) => Deno.remove(place.file("mlp.ts")),
+    again: "--model mlp.ts",
   },
   "a distillation": {
     task: "distill",
@@ -36,6 +36,7 @@ const kinds = {
     flags: string;
     before?: (place: Workplace) => Promise<unknown>;
     after?: (place: Workplace) => Promise<unknown>;
+    again?: string;
   }>
 >;
 
@@ -50,11 +51,11 @@ const makeFirst = (place: Workplace, kind: keyof typeof kinds) =>
 const configIn = async (place: Workplace, run: string) =>
   JSON.parse(await Deno.readTextFile(place.file(run, "config.json")));
 
-for (const [kind, { task }] of Object.entries(kinds)) {
+for (const [kind, { task, ...more }] of Object.entries(kinds)) {
   testTask(`--config repeats ${kind} to the same bits`, async (place) => {
     await makeFirst(place, kind as keyof typeof kinds);
     const repeating = task === "distill" ? "distill" : "train";
-    await place.succeed(repeating, "--config first --out again");
+    await place.succeed(repeating, `--config first --out again ${"again" in more ? more.again : ""}`);
     assert.deepEqual(await place.metrics("again"), await place.metrics("first"));
     assert.deepEqual(await place.state("again"), await place.state("first"));
     const names = (await place.names("first")).filter((name) =>
@@ -81,16 +82,26 @@ for (const [kind, { task }] of Object.entries(kinds)) {
 
 testTask("flags replace settings of the run that --config repeats", async (place) => {
   await makeFirst(place, "a custom network");
-  await place.succeed("train", "--config first/config.json --hidden 4 --seed 3 --epochs 1");
+  await place.succeed("train", "--config first/config.json --model mlp.ts --hidden 4 --seed 3 --epochs 1");
   const [run] = await place.names("runs"); // not where the repeated run is
   const { model, seed, epochs, maxSteps, batchSize } = await configIn(place, `runs/${run}`);
   assert.deepEqual([model, seed, epochs, maxSteps, batchSize], [
-    "first/network.json:hidden=4,activation=gelu",
+    `mlp.ts@sha256:${await place.digest("mlp.ts")}:hidden=4,activation=gelu`,
     3,
     1,
     0,
     8,
   ]);
+});
+
+testTask("--config never continues the run that the named run was resumed in", async (place) => {
+  await makeFirst(place, "a U-Net limited by minutes");
+  const path = place.file("first", "config.json");
+  await Deno.writeTextFile(path, JSON.stringify({ ...await configIn(place, "first"), resume: "first" }));
+  const before = await place.digest("first", "state.safetensors");
+  await place.succeed("train", "--config first --max-steps 1 --out again");
+  assert.equal(await place.stepOf("again"), 1);
+  assert.equal(await place.digest("first", "state.safetensors"), before);
 });
 
 testTask("distill --config with other stages has their length, and stores all settings", async (place) => {
@@ -159,16 +170,6 @@ testRefusals("--config refuses in one line what it cannot repeat", {
       await distilled(place);
       const path = place.file("first", "config.json");
       await Deno.writeTextFile(path, JSON.stringify({ ...await configIn(place, "first"), stages: null }));
-    },
-  },
-  "a program that the user has not approved": {
-    task: "train",
-    flags: "--config first",
-    says: ["ConfigError: Cannot run the network mlp.ts: you have not approved its program"],
-    async prepare(place) {
-      await makeFirst(place, "a custom network");
-      const path = place.file("first", "network.json");
-      await Deno.writeTextFile(path, (await Deno.readTextFile(path)).replace("0.5", "0.25"));
     },
   },
 });

@@ -203,8 +203,6 @@ export interface StudyFindings {
 export interface LiveNetwork {
   /** Bytes of its checkpoint. */
   readonly checkpoint: Uint8Array;
-  /** The `data:` address of a module whose default export creates the network, if it is not one of the library's. */
-  readonly program?: string;
   /** For autoguidance: the bytes of an early checkpoint, and the initial guidance. */
   readonly early?: { readonly checkpoint: Uint8Array; readonly guidance: number };
   /** Test images whose bits per dimension a reader can compute. */

@@ -138,6 +138,10 @@ Deno.test("trajectoryRows() titles columns by class if all runs share classes an
   const named = { columnTitles: ["finch", "owl", "finch", "owl"], columns: 2 };
   assert.deepEqual(texts(run("a", true, 1, ["finch", "owl"])), named);
   assert.deepEqual(texts(run("a", true), run("b", false)), plain);
+  const other = run("b", true);
+  const samples = other.samples.map((sample) => ({ ...sample, modelType: "UNet_FM_Residuals" as const }));
+  const { rows } = trajectoryRows([run("a", true), { ...other, samples }], []);
+  assert.deepEqual(rows.map(({ label }) => label), ["a", "b"], "runs go by their names");
   assert.deepEqual(texts(run("a", true), run("b", true, 3)), plain);
 });
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { decodeCheckpoint, decodeSafetensors, encodeSafetensors } from "../../../models/mod.ts";
 import { assertRefused } from "../refusals.ts";
-import { madeOnce, makePlace, oneThread, testTask, type Workplace } from "../cli.ts";
+import { madeOnce, makePlace, oneThread, type TaskName, testTask, type Workplace } from "../cli.ts";
+import { chosenOptions, optionRows } from "../../../experiments/networks/own_network.ts";
 import { bareOwnRun, library, mlp, ownRun, writeModule } from "./modules.ts";
 import { dataIn } from "../../viz/report/page_content.ts";
 
@@ -16,13 +17,6 @@ async function train(place: Workplace): Promise<void> {
     /^\.\/mlp\.ts \(hidden=8, activation=gelu\), [\d,]+ parameters, conditional on 10 classes/,
   );
 }
-/** Moves the user's settings away, as on another machine, and leaves a list of trusted networks among the runs. */
-async function moveTo(place: Workplace, machine: string): Promise<void> {
-  const list = await place.read(".config/flow-matching/networks.json");
-  await Deno.mkdir(place.file("runs"), { recursive: true });
-  await Deno.writeFile(place.file("runs/.networks.json"), list);
-  await Deno.rename(place.file(".config"), place.file(machine));
-}
 const makeRun = (place: Workplace) => madeOnce(place, "run", train);
 
 testTask(
@@ -30,10 +24,11 @@ testTask(
   async (place) => {
     await makeRun(place);
     const config = JSON.parse(await Deno.readTextFile(place.file("run", "config.json")));
-    assert.equal(config.model, "./mlp.ts:hidden=8,activation=gelu");
+    const sha256 = await place.digest("mlp.ts");
+    assert.equal(config.model, `./mlp.ts@sha256:${sha256}:hidden=8,activation=gelu`);
     assert.deepEqual(["filters" in config, "attn" in config, config.conditional], [false, false, true]);
     const names = await place.names("run");
-    for (const name of ["network.json", "report.html", "samples.png", "flow_linear.gif"]) {
+    for (const name of ["report.html", "samples.png", "flow_linear.gif"]) {
       assert.ok(
         names.includes(name),
         name,
@@ -51,12 +46,12 @@ testTask(
     assert.ok(stored.type === "own");
     const { name, options, shape, classes, digest } = stored;
     assert.deepEqual({ name, options, shape, classes }, {
-      name: "mlp.ts",
+      name: "./mlp.ts",
       options: { hidden: 8, activation: "gelu" },
       shape: [1, 12, 12],
       classes: 10,
     });
-    assert.match(digest!, /^[0-9a-f]{64}$/);
+    assert.equal(digest, sha256);
     assert.deepEqual(tensors.get("inner.weight")!.shape, [8, 145]);
 
     const { stdout } = await place.succeed("train", "--model ./mlp.ts --help");
@@ -86,11 +81,76 @@ testTask(
   },
 );
 
-testTask("a run has a copy of its network's program, for which the module is not needed", async (place) => {
+/** Tasks that use the network of a run. */
+const uses: Readonly<Record<string, readonly [task: TaskName, flags: string]>> = {
+  sample: ["sample", `--checkpoint run ${sampled}`],
+  evaluate: ["evaluate", `run --count 20 --course-images 4 --bits-images 0 --judge none ${oneThread}`],
+  resume: ["train", "--resume run --epochs 4 --lr 0.001"],
+  repeat: ["train", "--config run --max-steps 1 --out again"],
+  "fine-tune": ["train", `--init run ${bareOwnRun.replace("--epochs 3", "--max-steps 1")} --out tuned`],
+};
+
+testTask("no module runs because a run names it, and the line says which to give", async (place) => {
   await makeRun(place);
-  await Deno.remove(place.file("mlp.ts"));
-  await place.succeed("sample", `--checkpoint run ${sampled}`);
+  const digest = (await place.digest("mlp.ts")).slice(0, 12);
+  for (const [use, [task, flags]] of Object.entries(uses)) {
+    const { code, stderr } = await place.runProgram(task, flags);
+    const says =
+      `Cannot use \\S+: its network is \\./mlp\\.ts( \\(SHA-256 ${digest}\\.\\.\\.\\))?; give --model \\./mlp\\.ts\n$`;
+    assert.match(stderr, new RegExp(`^ConfigError: ${says}`), use);
+    assert.equal(code, 1);
+  }
   await place.succeed("report", "run --out report.html");
+  const { runs: [{ live }] } = dataIn(await Deno.readTextFile(place.file("report.html")));
+  assert.match(String(live), /its network is a module, \.\/mlp\.ts, and a page holds only the library/);
+});
+
+testTask("a run goes on with its module, wherever that lies, and not with another one", async (place) => {
+  await makeRun(place);
+  await Deno.mkdir(place.file("moved"));
+  for (const file of ["mlp.ts", "flat.ts"]) await Deno.rename(place.file(file), place.file("moved", file));
+  for (const [task, flags] of Object.values(uses)) {
+    await place.succeed(task, `${flags} --model moved/mlp.ts`);
+  }
+  const configs = ["run", "again", "tuned"].map((run) => Deno.readTextFile(place.file(run, "config.json")));
+  for (const config of await Promise.all(configs)) {
+    assert.match(JSON.parse(config).model, /^moved\/mlp\.ts@sha256:\w{64}:hidden=8,activation=gelu$/);
+  }
+  await writeModule(place, "moved/mlp.ts", mlp() + "// changed\n");
+  for (const use of ["sample", "evaluate", "resume"]) {
+    const [task, flags] = uses[use];
+    const { stderr } = await place.run(task, `${flags} --model moved/mlp.ts`);
+    assert.match(
+      stderr,
+      /^ConfigError: Cannot use --model moved\/mlp\.ts with run\S*: it has changed since, or is another network \(SHA-256 /,
+      use,
+    );
+  }
+  const repeat = await place.succeed(
+    "train",
+    "--config run --model moved/mlp.ts --hidden 4 --max-steps 1 --out b",
+  );
+  assert.match(repeat.stderr, /^moved\/mlp\.ts has changed since run: this run trains it as it is now$/m);
+  assert.match(repeat.stderr, /^moved\/mlp\.ts \(hidden=4, activation=gelu\)/m);
+  await place.succeed("train", uses["fine-tune"][1].replace("tuned", "c") + " --model moved/mlp.ts");
+});
+
+testTask("a run of version 0.9 says where its module is, and takes it from --model", async (place) => {
+  await makeRun(place);
+  const { tensors, metadata } = decodeSafetensors(await place.read("run", "ema.safetensors"), "ema");
+  const stored = JSON.stringify({ ...JSON.parse(metadata.config), name: "mlp.ts", digest: "0".repeat(64) });
+  await Deno.writeFile(
+    place.file("run", "ema.safetensors"),
+    encodeSafetensors(tensors, { ...metadata, config: stored }),
+  );
+  await Deno.writeTextFile(place.file("run", "network.json"), JSON.stringify({ main: "mlp.ts", files: {} }));
+  const [task, flags] = uses.sample;
+  assert.equal(
+    (await place.runProgram(task, flags)).stderr,
+    "ConfigError: Cannot use run/ema.safetensors: its network is in run/network.json of an earlier version; save its " +
+      "module as a file, and give --model FILE\n",
+  );
+  await place.succeed(task, `${flags} --model mlp.ts`);
 });
 
 testTask(
@@ -103,103 +163,13 @@ testTask(
     await Deno.writeFile(place.file("saved.safetensors"), saved);
     await place.succeed("sample", `--checkpoint saved.safetensors --model mlp.ts ${sampled}`);
     const drawn = await place.digest("grid.png");
-    await place.succeed("sample", `--checkpoint run ${sampled}`);
+    await place.succeed("sample", `--checkpoint run --model mlp.ts ${sampled}`);
     assert.equal(await place.digest("grid.png"), drawn);
-    await assertRefused(place, {
-      task: "sample",
-      flags: `--checkpoint saved.safetensors ${sampled}`,
-      says: [
-        "ConfigError: Cannot load saved.safetensors: its network is mlp.ts, and there is no such program beside it",
-      ],
-    });
-  },
-);
-
-testTask("no task runs a network's program from elsewhere before the user has named it", async (place) => {
-  await makeRun(place);
-  // Programs: one that has run a network would run it again.
-  const sampling = `--checkpoint run ${sampled}`;
-  await moveTo(place, "another_machine"); // with all that lies among the runs
-  const network = place.file("run", "network.json");
-  const text = await Deno.readTextFile(network);
-  await Deno.writeTextFile(network, text.replace("super();", "super(); console.error('ran');"));
-  const changed = await place.run("sample", `${sampling} --model run/network.json`);
-  assert.match(
-    changed.stderr,
-    /^ConfigError: Cannot use --model run\/network.json with run\/ema.safetensors: the checkpoint has another/,
-  );
-  const other =
-    /^ConfigError: Cannot load run\/ema.safetensors: its network is mlp.ts with the digest \w{12}/;
-  assert.match((await place.runProgram("sample", sampling)).stderr, other);
-  await Deno.writeTextFile(network, text);
-  for (const task of ["sample", "train"] as const) {
-    const flags = task === "train" ? "--resume run --epochs 6 --lr 0.001" : sampling;
-    const { code, stderr } = await place.runProgram(task, flags);
-    assert.equal(code, 1);
-    assert.match(stderr, /^ConfigError: Cannot run the network mlp.ts: you have not approved its program/);
-  }
-  const { stderr } = await place.runProgram("report", "run --out report.html");
-  assert.match(stderr, /^Done/);
-  const { runs: [{ live }] } = dataIn(await Deno.readTextFile(place.file("report.html")));
-  assert.notEqual(typeof live, "object");
-  await place.succeed("sample", `${sampling} --model run/network.json`);
-  await Deno.mkdir(place.file("run/weights"), { recursive: true });
-  await Deno.copyFile(place.file("run/ema.safetensors"), place.file("run/weights/copy.safetensors"));
-  const copied = await place.runProgram("sample", `--checkpoint run/weights/copy.safetensors ${sampled}`);
-  assert.equal(copied.code, 0, `it is named once and for all: ${copied.stderr}`);
-  await moveTo(place, "third_machine");
-  await place.succeed("train", "--resume run --model run/network.json --epochs 4 --lr 0.001");
-});
-
-testTask(
-  "a module that changed since is another network, and the run continues with its copy",
-  async (place) => {
-    await makeRun(place);
-    await writeModule(place, "mlp.ts", mlp() + "// changed\n");
-    const flags = `--checkpoint run --model mlp.ts ${sampled}`;
-    await assertRefused(place, {
-      task: "sample",
-      flags,
-      says: ["ConfigError: Cannot use --model mlp.ts with run/ema.safetensors"],
-    });
-    await assertRefused(place, {
-      task: "train",
-      flags: "--resume run --model ./mlp.ts",
-      says: ["ConfigError: Cannot resume run with ./mlp.ts: it has changed since the run began"],
-    });
-    const longer = await place.run("train", "--resume run --epochs 6 --lr 0.001");
-    assert.equal(longer.code, 0, longer.stderr);
-    await place.succeed(
-      "train",
-      `--model mlp.ts ${bareOwnRun.replace("--epochs 3", "--max-steps 1")} --out other`,
+    const { stderr } = await place.runProgram("sample", `--checkpoint saved.safetensors ${sampled}`);
+    assert.equal(
+      stderr,
+      "ConfigError: Cannot use saved.safetensors: its network is ./mlp.ts; give --model ./mlp.ts\n",
     );
-    const { networks } = JSON.parse(
-      await Deno.readTextFile(place.file(".config/flow-matching/networks.json")),
-    );
-    const [names, digests] = ["name", "digest"].map((field) =>
-      networks.map((network: Record<string, string>) => network[field])
-    );
-    assert.deepEqual([names, new Set(digests).size], [["mlp.ts", "mlp.ts"], 2], "both are named");
-  },
-);
-
-testTask(
-  "the list of named networks is in the home folder, and a task without one says so",
-  async (place) => {
-    await writeModule(place);
-    const train = (out: string, home: string) =>
-      place.succeed(
-        "train",
-        `--model mlp.ts ${bareOwnRun.replace("--epochs 3", "--max-steps 1")} --out ${out}`,
-        {
-          XDG_CONFIG_HOME: "",
-          HOME: home,
-        },
-      );
-    const { stderr } = await train("a", "");
-    assert.match(stderr, /^Other tasks will ask for --model mlp.ts again: HOME is not set/m);
-    await train("b", place.file("home"));
-    assert.match(await Deno.readTextFile(place.file("home/.config/flow-matching/networks.json")), /"mlp.ts"/);
   },
 );
 
@@ -220,13 +190,12 @@ testTask("labels that a network does not take are left out, and required ones ar
 /** Modules that cannot be trained, and what the line says after `Cannot use bad.ts: `. */
 const bad: Readonly<Record<string, readonly [text: string, says: string]>> = {
   "throws": ["throw new TypeError('boo');", "TypeError: boo (bad.ts:1:7)"],
-  "is not TypeScript": ["export const = 5;", "TypeError: Unexpected token `=`"],
+  "is not TypeScript": ["export const = 5;", "SyntaxError: Unexpected token `=`"],
   "imports what the library lacks": [
     `import { zebra } from "${library}"; zebra;`,
-    "SyntaxError: The requested module 'flow-matching' does not provide an export named 'zebra'",
+    "SyntaxError: The requested module '",
   ],
-  "imports a missing file": ["import './nowhere.ts';", "it imports ./nowhere.ts: no such file"],
-  "imports itself": ["import './bad.ts';", "bad.ts and bad.ts import each other"],
+  "imports a missing file": ["import './nowhere.ts';", "TypeError: Module not found "],
   "exports nothing": ["export {};", "it exports nothing (expected `export default`"],
   "exports no default": ["export class Net {}", "it exports Net and no default (expected `export default`"],
   "exports a number": ["export default 5;", "it exports 5 by default (expected `export default`"],
@@ -337,5 +306,32 @@ testTask("train refuses options of a network that do not fit in one line", async
       flags: `${flags} ${oneThread}`,
       says: [`ConfigError: ${says}`],
     });
+  }
+});
+
+Deno.test("options of a network are read as their defaults say", () => {
+  const rows = optionRows({
+    hidden: 256,
+    drop: 0,
+    residual: true,
+    act: ["gelu", "relu"],
+    widths: [16, 32],
+    title: "plain",
+    depth: { default: 2, doc: "blocks" },
+  }, "mine.ts");
+  assert.equal(rows.depth.doc, "blocks");
+  const chosen = (given: Record<string, string>) =>
+    chosenOptions({ file: "mine.ts", options: new Map(Object.entries(given)) }, rows);
+  const defaults = {
+    ...{ hidden: 256, drop: 0, residual: true, act: "gelu", widths: [16, 32], title: "plain", depth: 2 },
+  };
+  assert.deepEqual(chosen({}), defaults);
+  assert.deepEqual(
+    chosen({ drop: "0.5", residual: "false", act: "relu", widths: "8,4", title: "x y", depth: "3" }),
+    { ...defaults, drop: 0.5, residual: false, act: "relu", widths: [8, 4], title: "x y", depth: 3 },
+  );
+  const refused = { hidden: "0", drop: "much", residual: "maybe", act: "tanh", widths: "8,x", depth: "1.5" };
+  for (const [name, text] of Object.entries(refused)) {
+    assert.throws(() => chosen({ [name]: text }), { name: "ConfigError" }, name);
   }
 });

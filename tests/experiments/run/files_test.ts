@@ -67,14 +67,13 @@ Deno.test("filesOfTraining() follows the settings", () => {
   const more = filesOfTraining({
     config: { ...config, guidance: 2, samples: 4, teacher: "t", stages: "reflow" },
     hasValidation: true,
-    isOwnNetwork: true,
     onGpu: true,
   });
   assert.ok(plain.includes("flow_quadratic.gif") && plain.includes("ema.safetensors"));
   assert.deepEqual(more.filter((path) => path.includes("<time>")), [], "files of a resumed run");
   assert.deepEqual(plain.filter((path) => !more.includes(path)), []);
   assert.deepEqual(more.filter((path) => !plain.includes(path)).sort(), [
-    ...["best.safetensors", "early.safetensors", "few_steps.png", "kernels.json", "network.json"],
+    ...["best.safetensors", "early.safetensors", "few_steps.png", "kernels.json"],
     ...["pairs/part_<part>.safetensors", "samples.png", "samples/step_<step>.png", "teacher.safetensors"],
   ]);
 });

@@ -86,8 +86,8 @@ Deno.test("settingsOf() names settings like flags, and omits those without effec
     [{ epochs: 0, maxSteps: 20, maxMinutes: 0 }, { "max-steps": 20 }],
     [{ model: "base", attn: false, groups: 8 }, { model: "base", attn: false }],
     [
-      { model: "./mine.ts:hidden=128,attn=true", lr: 1 },
-      { model: "./mine.ts", hidden: "128", attn: "true", lr: 1 },
+      { model: `./mine.ts@sha256:${"0f".repeat(32)}:hidden=128,attn=true`, lr: 1 },
+      { model: "mine.ts", "model-sha256": "0f".repeat(32), hidden: "128", attn: "true", lr: 1 },
     ],
   ];
   for (const [config, params] of cases) {

@@ -109,14 +109,13 @@ export class Engine {
 
   /** Loads the network of a run; returns its number of classes, 0 if it is unconditional. */
   async load(run: number, network: LiveNetwork): Promise<number> {
-    const loaded = this.#load(network);
+    const loaded = Promise.resolve(network).then((network) => this.#load(network));
     this.#networks.set(run, loaded);
     return (await loaded).classes;
   }
 
-  async #load({ checkpoint, early, program, judge }: LiveNetwork): Promise<EngineNetwork> {
-    const make = program === undefined ? undefined : await this.#makerIn(program);
-    const load = (weights: Uint8Array) => this.library.loadCheckpoint(weights, "the weights", { make });
+  #load({ checkpoint, early, judge }: LiveNetwork): EngineNetwork {
+    const load = (weights: Uint8Array) => this.library.loadCheckpoint(weights, "the weights");
     const { model, shape, info } = load(checkpoint);
     const { normalization, config: { classes = 0 } } = info;
     return {
@@ -128,13 +127,6 @@ export class Engine {
       samplers: new Map(),
       ...judge && { judge: new SampleJudge(this.library, judge.weights, judge.reference) },
     };
-  }
-
-  /** The class or function that the program of a network exports. */
-  async #makerIn(program: string): Promise<models.NetworkMaker> {
-    Object.assign(globalThis, { flowMatching: this.library }); // where the program finds the library
-    const own: { default: models.NetworkMaker } = await moduleAt(program);
-    return own.default;
   }
 
   /** The times at the ends of steps, spaced by the grid of this name. */
