@@ -64,23 +64,31 @@ class InlineHelpers {
 
 /** Compiles the kernels. */
 async function compileKernels(dispatch: string): Promise<Uint8Array> {
-  let binary: Uint8Array | undefined;
+  let binary: Uint8Array | undefined, text = "";
   const { error, stderr } = await asc.main([
     "assembly/program.ts",
-    ...["--outFile", "kernels.wasm", "-O2", "--noAssert", "--runtime", "stub", "--disableWarning", "112"],
+    ...["--outFile", "kernels.wasm", "--textFile", "kernels.wat"],
+    ...["-O2", "--noAssert", "--runtime", "stub", "--disableWarning", "112"],
     ...["--enable", "simd,relaxed-simd,threads,bulk-memory"],
     ...["--importMemory", "--sharedMemory", "--initialMemory", "1", "--maximumMemory", "65536"],
     ...["--memoryBase", "4096", "--importTable"],
   ], {
     readFile: (name: string) => name === "assembly/dispatch.ts" ? dispatch : readSource(name),
     writeFile: (_: string, contents: Uint8Array | string) => {
-      if (typeof contents !== "string") binary = contents;
+      if (typeof contents === "string") text = contents;
+      else binary = contents;
     },
     listFiles: () => [],
     // The types require an instance, but the compiler creates it itself.
     transforms: [InlineHelpers as unknown as Transform],
   });
   if (error || !binary) throw new Error(`Cannot compile the kernels: ${error?.message}\n${stderr}`);
+  const [root] = /\bf(32|64)\.sqrt\b/.exec(text) ?? [];
+  if (root) {
+    throw new Error(
+      `Cannot build the kernels: one has ${root}, which can be slow; see squareRoot() in simd.ts`,
+    );
+  }
   return binary;
 }
 

@@ -3,7 +3,7 @@
 import { nextTask } from "../call.ts";
 import { geluRow, geluSlope } from "../vector_functions.ts";
 import { first, LONG_SUM, meanOf, sumOf } from "../rows.ts";
-import { add, madd, mul, splat, storeFirst, sub, total } from "../simd.ts";
+import { add, madd, mul, splat, squareRoot, storeFirst, sub, total } from "../simd.ts";
 
 /** y = (x - mean) / deviation * gamma + beta, then GELU if `activation` is 1. A task is a group of an image. */
 export function groupNorm(
@@ -25,7 +25,7 @@ export function groupNorm(
   for (let task = nextTask(call); task < N * G; task = nextTask(call)) {
     const offset: usize = (<usize> (task * count)) << 2;
     const m = meanOf(x + offset, count);
-    const r: f32 = 1 / sqrt<f32>(sumOf(x + offset, count, m, true) / <f32> count + epsilon);
+    const r: f32 = 1 / squareRoot(sumOf(x + offset, count, m, true) / <f32> count + epsilon);
     store<f32>(stats + ((<usize> task) << 3), m);
     store<f32>(stats + ((<usize> task) << 3), r, 4);
     for (let c = 0; c < channels; c++) {

@@ -2,14 +2,14 @@
 
 import { nextTask } from "../call.ts";
 import { first, LONG_SUM, meanOf, sumOf } from "../rows.ts";
-import { add, madd, mul, splat, storeFirst, sub, total } from "../simd.ts";
+import { add, madd, mul, splat, squareRoot, storeFirst, sub, total } from "../simd.ts";
 
 /** Approximate number of elements per task. */
 const BLOCK: i32 = 4096;
 
 /** 1 / standard deviation of a row with mean m. */
 function inverseDeviation(x: usize, C: i32, m: f32, epsilon: f32): f32 {
-  return 1 / sqrt<f32>(sumOf(x, C, m, true) / <f32> C + epsilon);
+  return 1 / squareRoot(sumOf(x, C, m, true) / <f32> C + epsilon);
 }
 
 /** y = (x - mean) / deviation gamma + beta. */

@@ -1,12 +1,13 @@
-// In-place updates of flat parameters. A task is a block of elements.
+// In-place updates of flat parameters, four at a time. A task is a block of elements.
 
 import { nextTask } from "../call.ts";
+import { add, mul, splat, squareRoot, storeFirst, sub } from "../simd.ts";
 
 const BLOCK: i32 = 8192;
 
 /** Scale that limits a gradient of squared norm `norm` to the norm `clip`; 1 without clipping. */
 function clipScale(clip: f32, norm: f32): f32 {
-  return clip > 0 ? min<f32>(1, clip / (sqrt(norm) + <f32> 1e-6)) : 1;
+  return clip > 0 ? min<f32>(1, clip / (squareRoot(norm) + <f32> 1e-6)) : 1;
 }
 
 function setting(settings: usize, i: usize): f32 {
@@ -26,21 +27,23 @@ export function adamUpdate(
   decoupled: i32,
 ): void {
   const lr = setting(settings, 0), beta1 = setting(settings, 1), beta2 = setting(settings, 2);
-  const epsilon = setting(settings, 3), decay = setting(settings, 4);
-  const correction2 = setting(settings, 6), rate = lr / setting(settings, 5);
-  const scale = clipScale(setting(settings, 7), load<f32>(norm));
-  const keep: f32 = decoupled ? 1 - lr * decay : 1;
+  const decay = setting(settings, 4), keep = splat(decoupled ? 1 - lr * decay : 1);
+  const epsilon = splat(setting(settings, 3)), correction2 = splat(setting(settings, 6));
+  const rate = splat(lr / setting(settings, 5));
+  const scale = splat(clipScale(setting(settings, 7), load<f32>(norm)));
+  const keepM = splat(beta1), takeM = splat(1 - beta1), keepV = splat(beta2), takeV = splat(1 - beta2);
   for (let first = nextTask(call) * BLOCK; first < n; first = nextTask(call) * BLOCK) {
-    for (let i = first; i < min(n, first + BLOCK); i++) {
-      const at: usize = (<usize> i) << 2;
-      const before = load<f32>(p + at) * keep;
-      let d = load<f32>(g + at) * scale;
-      if (!decoupled) d += decay * before;
-      const mean = beta1 * load<f32>(m + at) + (1 - beta1) * d;
-      const square = beta2 * load<f32>(v + at) + (1 - beta2) * d * d;
-      store<f32>(m + at, mean);
-      store<f32>(v + at, square);
-      store<f32>(p + at, before - rate * mean / (sqrt(square / correction2) + epsilon));
+    for (let i = first; i < min(n, first + BLOCK); i += 4) {
+      const at: usize = (<usize> i) << 2, left = n - i;
+      const before = mul(v128.load(p + at), keep);
+      let d = mul(v128.load(g + at), scale);
+      if (!decoupled) d = add(d, mul(splat(decay), before));
+      const mean = add(mul(keepM, v128.load(m + at)), mul(takeM, d));
+      const square = add(mul(keepV, v128.load(v + at)), mul(mul(takeV, d), d));
+      storeFirst(m + at, mean, left);
+      storeFirst(v + at, square, left);
+      const root = add(f32x4.sqrt(f32x4.div(square, correction2)), epsilon);
+      storeFirst(p + at, sub(before, f32x4.div(mul(rate, mean), root)), left);
     }
   }
 }
@@ -55,26 +58,27 @@ export function sgdUpdate(
   settings: usize,
   n: i32,
 ): void {
-  const lr = setting(settings, 0), momentum = setting(settings, 1), decay = setting(settings, 4);
-  const scale = clipScale(setting(settings, 7), load<f32>(norm));
+  const lr = splat(setting(settings, 0)), momentum = splat(setting(settings, 1));
+  const decay = splat(setting(settings, 4));
+  const scale = splat(clipScale(setting(settings, 7), load<f32>(norm)));
   for (let first = nextTask(call) * BLOCK; first < n; first = nextTask(call) * BLOCK) {
-    for (let i = first; i < min(n, first + BLOCK); i++) {
-      const at: usize = (<usize> i) << 2;
-      const d = load<f32>(g + at) * scale + decay * load<f32>(p + at);
-      const buffer = momentum * load<f32>(m + at) + d;
-      store<f32>(m + at, buffer);
-      store<f32>(p + at, load<f32>(p + at) - lr * buffer);
+    for (let i = first; i < min(n, first + BLOCK); i += 4) {
+      const at: usize = (<usize> i) << 2, before = v128.load(p + at);
+      const d = add(mul(v128.load(g + at), scale), mul(decay, before));
+      const buffer = add(mul(momentum, v128.load(m + at)), d);
+      storeFirst(m + at, buffer, n - i);
+      storeFirst(p + at, sub(before, mul(lr, buffer)), n - i);
     }
   }
 }
 
 /** e = decay e + (1 - decay) p. */
 export function emaUpdate(call: usize, e: usize, p: usize, settings: usize, n: i32): void {
-  const decay = setting(settings, 0);
+  const decay = setting(settings, 0), keep = splat(decay), take = splat(1 - decay);
   for (let first = nextTask(call) * BLOCK; first < n; first = nextTask(call) * BLOCK) {
-    for (let i = first; i < min(n, first + BLOCK); i++) {
+    for (let i = first; i < min(n, first + BLOCK); i += 4) {
       const at: usize = (<usize> i) << 2;
-      store<f32>(e + at, decay * load<f32>(e + at) + (1 - decay) * load<f32>(p + at));
+      storeFirst(e + at, add(mul(keep, v128.load(e + at)), mul(take, v128.load(p + at))), n - i);
     }
   }
 }

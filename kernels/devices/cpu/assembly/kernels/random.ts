@@ -104,7 +104,8 @@ export function randomNormalRows(call: usize, key: usize, row: usize, y: usize, 
       const n = i / pairs, p = i % pairs;
       threefry(k0, k1, load<u32>(row + ((<usize> n) << 2)) * pairs + p, counter);
       const u = <f64> ((<u32> i32x4.extract_lane(firstWords, 0) >> 8) + 1) * 5.9604644775390625e-8;
-      const radius = sqrt<f64>(-2 * f64x2.extract_lane(logarithm64(f64x2.splat(u)), 0));
+      const squared = f64x2.mul(f64x2.splat(-2), logarithm64(f64x2.splat(u)));
+      const radius = f64x2.extract_lane(f64x2.sqrt(squared), 0);
       const bits = <u32> i32x4.extract_lane(secondWords, 0) >> 8;
       const angle = f64x2.splat(2 * NativeMath.PI * <f64> bits * 5.9604644775390625e-8);
       const to = y + ((<usize> (n * P + 2 * p)) << 2);
