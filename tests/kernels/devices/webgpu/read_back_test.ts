@@ -25,12 +25,17 @@ function deviceOf(mapAsync: () => Promise<void>, readable: () => boolean) {
       return buffer;
     },
   };
-  const read = (size = 8) =>
-    readBack(device as unknown as GPUDevice, size, () => {
-      bytes[0] = 7;
-      events.push("copy");
-    });
-  return { read, events };
+  const read = (size = 8, nudges?: boolean) =>
+    readBack(
+      device as unknown as GPUDevice,
+      size,
+      () => {
+        bytes[0] = 7;
+        events.push("copy");
+      },
+      nudges,
+    );
+  return { device, read, events };
 }
 
 Deno.test("readBack() waits for the promise only if bytes are not available yet, and frees its buffer", async () => {
@@ -51,6 +56,27 @@ Deno.test("readBack() waits for the promise only if bytes are not available yet,
   const lost = deviceOf(() => Promise.reject(new Error("lost")), () => false);
   await assert.rejects(lost.read(), { message: "lost" });
   assert.equal(lost.events.at(-1), "destroy");
+});
+
+Deno.test("readBack() submits empty work until the promise settles, in Firefox alone", async () => {
+  for (const nudges of [true, false]) {
+    const mapped = Promise.withResolvers<void>();
+    let submits = 0, isMapped = false;
+    const { device, read } = deviceOf(() => mapped.promise, () => isMapped);
+    Object.assign(device, {
+      createCommandEncoder: () => ({ finish: () => "nothing" }),
+      queue: {
+        submit([work]: string[]) {
+          assert.equal(work, "nothing");
+          if (++submits === 3) mapped.resolve(void (isMapped = true));
+        },
+      },
+    });
+    const values = read(8, nudges);
+    if (!nudges) setTimeout(() => mapped.resolve(void (isMapped = true)), 20);
+    assert.equal(new Uint8Array(await values)[0], 7);
+    assert.equal(submits, nudges ? 3 : 0);
+  }
 });
 
 testOnWebGpu("readBack() on this machine needs no promise", async () => {
