@@ -10,13 +10,10 @@ import { ConfigError, flagOf, type Need, type Values } from "./cli/setting.ts";
 import { defineSettings } from "./cli/settings.ts";
 import { runSource, shared } from "./cli/shared.ts";
 
-/** Headings of these settings in `--help`. */
-export const animatingHeadings = { field: "Picture", experiment: "Runs" };
-
 const moving: Need = { words: "an animation (--format gif or apng)", met: ({ format }) => format !== "png" };
 
-/** The settings of the tasks that draw stored trajectories. */
-export const animating = defineSettings({
+/** Settings of `deno task animate`. */
+const animating = defineSettings({
   field: choice(flowFields, {
     doc: "arrows, the velocity in colour, the predicted end point, or only the image",
     default: "quiver",
@@ -46,7 +43,7 @@ export const animating = defineSettings({
   })),
   experiment: { ...shared.experiment, doc: "experiment to draw: all of its runs, or those named" },
   root: runSource.root,
-}, animatingHeadings);
+}, { field: "Picture", experiment: "Runs" });
 
 type AnimateConfig = Values<typeof animating.rows> & {
   readonly runs: readonly string[];
@@ -60,7 +57,7 @@ const endings = { gif: [".gif"], apng: [".png", ".apng"], png: [".png"] } as con
  * @param runs folders or names
  * @throws {ConfigError} if a flag has no effect, or the file's extension does not match its format
  */
-export function resolveAnimation(
+function resolveAnimation(
   values: Partial<Values<typeof animating.rows>>,
   runs: readonly string[],
 ): AnimateConfig {

@@ -79,25 +79,11 @@ export const tasks: readonly TaskRow[] = [
     load: async () => (await import("./sample.ts")).sampleTask,
   },
   {
-    name: "morph",
-    about: "Map images through noise to other images or classes",
-    page: page("pictures"),
-    rights: writes,
-    load: async () => (await import("./morph.ts")).morphTask,
-  },
-  {
     name: "animate",
-    about: "Draw stored trajectories as GIF, APNG or stills",
+    about: "Draw flows of runs as GIF, APNG or stills",
     page: page("pictures"),
     rights: writes,
     load: async () => (await import("./animate.ts")).animateTask,
-  },
-  {
-    name: "compare",
-    about: "Compare runs: metrics, and trajectories from equal noise",
-    page: page("pictures"),
-    rights: writes,
-    load: async () => (await import("./compare.ts")).compareTask,
   },
   {
     name: "evaluate",

@@ -12,6 +12,7 @@ import { openDevice, PlaneTraining } from "../playground/plane_training.ts";
 import { programText } from "../playground/program_text.ts";
 import { settingsOf } from "../playground/settings.ts";
 import * as web from "../web/mod.ts";
+import { readGif } from "./viz/image/gif_reading.ts";
 import { filesBelow, importsFrom, reachedFrom } from "./module_graph.ts";
 import settings from "../deno.json" with { type: "json" };
 
@@ -117,8 +118,8 @@ async function samplesDigits({ host, run, png }: Elsewhere): Promise<void> {
     })));
 }
 
-/** Examples train a network, fit a line and declare an op. */
-async function runsExamples({ host, run }: Elsewhere): Promise<void> {
+/** Examples train a network, fit a line, declare an op, and draw what a network makes of noise. */
+async function runsExamples({ host, folder, run, png }: Elsewhere): Promise<void> {
   const example = async (name: string) => run(...await commandOf(name, host));
   const ring = await example("train_ring.ts");
   const away = Number(/^mean distance from the ring (0\.\d+)\n$/.exec(ring)?.[1]);
@@ -128,6 +129,19 @@ async function runsExamples({ host, run }: Elsewhere): Promise<void> {
     await example("new_op.ts"),
     /^(webgpu|cpu) \[[^\]]*0\.6931471\d+,[^\]]*\]\n$/,
   );
+  const config = { type: "UNet_FM_Residuals", filters: [8], tEmb: 8, classes: 10 } as const;
+  const info = { config, normalization: { scale: 2, shift: -1 }, imageSize: [8, 8] } as const;
+  const classes = await saveCheckpoint(createModel(config, 1), info);
+  await Deno.writeFile(join(folder, "classes.safetensors"), classes);
+  await run(
+    "--allow-read=classes.safetensors",
+    "--allow-write=morph.gif,hands.png",
+    `http://${host}/examples/morph.ts`,
+    "classes.safetensors",
+  );
+  const hands = await png("hands.png");
+  assert.deepEqual([hands.width, hands.height], [11 * 26 - 2, 5 * 26 - 2]);
+  assert.equal(readGif(await Deno.readFile(join(folder, "morph.gif"))).frames.length, 48);
 }
 
 /** The program that the playground copies runs by the command in its first lines. */

@@ -164,17 +164,6 @@ export function classList<const Others extends readonly string[]>(
   });
 }
 
-/** Images by number from 0 or by the name of their class, written `12,owl`. */
-export function imageList(doc: string): Setting<readonly string[] | null> {
-  return optional<readonly string[]>({
-    doc,
-    hint: "N|NAME,...",
-    expected: "numbers of images from 0, or names of classes, such as 12,owl",
-    fromText: (text) => text.split(","),
-    accepts: areWords,
-  });
-}
-
 /** The range of t with guidance, written `0.1,1`. */
 export function interval(doc: string): Setting<readonly [from: number, to: number] | null> {
   return optional<readonly [from: number, to: number]>({

@@ -4,11 +4,22 @@ import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import { inflateSync } from "node:zlib";
 import decode, { init } from "npm:@jsquash/jpeg@1.6.0/decode.js";
-// @ts-types="npm:@types/pngjs@6.0.5"
-import { PNG } from "npm:pngjs@7.0.0";
+import untyped from "npm:pngjs@7.0.0";
 import { packageFolder } from "../run/program_files.ts";
 import { DataError } from "./dataset.ts";
 import type { ImageView } from "./images.ts";
+
+/** The function of pngjs that we use. */
+interface Pngjs {
+  readonly PNG: {
+    readonly sync: {
+      /** Pixels [H, W, 4]; of 16 bits if that is their depth and `skipRescale` is set. */
+      read(file: Buffer, options: { readonly skipRescale: boolean }): { readonly data: ArrayLike<number> };
+    };
+  };
+}
+
+const { PNG } = untyped as Pngjs;
 
 /** Maximum bytes of an image file. */
 export const maxFileBytes: number = 2 ** 25;
@@ -63,7 +74,7 @@ export function decodePng(bytes: Uint8Array, path: string): ImageView {
   let rgba: ArrayLike<number>;
   try {
     checkLength(file, [width, height, depth, type]);
-    rgba = PNG.sync.read(file, { skipRescale: depth === 16 } as object).data; // an option that its types lack
+    rgba = PNG.sync.read(file, { skipRescale: depth === 16 }).data;
   } catch {
     throw damagedOne(path, "PNG");
   }

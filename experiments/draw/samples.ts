@@ -1,16 +1,12 @@
 import type { FixedSteps } from "../cli/solver.ts";
-import { full, randomNormal, type Tensor, tensor } from "../../kernels/mod.ts";
+import type { Tensor } from "../../kernels/mod.ts";
 import {
-  fromPixels,
   type Model,
   noise,
   type Normalization,
-  objectiveFor,
   type SolvedFlow,
-  solveFlow,
   SolverError,
   type SolverOptions,
-  streams,
   toPixels,
 } from "../../models/mod.ts";
 import type { ImageSize } from "../../viz/mod.ts";
@@ -106,43 +102,6 @@ export async function* drawBatches(
   for await (const { samples, ...cost } of solveInBatches(field, x0, options)) {
     yield { samples: finiteImages("draw samples", toPixels(samples, drawable.normalization)), ...cost };
   }
-}
-
-/** Options for mapping images to noise. */
-export interface ToNoise {
-  /** Classes of the images, if the network takes any. */
-  readonly conditioning: Conditioning | undefined;
-  readonly how: SolverOptions;
-  /**
-   * The time in (0, 1] at which images enter the flow, mixed with noise as the path is at that time. At 1, an image is
-   * at the edge of what the network has learned: pixels that are black in all images could come from any noise, and get
-   * too little of it.
-   */
-  readonly entry: number;
-  /** Seed of the noise mixed in. */
-  readonly seed: number;
-}
-
-/**
- * Maps images back to the noise that generates them.
- *
- * @param pixels of N images, f32[N, C, H, W]: 0 black, 1 white
- * @returns the noise, f32[N, C, H, W], with the cost of finding it
- */
-export async function noiseOfImages(
-  { model, normalization, shape: [C, H, W] }: Drawable,
-  pixels: Float32Array,
-  { conditioning, how, entry, seed }: ToNoise,
-  onProgress: OnSamples,
-) {
-  const { field, ...condition } = samplingField({ model }, conditioning);
-  const N = pixels.length / (C * H * W);
-  const x1 = tensor(fromPixels(pixels, normalization), [N, C, H, W]);
-  const x0 = randomNormal(tensor(Uint32Array.of(seed, streams.entries, 0)), x1.shape);
-  const { xt } = objectiveFor(model).path.at(x0, x1, full([N], entry));
-  const options = { ...how, ...condition, ...inBatches(onProgress), from: entry, to: 0 };
-  const { samples, ...cost } = await solveFlow(field, entry === 1 ? x1 : xt, options);
-  return { noise: finiteImages("map images back to noise", samples), ...cost };
 }
 
 /** Options for batches that report progress and let signals in. */

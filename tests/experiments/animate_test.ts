@@ -3,7 +3,6 @@ import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
 import { type TrajectorySource, writeTrajectories } from "../../experiments/draw/trajectories.ts";
-import { newRecord, writeRecord } from "../../experiments/tracking/record.ts";
 import { readGif } from "../viz/image/gif_reading.ts";
 import { flowFields } from "../../viz/mod.ts";
 import { madeUpColourFlow, madeUpFlow } from "../viz/flow/made_up_flow.ts";
@@ -83,7 +82,7 @@ testTask("animate draws three channels in colour, in every format and field", as
   );
 });
 
-testTask("animate and compare refuse impossible pictures in one line, and write no file", async (place) => {
+testTask("animate refuses impossible pictures in one line, and write no file", async (place) => {
   await storeFlows(place, "run");
   await Deno.mkdir(place.file("empty"));
   await Deno.writeTextFile(place.file("empty", "config.json"), "{}");
@@ -107,34 +106,5 @@ testTask("animate and compare refuse impossible pictures in one line, and write 
     assert.equal(code, 1, flags);
     assert.match(stderr, message);
   }
-  const { code, stderr } = await place.run("compare", "run");
-  assert.equal(code, 1);
-  assert.match(stderr, /^ConfigError: Cannot compare 1 run: expected two or more\n$/);
   assert.deepEqual(await place.names(), ["data", "empty", "run"]);
 });
-
-testTask(
-  "compare prints the metrics of runs, and draws their samples",
-  async (place) => {
-    for (const [model, type] of [["base", "UNet_FM"], ["residual", "UNet_FM_Residuals"]] as const) {
-      await storeFlows(place, model, { modelType: type });
-      const record = newRecord({ name: model, experiment: "UNet_FM", source: "a test", startedAt: 1 });
-      await writeRecord(place.file(model), record);
-      await Deno.writeTextFile(place.file(model, "config.json"), JSON.stringify({ model }));
-      const loss = model === "base" ? 0.25 : 0.125;
-      await Deno.writeTextFile(
-        place.file(model, "metrics.jsonl"),
-        JSON.stringify({ step: 1, test_loss: loss }) + "\n",
-      );
-    }
-    const { stdout, stderr } = await place.succeed("compare", "base residual --frames 3 --field none --all");
-    assert.match(stdout, /^ +base +residual\n/);
-    assert.match(stdout, /\n +test_loss +0.25 +0.125\n/);
-    assert.match(stderr, /: flow_none_linear\.gif\n$/);
-    assert.equal(readGif(await place.read("flow_none_linear.gif")).frames.length, 3);
-
-    const alone = "--experiment UNet_FM --root . --frames 2 --field none --out all.gif";
-    await place.succeed("compare", alone);
-    assert.equal(readGif(await place.read("all.gif")).frames.length, 2);
-  },
-);

@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { dataIn } from "../viz/report/page_content.ts";
 import { decode } from "npm:fast-png@8.0.0";
-import { loadDataset } from "../../experiments/data/load_dataset.ts";
 import { assertRefused } from "./refusals.ts";
 import { bareRun, oneThread, testTask, tinyNetwork, tinyRunWithPaths } from "./cli.ts";
 import { spot, spotsOf, writeFiles } from "./data/tiny_png.ts";
@@ -48,11 +47,6 @@ testTask("train accepts a folder of colour PNG images, and reports on it", async
   const says = "ConfigError: Cannot draw class finnch from run/ema.safetensors: " +
     "it has the classes 0 to 1 (finch, owl) (did you mean finch?)\n";
   await assertRefused(place, { task: "sample", flags: "--checkpoint run --class owl,finnch", says: [says] });
-  const morph = (flags: string) => place.succeed("morph", `--checkpoint run --solver heun:steps=1 ${flags}`);
-  const labels = (await loadDataset(place.file("birds"))).test.labels!;
-  await morph(`--from owl,finch --class owl --out named.png ${oneThread}`);
-  await morph(`--from ${labels.indexOf(1)},${labels.indexOf(0)} --class 1 --out numbered.png ${oneThread}`);
-  assert.deepEqual(await place.read("named.png"), await place.read("numbered.png"));
 
   await place.succeed("report", "run --out again.html");
   const page = await Deno.readTextFile(place.file("again.html"));

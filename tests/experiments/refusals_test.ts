@@ -93,9 +93,6 @@ testRefusals("sample refuses invalid input in one line", {
   "more images than fit in memory": command("sample", "--checkpoint none --count 5000000000", [
     'ConfigError: Cannot use --count "5000000000": expected ',
   ]),
-  "more rows than a picture can hold": command("morph", "--checkpoint none --count 5000000000", [
-    'ConfigError: Cannot use --count "5000000000": expected ',
-  ]),
 });
 
 /** Flags by task. The file's folder is missing, and so is its source, which must not matter. */
@@ -104,10 +101,8 @@ const nowhere = {
   evaluate: "--checkpoint none --out nowhere/x.json",
   solvers: "--checkpoint none --out nowhere/x.json",
   animate: "none --out nowhere/x.gif",
-  compare: "none none --out nowhere/x.gif",
   report: "none --out nowhere/x.html",
   judge: "--out nowhere/x.safetensors",
-  morph: "--checkpoint none --class 1 --out nowhere/x.png",
 } as const;
 testTask("tasks check the folder of their output before any work", async (place) => {
   for (const [task, flags] of Object.entries(nowhere) as [keyof typeof nowhere, string][]) {

@@ -157,7 +157,7 @@ function row(table: string, name: string): string[] {
   return table.split("\n").find((line) => line.trim().split(/ +/)[0] === name)!.trim().split(/ +/).slice(1);
 }
 
-testTask("train, report, runs and compare show the same training loss, of the last steps", async (place) => {
+testTask("train, report and runs show the same training loss, of the last steps", async (place) => {
   const flags = bareRun.replace("--log-every 3", "--log-every 20")
     .replace("--flow-samples 0", "--flow-samples 1 --flow-steps 2 --flow-frames 2");
   await place.succeed("train:base", `${flags} --normalize 0..1 --out runs/a`);
@@ -182,7 +182,7 @@ testTask("train, report, runs and compare show the same training loss, of the la
     "Losses of these runs are not comparable (different data sets: data, others; --normalize is 0..1 or -1..1)";
   const { stdout: both } = await place.succeed("runs", "--root runs");
   assert.ok(both.endsWith(`\n${warning}\n`), both);
-  const { stdout: compared } = await place.succeed("compare", "runs/a runs/b --frames 2 --out flows.gif");
+  const { stdout: compared } = await place.succeed("runs", "runs/a runs/b");
   assert.equal(row(compared, "train_loss")[0], shown);
   assert.ok(compared.includes(warning), compared);
   await place.succeed("report", "runs/a runs/b --device cpu --no-live --out both.html");

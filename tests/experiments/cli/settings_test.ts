@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { evaluating } from "../../../experiments/evaluate.ts";
-import { morphTask } from "../../../experiments/morph.ts";
 import { reporting } from "../../../experiments/report.ts";
 import { training } from "../../../experiments/cli/training.ts";
 import { configOf } from "./config_of.ts";
@@ -87,14 +86,12 @@ Deno.test("sample requires a checkpoint, and an output that is a picture or an a
     ["a b", "Cannot use b with a (expected one FILE or RUN)"],
     ["a --checkpoint b", "Cannot use b with a (expected one FILE or RUN)"],
   ];
-  for (const task of [sampleTask, morphTask]) {
-    assert.equal(task.parse(["a"]).checkpoint, "a");
-    for (const [words, message] of named) {
-      assert.throws(() => task.parse(words.split(" ").filter((word) => word !== "")), {
-        name: "ConfigError",
-        message,
-      });
-    }
+  assert.equal(sampleTask.parse(["a"]).checkpoint, "a");
+  for (const [words, message] of named) {
+    assert.throws(() => sampleTask.parse(words.split(" ").filter((word) => word !== "")), {
+      name: "ConfigError",
+      message,
+    });
   }
   assert.throws(() => sampling.parse(["--out", "grid.gif"]), {
     message: 'Cannot use --out "grid.gif": expected a path that ends with .png, .npy, .npz or /',
