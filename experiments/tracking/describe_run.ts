@@ -10,40 +10,28 @@ import { training } from "../cli/training.ts";
 import type { Entry, Point } from "./mlflow_client.ts";
 import type { RunRecord } from "./record.ts";
 
-/** Descriptions of a run's losses, by name in `metrics.jsonl` and on servers. */
-const losses = {
-  test_loss: "test loss",
-  val_loss: "validation loss",
-  train_loss: "training loss",
-};
+/** Losses, in the order of tables, and their names in notes. */
+export const losses = { test_loss: "test loss", val_loss: "validation loss", train_loss: "training loss" };
 
-/** Descriptions of the other metrics of training. */
-const courses = {
-  gradient_norm: "norm of the gradients",
-  learning_rate: "learning rate",
-  transport_cost: "mean squared distance between noise and image, as paired by `--coupling`",
-  independent_cost: "the same for random pairs",
-  epoch: "epochs so far",
-  elapsed_seconds: "seconds of training over all sessions",
-  "system/images_per_second": "images per second",
-  "system/process_memory_megabytes": "memory of the program, 1 MB = 1e6 bytes",
-  "system/device_memory_megabytes": "memory of the device",
-};
-
-/** Descriptions of all metrics of training; an evaluation describes its own figures, `eval/...`. */
-export const metricWords: Readonly<Record<string, string>> = { ...losses, ...courses };
+/** Other metrics of training, which are no measure of quality. */
+const courses = [
+  ...["gradient_norm", "learning_rate", "transport_cost", "independent_cost", "epoch", "elapsed_seconds"],
+  ...["images_per_second", "process_memory_megabytes", "device_memory_megabytes"].map((name) =>
+    `system/${name}`
+  ),
+];
 
 /** Whether a metric is a measure of quality: a loss, or a figure but not the end of its interval. */
 export function isResult(name: string): boolean {
-  return !Object.hasOwn(courses, name) && !/^(eval\/.*_(low|high)|system\/.*)$/.test(name);
+  return !courses.includes(name) && !/^eval\/.*_(low|high)$/.test(name);
 }
 
 /** Names of metrics in the order of tables: losses, figures in logging order, metrics of other programs, then the rest. */
 export function sortedMetrics(metrics: Iterable<string>): string[] {
-  const [first, last] = [losses, courses].map((words) => Object.keys(words));
+  const first = Object.keys(losses);
   const place = (name: string) => {
-    const [loss, course] = [first.indexOf(name), last.indexOf(name)];
-    return loss >= 0 ? loss : name.startsWith("eval/") ? first.length : first.length + 2 + course;
+    if (first.includes(name)) return first.indexOf(name);
+    return first.length + (name.startsWith("eval/") ? 0 : 2 + courses.indexOf(name));
   };
   return [...metrics].sort((a, b) => place(a) - place(b));
 }
@@ -66,12 +54,8 @@ export function mlflowKey(name: string): string {
 
 /** A metric for servers, which silently drop everything after a step or time that is not whole. */
 export function pointOf(key: string, value: number | string, timestamp: number, step: number): Point {
-  return {
-    key: mlflowKey(key),
-    value: Number.isFinite(value) ? value : String(value),
-    timestamp: Math.trunc(timestamp),
-    step: Math.trunc(step),
-  };
+  const text = Number.isFinite(value) ? value : String(value);
+  return { key: mlflowKey(key), value: text, timestamp: Math.trunc(timestamp), step: Math.trunc(step) };
 }
 
 /** A param or tag for servers, which silently truncate longer values. */
@@ -124,35 +108,20 @@ export async function describeRun(run: string, record: RunRecord, page?: string)
   };
   const entries = (kind: "param" | "tag", values: Readonly<Record<string, unknown>>) =>
     Object.entries(withoutNull(values)).map(([key, value]) => textEntry(kind, key, value));
-  return {
-    params: entries("param", settingsOf(record, config)),
-    tags: entries("tag", tags),
-    inputs: inputsOf(record),
-  };
+  const params = entries("param", settingsOf(record, config));
+  return { params, tags: entries("tag", tags), inputs: inputsOf(record) };
 }
 
-/** All settings in a run folder: those of training, or of a study's plan. @throws {RunError} if they cannot be read */
+/** The settings of a run: those of training, or a study's plan. @throws {RunError} if they cannot be read */
 export async function readSettings(run: string): Promise<Record<string, unknown>> {
   return await readJson(join(run, runFile.config)) ?? planOf(await readJson(join(run, runFile.study)) ?? {});
 }
 
-/** The plan of a study as flags of `deno task study`; values come from a file and can be of any type. */
+/** The plan of a study; values come from a file and can be of any type. */
 function planOf({ plan, cells }: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const { name, preset, grid, fixed, seeds, budget, evaluation } = Object(plan) as Record<string, unknown>;
-  const { count, guidance, milestones, solvers } = Object(evaluation) as Record<string, unknown>;
-  const joined = (values: unknown, mark: string) =>
-    Array.isArray(values) && values.length > 0 ? values.map(asText).join(mark) : null;
-  const settings = (values: unknown) =>
-    joined(
-      Object.entries(Object(values)).map(([key, value]) => `${key}=${joined(value, "|") ?? asText(value)}`),
-      ";",
-    );
-  return {
-    ...{ plan: name, preset, grid: settings(grid), fixed: settings(fixed), ...Object(budget) },
-    ...{ count, guidance, milestones, solvers: joined(solvers, ";") },
-    seeds: joined(seeds, ","),
-    cells: Array.isArray(cells) ? cells.length : null,
-  };
+  const { name, budget, evaluation, ...settings } = Object(plan);
+  const count = Array.isArray(cells) ? cells.length : null;
+  return { plan: name, ...settings, ...Object(budget), ...Object(evaluation), cells: count };
 }
 
 /** The settings of a run that have an effect, under the names of flags, with its network's options and its data. */
@@ -224,9 +193,9 @@ async function noteOf(
   const latest = await latestOf(folder, startedAt);
   const seconds = latest.elapsed_seconds?.value ?? Math.max((endedAt ?? 0) - startedAt, 0) / 1000;
   const minutes = endedAt === null ? "" : ` after ${(seconds / 60).toFixed(1)} minutes`;
-  const measured = ["test_loss", "val_loss", "train_loss"].flatMap((key) => {
+  const measured = Object.entries(losses).flatMap(([key, words]) => {
     const { value, step } = latest[key] ?? {};
-    return value === undefined ? [] : `${metricWords[key]} ${Number(value.toPrecision(4))} at step ${step}`;
+    return value === undefined ? [] : `${words} ${Number(value.toPrecision(4))} at step ${step}`;
   });
   const outcome = reason === null ? measured.join(", ") : plain(reason);
   const parts = [

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
 import { openContained, readFile, readJson, RunError, writeJson } from "../run/run_folder.ts";
 import { runFile, whenMirrored } from "../run/files.ts";
-import { lastStep, lineBreak, type Metrics, parseMetrics, readMetrics } from "../run/metrics_log.ts";
+import { lineBreak, type Metrics, parseMetrics } from "../run/metrics_log.ts";
 import { findWeights } from "../run/weights.ts";
 import { describeRun, idTag, isResult, latestOf, mlflowKey, pointOf } from "./describe_run.ts";
 import { type Entry, type MlflowClient, type Point, ServerError, type ServerRun } from "./mlflow_client.ts";
@@ -263,8 +263,8 @@ export class Mirror {
     });
     if (model === undefined) return 0;
     const { model_id, artifact_uri, status } = model.info;
-    const log = await readMetrics(join(this.run, runFile.metrics));
-    const step = lastStep(log);
+    const latest = Object.entries(await latestOf(this.run, record.startedAt));
+    const step = Math.max(0, ...latest.map(([, { step }]) => step));
     const isReady = status === "LOGGED_MODEL_READY";
     const about = { ...filesOfModel(model, weights, record, run_id), [weights]: bytes };
     for (const [name, body] of isReady ? [] : Object.entries(about)) {
@@ -275,19 +275,10 @@ export class Mirror {
       await client.call("runs/outputs", { run_id, models: [{ model_id, step }] });
     }
     const linked = new Set(model.data?.metrics?.map(({ key, timestamp }) => `${key} ${timestamp}`));
-    const points = log.filter((line) => line.step === step).flatMap((
-      { time = record.startedAt, ...values },
-    ) =>
-      Object.entries(values).filter(([key, value]) =>
-        key !== "step" && typeof value === "number" && isResult(key)
-      )
-        .map(([key, value]) => ({ ...pointOf(key, value, Number(time), step), model_id }))
-    );
-    await client.log(
-      run_id,
-      "metrics",
-      points.filter(({ key, timestamp }) => !linked.has(`${key} ${timestamp}`)),
-    );
+    const results = latest.filter(([key, at]) => at.step === step && isResult(key))
+      .map(([key, { value, time }]) => ({ ...pointOf(key, value, time, step), model_id }))
+      .filter(({ key, timestamp }) => !linked.has(`${key} ${timestamp}`));
+    await client.log(run_id, "metrics", results);
     if (isReady) return 0;
     await client.call(`logged-models/${model_id}`, { model_id, status: "LOGGED_MODEL_READY" }, "PATCH");
     return Object.keys(about).length;
@@ -365,12 +356,13 @@ export async function openFile(run: string, path: string) {
   const file = await openContained(join(run, path), run);
   if (file === undefined) return undefined;
   const { size } = await file.stat();
-  async function* pieces() { // for one attempt
+  async function* pieces(onPiece: () => void) {
     await file!.seek(0, Deno.SeekMode.Start);
     const piece = new Uint8Array(1 << 18);
-    for (let count; (count = await file!.read(piece)) !== null;) yield piece.slice(0, count);
+    for (let count; (count = await file!.read(piece)) !== null; onPiece()) yield piece.slice(0, count);
   }
-  return { size, body: () => ReadableStream.from(pieces()), [Symbol.dispose]: () => file.close() };
+  const body = (onPiece = () => {}) => ReadableStream.from(pieces(onPiece));
+  return { size, body, [Symbol.dispose]: () => file.close() };
 }
 
 /**

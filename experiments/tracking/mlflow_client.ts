@@ -61,6 +61,9 @@ export interface ServerRun {
   readonly outputs?: { readonly model_outputs?: readonly { readonly model_id: string }[] };
 }
 
+/** Makes the content of an attempt to send it; calls `onPiece` while the server accepts a large one. */
+type Body = (onPiece: () => void) => BodyInit;
+
 const retryable = [408, 429, 500, 502, 503, 504];
 /** The longest pause before a retry, in milliseconds. */
 const longestMs = 120_000;
@@ -178,23 +181,17 @@ export class MlflowClient {
   }
 
   /** The id of an experiment, created if missing. */
-  async ensureExperiment(experiment_name: string): Promise<string> {
+  async ensureExperiment(name: string): Promise<string> {
     type Experiment = { experiment_id: string; lifecycle_stage?: string };
-    const find = () => this.find<Experiment>("experiment", "experiments/get-by-name", { experiment_name });
-    let found = await find();
-    if (found === undefined) {
-      try {
-        return await this.get<string>("experiment_id", "experiments/create", { name: experiment_name });
-      } catch (error) {
-        found = await find(); // another program has created it, or an attempt whose response was lost
-        if (found === undefined) throw error;
-      }
-    }
+    const find = () =>
+      this.find<Experiment>("experiment", "experiments/get-by-name", { experiment_name: name });
+    const found = await find() ??
+      await this.get<string>("experiment_id", "experiments/create", { name })
+        .catch(async (error): Promise<Experiment> => await find() ?? Promise.reject(error)); // another program has created it
+    if (typeof found !== "object") return found;
     if (found.lifecycle_stage !== "deleted") return found.experiment_id;
     const remedy = "restore it there, or choose another --experiment";
-    throw new ServerError(`${this.url} has deleted the experiment ${experiment_name}; ${remedy}`, {
-      code: "DELETED",
-    });
+    throw new ServerError(`${this.url} has deleted the experiment ${name}; ${remedy}`, { code: "DELETED" });
   }
 
   /** Logs entries, in requests of at most 1,000 points and 100 params or tags. */
@@ -222,8 +219,8 @@ export class MlflowClient {
     return found;
   }
 
-  /** Stores an artifact, replacing any with the same path. @param body makes the content of an attempt */
-  async putArtifact(artifactUri = "", path: string, body: () => BodyInit): Promise<void> {
+  /** Stores an artifact, replacing any with the same path. */
+  async putArtifact(artifactUri = "", path: string, body: Body): Promise<void> {
     if (!artifactUri.startsWith(artifactScheme)) {
       throw new ServerError(
         `${this.url} stores artifacts elsewhere and accepts none itself; start it with --serve-artifacts`,
@@ -243,7 +240,7 @@ export class MlflowClient {
   async #attempt(
     method: string,
     path: string,
-    content?: { readonly type: string; readonly body: () => BodyInit },
+    content?: { readonly type: string; readonly body: Body },
   ): Promise<Uint8Array> {
     this.#stop.signal.throwIfAborted();
     const timeout = new AbortController();
@@ -251,11 +248,10 @@ export class MlflowClient {
     let timer = start();
     const onPiece = () => (clearTimeout(timer), timer = start(), this.#onProgress());
     try {
-      const body = content?.body();
       const response = await fetch(this.url + path, {
         method,
         headers: { ...this.#address.headers, ...content && { "content-type": content.type } },
-        ...body !== undefined && { body: body instanceof ReadableStream ? watched(body, onPiece) : body },
+        ...content && { body: content.body(onPiece) },
         redirect: "manual",
         signal: AbortSignal.any([timeout.signal, this.#stop.signal]),
       });
@@ -334,15 +330,4 @@ function jsonOf(bytes: Uint8Array): Record<string, unknown> | undefined {
   } catch {
     return undefined;
   }
-}
-
-function watched<Piece>(stream: ReadableStream<Piece>, onPiece: () => void): ReadableStream<Piece> {
-  return stream.pipeThrough(
-    new TransformStream({
-      transform(piece, sink) {
-        onPiece();
-        sink.enqueue(piece);
-      },
-    }),
-  );
 }

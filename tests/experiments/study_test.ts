@@ -114,7 +114,7 @@ testTask(
     assert.deepEqual([parent.info.run_name, parent.info.status, others], ["one", "FINISHED", []]);
     const values = valuesOf(parent.data.params);
     const settings = [values.plan, values.seeds, values.cells, values.grid, values.steps];
-    assert.deepEqual(settings, ["tiny", "1", "2", "model=base|residual", "60"]);
+    assert.deepEqual(settings, ["tiny", "[1]", "2", '{"model":["base","residual"]}', "60"]);
     const flags = `plan.json --out one ${quickly} --jobs 2 ${await mirrored()}`;
     assert.equal(valuesOf(parent.data.tags)["mlflow.source.name"], `deno task study ${flags}`);
     const frechet = parent.data.metrics!.flatMap(({ key }) => key.startsWith("eval/frechet/") ? [key] : []);
