@@ -328,7 +328,7 @@ testSending(
       model: "base",
       "batch-size": "8",
     });
-    assert.deepEqual(linkedTo(server, 0), [["test_loss", 0.5, 3], ["train_loss", 0.4, 3]]);
+    assert.deepEqual(linkedTo(server, 0), [["train_loss", 0.4, 3], ["test_loss", 0.5, 3]]);
     const text = (name: string) => new TextDecoder().decode(files.get(name));
     assert.deepEqual([...files.keys()].sort(), ["MLmodel", "README.md", "ema.safetensors"]);
     assert.equal(text("ema.safetensors"), weights);

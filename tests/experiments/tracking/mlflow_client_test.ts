@@ -93,13 +93,18 @@ testOnFake(
     state = "hang";
     const other = clientAt(server.url, { timeoutMs: 60_000 });
     using __ = other.giveUpAfter(1_000);
-    async function* slowly() {
+    async function* slowly(onPiece: () => void) {
       for (let byte = 0; byte < 15; byte++) {
         await pause(100);
+        onPiece();
         yield Uint8Array.of(byte);
       }
     }
-    await other.putArtifact("mlflow-artifacts:/1/r1/artifacts", "a", () => ReadableStream.from(slowly()));
+    await other.putArtifact(
+      "mlflow-artifacts:/1/r1/artifacts",
+      "a",
+      (onPiece) => ReadableStream.from(slowly(onPiece)),
+    );
     await assert.rejects(get(other), /no longer accepts data$/);
   },
 );
