@@ -44,11 +44,7 @@ export interface TrackingChoice {
 }
 
 /** The flags that choose where to record a run; null if absent. */
-export interface TrackingFlags {
-  readonly mlflow?: string | null;
-  readonly experiment?: string | null;
-  readonly runName?: string | null;
-}
+export type TrackingFlags = Readonly<Partial<Record<"mlflow" | "experiment" | "runName", string | null>>>;
 
 /** Chooses where to record a run; `run` is its folder, if it exists, whose server is used if no other is named. */
 export async function trackingOf(flags: TrackingFlags, run: string | null): Promise<TrackingChoice> {

@@ -8,20 +8,16 @@ import { type LossData, lossWarning } from "../cli/loss_meaning.ts";
 import { asText, ConfigError, didYouMean } from "../cli/setting.ts";
 import { lineWidth, printable, say as tellUser, textTable } from "../cli/output.ts";
 import { isResult, latestOf, readSettings, settingsOf, sortedMetrics } from "./describe_run.ts";
-import { nestedRuns, requireRecord, runFolders } from "./record.ts";
+import { nestedRuns, requireRecord, runFolders, type RunRecord } from "./record.ts";
 
 /** The folder of all runs, where tasks look by default. */
 export const runsRoot = "runs";
 
-/** Summary of a run. Times are milliseconds since 1970. */
-export interface RunSummary {
+/** Summary of a run. */
+export interface RunSummary
+  extends Pick<RunRecord, "name" | "experiment" | "status" | "startedAt" | "endedAt"> {
   /** Its folder. */
   readonly key: string;
-  readonly name: string;
-  readonly experiment: string;
-  readonly status: string;
-  readonly startedAt: number;
-  readonly endedAt: number | null;
   /** Settings by name. */
   readonly params: Readonly<Record<string, unknown>>;
   readonly dataset?: LossData;

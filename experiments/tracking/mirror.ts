@@ -39,7 +39,12 @@ export class Mirror {
   /** Times of change of the files that were sent, by path. */
   #sent: Record<string, number> = {};
 
-  constructor(readonly run: string, client: MlflowClient) {
+  /** @param onPage called when the server is first known to have the run */
+  constructor(
+    readonly run: string,
+    client: MlflowClient,
+    readonly onPage: (page: string) => void = () => {},
+  ) {
     this.#client = client;
   }
 
@@ -82,7 +87,9 @@ export class Mirror {
       : await this.#findOrCreate(record, known?.runId);
     const [experiment, id] = [info.experiment_id, info.run_id].map(encodeURIComponent);
     // Without the query, the page opens in another mode.
+    const isKnown = this.page !== undefined;
     this.page = `${client.url}/#/experiments/${experiment}/runs/${id}?workflowType=machine_learning`;
+    if (!isKnown) this.onPage(this.page);
     if (this.#read.runId !== info.run_id) this.#read = { runId: info.run_id, bytes: 0 };
     if (known?.runId !== info.run_id) await this.#remember(info);
     const last = new Map(data.metrics?.map(({ key, step = 0, timestamp }) => [key, `${step} ${timestamp}`]));

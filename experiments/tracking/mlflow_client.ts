@@ -79,6 +79,8 @@ export class MlflowClient {
    * @param leftMs how long it goes on trying, if further attempts take as long as the last one
    */
   onRetry: (error: ServerError, retry: number, leftMs: number) => void = () => {};
+  /** The server's address, without credentials. */
+  readonly url: string;
   readonly #address: ServerAddress;
   readonly #patience: RetryPolicy;
   readonly #stop = new AbortController();
@@ -91,12 +93,7 @@ export class MlflowClient {
   #wake = () => {};
 
   constructor({ address, patience }: Target) {
-    [this.#address, this.#patience] = [address, patience];
-  }
-
-  /** The server's address, without credentials. */
-  get url(): string {
-    return this.#address.url;
+    [this.#address, this.#patience, this.url] = [address, patience, address.url];
   }
 
   /** Ends the current pause; from now on, gives up once the server makes no progress for `ms` milliseconds. */

@@ -122,14 +122,8 @@ async function settled(folder: string, record: RunRecord): Promise<RunRecord> {
   return { ...record, status: "KILLED", endedAt: times.reduce((a, b) => Math.max(a, b), record.startedAt) };
 }
 
-/** A file of a run folder. */
-export interface RunFile {
-  /** Relative to the folder, with `/`. */
-  readonly path: string;
-  readonly size: number;
-  /** Milliseconds since 1970. */
-  readonly modified: number;
-}
+/** A file: its path relative to the run's folder, with `/`, its size, and its time of change in ms since 1970. */
+type RunFile = { readonly path: string; readonly size: number; readonly modified: number };
 
 /** Whether a file or folder is never sent: according to the table of files, or because it is hidden or unfinished. */
 export function isOwn(path: string): boolean {

@@ -177,7 +177,7 @@ class LiveMirror {
     this.#client.onRetry = ({ message }, retry) => {
       if (retry > 1 || this.#mirror.page === undefined) this.#lose(message); // later on, a retry may well succeed
     };
-    this.#mirror = new Mirror(run, this.#client);
+    this.#mirror = new Mirror(run, this.#client, (page) => say(`MLflow shows the run at ${page}`));
     this.#mirroring = this.#mirrorUntilEnd();
   }
 
@@ -187,7 +187,7 @@ class LiveMirror {
     this.#isEnding = true;
     try {
       await this.#mirroring;
-      await this.#pass();
+      await this.#mirror.pass();
     } catch (error) {
       this.say(restLine(error, this.run, this.target));
     }
@@ -201,7 +201,7 @@ class LiveMirror {
     const late = setTimeout(() => this.#lose(`${this.#client.url} does not respond`), patienceMs);
     for (let failed = 0; !this.#isEnding;) {
       try {
-        await this.#pass();
+        await this.#mirror.pass();
         if (this.#isLost) this.say("MLflow is back");
         this.#isLost = false;
         failed = 0;
@@ -222,15 +222,6 @@ class LiveMirror {
       `MLflow: ${why}; training continues, and its results are kept in ${this.run} and sent when the server is back, ` +
         `or by ${syncCommand(this.run, this.target)}`,
     );
-  }
-
-  async #pass(): Promise<void> {
-    const { page } = this.#mirror;
-    try {
-      await this.#mirror.pass();
-    } finally {
-      if (page === undefined && this.#mirror.page) this.say(`MLflow shows the run at ${this.#mirror.page}`);
-    }
   }
 }
 

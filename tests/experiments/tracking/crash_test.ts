@@ -2,17 +2,22 @@
 
 import assert from "node:assert/strict";
 import { readMetrics } from "../../../experiments/run/metrics_log.ts";
-import { ended, type Workplace } from "../cli.ts";
-import { type FakeMlflow, mirroredRun, pause, quick, testMirrored } from "./fake_mlflow.ts";
+import { ended, testTask, type Workplace } from "../cli.ts";
+import { FakeMlflow, mirroredRun, pause, quick } from "./fake_mlflow.ts";
 import { assertMirrored } from "./mirrored.ts";
 
-/**
- * Number of kills besides that of the last test, and seconds of an outage; FLOW_KILLS=20 FLOW_OUTAGE=20 take minutes.
- */
-const [kills, outageSeconds] = ([["FLOW_KILLS", 2], ["FLOW_OUTAGE", 0]] as const).map(([variable, usual]) => {
-  const { state } = Deno.permissions.querySync({ name: "env", variable });
-  return Number(state === "granted" ? Deno.env.get(variable) ?? usual : usual);
-});
+/** Number of kills besides that of the last test; FLOW_KILLS=20 takes minutes. */
+const kills = Deno.permissions.querySync({ name: "env", variable: "FLOW_KILLS" }).state === "granted"
+  ? Number(Deno.env.get("FLOW_KILLS") ?? 2)
+  : 2;
+
+/** Defines a test in its own workplace, with a fake server. */
+function testMirrored(name: string, test: (place: Workplace, server: FakeMlflow) => Promise<void>): void {
+  testTask(name, async (place) => {
+    await using server = await FakeMlflow.start();
+    await test(place, server);
+  });
+}
 
 /** The approximate number of lines that such a run writes. */
 const maxLines = 18;
@@ -50,7 +55,6 @@ testMirrored(
     let refused = 0;
     server.answer = () => (refused++, "refuse");
     const before = await size();
-    await pause(outageSeconds * 1000);
     await until(async () => refused > 1 && await size() > before, "training stalled");
     server.answer = () => undefined;
     const then = sent();

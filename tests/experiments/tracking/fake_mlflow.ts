@@ -4,7 +4,7 @@ import { Buffer } from "node:buffer";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { testNeeding } from "../../permissions.ts";
-import { testTask, tinyRun, type Workplace } from "../cli.ts";
+import { tinyRun } from "../cli.ts";
 import { MlflowReader } from "./mirrored.ts";
 
 /** A recorded request. */
@@ -54,6 +54,8 @@ interface FakeRun {
 
 const wrong = (code: string, message: string, status = 400) =>
   Response.json({ error_code: code, message }, { status });
+
+const missing = (what: string) => wrong("RESOURCE_DOES_NOT_EXIST", `no such ${what}`, 404);
 
 /** A server on this machine that keeps runs in memory. */
 export class FakeMlflow extends MlflowReader implements AsyncDisposable {
@@ -160,8 +162,7 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
       : Object.fromEntries(query);
     const run = this.#run(json.run_id);
     if (json.run_id !== undefined && run === undefined) { // a run that a test made up
-      if (!pathname.endsWith("runs/get")) return Response.json({});
-      return wrong("RESOURCE_DOES_NOT_EXIST", `Run ${json.run_id} not found`, 404);
+      return pathname.endsWith("runs/get") ? missing("run") : Response.json({});
     }
     return this.#answer(pathname.replace("/api/2.0/mlflow/", ""), json, run!);
   }
@@ -171,9 +172,7 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
     switch (endpoint) {
       case "experiments/get-by-name": {
         const id = this.#experiments.indexOf(json.experiment_name) + 1;
-        return id > 0
-          ? Response.json({ experiment: { experiment_id: `${id}`, lifecycle_stage: "active" } })
-          : wrong("RESOURCE_DOES_NOT_EXIST", "no such experiment", 404);
+        return id > 0 ? Response.json({ experiment: { experiment_id: `${id}` } }) : missing("experiment");
       }
       case "experiments/create":
         if (this.#experiments.includes(json.name)) return wrong("RESOURCE_ALREADY_EXISTS", "it is there");
@@ -182,7 +181,7 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
         const { run_name, start_time = 0, experiment_id, tags } = json;
         const info = { ...newInfo(`r${++this.#created}`, experiment_id), run_name, start_time };
         const tagged = new Map<string, unknown>(tags.map(({ key, value }: Entry) => [key, value]));
-        this.#runs.push({
+        const run = {
           info,
           points: [],
           params: new Map(),
@@ -190,8 +189,9 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
           inputs: [],
           outputs: [],
           files: new Map(),
-        });
-        return Response.json({ run: stored(this.#runs.at(-1)!) });
+        };
+        this.#runs.push(run);
+        return Response.json({ run: stored(run) });
       }
       case "runs/search": {
         const [, key, value] = /^tags\.`(.*)` = '(.*)'$/.exec(json.filter ?? "") ?? [];
@@ -212,9 +212,7 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
         run.info.lifecycle_stage = "deleted";
         return Response.json({});
       case "runs/delete-tag":
-        return run.tags.delete(json.key)
-          ? Response.json({})
-          : wrong("RESOURCE_DOES_NOT_EXIST", "no tag", 404);
+        return run.tags.delete(json.key) ? Response.json({}) : missing("tag");
       case "runs/log-inputs":
         run.inputs = json.datasets;
         return Response.json({});
@@ -238,7 +236,7 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
         const found = this.models.filter(({ info }) =>
           json.filter === `source_run_id = '${info.source_run_id}'`
         );
-        return Response.json(found.length === 0 ? {} : { models: found.map(storedModel) });
+        return Response.json({ models: found.map(storedModel) });
       }
       case "metrics/get-history":
         return Response.json({ metrics: run.points.filter(({ key }) => key === json.metric_key) });
@@ -251,7 +249,7 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
           // Some stores do not report sizes.
           return { path, is_dir: !file, ...file && path !== "run.json" && { file_size: file.length } };
         });
-        return Response.json(files.length === 0 ? {} : { files });
+        return Response.json({ files });
       }
       default: {
         const model = this.models.find(({ info }) => endpoint === `logged-models/${info.model_id}`);
@@ -323,17 +321,6 @@ export function testOnFake(name: string, test: (server: FakeMlflow) => Promise<v
   testNeeding({ net: true, read: true, write: true }, name, async () => {
     await using server = await FakeMlflow.start();
     await test(server);
-  });
-}
-
-/** Defines a test in its own workplace, with a fake server. */
-export function testMirrored(
-  name: string,
-  test: (place: Workplace, server: FakeMlflow) => Promise<void>,
-): void {
-  testTask(name, async (place) => {
-    await using server = await FakeMlflow.start();
-    await test(place, server);
   });
 }
 

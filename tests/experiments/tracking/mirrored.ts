@@ -3,8 +3,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describeRun } from "../../../experiments/tracking/describe_run.ts";
-import { readRecord } from "../../../experiments/tracking/record.ts";
-import { runFiles } from "../../../experiments/tracking/record.ts";
+import { readRecord, runFiles } from "../../../experiments/tracking/record.ts";
 
 interface Entry {
   readonly key: string;
@@ -51,10 +50,8 @@ export abstract class MlflowReader {
   }
 
   async post<Answer>(path: string, content: unknown): Promise<Answer> {
-    const bytes = await this.#bytes(`api/2.0/mlflow/${path}`, {
-      method: "POST",
-      body: JSON.stringify(content),
-    });
+    const init = { method: "POST", body: JSON.stringify(content) };
+    const bytes = await this.#bytes(`api/2.0/mlflow/${path}`, init);
     return JSON.parse(new TextDecoder().decode(bytes));
   }
 

@@ -57,10 +57,7 @@ testTask(
     assert.deepEqual(createdOn(server), ["runs/b"], stderr);
     const lines = stderr.trim().split("\n");
     assert.equal(lines.length, 2, stderr);
-    assert.match(
-      lines[0],
-      /cannot be reached \(.*\); trying for another 1 seconds \(MLFLOW_HTTP_REQUEST_MAX/,
-    );
+    assert.match(lines[0], /cannot be reached \(.*\); trying for another 1 seconds \(MLFLOW_HTTP_/);
     assert.match(lines[1], /^ServerError: http:\S+ cannot be reached/);
   },
 );
@@ -70,20 +67,12 @@ testTask("sync, runs and mlflow report errors in one line", async (place) => {
   const nowhere = "ConfigError: Cannot find the run nowhere: there is no such folder (there are runs/one)";
   const address = "ConfigError: Cannot use --mlflow: expected the address of a server";
   const cases: [TaskName, string, string][] = [
-    [
-      "sync",
-      "--root runs",
-      "ConfigError: Cannot send: there is no server, and no run was sent to one before (expected ",
-    ],
+    ["sync", "--root runs", "ConfigError: Cannot send: there is no server, and no run was sent to one "],
     ["sync", "nowhere --mlflow http://127.0.0.1:9", nowhere],
     ["sync", "runs/one --mlflow mlruns", address],
     ["runs", "nowhere", nowhere],
     ["runs", "one --all", "ConfigError: Cannot use --all: it only applies to the table of several runs ("],
-    [
-      "runs",
-      "one --experiment x",
-      "ConfigError: Cannot use --experiment: it only applies to the list of runs (",
-    ],
+    ["runs", "one --experiment x", "ConfigError: Cannot use --experiment: it only applies to the list "],
     ["train:base", `${tinyNetwork} --out run --mlflow sqlite:///me:secret@db`, address],
   ];
   for (const [task, flags, start] of cases) {
