@@ -1,75 +1,48 @@
-/** The losses of a distillation's stages. */
+/** What the losses of a distillation draw and compute; the drift also against its formula in plain loops. */
 
 import assert from "node:assert/strict";
-import {
-  add,
-  gatherRows,
-  gradients,
-  meanSquaredError,
-  multiply,
-  reshape,
-  sin,
-  subtract,
-  sum,
-  type Tensor,
-  tensor,
-  uniforms,
-  zeros,
-} from "../../../kernels/mod.ts";
-import {
-  alongFlow,
-  BakeLoss,
-  type BatchSource,
-  batchSource,
-  createModel,
-  DriftLoss,
-  flowGeometry,
-  guided,
-  MeanMapLoss,
-  type Model,
-  namedParameters,
-  noise,
-  ReflowLoss,
-  sample,
-  ShortcutMapLoss,
-  stateOf,
-  type StepLoss,
-  TaughtLoss,
-  Trainer,
-} from "../../../models/mod.ts";
+import * as k from "../../../kernels/mod.ts";
+import * as models from "../../../models/mod.ts";
+import { upTo } from "../../refusing.ts";
 import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
 
+type Tensor = k.Tensor;
+const { add, gradients, meanSquaredError, multiply, reshape, subtract, sum, tensor, zeros } = k;
+const { alongFlow, BakeLoss, batchSource, DriftLoss, MeanMapLoss, namedParameters, noise } = models;
+const { ReflowLoss, ShortcutMapLoss, TaughtLoss } = models;
+
+const total = (values: Iterable<number>) => [...values].reduce((a, b) => a + b, 0);
+const mean = (values: ArrayLike<number>) => total(Array.from(values)) / values.length;
 const shape = [1, 8, 8];
 const small = { type: "UNet_FM_Residuals", filters: [4, 8], tEmb: 8, groups: 4, classes: 3 } as const;
-const labels = Uint32Array.from({ length: 30 }, (_, i) => i % 3);
-const images = () => tensor(uniforms(1, 0, 0, 30 * 64).map((u) => 2 * u - 1), [30, ...shape]);
-const source = () =>
-  batchSource({ x1: images(), condition: tensor(labels) }, {
-    size: 64,
-    values: () => new Float32Array(),
+const labels = Uint32Array.from(upTo(30), (i) => i % 3);
+const examples = Uint32Array.of(0, 4, 8, 9, 13, 17);
+/** Values f32[N] next to images. */
+const each = (t: Tensor) => reshape(t, [t.size, 1, 1, 1]);
+
+function source(): models.BatchSource {
+  const x1 = tensor(k.uniforms(1, 0, 0, 30 * 64).map((u) => 2 * u - 1), [30, ...shape]);
+  return batchSource({ x1, condition: tensor(labels) }, {
+    ...{ size: 64, values: () => new Float32Array() },
     labels: (examples) => examples.map((n) => labels[n]),
   });
+}
 
 /** A flow map whose step embedding is not zero any more. */
-function flowMap(seed = 2): Model {
-  const map = createModel({ ...small, flowMap: true }, seed);
+function flowMap(seed = 2): models.Model {
+  const map = models.createModel({ ...small, flowMap: true }, seed);
   const last = namedParameters(map).get("step_mlp.2.weight")!;
-  last.write(uniforms(seed, 0, 1, last.size).map((u) => 0.4 * (u - 0.5)));
+  last.write(k.uniforms(seed, 0, 1, last.size).map((u) => 0.4 * (u - 0.5)));
   return map;
 }
 
-function distillation(
-  student: Model,
-  teacher: Model | { velocity: Model["velocity"] } = createModel(small, 1),
-) {
-  return { student, teacher, source: source(), batchSize: 6 };
-}
+const distillation = (student: unknown, teacher: models.VelocityField = models.createModel(small, 1)) => ({
+  ...{ student: student as models.Model, teacher, source: source(), batchSize: 6 },
+});
 
-const examples = Uint32Array.of(0, 4, 8, 9, 13, 17);
-
-async function valueOf(loss: StepLoss, student: Model, step = 0): Promise<number> {
-  loss.write(examples, 7, step);
-  return (await loss.loss(namedParameters(student)).read())[0];
+async function valueOf(loss: models.StepLoss, averaged: models.NamedTensors = new Map()): Promise<number> {
+  loss.write(examples, 7, 0);
+  return (await loss.loss(averaged).read())[0];
 }
 
 /** The mean rule for steps of length 0 only. */
@@ -78,7 +51,6 @@ class StillLoss extends MeanMapLoss {
     return zeros(t.shape);
   }
 }
-
 /** Flow matching on the teacher's velocity, at the points of the mean rule. */
 class VelocityLoss extends TaughtLoss {
   override loss(): Tensor {
@@ -86,200 +58,283 @@ class VelocityLoss extends TaughtLoss {
     return meanSquaredError(this.student.velocity(xt, t, condition), v);
   }
 }
+/** Gives what a loss draws: times, lengths, and the teacher's velocity. */
+class Draws extends TaughtLoss {
+  override loss(): Tensor {
+    return this.drawn()[1];
+  }
+  drawn() {
+    const { t, v } = this.points();
+    return [t, this.lengths(t, 0.2), v] as const;
+  }
+}
 
-testOnDevices(
-  "MeanMapLoss() of steps of length 0 has the loss and gradients of flow matching, to the bit",
-  async () => {
-    const map = flowMap();
-    const parameters = namedParameters(map);
-    const of = (loss: StepLoss) => {
-      loss.write(examples, 7, 0);
-      const value = loss.loss(parameters);
-      return Promise.all([value, ...gradients(value, [...parameters.values()])].map((each) => each.read()));
-    };
-    const how = distillation(map);
-    assert.deepEqual(await of(new StillLoss(how)), await of(new VelocityLoss(how, 0.25)));
-  },
-);
+testOnCpu("MeanMapLoss() of steps of length 0 is flow matching, to the bit, with its gradients", async () => {
+  const map = flowMap(), parameters = namedParameters(map), how = distillation(map);
+  const of = (loss: models.StepLoss) => {
+    loss.write(examples, 7, 0);
+    const value = loss.loss(parameters);
+    return Promise.all([value, ...gradients(value, [...parameters.values()])].map((each) => each.read()));
+  };
+  assert.deepEqual(await of(new StillLoss(how)), await of(new VelocityLoss(how, 0.25)));
+});
 
-testOnDevices("alongFlow() is the derivative along (v, 1, -1)", async () => {
+testOnDevices("alongFlow() is the derivative along (v, 1, -1), also if t is given as d", async () => {
   const closed = {
     velocity: (x: Tensor) => x,
     meanVelocity: (x: Tensor, t: Tensor, d: Tensor) =>
-      sin(add(multiply(x, 2), reshape(add(multiply(t, 3), multiply(d, 5)), [x.shape[0], 1]))),
+      k.sin(add(multiply(x, 2), reshape(add(multiply(t, 3), multiply(d, 5)), [x.shape[0], 1]))),
   };
   const [x, v, t, d] = [[0.1, -0.5, 0.9, 0.3], [1, -2, 0.5, 0], [0, 0.2, 0.5, 0.7], [1, 0.5, 0, 0.3]];
-  const [u, slope] = alongFlow(closed, tensor(x, [4, 1]), tensor(t), tensor(d), tensor(v, [4, 1]));
-  const angles = x.map((_, i) => 2 * x[i] + 3 * t[i] + 5 * d[i]);
-  assertClose(await u.read(), angles.map(Math.sin), 1e-6);
-  assertClose(await slope.read(), angles.map((angle, i) => Math.cos(angle) * (2 * v[i] + 3 - 5)), 1e-6);
-});
-
-testOnDevices("alongFlow() of a network agrees with reverse-mode derivatives", async () => {
-  const map = flowMap();
-  const [x, v, label] = [noise(1, [3, ...shape]), noise(2, [3, ...shape]), tensor(Uint32Array.of(0, 1, 3))];
-  const [t, d] = [tensor([0, 0.3, 0.6]), tensor([1, 0.5, 0.2])];
-  const [, along] = alongFlow(map, x, t, d, v, label);
-  // <a, J (v, 1, -1)> = <J^T a, (v, 1, -1)> for a = the derivative, and for other directions
-  for (const a of [along, noise(3, x.shape), noise(4, x.shape)]) {
-    const u = map.meanVelocity!(x, t, d, label);
-    const [dx, dt, dd] = gradients(sum(multiply(u, a)), [x, t, d]);
-    const exact = (await sum(multiply(dx, v)).read())[0] + (await sum(dt).read())[0] -
-      (await sum(dd).read())[0];
-    const estimate = (await sum(multiply(a, along)).read())[0];
-    const size = Math.sqrt(
-      (await sum(multiply(a, a)).read())[0] * (await sum(multiply(along, along)).read())[0],
-    );
-    assert.ok(Math.abs(estimate - exact) <= 1e-5 * size, `${estimate} instead of ${exact}, of ${size}`);
+  const time = tensor(t);
+  for (const [lengths, given] of [[d, tensor(d)], [t, time]] as const) {
+    const [u, slope] = alongFlow(closed, tensor(x, [4, 1]), time, given, tensor(v, [4, 1]));
+    const angles = x.map((_, i) => 2 * x[i] + 3 * t[i] + 5 * lengths[i]);
+    assertClose(await u.read(), angles.map(Math.sin), 1e-6);
+    assertClose(await slope.read(), angles.map((angle, i) => Math.cos(angle) * (2 * v[i] + 3 - 5)), 1e-6);
   }
 });
 
-testOnDevices("BakeLoss() is 0 for the teacher itself, and learns its guidance", async () => {
+testOnCpu("alongFlow() of a network agrees with reverse-mode derivatives", async () => {
   const map = flowMap();
-  assert.equal(await valueOf(new BakeLoss(distillation(map, map)), map), 0);
-  const teacher = guided(map, { scale: 3, none: 3 });
-  assert.ok(await valueOf(new BakeLoss(distillation(map, teacher)), map) > 0);
+  const [x, v, label] = [noise(1, [3, ...shape]), noise(2, [3, ...shape]), tensor(Uint32Array.of(0, 1, 3))];
+  const [t, d] = [tensor([0, 0.3, 0.6]), tensor([1, 0.5, 0.2])];
+  const dot = async (a: Tensor, b: Tensor) => (await sum(multiply(a, b)).read())[0];
+  const [, along] = alongFlow(map, x, t, d, v, label);
+  // <a, J (v, 1, -1)> = <J^T a, (v, 1, -1)> for a = the derivative, and for other directions
+  for (const a of [along, noise(3, x.shape), noise(4, x.shape)]) {
+    const [dx, dt, dd] = gradients(sum(multiply(map.meanVelocity!(x, t, d, label), a)), [x, t, d]);
+    const exact = await dot(dx, v) + await dot(subtract(dt, dd), tensor([1, 1, 1]));
+    const size = Math.sqrt(await dot(a, a) * await dot(along, along));
+    assertClose([await dot(a, along) / size], [exact / size], 1e-5);
+  }
 });
 
-/** Fields of dx/dt = slope t. */
+testOnCpu("BakeLoss() is 0 for the teacher itself, and learns its guidance", async () => {
+  const map = flowMap();
+  assert.equal(await valueOf(new BakeLoss(distillation(map, map))), 0);
+  assert.ok(await valueOf(new BakeLoss(distillation(map, models.guided(map, { scale: 3, none: 3 })))) > 0);
+});
+
+/** The flow map of dx/dt = slope t, with X(t + d) - X(t) = slope (t d + d^2 / 2). */
+class Quadratic extends models.Module {
+  readonly slope = tensor([0]);
+  constructor(slope: number) {
+    super();
+    this.slope.write(Float32Array.of(slope));
+  }
+  velocity = (x: Tensor, t: Tensor) => add(multiply(x, 0), each(multiply(t, this.slope)));
+  meanVelocity = (x: Tensor, t: Tensor, d: Tensor) => this.velocity(x, add(t, multiply(d, 0.5)));
+}
+
 testOnCpu(
   "MeanMapLoss() and ShortcutMapLoss() are 0 for the exact flow map, and positive for others",
   async () => {
-    const flow = (slope: number) => ({
-      velocity: (x: Tensor, t: Tensor) => add(multiply(x, 0), reshape(multiply(t, slope), [t.size, 1, 1, 1])),
-      // X(t + d) - X(t) = slope (t d + d^2 / 2)
-      meanVelocity: (x: Tensor, t: Tensor, d: Tensor) =>
-        add(multiply(x, 0), reshape(multiply(add(t, multiply(d, 0.5)), slope), [t.size, 1, 1, 1])),
-    });
-    const [exact, other] = [flow(2), flow(3)] as unknown as Model[];
+    const exact = new Quadratic(2), other = new Quadratic(3);
     for (const Loss of [MeanMapLoss, ShortcutMapLoss]) {
-      const of = (student: Model) => {
-        const loss = new Loss({ ...distillation(student, exact) });
-        loss.write(examples, 7, 0);
-        return loss.loss(new Map()).read();
-      };
-      assert.ok((await of(exact))[0] < 1e-5, `${Loss.name} of the exact map`);
-      assert.ok((await of(other))[0] > 0.01, `${Loss.name} of another map`);
+      const of = (student: Quadratic, averaged: Quadratic) =>
+        valueOf(new Loss(distillation(student, exact)), namedParameters(averaged));
+      assert.ok(await of(exact, exact) < 1e-5, `${Loss.name} of the exact map`);
+      assert.ok(await of(other, other) > 0.01, `${Loss.name} of another map`);
+      const isAveraged = await of(exact, other) > 0.01;
+      assert.equal(isAveraged, Loss === ShortcutMapLoss, `${Loss.name} takes its target from the averages`);
     }
   },
 );
 
+/** A teacher that knows classes, and a student that adds `slope` of its guidance. */
+const byClass = (x: Tensor, y?: Tensor) =>
+  add(multiply(x, 0), reshape(k.gatherRows(tensor([1, 2, 3, 0.5], [4, 1]), y!), [x.shape[0], 1, 1, 1]));
+const classes = { velocity: (x: Tensor, _t: Tensor, y?: Tensor) => byClass(x, y) };
+const guidedBy = (slope: number) => ({
+  ...{ ...classes, classes: 3, maxGuidance: 2.5 },
+  meanVelocity: (x: Tensor, _t: Tensor, _d: Tensor, y?: Tensor, w?: Tensor) =>
+    add(byClass(x, y), multiply(multiply(subtract(byClass(x, y), 0.5), each(subtract(w!, 1))), slope)),
+});
+
 testOnCpu("the losses of a map with guidance as an input teach it every scale of its teacher", async () => {
-  const byClass = (condition: Tensor, x: Tensor) =>
-    reshape(gatherRows(tensor([1, 2, 3, 0.5], [4, 1]), condition), [x.shape[0], 1, 1, 1]);
-  const teacher = { velocity: (x: Tensor, _t: Tensor, y?: Tensor) => add(multiply(x, 0), byClass(y!, x)) };
-  const student = (slope: number) =>
-    ({
-      ...{ classes: 3, maxGuidance: 2.5 },
-      velocity: (x: Tensor, _t: Tensor, y?: Tensor) => add(multiply(x, 0), byClass(y!, x)),
-      meanVelocity(x: Tensor, _t: Tensor, _d: Tensor, y?: Tensor, w?: Tensor) {
-        const beyond = multiply(
-          subtract(byClass(y!, x), 0.5),
-          reshape(subtract(w!, 1), [x.shape[0], 1, 1, 1]),
-        );
-        return add(add(multiply(x, 0), byClass(y!, x)), multiply(beyond, slope));
-      },
-    }) as unknown as Model;
   for (const Loss of [BakeLoss, MeanMapLoss, ShortcutMapLoss]) {
-    const of = (slope: number) => valueOf(new Loss(distillation(student(slope), teacher)), student(slope));
+    const of = (slope: number) => valueOf(new Loss(distillation(guidedBy(slope), classes)));
     assert.ok(await of(1) < 1e-9, `${Loss.name} of the teacher's own guidance`);
     assert.ok(await of(0.5) > 0.01, `${Loss.name} of too little`);
   }
 });
 
-testOnCpu("ReflowLoss() straightens the teacher's flow, and learns its images in one step", async () => {
-  const teacher = createModel(small, 5);
-  const last = namedParameters(teacher).get("last.weight")!;
-  last.write((await last.read()).map((w) => 8 * w)); // bends the flow
-  const student = createModel({ ...small, flowMap: true }, 5);
-  const parameters = namedParameters(student);
-  for (const [name, { data }] of await stateOf(teacher)) parameters.get(name)!.write(data);
-  const [x0, condition] = [
-    noise(9, [48, ...shape]),
-    tensor(Uint32Array.from({ length: 48 }, (_, i) => i % 3)),
-  ];
-  const x1 = sample(teacher, { x0, condition, steps: 10 });
-  const pairs = batchSource({ x0, x1, condition });
-  const loss = new ReflowLoss({ student, batchSize: 12 }, pairs, { count: 48, whole: 0.5 });
-  const how = { batchSize: 12, seed: 1, learningRate: 5e-3 };
-  const trainer = new Trainer(student, pairs, { ...how, stages: [{ steps: 80, losses: [loss] }] });
-  const bend = async (field: Model) => {
-    const { straightness } = await flowGeometry(field, x0, { steps: 6, condition });
-    return straightness.reduce((a, b) => a + b) / 48;
+testOnCpu("a distillation draws points, lengths and guidance anew at each step", async () => {
+  const N = 4000;
+  const one = batchSource({ x1: zeros([1, 1, 1, 1]), condition: tensor(Uint32Array.of(0)) });
+  const how = { ...distillation(guidedBy(1), classes), source: one, batchSize: N };
+  const draws = new Draws(how, 0.25);
+  const at = async (seed: number, step: number) => {
+    draws.write(new Uint32Array(N), seed, step);
+    const [t, d, v] = await Promise.all(draws.drawn().map((each) => each.read()));
+    return [t, d, v.map((v) => 1 + (v - 1) / 0.5)]; // v = 1 + (w - 1) (1 - 0.5)
   };
-  const miss = async () =>
-    (await meanSquaredError(sample(student, { x0, condition, solver: "map" }), x1).read())[0];
-  const before = [await bend(student), await miss()];
-  for (let step = 0; step < 80; step++) trainer.queueStep(examples, 5e-3);
-  const after = [await bend(student), await miss()];
-  assert.ok(after[0] < 0.7 * before[0], `straightness ${before[0]} to ${after[0]}`);
-  assert.ok(after[1] < 0.7 * before[1], `distance of one step ${before[1]} to ${after[1]}`);
+  const first = await at(3, 0), [t, d, w] = first;
+  assert.deepEqual(await at(3, 0), first);
+  for (const others of [await at(3, 1), await at(4, 0)]) {
+    for (const [i, other] of others.entries()) {
+      const [one, two] = [first, others].map((drawn) =>
+        i === 1 ? drawn[1].map((d) => Math.sign(d)) : drawn[i]
+      );
+      assert.ok(one.length === other.length && one.some((value, n) => value !== two[n]), `draw ${i}`);
+    }
+  }
+  const share = (fits: (i: number) => boolean) => upTo(N).filter(fits).length / N;
+  assertClose([share((i) => t[i] === 0)], [0.25], 0.03);
+  const moved = upTo(N).filter((i) => t[i] > 0);
+  assertClose([mean(moved.map((i) => t[i]))], [0.5], 0.03);
+  const [uniform, middle] = [1, 0].map((odd) =>
+    mean(moved.filter((i) => i % 2 === odd).map((i) => (t[i] - 0.5) ** 2))
+  );
+  assertClose([uniform], [1 / 12], 0.01);
+  assert.ok(middle < 0.05, `${middle} around the middle`);
+  const part = (i: number) => d[i] / (1 - t[i]);
+  assertClose([share((i) => d[i] === 0), share((i) => part(i) > 0.999)], [0.2, 0.24], 0.03);
+  const between = upTo(N).filter((i) => part(i) > 0 && part(i) < 0.999).map(part);
+  for (const [values, least, most] of [[between, 0, 1], [[...w], 1, 2.5]] as const) {
+    assert.ok(values.every((value) => value >= least - 1e-5 && value <= most + 1e-5));
+    for (const tenth of upTo(10)) {
+      const inside = values.filter((value) => Math.floor(10 * (value - least) / (most - least)) === tenth);
+      assertClose([inside.length / values.length], [0.1], 0.03);
+    }
+  }
+  for (const [Loss, noises] of [[BakeLoss, 0.1], [MeanMapLoss, 0.25], [ShortcutMapLoss, 0.25]] as const) {
+    class Times extends (Loss as typeof BakeLoss) {
+      override loss = () => this.points().t;
+    }
+    const loss = new Times(how);
+    loss.write(new Uint32Array(N), 3, 0);
+    const times = await loss.loss().read();
+    assertClose([times.filter((t) => t === 0).length / N], [noises], 0.03, `noise in ${Loss.name}`);
+  }
 });
 
-testOnCpu(
-  "DriftLoss() moves noise to images of its class that differ as much as real ones",
-  async () => {
-    const pattern = (label: number, i: number) => Math.sin((label + 1) * i / 5);
-    const classes = Uint32Array.from({ length: 60 }, (_, i) => i % 3);
-    const strengths = uniforms(3, 0, 0, 60).map((u) => 0.5 + u);
-    const values = Float32Array.from({ length: 60 * 64 }, (_, at) => {
-      const n = Math.floor(at / 64);
-      return strengths[n] * pattern(classes[n], at % 64);
+testOnCpu("ReflowLoss() learns each pair once per epoch, in a new order each time", async () => {
+  const [count, batchSize] = [12, 4];
+  const x1 = tensor(upTo(count).map((m) => 2 ** (m / 2)), [count, 1, 1, 1]); // the sum of squares identifies them
+  const { student } = distillation({
+    velocity: (x: Tensor) => x,
+    meanVelocity: (x: Tensor) => multiply(x, 0),
+  });
+  const pairs = batchSource({ x0: zeros([count, 1, 1, 1]), x1 });
+  const loss = new ReflowLoss({ student, batchSize }, pairs, { count, whole: 0.5 });
+  const batches: number[] = [];
+  for (const step of upTo(6)) {
+    loss.write(new Uint32Array(), 1, step);
+    batches.push(Math.round(batchSize * (await loss.loss(new Map()).read())[0]));
+  }
+  assert.deepEqual([total(batches.slice(0, 3)), total(batches.slice(3))], [2 ** count - 1, 2 ** count - 1]);
+  assert.notDeepEqual(batches.slice(0, 3), batches.slice(3));
+});
+
+testOnCpu("ReflowLoss() learns straight lines from noise to image, a share of them in one step", async () => {
+  const [x0, x1] = [tensor(Array(40).fill(1), [40, 1, 1, 1]), tensor(Array(40).fill(4), [40, 1, 1, 1])];
+  const of = (u: (x: Tensor, t: Tensor, d: Tensor) => Tensor) => {
+    const { student } = distillation({ velocity: (x: Tensor) => x, meanVelocity: u });
+    const pairs = batchSource({ x0, x1 });
+    return valueOf(new ReflowLoss({ student, batchSize: 40 }, pairs, { count: 40, whole: 0.25 }));
+  };
+  const line = (x: Tensor, t: Tensor) => add(subtract(x, each(add(1, multiply(t, 3)))), 3); // 3 on the line
+  assertClose([await of(line)], [0], 1e-9);
+  assertClose([await of((x, t, d) => add(line(x, t), each(d)))], [0.25], 1e-6);
+  assertClose([await of((x, t, d) => add(line(x, t), each(multiply(t, d))))], [0], 1e-9);
+  const square = await of((x, t) => add(line(x, t), each(subtract(t, 0.5))));
+  assert.ok(square > 0.14 && square < 0.25, `times near both ends: ${square} instead of 1/12 + 1/16`);
+});
+
+/** Moves each image by its label and a bias. */
+class Shift extends models.Module {
+  readonly bias = tensor([0]);
+  velocity = (x: Tensor) => x;
+  meanVelocity = (x: Tensor, _t: Tensor, _d: Tensor, label?: Tensor) =>
+    add(add(multiply(x, 0.1), each(k.gatherRows(tensor([0, 1, 2], [3, 1]), label!))), each(this.bias));
+}
+const [P, n, D, others, push] = [64, 3, 4, 0.3, 0.2];
+
+/**
+ * The mean square of the drift V of groups of generated images x, each with two kinds of real ones, and the derivative
+ * of the loss |x + S V - y|^2 / S^2 by a shift of all y = x.
+ */
+function driftOf(groups: readonly { x: number[][]; own: number[]; other: number[] }[]): [number, number] {
+  const distance = (a: readonly number[], b: readonly number[]) => Math.hypot(...a.map((v, k) => v - b[k]));
+  const all = groups.map((
+    { x, own, other },
+  ) => [...upTo(P).map(() => own), ...upTo(n).map(() => other), ...x]);
+  const M = P + 2 * n;
+  const distances = groups.map(({ x }, g) => x.map((row) => all[g].map((to) => distance(row, to))));
+  const scale = total(distances.flat(2)) / (groups.length * n * (M - 1)); // that to itself is 0
+  const drift = groups.map(({ x }) => x.map((row) => row.map(() => 0)));
+  for (const tau of [0.02, 0.05, 0.2]) {
+    const moves = groups.map(({ x }, g) => {
+      const weight = (i: number, m: number) =>
+        m === P + n + i
+          ? 0
+          : Math.exp(-distances[g][i][m] / scale / tau) * (m >= P && m < P + n ? others : 1);
+      return x.map((_, i) => {
+        const row = total(upTo(M).map((m) => weight(i, m)));
+        const A = upTo(M).map((m) => weight(i, m) / Math.sqrt(row * total(upTo(n).map((k) => weight(k, m)))));
+        const [toward, away] = [total(A.slice(0, P)), total(A.slice(P))];
+        const weights = A.map((a, m) => m < P ? a * away : -(1 + push) * a * toward);
+        return upTo(D).map((k) => total(weights.map((w, m) => w * (all[g][m][k] - x[i][k]))));
+      });
     });
-    const real = batchSource({ x1: tensor(values, [60, ...shape]), condition: tensor(classes) }, {
-      size: 64,
-      values: () => new Float32Array(),
-      labels: (examples) => examples.map((n) => classes[n]),
+    const size = Math.sqrt(mean(moves.flat(2).map((v) => v * v)));
+    moves.forEach((rows, g) => rows.forEach((row, i) => row.forEach((v, k) => drift[g][i][k] += v / size)));
+  }
+  const V = drift.flat(2);
+  return [mean(V.map((v) => v * v)), -2 * mean(V) / (scale / Math.sqrt(D))];
+}
+
+testOnDevices("DriftLoss() is the drift that its source defines, and its gradient leads there", async () => {
+  const images = [[1, 0.5, 0, -1], [-0.5, 1, 0.5, 2]]; // one per class
+  const labels = Uint32Array.of(0, 0, 1, 0, 1);
+  const x1 = tensor(Array.from(labels, (label) => images[label]).flat(), [5, 1, 2, 2]);
+  const host = {
+    size: D,
+    values: () => new Float32Array(),
+    labels: (rows: Uint32Array) => rows.map((m) => labels[m]),
+  };
+  const student = new Shift(), real = batchSource({ x1, condition: tensor(labels) }, host);
+  for (const evaluations of [1, 2]) {
+    const loss = new DriftLoss({ ...distillation(student), source: real, batchSize: 2 * n }, {
+      encode: (x) => [multiply(x, 2)], // the same drift
+      ...{ references: Uint32Array.from(upTo(5)), others, push, classes: 2, evaluations },
     });
-    const student = flowMap();
-    const loss = new DriftLoss({ student, teacher: student, source: real, batchSize: 32 }, {
-      encode: () => [],
-      references: Uint32Array.from({ length: 60 }, (_, i) => i),
-      others: 0.2,
-      push: 0,
-      classes: 3,
-      evaluations: 1,
-    });
-    const trainer = new Trainer(student, real, {
-      ...{ batchSize: 32, seed: 1, learningRate: 1e-2, clip: 1 },
-      stages: [{ steps: 180, losses: [loss] }],
-    });
-    for (let step = 0; step < 180; step++) trainer.queueStep(examples, step < 140 ? 1e-2 : 2e-3);
-    const drawing = { x0: noise(5, [60, ...shape]), condition: tensor(classes), solver: "map" } as const;
-    const drawn = await sample(student, drawing).read();
-    const product = (n: number, label: number) =>
-      drawn.subarray(64 * n, 64 * n + 64).reduce((sum, x, i) => sum + x * pattern(label, i), 0) /
-      Array.from({ length: 64 }, (_, i) => pattern(label, i) ** 2).reduce((a, b) => a + b);
-    const own = Array.from(classes, (label, n) => product(n, label));
-    const foreign = Array.from(classes, (label, n) => Math.abs(product(n, (label + 1) % 3)));
-    const mean = (x: readonly number[]) => x.reduce((a, b) => a + b) / x.length;
-    const deviation = Math.sqrt(mean(own.map((x) => (x - mean(own)) ** 2)));
-    assert.ok(Math.abs(mean(own) - 1) < 0.2, `mean strength ${mean(own)} of the own class (real: 1)`);
-    assert.ok(deviation > 0.15 && deviation < 0.5, `deviation ${deviation} (real: 0.29)`);
-    assert.ok(mean(foreign) < 0.3, `mean strength ${mean(foreign)} of another class (real: 0)`);
-  },
-);
+    loss.write(new Uint32Array(), 7, 3);
+    const value = loss.loss(new Map());
+    const found = await Promise.all([value, ...gradients(value, [student.bias])].map((each) => each.read()));
+    const start = await k.randomNormal(tensor(Uint32Array.of(7, models.streams.noise, 3)), [2 * n, D]).read();
+    const made = (x: number, label: number) =>
+      upTo(evaluations).reduce((x) => x + (0.1 * x + label) / evaluations, x);
+    const expected = [[0, 1], [1, 0]].map((order) =>
+      // of the classes
+      driftOf(order.map((label, g) => ({
+        x: upTo(n).map((i) => upTo(D).map((k) => made(start[((g * n) + i) * D + k], label))),
+        ...{ own: images[label], other: images[1 - label] },
+      })))
+    );
+    const [near] = expected.toSorted((a, b) => Math.abs(a[0] - found[0][0]) - Math.abs(b[0] - found[0][0]));
+    assertClose([found[0][0], found[1][0]], [near[0], near[1] / evaluations], 2e-5);
+  }
+});
 
 testOnCpu("DriftLoss() reads the real images of a file, and draws only classes that it has", async () => {
-  const all = await images().read();
-  const inMemory = source();
-  const inFile = {
+  const inMemory = source(), staged = inMemory.stage(30);
+  staged.write(Uint32Array.from(upTo(30)), { seed: 0, step: 0 });
+  const all = await staged.batch().x1.read();
+  const inFile: models.BatchSource = {
     ...inMemory,
-    batch: (indices: Tensor) => ({ x1: zeros([indices.size, ...shape]) }), // for planning
     stage(batchSize: number) {
       const x1 = zeros([batchSize, ...shape]);
       const write = (examples: Uint32Array) =>
-        x1.write(
-          Float32Array.from({ length: x1.size }, (_, i) => all[64 * examples[Math.floor(i / 64)] + i % 64]),
-        );
+        x1.write(Float32Array.from(upTo(x1.size), (i) => all[64 * examples[Math.floor(i / 64)] + i % 64]));
       return { write, batch: () => ({ x1 }) };
     },
   };
   const references = Uint32Array.from(labels.keys()).filter((n) => labels[n] > 0).reverse();
-  const valueFrom = (source: BatchSource) => {
-    const options = { encode: () => [], references, others: 0.2, push: 0, classes: 3, evaluations: 1 };
-    const student = flowMap();
-    return valueOf(new DriftLoss({ ...distillation(student), source }, options), student);
-  };
+  const options = { encode: () => [], references, others, push, classes: 3, evaluations: 1 };
+  const valueFrom = (source: models.BatchSource) =>
+    valueOf(new DriftLoss({ ...distillation(flowMap()), source }, options));
   assert.equal(await valueFrom(inFile), await valueFrom(inMemory));
 });
