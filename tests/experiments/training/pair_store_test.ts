@@ -11,10 +11,12 @@ import {
   tensor,
   withDevice,
 } from "../../../kernels/mod.ts";
-import { batchOf } from "../../../models/mod.ts";
+import { batchOf, batchSource, createModel } from "../../../models/mod.ts";
+import { distillationStages } from "../../../experiments/training/distillation.ts";
 import { testInFolder } from "../../folder.ts";
 import { upTo } from "../../refusing.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
+import { testOnCpu } from "../../testing.ts";
 
 const [count, classes] = [300, 3]; // in two files of 256, which is no multiple of the classes
 const options = { shape: [1, 1, 2], count, classes, seed: 5 };
@@ -55,3 +57,20 @@ testInFolder(
     device.close();
   },
 );
+
+testOnCpu("a stage with `keep` takes one step in N by the shortcut rule, after the others", () => {
+  const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4, flowMap: true }, 1);
+  const source = Object.assign(batchSource(tensor(new Float32Array(6 * 16), [6, 1, 4, 4])), { classes: 0 });
+  const kinds = (stages: string) => {
+    const config = { batchSize: 2, seed: 1, maxSteps: 12, maxGuidance: 1, teacherGuidance: 1, stages };
+    const teacher = { model, info: { config: {} } };
+    const given = [config, teacher, model, source, Uint32Array.of(0, 1, 2, 3)] as unknown;
+    const made = distillationStages(...given as Parameters<typeof distillationStages>).stages;
+    return made.map(({ losses }) => losses.map(({ constructor: { name } }) => name));
+  };
+  assert.deepEqual(kinds("bake+drift:keep=0"), [["BakeLoss"], ["DriftLoss"]]);
+  assert.deepEqual(kinds("drift:keep=1+drift:keep=3"), [
+    ["ShortcutMapLoss"],
+    ["DriftLoss", "DriftLoss", "ShortcutMapLoss"],
+  ]);
+});
