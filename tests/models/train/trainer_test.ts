@@ -6,6 +6,7 @@ import * as models from "../../../models/mod.ts";
 import { PairDraw } from "../../../models/train/pair_draw.ts";
 import { replacing } from "../../replacing.ts";
 import { upTo } from "../../refusing.ts";
+import { assertSameNumbers } from "../../same_numbers.ts";
 import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
 import { LineField } from "./fields.ts";
 
@@ -57,12 +58,12 @@ testOnDevices(
     const wide = new Map(state.parameters).set("map.bias", { shape: [2], data: new Float32Array(2) });
     for (const bad of [bare, { ...state, optimizer: half }, { ...state, parameters: wide }]) {
       assert.throws(() => second.restore(bad, "the state"), { name: "StateError" });
-      assert.deepEqual(await second.state(), before);
+      assertSameNumbers(await second.state(), before);
     }
     second.restore(state, "the state");
     assert.equal(second.step, 3);
     assert.deepEqual(await train(second, 4), losses.slice(3));
-    assert.deepEqual(await second.state(), await whole.state());
+    assertSameNumbers(await second.state(), await whole.state());
   },
 );
 
@@ -89,9 +90,9 @@ testOnCpu("Trainer.averaged holds the averaged weights, which another network ca
   models.shareParameters(namedParameters(twin), made.averaged);
   await train(made, 4);
   const { ema, parameters } = await made.state(), weight = ema!.get("map.weight")!.data;
-  assert.deepEqual(await twin.map.weight.read(), weight);
+  assertSameNumbers(await twin.map.weight.read(), weight);
   assert.notDeepEqual(weight, parameters.get("map.weight")!.data);
-  assert.deepEqual(await field.map.weight.read(), parameters.get("map.weight")!.data);
+  assertSameNumbers(await field.map.weight.read(), parameters.get("map.weight")!.data);
   const within = models.withParameters(made.parameters, made.averaged, () => field.map.weight.read());
   assert.deepEqual(await within, weight);
   const plain = trainer().made;
@@ -180,7 +181,7 @@ testOnCpu("PairDraw drops labels from their own stream, the same ones for the sa
   for (const step of [7, 8]) {
     const drawn = k.uniforms(46020, 8, step, N);
     const expected = [...labels].map((label, i) => drawn[i] < Math.fround(0.1) ? none : label);
-    assert.deepEqual(await at(0.1, step), expected);
+    assertSameNumbers(await at(0.1, step), expected);
   }
   assert.deepEqual(await at(0, 7), [...labels]);
   assert.ok((await at(1, 7)).every((label) => label === none));
