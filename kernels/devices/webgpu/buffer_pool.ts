@@ -21,14 +21,25 @@ function sizeClass(bytes: number): number {
 /** Failing to create a buffer of at least this size leaves the device usable. */
 const largeBytes = 1 << 24;
 
-/** A pool of reusable storage buffers. */
+/** Unused bytes that are always kept, and the share of the bytes that were in use lately. */
+const [keptBytes, keptShare] = [1 << 26, 1.5];
+/** How fast bytes in use are forgotten, at every use of a buffer: by half after 45,000. */
+const forgetting = 1 - 2 ** -16;
+
+/** A pool of reusable storage buffers. It gives back those that have not been used for a while. */
 export class BufferPool {
-  #free = new Map<number, GpuBuffer[]>();
+  /** Unused buffers by size, and all of them; those that have waited longest come first. */
+  readonly #free = new Map<number, GpuBuffer[]>();
+  readonly #unused = new Set<GpuBuffer>();
   #bytes = 0;
+  #unusedBytes = 0;
+  /** Most bytes in use lately. */
+  #needed = 0;
   #open: Promise<void> | undefined;
   #hasFailed = false;
 
-  constructor(readonly device: GPUDevice) {}
+  /** @param submit submits all commands, which may refer to a buffer that is destroyed next */
+  constructor(readonly device: GPUDevice, readonly submit: () => void) {}
 
   /** Bytes of all buffers, including returned ones that wait for the next use. */
   get bytes(): number {
@@ -48,10 +59,16 @@ export class BufferPool {
   take(bytes: number): GpuBuffer {
     const { maxBufferSize } = this.device.limits; // may exceed 32 bits
     const size = Math.min(sizeClass(bytes), Math.max(maxBufferSize - maxBufferSize % 4, bytes));
-    const free = this.#free.get(size) ?? [];
-    for (let buffer = free.pop(); buffer; buffer = free.pop()) if (!buffer.failure) return buffer;
-    this.#bytes += size;
-    if (size < largeBytes) return this.#create(size);
+    const buffer = this.#free.get(size)?.at(-1);
+    if (buffer) this.#remove(buffer);
+    else this.#bytes += size;
+    this.#needed = Math.max(this.#needed * forgetting, this.#bytes - this.#unusedBytes);
+    this.#giveBack(Math.max(keptBytes, keptShare * this.#needed));
+    return buffer ?? (size < largeBytes ? this.#create(size) : this.#createLarge(size, bytes));
+  }
+
+  /** Creates a buffer that may turn out to have no memory. */
+  #createLarge(size: number, bytes: number): GpuBuffer {
     this.device.pushErrorScope("out-of-memory");
     const buffer = this.#create(size);
     const report = this.device.popErrorScope().catch(() => null); // rejected if the device is lost
@@ -59,10 +76,12 @@ export class BufferPool {
       if (this.#open === open) this.#open = undefined;
       if (!error) return;
       this.#hasFailed = true;
-      this.#bytes -= size;
       buffer.failure = new DeviceError(
         `Cannot allocate ${bytes} bytes: the device is out of memory; use a smaller batch or network`,
       );
+      if (this.#unused.has(buffer)) this.#remove(buffer);
+      this.#bytes -= size;
+      this.#giveBack(0);
     });
     this.#open = open;
     return buffer;
@@ -73,16 +92,37 @@ export class BufferPool {
     return new GpuBuffer(this.device.createBuffer({ size, usage: STORAGE | COPY_SRC | COPY_DST }), size);
   }
 
-  /** Frees a buffer that no work refers to any more, except submitted work. */
+  /** Destroys unused buffers until at most `most` bytes are left, first those that have waited longest. */
+  #giveBack(most: number): void {
+    for (const buffer of this.#unused) {
+      if (this.#unusedBytes <= most) return;
+      this.#remove(buffer);
+      this.destroy(buffer);
+    }
+  }
+
+  /** Takes a buffer from the unused ones. */
+  #remove(buffer: GpuBuffer): void {
+    const free = this.#free.get(buffer.bytes)!;
+    free.splice(free.lastIndexOf(buffer), 1);
+    this.#unused.delete(buffer);
+    this.#unusedBytes -= buffer.bytes;
+  }
+
+  /** Frees a buffer that nothing will refer to any more. */
   destroy(buffer: GpuBuffer): void {
+    this.submit();
     buffer.handle.destroy();
     this.#bytes -= buffer.failure ? 0 : buffer.bytes;
   }
 
   give(buffer: GpuBuffer): void {
+    if (buffer.failure) return;
     const free = this.#free.get(buffer.bytes);
     if (free) free.push(buffer);
     else this.#free.set(buffer.bytes, [buffer]);
+    this.#unused.add(buffer);
+    this.#unusedBytes += buffer.bytes;
   }
 }
 

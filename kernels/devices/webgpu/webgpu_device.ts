@@ -65,13 +65,10 @@ export class WebGpuDevice implements Device {
     this.maxRangeBytes = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
     this.offsetAlignment = Math.max(1, limits.minStorageBufferOffsetAlignment / 4);
     this.halfStorage = device.features.has("shader-f16");
-    this.#pool = new BufferPool(device);
+    this.#pool = new BufferPool(device, () => this.#queue.submit());
     this.#queue = new CommandQueue(device, this.#pool);
     this.#choices = new Choices({ ...this.tuning, software: table });
-    this.#workspace = new PassWorkspace(this.#pool, this.#choices, this.maxRangeBytes, (buffer) => {
-      this.#queue.submit();
-      this.#pool.destroy(buffer);
-    });
+    this.#workspace = new PassWorkspace(this.#pool, this.#choices, this.maxRangeBytes);
     this.#pipelines = new PipelineCache(device, this.#choices, this.#outcomes);
     this.#dispatches = new Dispatches(device, this.#pipelines, this.#pool);
   }

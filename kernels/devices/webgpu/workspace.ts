@@ -17,13 +17,7 @@ export class PassWorkspace {
   /** Whether the user has been told that scratch memory is too large. */
   #told = false;
 
-  /** @param pool where buffers come from; @param retire frees a buffer that queued work may use */
-  constructor(
-    readonly pool: BufferPool,
-    readonly choices: Choices,
-    readonly maxRangeBytes: number,
-    readonly retire: (buffer: GpuBuffer) => void,
-  ) {}
+  constructor(readonly pool: BufferPool, readonly choices: Choices, readonly maxRangeBytes: number) {}
 
   /** Changes with every choice and every buffer that grows: calls expanded before are then outdated. */
   get version(): string {
@@ -75,7 +69,7 @@ export class PassWorkspace {
       const buffer = this.#buffers[scratch];
       if (buffer && !buffer.failure && buffer.bytes >= bytes) return;
       if (buffer) {
-        this.retire(buffer);
+        this.pool.destroy(buffer);
         this.#replaced++;
       }
       this.#buffers[scratch] = this.pool.take(bytes);

@@ -135,7 +135,7 @@ testOnWebGpu("Dispatches.of() limits the uniforms it keeps", async () => {
   const device = await (await navigator.gpu.requestAdapter())!.requestDevice();
   const choices = new Choices({ workgroupSize: 64, software: true, pieces: 1 });
   const pipelines = new PipelineCache(device, choices, new Outcomes());
-  const pool = new BufferPool(device);
+  const pool = new BufferPool(device, () => {});
   const dispatches = new Dispatches(device, pipelines, pool, 8);
   const [x, y] = [pool.take(4), pool.take(4)];
   const ranges = [x, y].map((buffer) => ({ buffer, offset: 0, length: 1 }));
@@ -184,6 +184,7 @@ Deno.test("PassWorkspace.expand() replaces calls by passes on scratch memory tha
       held.add(buffer);
       return buffer;
     },
+    destroy: (buffer: GpuBuffer) => held.delete(buffer),
   } as unknown as BufferPool;
   const bytesHeld = () => [...held].map(({ bytes }) => bytes);
   const ports = (...names: string[]) => names.map((name) => ({ name })) as unknown as Kernel["ports"];
@@ -198,7 +199,7 @@ Deno.test("PassWorkspace.expand() replaces calls by passes on scratch memory tha
     { kernel: outer, dims: { elements }, ranges: [range, { ...range, offset: 64 }], half: ["y"] }
   );
   const choices = new Choices({ workgroupSize: 64, software: true, pieces: 1 });
-  const workspace = new PassWorkspace(pool, choices, 1000, (buffer) => held.delete(buffer));
+  const workspace = new PassWorkspace(pool, choices, 1000);
   const warned = warnings(() => {
     for (const _ of "ab") {
       assert.deepEqual(workspace.expand([call(251)]), [call(251)], "more than can be bound");
@@ -229,18 +230,61 @@ Deno.test("PassWorkspace.expand() replaces calls by passes on scratch memory tha
   assert.deepEqual(bytesHeld(), [80], "for the largest call to come");
 });
 
+/** A pool on a device without memory of its own: its events, and what happens at the next large buffer. */
+function poolOf(maxBufferSize: number) {
+  const events: string[] = [], next = { error: null as unknown };
+  const device = {
+    limits: { maxBufferSize },
+    createBuffer: ({ size }: GPUBufferDescriptor) => ({
+      size,
+      destroy: () => events.push(`destroy ${size}`),
+    }),
+    pushErrorScope() {},
+    popErrorScope: () => Promise.resolve(next.error),
+  };
+  return { pool: new BufferPool(device as unknown as GPUDevice, () => events.push("submit")), events, next };
+}
+
 Deno.test("BufferPool.take() rounds sizes the same with a limit beyond 32 bits, and never above the limit", () => {
   const sizes = (maxBufferSize: number, given: readonly number[]) => {
-    const createBuffer = ({ size }: GPUBufferDescriptor) => ({ size });
-    const scopes = { pushErrorScope() {}, popErrorScope: () => Promise.resolve(null) };
-    const pool = new BufferPool(
-      { limits: { maxBufferSize }, createBuffer, ...scopes } as unknown as GPUDevice,
-    );
+    const { pool } = poolOf(maxBufferSize);
     return given.map((bytes) => pool.take(bytes).bytes);
   };
   assert.deepEqual(sizes(2 ** 40, [4, 1001, 1024, 2 ** 20 + 4]), [256, 1024, 1024, 2 ** 20 + 2 ** 17]);
   assert.deepEqual(sizes(2 ** 32, [1001, 2 ** 33 - 4]), [1024, 2 ** 33 - 4]);
   assert.deepEqual(sizes(1201, [1200, 1100]), [1200, 1200]);
+});
+
+Deno.test("BufferPool keeps what a loop uses, and gives back what has waited longest", () => {
+  const { pool, events } = poolOf(2 ** 40), MiB = 2 ** 20;
+  const use = (...sizes: number[]) => sizes.map((size) => pool.take(size * MiB)).forEach((x) => pool.give(x));
+  for (let step = 0; step < 100; step++) use(40, 30, 20, 10, 10);
+  assert.deepEqual([pool.bytes, events], [110 * MiB, []]);
+  use(1, 2, 64); // then at most 165 MiB are kept
+  assert.deepEqual([pool.bytes, events], [177 * MiB, []]);
+  use(8);
+  assert.deepEqual([pool.bytes, events], [145 * MiB, ["submit", `destroy ${40 * MiB}`]]);
+  for (let size = 16; size < 48; size += 2) use(size, size); // 1 GiB, at most 92 MiB of it at a time
+  assert.ok(pool.bytes <= 300 * MiB, `${pool.bytes / MiB} MiB`);
+  for (let step = 0; step < 200_000; step++) use(1);
+  assert.ok(pool.bytes <= 65 * MiB, `${pool.bytes / MiB} MiB long after`);
+});
+
+Deno.test("BufferPool gives everything unused back before it reports that memory is out", async () => {
+  const { pool, events, next } = poolOf(2 ** 40);
+  const [used, unused] = [pool.take(2 ** 10), pool.take(2 ** 12)];
+  pool.give(unused);
+  next.error = new Error("out of memory");
+  const lacking = pool.take(2 ** 25);
+  await pool.open;
+  assert.match(
+    `${lacking.failure}`,
+    /^DeviceError: Cannot allocate 33554432 bytes: the device is out of memory/,
+  );
+  assert.deepEqual([pool.bytes, events], [used.bytes, ["submit", "destroy 4096"]]);
+  pool.give(lacking);
+  next.error = null;
+  assert.equal(pool.take(2 ** 25).failure, undefined);
 });
 
 /** Runs a function while every new buffer of at least 16 MiB fails as it does on a GPU: invalid, as a scope reports. */
