@@ -40,7 +40,7 @@ export type {
   Values,
   WasmLowering,
 } from "./op_definition.ts";
-export { attend } from "./ops/attend/op.ts";
+export { attend } from "./ops/attend.ts";
 export {
   conv2d,
   type ConvolutionOptions,
