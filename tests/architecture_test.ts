@@ -38,6 +38,10 @@ const entries = [
   ...Object.values(settings.exports).map((path) => path.slice(2)),
   ...Object.values(settings.tasks).flatMap(({ command }) => command.match(/[\w/]+\.ts\b/g) ?? []),
   ...Object.values(browserPrograms),
+  ...await Array.fromAsync(
+    Deno.readDir(new URL("../kernels/devices/cpu/assembly/kernels/", import.meta.url)),
+    ({ name }) => `kernels/devices/cpu/assembly/kernels/${name}`,
+  ),
   "kernels/devices/cpu/assembly/program.ts",
 ];
 

@@ -1,7 +1,8 @@
 /**
  * Compiles the CPU device's kernels, `kernels/devices/cpu/assembly/` (AssemblyScript), into `compiled_kernels.ts`, and
- * generates `kernel_signatures.ts` and `assembly/dispatch.ts` from their parameters. All three are in the repository, so
- * importers need neither a compiler nor permission to read files. A test builds them again and compares.
+ * generates `kernel_signatures.ts` from their parameters, as well as their `assembly/dispatch.ts`, which no file holds.
+ * Both are in the repository, so importers need neither a compiler nor permission to read files. A test builds them again
+ * and compares.
  *
  * `deno task build wasm`
  */
@@ -62,14 +63,14 @@ class InlineHelpers {
   }
 }
 
-/** Compiles the kernels. */
-async function compileKernels(dispatch: string): Promise<Uint8Array> {
+/** Compiles the kernels, with fused multiply-add or without. */
+async function compileKernels(dispatch: string, fused: boolean): Promise<Uint8Array> {
   let binary: Uint8Array | undefined, text = "";
   const { error, stderr } = await asc.main([
-    "assembly/program.ts",
+    ...["assembly/program.ts", "assembly/dispatch.ts"],
     ...["--outFile", "kernels.wasm", "--textFile", "kernels.wat"],
     ...["-O2", "--noAssert", "--runtime", "stub", "--disableWarning", "112"],
-    ...["--enable", "simd,relaxed-simd,threads,bulk-memory"],
+    ...["--enable", `simd,threads,bulk-memory${fused ? ",relaxed-simd" : ""}`],
     ...["--importMemory", "--sharedMemory", "--initialMemory", "1", "--maximumMemory", "65536"],
     ...["--memoryBase", "4096", "--importTable"],
   ], {
@@ -107,15 +108,18 @@ const packed = (bytes: Uint8Array) => deflateRawSync(bytes, { level: 9 }).toStri
 export async function builtModules(): Promise<Readonly<Record<string, string>>> {
   const kernels = await readKernels();
   const dispatch = dispatchSource(kernels);
-  const wasm = await compileKernels(dispatch);
+  const wasm = async (fused: boolean) => packed(await compileKernels(dispatch, fused));
   return {
-    "assembly/dispatch.ts": dispatch,
     "kernel_signatures.ts": signaturesModule(kernels),
     "compiled_kernels.ts": `// Made by \`deno task build wasm\` from assembly/; do not edit.
 
-/** The kernels, deflated, in base64; \`unfused()\` makes those for engines that do not fuse multiply and add. */
+/** The kernels, deflated, in base64. */
 export const kernels =
-  "${packed(wasm)}";
+  "${await wasm(true)}";
+
+/** The kernels for engines that cannot fuse multiply and add. */
+export const unfusedKernels =
+  "${await wasm(false)}";
 `,
   };
 }

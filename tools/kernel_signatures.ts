@@ -128,16 +128,13 @@ export function dispatchSource(kernels: readonly KernelSource[]): string {
   const sizes = kernels.flatMap((kernel, i) =>
     kernel.size ? [`case ${i}: return ${sizeOf(kernel, "threads")};`] : []
   );
-  return `// Made by \`deno task build wasm\` from kernels/; do not edit.
-// deno-fmt-ignore-file
-
-import { axis, integer, isAlone, opcode, pointer, real } from "./call.ts";
+  return `import { axis, claimWorkspace, integer, isAlone, opcode, pointer, real } from "./call.ts";
 ${imports.join("\n")}
 import { me, team } from "./threads.ts";
-import { claimWorkspace } from "./workspace.ts";
 
 /** Runs the kernel of a call; if it runs on one thread, the other threads do nothing. */
-export function execute(call: usize): void {
+@global
+function execute(call: usize): void {
   if (me != 0 && isAlone(call)) return;
   switch (opcode(call)) {
     ${runs.join("\n    ")}
@@ -146,7 +143,8 @@ export function execute(call: usize): void {
 }
 
 /** Bytes of workspace that a call needs on a number of threads. */
-export function workspaceOf(call: usize, threads: i32): u64 {
+@global
+function workspaceOf(call: usize, threads: i32): u64 {
   switch (opcode(call)) {
     ${sizes.join("\n    ")}
     default: return 0;

@@ -1,9 +1,8 @@
-import { kernels } from "./compiled_kernels.ts";
+import { kernels, unfusedKernels } from "./compiled_kernels.ts";
 import { DeviceError } from "../device.ts";
 import { Layout } from "./memory_layout.ts";
 import { type BlockExports, probeWidth, productBlocks, vectorWidth } from "./product_blocks.ts";
 import type { SharedMemory } from "./shared_memory.ts";
-import { unfused } from "./unfused.ts";
 import { kernelNames } from "./wasm_call.ts";
 
 /** Thread limit of a CPU device; more would only wait for each other. */
@@ -73,8 +72,8 @@ const compiled = new Map<boolean, Promise<CompiledKernels>>();
 export function loadKernels(fused: boolean): Promise<CompiledKernels> {
   let loaded = compiled.get(fused);
   if (!loaded) {
-    loaded = unpacked(kernels).then(async (wasm) => {
-      return { module: await WebAssembly.compile(fused ? wasm : unfused(wasm)), fused };
+    loaded = unpacked(fused ? kernels : unfusedKernels).then(async (wasm) => {
+      return { module: await WebAssembly.compile(wasm), fused };
     });
     compiled.set(fused, loaded);
   }

@@ -43,3 +43,13 @@ export function nextTask(call: usize): i32 {
 export function rewind(call: usize): void {
   atomic.store<i32>(call + Layout.nextTask, 0);
 }
+
+/** Address of scratch memory until the next op, for a call that needs `bytes`; traps if the host has given less. */
+export function claimWorkspace(call: usize, bytes: u64): usize {
+  if (bytes > <u64> load<u32>(Layout.workspaceBytes)) {
+    store<f64>(Layout.neededBytes, <f64> bytes);
+    store<i32>(Layout.shortOpcode, opcode(call));
+    unreachable();
+  }
+  return load<usize>(Layout.workspace);
+}

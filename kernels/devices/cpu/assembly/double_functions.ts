@@ -3,7 +3,8 @@
 
 /** a b + c. */
 function fma(a: v128, b: v128, c: v128): v128 {
-  return f64x2.relaxed_madd(a, b, c);
+  if (ASC_FEATURE_RELAXED_SIMD) return f64x2.relaxed_madd(a, b, c);
+  return f64x2.add(f64x2.mul(a, b), c);
 }
 
 function both(x: f64): v128 {

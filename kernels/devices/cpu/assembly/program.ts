@@ -1,8 +1,8 @@
-// The entry points. A program is a list of calls. A call runs on all threads of the team or only on the first; threads
-// wait for each other between two calls unless both run on one thread.
+// The entry points, beside `execute` and `workspaceOf`, which the build makes from the parameters of the kernels. A program
+// is a list of calls. A call runs on all threads of the team or only on the first; threads wait for each other between two
+// calls unless both run on one thread.
 
 import { isAlone, rewind } from "./call.ts";
-import { execute, workspaceOf } from "./dispatch.ts";
 import { Layout } from "../memory_layout.ts";
 import { barrier, join, me, nextProgram, setTeam } from "./threads.ts";
 

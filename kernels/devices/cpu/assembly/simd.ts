@@ -1,12 +1,15 @@
-// Operations on four f32 at a time. Multiply and add are fused; unfused.ts makes kernels for engines that cannot.
+// Operations on four f32 at a time. The kernels are built twice: with fused multiply-add, and for engines without it.
 
+/** a b + c. */
 export function madd(a: v128, b: v128, c: v128): v128 {
-  return f32x4.relaxed_madd(a, b, c);
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);
+  return f32x4.add(f32x4.mul(a, b), c);
 }
 
 /** c - a b. */
 export function nmadd(a: v128, b: v128, c: v128): v128 {
-  return f32x4.relaxed_nmadd(a, b, c);
+  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_nmadd(a, b, c);
+  return f32x4.sub(c, f32x4.mul(a, b));
 }
 
 /**
