@@ -31,7 +31,6 @@ const cold = [
     "gemm",
     "rows",
     "taps",
-    "kernels/average_pool",
     "kernels/conv_transpose2d",
   ],
   ...["kernels/convolve*", "kernels/copy", "kernels/cross_entropy", "kernels/gather"],

@@ -1,4 +1,4 @@
-import { maxPool2d, mean, relu, reshape, ShapeError, slice, type Tensor } from "../../kernels/mod.ts";
+import { averagePool2d, maxPool2d, relu, reshape, ShapeError, type Tensor } from "../../kernels/mod.ts";
 import { checkCount } from "../../kernels/core/checks.ts";
 import type { Initialiser } from "../nn/initialiser.ts";
 import { Conv2d, Linear } from "../nn/layers.ts";
@@ -20,7 +20,7 @@ interface Design {
 /** The designs of classifiers, by the name of a judge that has it. */
 const designs: Readonly<Record<JudgeName, Design>> = {
   lenet: { filters: [[16], [32], [64]], pool: (x) => relu(maxPool2d(x)), faults: 0 }, // relu on a quarter
-  vgg: { filters: [[8, 8], [16, 16], [32, 32]], pool: (x) => averagePool2d(relu(x)), faults: 2 },
+  vgg: { filters: [[8, 8], [16, 16], [32, 32]], pool: (x) => averagePool2d(relu(x), 2), faults: 2 },
 };
 
 /** All names of judges; judges made before version 0.10, whose files have no name, have the first. */
@@ -125,12 +125,4 @@ function canPool(size: readonly number[]): boolean {
 
 function pooled(size: readonly number[]): readonly number[] {
   return canPool(size) ? size.map((length) => Math.floor(length / 2)) : size;
-}
-
-/** Mean of each 2x2 window, stride 2; drops an odd last row or column. */
-function averagePool2d(x: Tensor): Tensor {
-  const [N, C, ...size] = x.shape;
-  const [P, Q] = size.map((length) => Math.floor(length / 2));
-  const even = slice(slice(x, 2, 0, 2 * P), 3, 0, 2 * Q);
-  return mean(reshape(even, [N, C, P, 2, Q, 2]), [3, 5]);
 }

@@ -6,10 +6,6 @@
  * @internal
  */
 export const kernelSignatures = {
-  averagePool2d:
-    "x: usize, y: usize, N: i32, C: i32, H: i32, W: i32, P: i32, Q: i32, size: i32, stride: i32, padding: i32",
-  averagePool2dGradient:
-    "dy: usize, dx: usize, N: i32, C: i32, H: i32, W: i32, P: i32, Q: i32, size: i32, stride: i32, padding: i32",
   winogradWeights: "w: usize, C: i32, K: i32, strideC: usize, strideK: usize, turned: i32, taps: i32",
   winogradConvolve:
     "source: usize, target: usize, bias: usize, addend: usize, N: i32, C: i32, H: i32, W: i32, K: i32, B: i32, w: usize, strideC: usize, strideK: usize, turned: i32, taps: i32",
