@@ -14,10 +14,7 @@ import { findConfig, findRun } from "./tracking/find_run.ts";
 import { type GivenTraining, trainOrResume } from "./train.ts";
 
 const { rows } = training;
-const { needs: _, ...stages } = rows.stages;
-const { needs: __, ...teacherGuidance } = rows.teacherGuidance;
-const { needs: ___, ...maxGuidance } = rows.maxGuidance;
-const { details: ____, ...model } = rows.model;
+const { details: _, ...model } = rows.model;
 const flags: Partial<typeof rows> = Object.fromEntries(
   namesWith(({ distilled }) => distilled).map((name) => [name, rows[name]]),
 );
@@ -25,9 +22,9 @@ const flags: Partial<typeof rows> = Object.fromEntries(
 /** Settings of `deno task distill`: the training settings that a distillation does not fix itself. */
 const distilling = defineSettings({
   dryRun,
-  stages,
-  teacherGuidance,
-  maxGuidance,
+  stages: rows.stages,
+  teacherGuidance: rows.teacherGuidance,
+  maxGuidance: rows.maxGuidance,
   model: optional({
     ...model,
     hint: "FILE",

@@ -1,5 +1,5 @@
 import { init } from "../kernels/mod.ts";
-import { completeArtifacts } from "./training/artifacts.ts";
+import { completeArtifacts } from "./training/pictures.ts";
 import { main, task } from "./cli/task.ts";
 import { compareModels } from "./report/compare_models.ts";
 import { reportPath, writeReport } from "./report/write_report.ts";

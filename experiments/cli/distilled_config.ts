@@ -3,10 +3,14 @@ import { ownModel } from "./model_setting.ts";
 import { ConfigError, flagOf } from "./setting.ts";
 import { plannedStages } from "./stages.ts";
 import { networkOf, pixelRangeOf } from "./stored_network.ts";
-import { namesWith, presets, type TrainingConfig } from "./training.ts";
+import { presets, type TrainingConfig } from "./training.ts";
 
 /** What a distillation takes over from its teacher, or from its stages. */
-export const taught = namesWith((traits) => traits.taught);
+export const taught = [
+  ...["filters", "tEmb", "attn", "groups", "timeEmbedding", "path", "prediction", "normalize"] as const,
+  ...["conditional", "labelDropout", "guidance", "times", "coupling", "valFraction"] as const,
+  ...["epochs", "maxMinutes"] as const,
+] as const satisfies readonly (keyof TrainingConfig)[];
 
 /** Defaults of a distillation. */
 export const distillation = {
@@ -31,64 +35,39 @@ export const distillation = {
  * @throws {RunError} if the teacher cannot be read
  */
 export function taughtSettings(flags: Partial<TrainingConfig>, teacher: string) {
-  const refused = taught.find((name) => flags[name] !== undefined);
-  if (refused !== undefined) {
-    throw new ConfigError(
-      `Cannot use ${
-        flagOf(refused)
-      } with --teacher: the network is the teacher's, and the stages determine the rest`,
-    );
-  }
+  const refuse = (what: string, why: string) => new ConfigError(`Cannot ${what}: ${why}`);
+  const given = taught.find((name) => flags[name] !== undefined);
+  if (given) throw refuse(`use ${flagOf(given)} with ${teacher}`, "the teacher and the stages determine it");
   const { config, normalization } = teacherInfo(teacher);
   const { path, prediction, classes } = config;
   const network = networkOf(config, flags.model);
-  const [named, model] = [ownModel(flags.model), network.model];
-  if (flags.model !== undefined && flags.model !== model && !(named && ownModel(model))) {
-    throw new ConfigError(`Cannot distil ${teacher} with --model ${flags.model}: it is a ${model} network`);
+  const { model = network.model } = flags;
+  if (model !== network.model && !(ownModel(model) && ownModel(network.model))) {
+    throw refuse(`distil ${teacher} with --model ${model}`, `it is a ${network.model} network`);
   }
   if (config.type !== "own" && config.maxGuidance > 1) {
-    throw new ConfigError(
-      `Cannot distil ${teacher}: it takes guidance as an input (expected the network that it was distilled from)`,
+    const why = "it takes guidance as an input (expected the network that it was distilled from)";
+    throw refuse(`distil ${teacher}`, why);
+  }
+  const isGuided = classes > 0 && !config.flowMap;
+  const guiding = (["teacherGuidance", "maxGuidance"] as const).find((name) => (flags[name] ?? 1) !== 1);
+  if (guiding && !isGuided) {
+    const why = classes === 0 ? "was trained without classes" : "has learned its guidance";
+    throw refuse(
+      `use ${flagOf(guiding)} ${flags[guiding]} with ${teacher}`,
+      `its network ${why} (leave it out)`,
     );
   }
-  const normalize = pixelRangeOf(normalization, `distil ${teacher}`);
-  const batchSize = flags.batchSize ?? distillation.batchSize;
-  const { maxGuidance = 1 } = flags;
-  const stages = flags.stages ?? distillation.stages;
-  const maxSteps = stepsOfStages({ stages, batchSize, maxGuidance }, flags.maxSteps);
-  const unguided = classes === 0
-    ? "was trained without classes"
-    : config.flowMap
-    ? "has learned its guidance"
-    : undefined;
-  if (unguided !== undefined && flags.teacherGuidance !== undefined && flags.teacherGuidance !== 1) {
-    throw new ConfigError(
-      `Cannot use --teacher-guidance ${flags.teacherGuidance} with ${teacher}: its network ${unguided} (leave it out)`,
-    );
-  }
-  if (maxGuidance > 1) {
-    const why = unguided !== undefined
-      ? `its network ${unguided}`
-      : named || ownModel(model)
-      ? "only the U-Nets take it as an input"
-      : flags.teacherGuidance !== undefined
-      ? "leave out --teacher-guidance, since the map learns every guidance up to the maximum"
-      : undefined;
-    if (why !== undefined) {
-      throw new ConfigError(`Cannot use --max-guidance ${maxGuidance} with ${teacher}: ${why}`);
-    }
-  }
+  const { stages = distillation.stages, batchSize = distillation.batchSize, maxGuidance = 1 } = flags;
   const guidance = Math.min(maxGuidance, presets.quick.guidance);
   return {
-    ...{ ...network, path, prediction, normalize },
-    ...unguided !== undefined && { teacherGuidance: 1 },
+    ...{ ...network, path, prediction, normalize: pixelRangeOf(normalization, `distil ${teacher}`) },
+    ...!isGuided && { teacherGuidance: 1 },
     ...maxGuidance > 1 && { guidance, teacherGuidance: guidance },
-    ...{ conditional: classes > 0, epochs: 0, maxMinutes: 0, maxSteps },
+    ...{ conditional: classes > 0, epochs: 0, maxMinutes: 0 },
+    maxSteps: stepsOfStages({ stages: stages!, batchSize, maxGuidance }, flags.maxSteps),
   };
 }
-
-/** The stages that learn one guidance. */
-const oneGuidance: readonly string[] = ["reflow", "drift"];
 
 /**
  * The length of a distillation.
@@ -104,7 +83,7 @@ export function stepsOfStages(
   total: number | undefined,
 ): number {
   const stages = plannedStages(text, batchSize, total);
-  const fixed = stages.find(({ name }) => oneGuidance.includes(name));
+  const fixed = stages.find(({ name }) => name === "reflow" || name === "drift");
   if (maxGuidance > 1 && fixed) {
     throw new ConfigError(
       `Cannot use --max-guidance ${maxGuidance} with the stage ${fixed.name}: it learns only one guidance ` +

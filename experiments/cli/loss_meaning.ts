@@ -15,9 +15,9 @@ export interface LossData {
   readonly digest?: string;
 }
 
-/** Settings that change the meaning of all losses, and those that change only the training loss. */
-const meaning = namesWith(({ changesLoss }) => changesLoss === "all");
-const ofTraining = namesWith(({ changesLoss }) => changesLoss === "training");
+/** The setting that changes only the training loss: held-out losses use uniform times. */
+const ofTraining = "times";
+const ofAll = namesWith(({ changesLoss }) => changesLoss).filter((name) => name !== ofTraining);
 
 /**
  * Explains why the losses of several runs cannot be compared.
@@ -37,28 +37,26 @@ export function heldOutComparable(runs: readonly LossMeaning[]): boolean {
   return reasonsOf(runs).length === 0;
 }
 
-/** Why no losses of several runs can be compared. */
 function reasonsOf(runs: readonly LossMeaning[]): string[] {
-  return [...differingData(runs.flatMap(({ dataset }) => dataset ?? [])), ...differing(meaning, runs)];
+  const data = runs.flatMap(({ dataset }) => dataset ?? []);
+  return [...differingData(data), ...ofAll.flatMap((name) => differing(name, runs))];
 }
 
-function differing(names: readonly string[], runs: readonly LossMeaning[]): string[] {
-  return names.flatMap((name) => {
-    const values = new Set(runs.flatMap(({ settings }) => {
-      return settings[name] === undefined ? [] : [asText(settings[name])];
-    }));
-    return values.size > 1 ? [`${flagOf(name)} is ${[...values].join(" or ")}`] : [];
-  });
+/** `["--normalize is -1..1 or 0..1"]`, or empty if all runs that know the setting have one value. */
+function differing(name: string, runs: readonly LossMeaning[]): string[] {
+  const known = runs.map(({ settings }) => settings[name]).filter((value) => value !== undefined);
+  const values = new Set(known.map(asText));
+  return values.size > 1 ? [`${flagOf(name)} is ${[...values].join(" or ")}`] : [];
 }
 
-/** `different data sets: MNIST, fashion-mnist`, with digests if all have one name; empty if the data is the same. */
+/** `["different data sets: MNIST, fashion-mnist"]`, with digests if all have one name; empty if the data is the same. */
 export function differingData(data: readonly LossData[]): string[] {
   const haveDigests = data.every(({ digest }) => digest !== undefined);
-  const byIdentity = new Map(data.map((one) => [haveDigests ? one.digest : one.name, one]));
-  if (byIdentity.size < 2) return [];
-  const names = new Set(data.map(({ name }) => name));
+  const sets = [...new Map(data.map((one) => [haveDigests ? one.digest : one.name, one])).values()];
+  if (sets.length < 2) return [];
+  const names = new Set(sets.map(({ name }) => name));
   const shown = names.size > 1
     ? [...names]
-    : [...byIdentity.values()].map(({ name, digest }) => `${name} (${digest?.slice(0, 12)})`);
+    : sets.map(({ name, digest }) => `${name} (${digest?.slice(0, 12)})`);
   return [`different data sets: ${shown.join(", ")}`];
 }

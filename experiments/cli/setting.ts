@@ -25,12 +25,10 @@ export interface Traits {
   readonly rare?: boolean;
   /** Whether a resumed run may change it. */
   readonly resumable?: boolean;
-  /** Which losses it rescales, or gives another minimum; held-out losses use uniform times. */
-  readonly changesLoss?: "all" | "training";
+  /** Whether losses of runs with other values cannot be compared. */
+  readonly changesLoss?: boolean;
   /** Whether it is a flag of `deno task distill`. */
   readonly distilled?: boolean;
-  /** Whether a distillation takes it from its teacher or its stages. */
-  readonly taught?: boolean;
   /** What sets it in a study, if plans may not. */
   readonly setByStudy?: string;
 }

@@ -27,6 +27,7 @@ import { modelSetting, ownModel, unet } from "./model_setting.ts";
 import type { Need, Traits, Values } from "./setting.ts";
 import { defineSettings } from "./settings.ts";
 import { dataSettings } from "./data.ts";
+import { dryRun } from "./dry_run.ts";
 import { solverSetting } from "./solver.ts";
 import { variant } from "./variant.ts";
 import { isGpu, shared } from "./shared.ts";
@@ -68,7 +69,12 @@ const heldOut: Need = {
 };
 const samples: Need = { words: "--samples above 0", met: (config) => config.samples !== 0 };
 const flow: Need = { words: "--flow-samples above 0", met: ({ flowSamples }) => flowSamples !== 0 };
-const withTeacher: Need = { words: "--teacher", met: ({ teacher }) => typeof teacher === "string" };
+const withTeacher: Need = { words: "a teacher", met: ({ teacher }) => typeof teacher === "string" };
+const withUNet: Need = {
+  words: "a teacher that is a U-Net",
+  met: (config) => withTeacher.met(config) && unet.met(config),
+};
+const oneGuidance: Need = { words: "no --max-guidance", met: ({ maxGuidance }) => maxGuidance === 1 };
 const untaught: Need = {
   words: "no --teacher",
   met: ({ teacher }) => typeof teacher !== "string",
@@ -79,23 +85,21 @@ const gpu: Need = { words: "--device webgpu or auto", met: ({ device }) => devic
 const share = { min: 0, below: 1 };
 
 // Traits of settings; a setting has none unless its row says so.
-const [rare, resumable, distilled, taught] = [true, true, true, true];
-const meaning = { taught, changesLoss: "all" } as const;
+const [rare, resumable, distilled, changesLoss] = [true, true, true, true];
 const length = { resumable, setByStudy: "the budget" };
 const perRun = (setByStudy: string): Traits => ({ distilled, setByStudy });
 
 /** The settings of a training run. A setting without a default comes from the preset or must be given. */
 export const training = defineSettings({
   model: { ...network, details: ["the tasks train:residual and train:base set it"] },
-  filters: integers({ doc: "channels of each level", needs: unet, taught }),
-  tEmb: integer({ doc: "features of the time embedding", min: 1, needs: unet, taught, rare }),
-  attn: toggle({ doc: "attention at the innermost level", default: false, needs: unet, taught, rare }),
+  filters: integers({ doc: "channels of each level", needs: unet }),
+  tEmb: integer({ doc: "features of the time embedding", min: 1, needs: unet, rare }),
+  attn: toggle({ doc: "attention at the innermost level", default: false, needs: unet, rare }),
   groups: integer({
     doc: "groups of the group normalisations",
     min: 1,
     default: 8,
     needs: norm,
-    taught,
     rare,
   }),
   timeEmbedding: choice(timeEmbeddingNames, {
@@ -103,7 +107,6 @@ export const training = defineSettings({
     doc: "encoding of t: t itself, or sines and cosines of it",
     default: "scalar",
     needs: unet,
-    taught,
   }),
 
   init: optional({
@@ -120,11 +123,11 @@ export const training = defineSettings({
     default: 0,
     needs: { ...untaught, off: 0 },
   }),
-  valFraction: number({ doc: "share of the training images held out", ...share, default: 0.1, taught, rare }),
+  valFraction: number({ doc: "share of the training images held out", ...share, default: 0.1, rare }),
   conditional: autoToggle({
     doc: "give labels to the network; auto = if the data has them",
     default: false,
-    ...meaning,
+    changesLoss,
   }),
   labelDropout: number({
     rare,
@@ -133,44 +136,48 @@ export const training = defineSettings({
     max: 1,
     default: 0.1,
     needs: labels,
-    taught,
   }),
-  normalize: choice(pixelRanges, { doc: "range of the pixels", ...meaning, rare }),
+  normalize: choice(pixelRanges, { doc: "range of the pixels", changesLoss, rare }),
   trainLimit: integer({ doc: "train on N images only, 0 = all", default: 0, distilled, rare }),
 
-  path: variant(paths, { doc: "path from noise to data", default: "linear", ...meaning }),
+  path: variant(paths, { doc: "path from noise to data", default: "linear", changesLoss }),
   times: variant(timeDistributions, {
     rare,
     doc: "distribution of t",
     default: "uniform",
-    ...{ taught, changesLoss: "training" },
+    changesLoss,
   }),
-  coupling: variant(couplings, { doc: "how noise and data are paired", default: "independent", ...meaning }),
+  coupling: variant(couplings, { doc: "how noise and data are paired", default: "independent", changesLoss }),
   prediction: variant(predictions, {
     rare,
     doc: "what the network predicts",
     default: "velocity",
-    ...meaning,
+    changesLoss,
   }),
 
-  teacher: optional(path("FILE|RUN", "distil this network into a flow map (see the task distill)")),
+  teacher: optional(path("FILE|RUN", "network to distil into a flow map")),
   stages: optional(stagesSetting({ doc: "stages of a distillation", needs: withTeacher })),
   teacherGuidance: number({
     doc: "guidance of the teacher, which the flow map learns",
     min: 0,
     default: 1.4,
-    needs: withTeacher,
+    needs: oneGuidance,
   }),
   maxGuidance: number({
     doc: "let the flow map take guidance from 1 to X as an input; 1 = it learns only --teacher-guidance",
-    ...{ min: 1, max: 100, default: 1 },
-    needs: withTeacher,
+    ...{ min: 1, max: 100, default: 1, needs: withUNet },
   }),
 
   batchSize: integer({ doc: "images per step", min: 1, distilled }),
-  epochs: integer({ doc: "stop after N epochs, 0 = no limit", ...length, taught }),
+  epochs: integer({ doc: "stop after N epochs, 0 = no limit", ...length }),
   maxSteps: integer({ doc: "stop after N steps, 0 = no limit", default: 0, ...length }),
-  maxMinutes: number({ doc: "stop after X minutes, 0 = no limit", min: 0, ...length, taught }),
+  maxMinutes: number({ doc: "stop after X minutes, 0 = no limit", min: 0, ...length }),
+  replans: optional({
+    ...integers({
+      doc: "steps at which a run limited by minutes changed its length, each with the new length",
+    }),
+    setByStudy: "the budget",
+  }),
   optimizer: choice(optimizerKinds, { doc: "optimizer", default: "adamw" }),
   lr: number({ doc: "peak learning rate", above: 0, resumable, distilled }),
   muonLr: number({
@@ -219,7 +226,7 @@ export const training = defineSettings({
     details: [inRowsOfClasses],
   },
   guidance: {
-    ...number({ doc: "guidance of the samples, 1 = none", min: 0, default: 1, taught }),
+    ...number({ doc: "guidance of the samples, 1 = none", min: 0, default: 1 }),
     details: [
       "labelled networks: classifier-free guidance",
       `unlabelled networks: autoguidance (default ${guidanceWithoutLabels}; paper 1)`,
@@ -341,6 +348,13 @@ export const training = defineSettings({
   name: "Run",
   mlflow: "Tracking",
 });
+
+/** What a run records, or a distillation decides: no flags of `deno task train`. */
+const { teacher: _, stages: __, teacherGuidance: ___, maxGuidance: ____, replans: _____, ...flags } =
+  training.rows;
+
+/** Settings of `deno task train`. */
+export const trainFlags = defineSettings({ dryRun, ...flags }, training.headings);
 
 /** Settings of a training run by name, as in its `config.json`. */
 export type TrainingConfig = Values<typeof training.rows>;

@@ -128,6 +128,7 @@ function repeatedConfig({ config: _, ...flags }: GivenSettings, source: string):
     ...read,
     teacher: read.teacher === null ? null : copyOf(runFile.teacher) ?? read.teacher,
     ...{ name: null, out: null, runName: null, mlflow: null, resume: null },
+    replans: read.maxMinutes > 0 ? null : read.replans, // its length was not fixed yet
   };
   const { teacher, model } = saved;
   const isOther = flags.model !== undefined && flags.model !== model;
@@ -138,11 +139,9 @@ function repeatedConfig({ config: _, ...flags }: GivenSettings, source: string):
     const options = Object.fromEntries([...own!.options, ...program.options]);
     flags = { ...flags, model: modelText(program.file, options) };
   }
-  const decides = saved.maxGuidance > 1 ? ["teacherGuidance" as const] : [];
-  const refused =
-    (["preset", "teacher", "maxGuidance", ...decides, ...teacher === null ? [] : taught] as const)
-      .find((name) => (flags as GivenSettings)[name] !== undefined) ??
-      (teacher !== null && isOther && !program ? "model" : undefined);
+  const refused = (["preset", "teacher", "maxGuidance", ...teacher === null ? [] : taught] as const)
+    .find((name) => (flags as GivenSettings)[name] !== undefined) ??
+    (teacher !== null && isOther && !program ? "model" : undefined);
   if (refused !== undefined) {
     throw new ConfigError(
       `Cannot use ${flagOf(refused)} with --config ${source}: that run determines it (leave it out)`,
@@ -216,7 +215,7 @@ export function withOptimizer<T extends Preset>(flags: Partial<TrainingConfig>, 
 /** Drops the other limits of a run if one is given. */
 function withEnds<T extends Partial<TrainingConfig>>(flags: GivenSettings, values: T): T {
   const named = ends.some((name) => flags[name] !== undefined);
-  return named ? { ...values, ...Object.fromEntries(ends.map((name) => [name, 0])) } : values;
+  return named ? { ...values, ...Object.fromEntries(ends.map((name) => [name, 0])), replans: null } : values;
 }
 
 /** The settings that a run records: those of its network. */

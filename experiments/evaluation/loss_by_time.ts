@@ -1,38 +1,49 @@
 import { join } from "node:path";
 import { HeldOutLoss, meanLoss, type TimedLosses } from "../../models/mod.ts";
 import type { TimeBin } from "../../viz/report/mod.ts";
-import { sourceOf } from "../data/image_source.ts";
-import { firstIndices } from "../data/dataset.ts";
+import { type Dataset, firstIndices } from "../data/dataset.ts";
+import { type ImageSource, sourceOf } from "../data/image_source.ts";
 import { readFields, writeJson } from "../run/run_folder.ts";
 import { runFile } from "../run/files.ts";
 import { count, type FieldCheck, fieldsOf, finiteNumber, listOf, orNull } from "../run/field_checks.ts";
 import { heldOutOptions } from "../cli/training_config.ts";
 import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
-import type { Artifact, TrainedRun } from "../training/artifact.ts";
+import type { TrainingConfig } from "../cli/training.ts";
+import type { Drawable } from "../draw/samples.ts";
 
 /** Description in `loss_by_time.json`, for people who read the file. */
 const what =
   "flow-matching loss on the test images, by the time t drawn for each (test_loss is the mean over all)";
 
-/** The test loss, overall and by t. */
-export const testLoss: Artifact = {
-  makes: "lossByTime",
-  evaluations: testImages,
-  async write(trained, onProgress = () => {}) {
-    const { run, config, data, source, drawable } = trained;
-    const { conditional } = config;
-    const test = sourceOf(data, "test", { conditional, normalization: source.normalization });
-    const heldOut = new HeldOutLoss(drawable.model, test, heldOutOptions(config));
-    const losses = await heldOut.losses(firstIndices(testImages(trained)), async (done) => {
-      onProgress(done);
-      await yieldToEvents();
-    });
-    await writeJson(join(run, runFile.lossByTime), { what, bins: binByTime(losses) });
-    return { test_loss: meanLoss(losses) };
-  },
-};
+/** A run to test, with its averaged weights. */
+export interface TestedRun {
+  readonly run: string;
+  readonly config: TrainingConfig;
+  readonly data: Dataset;
+  readonly source: ImageSource;
+  readonly drawable: Drawable;
+}
 
-function testImages({ config: { testBatches, batchSize }, data }: TrainedRun): number {
+/** Measures the test loss, and writes it by t. @param onProgress called with the images so far */
+export async function writeTestLoss(
+  { run, config, data, source, drawable }: TestedRun,
+  onProgress: (images: number) => void = () => {},
+): Promise<{ test_loss: number }> {
+  const { conditional } = config;
+  const test = sourceOf(data, "test", { conditional, normalization: source.normalization });
+  const heldOut = new HeldOutLoss(drawable.model, test, heldOutOptions(config));
+  const losses = await heldOut.losses(firstIndices(testImages({ config, data })), async (done) => {
+    onProgress(done);
+    await yieldToEvents();
+  });
+  await writeJson(join(run, runFile.lossByTime), { what, bins: binByTime(losses) });
+  return { test_loss: meanLoss(losses) };
+}
+
+/** The number of test images that a run uses. */
+export function testImages(
+  { config: { testBatches, batchSize }, data }: Pick<TestedRun, "config" | "data">,
+): number {
   return testBatches > 0 ? Math.min(data.test.count, testBatches * batchSize) : data.test.count;
 }
 

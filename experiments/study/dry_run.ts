@@ -2,7 +2,6 @@ import { statfs } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { RunError } from "../run/run_folder.ts";
 import { gigabytes } from "../cli/dry_run.ts";
-import { bytesOf } from "../training/forecast.ts";
 import { textTable } from "../cli/output.ts";
 import { clock } from "../cli/progress.ts";
 import type { PlannedStudy } from "./plan_study.ts";
@@ -74,4 +73,17 @@ export async function freeBytesAt(folder: string): Promise<number | undefined> {
       if (error instanceof Deno.errors.NotCapable || dirname(at) === at) return undefined;
     }
   }
+}
+
+/** Values stored for each parameter: four files of weights, and a state with weights, their average and two moments. */
+const valuesOfParameter = 8;
+/** Pictures, trajectories, judged samples and the report of a run of 28 x 28 pixels. */
+const picturesBytes = 12 << 20;
+
+/** Approximate bytes of the runs of cells, each with weights at some milestones. */
+export function bytesOf(cells: readonly { readonly parameters: number }[], milestones: number): number {
+  return cells.reduce(
+    (sum, { parameters }) => sum + 4 * (valuesOfParameter + milestones) * parameters + picturesBytes,
+    0,
+  );
 }

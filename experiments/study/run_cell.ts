@@ -32,7 +32,7 @@ import { fileAt, runFile } from "../run/files.ts";
 import { ConfigError } from "../cli/setting.ts";
 import { trainingConfig } from "../cli/training_config.ts";
 import { runTraining } from "../training/run_training.ts";
-import { isComplete, isMeasured } from "../training/session.ts";
+import { isComplete, isMeasured } from "../training/checkpoint.ts";
 import { type CellMeasures, milestonesOf, readCellResult, resultOf, writeCellResult } from "./cell_result.ts";
 import type { PlannedEvaluation } from "./plan.ts";
 import {

@@ -1,13 +1,13 @@
 import { currentDevice, init, withDevice } from "../../kernels/mod.ts";
-import { BatchOrder } from "../../models/mod.ts";
+import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
+import { BatchOrder, type Trainer } from "../../models/mod.ts";
 import { type Dataset, splitImages } from "../data/dataset.ts";
 import { sourceOf } from "../data/image_source.ts";
 import { objectiveOf } from "../cli/training_config.ts";
 import { normalizationTo, type TrainingConfig } from "../cli/training.ts";
 import { fittingNetwork } from "../training/fit_memory.ts";
-import { PairedBatches } from "../training/paired_batches.ts";
-import { scheduleOf } from "../training/session.ts";
-import { timeSteps } from "../training/trial.ts";
+import { PairedBatches } from "../training/loop.ts";
+import { scheduleOf } from "../training/schedule.ts";
 
 /** Number of timed intervals per network, and seconds per interval. */
 const intervals = { count: 8, seconds: 0.08 } as const;
@@ -62,4 +62,33 @@ export async function timeNetworks(
     }
     return fastest;
   });
+}
+
+/** Seconds per step, over some seconds of steps after two that are not timed; the trainer is restored. */
+async function timeSteps(
+  trainer: Trainer,
+  { batches, learningRate, stopped }: {
+    readonly batches: (from: number, to: number) => Promise<readonly Uint32Array<ArrayBuffer>[]>;
+    readonly learningRate: number;
+    readonly stopped: () => boolean;
+  },
+  seconds: number,
+): Promise<number> {
+  const before = await trainer.state();
+  const run = async (steps: number) => {
+    const examples = await batches(trainer.step, trainer.step + steps);
+    for (const batch of examples) trainer.queueStep(batch, learningRate);
+    await trainer.losses();
+    await yieldToEvents();
+  };
+  await run(2);
+  const startedMs = performance.now();
+  let steps = 0;
+  do {
+    await run(1);
+    steps++;
+  } while (performance.now() - startedMs < seconds * 1000 && !stopped());
+  const perStep = (performance.now() - startedMs) / 1000 / steps;
+  trainer.restore(before, "the state before the trial steps");
+  return perStep;
 }

@@ -1,9 +1,23 @@
-import { assign, full, type Tensor } from "../../kernels/mod.ts";
+import { join } from "node:path";
+import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
+import {
+  assign,
+  full,
+  randomNormalRows,
+  type Shape,
+  slice,
+  type Tensor,
+  tensor,
+  zeros,
+} from "../../kernels/mod.ts";
 import {
   BakeLoss,
+  type BatchSource,
+  batchSource,
   createModel,
   type Distillation,
   DriftLoss,
+  encodeSafetensors,
   MeanMapLoss,
   type Model,
   type ModelOptions,
@@ -11,17 +25,26 @@ import {
   permutation,
   ReflowLoss,
   ShortcutMapLoss,
+  solveFlow,
   type Stage,
   StateError,
   type StepLoss,
   streams,
+  type VelocityField,
 } from "../../models/mod.ts";
-import type { ImageSource } from "../data/image_source.ts";
 import { stageProgress, type Terminal } from "../cli/progress.ts";
 import { type PlannedStage, stagesOf } from "../cli/stages.ts";
 import type { TrainingConfig } from "../cli/training.ts";
-import { PairStore } from "./pair_store.ts";
-import { taughtField, type Teacher } from "../run/weights.ts";
+import type { ImageSource } from "../data/image_source.ts";
+import { fileAt, runFile, runFolder } from "../run/files.ts";
+import { makeFolder, readIfThere, writeAtomic } from "../run/run_folder.ts";
+import { taughtField, type Teacher, TensorFile, tensorsOf } from "../run/weights.ts";
+
+/** What a distillation learns from: the network to distil, and the training images. */
+export interface Taught {
+  readonly teacher: Teacher;
+  readonly images: Uint32Array;
+}
 
 /** Times of the flow at which the teacher encodes images: it sees different features at each. */
 const encodedAt = [0.95, 0.8, 0.6];
@@ -68,16 +91,15 @@ export interface PreparedStages {
 /** Makes the losses of a configuration's stages. */
 export function distillationStages(
   config: TrainingConfig,
-  teacher: Teacher,
+  { teacher, images }: Taught,
   student: Model,
   source: ImageSource,
-  images: Uint32Array,
 ): PreparedStages {
   const { batchSize, seed } = config;
   const field = config.maxGuidance > 1 ? teacher.model : taughtField(teacher, config.teacherGuidance);
   const distillation: Distillation = { student, teacher: field, source, batchSize };
   let comparesPixels = false;
-  const stores: { readonly store: PairStore; readonly steps: number; readonly count: number }[] = [];
+  const stores: { readonly store: PairStore; readonly steps: number }[] = [];
   const lossOf = ({ name, settings }: PlannedStage): StepLoss => {
     switch (name) {
       case "bake":
@@ -88,8 +110,8 @@ export function distillationStages(
         return new ShortcutMapLoss(distillation);
       case "reflow": {
         const [count, steps] = [settings.pairs, settings.steps].map(Math.round);
-        const store = new PairStore({ shape: source.shape, count, classes: source.classes, seed });
-        stores.push({ store, steps, count });
+        const store = new PairStore(count, source.shape, source.classes, seed);
+        stores.push({ store, steps });
         return new ReflowLoss(distillation, store.source, { count, whole: settings.whole });
       }
       case "drift":
@@ -117,11 +139,93 @@ export function distillationStages(
       if (comparesPixels) {
         say("drift compares only the pixels of images: the network has no encode(images, t)");
       }
-      for (const { store, steps, count } of stores) {
+      for (const { store, steps } of stores) {
         const progress = stageProgress("drawing pairs", terminal);
-        const onProgress = (done: number) => progress.update(done, count);
+        const onProgress = (done: number) => progress.update(done, store.count);
         await store.fill(run, field, steps, { signal, onProgress }).finally(progress.end);
       }
     },
   };
+}
+
+/** Pairs per file, which are drawn in one batch. */
+const perFile = 256;
+
+/**
+ * Pairs of noise and the images that a flow generates from it, for reflow. The images are stored in the run's folder.
+ */
+export class PairStore {
+  /** The pairs, once {@linkcode fill} has made them. */
+  readonly source: BatchSource;
+  readonly #noise: Tensor;
+  readonly #images: Tensor;
+  /** The label of each row; classes take turns. */
+  readonly #labels: Uint32Array<ArrayBuffer> | undefined;
+
+  /**
+   * Draws the noise, and reserves the memory of the images.
+   *
+   * @param shape [C, H, W] of an image
+   * @param classes 0 without labels
+   */
+  constructor(readonly count: number, shape: Shape, classes: number, seed: number) {
+    const rows = Uint32Array.from({ length: count }, (_, row) => row);
+    const key = tensor(Uint32Array.of(seed, streams.pairNoise, 0));
+    this.#noise = randomNormalRows(key, tensor(rows), [count, ...shape]);
+    this.#images = zeros([count, ...shape]);
+    this.#labels = classes > 0 ? rows.map((row) => row % classes) : undefined;
+    const condition = this.#labels && { condition: tensor(this.#labels) };
+    this.source = batchSource({ x0: this.#noise, x1: this.#images, ...condition });
+  }
+
+  /**
+   * Reads the stored pairs of a run, and draws and stores the missing ones.
+   *
+   * @param field the flow to follow, in `steps` steps of Heun's method
+   * @param onProgress called with the pairs so far
+   * @returns false if it was stopped
+   * @throws {RunError} if a file is damaged or cannot be written
+   */
+  async fill(
+    run: string,
+    field: VelocityField,
+    steps: number,
+    { signal, onProgress }: { readonly signal: AbortSignal; readonly onProgress: (done: number) => void },
+  ): Promise<boolean> {
+    const { count } = this;
+    const shape = this.#images.shape.slice(1);
+    const images = new Float32Array(this.#images.size);
+    await makeFolder(run, runFolder.pairs);
+    for (let first = 0; first < count; first += perFile) {
+      const N = Math.min(perFile, count - first);
+      const path = join(run, fileAt(runFile.pairs, first / perFile));
+      const bytes = await readIfThere(path, run);
+      let values: Float32Array;
+      if (bytes) {
+        const file = new TensorFile(bytes, path, "delete the file to draw its pairs again");
+        values = file.read("x1", N, ...shape);
+      } else {
+        const labels = this.#labels?.slice(first, first + N);
+        const stop = new Error("stopped");
+        const drawn = await solveFlow(field, slice(this.#noise, 0, first, N), {
+          solver: "heun",
+          steps,
+          ...labels && { condition: tensor(labels) },
+          onProgress: async () => {
+            await yieldToEvents();
+            if (signal.aborted) throw stop;
+          },
+        }).catch((error) => {
+          if (error !== stop) throw error;
+        });
+        if (!drawn) return false;
+        values = drawn.samples;
+        await writeAtomic(path, encodeSafetensors(tensorsOf({ x1: [N, ...shape] }, { x1: values }), {}));
+      }
+      images.set(values, first * images.length / count);
+      onProgress(first + N);
+    }
+    this.#images.write(images);
+    return true;
+  }
 }

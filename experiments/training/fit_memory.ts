@@ -57,19 +57,6 @@ function freeBytes({ tuning, maxBytes, allocatedBytes }: Limits): number {
   );
 }
 
-/** Refuses a network whose weights and gradients alone do not fit, before allocating them. */
-function checkParameters(config: TrainingConfig, device: Limits, { shape, classes }: ImageSource): void {
-  const parameters = countParameters(modelOptions(config, shape, classes));
-  const [bytes, free] = [2 * 4 * parameters, freeBytes(device)];
-  if (bytes <= free) return;
-  throw new TrainingError(
-    `Cannot train this network here: its ${parameters} parameters and their gradients take ${
-      megabytes(bytes)
-    }, but only ` +
-      `${megabytes(free)} are free; use a smaller one`,
-  );
-}
-
 /**
  * Makes the network of a configuration, with a smaller batch if training does not fit the device.
  *
@@ -85,21 +72,28 @@ export function fittingNetwork(
   say: (message: string) => void,
   write?: (model: Model) => void,
 ): { config: TrainingConfig; network: Network } {
-  checkParameters(config, device, source);
+  const parameters = countParameters(modelOptions(config, source.shape, source.classes));
+  const [bytes, free] = [2 * 4 * parameters, freeBytes(device)];
+  if (bytes > free) { // before they are allocated
+    throw new TrainingError(
+      `Cannot train this network here: its ${parameters} parameters and their gradients take ${
+        megabytes(bytes)
+      }, ` +
+        `but only ${megabytes(free)} are free; use a smaller one`,
+    );
+  }
   const { batchSize, reason } = scope(() => { // frees the network used for planning
     const network = makeNetwork(config, source, blankInitialiser);
     return fitBatch(device, config.batchSize, (size) => planRun(network, config, source, size));
   });
-  const made = (config: TrainingConfig) => makeNetwork(config, source, config.seed, undefined, write);
-  if (reason === undefined) return { config, network: made(config) };
-  if (config.resume) {
+  if (reason !== undefined && config.resume) {
     throw new TrainingError(
       `Cannot resume ${config.resume} here: its batches of ${config.batchSize} images do not fit (${reason})`,
     );
   }
-  say(`Batches of ${batchSize} images instead of ${config.batchSize}: ${reason}`);
+  if (reason !== undefined) say(`Batches of ${batchSize} images instead of ${config.batchSize}: ${reason}`);
   const fitting = { ...config, batchSize };
-  return { config: fitting, network: made(fitting) };
+  return { config: fitting, network: makeNetwork(fitting, source, config.seed, undefined, write) };
 }
 
 /** Peak memory of a run: recorded steps of training, validation and test loss, and the largest sampling. */

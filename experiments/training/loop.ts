@@ -1,68 +1,76 @@
 import { join } from "node:path";
-import { BatchOrder, progressAt, type Schedule, stateOf, Trainer } from "../../models/mod.ts";
-import type { Measured, TrainedRun } from "./artifact.ts";
-import { writeArtifacts } from "./artifacts.ts";
-import { TrainingError } from "../cli/task.ts";
 import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
-import { type ProgressBar, stageProgress } from "../cli/progress.ts";
-import { runFile } from "../run/files.ts";
-import { objectiveOf } from "../cli/training_config.ts";
-import type { RunTracker } from "../tracking/run_tracker.ts";
-import { type Cadence, KeptWeights, SampleGrids, Validation } from "./between_steps.ts";
 import {
-  isComplete,
-  isMeasured,
-  lengthOf,
-  resumeSchedule,
-  scheduleOf,
-  type TrainingOutcome,
-  type TrainingSession,
-} from "./session.ts";
-import { LossLog } from "./loss_log.ts";
-import { type PlannedStage, stageAt, stagesOf } from "../cli/stages.ts";
-import { PairedBatches } from "./paired_batches.ts";
-import { restoreRunState, saveRun, saveWeights } from "./run_state.ts";
-import { type Interlude, stepsWithin, type Trial } from "./trial.ts";
+  BatchOrder,
+  type Coupling,
+  type HostExamples,
+  type NoiseDraw,
+  type Pairing,
+  stateOf,
+  Trainer,
+  type TransportCoupling,
+} from "../../models/mod.ts";
+import type { ProgressBar } from "../cli/progress.ts";
+import { TrainingError } from "../cli/task.ts";
+import { objectiveOf, readConfig } from "../cli/training_config.ts";
+import { runFile } from "../run/files.ts";
+import type { RunTracker } from "../tracking/run_tracker.ts";
+import { isComplete, isMeasured, KeptWeights, restoreRun, saveRun, saveWeights } from "./checkpoint.ts";
+import { LossLog, SampleGrids, Validation } from "./measures.ts";
+import type { PreparedTraining } from "./prepare_training.ts";
+import { RunSchedule } from "./schedule.ts";
 
 /** Milliseconds of steps to queue before reading losses, updating the progress bar and handling signals. */
 const burstMs = 300;
-
 /** Minimum milliseconds between a checkpoint and another one at the end of an epoch. */
 const freshMs = 10_000;
 
-/** The training loop: steps, with validation, sample grids and checkpoints between them. */
+/** What a loop needs besides its network and data. */
+export interface LoopOptions {
+  /** The run's folder. */
+  readonly run: string;
+  /** Steps after which averaged weights are kept. */
+  readonly keepAt: readonly number[];
+  /** Ends the loop early. */
+  readonly signal: AbortSignal;
+  /** Called with messages for the user. */
+  readonly say: (message: string) => void;
+  /** Called with the settings that repeat the run, when they change. */
+  readonly onSettings: (settings: RunSchedule["settings"]) => Promise<void>;
+}
+
+/** The steps of a run, with validation, sample grids and checkpoints between them. */
 export class TrainingLoop implements Disposable {
-  readonly #session: TrainingSession;
+  readonly kept: KeptWeights;
+  readonly schedule: RunSchedule;
+  readonly validation: Validation;
+  /** Images that this session has trained on, and its seconds of training. */
+  imagesSeen = 0;
+  trainSeconds = 0;
+  readonly #prepared: PreparedTraining;
+  readonly #options: LoopOptions;
   readonly #order: BatchOrder;
   readonly #pairs: PairedBatches;
-  readonly #schedule: Schedule;
   readonly #losses: LossLog;
-  readonly #validation: Validation;
   readonly #grids: SampleGrids;
-  readonly #kept: KeptWeights;
-  readonly #stages: readonly PlannedStage[] | undefined;
-  #totalSteps: number;
   #tracker!: RunTracker;
   #elapsedBefore = 0;
   #startedMs = 0;
   #savedMs = 0;
-  #imagesSeen = 0;
   #savedStep = 0;
 
-  constructor(session: TrainingSession) {
-    const { config, images: { train }, source } = session;
-    this.#session = session;
+  constructor(prepared: PreparedTraining, options: LoopOptions) {
+    const { config, images: { train }, source } = prepared;
+    this.#prepared = prepared;
+    this.#options = options;
     this.#order = new BatchOrder(train, config.batchSize, config.seed);
-    const { coupling } = objectiveOf(config);
     const { host } = source.augmented(config);
-    this.#pairs = new PairedBatches(this.#order, coupling, host, config);
-    this.#schedule = scheduleOf(config);
+    this.#pairs = new PairedBatches(this.#order, objectiveOf(config).coupling, host, config);
+    this.schedule = new RunSchedule(config, this.#order);
+    this.validation = new Validation(prepared);
+    this.#grids = new SampleGrids(prepared);
     this.#losses = new LossLog(this.#order, config.logEvery, () => this.#adviceOnDivergence());
-    this.#validation = new Validation(session);
-    this.#grids = new SampleGrids(session);
-    this.#kept = new KeptWeights(session);
-    this.#stages = stagesOf(config);
-    this.#totalSteps = lengthOf(config, this.#order);
+    this.kept = new KeptWeights(options.run, prepared, options.keepAt);
   }
 
   /** Stops the worker that pairs batches. */
@@ -70,182 +78,155 @@ export class TrainingLoop implements Disposable {
     this.#pairs[Symbol.dispose]();
   }
 
-  /** Steps of the run; Infinity while only minutes limit it. */
-  get totalSteps(): number {
-    return this.#totalSteps;
-  }
-
-  /** Epochs between validations and between grids; those that are `auto` follow from the length of the run. */
-  get cadence(): Cadence {
-    return this.#cadenceIn(this.#totalSteps);
-  }
-
-  #cadenceIn(totalSteps: number) {
-    const { config: { valEpochs, sampleEpochs, batchSize }, images: { train } } = this.#session;
-    const epochs = (steps: number) => Number((steps * batchSize / train.length).toPrecision(3));
-    return {
-      valEpochs: valEpochs === "auto" ? epochs(this.#validation.everySteps(totalSteps)) : valEpochs,
-      sampleEpochs: sampleEpochs === "auto" ? epochs(this.#grids.everySteps(totalSteps)) : sampleEpochs,
-    };
-  }
-
   get #trainer(): Trainer {
-    return this.#session.network.trainer;
+    return this.#prepared.network.trainer;
   }
 
   /**
    * Restores the last checkpoint of the run without writing anything.
    *
    * @returns the step of the checkpoint
-   * @throws {RunError} if there is no checkpoint, or it was trained on other data
-   * @throws {SafetensorsError} if the checkpoint is damaged
-   * @throws {StateError} if the checkpoint belongs to another network
+   * @throws as `restoreRun`
    * @throws {TrainingError} if nothing is left to do, or another length would move the learning rate
    */
   async resume(): Promise<number> {
-    const { run, data, config } = this.#session;
-    const progress = await restoreRunState(run, this.#trainer, data);
-    this.#elapsedBefore = progress.elapsedSeconds;
-    this.#validation.lowest = progress.bestValLoss ?? Infinity;
-    this.#validation.step = progress.validatedStep;
-    this.#losses.restore(progress.recentSteps);
-    this.#savedStep = progress.step;
-    const spent = config.maxMinutes > 0 && this.#elapsedBefore >= config.maxMinutes * 60;
-    if (spent) this.#totalSteps = Math.min(this.#totalSteps, progress.step);
-    if (progress.step >= this.#totalSteps && await isComplete(run, progress.step)) {
-      const minutes = (this.#elapsedBefore / 60).toFixed(1);
-      throw new TrainingError(
-        `Nothing left to do: the run is at step ${progress.step} of ${this.#totalSteps}, after ` +
-          `${minutes} minutes; use a larger --epochs, --max-steps or --max-minutes`,
-      );
-    }
-    resumeSchedule(this.#session, this.#schedule, this.#order, progress, this.#totalSteps);
-    return progress.step;
+    const { run } = this.#options;
+    const progress = await restoreRun(run, this.#trainer, this.#prepared.data);
+    const { step, elapsedSeconds, bestValLoss, validatedStep, recentSteps } = progress;
+    this.#elapsedBefore = elapsedSeconds;
+    this.validation.lowest = bestValLoss ?? Infinity;
+    this.validation.step = validatedStep;
+    this.#losses.restore(recentSteps);
+    this.#savedStep = step;
+    this.schedule.resume(run, readConfig(run), progress);
+    const { totalSteps } = this.schedule;
+    if (step < totalSteps || !await isComplete(run, step)) return step;
+    throw new TrainingError(
+      `Nothing left to do: the run is at step ${step} of ${totalSteps}, after ${
+        (elapsedSeconds / 60).toFixed(1)
+      } minutes; use a larger --epochs, --max-steps or --max-minutes`,
+    );
   }
 
-  /**
-   * Turns a limit in minutes into a number of steps, using a few trial steps. From then on, the run depends only on
-   * steps.
-   *
-   * @returns false if stopped first
-   */
-  async fixSteps(): Promise<boolean> {
-    const { config } = this.#session;
-    const left = config.maxMinutes * 60 - this.#elapsedBefore;
-    if (config.maxMinutes === 0 || left <= 0 || this.#trainer.step >= this.#totalSteps) return true;
-    const steps = await stepsWithin(left, this.#trainer, this.trial);
-    if (steps === undefined) return false;
-    this.#totalSteps = Math.min(this.#totalSteps, this.#trainer.step + steps);
-    return true;
+  /** The settings that repeat the length of the run, and its epochs between validations and grids. */
+  get settings(): RunSchedule["settings"] {
+    return { ...this.schedule.settings, ...this.schedule.plannedSteps < Infinity && this.#cadence };
   }
 
-  /** Steps, validations and grids to time; they do not change what is stored. */
-  get trial(): Trial & { readonly interludes: readonly (Interlude & { readonly name: keyof Cadence })[] } {
-    const { signal } = this.#session;
-    const interlude = (name: keyof Cadence, run: () => Promise<unknown>) => ({
-      name,
-      everySteps: (totalSteps: number) => this.#order.stepsFor(1, this.#cadenceIn(totalSteps)[name]),
-      run,
-    });
+  /** Epochs between validations and between grids; those that are `auto` follow from the length of the run. */
+  get #cadence() {
+    const { config: { valEpochs, sampleEpochs, batchSize }, images: { train } } = this.#prepared;
+    const { plannedSteps } = this.schedule;
+    const epochs = (of: Validation | SampleGrids) =>
+      Number((of.everySteps(plannedSteps) * batchSize / train.length).toPrecision(3));
     return {
-      batches: (from, to) => this.#pairs.batches(from, to),
-      learningRate: this.#schedule.learningRate(0),
-      interludes: [
-        ...this.#validation.images.length > 0
-          ? [interlude("valEpochs", () => this.#validation.measure())]
-          : [],
-        ...this.#grids.enabled ? [interlude("sampleEpochs", () => this.#grids.draw())] : [],
-      ],
-      stopped: () => signal.aborted,
+      valEpochs: valEpochs === "auto" ? epochs(this.validation) : valEpochs,
+      sampleEpochs: sampleEpochs === "auto" ? epochs(this.#grids) : sampleEpochs,
     };
   }
 
   /**
-   * Trains until the end or the signal, then saves. At the end it also writes the run's artifacts; after a signal the
-   * next session writes what is missing.
+   * Trains until the end or the signal, then saves.
    *
    * @param tracker records metrics
    * @param bar shows progress
    * @throws {TrainingError} if a loss or weight becomes NaN or infinite
    */
-  async run(tracker: RunTracker, bar?: ProgressBar): Promise<TrainingOutcome> {
-    const { config, signal, source, ...session } = this.#session;
+  async run(tracker: RunTracker, bar?: ProgressBar): Promise<void> {
+    const { config } = this.#prepared;
+    const { signal, say, onSettings } = this.#options;
+    const { schedule, kept } = this;
     const trainer = this.#trainer;
+    const burstLimitMs = config.maxMinutes > 0 ? Math.min(burstMs, config.maxMinutes * 600) : burstMs;
     this.#tracker = tracker;
     if (trainer.step === 0 && !await this.#isMeasured("image/samples")) await this.#logGrid();
     this.#startedMs = this.#savedMs = performance.now();
-    const { valEpochs, sampleEpochs } = this.cadence;
+    schedule.follow(trainer.step, this.elapsedSeconds);
     let burst = 1;
-    while (trainer.step < this.#totalSteps && !signal.aborted) {
-      this.#announceStage(bar);
+    while (trainer.step < schedule.totalSteps && !signal.aborted) {
+      this.#announceStage();
       const started = performance.now();
       const from = trainer.step;
       const losses = await this.#runSteps(burst);
       await yieldToEvents();
-      bar?.update(trainer.step, losses[losses.length - 1]);
+      bar?.update(trainer.step, losses.at(-1));
       const msPerStep = (performance.now() - started) / losses.length;
-      burst = Math.min(Math.max(Math.floor(burstMs / msPerStep), 1), Trainer.maxOpenLosses / 2);
+      burst = Math.min(Math.max(Math.floor(burstLimitMs / msPerStep), 1), Trainer.maxOpenLosses / 2);
+      const { valEpochs, sampleEpochs } = this.#cadence;
       const isOver = (epochs: number) => this.#order.endsWithin(from, trainer.step, epochs);
-      await this.#kept.keep(trainer.step, this.#totalSteps);
+      await kept.keep(trainer.step, schedule);
       if (isOver(valEpochs)) await this.#validate();
       if (isOver(sampleEpochs)) await this.#logGrid();
+      if (schedule.follow(trainer.step, this.elapsedSeconds)) await onSettings(this.settings);
       const unsavedMs = performance.now() - this.#savedMs;
       if (unsavedMs > config.checkpointMinutes * 60e3 || isOver(1) && unsavedMs > freshMs) await this.save();
     }
-    const trainSeconds = (performance.now() - this.#startedMs) / 1000;
-    if (!signal.aborted) await this.#logLastSteps(); // a stopped run continues this line when resumed
-    if (!signal.aborted) await this.#validate();
+    this.trainSeconds = (performance.now() - this.#startedMs) / 1000;
+    if (!signal.aborted) { // a stopped run continues its last line when resumed
+      await this.#logLastSteps();
+      await this.#validate();
+      const missed = schedule.end(this.elapsedSeconds);
+      if (missed) say(missed);
+      if (config.maxMinutes > 0) await onSettings(this.settings);
+    }
     await this.save();
     bar?.finish();
-    const trained = { ...session, config, source, drawable: await this.#kept.drawable() };
-    const { done, testLoss } = await this.#writeArtifacts(trained);
-    return {
-      step: trainer.step,
-      interrupted: !done,
-      valLoss: this.#validation.loss,
-      testLoss,
-      imagesPerSecond: this.#imagesSeen / trainSeconds,
-    };
+  }
+
+  /**
+   * Times steps from `step` on, after as many seconds of steps that are not timed, while kernels are optimised. Changes
+   * the weights, so it is for dry runs.
+   */
+  async secondsPerStep(step: number, seconds: number): Promise<number> {
+    const trainer = this.#trainer;
+    trainer.restore({ ...await trainer.state(), step }, "a dry run");
+    let [warmMs, fromMs, steps] = [0, performance.now(), 0];
+    while (!this.#options.signal.aborted) {
+      const { step } = trainer;
+      for (const examples of await this.#pairs.batches(step, step + 1)) {
+        trainer.queueStep(examples, this.schedule.learningRate(step));
+      }
+      await trainer.losses();
+      await yieldToEvents();
+      steps++;
+      const nowMs = performance.now();
+      if (nowMs - fromMs < seconds * 1000) continue;
+      if (warmMs > 0) return (nowMs - fromMs) / 1000 / steps;
+      [warmMs, fromMs, steps] = [nowMs - fromMs, nowMs, 0];
+    }
+    return Infinity;
   }
 
   /** Announces the stage of a distillation that begins. */
-  #announceStage(bar: ProgressBar | undefined): void {
-    const { say } = this.#session;
-    const { step } = this.#trainer;
-    const at = this.#stages?.findIndex(({ from }) => from === step) ?? -1;
+  #announceStage(): void {
+    const { stages = [] } = this.schedule;
+    const at = stages.findIndex(({ from }) => from === this.#trainer.step);
     if (at < 0) return;
-    const { name, steps } = this.#stages![at];
-    bar?.clear();
-    say(`Stage ${at + 1} of ${this.#stages!.length}: ${name}, ${steps} steps`);
-  }
-
-  get #elapsedSeconds(): number {
-    const since = this.#startedMs > 0 ? performance.now() - this.#startedMs : 0;
-    return this.#elapsedBefore + since / 1000;
+    const { name, steps } = stages[at];
+    this.#options.say(`Stage ${at + 1} of ${stages.length}: ${name}, ${steps} steps`);
   }
 
   /** Runs up to `count` steps, at most until the next event or the end of the run, and reads their losses. */
   async #runSteps(count: number): Promise<number[]> {
-    const { config } = this.#session;
+    const { config: { batchSize } } = this.#prepared;
+    const { totalSteps, stages = [] } = this.schedule;
     const trainer = this.#trainer;
     const from = trainer.step;
     const events = [
-      ...Object.values(this.cadence).map((epochs) => this.#order.endAfter(from, epochs)),
-      ...(this.#stages ?? []).map((stage) => stage.from).filter((start) => start > from),
+      ...Object.values(this.#cadence).map((epochs) => this.#order.endAfter(from, epochs)),
+      ...stages.map((stage) => stage.from).filter((start) => start > from),
     ];
-    const end = Math.min(from + count, ...events, this.#kept.next(from, this.#totalSteps), this.#totalSteps);
-    const learningRates: number[] = [];
+    const end = Math.min(from + count, ...events, this.kept.next(from, this.schedule), totalSteps);
+    const rates: number[] = [];
     for (const examples of await this.#pairs.batches(from, end)) {
-      const learningRate = this.#learningRate(trainer.step);
-      learningRates.push(learningRate);
-      trainer.queueStep(examples, learningRate);
+      rates.push(this.schedule.learningRate(trainer.step));
+      trainer.queueStep(examples, rates.at(-1)!);
     }
     const { losses, gradientNorms } = await trainer.measures();
-    this.#imagesSeen += losses.length * config.batchSize;
+    this.imagesSeen += losses.length * batchSize;
     for (const [i, loss] of losses.entries()) {
-      const measured = { loss, gradientNorm: gradientNorms[i] };
-      const line = this.#losses.add(from + i, measured, learningRates[i]);
-      if (line) this.#tracker.log({ ...line, ...await this.#pairs.costs(line.step), ...this.#elapsed });
+      const line = this.#losses.add(from + i, { loss, gradientNorm: gradientNorms[i] }, rates[i]);
+      if (line) this.#log({ ...line, ...await this.#pairs.costs(line.step) });
     }
     return losses;
   }
@@ -253,64 +234,70 @@ export class TrainingLoop implements Disposable {
   /** Logs the last steps of a run, which do not fill a line. */
   async #logLastSteps(): Promise<void> {
     const { step } = this.#trainer;
-    const line = this.#losses.end(step, this.#learningRate(Math.max(step - 1, 0)));
+    const line = this.#losses.end(step, this.schedule.learningRate(Math.max(step - 1, 0)));
     if (!line || await this.#isMeasured("train_loss")) return;
-    this.#tracker.log({ ...line, ...await this.#pairs.costs(step), ...this.#elapsed });
-  }
-
-  /** The learning rate of a step; each stage of a distillation has the whole schedule. */
-  #learningRate(step: number): number {
-    if (!this.#stages) return this.#schedule.learningRate(progressAt(step, this.#totalSteps));
-    const { from, steps, settings } = stageAt(this.#stages, step);
-    return this.#schedule.learningRate(progressAt(step - from, steps)) * settings.rate;
-  }
-
-  get #elapsed() {
-    return { elapsed_seconds: Number(this.#elapsedSeconds.toFixed(3)) };
-  }
-
-  #adviceOnDivergence(): string {
-    const last = join(this.#session.run, runFile.last);
-    const checkpoint = this.#savedStep > 0
-      ? `the last good checkpoint is ${last}, step ${this.#savedStep}`
-      : "no checkpoint has been saved";
-    return `${checkpoint}; try a smaller --lr or --clip 1`;
+    this.#log({ ...line, ...await this.#pairs.costs(step) });
   }
 
   /** Measures the validation loss, at most once per step. */
   async #validate(): Promise<void> {
     const { step } = this.#trainer;
-    if (this.#validation.images.length === 0 || this.#validation.step === step) return;
-    const lowest = await this.#validation.run(step);
-    const loss = this.#validation.loss!;
-    this.#schedule.observe?.(loss);
-    this.#tracker.log({ step, epoch: this.#order.epochsAfter(step), val_loss: loss, ...this.#elapsed });
-    if (!lowest) return;
-    const { run, network, source } = this.#session;
-    await saveWeights(run, runFile.best, network, source, await stateOf(network.averaged));
+    const { validation } = this;
+    if (validation.images.length === 0 || validation.step === step) return;
+    const loss = await validation.measure();
+    const isLowest = validation.note(step, loss);
+    this.schedule.observe(loss);
+    this.#log({ step, epoch: this.#order.epochsAfter(step), val_loss: loss });
+    if (!isLowest) return;
+    const weights = await stateOf(this.#prepared.network.averaged);
+    await saveWeights(this.#options.run, runFile.best, this.#prepared, weights);
   }
 
   async #logGrid(): Promise<void> {
     if (!this.#grids.enabled) return;
     const { step } = this.#trainer;
-    const picture = await this.#grids.write(step);
+    const picture = await this.#grids.write(this.#options.run, step);
     this.#tracker.log({ step, epoch: this.#order.epochsAfter(step), "image/samples": picture });
+  }
+
+  #log(metrics: Parameters<RunTracker["log"]>[0]): void {
+    this.#tracker.log({ ...metrics, elapsed_seconds: Number(this.elapsedSeconds.toFixed(3)) });
+  }
+
+  /** Logs what the trained network measures, unless an earlier session did. */
+  async logOnce(values: Readonly<Record<string, number>>): Promise<void> {
+    if (await this.#isMeasured(Object.keys(values)[0])) return;
+    const { step } = this.#trainer;
+    this.#tracker.log({ step, epoch: this.#order.epochsAfter(step), ...values });
+  }
+
+  /** Whether the user has asked to stop. */
+  async isStopped(): Promise<boolean> {
+    await yieldToEvents();
+    return this.#options.signal.aborted;
+  }
+
+  #isMeasured(name: string): Promise<boolean> {
+    return isMeasured(this.#options.run, this.#trainer.step, name);
+  }
+
+  /** Seconds of training in all sessions of the run. */
+  get elapsedSeconds(): number {
+    const since = this.#startedMs > 0 ? performance.now() - this.#startedMs : 0;
+    return this.#elapsedBefore + since / 1000;
   }
 
   /** Saves the state of the run, for `--resume`. @throws {TrainingError} if weights are not finite */
   async save(): Promise<void> {
-    const { run, network, source, data } = this.#session;
     const { step } = this.#trainer;
-    const { lowest } = this.#validation;
-    const saved = await saveRun(run, network, source, {
+    const { lowest, step: validatedStep } = this.validation;
+    const saved = await saveRun(this.#options.run, this.#prepared, {
       step,
-      elapsedSeconds: this.#elapsedSeconds,
+      elapsedSeconds: this.elapsedSeconds,
       bestValLoss: Number.isFinite(lowest) ? lowest : null,
-      validatedStep: this.#validation.step,
-      schedule: this.#schedule.state?.() ?? {},
+      validatedStep,
+      schedule: this.schedule.state,
       recentSteps: this.#losses.recent,
-      dataDigest: data.digest,
-      ...network.options.classes && data.labelDigest && { labelDigest: data.labelDigest },
     });
     if (!saved) {
       throw new TrainingError(
@@ -321,30 +308,129 @@ export class TrainingLoop implements Disposable {
     this.#savedStep = step;
   }
 
-  #isMeasured(name: string): Promise<boolean> {
-    return isMeasured(this.#session.run, this.#trainer.step, name);
+  #adviceOnDivergence(): string {
+    const last = join(this.#options.run, runFile.last);
+    const checkpoint = this.#savedStep > 0
+      ? `the last good checkpoint is ${last}, step ${this.#savedStep}`
+      : "no checkpoint has been saved";
+    return `${checkpoint}; try a smaller --lr or --clip 1`;
+  }
+}
+
+/** Steps whose pairings are kept after use, in addition to a line of metrics. */
+const kept = 256;
+
+/**
+ * The batches of a run, paired with their noise. A slow coupling runs in a worker, ahead of the steps, so that training
+ * does not wait. Each pairing depends only on seed and step.
+ */
+export class PairedBatches implements Disposable {
+  readonly #order: BatchOrder;
+  readonly #coupling: Coupling;
+  readonly #data: HostExamples | undefined;
+  readonly #logEvery: number;
+  readonly #pairings = new Map<number, Promise<Pairing>>();
+  readonly #open = new Set<MessagePort>();
+  readonly #failure = Promise.withResolvers<never>();
+  #worker: Worker | undefined;
+
+  /** @param logEvery steps of a line of metrics */
+  constructor(
+    order: BatchOrder,
+    coupling: Coupling,
+    data: HostExamples | undefined,
+    { logEvery }: { readonly logEvery: number },
+  ) {
+    this.#order = order;
+    this.#coupling = coupling;
+    this.#data = data;
+    this.#logEvery = logEvery;
+    this.#failure.promise.catch(() => {}); // the code that awaits a pairing gets the error
   }
 
-  async #writeArtifacts(trained: TrainedRun): Promise<{ done: boolean; testLoss: number | undefined }> {
-    const { signal, say, terminal } = this.#session;
-    const { step } = this.#trainer;
-    let measured: Measured = {};
-    const stopped = async () => {
-      await yieldToEvents();
-      return signal.aborted;
-    };
-    if (!await stopped()) say("Measuring the test loss and drawing pictures");
-    const progress = stageProgress("network evaluations", terminal);
-    const done = await writeArtifacts(
-      trained,
-      async (values) => {
-        measured = { ...measured, ...values };
-        if (await this.#isMeasured(Object.keys(values)[0])) return;
-        this.#tracker.log({ step, epoch: this.#order.epochsAfter(step), ...values });
-      },
-      stopped,
-      progress.update,
-    ).finally(progress.end);
-    return { done, testLoss: measured.test_loss };
+  /**
+   * The examples of steps from `from` up to `to`, in the order of the noise. Starts pairing the same number of steps
+   * ahead.
+   *
+   * @throws {TrainingError} if the worker fails
+   */
+  async batches(from: number, to: number): Promise<Uint32Array<ArrayBuffer>[]> {
+    const steps = Array.from({ length: to - from }, (_, i) => from + i);
+    const coupling = this.#coupling;
+    if (!isTransport(coupling)) {
+      return steps.map((step) => coupling.pair(this.#order.batch(step), this.#draw(step), this.#data));
+    }
+    for (let step = from; step < 2 * to - from; step++) this.#pairing(coupling, step);
+    const pairings = await Promise.all(steps.map((step) => this.#pairing(coupling, step)));
+    for (const step of this.#pairings.keys()) {
+      if (step < from - this.#logEvery - kept) this.#pairings.delete(step);
+    }
+    return pairings.map(({ order }, i) => {
+      const examples = this.#order.batch(steps[i]);
+      return order.map((at) => examples[at]);
+    });
   }
+
+  /**
+   * Mean squared distance between noise and data per pixel, with and without pairing, over the line of metrics that
+   * ends before `step`; undefined without transport.
+   */
+  async costs(step: number): Promise<Record<"transport_cost" | "independent_cost", number> | undefined> {
+    const coupling = this.#coupling;
+    if (!isTransport(coupling) || step === 0) return undefined;
+    const steps = Array.from({ length: Math.min(this.#logEvery, step) }, (_, i) => step - 1 - i);
+    const pairings = await Promise.all(steps.map((step) => this.#pairing(coupling, step)));
+    const mean = (name: "cost" | "independentCost") =>
+      pairings.reduce((sum, pairing) => sum + pairing[name], 0) / pairings.length;
+    return { transport_cost: mean("cost"), independent_cost: mean("independentCost") };
+  }
+
+  /** Ends the workers. */
+  [Symbol.dispose](): void {
+    this.#worker?.terminate();
+    this.#worker = undefined;
+    for (const port of this.#open) this.#close(port); // an open port keeps the program running
+  }
+
+  #close(port: MessagePort): void {
+    port.close();
+    this.#open.delete(port);
+  }
+
+  #draw(step: number): NoiseDraw {
+    return { seed: this.#order.seed, step };
+  }
+
+  #pairing(coupling: TransportCoupling, step: number): Promise<Pairing> {
+    const begun = this.#pairings.get(step);
+    if (begun) return begun;
+    const batch = coupling.batch(this.#order.batch(step), this.#draw(step), this.#data);
+    const { port1: here, port2: there } = new MessageChannel();
+    this.#open.add(here);
+    const answer = new Promise<Pairing>((resolve) =>
+      here.onmessage = ({ data }) => {
+        this.#close(here);
+        resolve(data);
+      }
+    );
+    this.#start().postMessage(batch, [there, batch.values.buffer]);
+    const pairing = Promise.race([answer, this.#failure.promise]);
+    pairing.catch(() => {}); // the code that awaits it gets the error
+    this.#pairings.set(step, pairing);
+    return pairing;
+  }
+
+  #start(): Worker {
+    if (this.#worker) return this.#worker;
+    const worker = new Worker(new URL("./pair_worker.ts", import.meta.url), { type: "module" });
+    worker.addEventListener("error", (event) => {
+      event.preventDefault();
+      this.#failure.reject(new TrainingError(`Cannot pair noise with images: ${event.message}`));
+    });
+    return this.#worker = worker;
+  }
+}
+
+function isTransport(coupling: Coupling): coupling is TransportCoupling {
+  return "batch" in coupling;
 }

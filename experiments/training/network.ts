@@ -1,4 +1,6 @@
-import { scope } from "../../kernels/mod.ts";
+import { sourcesOf } from "../../kernels/autograd/gradients.ts";
+import { describeValue } from "../../kernels/core/checks.ts";
+import { gradients, multiply, planMemory, scope, sum, Tensor, tensor, zeros } from "../../kernels/mod.ts";
 import {
   blankInitialiser,
   createModel,
@@ -13,17 +15,14 @@ import {
   shareParameters,
   Trainer,
 } from "../../models/mod.ts";
-import type { ImageSize } from "../../viz/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
-import { chosenNetwork } from "../networks/own_network.ts";
+import { type ChosenNetwork, chosenNetwork, moduleError } from "../networks/own_network.ts";
 import { ConfigError } from "../cli/setting.ts";
 import { ownModel } from "../cli/model_setting.ts";
 import { objectiveOf } from "../cli/training_config.ts";
 import { variantName } from "../cli/variant.ts";
 import type { TrainingConfig } from "../cli/training.ts";
-import { stageProgress, type Terminal } from "../cli/progress.ts";
-import { distillationStages, makeStudent, type PreparedStages } from "./distillation.ts";
-import type { Teacher } from "../run/weights.ts";
+import { distillationStages, makeStudent, type PreparedStages, type Taught } from "./distillation.ts";
 
 /** The settings of a network. */
 export type NetworkSettings = Pick<
@@ -39,6 +38,9 @@ export type NetworkSettings = Pick<
   | "teacher"
   | "maxGuidance"
 >;
+
+/** [C, H, W] of images. */
+type ImageShape = ImageSource["shape"];
 
 /** A network in training. */
 export interface Network {
@@ -57,7 +59,7 @@ export interface Network {
 /** Options of the configured network for images of a size in `classes` classes. */
 export function modelOptions(
   { model, filters, tEmb, attn, groups, timeEmbedding, teacher, maxGuidance, ...config }: NetworkSettings,
-  shape: ImageSize,
+  shape: ImageShape,
   classes = 0,
 ): ModelOptions {
   const [path, prediction] = [variantName(paths, config.path), variantName(predictions, config.prediction)];
@@ -67,29 +69,25 @@ export function modelOptions(
     const { make, digest, options, file: name } = own;
     return { type: "own", name, make, digest, options, shape, classes, flowMap, path, prediction };
   }
-  return {
-    ...{
-      type: modelTypeOf(model),
-      filters: [...filters],
-      tEmb,
-      channels: shape[0],
-      attn,
-      groups,
-      classes,
-      timeEmbedding,
-      flowMap,
-      maxGuidance,
-    },
-    path,
-    prediction,
+  const type = modelTypeOf(model);
+  const unet = {
+    type,
+    filters: [...filters],
+    tEmb,
+    channels: shape[0],
+    attn,
+    groups,
+    classes,
+    timeEmbedding,
   };
+  return { ...unet, flowMap, maxGuidance, path, prediction };
 }
 
 /**
  * Makes the network and trainer of a configuration.
  *
  * @param initial source of the weights; by default the configuration's seed
- * @param distilled the teacher of a distillation, and the training images
+ * @param distilled what a distillation learns from
  * @param write replaces weights before their average begins
  * @throws {ConfigError} if the optimizer's own rule would apply to none of the weights
  */
@@ -97,7 +95,7 @@ export function makeNetwork(
   config: TrainingConfig,
   source: ImageSource,
   initial: Parameters<typeof createModel>[1] = config.seed,
-  distilled?: { readonly teacher: Teacher; readonly images: Uint32Array },
+  distilled?: Taught,
   write: (model: Model) => void = () => {},
 ): Network {
   const { lr, muonLr, weightDecay, momentum, beta1, beta2, eps, clip } = config;
@@ -112,8 +110,7 @@ export function makeNetwork(
         "none (use adamw)",
     );
   }
-  const prepared = distilled &&
-    distillationStages(config, distilled.teacher, model, source, distilled.images);
+  const prepared = distilled && distillationStages(config, distilled, model, source);
   const trainer = new Trainer(model, source.augmented(config), {
     ...{ batchSize, seed, optimizer, ema, precision },
     ...prepared
@@ -144,9 +141,69 @@ function averagedModel(options: ModelOptions, { averaged }: Trainer): Model {
   return model;
 }
 
-/** Compiles the kernels of a training step; shows progress if that takes a while, as on a first start. */
-export async function compileKernels(trainer: Trainer, terminal: Terminal | undefined): Promise<void> {
-  const progress = stageProgress("compiling kernels", terminal);
-  await trainer.compile(progress.update);
-  progress.end();
+/** Images of the trial, more than one, so that a network that mixes them up is noticed. */
+const N = 2;
+
+/**
+ * Tries out a custom network without computing anything, before files are written: creates it, and traces its velocity
+ * and gradients.
+ *
+ * @returns whether its velocity depends on labels
+ * @throws {ConfigError} with the file and the reason if it cannot be trained
+ */
+export function tryNetwork(
+  { file }: ChosenNetwork,
+  config: NetworkSettings,
+  size: ImageShape,
+  classes: number,
+): boolean {
+  const check = (holds: boolean, why: () => string) => {
+    if (!holds) throw new ConfigError(`Cannot use ${file}: ${why()}`);
+  };
+  let usesLabels = false;
+  let doing = "making the network: ";
+  try {
+    planMemory(() => {
+      const model = createModel(modelOptions(config, size, classes), blankInitialiser);
+      const parameters = namedParameters(model);
+      check(
+        parameters.size > 0,
+        () => "its network has no parameters (expected layers or tensors as fields)",
+      );
+      const [x, t] = [zeros([N, ...size]), zeros([N])];
+      const labels = classes > 0 ? tensor(new Uint32Array(N)) : undefined;
+      doing = "its velocity: ";
+      const velocity = model.velocity(x, t, labels);
+      const sources = sourcesOf(velocity);
+      usesLabels = labels !== undefined && sources.has(labels);
+      for (const [name, parameter] of parameters) {
+        check(
+          parameter.size === 0 || sources.has(parameter),
+          () =>
+            `its velocity does not depend on "${name}", ${parameter} (expected every parameter in use; keep what is ` +
+            "not trained in a #private field)",
+        );
+      }
+      check(sources.has(t), () => "its velocity does not depend on t (expected v(x, t))");
+      if (config.teacher !== null) {
+        const d = zeros([N]);
+        doing = "its mean velocity: ";
+        const usesStep = sourcesOf(model.meanVelocity!(x, t, d, labels)).has(d);
+        check(usesStep, () => "its mean velocity does not depend on d (expected u(x, t, d))");
+        doing = "its features: ";
+        const features: unknown = model.encode?.(x, t) ?? [];
+        check(
+          Array.isArray(features) &&
+            features.every((space) => space instanceof Tensor && space.shape[0] === N),
+          () =>
+            `encode() of x ${x} returned ${describeValue(features)} (expected a list of tensors [${N}, ...])`,
+        );
+      }
+      doing = "the gradient of its velocity: ";
+      gradients(sum(multiply(velocity, velocity)), [...parameters.values()]);
+    });
+  } catch (error) {
+    throw moduleError(file, doing, error);
+  }
+  return usesLabels;
 }

@@ -1,33 +1,16 @@
 import { join } from "node:path";
-import { CpuDevice } from "../../kernels/devices/cpu/cpu_device.ts";
 import { type Device, init, withDevice } from "../../kernels/mod.ts";
-import { type Dataset, describeData, type ImageSplit } from "../data/dataset.ts";
-import { ProgressBar, type Terminal } from "../cli/progress.ts";
-import {
-  createRunFolder,
-  lockRun,
-  removeLeftovers,
-  type RunLock,
-  writeAtomic,
-  writeJson,
-} from "../run/run_folder.ts";
-import { collectEnvironment, taskCommand } from "../run/program_files.ts";
-import { fileAt, runFile } from "../run/files.ts";
-import { trainingTask } from "../cli/model_setting.ts";
+import { ProgressBar, stageProgress, type Terminal } from "../cli/progress.ts";
 import type { TrainingConfig } from "../cli/training.ts";
-import { recordedConfig } from "../cli/training_config.ts";
+import { runFile } from "../run/files.ts";
+import { createRunFolder, lockRun, removeLeftovers, type RunLock, writeAtomic } from "../run/run_folder.ts";
 import { trackingOf } from "../tracking/choose_tracking.ts";
-import type { RecordedDataset } from "../tracking/record.ts";
 import { machineGauges, RunTracker } from "../tracking/run_tracker.ts";
-import { tuneKernels } from "./tune_kernels.ts";
+import { type Measured, writeArtifacts } from "./artifacts.ts";
 import { TrainingLoop } from "./loop.ts";
-import { compileKernels } from "./network.ts";
-import { networkLine, prepareTraining } from "./prepare_training.ts";
-import type { TrainingOutcome } from "./session.ts";
-
-/** Advice if only half the width of the processor's vectors is used. */
-const narrowVectors = "Matrix products may be twice as fast with ./denow, or with " +
-  "DENO_V8_FLAGS=--experimental-wasm-revectorize (docs/performance.md)";
+import { prepareTraining } from "./prepare_training.ts";
+import { aboutRun, runLines, writeConfig, writeEnvironment } from "./record_run.ts";
+import { compileKernels, tuneKernels } from "./tune_kernels.ts";
 
 /** Options of a training run besides its settings. */
 export interface RunTrainingOptions {
@@ -52,9 +35,19 @@ export interface RunTrainingOptions {
 }
 
 /** Result of a training run. */
-export interface TrainingResult extends TrainingOutcome {
+export interface TrainingResult {
   /** The run's folder. */
   readonly run: string;
+  /** Its report, once it has ended. */
+  readonly report: string;
+  /** Steps of the run, over all sessions. */
+  readonly step: number;
+  /** Whether it stopped before the end of the run. */
+  readonly interrupted: boolean;
+  readonly valLoss: number | undefined;
+  readonly testLoss: number | undefined;
+  /** Training rate of this session. */
+  readonly imagesPerSecond: number;
 }
 
 /**
@@ -75,13 +68,11 @@ export async function runTraining(
   config: TrainingConfig,
   options: RunTrainingOptions = {},
 ): Promise<TrainingResult> {
-  const openDevice = options.device;
-  if (openDevice) return await withDevice(openDevice, () => trainOn(openDevice, config, options));
-  const device = await init(config);
+  const device = options.device ?? await init(config);
   try {
-    return await trainOn(device, config, options);
+    return await withDevice(device, () => trainOn(device, config, options));
   } finally {
-    device.close();
+    if (!options.device) device.close();
   }
 }
 
@@ -91,94 +82,88 @@ async function trainOn(
   options: RunTrainingOptions,
 ): Promise<TrainingResult> {
   const { signal = new AbortController().signal, say = () => {}, terminal, startedAt = new Date() } = options;
-  const { keepAt = [] } = options;
-  // Lock a resumed run before reading any of its files.
+
+  // Lock a run to resume before any of its files is read.
   using own = new DisposableStack();
-  const resumed = settings.resume === null
-    ? undefined
-    : options.lock ?? own.use(await lockRun(settings.resume));
+  const isResumed = settings.resume !== null;
+  const held = options.lock ?? (isResumed ? own.use(await lockRun(settings.resume!)) : undefined);
   const runName = options.runName ?? settings.runName;
   const choice = await trackingOf({ ...settings, runName }, settings.resume);
+
+  // Load the data, make the network, and check that both fit.
   const prepared = await prepareTraining(device, settings, { say, terminal });
-  const { config, network, data, images, source, teacher, initial, name } = prepared;
-  const run = config.resume ??
-    await createRunFolder({ name, out: config.out, startedAt });
-  const lock = resumed ?? options.lock ?? own.use(await lockRun(run));
-  using loop = new TrainingLoop({
-    ...{ config, run, data, images, network, source, signal, say, terminal },
-    keepAt,
-  });
-  const resumedAt = resumed ? await loop.resume() : undefined;
-  if (resumed) await removeLeftovers(resumed);
+  const { config, network: { trainer, prepare }, teacher, name } = prepared;
+
+  // Open the folder, and continue from the last checkpoint if it has one.
+  const run = config.resume ?? await createRunFolder({ name, out: config.out, startedAt });
+  const lock = held ?? own.use(await lockRun(run));
   let bar: ProgressBar | undefined;
-  await using tracker = await RunTracker.start(lock, {
-    choice,
-    startedAt,
-    ...resumedAt !== undefined && { resumedAt },
-    about: {
-      source: options.command ?? taskCommand(teacher ? "distill" : trainingTask(config.model), []),
-      parameterCount: network.size,
-      dataset: recordOf(data, images),
-    },
-    gauges: machineGauges(device, () => network.trainer.step * config.batchSize),
-    say(message) {
-      bar?.clear();
-      say(message);
-    },
+  const sayAbove = (message: string) => {
+    bar?.clear();
+    say(message);
+  };
+  using loop = new TrainingLoop(prepared, {
+    ...{ run, keepAt: options.keepAt ?? [], signal, say: sayAbove },
+    onSettings: (changed) => writeConfig(run, { ...config, ...changed }),
   });
-  const outcome = await tracker.during(async () => {
-    const wideVectors = device instanceof CpuDevice ? await device.hasWideVectors() : undefined;
-    const adapter = { kind: device.kind, description: device.description, wideVectors };
-    await writeJson(
-      join(run, resumed ? fileAt(runFile.resumedEnvironment, startedAt.getTime()) : runFile.environment),
-      collectEnvironment(adapter, startedAt),
-    );
-    const fixed = config.maxMinutes === 0;
-    if (fixed) await writeConfig(run, { ...config, ...loop.cadence });
-    say(networkLine(prepared, device) + `\nrun folder ${run}`);
-    if (wideVectors === false && Deno.build.arch === "x86_64") say(narrowVectors);
-    if (config.data !== null) say(describeData(data));
-    initial?.lines.forEach((line) => say(line));
-    if (teacher && !resumed) {
+  const resumedAt = isResumed ? await loop.resume() : undefined;
+  if (isResumed) await removeLeftovers(lock);
+
+  // From here on, an error marks the run as failed.
+  await using tracker = await RunTracker.start(lock, {
+    ...{ choice, startedAt, about: aboutRun(prepared, options.command), say: sayAbove },
+    ...resumedAt !== undefined && { resumedAt },
+    gauges: machineGauges(device, () => trainer.step * config.batchSize),
+  });
+  const result = await tracker.during(async () => {
+    const advice = await writeEnvironment(run, device, startedAt, isResumed);
+    await writeConfig(run, { ...config, ...loop.settings });
+    for (const line of [...runLines(prepared, device, run), ...advice]) say(line);
+
+    // Keep the teacher and draw the pairs of a distillation, and choose the kernels.
+    if (teacher && !isResumed) {
       await writeAtomic(join(run, runFile.teacher), teacher.bytes);
+      await loop.save();
     }
-    if (teacher && !resumed) await loop.save();
-    await network.prepare?.({ run, signal, say, terminal });
-    const { tune } = config;
-    await tuneKernels(network.trainer, { device, tune, run, resumed: resumed !== undefined, say, terminal });
-    await compileKernels(network.trainer, terminal);
-    if (!fixed) {
-      const repeatable = await loop.fixSteps()
-        ? { maxSteps: loop.totalSteps, maxMinutes: 0, ...loop.cadence }
-        : {};
-      await writeConfig(run, { ...config, ...repeatable });
-    }
+    await prepare?.({ run, signal, say, terminal });
+    await tuneKernels(trainer, { device, tune: config.tune, run, resumed: isResumed, say, terminal });
+    await compileKernels(trainer, terminal);
+
+    // Train.
     using shown = terminal && new ProgressBar({
-      totalSteps: Number.isFinite(loop.totalSteps) ? loop.totalSteps : 0,
-      startStep: network.trainer.step,
+      get totalSteps() {
+        return loop.schedule.totalSteps < Infinity ? loop.schedule.totalSteps : 0;
+      },
+      startStep: trainer.step,
       imagesPerStep: config.batchSize,
     }, terminal);
     bar = shown;
-    return await loop.run(tracker, bar);
+    await loop.run(tracker, bar);
+
+    // Measure the test loss, draw samples and trajectories, and write the report.
+    const drawable = await loop.kept.drawable();
+    let measured: Measured = {};
+    if (!await loop.isStopped()) say("Measuring the test loss and drawing pictures");
+    const progress = stageProgress("network evaluations", terminal);
+    const isDone = await writeArtifacts(
+      { ...prepared, run, drawable },
+      async (values) => {
+        measured = { ...measured, ...values };
+        await loop.logOnce(values);
+      },
+      () => loop.isStopped(),
+      progress.update,
+    ).finally(progress.end);
+    return {
+      run,
+      report: join(run, runFile.report),
+      step: trainer.step,
+      interrupted: !isDone,
+      valLoss: loop.validation.loss,
+      testLoss: measured.test_loss,
+      imagesPerSecond: loop.imagesSeen / loop.trainSeconds,
+    };
   });
-  await tracker.end(outcome.interrupted ? "KILLED" : "FINISHED");
-  return { run, ...outcome };
-}
-
-/** Writes the settings that repeat the run, bit for bit on a device of the same kind. */
-async function writeConfig(run: string, config: TrainingConfig): Promise<void> {
-  // A server address may contain a password; a resumed run finds it in mlflow.json.
-  await writeJson(join(run, runFile.config), { ...recordedConfig(config), resume: null, mlflow: null });
-}
-
-function recordOf(data: Dataset, { train, validation }: ImageSplit): RecordedDataset {
-  const { name, digest, source, channels, height, width, classes, classNames, test, damaged } = data;
-  return {
-    ...{ name, digest, source, channels, height, width, classes },
-    ...classNames && { classNames },
-    train: train.length,
-    validation: validation.length,
-    test: test.count,
-    ...damaged !== undefined && { damaged },
-  };
+  await tracker.end(result.interrupted ? "KILLED" : "FINISHED");
+  return result;
 }

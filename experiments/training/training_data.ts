@@ -1,38 +1,13 @@
 import type { Dataset, ImageSplit } from "../data/dataset.ts";
-import { type DatasetOptions, loadDataset } from "../data/load_dataset.ts";
-import { stageProgress, type Terminal } from "../cli/progress.ts";
 import { chosenNetwork } from "../networks/own_network.ts";
-import { tryNetwork } from "./check_network.ts";
 import { ConfigError, flagOf } from "../cli/setting.ts";
 import type { TrainingConfig } from "../cli/training.ts";
 import { unlabelled } from "../cli/training_config.ts";
-import type { ImageSize } from "../../viz/mod.ts";
 import { roundToRows } from "../draw/conditioning.ts";
 import { checkGrid } from "../draw/sample_grid.ts";
 import { type Coupling, couplings } from "../../models/mod.ts";
 import { makeVariant } from "../cli/variant.ts";
-
-/**
- * Loads the data set of a task; shows progress if that takes a while.
- *
- * @param settings which one, and how it is prepared; without data it is MNIST
- * @param terminal where to show progress, if anywhere
- * @param now clock in milliseconds
- * @throws {DataError} if it cannot be loaded
- */
-export async function loadData(
-  { data: source, ...how }: DatasetOptions & Pick<TrainingConfig, "data">,
-  terminal: Terminal | undefined,
-  now?: () => number,
-): Promise<Dataset> {
-  if (source === null) return await loadDataset(undefined, how);
-  const progress = stageProgress(`reading images in ${source}`, terminal, now);
-  try {
-    return await loadDataset(source, { ...how, onRead: progress.update });
-  } finally {
-    progress.end();
-  }
-}
+import { tryNetwork } from "./network.ts";
 
 /**
  * Decides whether a run is conditional, once its data is known, and tries a custom network on data of this size.
@@ -80,7 +55,11 @@ const gif = { width: 65_535, gap: 6 };
  * @throws {ConfigError} naming the setting that is too large to draw
  * @throws {RunError} if the samples do not fit in one grid
  */
-export function checkPictures(config: TrainingConfig, size: ImageSize, classes = 0): void {
+export function checkPictures(
+  config: TrainingConfig,
+  size: readonly [C: number, H: number, W: number],
+  classes = 0,
+): void {
   const { flowSteps, pathSamples } = config;
   const [samples, flowSamples] = [config.samples, config.flowSamples].map((n) => roundToRows(n, classes));
   const values = size.reduce((product, length) => product * length, 1);

@@ -3,7 +3,7 @@ import type { ChoiceKey, ChoiceStore, Device, KernelChoice } from "../../kernels
 import type { Trainer } from "../../models/mod.ts";
 import { stageProgress, type Terminal } from "../cli/progress.ts";
 import { readFields, reasonOf, RunError, writeAtomic, writeJson } from "../run/run_folder.ts";
-import { type Fields, fieldsOf, listOf, tableOf, textField } from "../run/field_checks.ts";
+import { type Checked, type Fields, fieldsOf, listOf, tableOf, textField } from "../run/field_checks.ts";
 import { runFile } from "../run/files.ts";
 import { isGpu } from "../cli/shared.ts";
 
@@ -93,32 +93,22 @@ function storeOf({ adapter, calls }: RunKernels): ChoiceStore {
   return { get: (key) => key.adapter === adapter ? chosen.get(key.call) : undefined, set() {} };
 }
 
-/** The file of kernel choices, next to the runs because tasks may write nowhere else. */
+/** The file of kernel choices of all runs. */
 const choiceCacheFile = "runs/.kernels.json";
 
 /** Maximum number of stored choices; the oldest are dropped first. */
 const maxChoices = 10_000;
 
-interface Entry extends ChoiceKey {
-  readonly chosen: string;
-}
-
-const cacheChecks = {
-  choices: listOf(
-    fieldsOf({ adapter: textField, call: textField, candidates: textField, chosen: textField }),
-  ),
-};
+const entry = fieldsOf({ adapter: textField, call: textField, candidates: textField, chosen: textField });
+type Entry = Checked<typeof entry>;
 
 const placeOf = ({ adapter, call }: ChoiceKey) => JSON.stringify([adapter, call]);
 
 /** Kernel choices in a file, by adapter, kernel and sizes. A choice becomes invalid if the candidates change. */
 export class ChoiceCache implements ChoiceStore {
-  readonly #entries: Map<string, Entry>;
   readonly #measured = new Map<string, Entry>();
 
-  private constructor(readonly path: string, entries: Map<string, Entry>) {
-    this.#entries = entries;
-  }
+  constructor(readonly path: string, readonly stored: ReadonlyMap<string, Entry>) {}
 
   /** Opens the choices in a file; starts empty if it is missing, or after a message to `say` if it is unusable. */
   static async open(path: string, say: (message: string) => void): Promise<ChoiceCache> {
@@ -126,25 +116,20 @@ export class ChoiceCache implements ChoiceStore {
   }
 
   get(key: ChoiceKey): string | undefined {
-    const entry = this.#entries.get(placeOf(key));
+    const entry = this.#measured.get(placeOf(key)) ?? this.stored.get(placeOf(key));
     return entry?.candidates === key.candidates ? entry.chosen : undefined;
   }
 
   set(key: ChoiceKey, chosen: string): void {
-    const entry = { ...key, chosen };
-    this.#entries.set(placeOf(key), entry);
-    this.#measured.set(placeOf(key), entry);
+    this.#measured.set(placeOf(key), { ...key, chosen });
   }
 
   /** Adds the measurements to the file, which other programs may have changed; reports to `say` if it cannot. */
   async save(say: (message: string) => void): Promise<void> {
     if (this.#measured.size === 0) return;
-    const entries = await readEntries(this.path, () => {});
-    for (const [place, entry] of this.#measured) {
-      entries.delete(place); // move to the end: newest last
-      entries.set(place, entry);
-    }
-    const choices = [...entries.values()].slice(-maxChoices);
+    const others = (await readEntries(this.path, () => {})).values();
+    const kept = others.filter((entry) => !this.#measured.has(placeOf(entry)));
+    const choices = [...kept, ...this.#measured.values()].slice(-maxChoices);
     try {
       await Deno.mkdir(dirname(this.path), { recursive: true });
       await writeAtomic(this.path, JSON.stringify({ choices }, null, 1) + "\n");
@@ -156,11 +141,21 @@ export class ChoiceCache implements ChoiceStore {
 
 async function readEntries(path: string, say: (message: string) => void): Promise<Map<string, Entry>> {
   try {
-    const { choices = [] } = await readFields(path, cacheChecks, "it will be rewritten") ?? {};
-    return new Map(choices.map((entry) => [placeOf(entry), entry]));
+    const file = await readFields(path, { choices: listOf(entry) }, "it will be rewritten");
+    return new Map(file?.choices.map((entry) => [placeOf(entry), entry]));
   } catch (error) {
     if (!(error instanceof RunError)) throw error;
     say(`Choosing kernels again: ${error.message}`);
     return new Map();
   }
+}
+
+/** Compiles the kernels of a training step; shows progress if that takes a while, as on a first start. */
+export async function compileKernels(
+  trainer: Pick<Trainer, "compile">,
+  terminal: Terminal | undefined,
+): Promise<void> {
+  const progress = stageProgress("compiling kernels", terminal);
+  await trainer.compile(progress.update);
+  progress.end();
 }

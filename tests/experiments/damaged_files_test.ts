@@ -16,7 +16,7 @@ import { writeReport } from "../../experiments/report/write_report.ts";
 import { readConfig, trainingConfig } from "../../experiments/cli/training_config.ts";
 import { checkPictures } from "../../experiments/training/training_data.ts";
 import { makeNetwork } from "../../experiments/training/network.ts";
-import { restoreRunState } from "../../experiments/training/run_state.ts";
+import { restoreRun } from "../../experiments/training/checkpoint.ts";
 import { runTraining } from "../../experiments/training/run_training.ts";
 import { describeRun } from "../../experiments/tracking/describe_run.ts";
 import { readRecord } from "../../experiments/tracking/record.ts";
@@ -100,7 +100,7 @@ const reported: Readonly<Record<string, Kind>> = Object.fromEntries(
     .map((name) => [
       name,
       {
-        times: 6,
+        times: 12,
         mutate: name.endsWith(".safetensors")
           ? mutateSafetensors
           : name.endsWith(".jsonl")
@@ -173,7 +173,7 @@ testNeeding(
         await tryKind(run, "state.safetensors", {
           times: 30,
           mutate: mutateSafetensors,
-          read: () => restoreRunState(run, trainer, dataset),
+          read: () => restoreRun(run, trainer, dataset),
         });
       });
       await tryKind(data, "train-images-idx3-ubyte", {

@@ -36,9 +36,9 @@ const cases: readonly (readonly [task: TaskName, flags: string, rows: Readonly<R
   ["train:base", `${tinyNetwork} --max-minutes 0.05`, {
     network: /^base U-Net \[8,16\], [\d,]+ parameters, conditional on 10 classes/,
     steps: /^[\d,]+ of 8 images: .* epochs of 86 images$/,
-    time: /^about [\d.]+ \w+: training [\d.]+ \w+, \d+ validations .*, \d+ grids .*, test loss and pictures /,
+    time: /^about [34] seconds of training$/,
     memory: /^\d+ MiB on the device$/,
-    files: /^about \d+ MiB in runs\/<time>-base: /,
+    files: /^runs\/<time>-base: run\.json, /,
   }],
   ["train", `--init weights.safetensors --data data --max-steps 5 ${oneThread}`, {
     weights: /^Starts from weights\.safetensors: (\d+) of \1 tensors/,
@@ -49,8 +49,8 @@ const cases: readonly (readonly [task: TaskName, flags: string, rows: Readonly<R
     `weights.safetensors --data data --stages reflow:images=16,pairs=16,steps=1+drift:images=16 --batch-size 8 ${oneThread}`,
     {
       steps: /^4 of 8 images/,
-      time: /: drawing pairs \d+ seconds, training /,
-      files: /in runs\/<time>-distill: .*teacher\.safetensors, .*pairs\//,
+      time: /^about [\d.]+ \w+ of training$/,
+      files: /^runs\/<time>-distill: .*teacher\.safetensors, .*pairs\//,
     },
   ],
   ["judge", `--data data --steps 500 ${oneThread} --out judge.safetensors`, {
@@ -93,43 +93,17 @@ testTask("--dry-run prints what a task would do, and writes nothing", async (pla
 });
 
 testTask("train --dry-run names the steps and files of the run, also of one to resume", async (place) => {
-  const flags = `${
-    tinyRun.replace("--val-epochs 1 --sample-epochs 0", "--val-epochs 0.5 --sample-epochs 0.75")
-  } --out run`;
-  const { steps, time, files } = await withClock(700, () => rowsOf(place, "train:residual", flags));
+  const flags = `${tinyRun.replace("--sample-epochs 0", "--sample-epochs 0.75")} --out run`;
+  const { steps, files } = await withClock(700, () => rowsOf(place, "train:residual", flags));
   await place.succeed("train:residual", flags);
-  const metrics = await place.metrics("run");
-  const count = (name: string) => metrics.filter((line) => name in line).length;
-  assert.equal(steps.split(" ")[0], `${metrics.at(-1)!.step}`);
-  assert.match(time, new RegExp(`, ${count("val_loss")} validations .*, ${count("image/samples")} grids `));
+  assert.equal(steps.split(" ")[0], `${(await place.metrics("run")).at(-1)!.step}`);
   const named = files.split(": ")[1].split(", ").map((file) => file.split("/")[0]);
   assert.deepEqual([...new Set(named)].sort(), await place.names("run"));
-
   const resumed = `--resume run --epochs 4 --lr 0.001 ${oneThread}`;
   const longer = await withClock(700, () => rowsOf(place, "train:residual", resumed));
   assert.match(longer.steps, /^10 of 8 images, from step 33 on: /);
-  await place.succeed("train:residual", resumed);
-  const added = (await place.metrics("run")).filter(({ step }) => step > 33);
-  const [validations, grids] = ["val_loss", "image/samples"].map((name) =>
-    added.filter((line) => name in line).length
-  );
-  assert.match(longer.time, new RegExp(`, ${validations} validations .*, ${grids} grids `));
   const { code, stderr } = await place.run("train:residual", `--dry-run ${flags}`);
   assert.deepEqual([code, stderr.split(":")[0]], [1, "RunError"], "the folder is taken");
-});
-
-testTask("distill --dry-run counts both evaluations of the teacher's guidance", async (place) => {
-  await storeNetwork(place, "weights", [imageSize, imageSize], { classes: 10 });
-  const pairsOf = async (guidance: number) => {
-    const flags =
-      `weights.safetensors --data data --stages reflow:images=16,pairs=2000,steps=2 --batch-size 8 ` +
-      `--teacher-guidance ${guidance} ${oneThread}`;
-    const { time } = await withClock(700, () => rowsOf(place, "distill", flags));
-    const [, number, unit] = /drawing pairs ([\d.]+) (\w+)/.exec(time)!;
-    return Number(number) * ({ seconds: 1, minutes: 60, hours: 3600 })[unit]!;
-  };
-  const [plain, guided] = [await pairsOf(1), await pairsOf(2)];
-  assert.ok(Math.abs(guided / plain - 2) < 0.1, `${guided} seconds, without guidance ${plain}`);
 });
 
 Deno.test("secondsPerUnit() times work after its first report, and ends it in time", async () => {

@@ -247,7 +247,7 @@ testTask(
     await assertRefused(place, {
       task: "train",
       flags: `--model residual ${run}`,
-      says: ["ConfigError: Cannot use --model residual with --init own: its network has mlp.ts"],
+      says: ["ConfigError: Cannot use --model residual with --init own: its network has ./mlp.ts"],
     });
     await place.succeed("train", `--model ./mlp.ts --activation none ${run}`);
   },

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Terminal } from "../../../experiments/cli/progress.ts";
 import { gigabytes } from "../../../experiments/cli/dry_run.ts";
 import { checkRoom, freeBytesAt } from "../../../experiments/study/dry_run.ts";
-import { bytesOf } from "../../../experiments/training/forecast.ts";
+import { bytesOf } from "../../../experiments/study/dry_run.ts";
 import { StudyProgress } from "../../../experiments/study/study_progress.ts";
 import { testInFolder } from "../../folder.ts";
 import { cellOf } from "./tiny_study.ts";

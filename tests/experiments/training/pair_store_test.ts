@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { PairStore } from "../../../experiments/training/pair_store.ts";
+import { PairStore } from "../../../experiments/training/distillation.ts";
 import {
   add,
   gatherRows,
@@ -19,7 +19,6 @@ import { assertSameNumbers } from "../../same_numbers.ts";
 import { testOnCpu } from "../../testing.ts";
 
 const [count, classes] = [300, 3]; // in two files of 256, which is no multiple of the classes
-const options = { shape: [1, 1, 2], count, classes, seed: 5 };
 
 /** Moves each image by twice the label. */
 const field = {
@@ -34,7 +33,7 @@ testInFolder(
     await withDevice(device, async () => {
       const fill = async () => {
         const done: number[] = [];
-        const store = new PairStore(options);
+        const store = new PairStore(count, [1, 1, 2], classes, 5);
         const all = {
           signal: new AbortController().signal,
           onProgress: (pairs: number) => void done.push(pairs),

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { PairedBatches } from "../../../experiments/training/paired_batches.ts";
+import { PairedBatches } from "../../../experiments/training/loop.ts";
 import {
   BatchOrder,
   type Coupling,

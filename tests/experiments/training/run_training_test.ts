@@ -1,14 +1,12 @@
 import assert from "node:assert/strict";
 import { init } from "../../../kernels/mod.ts";
 import { loadCheckpoint } from "../../../models/mod.ts";
-import { completeArtifacts } from "../../../experiments/training/artifacts.ts";
+import { completeArtifacts } from "../../../experiments/training/pictures.ts";
 import { isLocked, lockRun } from "../../../experiments/run/run_folder.ts";
 import { fileAt, runFile } from "../../../experiments/run/files.ts";
 import { readMetrics } from "../../../experiments/run/metrics_log.ts";
 import type { TrainingConfig } from "../../../experiments/cli/training.ts";
 import { readConfig, trainingConfig } from "../../../experiments/cli/training_config.ts";
-import { SampleGrids, stepsBetween } from "../../../experiments/training/between_steps.ts";
-import type { TrainingSession } from "../../../experiments/training/session.ts";
 import { runTraining } from "../../../experiments/training/run_training.ts";
 import { withFolder } from "../../folder.ts";
 import { testNeeding } from "../../permissions.ts";
@@ -92,18 +90,6 @@ testInFolder(
   },
 );
 
-testInFolder("runTraining() writes no weights through a link out of the run", async (folder) => {
-  const { run } = await runTraining(configIn(folder, { maxSteps: 2, out: `${folder}/run` }));
-  await Deno.mkdir(`${folder}/elsewhere`);
-  await Deno.symlink(`${folder}/elsewhere`, `${run}/weights`);
-  const config = trainingConfig({ resume: run, maxSteps: 5, lr: 1e-3 });
-  await assert.rejects(runTraining(config, { keepAt: [3] }), {
-    name: "RunError",
-    message: `Cannot write to ${run}/weights: it is a link (expected a folder)`,
-  });
-  assert.deepEqual(await Array.fromAsync(Deno.readDir(`${folder}/elsewhere`)), []);
-});
-
 testInFolder(
   "runTraining() uses the given device, even if another is current, and does not close it",
   async (folder) => {
@@ -116,28 +102,6 @@ testInFolder(
     device.close();
   },
 );
-
-Deno.test("stepsBetween() is 400, fewer in short runs, and more if evaluations take too much time", () => {
-  const cases: [batches: number, totalSteps: number, steps: number][] = [
-    [16, 8000, 400],
-    [16, Infinity, 400],
-    [200, 8000, 1010], // a quarter of a step each and half a step for files, 5 % of the time
-    [4, 160, 33], // 33, 66, 99, 132
-    [16, 60, 90],
-  ];
-  for (const [batches, totalSteps, steps] of cases) {
-    assert.equal(stepsBetween(batches, totalSteps, 4), steps, `${batches} in ${totalSteps}`);
-  }
-});
-
-Deno.test("SampleGrids.everySteps() counts both evaluations of guidance", () => {
-  const stepsOf = (guidance: number) => {
-    const config = { samples: 10, batchSize: 8, solver: "euler:steps=120", guidance, seed: 1 };
-    const session = { config, network: { averaged: {} }, source: { classes: 10 } };
-    return new SampleGrids(session as unknown as TrainingSession).everySteps(Infinity);
-  };
-  assert.deepEqual([stepsOf(1), stepsOf(2)], [760, 1510]); // 120 x 10 / 8 batches, a quarter of a step each, in 5 %
-});
 
 testInFolder(
   "runTraining() validates and draws a few times by default, no matter how little data there is, unless flags say otherwise",
@@ -209,20 +173,26 @@ testInFolder("runTraining() makes no folder if plateau has no validation images"
   await assert.rejects(Deno.stat(`${folder}/run`), Deno.errors.NotFound);
 });
 
-testInFolder("runTraining() stopped during trial steps keeps its limit in minutes", async (folder) => {
-  const stop = new AbortController();
-  stop.abort();
-  const run = `${folder}/run`;
-  const config = configIn(folder, { ...grid, maxMinutes: 0.005, sampleEpochs: 1, out: run });
-  const first = await runTraining(config, { signal: stop.signal });
-  assert.deepEqual([first.interrupted, first.step], [true, 0]);
-  const kept = readConfig(run);
-  assert.deepEqual([kept.maxSteps, kept.maxMinutes], [0, 0.005]);
-  const { step } = await runTraining(trainingConfig({ resume: run }));
-  assert.equal(readConfig(run).maxSteps, step);
-  const grids = (await readMetrics(`${run}/${runFile.metrics}`)).filter((line) => "image/samples" in line);
-  assert.equal(grids.filter((line) => line.step === 0).length, 1);
-});
+testInFolder(
+  "runTraining() limited by minutes and stopped is repeated like one in a piece",
+  async (folder) => {
+    const run = `${folder}/run`;
+    const config = configIn(folder, { ...grid, maxMinutes: 0.02, sampleEpochs: 1, out: run });
+    const stop = new AbortController();
+    const say = (line: string) => line.includes("run folder") && setTimeout(() => stop.abort(), 100);
+    const first = await runTraining(config, { signal: stop.signal, say });
+    assert.equal(first.interrupted, true);
+    assert.deepEqual([readConfig(run).maxSteps, readConfig(run).maxMinutes], [0, 0.02]);
+    const { step } = await runTraining(trainingConfig({ resume: run }));
+    assert.ok(step > first.step);
+    const { maxSteps, maxMinutes, replans } = readConfig(run);
+    assert.deepEqual([maxSteps, maxMinutes, replans!.at(-1)], [step, 0, step]);
+    await runTraining(trainingConfig({ config: run, out: `${folder}/again` }));
+    assert.equal(await trained(`${folder}/again`), await trained(run));
+    const grids = (await readMetrics(`${run}/${runFile.metrics}`)).filter((line) => "image/samples" in line);
+    assert.equal(grids.filter((line) => line.step === 0).length, 1);
+  },
+);
 
 testInFolder(
   "runTraining() stopped during its pictures can continue, no matter what an earlier session drew",

@@ -1,4 +1,5 @@
-import { checkPictures, loadData } from "../../../experiments/training/training_data.ts";
+import { loadData } from "../../../experiments/training/prepare_training.ts";
+import { checkPictures } from "../../../experiments/training/training_data.ts";
 import { trainingConfig } from "../../../experiments/cli/training_config.ts";
 import assert from "node:assert/strict";
 import { testInFolder } from "../../folder.ts";

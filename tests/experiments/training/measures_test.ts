@@ -1,10 +1,10 @@
-import { BatchOrder } from "../../../models/mod.ts";
-import { Validation } from "../../../experiments/training/between_steps.ts";
 import assert from "node:assert/strict";
-import { LossLog } from "../../../experiments/training/loss_log.ts";
 import { appendMetrics } from "../../../experiments/run/metrics_log.ts";
 import { type RunRecord, writeRecord } from "../../../experiments/tracking/record.ts";
-import { isComplete, type TrainingSession } from "../../../experiments/training/session.ts";
+import { isComplete } from "../../../experiments/training/checkpoint.ts";
+import { LossLog, SampleGrids, Validation } from "../../../experiments/training/measures.ts";
+import type { PreparedTraining } from "../../../experiments/training/prepare_training.ts";
+import { BatchOrder } from "../../../models/mod.ts";
 import { testInFolder } from "../../folder.ts";
 
 const order = new BatchOrder(Uint32Array.from({ length: 8 }, (_, i) => i), 4, 1);
@@ -65,17 +65,22 @@ testInFolder("isComplete() needs a finished record, the test loss and the report
   assert.equal(await isComplete(run, 7), true);
 });
 
-Deno.test("Validation.run() finds the lowest loss, which is never NaN", async () => {
-  const losses = [NaN, 2, NaN, 3, 1];
-  class Given extends Validation {
-    override measure(): Promise<number> {
-      return Promise.resolve(losses.shift()!);
-    }
-  }
-  const session = { config: { valBatches: 0, batchSize: 1 }, images: { validation: Uint32Array.of(0) } };
-  const validation = new Given(session as TrainingSession);
-  const lowest: boolean[] = [];
-  for (let step = 1; step <= 5; step++) lowest.push(await validation.run(step));
+const preparedOf = (values: object) => values as PreparedTraining;
+
+Deno.test("Validation.note() finds the lowest loss, which is never NaN", () => {
+  const validation = new Validation(
+    preparedOf({ config: { valBatches: 0, batchSize: 1 }, images: { validation: [0] } }),
+  );
+  const lowest = [NaN, 2, NaN, 3, 1].map((loss, i) => validation.note(i + 1, loss));
   assert.deepEqual(lowest, [false, true, false, false, true]);
   assert.deepEqual([validation.lowest, validation.loss, validation.step], [1, 1, 5]);
+});
+
+Deno.test("SampleGrids.everySteps() counts both evaluations of guidance", () => {
+  const stepsOf = (guidance: number) => {
+    const config = { samples: 10, batchSize: 8, solver: "euler:steps=120", guidance, seed: 1 };
+    return new SampleGrids(preparedOf({ config, network: { averaged: {} }, source: { classes: 10 } }))
+      .everySteps(Infinity);
+  };
+  assert.deepEqual([stepsOf(1), stepsOf(2)], [760, 1510]); // 120 x 10 / 8 batches, a quarter of a step each, in 5 %
 });

@@ -1,0 +1,70 @@
+import { join } from "node:path";
+import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
+import type { Device } from "../../kernels/mod.ts";
+import { formatTime, gigabytes, printDryRun } from "../cli/dry_run.ts";
+import type { Terminal } from "../cli/progress.ts";
+import type { TrainingConfig } from "../cli/training.ts";
+import { describeData } from "../data/dataset.ts";
+import { filesOfTraining } from "../run/files.ts";
+import { checkEmptyFolder } from "../run/run_folder.ts";
+import { TrainingLoop } from "./loop.ts";
+import { prepareTraining } from "./prepare_training.ts";
+import { networkLine } from "./record_run.ts";
+
+/** Seconds of steps that are timed, after as many that are not: kernels are compiled and optimised. */
+const trialSeconds = 2;
+
+/**
+ * Times a few steps of a run, and prints what it would do. Writes nothing.
+ *
+ * @param settings see `trainingConfig`; with `resume`, the rest of that run is described
+ * @returns false if it was stopped
+ * @throws as `runTraining`
+ */
+export async function printTrainingPlan(
+  settings: TrainingConfig,
+  { device, say, terminal, signal }: {
+    readonly device: Device;
+    readonly say: (message: string) => void;
+    readonly terminal: Terminal;
+    readonly signal: AbortSignal;
+  },
+): Promise<boolean> {
+  const prepared = await prepareTraining(device, settings, { say, terminal });
+  const { config, data, images, initial, name } = prepared;
+  if (config.resume === null && config.out !== null) await checkEmptyFolder(config.out, " as run folder");
+  const run = config.resume ?? config.out ?? join("runs", `<time>-${name}`);
+  using loop = new TrainingLoop(prepared, { run, keepAt: [], signal, say, onSettings: async () => {} });
+  const from = config.resume === null ? 0 : await loop.resume();
+  const { stages, totalSteps } = loop.schedule;
+
+  // Each stage of a distillation has steps of its own.
+  let [seconds, perStep] = [0, 0];
+  for (const { from: begin, steps } of stages ?? [{ from, steps: totalSteps - from }]) {
+    perStep = await loop.secondsPerStep(begin, trialSeconds / (stages?.length ?? 1));
+    if (steps < Infinity) seconds += Math.max(0, Math.min(steps, begin + steps - from)) * perStep;
+    await yieldToEvents();
+    if (signal.aborted) return false;
+  }
+  const limit = config.maxMinutes * 60 - loop.elapsedSeconds;
+  const steps = Math.min(totalSteps - from, config.maxMinutes > 0 ? Math.floor(limit / perStep) : Infinity);
+  const epochs = steps * config.batchSize / images.train.length;
+  printDryRun({
+    network: networkLine(prepared, device),
+    weights: initial?.lines.join("; "),
+    data: describeData(data),
+    steps: `${steps.toLocaleString("en")} of ${config.batchSize} images${
+      from > 0 ? `, from step ${from} on` : ""
+    }: ${epochs.toPrecision(3)} epochs of ${images.train.length.toLocaleString("en")} images`,
+    time: `about ${formatTime(seconds > 0 ? seconds : steps * perStep)} of training`,
+    memory: `${gigabytes(device.allocatedBytes)} on the device`,
+    files: `${run}: ${
+      filesOfTraining({
+        config,
+        hasValidation: images.validation.length > 0,
+        onGpu: device.kind === "webgpu",
+      }).join(", ")
+    }`,
+  });
+  return true;
+}

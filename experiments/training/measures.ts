@@ -1,0 +1,183 @@
+import { type BatchOrder, evaluationsOf, HeldOutLoss, meanLoss } from "../../models/mod.ts";
+import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
+import { makeFixedSteps } from "../cli/solver.ts";
+import { TrainingError } from "../cli/task.ts";
+import { heldOutOptions } from "../cli/training_config.ts";
+import { classColumns, runsTwice } from "../draw/conditioning.ts";
+import { writeSampleGrid } from "../draw/sample_grid.ts";
+import { drawableOf } from "../draw/samples.ts";
+import type { Metrics, RecentSteps } from "../run/metrics_log.ts";
+import type { PreparedTraining } from "./prepare_training.ts";
+
+/** Maximum share of the time that validations take by default; the same for grids. */
+const timeShare = 1 / 20;
+/** Maximum steps between two validations or grids by default, if affordable. */
+const usualSteps = 400;
+/** How many evaluations of a batch, and how many file writes, take as long as a training step. */
+const [evaluationsPerStep, filesPerStep] = [4, 2];
+
+/**
+ * Steps between two validations or grids by default. It counts evaluations instead of timing them, so that a run gives
+ * the same bits on every machine.
+ *
+ * @param batches that the network evaluates each time
+ * @param totalSteps of the run; Infinity while only minutes limit it
+ * @param atLeast how many a run has before its last step, if it is long enough to afford them
+ */
+export function stepsBetween(batches: number, totalSteps: number, atLeast: number): number {
+  const affordable = (batches / evaluationsPerStep + 1 / filesPerStep) / timeShare;
+  return Math.ceil(Math.max(Math.min(usualSteps, (totalSteps + 1) / (atLeast + 1)), affordable));
+}
+
+/** The validation loss of a run. */
+export class Validation {
+  /** The latest loss. */
+  loss: number | undefined;
+  /** The lowest loss. */
+  lowest = Infinity;
+  /** The step of the latest measurement. */
+  step = 0;
+  /** The held-out images that are used: those of the first `valBatches` batches, or all if it is 0. */
+  readonly images: Uint32Array;
+  readonly #prepared: PreparedTraining;
+  #heldOut: HeldOutLoss | undefined;
+
+  constructor(prepared: PreparedTraining) {
+    const { config: { valBatches, batchSize }, images: { validation } } = prepared;
+    this.#prepared = prepared;
+    this.images = valBatches > 0 ? validation.slice(0, valBatches * batchSize) : validation;
+  }
+
+  /** Steps between two by default, in a run of `totalSteps`. */
+  everySteps(totalSteps: number): number {
+    return stepsBetween(this.images.length / this.#prepared.config.batchSize, totalSteps, 9);
+  }
+
+  async measure(): Promise<number> {
+    const { network, source, config } = this.#prepared;
+    this.#heldOut ??= new HeldOutLoss(network.averaged, source, heldOutOptions(config));
+    return meanLoss(await this.#heldOut.losses(this.images, () => yieldToEvents()));
+  }
+
+  /** Notes the loss after a step. @returns whether it is the lowest so far */
+  note(step: number, loss: number): boolean {
+    [this.step, this.loss] = [step, loss];
+    if (!(loss < this.lowest)) return false;
+    this.lowest = loss;
+    return true;
+  }
+}
+
+/** Maximum number of images in a grid. */
+const maxImages = 16;
+
+/** Grids of samples during training, from the same noise to make them comparable. */
+export class SampleGrids {
+  /** Whether the run has grids. */
+  readonly enabled: boolean;
+  readonly #prepared: PreparedTraining;
+
+  constructor(prepared: PreparedTraining) {
+    this.#prepared = prepared;
+    this.enabled = prepared.config.sampleEpochs !== 0 && prepared.config.samples > 0;
+  }
+
+  /** Steps between two by default, in a run of `totalSteps`. */
+  everySteps(totalSteps: number): number {
+    const { batchSize } = this.#prepared.config;
+    const [{ model }, { count, conditioning, ...how }] = this.#drawing;
+    const rows = conditioning && runsTwice(conditioning.guidance, model) ? 2 * count : count;
+    return stepsBetween(rows * evaluationsOf(how)! / batchSize, totalSteps, 4);
+  }
+
+  /** Draws and writes the grid of a step. @returns its path relative to the run's folder */
+  write(run: string, step: number): Promise<string> {
+    return writeSampleGrid(run, ...this.#drawing, step);
+  }
+
+  get #drawing() {
+    const { network, source, config: { samples, guidance, seed, solver } } = this.#prepared;
+    const columns = classColumns(Math.min(samples, maxImages), source.classes, { scale: guidance });
+    return [drawableOf(network.averaged, source), { ...columns, seed, ...makeFixedSteps(solver) }] as const;
+  }
+}
+
+/** Averages losses and gradient norms of steps into lines of the metrics log. */
+export class LossLog {
+  #losses: number[] = [];
+  #gradientNorms: number[] = [];
+  #open = 0;
+  #learningRate: number | undefined;
+
+  /**
+   * @param every steps per line
+   * @param advice what to do about a NaN or infinite loss, for the error
+   */
+  constructor(readonly order: BatchOrder, readonly every: number, readonly advice: () => string) {}
+
+  /** The latest steps, enough for a line. */
+  get recent(): RecentSteps {
+    return { losses: this.#losses, gradientNorms: this.#gradientNorms, open: this.#open };
+  }
+
+  /** Restores the latest steps. */
+  restore({ losses, gradientNorms, open }: RecentSteps): void {
+    [this.#losses, this.#gradientNorms, this.#open] = [[...losses], [...gradientNorms], open];
+  }
+
+  /**
+   * Adds a step.
+   *
+   * @param step the step, from 0
+   * @returns a line of the log, if one is complete
+   * @throws {TrainingError} if the loss is not a finite number
+   */
+  add(
+    step: number,
+    { loss, gradientNorm }: { readonly loss: number; readonly gradientNorm: number },
+    learningRate: number,
+  ): Metrics | undefined {
+    if (!Number.isFinite(loss)) {
+      const images = this.order.batch(step);
+      const shown = `${images.slice(0, 8).join(", ")}${images.length > 8 ? ", ..." : ""}`;
+      const epoch = this.order.epochsAfter(step) + 1;
+      throw new TrainingError(
+        `The loss is ${loss} at step ${step + 1} (epoch ${epoch}, images ${shown}): ${this.advice()}`,
+      );
+    }
+    this.#losses.push(loss);
+    this.#gradientNorms.push(gradientNorm);
+    this.#open++;
+    this.#learningRate = learningRate;
+    return (step + 1) % this.every === 0 ? this.#line(step + 1, this.#open, learningRate) : undefined;
+  }
+
+  /**
+   * The last line of a run, if some steps are not in a line yet. It averages a tenth of the run or `every` steps,
+   * whichever is less, because a single step says little about where a run ended.
+   *
+   * @param steps steps of the run
+   * @param learningRate of the last step, if an earlier session took it
+   */
+  end(steps: number, learningRate: number): Metrics | undefined {
+    if (this.#open === 0) return undefined;
+    const count = Math.max(this.#open, Math.min(this.every, Math.ceil(steps / 10)));
+    return this.#line(steps, count, this.#learningRate ?? learningRate);
+  }
+
+  #line(step: number, count: number, learningRate: number): Metrics {
+    const mean = (values: readonly number[]) =>
+      values.slice(-count).reduce((sum, value) => sum + value, 0) / Math.min(count, values.length);
+    const line = {
+      step,
+      epoch: this.order.epochsAfter(step),
+      train_loss: mean(this.#losses),
+      learning_rate: learningRate,
+      gradient_norm: mean(this.#gradientNorms),
+    };
+    this.#losses = this.#losses.slice(-this.every);
+    this.#gradientNorms = this.#gradientNorms.slice(-this.every);
+    this.#open = 0;
+    return line;
+  }
+}

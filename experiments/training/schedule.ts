@@ -1,0 +1,191 @@
+import {
+  type BatchOrder,
+  createSchedule,
+  progressAt,
+  type Schedule,
+  scheduleSettings,
+} from "../../models/mod.ts";
+import { formatTime } from "../cli/dry_run.ts";
+import { type PlannedStage, stageAt, stagesOf } from "../cli/stages.ts";
+import { TrainingError } from "../cli/task.ts";
+import type { TrainingConfig } from "../cli/training.ts";
+import type { RunProgress } from "../run/metrics_log.ts";
+
+/** Makes the learning-rate schedule of a configuration. */
+export function scheduleOf(
+  { schedule, lr, warmUp: warmup, plateauFactor: factor, plateauPatience: patience }: TrainingConfig,
+): Schedule {
+  const names = scheduleSettings(schedule);
+  const settings = Object.entries({ warmup, factor, patience }).filter(([name]) => names.includes(name));
+  return createSchedule(schedule, lr, Object.fromEntries(settings));
+}
+
+/** Share of a limit in minutes, and at most so many seconds, before the first estimate of the number of steps. */
+const first = { share: 0.05, seconds: 3 } as const;
+/** Factor of the time between two estimates, and the share of the time after which there are none. */
+const [later, lastShare] = [1.5, 1 / 3];
+/** Smallest relative change of the number of steps that is worth making. */
+const smallest = 0.01;
+/** Share of a limit in minutes by which a run may miss it without a word. */
+const tolerance = 0.1;
+
+/**
+ * The length of a run and its learning rate at each step. A limit in minutes becomes a number of steps while the run
+ * trains: estimated early, then corrected until a third of the time is over. The setting `replans` keeps each estimate
+ * with its step, so the same run can be resumed and repeated to the bit.
+ */
+export class RunSchedule {
+  /** The stages of a distillation; each has the whole schedule. */
+  readonly stages: readonly PlannedStage[] | undefined;
+  readonly #config: TrainingConfig;
+  readonly #order: BatchOrder;
+  readonly #rates: Schedule;
+  /** Steps after which the length changed, with the length from then on. */
+  readonly #replans: (readonly [step: number, totalSteps: number])[];
+  /** When steps ended, for the rate. */
+  readonly #marks: { readonly step: number; readonly seconds: number }[] = [];
+  #maxSteps: number;
+  #isOpen: boolean;
+  #dueSeconds = 0;
+
+  constructor(config: TrainingConfig, order: BatchOrder) {
+    const { epochs, maxSteps, maxMinutes, replans } = config;
+    this.stages = stagesOf(config);
+    this.#config = config;
+    this.#order = order;
+    this.#rates = scheduleOf(config);
+    this.#maxSteps = Math.min(
+      epochs > 0 ? order.stepsFor(epochs) : Infinity,
+      maxSteps > 0 ? maxSteps : Infinity,
+    );
+    const pairs = Array.from({ length: (replans?.length ?? 0) / 2 }, (_, i) => 2 * i);
+    this.#replans = pairs.map((i) => [replans![i], replans![i + 1]]);
+    this.#isOpen = maxMinutes > 0;
+  }
+
+  /** Steps of the run; Infinity while only minutes limit it. */
+  get totalSteps(): number {
+    return Math.min(this.#maxSteps, this.#replans.at(-1)?.[1] ?? Infinity);
+  }
+
+  /** Its first estimate, which decides how often the run is validated. */
+  get plannedSteps(): number {
+    return Math.min(this.#maxSteps, this.#replans[0]?.[1] ?? Infinity);
+  }
+
+  /** The step at which a share of the run is over, as far as its length was known then; Infinity while it is not. */
+  stepAfter(share: number): number {
+    if (this.#replans.length === 0) return this.#isOpen ? Infinity : Math.ceil(this.totalSteps * share);
+    const steps = this.#replans.map(([from, totalSteps]) =>
+      Math.max(from + 1, Math.ceil(totalSteps * share))
+    );
+    return steps.find((step, i) => step <= (this.#replans[i + 1]?.[0] ?? Infinity))!;
+  }
+
+  /** The settings that repeat this length. */
+  get settings(): Partial<TrainingConfig> {
+    if (this.#config.maxMinutes === 0) return {};
+    const replans = this.#replans.length > 0 ? this.#replans.flat() : null;
+    return { replans, ...!this.#isOpen && { maxSteps: this.totalSteps, maxMinutes: 0 } };
+  }
+
+  /**
+   * Fixes the length, once the run has ended.
+   *
+   * @param seconds of training
+   * @returns a message if a limit in minutes was missed by more than a tenth
+   */
+  end(seconds: number): string | undefined {
+    this.#isOpen = false;
+    const limit = this.#config.maxMinutes * 60;
+    const isMissed = this.totalSteps < this.#maxSteps && Math.abs(seconds - limit) > tolerance * limit;
+    return isMissed
+      ? `Trained for ${formatTime(seconds)} instead of ${formatTime(limit)}: the speed changed on the way`
+      : undefined;
+  }
+
+  /** The learning rate of a step. */
+  learningRate(step: number): number {
+    if (!this.stages) return this.#rates.learningRate(this.#progress(step));
+    const { from, steps, settings } = stageAt(this.stages, step);
+    return this.#rates.learningRate(progressAt(step - from, steps)) * settings.rate;
+  }
+
+  /** Takes a validation loss into account. */
+  observe(loss: number): void {
+    this.#rates.observe?.(loss);
+  }
+
+  /** State to save. */
+  get state(): Record<string, number> {
+    return this.#rates.state?.() ?? {};
+  }
+
+  /** From 0 at the first step to 1 at the last; each estimate spreads the rest over the steps that are left. */
+  #progress(step: number): number {
+    if (this.#replans.length === 0) return this.#isOpen ? 0 : progressAt(step, this.totalSteps);
+    let done = 0;
+    for (const [i, [from, totalSteps]] of this.#replans.entries()) {
+      const to = Math.min(step, this.#replans[i + 1]?.[0] ?? Infinity);
+      if (to > from) done += (1 - done) * Math.min((to - from) / Math.max(totalSteps - 1 - from, 1), 1);
+    }
+    return done;
+  }
+
+  /**
+   * Restores the state of a resumed run, unless the user has chosen another rate or schedule.
+   *
+   * @param earlier the settings that the run had
+   * @throws {TrainingError} if the schedule follows the length of the run, and a new length would move the learning
+   * rate by more than 1 %
+   */
+  resume(run: string, earlier: TrainingConfig, { step, schedule, elapsedSeconds }: RunProgress): void {
+    const { schedule: name, lr, maxMinutes } = this.#config;
+    if (maxMinutes > 0 && elapsedSeconds >= maxMinutes * 60) this.#maxSteps = Math.min(this.#maxSteps, step);
+    if (earlier.schedule !== name || earlier.lr !== lr) return;
+    this.#rates.restore?.(schedule);
+    const before = new RunSchedule(earlier, this.#order);
+    const isSame = before.totalSteps === this.totalSteps && earlier.maxMinutes === maxMinutes;
+    if (isSame || step === 0 || step >= this.totalSteps) return;
+    const isFixed = this.totalSteps < Infinity;
+    const rate = this.#rates.learningRate(before.#progress(step));
+    const next = this.#rates.learningRate(isFixed ? this.#progress(step) : 0.5); // the length is not known yet
+    if (Math.abs(next - rate) <= 0.01 * rate) return;
+    throw new TrainingError(
+      `Cannot resume ${run} for ${
+        isFixed ? `${this.totalSteps} steps` : `${maxMinutes} minutes`
+      }: its schedule ` +
+        `${name} is laid out for ${before.totalSteps} steps, so the learning rate would jump from ` +
+        `${rate.toExponential(1)}${isFixed ? ` to ${next.toExponential(1)}` : ""} ` +
+        "(expected --lr X for a constant rate, or another --schedule)",
+    );
+  }
+
+  /**
+   * Estimates the length of a run that is limited by minutes from the rate of its latest steps.
+   *
+   * @param step steps so far
+   * @param seconds of training so far; the first call is at the start of a session
+   * @returns whether `settings` has changed
+   */
+  follow(step: number, seconds: number): boolean {
+    if (!this.#isOpen) return false;
+    const limit = this.#config.maxMinutes * 60;
+    this.#marks.push({ step, seconds });
+    const [{ seconds: begin }] = this.#marks;
+    if (this.#marks.length === 1) this.#dueSeconds = begin + Math.min(first.share * limit, first.seconds);
+    const isLast = seconds >= lastShare * limit;
+    if (!isLast && seconds < this.#dueSeconds && step < this.totalSteps) return false;
+    // In the first half of the time, kernels were not optimised yet.
+    const from = this.#marks.findLast((mark) => mark.seconds <= (begin + seconds) / 2)!;
+    if (step <= Math.max(from.step, this.#replans.at(-1)?.[0] ?? 0)) return false;
+    const rate = (step - from.step) / (seconds - from.seconds);
+    const totalSteps = Math.min(this.#maxSteps, step + Math.max(0, Math.floor((limit - seconds) * rate)));
+    const isChanged = this.#replans.length === 0 ||
+      Math.abs(totalSteps / this.totalSteps - 1) > smallest;
+    if (isChanged) this.#replans.push([step, totalSteps]);
+    this.#isOpen = !isLast;
+    this.#dueSeconds = seconds * later;
+    return isChanged || isLast;
+  }
+}

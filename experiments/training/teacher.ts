@@ -1,0 +1,47 @@
+import { join } from "node:path";
+import { randomNormal, tensor } from "../../kernels/mod.ts";
+import type { Model } from "../../models/mod.ts";
+import { ConfigError } from "../cli/setting.ts";
+import type { TrainingConfig } from "../cli/training.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { checkFit, readCheckpoint } from "../draw/load_network.ts";
+import { chosenNetwork, loadWeights } from "../networks/own_network.ts";
+import { runFile } from "../run/files.ts";
+import { readFile } from "../run/run_folder.ts";
+import { type Teacher, teacherFile } from "../run/weights.ts";
+
+/**
+ * The network to distil, if there is one: the copy in the run's folder, once it has one.
+ *
+ * @throws {RunError} if it does not fit the data
+ */
+export async function teacherOf(config: TrainingConfig, data: Dataset): Promise<Teacher | undefined> {
+  const { resume } = config;
+  if (config.teacher === null) return undefined;
+  const path = resume === null ? teacherFile(config.teacher) : join(resume, runFile.teacher);
+  const bytes = resume === null ? await readCheckpoint(path) : await readFile(path, resume);
+  const make = chosenNetwork(config.model)?.make;
+  const teacher = { ...await loadWeights(bytes, path, { make }), bytes, path };
+  checkFit("distil", path, { shape: teacher.shape, classes: teacher.info.config.classes ?? 0 }, data);
+  return teacher;
+}
+
+/** @throws {ConfigError} if a network has a different velocity than the teacher whose weights it took over */
+export async function checkStart(
+  { model, info: { config: { classes = 0 } }, shape, path }: Teacher,
+  network: Model,
+  file: string,
+): Promise<void> {
+  const x = randomNormal(tensor(new Uint32Array(3)), [2, ...shape]);
+  const t = tensor([0.25, 0.75]);
+  const labels = classes > 0 ? tensor(Uint32Array.of(0, classes)) : undefined;
+  const [before, now] = await Promise.all(
+    [model, network].map((field) => field.velocity(x, t, labels).read()),
+  );
+  const most = before.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
+  if (now.every((v, i) => Math.abs(v - before[i]) <= 1e-5 * most)) return;
+  throw new ConfigError(
+    `Cannot distil ${path} with ${file}: with its weights, ${file} has a different velocity at d = 0 (expected the same, as ` +
+      "from layers that start at zero, such as StepEmbedding)",
+  );
+}

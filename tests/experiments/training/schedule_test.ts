@@ -1,0 +1,89 @@
+import assert from "node:assert/strict";
+import type { TrainingConfig } from "../../../experiments/cli/training.ts";
+import { trainingConfig } from "../../../experiments/cli/training_config.ts";
+import { stepsBetween } from "../../../experiments/training/measures.ts";
+import { RunSchedule } from "../../../experiments/training/schedule.ts";
+import { BatchOrder } from "../../../models/mod.ts";
+
+const order = new BatchOrder(Uint32Array.from({ length: 64 }, (_, i) => i), 32, 1);
+const scheduleOf = (values: Partial<TrainingConfig>) =>
+  new RunSchedule(trainingConfig({ model: "base", schedule: "cosine", warmUp: 0, lr: 1, ...values }), order);
+
+/** Trains by a clock on which a step takes the seconds that `cost` says. */
+function train(schedule: RunSchedule, cost: (step: number) => number, from = { step: 0, seconds: 0 }) {
+  let { step, seconds } = from;
+  const rates: number[] = [];
+  const settings = [schedule.settings];
+  schedule.follow(step, seconds);
+  while (step < schedule.totalSteps && step < 10_000) {
+    rates.push(schedule.learningRate(step));
+    seconds += cost(step++);
+    if (schedule.follow(step, seconds)) settings.push(schedule.settings);
+  }
+  return { step, seconds, rates, settings, missed: schedule.end(seconds) };
+}
+
+const speeds: Readonly<Record<string, (step: number) => number>> = {
+  "an even speed": () => 0.1,
+  "slow first steps": (step) => step < 20 ? 0.5 : 0.05,
+  "fast first steps": (step) => step < 100 ? 0.02 : 0.1,
+  "validations between steps": (step) => step % 50 === 0 ? 2 : 0.1,
+  "steps of seconds": () => 7,
+};
+for (const [name, cost] of Object.entries(speeds)) {
+  Deno.test(`RunSchedule ends a run after its minutes, with ${name}, and repeats it to the bit`, () => {
+    const { step, seconds, rates, settings, missed } = train(scheduleOf({ maxMinutes: 1 }), cost);
+    assert.ok(Math.abs(seconds - 60) <= 6, `${seconds} seconds`);
+    assert.equal(missed, undefined);
+    assert.ok(rates.every((rate, i) => rate <= (rates[i - 1] ?? 1)) && rates.at(-1)! < 0.01, `${rates}`);
+    const last = settings.at(-1)!;
+    assert.deepEqual([last.maxSteps, last.maxMinutes], [step, 0]);
+    const again = scheduleOf(last);
+    assert.equal(`${train(again, () => 1).rates}`, `${rates}`);
+    // A session that was killed knows the estimates that were made after its checkpoint, and makes no others till then.
+    for (const earlier of settings.slice(1, -1)) {
+      const known = earlier.replans!.at(-2)!, at = Math.ceil(known / 2);
+      const resumed = scheduleOf({ ...earlier, maxMinutes: 1 });
+      const rest = train(resumed, cost, { step: at, seconds: at * seconds / step });
+      assert.ok(rest.rates.slice(0, known - at).every((rate, i) => rate === rates[at + i]), `${known}`);
+    }
+  });
+}
+
+Deno.test("RunSchedule says when a run has missed its minutes, and stops at other limits", () => {
+  const late = train(scheduleOf({ maxMinutes: 1 }), (step) => step < 400 ? 0.1 : 0.2);
+  assert.match(late.missed!, /^Trained for \d+ seconds instead of 60 seconds: /);
+  const short = train(scheduleOf({ maxMinutes: 1, maxSteps: 30 }), () => 0.1);
+  assert.deepEqual([short.step, short.missed], [30, undefined]);
+  assert.deepEqual(scheduleOf({ maxSteps: 30 }).settings, {}, "a run limited by steps keeps its settings");
+});
+
+Deno.test("RunSchedule.stepAfter() is known in advance, and the same when a run is repeated", () => {
+  assert.equal(scheduleOf({ maxSteps: 31 }).stepAfter(1 / 6), 6);
+  assert.equal(scheduleOf({ epochs: 6 }).stepAfter(1 / 6), 2);
+  const minutes = { maxMinutes: 1 };
+  assert.equal(scheduleOf(minutes).stepAfter(1 / 6), Infinity);
+  const cases: [replans: number[], step: number][] = [
+    [[5, 600], 100],
+    [[5, 60, 8, 600], 100],
+    [[5, 60, 12, 600], 10], // the length changed later
+    [[5, 600, 50, 120], 51],
+  ];
+  for (const [replans, step] of cases) {
+    assert.equal(scheduleOf({ ...minutes, replans }).stepAfter(1 / 6), step, `${replans}`);
+    assert.equal(scheduleOf({ maxSteps: replans.at(-1)!, replans }).stepAfter(1 / 6), step, `${replans}`);
+  }
+});
+
+Deno.test("stepsBetween() is 400, fewer in short runs, and more if evaluations take too much time", () => {
+  const cases: [batches: number, totalSteps: number, steps: number][] = [
+    [16, 8000, 400],
+    [16, Infinity, 400],
+    [200, 8000, 1010], // a quarter of a step each and half a step for files, 5 % of the time
+    [4, 160, 33], // 33, 66, 99, 132
+    [16, 60, 90],
+  ];
+  for (const [batches, totalSteps, steps] of cases) {
+    assert.equal(stepsBetween(batches, totalSteps, 4), steps, `${batches} in ${totalSteps}`);
+  }
+});
