@@ -1,46 +1,47 @@
 import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
-import { evaluateNetwork, expectedEvaluations } from "./evaluation/evaluate_network.ts";
-import {
-  type Evaluation,
-  recordEvaluation,
-  withEarlierFigures,
-  writeEvaluation,
-} from "./evaluation/evaluation.ts";
-import { aboutEvaluation, evaluationTable } from "./evaluation/evaluation_table.ts";
-import {
-  type EvaluatedNetwork,
-  evaluatedNetwork,
-  evaluationOptions,
-} from "./evaluation/evaluated_network.ts";
-import { evaluated, fileOrRuns, measuring, ofCheckpoint } from "./evaluation/evaluation_settings.ts";
-import { forecastMeasuring } from "./evaluation/forecast.ts";
-import { formatOrder, type Ordered } from "./evaluation/judges_order.ts";
-import type { Watch } from "./evaluation/measurement.ts";
-import { judgesFor } from "./evaluation/find_judge.ts";
-import { batchSize } from "./evaluation/train_judge.ts";
-import { dryRun, printDryRun } from "./cli/dry_run.ts";
+import { dataSettings, optionalDataSettings } from "./cli/data.ts";
+import { optional, outputFile, path } from "./cli/kinds.ts";
+import { ownModule } from "./cli/model_setting.ts";
 import { print, say } from "./cli/output.ts";
-import { ProgressBar, stderr } from "./cli/progress.ts";
-import { main, stopSignal, task } from "./cli/task.ts";
-import { reportPath, writeReport } from "./report/write_report.ts";
-import { checkFolderOf, lockRun } from "./run/run_folder.ts";
-import { runFile } from "./run/files.ts";
-import { optional, outputFile } from "./cli/kinds.ts";
-import { ConfigError, type Values } from "./cli/setting.ts";
+import { ProgressBar, stageProgress, stderr } from "./cli/progress.ts";
+import { ConfigError, type Need, type Values } from "./cli/setting.ts";
 import { defineSettings } from "./cli/settings.ts";
 import { isGpu, shared } from "./cli/shared.ts";
+import { solverList } from "./cli/solver.ts";
+import { main, stopSignal, task } from "./cli/task.ts";
+import { isFile } from "./draw/load_network.ts";
+import { evaluatedNetwork } from "./evaluation/evaluated_network.ts";
+import { evaluateNetwork, expectedEvaluations } from "./evaluation/evaluate_network.ts";
+import { type Evaluation, recordEvaluation } from "./evaluation/evaluation.ts";
+import { evaluationOptions, measuring, samplesOfStudy } from "./evaluation/evaluation_options.ts";
+import { aboutEvaluation, evaluationTable, formatOrder } from "./evaluation/evaluation_table.ts";
+import { judgesFor } from "./evaluation/judges.ts";
+import { cheapestOfBest, measureSolvers, solverTable } from "./evaluation/solver_comparison.ts";
+import { reportPath, writeReport } from "./report/write_report.ts";
+import { checkFolderOf, lockRun, writeJson } from "./run/run_folder.ts";
+import { runFile } from "./run/files.ts";
 import { trackingOf } from "./tracking/choose_tracking.ts";
 import { findRuns } from "./tracking/find_run.ts";
 import { trySendingRun } from "./tracking/run_tracker.ts";
 
+const ofCheckpoint: Need = { words: "a file of weights", met: ({ checkpoint }) => checkpoint !== null };
+const alone: Need = { words: "no --solvers", met: ({ solvers }) => solvers === null };
+
 /** Settings of `deno task evaluate`. */
 export const evaluating = defineSettings({
-  dryRun,
-  ...evaluated,
+  checkpoint: optional(path("FILE", "weights outside of a run, in place of the word FILE")),
+  model: ownModule,
+  ...optionalDataSettings(`data of the file's network; ${dataSettings.data.doc}`, ofCheckpoint),
   ...measuring,
+  solver: { ...measuring.solver, needs: alone },
+  courseImages: { ...measuring.courseImages, needs: alone },
+  bitsImages: { ...measuring.bitsImages, needs: alone },
+  solvers: optional(solverList({
+    doc: "compare these solvers instead, on the same noise: their quality against network evaluations",
+  })),
   out: optional(outputFile([".json"], {
-    doc: "file for the evaluation of a checkpoint (a run gets evaluation.json in its folder)",
+    doc: "file for the results of a checkpoint (a run has them in its folder)",
     needs: ofCheckpoint,
   })),
   device: shared.device,
@@ -52,51 +53,26 @@ export const evaluating = defineSettings({
   },
 }, { checkpoint: "What", count: "How", out: "Where" });
 
-type EvaluateWords = Values<typeof evaluating.rows> & {
-  readonly runs: readonly string[];
-};
+type Given = Values<typeof evaluating.rows>;
 
-/** @throws {ConfigError} if neither runs nor a file are named, or a flag has no effect */
+/** @throws {ConfigError} unless runs or a file are named, or if a flag has no effect */
 function resolve(
-  flags: Partial<Values<typeof evaluating.rows>>,
+  flags: Partial<Given>,
   words: readonly string[],
-): EvaluateWords {
-  const [values, runs] = fileOrRuns(flags, words);
-  const config = evaluating.resolve(values);
-  const isCheckpoint = config.checkpoint !== null;
-  if (!isCheckpoint && runs.length === 0) {
+): Given & { readonly runs: readonly string[] } {
+  const file = words.find(isFile);
+  if (file !== undefined && (words.length > 1 || flags.checkpoint)) {
+    throw new ConfigError(`Cannot use ${file} with other words (expected a single file, or runs)`);
+  }
+  const config = evaluating.resolve(file === undefined ? flags : { ...flags, checkpoint: file });
+  const runs = file === undefined ? words : [];
+  if (config.checkpoint === null && runs.length === 0) {
     throw new ConfigError("Missing FILE|RUN: name one or more folders of runs, or a file of weights");
   }
-  if (isCheckpoint && runs.length > 0) {
+  if (config.checkpoint !== null && runs.length > 0) {
     throw new ConfigError(`Cannot use --checkpoint with the run ${runs[0]} (expected one of them)`);
   }
   return { ...config, runs };
-}
-
-/** Shows the progress of a measurement: of the network, of comparing images, or of training classifiers. */
-function progressBars(totalSteps: number): Watch & Disposable {
-  const main = new ProgressBar({ totalSteps, imagesPerStep: 1, unit: "evaluations" }, stderr);
-  let [comparing, training, shown]: (ProgressBar | undefined)[] = [];
-  const show = (bar: ProgressBar, done: number) => {
-    if (bar !== shown) shown?.clear();
-    if (bar !== main) main.skipTime();
-    shown = bar;
-    bar.update(done);
-  };
-  return {
-    onProgress: (done) => show(main, done),
-    onCompared(done, most) {
-      const [millions, totalSteps] = [done / 1e6, most / 1e6].map(Math.ceil);
-      show(
-        comparing ??= new ProgressBar({ totalSteps, imagesPerStep: 1, unit: "million pairs" }, stderr),
-        millions,
-      );
-    },
-    onTrained(done, totalSteps) {
-      show(training ??= new ProgressBar({ totalSteps, imagesPerStep: batchSize }, stderr), done);
-    },
-    [Symbol.dispose]: () => shown?.clear(),
-  };
 }
 
 /** Measures networks, one after another. */
@@ -108,72 +84,66 @@ export const evaluateTask = task({
   settings: evaluating,
   resolve,
   async run(words) {
-    const { checkpoint, out, judge, judgeSteps } = words;
-    if (out !== null) await checkFolderOf(out);
+    if (words.out !== null) await checkFolderOf(words.out);
     const runs = await findRuns(words.runs);
     const device = await init({ device: words.device, threads: words.threads });
     using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit immediately`));
     const { signal } = stop;
-    const optionsFor = (subject: EvaluatedNetwork) =>
-      evaluationOptions(words, subject, isGpu(device) ? 10_000 : 2000);
-    if (words.dryRun) {
-      for (const run of checkpoint === null ? runs : [undefined]) {
-        const subject = await evaluatedNetwork(run, words);
-        const options = optionsFor(subject);
-        const written = [
-          runFile.evaluation,
-          runFile.judged,
-          runFile.judge,
-          runFile.reference,
-          runFile.report,
-        ];
-        printDryRun(
-          await forecastMeasuring(subject, {
-            ...{ device, judge, judgeSteps: judgeSteps ?? undefined },
-            samples: `${options.count.toLocaleString("en")} by ${options.words}`,
-            evaluations: (judges) => expectedEvaluations(subject, judges, options),
-            draw: (watch) => evaluateNetwork(subject, [], options, watch),
-            files: run === undefined ? out === null ? [] : [out] : written.map((file) => join(run, file)),
-          }),
-        );
-      }
-      device.close();
-      return;
-    }
-    const measure = async (run: string | undefined) => {
+    const usual = words.solvers ? samplesOfStudy.default! : isGpu(device) ? 10_000 : 2000;
+    const evaluations: Evaluation["figures"][] = [];
+
+    for (const run of words.checkpoint === null ? runs : [undefined]) {
+      if (runs.length > 1) print(run!);
+      const target = run === undefined ? undefined : (await trackingOf(words, run)).target;
+      using lock = run === undefined ? undefined : await lockRun(run);
       const subject = await evaluatedNetwork(run, words);
-      const options = optionsFor(subject);
+      const options = evaluationOptions(words, subject, usual);
+      const { judge, judgeSteps } = words;
       const steps = judgeSteps ?? undefined;
       const judges = await judgesFor(subject.data, { judge, steps, say, signal, terminal: stderr });
-      if (signal.aborted) return undefined;
-      using bars = progressBars(expectedEvaluations(subject, judges, options));
-      return await evaluateNetwork(subject, judges, options, { ...bars, signal });
-    };
-    const show = (evaluation: Evaluation) =>
-      print(`${aboutEvaluation(evaluation)}\n${evaluationTable(evaluation)}`);
-    if (checkpoint !== null) {
-      const result = await measure(undefined);
-      if (result) show(result.evaluation);
-      if (result && out !== null) await writeEvaluation(out, result.evaluation);
-    }
-    const measured: Ordered[] = [];
-    for (const run of runs) {
-      if (runs.length > 1) print(run);
-      const { target } = await trackingOf(words, run);
-      {
-        using _ = await lockRun(run);
-        const result = await measure(run);
+      if (signal.aborted) break;
+
+      let bar: ProgressBar | undefined;
+      const start = (totalSteps: number) =>
+        bar = new ProgressBar({ totalSteps, imagesPerStep: 1, unit: "evaluations" }, stderr);
+      const pairs = stageProgress("comparing pairs of images", stderr);
+      const watch = {
+        signal,
+        onProgress: (done: number) => bar?.update(done),
+        onCompared: (done: number, most: number) => (bar?.clear(), bar?.skipTime(), pairs.update(done, most)),
+      };
+      if (words.solvers) {
+        if (judges.length === 0) {
+          throw new ConfigError(`Cannot compare solvers without a judge of ${subject.data.name}`);
+        }
+        const file = run === undefined ? words.out : join(run, runFile.solvers);
+        const how = { ...options, ...watch, device: device.description, say, onStart: start };
+        const costs = await measureSolvers(file, subject, judges, words.solvers, how).finally(() =>
+          bar?.clear()
+        );
+        if (costs.solvers.length > 0) print(solverTable(costs));
+        if (signal.aborted) {
+          say("Stopped; run the same command to resume");
+          break;
+        }
+        print(`Cheapest solver within the best one's interval: ${cheapestOfBest(costs.solvers).spec}`);
+      } else {
+        start(expectedEvaluations(subject, judges, options));
+        const result = await evaluateNetwork(subject, judges, options, watch).finally(() => bar?.clear());
         if (!result) break;
-        const evaluation = await withEarlierFigures(run, result.evaluation, say);
-        show(evaluation);
-        await recordEvaluation(run, { ...result, evaluation }, result.evaluation.time);
-        measured.push({ label: run, figures: evaluation.figures });
-        await writeReport([run], reportPath([run]));
-        say(`Done; see ${join(run, runFile.report)}`);
+        const { evaluation } = result;
+        print(`${aboutEvaluation(evaluation)}\n${evaluationTable(evaluation)}`);
+        if (run !== undefined) await recordEvaluation(run, result);
+        else if (words.out !== null) await writeJson(words.out, evaluation);
+        evaluations.push(evaluation.figures);
       }
+      if (run === undefined) continue;
+      await writeReport([run], reportPath([run]));
+      say(`Done; see ${join(run, runFile.report)}`);
+      lock?.[Symbol.dispose](); // sending locks the run again
       if (target) await trySendingRun(run, target, say);
     }
-    const order = formatOrder(measured);
+    const order = formatOrder(evaluations);
     if (order !== undefined) print(order);
     device.close();
     if (signal.aborted) return stop.exitCode;

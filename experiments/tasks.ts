@@ -93,20 +93,6 @@ export const tasks: readonly TaskRow[] = [
     load: async () => (await import("./evaluate.ts")).evaluateTask,
   },
   {
-    name: "solvers",
-    about: "Compare solvers: quality of samples against their cost",
-    page: page("evaluation"),
-    rights: writes,
-    load: async () => (await import("./solvers.ts")).solversTask,
-  },
-  {
-    name: "judge",
-    about: "Train a small classifier that judges samples",
-    page: page("judge"),
-    rights: writes,
-    load: async () => (await import("./judge.ts")).judgeTask,
-  },
-  {
     name: "study",
     about: "Train and evaluate the cells of a plan, and compare them",
     page: page("study"),

@@ -95,7 +95,11 @@ export {
   pickPoints,
   type Points,
 } from "./measures/points.ts";
-export { type Prdc, prdc, type PrdcOptions } from "./measures/prdc.ts";
+export {
+  type PrecisionRecall,
+  precisionRecall,
+  type PrecisionRecallOptions,
+} from "./measures/precision_recall.ts";
 export {
   type CompleteOptions,
   countParameters,

@@ -11,7 +11,7 @@ import {
   toPixels,
   withDevice,
 } from "../mod.ts";
-import { readStored, storedJudges } from "../experiments/evaluation/data_judge.ts";
+import { readStored, storedJudges } from "../experiments/evaluation/judges.ts";
 import { testNeeding } from "./permissions.ts";
 
 const ways = {

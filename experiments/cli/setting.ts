@@ -47,6 +47,8 @@ export interface Setting<Value> extends FieldCheck<Value>, Traits {
   readonly default?: Value;
   /** What the setting needs to have an effect; by default nothing. */
   readonly needs?: Need;
+  /** Whether its value is a list that grows when the flag is given again. */
+  readonly isList?: boolean;
   /** The part of a value that errors may show; all of it if absent. */
   shown?(value: unknown): string;
   /** Parses the text of a flag, without checking the value; by default it is the value. */

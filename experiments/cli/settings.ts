@@ -163,8 +163,11 @@ function parseFlags<Table extends Rows>(rows: Table, argv: readonly string[]): F
       throw new ConfigError(`Unknown flag ${word} (${meant ? `did you mean --${meant}?` : "see --help"})`);
     }
     const written = token.value === undefined ? word : `${word} ${shownValue(rows[name], token.value)}`;
-    if (values.has(name)) throw new ConfigError(`${flagOf(name)} was given twice`);
-    values.set(name, flagValue(rows, name, token, written));
+    const earlier = values.get(name);
+    if (earlier !== undefined && !rows[name].isList) throw new ConfigError(`${flagOf(name)} was given twice`);
+    const value = flagValue(rows, name, token, written);
+    const all = earlier === undefined ? value : [...earlier as unknown[], ...value as unknown[]];
+    values.set(name, accepted(rows[name], all, written));
   }
   return { help, words, values: Object.fromEntries(values) as Partial<Values<Table>> };
 }

@@ -90,11 +90,14 @@ export function solverSetting(options: Options<string> & { readonly use?: Use })
   };
 }
 
-/** A setting for several solvers, each once: `heun:steps=8;dopri5:rtol=1e-2` on a command line, a list in a plan. */
+/**
+ * A setting for several solvers, each once: `heun:steps=8,dopri5:rtol=1e-2`, or the flag given again, on a command line,
+ * a list in a plan.
+ */
 export function solverList<Default extends readonly string[]>(
   options: Options<Default>,
 ): Setting<readonly string[]> {
-  const expected = "solvers such as heun:steps=8;dopri5:rtol=1e-2";
+  const expected = "solvers such as heun:steps=8,dopri5:rtol=1e-2";
   const texts = listOf(textField);
   const problem = (value: unknown) => {
     if (!texts.accepts(value)) return `expected ${expected}`;
@@ -106,9 +109,11 @@ export function solverList<Default extends readonly string[]>(
   };
   return {
     ...options,
-    hint: "SOLVER;...",
+    hint: "SOLVER,...",
     expected,
-    fromText: (text) => /[^;\s]/.test(text) ? text.split(";").map((one) => one.trim()).filter(Boolean) : text,
+    isList: true,
+    // A comma before `key=` belongs to a solver: heun:steps=8,grid=quadratic
+    fromText: (text) => text.split(/,(?!\s*[\w-]+=)/).map((one) => one.trim()),
     accepts: (value): value is readonly string[] => problem(value) === undefined,
     problem,
   };

@@ -1,37 +1,12 @@
 import { currentDevice } from "../../kernels/mod.ts";
 import { pickPoints, type Points } from "../../models/mod.ts";
-import type { DataJudge } from "./data_judge.ts";
-import type { Evaluated, EvaluationFigure, EvaluationOptions } from "./evaluation.ts";
-import type { FigureKey } from "./figures.ts";
-import { imageSets, samplingEvaluations } from "./image_sets.ts";
-import {
-  type Findings,
-  type ImageSets,
-  type JudgedSets,
-  type Measurement,
-  Monitor,
-  type Watch,
-} from "./measurement.ts";
-import { accuracyScore } from "./accuracy_score.ts";
-import { pixelDistance, shrunkLikeness } from "./distance_to_training.ts";
-import { bits, geometry, losses } from "./flow.ts";
-import { classesSeen, likeness, recognition } from "./judged.ts";
-import { copies, spread } from "./variety.ts";
-import { type EvaluatedNetwork, hasFewTestImages } from "./evaluated_network.ts";
-
-/** The parts of an evaluation, in order. */
-const measurements: readonly Measurement[] = [
-  recognition,
-  likeness,
-  shrunkLikeness,
-  pixelDistance,
-  accuracyScore,
-  spread,
-  copies,
-  losses,
-  geometry,
-  bits,
-];
+import type { EvaluatedNetwork } from "./evaluated_network.ts";
+import type { Evaluated, EvaluationFigure } from "./evaluation.ts";
+import { type EvaluationOptions, hasFewTestImages } from "./evaluation_options.ts";
+import { imageSets, Monitor, samplingEvaluations, type SetName, type Watch } from "./image_sets.ts";
+import type { DataJudge } from "./judges.ts";
+import { type Findings, type JudgedSets, type Measurement, measurements } from "./measurements.ts";
+import { classHistogram, verdicts } from "./measures.ts";
 
 /** Number of test images with which a report's page compares fresh samples. */
 const liveRows = 500;
@@ -42,10 +17,14 @@ export function expectedEvaluations(
   judges: readonly DataJudge[],
   options: EvaluationOptions,
 ): number {
-  return wantedMeasurements(judges).reduce(
+  return wanted(judges).reduce(
     (sum, { evaluations }) => sum + (evaluations?.(subject, options) ?? 0),
     samplingEvaluations(subject, options),
   );
+}
+
+function wanted(judges: readonly DataJudge[]): readonly Measurement[] {
+  return (measurements as readonly Measurement[]).filter(({ judged }) => judges.length > 0 || !judged);
 }
 
 /**
@@ -61,81 +40,65 @@ export async function evaluateNetwork(
   watch: Watch = {},
 ): Promise<Evaluated | undefined> {
   const monitor = new Monitor(watch);
-  return await monitor.unlessStopped(() => measureAll(subject, judges, options, monitor));
-}
-
-async function measureAll(
-  subject: EvaluatedNetwork,
-  judges: readonly DataJudge[],
-  options: EvaluationOptions,
-  monitor: Monitor,
-): Promise<Evaluated> {
-  const started = performance.now();
-  const { cost, how, ...drawn } = await imageSets(subject, options, monitor);
-  const judged: JudgedSets[] = [];
-  for (const judge of judges) judged.push(await judgedBy(judge, drawn.sets, monitor));
-  const figures: Partial<Record<FigureKey, EvaluationFigure>> = {};
-  let rest: Omit<Findings, "figures"> = {};
-  for (const { sampled, measure } of wantedMeasurements(judges)) {
-    const [begun, before] = [performance.now(), monitor.evaluations];
-    const { figures: found, ...more } = await measure({ subject, options, judged, monitor, ...drawn });
-    await monitor.advance(0);
-    const evaluations = Math.round(monitor.evaluations - before) + (sampled ? cost.evaluations : 0);
-    const seconds = (performance.now() - begun) / 1000 + (sampled ? cost.seconds : 0);
-    for (const [key, figure] of Object.entries(found)) {
-      figures[key as FigureKey] = { count: options.count, ...figure, evaluations, seconds };
+  return await monitor.unlessStopped(async () => {
+    const started = performance.now();
+    const { cost, how, ...drawn } = await imageSets(subject, options, monitor);
+    const judged: JudgedSets[] = [];
+    for (const judge of judges) {
+      const view = async (set: SetName) => {
+        await monitor.advance(0);
+        return await judge.judge(drawn.sets[set].values);
+      };
+      judged.push({
+        judge,
+        samples: await view("samples"),
+        test: await view("test"),
+        train: await view("train"),
+        noise: await view("noise"),
+      });
     }
-    rest = { ...rest, ...more };
-  }
-  const { shown, ...means } = rest;
-  const { weights, data: { name, digest, classNames } } = subject;
-  const { how: _, ...asked } = options;
-  return {
-    evaluation: {
-      version: 2,
-      time: Date.now(),
-      seconds: (performance.now() - started) / 1000,
-      weights,
-      device: currentDevice().description,
-      dataset: { name, digest, ...classNames && { classNames } },
-      judges: judged.map(({ judge, samples }) => ({
-        name: judge.name,
-        sha256: judge.digest,
-        accuracy: judge.accuracy,
-        source: judge.source,
-        classes: classesSeen(samples, judge),
-      })),
-      asked,
-      samples: { count: options.count, seed: options.seed, how, ...cost },
-      figures,
-      ...means,
-    },
-    judged: shown,
-    live: judged[0] && !hasFewTestImages(subject.data)
-      ? { weights: judged[0].judge.bytes, reference: firstRows(judged[0].test.features, liveRows) }
-      : undefined,
-  };
+    const figures: Record<string, EvaluationFigure> = {};
+    let rest: Omit<Findings, "figures"> = {};
+    for (const { sampled, measure } of wanted(judges)) {
+      const [begun, before] = [performance.now(), monitor.evaluations];
+      const { figures: found, ...more } = await measure({ subject, options, judged, monitor, ...drawn });
+      await monitor.advance(0);
+      const evaluations = Math.round(monitor.evaluations - before) + (sampled ? cost.evaluations : 0);
+      const seconds = (performance.now() - begun) / 1000 + (sampled ? cost.seconds : 0);
+      for (const [key, figure] of Object.entries(found)) {
+        figures[key] = { count: options.count, ...figure!, evaluations, seconds };
+      }
+      rest = { ...rest, ...more };
+    }
+    const { shown, ...means } = rest;
+    const { weights, data: { name, digest, classNames } } = subject;
+    const { how: _, ...asked } = options;
+    const [first] = judged;
+    return {
+      evaluation: {
+        version: 2,
+        time: Date.now(),
+        seconds: (performance.now() - started) / 1000,
+        weights,
+        device: currentDevice().description,
+        dataset: { name, digest, ...classNames && { classNames } },
+        judges: judged.map(({ judge: { name, digest: sha256, accuracy, source, classes }, samples }) => ({
+          ...{ name, sha256, accuracy, source },
+          classes: [...classHistogram(verdicts(samples.probabilities, classes).classes, classes)],
+        })),
+        asked,
+        samples: { count: options.count, seed: options.seed, how, ...cost },
+        figures,
+        ...means,
+      },
+      judged: shown,
+      live: first && !hasFewTestImages(subject.data)
+        ? { weights: first.judge.bytes, reference: firstRows(first.test.features, liveRows) }
+        : undefined,
+    };
+  });
 }
 
 function firstRows(points: Points, most: number): Points {
   return pickPoints(points, Array.from({ length: Math.min(points.rows, most) }, (_, n) => n));
-}
-
-/** A judge's verdicts on the sets of images. */
-async function judgedBy(judge: DataJudge, sets: ImageSets, monitor: Monitor): Promise<JudgedSets> {
-  const judged = async ({ values }: Points) => {
-    await monitor.advance(0);
-    return await judge.judge(values);
-  };
-  return {
-    judge,
-    samples: await judged(sets.samples),
-    test: await judged(sets.test),
-    train: await judged(sets.train),
-    noise: await judged(sets.noise),
-  };
-}
-
-function wantedMeasurements(judges: readonly DataJudge[]): readonly Measurement[] {
-  return measurements.filter(({ judged }) => judges.length > 0 || !judged);
 }

@@ -1,11 +1,12 @@
-import { readJson, RunError, writeJson } from "../run/run_folder.ts";
 import { join } from "node:path";
-import { judgeNames, type SolverOptions } from "../../models/mod.ts";
+import { decodeJudge, encodeSafetensors, judgeNames } from "../../models/mod.ts";
 import type { JudgedSamples, LiveJudge } from "../../viz/report/mod.ts";
+import { readIfThere, readJson, RunError, writeAtomic, writeJson } from "../run/run_folder.ts";
 import {
   check,
   type Checked,
   count,
+  type FieldCheck,
   fieldProblem,
   fieldsOf,
   finiteNumber,
@@ -16,13 +17,15 @@ import {
   textField,
   time,
 } from "../run/field_checks.ts";
-import { fileAt, runFile } from "../run/files.ts";
+import { runFile } from "../run/files.ts";
 import { appendMetrics } from "../run/metrics_log.ts";
-import { timeBins } from "./loss_by_time.ts";
+import { TensorFile, tensorsOf } from "../run/weights.ts";
+import type { EvaluationRequest } from "./evaluation_options.ts";
 import { type ByFigure, type FigureKey, figureKeys, metricOf } from "./figures.ts";
-import { writeJudged, writeLiveJudge } from "./judged_files.ts";
+import { timeBins } from "./loss_by_time.ts";
 
 const numbers = listOf(finiteNumber);
+const advice = "delete the file, or evaluate the run again";
 
 /** A judge, with the number of samples that it assigns to each class. */
 const judgeField = fieldsOf({
@@ -50,35 +53,20 @@ const figure = fieldsOf({
   realCount: ifGiven(count),
   /** The value for noise. */
   noise: ifGiven(finiteNumber),
-  /** The evaluation that measured it, if not that of the file: its time, and its number of samples. */
-  from: ifGiven(fieldsOf({ time, samples: count })),
 });
 
-const figures = check<ByFigure<EvaluationFigure>>(
-  `an object with fields among ${figureKeys.join(", ")}`,
-  (value) => tableOf(figure).accepts(value) && Object.keys(value).every(oneOf(figureKeys).accepts),
-);
-
-/** The request of an evaluation. */
+/** The request of an evaluation; see {@linkcode EvaluationRequest}. */
 const request = {
-  /** Number of samples, and of real images of each kind. */
   count,
-  /** Seed of the noise. */
   seed: count,
-  /** Scale of classifier-free guidance (0 ignores the class), or of autoguidance without classes; 1 is none. */
   guidance: finiteNumber,
-  /** The solver as text, such as `heun, 20 steps`. */
   words: textField,
-  /** Images for trajectory and round-trip figures, at most `count`. */
   courseImages: count,
-  /** Test images for bits per dimension, at most `count`. */
   bitsImages: count,
-  /** Steps of classifiers trained on the samples, of 64 images. */
-  accuracySteps: count,
 };
 
 const checks = {
-  version: check<2>("1 or 2; evaluate the run again", (value) => value === 2),
+  version: check<2>("1 or 2", (value) => value === 2),
   /** Time of the evaluation, in milliseconds since 1970. */
   time,
   /** Duration of the evaluation. */
@@ -92,15 +80,9 @@ const checks = {
   /** The judges, the first of which has the figures whose keys name none; none without labels. */
   judges: listOf(judgeField),
   asked: ifGiven(fieldsOf(request)),
-  /** The samples, how they were drawn, and their cost. */
-  samples: fieldsOf({
-    count,
-    seed: count,
-    /** How they were drawn, as text: solver, grid, guidance. */
-    how: textField,
-    ...cost,
-  }),
-  figures,
+  /** The samples, how they were drawn, as text (solver, grid, guidance), and their cost. */
+  samples: fieldsOf({ count, seed: count, how: textField, ...cost }),
+  figures: tableOf(figure) as unknown as FieldCheck<ByFigure<EvaluationFigure>>,
   /** Means over samples along their trajectories. */
   course: ifGiven(fieldsOf({ t: numbers, straightness: numbers, curvature: numbers })),
   /** Velocity error in bins of t. */
@@ -108,7 +90,6 @@ const checks = {
 };
 
 const evaluationCheck = fieldsOf(checks);
-const requestCheck = fieldsOf(request);
 
 /** The quality of a network, stored as `evaluation.json`. */
 export type Evaluation = Checked<typeof evaluationCheck>;
@@ -116,37 +97,24 @@ export type Evaluation = Checked<typeof evaluationCheck>;
 /** A figure with its interval and cost. */
 export type EvaluationFigure = Checked<typeof figure>;
 
-/** Cost of a figure or of drawing the samples. */
-export type Cost = Pick<EvaluationFigure, keyof typeof cost>;
-
-/** The measurements to make, and on how many images. */
-export type EvaluationRequest = Checked<typeof requestCheck>;
-
-export interface EvaluationOptions extends EvaluationRequest {
-  readonly how: SolverOptions;
-}
-
-/** Reads the evaluation of a run; undefined if it has none. */
+/** Reads the evaluation of a run, without figures that are no longer known; undefined if it has none. */
 export async function readEvaluation(run: string): Promise<Evaluation | undefined> {
   const path = join(run, runFile.evaluation);
   const json = await readJson(path);
   if (json === undefined) return undefined;
   const current = json.version === 1 ? withJudges(json) : json;
   const problem = fieldProblem(current, checks);
-  if (problem === undefined) return current as unknown as Evaluation;
-  throw new RunError(`Cannot read ${path}: ${problem}; delete the file, or evaluate the run again`);
+  if (problem !== undefined) throw new RunError(`Cannot read ${path}: ${problem}; ${advice}`);
+  const evaluation = current as unknown as Evaluation;
+  const known = Object.entries(evaluation.figures).filter(([key]) => figureKeys.includes(key as FigureKey));
+  return { ...evaluation, figures: Object.fromEntries(known) };
 }
 
 /** Converts a file of version 0.9, which has one judge, to the present form. */
-function withJudges({ judge, figures, ...json }: Readonly<Record<string, unknown>>): Record<string, unknown> {
+function withJudges({ judge, ...json }: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const { classes } = Object(json.samples);
-  return {
-    ...json,
-    version: 2,
-    ...json.asked === undefined ? {} : { asked: { accuracySteps: 0, ...Object(json.asked) } },
-    judges: judge === undefined ? [] : [{ name: judgeNames[0], classes, ...Object(judge) }],
-    figures,
-  };
+  const judges = judge === undefined ? [] : [{ name: judgeNames[0], classes, ...Object(judge) }];
+  return { ...json, version: 2, judges };
 }
 
 /** Whether an evaluation matches a request, with the same weights and judges. */
@@ -165,73 +133,6 @@ export function hasMeasured(
     names.every((name) => asked?.[name] === requested.asked[name]);
 }
 
-/**
- * Joins two evaluations of one network, drawn alike: the one with more samples, the first if equal, with the figures
- * that only the other has, or measured on more images.
- *
- * @returns undefined if weights, data, a judge, guidance or solver differ
- */
-export function mergedEvaluation(first: Evaluation, second: Evaluation): Evaluation | undefined {
-  const [base, other] = second.samples.count > first.samples.count ? [second, first] : [first, second];
-  const isSame = base.weights.sha256 === other.weights.sha256 &&
-    base.dataset.digest === other.dataset.digest &&
-    base.asked?.guidance === other.asked?.guidance && base.asked?.words === other.asked?.words &&
-    !other.judges.some(({ name, sha256 }) => base.judges.some((j) => j.name === name && j.sha256 !== sha256));
-  if (!isSame) return undefined;
-  const added = Object.entries(other.figures).flatMap(([key, figure]) => {
-    const measured = base.figures[key as FigureKey];
-    if (measured && !((figure.count ?? 0) > (measured.count ?? Infinity))) return [];
-    return [[key, { from: { time: other.time, samples: other.samples.count }, ...figure }]];
-  });
-  const figures: Evaluation["figures"] = { ...base.figures, ...Object.fromEntries(added) };
-  const course = figures.straightness?.from ? other.course : base.course;
-  return {
-    ...base,
-    judges: judgeNames.flatMap((judge) =>
-      [...base.judges, ...other.judges].find(({ name }) => name === judge) ?? []
-    ),
-    figures,
-    ...course && { course },
-  };
-}
-
-/**
- * Joins an evaluation with the earlier one of its run. An earlier one of the same weights whose samples were drawn
- * differently is kept in another file.
- *
- * @param say called with a message about what is kept, or if the earlier evaluation cannot be read
- */
-export async function withEarlierFigures(
-  run: string,
-  evaluation: Evaluation,
-  say: (line: string) => void,
-): Promise<Evaluation> {
-  const earlier = await readEvaluation(run).catch((error) => {
-    if (!(error instanceof RunError)) throw error;
-    say(`${error.message} (replaced)`);
-  });
-  if (!earlier) return evaluation;
-  const merged = mergedEvaluation(evaluation, earlier);
-  if (!merged && earlier.weights.sha256 === evaluation.weights.sha256) {
-    const path = join(run, fileAt(runFile.replacedEvaluation, earlier.time));
-    await writeJson(path, earlier);
-    say(
-      `The earlier evaluation used different guidance, judges, data or another solver; it is kept in ${path}`,
-    );
-  }
-  if (merged && merged.time < evaluation.time) {
-    say(
-      `Keeping the earlier evaluation: it has ${merged.samples.count} samples, not ${evaluation.samples.count}`,
-    );
-  }
-  return merged ?? evaluation;
-}
-
-/** Writes an evaluation. @throws {RunError} if the file cannot be written */
-export async function writeEvaluation(path: string, evaluation: Evaluation): Promise<void> {
-  await writeJson(path, evaluation);
-}
-
 /** An evaluation, with samples to look at. */
 export interface Evaluated {
   readonly evaluation: Evaluation;
@@ -240,17 +141,9 @@ export interface Evaluated {
   readonly live: LiveJudge | undefined;
 }
 
-/**
- * Adds an evaluation to a run: its files, and its figures as metrics with intervals. The caller holds the run's lock.
- *
- * @param at time of the metrics, in milliseconds since 1970
- */
-export async function recordEvaluation(
-  run: string,
-  { evaluation, judged, live }: Evaluated,
-  at: number = evaluation.time,
-): Promise<void> {
-  await writeEvaluation(join(run, runFile.evaluation), evaluation);
+/** Writes an evaluation to a run: its files, and its figures as metrics with intervals. The caller holds the run's lock. */
+export async function recordEvaluation(run: string, { evaluation, judged, live }: Evaluated): Promise<void> {
+  await writeJson(join(run, runFile.evaluation), evaluation);
   if (judged) await writeJudged(run, judged);
   if (live) await writeLiveJudge(run, live);
   const metrics = figureKeys.flatMap((key) => {
@@ -259,6 +152,85 @@ export async function recordEvaluation(
     const metric = metricOf(key);
     return [[metric, figure.value], [`${metric}_low`, figure.low], [`${metric}_high`, figure.high]] as const;
   });
-  const { weights: { step } } = evaluation;
-  appendMetrics(join(run, runFile.metrics), { step: step ?? 0, time: at, ...Object.fromEntries(metrics) });
+  const { time, weights: { step = 0 } } = evaluation;
+  appendMetrics(join(run, runFile.metrics), { step, time, ...Object.fromEntries(metrics) });
+}
+
+/** Tensors of `judged.safetensors`, with their shapes. */
+const shapesOf = ([N, K, ...size]: readonly number[]) => ({
+  image: [N, ...size],
+  nearest: [N, K, ...size],
+  confidence: [N],
+  classes: [N],
+  rank: [N],
+});
+
+/** Tensors of a second judge. */
+const secondShapes = (N: number) => ({ second_confidence: [N], second_classes: [N] });
+
+function readSecond(file: TensorFile, N: number): NonNullable<JudgedSamples["second"]> {
+  const { second_confidence: confidence, second_classes: classes } = file.readAll(secondShapes(N));
+  return { confidence, classes };
+}
+
+/**
+ * Writes `judged.safetensors` of a run: f32 tensors named as the fields of {@linkcode JudgedSamples}, and those of a
+ * second judge with `second_` before their names.
+ */
+export async function writeJudged(run: string, samples: JudgedSamples): Promise<void> {
+  const { shape, labels, second } = samples;
+  const [N] = shape;
+  const tensors = tensorsOf(shapesOf(shape), samples);
+  if (second) {
+    const { confidence: second_confidence, classes: second_classes } = second;
+    const more = tensorsOf(secondShapes(N), { second_confidence, second_classes });
+    for (const [name, tensor] of more) tensors.set(name, tensor);
+  }
+  if (labels) tensors.set("labels", { shape: [N], data: Float32Array.from(labels) });
+  await writeAtomic(join(run, runFile.judged), encodeSafetensors(tensors));
+}
+
+/** Reads the judged samples of a run; undefined if it has none. */
+export async function readJudged(run: string): Promise<JudgedSamples | undefined> {
+  const path = join(run, runFile.judged);
+  const bytes = await readIfThere(path, run);
+  if (bytes === undefined) return undefined;
+  const file = new TensorFile(bytes, path, advice);
+  const shape = file.shapeOf("nearest") as JudgedSamples["shape"];
+  if (shape.length !== 5) throw file.mismatch("nearest", "f32[N, K, C, H, W]");
+  return {
+    shape,
+    ...file.readAll(shapesOf(shape)),
+    ...file.has("second_confidence") && { second: readSecond(file, shape[0]) },
+    ...file.has("labels") && { labels: file.labels("labels", shape[0]) },
+  };
+}
+
+/**
+ * Writes the files that the report's page needs to judge fresh samples: `judge.safetensors`, a copy of the judge's
+ * file, and `reference.safetensors` with `features`, f32[N, F], of test images.
+ */
+export async function writeLiveJudge(run: string, { weights, reference }: LiveJudge): Promise<void> {
+  const { values: data, rows, width } = reference;
+  await writeAtomic(join(run, runFile.judge), weights);
+  const features = { shape: [rows, width], data };
+  await writeAtomic(join(run, runFile.reference), encodeSafetensors(new Map([["features", features]])));
+}
+
+/**
+ * Reads the files that the report's page needs to judge fresh samples.
+ *
+ * @returns undefined if one of the files is missing, as in runs that were not evaluated
+ */
+export async function readLiveJudge(run: string): Promise<LiveJudge | undefined> {
+  const path = join(run, runFile.reference), judge = join(run, runFile.judge);
+  const weights = await readIfThere(judge, run);
+  const bytes = await readIfThere(path, run);
+  if (!weights || !bytes) return undefined;
+  decodeJudge(weights, judge);
+  const file = new TensorFile(bytes, path, advice);
+  const shape = file.shapeOf("features");
+  if (shape.length !== 2) throw file.mismatch("features", "f32[N, F]");
+  const [rows, width] = shape;
+  return { weights, reference: { values: file.read("features", rows, width), rows, width } };
 }

@@ -1,10 +1,19 @@
-import { RunError } from "../run/run_folder.ts";
-import { judgeNames } from "../../models/mod.ts";
-import { className } from "../draw/classes.ts";
+import { type JudgeName, judgeNames } from "../../models/mod.ts";
 import { say, textTable } from "../cli/output.ts";
+import { className } from "../draw/classes.ts";
+import { RunError } from "../run/run_folder.ts";
 import { type Evaluation, type EvaluationFigure, readEvaluation } from "./evaluation.ts";
-import { formatOrder, type Ordered } from "./judges_order.ts";
-import { figureKeys, meaningOf, shownFigure, titleOf } from "./figures.ts";
+import {
+  type ByFigure,
+  type FigureKey,
+  figureKeys,
+  type FigureName,
+  figureNames,
+  meaningOf,
+  shownFigure,
+  titleOf,
+} from "./figures.ts";
+import { figureKey } from "./measurements.ts";
 
 const whole = (value: number) => value.toLocaleString("en");
 
@@ -13,9 +22,7 @@ export function aboutEvaluation({ samples, judges, dataset, device, figures }: E
   const { count, seed, how, seconds, evaluations } = samples;
   const drawn = `${whole(count)} samples from the noise of seed ${seed}, ${how}: ` +
     `${whole(evaluations)} evaluations, ${seconds.toFixed(1)} s on ${device}`;
-  if (judges.length === 0) {
-    return [drawn, "No judge: figures that need one are left out", ...formatAdded(figures)].join("\n");
-  }
+  if (judges.length === 0) return `${drawn}\nNo judge: figures that need one are left out`;
   const about = judges.flatMap(({ name, sha256, source, accuracy, classes = [] }) => {
     const seen = classes.map((count, label) => `${className(label, dataset.classNames)}: ${whole(count)}`);
     return [
@@ -24,49 +31,49 @@ export function aboutEvaluation({ samples, judges, dataset, device, figures }: E
       ...seen.length > 0 ? [`Samples of each class, as ${name} sees them: ${seen.join(", ")}`] : [],
     ];
   });
-  const alone = judges.length === 1 ? ["Only one judge: add --judge all for a second judge"] : [];
-  return [drawn, ...about, ...alone, ...formatAdded(figures)].join("\n");
+  const keys = Object.keys(figures);
+  const hasFew = keys.some((key) => key.endsWith("kernel")) && !keys.some((key) => key.endsWith("frechet"));
+  return [drawn, ...about, ...hasFew ? [fewWords] : []].join("\n");
 }
 
-/** One line per other evaluation that figures come from. */
-function formatAdded(figures: Evaluation["figures"]): string[] {
-  const added = figureKeys.flatMap((key) => figures[key]?.from ? [{ key, from: figures[key].from }] : []);
-  return [...Map.groupBy(added, ({ from }) => from.time)].map(([time, group]) => {
-    const date = new Date(time).toISOString().slice(0, 16).replace("T", " ");
-    return `From an evaluation of ${whole(group[0].from.samples)} samples on ${date} UTC: ` +
-      group.map(({ key }) => titleOf(key)).join(", ");
-  });
-}
+/** What is compared if there are few test images. */
+export const fewWords =
+  "Few test images: judges compare by kernel distance (the Fréchet distance needs 168, precision and recall equal numbers)";
 
-/** The figures as a table, with intervals, the values of real images and noise, and cost. */
+/** The figures as a table: values with intervals, and those of real images and of noise. */
 export function evaluationTable({ figures }: Evaluation): string {
-  const head = ["", "value", "95 % interval", "real", "noise", "better", "evaluations", "seconds"];
+  const head = ["", "value (95 % interval)", "real images", "noise"];
+  const notes = new Set<string>();
   const rows = figureKeys.flatMap((key) => {
     const figure = figures[key];
     if (!figure) return [];
-    const { better } = meaningOf(key);
-    const shown = (value: number | undefined | null) => value == null ? "" : shownFigure(key, value);
+    const shown = (value: number | undefined) => value === undefined ? "" : shownFigure(key, value);
+    const bare = (value: number) => shown(value).replace(" %", "");
+    const fewer = fewerReal(figure);
+    if (fewer !== "") notes.add("In brackets: the number of real images, if it differs from that of samples");
+    const mark = noiseScoresWell(key, figure) ? "*" : "";
+    if (mark !== "") notes.add("* Even noise scores well here; do not use this figure alone");
     return [[
-      titleOf(key),
-      shown(figure.value),
-      `${shown(figure.low)} to ${shown(figure.high)}`,
-      shown(figure.real) + formatFewer(figure),
+      titleOf(key) + mark,
+      `${shown(figure.value)} (${bare(figure.low)} to ${bare(figure.high)})`,
+      shown(figure.real) + fewer,
       shown(figure.noise),
-      better === "real" ? "as real" : better,
-      whole(figure.evaluations),
-      figure.seconds.toFixed(1),
     ]];
   });
-  const table = textTable([head, ...rows], (column) => column > 0);
-  const fewer = Object.values(figures).some((figure) => formatFewer(figure) !== "");
-  return fewer
-    ? `${table}\nIn brackets: the number of real images, if it differs from that of samples`
-    : table;
+  return [textTable([head, ...rows], (column) => column > 0), ...notes].join("\n");
 }
 
 /** The number of real images in brackets, if it differs from that of samples. */
-function formatFewer({ real, count, realCount = count }: EvaluationFigure): string {
+function fewerReal({ real, count, realCount = count }: EvaluationFigure): string {
   return real === undefined || realCount === undefined || realCount === count ? "" : ` (${whole(realCount)})`;
+}
+
+/** Whether noise has as good a value as the samples. */
+function noiseScoresWell(key: FigureKey, { value, noise, real }: EvaluationFigure): boolean {
+  if (noise === undefined) return false;
+  const { better } = meaningOf(key);
+  if (better === "real") return real !== undefined && Math.abs(noise - real) <= Math.abs(value - real);
+  return better === "higher" ? noise >= value : noise <= value;
 }
 
 /** Conditions that evaluations must share to be comparable, by name. */
@@ -75,7 +82,7 @@ const conditions: Readonly<Record<string, (evaluation: Evaluation) => string | u
   ...Object.fromEntries(judgeNames.map((judge) => [`judge ${judge}`, (evaluation: Evaluation) => {
     return evaluation.judges.find(({ name }) => name === judge)?.sha256.slice(0, 12);
   }])),
-  "samples": ({ samples: { count } }) => count.toLocaleString("en"),
+  "samples": ({ samples: { count } }) => whole(count),
 };
 
 /**
@@ -98,17 +105,50 @@ export function qualityWarning(evaluations: readonly Evaluation[]): string | und
  */
 export async function qualityNoteOf(runs: readonly string[]): Promise<string | undefined> {
   const evaluations: Evaluation[] = [];
-  const ordered: Ordered[] = [];
   for (const run of runs) {
     try {
       const evaluation = await readEvaluation(run);
-      if (!evaluation) continue;
-      evaluations.push(evaluation);
-      ordered.push({ label: run, figures: evaluation.figures });
+      if (evaluation) evaluations.push(evaluation);
     } catch (error) {
       if (!(error instanceof RunError)) throw error;
       say(error.message);
     }
   }
-  return qualityWarning(evaluations) ?? formatOrder(ordered);
+  return qualityWarning(evaluations) ?? formatOrder(evaluations.map(({ figures }) => figures));
+}
+
+/** A value, with the ends of its 95 % interval if there is one. */
+interface Ranked {
+  readonly value: number;
+  readonly low?: number;
+  readonly high?: number;
+}
+
+/**
+ * States by which figures the judges rank things, such as networks or solvers, differently beyond their intervals.
+ *
+ * @param measured the figures of each thing
+ * @returns `lenet and vgg disagree about: Fréchet distance, Recall`, or that they agree; undefined if there are fewer
+ * than two things or judges
+ */
+export function formatOrder(measured: readonly ByFigure<Ranked | undefined>[]): string | undefined {
+  const pairs = measured.flatMap((b, i) => measured.slice(0, i).map((a) => [a, b] as const));
+  /** The sign of the difference of a pair by a judge, 0 if it may be chance; undefined if it was not measured. */
+  const signOf = (name: FigureName, judge: JudgeName, [a, b]: typeof pairs[number]) => {
+    const [one, other] = [a, b].map((figures) => figures[figureKey(name, judge)]);
+    if (!one || !other) return undefined;
+    const { low = one.value, high = one.value } = one;
+    return low > (other.high ?? other.value) ? 1 : high < (other.low ?? other.value) ? -1 : 0;
+  };
+  const compared = figureNames.flatMap((name) => {
+    const signs = pairs.map((pair) => judgeNames.map((judge) => signOf(name, judge, pair)))
+      .filter((signs) => !signs.includes(undefined));
+    return signs.length > 0 ? [{ name, differs: signs.some((s) => s.includes(1) && s.includes(-1)) }] : [];
+  });
+  if (compared.length === 0) return undefined;
+  const judges = judgeNames.join(" and ");
+  const titles = compared.filter(({ differs }) => differs).map(({ name }) => meaningOf(name).title);
+  return titles.length > 0
+    ? `${judges} disagree about: ${titles.join(", ")}`
+    : `${judges} do not disagree about any figure`;
 }

@@ -1,3 +1,4 @@
+import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import { type Tensor, tensor } from "../../kernels/mod.ts";
 import {
   asBytes,
@@ -19,17 +20,70 @@ import {
   samplingField,
 } from "../draw/conditioning.ts";
 import { type Drawable, drawSamples, formatCost } from "../draw/samples.ts";
-import type { EvaluationOptions } from "./evaluation.ts";
-import type { ImageSets, Monitor } from "./measurement.ts";
 import type { EvaluatedNetwork } from "./evaluated_network.ts";
+import type { EvaluationOptions } from "./evaluation_options.ts";
+
+/** The sets of images that are compared. */
+export type SetName = "samples" | "test" | "train" | "noise";
+
+/**
+ * Samples, training images and noise in equal numbers, and as many test images or all of them: an image per row, 0 black
+ * to 1 white in steps of 1 / 255.
+ */
+export type ImageSets = Readonly<Record<SetName, Points>>;
+
+/** Callbacks and signal of long work. */
+export interface Watch {
+  /** Called with the number of network evaluations so far. */
+  readonly onProgress?: (done: number) => void;
+  /** Called with the number of image pairs compared so far, and an upper bound. */
+  readonly onCompared?: (done: number, most: number) => void;
+  /** Ends the work early. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Counts network evaluations, reports progress, and ends the work on a signal. */
+export class Monitor {
+  /** Network evaluations, each of one image at one time. */
+  evaluations = 0;
+
+  constructor(readonly watch: Watch) {}
+
+  /** Adds evaluations and lets signals in. @throws the signal's reason if it has fired */
+  async advance(evaluations: number): Promise<void> {
+    this.evaluations += evaluations;
+    this.watch.onProgress?.(this.evaluations);
+    await yieldToEvents();
+    this.watch.signal?.throwIfAborted();
+  }
+
+  /** Reports compared image pairs. @throws the signal's reason if it has fired */
+  compared(done: number, most: number): void {
+    this.watch.onCompared?.(done, most);
+    this.watch.signal?.throwIfAborted();
+  }
+
+  /** Runs work that the signal may end; undefined if it did. */
+  async unlessStopped<T>(work: () => Promise<T>): Promise<T | undefined> {
+    const { signal } = this.watch;
+    try {
+      return await work();
+    } catch (error) {
+      if (signal?.aborted && error === signal.reason) return undefined;
+      throw error;
+    }
+  }
+}
 
 /** Expected evaluations of a sample with adaptive steps. */
 const adaptiveEvaluations = 60;
 
+type Drawing = Pick<EvaluationOptions, "count" | "seed" | "how" | "guidance">;
+
 /** Expected evaluations of the network for drawing the samples. */
 export function samplingEvaluations(
   subject: EvaluatedNetwork,
-  { count, how, guidance }: Pick<EvaluationOptions, "count" | "how" | "guidance">,
+  { count, how, guidance }: Omit<Drawing, "seed">,
 ): number {
   return count * (evaluationsOf(how) ?? adaptiveEvaluations) * runsPerEvaluation(subject, guidance);
 }
@@ -51,14 +105,14 @@ function autoguided({ autoguidance, ...drawable }: Drawable, scale: number): Dra
 }
 
 /**
- * Draws the samples of an evaluation, equal numbers of each class.
+ * Draws samples, equal numbers of each class.
  *
- * @returns the samples as pixels in steps of 1 / 255, with their field and labels, their cost (evaluations per sample,
- * averaged if they differ, and total seconds), and a description
+ * @returns them as pixels in steps of 1 / 255, with their field and labels, their cost (evaluations per sample, the mean
+ * if they differ, and seconds for all), and a description
  */
 export async function drawForEvaluation(
   subject: EvaluatedNetwork,
-  { count, seed, how, guidance }: Pick<EvaluationOptions, "count" | "seed" | "how" | "guidance">,
+  { count, seed, how, guidance }: Drawing,
   monitor: Monitor,
 ) {
   const started = performance.now();
@@ -92,20 +146,18 @@ export async function drawForEvaluation(
  *
  * @returns the sets of images, the field and labels of the samples, and how they were drawn, with the cost
  */
-export async function imageSets(
-  subject: EvaluatedNetwork,
-  options: EvaluationOptions,
-  monitor: Monitor,
-) {
-  const { drawable, data } = subject;
+export async function imageSets(subject: EvaluatedNetwork, options: EvaluationOptions, monitor: Monitor) {
+  const { drawable, data, trained } = subject;
   const { count, seed } = options;
   const { field, labels, pixels, ...drawn } = await drawForEvaluation(subject, options, monitor);
   const x0 = await noise(seed, [count, ...drawable.shape]).read();
   const noisy = asBytes(toPixels(x0, drawable.normalization));
+  // Drawn without replacement from the images that the network learned from.
+  const real = permutation(seed, streams.split, 1, trained.length).slice(0, count).map((n) => trained[n]);
   const sets: ImageSets = {
     samples: pixels,
     test: imagesAt(data.test, firstIndices(Math.min(count, data.test.count))),
-    train: imagesAt(data.train, realIndices(subject, options)),
+    train: imagesAt(data.train, real),
     noise: { values: noisy, rows: count, width: noisy.length / count },
   };
   return {
@@ -115,14 +167,6 @@ export async function imageSets(
     field,
     labels,
   };
-}
-
-/** Training images of the network, as many as samples, drawn without replacement. */
-export function realIndices(
-  { trained }: Pick<EvaluatedNetwork, "trained">,
-  { count, seed }: Pick<EvaluationOptions, "count" | "seed">,
-): Uint32Array {
-  return permutation(seed, streams.split, 1, trained.length).slice(0, count).map((n) => trained[n]);
 }
 
 /** Images of a data set by index, as pixels from 0 black to 1 white. */

@@ -1,9 +1,9 @@
-import type { Estimate, Points } from "../../models/mod.ts";
+import type { Estimate } from "../../models/mod.ts";
+import { textTable } from "../cli/output.ts";
+import { makeSolver } from "../cli/solver.ts";
 import { firstIndices } from "../data/dataset.ts";
 import { checkSolver } from "../draw/chosen_solver.ts";
 import { readFields, writeJson } from "../run/run_folder.ts";
-import type { DataJudge } from "./data_judge.ts";
-import { frechetDistance } from "./feature_distances.ts";
 import {
   check,
   type Checked,
@@ -13,14 +13,14 @@ import {
   listOf,
   textField,
 } from "../run/field_checks.ts";
-import { makeSolver } from "../cli/solver.ts";
-import { textTable } from "../cli/output.ts";
-import { formatOrder } from "./judges_order.ts";
-import { drawForEvaluation, imagesAt, samplingEvaluations } from "./image_sets.ts";
-import { figureFields, type FigureKey, type FigureName, keysOf, shownFigure, titleOf } from "./figures.ts";
-import { Monitor, type Watch } from "./measurement.ts";
-import { keyed, recognised } from "./judged.ts";
 import type { EvaluatedNetwork } from "./evaluated_network.ts";
+import { hasFewTestImages } from "./evaluation_options.ts";
+import { formatOrder } from "./evaluation_table.ts";
+import { figureFields, type FigureKey, type FigureName, keysOf, shownFigure, titleOf } from "./figures.ts";
+import { drawForEvaluation, imagesAt, Monitor, samplingEvaluations, type Watch } from "./image_sets.ts";
+import type { DataJudge } from "./judges.ts";
+import { figureKey } from "./measurements.ts";
+import { frechetDistance, kernelDistance, recognised } from "./measures.ts";
 
 const estimate = fieldsOf({ value: finiteNumber, low: finiteNumber, high: finiteNumber });
 
@@ -32,10 +32,8 @@ const solverCost = fieldsOf({
   evaluations: finiteNumber,
   /** Total time for all samples. */
   seconds: finiteNumber,
-  /** Files of version 0.9 have only the first judge, and no `asked_class`. */
-  ...figureFields(["frechet", "confident", "asked_class"], estimate),
-  frechet: estimate,
-  confident: estimate,
+  /** With few test images, the kernel distance instead of the Fréchet distance. */
+  ...figureFields(["frechet", "kernel", "confident", "asked_class"], estimate),
 });
 
 const checks = {
@@ -73,15 +71,6 @@ export interface ComparisonOptions extends Watch {
   readonly guidance: number;
 }
 
-/** Checks that solvers suit a network. @throws {ConfigError} as {@linkcode checkSolver} */
-export function checkSolvers(
-  { drawable: { model }, weights: { file }, classes }: EvaluatedNetwork,
-  specs: readonly string[],
-  guidance: number,
-): void {
-  for (const spec of specs) checkSolver(model, makeSolver(spec).how, file, classes > 0 ? guidance : 1);
-}
-
 /**
  * Draws samples from the same noise by each solver, and judges them. Yields each result as soon as it is known; when
  * stopped, drops the unfinished one.
@@ -95,9 +84,10 @@ export async function* compareSolvers(
   specs: readonly string[],
   { count, seed, guidance, ...watch }: ComparisonOptions,
 ): AsyncGenerator<SolverCost, void, void> {
-  const test = imagesAt(subject.data.test, firstIndices(count)).values;
-  const views: { readonly judge: DataJudge; readonly reference: Points }[] = [];
-  for (const judge of judges) views.push({ judge, reference: (await judge.judge(test)).features });
+  const { test } = subject.data;
+  const real = imagesAt(test, firstIndices(Math.min(count, test.count))).values;
+  const views = [];
+  for (const judge of judges) views.push({ judge, reference: (await judge.judge(real)).features });
   const monitor = new Monitor(watch);
   for (const spec of specs) {
     const drawing = { count, seed, guidance, how: makeSolver(spec).how };
@@ -108,13 +98,14 @@ export async function* compareSolvers(
     for (const { judge, reference } of views) {
       const judgement = await judge.judge(pixels.values);
       const { class_entropy: _, ...shares } = recognised(judgement, judge.classes, labels);
-      Object.assign(
-        figures,
-        keyed(judge, { frechet: frechetDistance(reference, judgement.features), ...shares }),
-      );
+      const distance = hasFewTestImages(subject.data)
+        ? { kernel: await kernelDistance(reference, judgement.features) }
+        : { frechet: frechetDistance(reference, judgement.features) };
+      for (const [name, figure] of Object.entries({ ...distance, ...shares })) {
+        figures[figureKey(name as FigureName, judge.name)] = figure;
+      }
     }
-    const { frechet, confident, ...more } = figures;
-    yield { spec, evaluations, seconds, frechet: frechet!, confident: confident!, ...more };
+    yield { spec, evaluations, seconds, ...figures };
   }
 }
 
@@ -127,6 +118,7 @@ export async function* compareSolvers(
  * @param say called with a message if stored results cannot be used
  * @param onStart called with the expected evaluations of the network
  * @returns stored and new results; only the finished ones, if stopped
+ * @throws {ConfigError} if a solver does not suit the network
  */
 export async function measureSolvers(
   file: string | null,
@@ -140,14 +132,17 @@ export async function measureSolvers(
   },
 ): Promise<SolverCosts> {
   const { count, seed, guidance } = options;
+  const { drawable: { model }, weights, classes } = subject;
+  for (const spec of specs) {
+    checkSolver(model, makeSolver(spec).how, weights.file, classes > 0 ? guidance : 1);
+  }
   const judge = judges.map(({ digest }) => digest).join();
-  const common = { weights: subject.weights.sha256, judge, device, count, seed, guidance };
+  const common = { weights: weights.sha256, judge, device, count, seed, guidance };
   const names = Object.keys(common) as (keyof typeof common)[];
   const earlier = file === null ? undefined : await readSolverCosts(file);
   const changed = names.filter((name) => earlier && common[name] !== earlier.common[name]);
   if (changed.length > 0) say(`Remeasuring: ${changed.join(", ")} changed`);
   let costs: SolverCosts = earlier && changed.length === 0 ? earlier : { version: 1, common, solvers: [] };
-  checkSolvers(subject, specs, guidance);
   const left = specs.filter((spec) => !costs.solvers.some((cost) => cost.spec === spec));
   const expected = left.map((spec) =>
     samplingEvaluations(subject, { ...options, how: makeSolver(spec).how })
@@ -166,50 +161,39 @@ function judgedKeys(solvers: readonly SolverCost[], ...names: FigureName[]): Fig
 }
 
 /**
- * The cheapest solver that may be as good as the best: by every judge, its Fréchet distance is inside the interval of
- * the best. If that holds for no solver by every judge, only the first judge counts.
+ * The cheapest solver within the best one's interval: by every judge, its distance is inside the interval of the
+ * lowest. If that holds for no solver by every judge, only the first judge counts.
  *
  * @param solvers at least one
  */
 export function cheapestOfBest(solvers: readonly SolverCost[]): SolverCost {
-  const keys = judgedKeys(solvers, "frechet");
+  const keys = judgedKeys(solvers, "frechet", "kernel");
+  const best = (key: FigureKey) =>
+    solvers.reduce((a, b) => b[key]!.value < a[key]!.value || Number.isNaN(a[key]!.value) ? b : a);
   const mayBeBest = (keys: readonly FigureKey[]) =>
-    solvers.filter((cost) => keys.every((key) => cost[key]!.value <= bestBy(solvers, key)[key]!.high));
+    solvers.filter((cost) => keys.every((key) => cost[key]!.value <= best(key)[key]!.high));
   const chosen = mayBeBest(keys);
   const left = chosen.length > 0 ? chosen : mayBeBest(keys.slice(0, 1));
-  return left.reduce((a, b) => b.evaluations < a.evaluations ? b : a, left[0] ?? bestBy(solvers, "frechet"));
+  return left.reduce((a, b) => b.evaluations < a.evaluations ? b : a);
 }
 
-function bestBy(solvers: readonly SolverCost[], key: FigureKey): SolverCost {
-  return solvers.reduce((a, b) => b[key]!.value < a[key]!.value || Number.isNaN(a[key]!.value) ? b : a);
-}
-
-/**
- * Solvers as a table, cheapest first; a star marks {@linkcode cheapestOfBest}. A line below the table states whether
- * the judges agree.
- */
+/** Solvers as a table, cheapest first; a star marks {@linkcode cheapestOfBest}. A line says whether the judges agree. */
 export function solverTable({ solvers, common: { count, seed } }: SolverCosts): string {
   const chosen = cheapestOfBest(solvers);
-  const frechets = judgedKeys(solvers, "frechet");
+  const distances = judgedKeys(solvers, "frechet", "kernel");
   const shares = judgedKeys(solvers, "asked_class", "confident");
-  const head = [
-    "solver",
-    "evaluations",
-    ...frechets.flatMap((key) => [titleOf(key), "95 % interval"]),
-    ...shares.map(titleOf),
-    "seconds",
-  ];
+  const head = ["solver", "evaluations", ...distances.map(titleOf), ...shares.map(titleOf), "seconds"];
   const rows = solvers.toSorted((a, b) => a.evaluations - b.evaluations).map((cost) => [
     `${cost === chosen ? "* " : ""}${cost.spec}`,
     String(Number(cost.evaluations.toFixed(1))),
-    ...frechets.flatMap((key) => {
-      const { value, low, high } = cost[key]!;
-      return [value.toFixed(2), `${low.toFixed(2)} to ${high.toFixed(2)}`];
+    ...distances.map((key) => {
+      const [value, low, high] = (["value", "low", "high"] as const).map((end) => cost[key]![end].toFixed(2));
+      return `${value} (${low} to ${high})`;
     }),
     ...shares.map((key) => shownFigure(key, cost[key]!.value)),
     cost.seconds.toFixed(1),
   ]);
   const about = `${count.toLocaleString("en")} samples per solver, all from the noise of seed ${seed}`;
-  const order = formatOrder(solvers.map((cost) => ({ label: cost.spec, figures: cost })));
-  return `${about}\n${textTable([head, ...rows], (column) => column > 0)}${order ? `\n${order}` : ""}`;
+  const order = formatOrder(solvers);
+  return [about, textTable([head, ...rows], (column) => column > 0), ...order ? [order] : []].join("\n");
 }

@@ -4,6 +4,7 @@ import {
   currentDevice,
   gradients,
   meanSquaredError,
+  normals,
   randomBits,
   record,
   tensor,
@@ -15,6 +16,7 @@ import {
   flatten,
   fromPixels,
   Judge,
+  JudgeError,
   type JudgeInfo,
   type JudgeName,
   judgeNames,
@@ -29,15 +31,50 @@ import {
   streams,
   toPixels,
 } from "../../models/mod.ts";
-import { firstIndices, splitTest } from "../data/dataset.ts";
+import { type Dataset, firstIndices, type LabelledImages, splitTest } from "../data/dataset.ts";
 import { pixelsOf, rowsOf } from "../data/images.ts";
 import { MNIST_PACKAGE } from "../data/load_dataset.ts";
-import { secondsPerUnit } from "../cli/dry_run.ts";
 import { TrainingError } from "../cli/task.ts";
-import { shared } from "../cli/shared.ts";
+import { sha256 } from "../run/run_folder.ts";
 import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
-import { blurred, grainy } from "./faults.ts";
-import { digestOf, type JudgedData, type Labelled } from "./data_judge.ts";
+import { verdicts } from "./measures.ts";
+
+export type Labelled = Required<LabelledImages>;
+
+/** A data set with labels, to train and test a judge on. */
+export interface JudgedData extends Dataset {
+  readonly train: Labelled;
+  readonly test: Labelled;
+}
+
+/**
+ * Narrows a data set to one with labels.
+ *
+ * @throws {JudgeError} if it has no labels, or all its images are of one class
+ */
+export function judgedData(data: Dataset): JudgedData {
+  const { train, test, classes } = data;
+  if (!train.labels || !test.labels) {
+    throw new JudgeError(
+      `Cannot make a judge for ${data.name}: it has no labels (expected one for each image); ` +
+        "add labels, or leave out what needs a judge",
+    );
+  }
+  if (classes < 2) {
+    throw new JudgeError(
+      `Cannot make a judge for ${data.name}: all its labels are 0 (expected two classes or more)`,
+    );
+  }
+  return { ...data, train: { ...train, labels: train.labels }, test: { ...test, labels: test.labels } };
+}
+
+/** SHA-256 in hex of the training images' digest followed by their labels. */
+export function digestOf({ digest, train: { labels } }: JudgedData): Promise<string> {
+  const bytes = new Uint8Array(digest.length / 2 + labels.length);
+  bytes.set(Uint8Array.fromHex(digest));
+  bytes.set(labels, digest.length / 2);
+  return sha256(bytes);
+}
 
 /** How a judge is trained. */
 interface Recipe {
@@ -54,7 +91,7 @@ interface Recipe {
 
 /** How each judge is trained. */
 export const recipes: Readonly<Record<JudgeName, Recipe>> = {
-  lenet: { steps: 6000, seed: shared.seed.default!, shift: 1, faults: false },
+  lenet: { steps: 6000, seed: 46020, shift: 1, faults: false },
   vgg: { steps: 6000, seed: 1, shift: 2, faults: true },
 };
 /** Images per step. */
@@ -128,23 +165,15 @@ export async function makeJudge(
   return { bytes: saveJudge(await stateOf(classifier), info), info };
 }
 
-/** Estimates the maximum seconds of a judge's training, by timing a few of its steps. */
-export async function secondsToTrain(
-  data: JudgedData,
-  { name, steps = recipes[name].steps }: { readonly name: JudgeName; readonly steps?: number | undefined },
-): Promise<number> {
-  const { seed } = recipes[name];
-  return steps *
-    await secondsPerUnit((signal, onProgress) => makeJudge(data, { name, steps, seed, signal, onProgress }));
-}
-
 /** The command that trains the judge again, without the data's path. */
-function commandOf(data: JudgedData, { name, steps, seed }: JudgeTrainingOptions): string {
-  const quoted = /^[\w.-]+$/.test(data.name) ? data.name : JSON.stringify(data.name);
-  const source = data.source === MNIST_PACKAGE ? "" : ` --data ${quoted}`;
-  const judge = name === judgeNames[0] ? "" : ` --judge ${name}`;
-  const length = steps === undefined ? "" : ` --steps ${steps}`;
-  return `deno task judge${judge}${source}${length} --seed ${seed} --device ${currentDevice().kind}`;
+function commandOf({ name: data, source }: JudgedData, { name, steps, seed }: JudgeTrainingOptions): string {
+  const flags = [
+    `--judge ${name}`,
+    ...source === MNIST_PACKAGE ? [] : [`--data ${/^[\w.-]+$/.test(data) ? data : JSON.stringify(data)}`],
+    ...steps === undefined ? [] : [`--steps ${steps}`],
+    `--seed ${seed} --device ${currentDevice().kind}`,
+  ];
+  return `deno run -A tools/train_judge.ts ${flags.join(" ")}`;
 }
 
 /** Share of images whose most probable class is their label. */
@@ -158,31 +187,6 @@ export async function accuracyOf(judge: Judge, { images, labels, count }: Labell
     right += classes.filter((label, n) => label === labels[from + n]).length;
   }
   return right / count;
-}
-
-/** The most probable class of each image, with its probability. */
-export interface Verdicts {
-  /** u32[N] */
-  readonly classes: Uint32Array;
-  /** f32[N] */
-  readonly confidence: Float32Array;
-}
-
-/**
- * The most probable class of each image; a tie goes to the first.
- *
- * @param probabilities f32[N, classes]
- */
-export function verdicts(probabilities: Float32Array, classes: number): Verdicts {
-  const N = probabilities.length / classes;
-  const confidence = Float32Array.from(
-    { length: N },
-    (_, n) => Math.max(...probabilities.subarray(n * classes, (n + 1) * classes)),
-  );
-  return {
-    confidence,
-    classes: Uint32Array.from(confidence, (p, n) => probabilities.indexOf(p, n * classes) - n * classes),
-  };
 }
 
 /** Trains a classifier. @returns it, and the steps that it took; undefined if it was stopped */
@@ -325,4 +329,46 @@ export function classifierBatches(
     labels.write(Uint32Array.from(images, (image) => train.labels[image]));
   };
   return { x, labels, faults, load };
+}
+
+/**
+ * Blurs images by a Gaussian; outside an image is black.
+ *
+ * @param sigma its standard deviation in pixels, above 0
+ */
+export function blurred(
+  pixels: Float32Array,
+  { height, width }: Pick<JudgedData, "height" | "width">,
+  sigma: number,
+): Float32Array {
+  const reach = Math.ceil(3 * sigma);
+  const raw = Array.from(
+    { length: 2 * reach + 1 },
+    (_, i) => Math.exp(-((i - reach) ** 2) / (2 * sigma ** 2)),
+  );
+  const total = raw.reduce((sum, weight) => sum + weight, 0);
+  const weights = raw.map((weight) => weight / total);
+  /** One pass along an axis, whose pixels are `stride` apart. */
+  const along = (x: Float32Array, stride: number, length: number) =>
+    x.map((_, i) => {
+      const at = Math.floor(i / stride) % length;
+      let sum = 0;
+      for (let j = Math.max(-reach, -at); j <= Math.min(reach, length - 1 - at); j++) {
+        sum += weights[j + reach] * x[i + j * stride];
+      }
+      return sum;
+    });
+  return along(along(pixels, 1, width), width, height);
+}
+
+/**
+ * Adds independent normal noise to every pixel, and clips to [0, 1].
+ *
+ * @param sigma its standard deviation, where white is 1
+ * @param seed of the noise, an integer in [0, 2^32)
+ * @param draw separates draws of one seed, an integer in [0, 2^32)
+ */
+export function grainy(pixels: Float32Array, sigma: number, seed: number, draw: number): Float32Array {
+  const noise = normals(seed, streams.faults, draw, pixels.length);
+  return pixels.map((value, i) => Math.min(Math.max(value + sigma * noise[i], 0), 1));
 }

@@ -26,9 +26,8 @@ import { className } from "../draw/classes.ts";
 import { formatAutoguidance, formatGuidance } from "../draw/conditioning.ts";
 import { readPlaneTrajectories } from "../draw/plane_trajectories.ts";
 import { findTrajectories } from "../draw/trajectories.ts";
-import { readEvaluation } from "../evaluation/evaluation.ts";
-import { figureKeys, figuresByKey, meaningOf } from "../evaluation/figures.ts";
-import { readJudged, readLiveJudge } from "../evaluation/judged_files.ts";
+import { readEvaluation, readJudged, readLiveJudge } from "../evaluation/evaluation.ts";
+import { figureKeys, meaningOf } from "../evaluation/figures.ts";
 import { cheapestOfBest, readSolverCosts } from "../evaluation/solver_comparison.ts";
 import { aboutEvaluation } from "../evaluation/evaluation_table.ts";
 import { readFile, readIfThere, RunError } from "../run/run_folder.ts";
@@ -205,8 +204,7 @@ async function readQuality(
     figures: figureKeys.flatMap((key): QualityFigure[] => {
       const figure = figures[key];
       if (!figure) return [];
-      const { name, judge } = figuresByKey.get(key)!;
-      const { title, doc, better, share, ends, question } = meaningOf(key);
+      const { name, judge, title, doc, better, share, ends, question } = meaningOf(key);
       const chance = name === "asked_class" && all > 0 ? 1 / all : undefined;
       const { value, low, high, count, real, realCount, noise, evaluations, seconds } = figure;
       return [{
@@ -240,10 +238,14 @@ async function readSolverQuality(run: string): Promise<SolverQuality[] | undefin
     solver: cost.spec.split(":")[0] + (cost.spec.includes("tol=") ? ", adaptive steps" : ""),
     words: cost.spec,
     evaluations: cost.evaluations,
-    frechet: cost.frechet,
-    confident: cost.confident.value,
-    ...cost["vgg/frechet"] && cost["vgg/confident"] && {
-      second: { frechet: cost["vgg/frechet"], confident: cost["vgg/confident"].value },
+    ...cost.frechet ? {} : { distance: meaningOf("kernel").title },
+    frechet: (cost.frechet ?? cost.kernel)!,
+    confident: cost.confident!.value,
+    ...cost["vgg/confident"] && {
+      second: {
+        frechet: (cost["vgg/frechet"] ?? cost["vgg/kernel"])!,
+        confident: cost["vgg/confident"].value,
+      },
     },
     chosen: cost === chosen,
   }));

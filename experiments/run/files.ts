@@ -19,7 +19,7 @@ interface RunFileRow {
   /** What is in it. */
   readonly about: string;
   /** The task that writes it, by default training. */
-  readonly by?: "evaluate" | "solvers" | "study" | "sync" | "resume";
+  readonly by?: "evaluate" | "study" | "sync" | "resume";
   /** Whether training writes it, by default always. */
   readonly when?: (outline: RunOutline) => boolean;
   /** When a server gets it, by default as soon as it changes; tensors, which change at every checkpoint, at the end. */
@@ -132,11 +132,6 @@ export const files = {
     report: "flow",
   },
   evaluation: { path: "evaluation.json", about: "figures of quality", by: "evaluate", report: "quality" },
-  replacedEvaluation: {
-    path: "evaluation-replaced-<time>.json",
-    about: "an earlier evaluation, of other weights",
-    by: "evaluate",
-  },
   judged: {
     path: "judged.safetensors",
     about: "samples by the judges' confidence, each with its nearest training images",
@@ -158,7 +153,7 @@ export const files = {
   solvers: {
     path: "solvers.json",
     about: "sample quality against solver cost",
-    by: "solvers",
+    by: "evaluate",
     report: "solvers",
   },
   report: { path: "report.html", about: "the report" },

@@ -41,15 +41,13 @@ const resultFields = {
   costs: ifGiven(listOf(fieldsOf({
     evaluations: finiteNumber,
     solver: textField,
-    ...figureFields(["frechet", "confident", "asked_class"], finiteNumber),
-    frechet: finiteNumber,
+    ...figureFields(["frechet", "kernel", "confident", "asked_class"], finiteNumber),
   }))),
   /** Quality during training, at its milestones and its end, if the plan has milestones. */
   course: ifGiven(listOf(fieldsOf({
     images: count,
     seconds: finiteNumber,
-    ...figureFields(["frechet"], finiteNumber),
-    frechet: finiteNumber,
+    ...figureFields(["frechet", "kernel"], finiteNumber),
   }))),
 };
 
@@ -130,26 +128,23 @@ export async function resultOf(
         evaluations: Number(cost.evaluations.toPrecision(9)), // a mean over batches
         solver: cost.spec,
         ...valuesOf(cost),
-        frechet: cost.frechet.value,
       })),
     },
-    ...milestones.length > 0 && figures.frechet && {
+    ...milestones.length > 0 && {
       course: [
         ...milestones.map(({ step, cost }) => ({
           images: step * batchSize,
           seconds: secondsUntil(step, metrics),
-          ...distancesOf(cost),
+          ...valuesOf(cost, distances),
         })),
-        { images, seconds, ...distancesOf(figures) },
+        { images, seconds, ...valuesOf(figures, distances) },
       ],
     },
   };
 }
 
-/** The Fréchet distances among figures, by all judges. */
-function distancesOf(figures: Estimates) {
-  return { ...valuesOf(figures, keysOf(["frechet"])), frechet: figures.frechet!.value };
-}
+/** The judges' distances: Fréchet, or kernel with few test images. */
+const distances = keysOf(["frechet", "kernel"]);
 
 /**
  * Seconds of training until a step, interpolated between lines of the log, which have the times at the ends of bursts.

@@ -1,6 +1,6 @@
 import type { Passage } from "../../viz/report/mod.ts";
 import { titleOf } from "../evaluation/figures.ts";
-import { formatOrder } from "../evaluation/judges_order.ts";
+import { formatOrder } from "../evaluation/evaluation_table.ts";
 import { differingData, heldOutComparable, lossWarning } from "../cli/loss_meaning.ts";
 import type { Plan } from "./plan.ts";
 import { excludesZero, holmSignificant } from "./seed_intervals.ts";
@@ -42,14 +42,13 @@ function progressOf({ name }: Plan, { setups }: Summary): string {
 
 /** Whether the judges rank the setups alike, by means over seeds; empty for one setup or judge. */
 function judgesOrder({ setups }: Summary): string[] {
-  const measured = setups.map(({ label, figures }) => ({
-    label,
-    figures: Object.fromEntries(
+  const measured = setups.map(({ figures }) =>
+    Object.fromEntries(
       Object.entries(figures).map(([key, { mean: value, interval: [low, high] = [value, value] }]) => {
         return [key, { value, low, high }];
       }),
-    ),
-  }));
+    )
+  );
   const order = formatOrder(measured);
   return order === undefined ? [] : [`${order}.`];
 }

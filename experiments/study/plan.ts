@@ -1,4 +1,4 @@
-import { measuring, samplesOfStudy } from "../evaluation/evaluation_settings.ts";
+import { measuring, samplesOfStudy } from "../evaluation/evaluation_options.ts";
 import {
   check,
   type FieldCheck,
@@ -50,7 +50,7 @@ export const settingsField: FieldCheck<CellSettings> = {
   expected: `an object of settings by name, each ${valueField.expected}`,
 };
 
-const { seed, solver, courseImages, bitsImages, accuracySteps } = measuring;
+const { seed, solver, courseImages, bitsImages } = measuring;
 
 /** How to evaluate each network of a study; by default with the solver and guidance of its run. */
 export const planEvaluation = defineSettings({
@@ -60,7 +60,6 @@ export const planEvaluation = defineSettings({
   guidance: optional(number({ doc: "guidance of the samples", min: 0 })),
   courseImages: { ...courseImages, default: 64 },
   bitsImages: { ...bitsImages, default: 0 },
-  accuracySteps,
   milestones: integer({
     doc: "measurements of quality during training: after 1/2, 1/4, ... of it",
     max: 20, // with more, the first would be due before training starts

@@ -1,6 +1,6 @@
 import { type Dataset, splitImages } from "../data/dataset.ts";
 import { loadDataset } from "../data/load_dataset.ts";
-import { checkSampleCount } from "../evaluation/evaluated_network.ts";
+import { checkSampleCount } from "../evaluation/evaluation_options.ts";
 import { chosenNetwork } from "../networks/own_network.ts";
 import { nameOfLeftover, reasonOf, RunError, sha256, waitForLock } from "../run/run_folder.ts";
 import { dataSettingNames } from "../cli/data.ts";

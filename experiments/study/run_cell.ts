@@ -2,17 +2,11 @@ import { join } from "node:path";
 import type { Device } from "../../kernels/mod.ts";
 import { compareSolvers, type ComparisonOptions, measureSolvers } from "../evaluation/solver_comparison.ts";
 import { evaluateNetwork } from "../evaluation/evaluate_network.ts";
-import {
-  type Evaluation,
-  type EvaluationOptions,
-  hasMeasured,
-  readEvaluation,
-  recordEvaluation,
-} from "../evaluation/evaluation.ts";
+import { type Evaluation, hasMeasured, readEvaluation, recordEvaluation } from "../evaluation/evaluation.ts";
 import { metricOf } from "../evaluation/figures.ts";
-import { type EvaluatedNetwork, evaluationOptions, networkOfRun } from "../evaluation/evaluated_network.ts";
-import type { DataJudge } from "../evaluation/data_judge.ts";
-import { judgesFor } from "../evaluation/find_judge.ts";
+import { type EvaluatedNetwork, networkOfRun } from "../evaluation/evaluated_network.ts";
+import { type EvaluationOptions, evaluationOptions } from "../evaluation/evaluation_options.ts";
+import { type DataJudge, judgesFor } from "../evaluation/judges.ts";
 import type { Terminal } from "../cli/progress.ts";
 import { reportPath, writeReport } from "../report/write_report.ts";
 import { ownModel } from "../cli/model_setting.ts";
@@ -135,7 +129,7 @@ export async function removeUnsaved(folder: string): Promise<void> {
 }
 
 /**
- * Evaluates the run of a cell, and writes the files of `deno task evaluate` and `deno task solvers`. Measurements of
+ * Evaluates the run of a cell, and writes the files of `deno task evaluate`. Measurements of
  * earlier sessions are kept.
  *
  * @returns undefined if it was stopped

@@ -60,12 +60,12 @@ export interface Difference {
 export interface Summary {
   readonly setups: readonly Setup[];
   readonly differences: readonly Difference[];
-  /** The figures of the conclusion: the judges' Fréchet distances, or without judges the velocity error. */
+  /** The figures of the conclusion: the judges' Fréchet distances, with few test images their kernel distances, or without judges the velocity error. */
   readonly primaries: readonly Primary[];
 }
 
-/** The keys of figures that a conclusion can be about. */
-const primaryKeys = keysOf(["frechet", "velocity_error"]);
+/** The figures that a conclusion can be about: the first that was measured. */
+const primaryFigures = ["frechet", "kernel", "velocity_error"] as const;
 
 /** A figure that the conclusion is about. */
 export interface Primary {
@@ -77,12 +77,13 @@ export interface Primary {
 /** Summarises the finished runs of a study. */
 export function summarizeStudy(cells: readonly Cell[], results: readonly FinishedCell[]): Summary {
   const setups = setupsOf(cells, results);
-  const measured = primaryKeys.filter((key) => setups.some(({ figures }) => figures[key]));
-  const judged = measured.filter((key) => key !== "velocity_error");
+  const measured =
+    primaryFigures.map((name) => keysOf([name]).filter((key) => setups.some(({ figures }) => figures[key])))
+      .find((keys) => keys.length > 0) ?? [];
   return {
     setups,
     differences: differencesOf(setups),
-    primaries: (judged.length > 0 ? judged : measured).map((key) => {
+    primaries: measured.map((key) => {
       const real = realOf(setups, key);
       return { key, ...real !== undefined && { real } };
     }),

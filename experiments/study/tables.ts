@@ -13,9 +13,8 @@ import type { Setup, Summary } from "./summary.ts";
 
 export type Table = StudyFindings["tables"][number];
 
-/** Figures in the table of setups, if measured; `table.csv` has all figures. */
-const shownFigures = keysOf([
-  "frechet",
+/** Figures in the table of setups besides those of the conclusion, if measured; `table.csv` has all figures. */
+const otherFigures = keysOf([
   "confident",
   "asked_class",
   "coverage",
@@ -29,8 +28,14 @@ export function tablesOf(summary: Summary): Table[] {
   return tables.filter(({ rows }) => rows.length > 0);
 }
 
-function setupTable({ setups }: Summary): Table {
-  const keys = shownFigures.filter((key) => setups.some(({ figures }) => figures[key]));
+/** The figures in tables: first those of the conclusion. */
+function shownKeys({ primaries }: Summary): FigureKey[] {
+  return [...new Set([...primaries.map(({ key }) => key), ...otherFigures])];
+}
+
+function setupTable(summary: Summary): Table {
+  const { setups } = summary;
+  const keys = shownKeys(summary).filter((key) => setups.some(({ figures }) => figures[key]));
   return {
     title: "Setups: mean over seeds (95 % interval)",
     head: ["setup", ...keys.map(titleOf), "parameters", "multiply-adds", "images", "seconds", "seeds"],
@@ -46,8 +51,9 @@ function setupTable({ setups }: Summary): Table {
   };
 }
 
-function differenceTable({ differences }: Summary): Table {
-  const keys = shownFigures.filter((key) => differences.some(({ figures }) => figures[key]));
+function differenceTable(summary: Summary): Table {
+  const { differences } = summary;
+  const keys = shownKeys(summary).filter((key) => differences.some(({ figures }) => figures[key]));
   const measured = differences.filter(({ figures }) => keys.some((key) => figures[key]));
   return {
     title: "Differences between setups that differ in one choice (paired 95 % interval)",
@@ -72,7 +78,7 @@ function solverTables({ setups }: Summary): Table[] {
   const measuredKeys = (...names: FigureName[]) =>
     keysOf(names).filter((key) => sorted.some((cost) => cost[key]));
   if (measured.length === 1) {
-    const shown = measuredKeys("frechet", "confident");
+    const shown = measuredKeys("frechet", "kernel", "confident");
     return [{
       title: `Quality of ${measured[0].label} ${title}`,
       head: ["evaluations", ...shown.map(titleOf)],
@@ -82,7 +88,7 @@ function solverTables({ setups }: Summary): Table[] {
       ]),
     }];
   }
-  return measuredKeys("frechet").map((key) => {
+  return measuredKeys("frechet", "kernel").map((key) => {
     const cell = ({ costs }: Setup, solver: string) =>
       formatMean(key, costs.find((cost) => cost.solver === solver)?.[key]);
     return {

@@ -209,8 +209,7 @@ export function decodeJudge(bytes: Uint8Array, source: string): JudgeFile {
   const { format_version: version, network, judge } = metadata;
   if (network !== kind.network || judge === undefined) {
     throw new JudgeError(
-      `Cannot load ${source}: it holds no judge (expected the network ${kind.network}); ` +
-        "make one with the task judge",
+      `Cannot load ${source}: it holds no judge (expected the network ${kind.network})`,
     );
   }
   if (version !== kind.format_version) {

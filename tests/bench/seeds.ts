@@ -10,7 +10,7 @@ import { init } from "../../kernels/mod.ts";
 import type { Estimate } from "../../models/mod.ts";
 import { networkOfRun } from "../../experiments/evaluation/evaluated_network.ts";
 import { compareSolvers } from "../../experiments/evaluation/solver_comparison.ts";
-import { judgesOf } from "../../experiments/evaluation/find_judge.ts";
+import { judgesFor } from "../../experiments/evaluation/judges.ts";
 import { textTable } from "../../experiments/cli/output.ts";
 import { usualGuidance } from "../../experiments/cli/drawing.ts";
 
@@ -46,13 +46,13 @@ const bySeed: Figures[][] = [];
 const byGuidance = new Map<number, Figures>();
 for (const run of Deno.args) {
   const subject = await networkOfRun(run);
-  const judges = await judgesOf(subject.data, { say: console.error });
+  const judges = await judgesFor(subject.data, { say: console.error });
   const measure = async (seed: number, guidance: number): Promise<Figures> => {
     const [cost] = await Array.fromAsync(
       compareSolvers(subject, judges, [solver], { count, seed, guidance }),
     );
     console.error(
-      `${run}, sampling seed ${seed}, guidance ${guidance}: Fréchet distance ${cost.frechet.value}`,
+      `${run}, sampling seed ${seed}, guidance ${guidance}: Fréchet distance ${cost.frechet!.value}`,
     );
     return Object.fromEntries(figures.map((figure) => [figure, cost[figure]])) as Figures;
   };

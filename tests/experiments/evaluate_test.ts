@@ -1,11 +1,16 @@
 import assert from "node:assert/strict";
 import { cp } from "node:fs/promises";
-import { readEvaluation } from "../../experiments/evaluation/evaluation.ts";
+import { readEvaluation, readJudged, readLiveJudge } from "../../experiments/evaluation/evaluation.ts";
 import { figureKeys } from "../../experiments/evaluation/figures.ts";
-import { readJudged, readLiveJudge } from "../../experiments/evaluation/judged_files.ts";
-import { isLocked } from "../../experiments/run/run_folder.ts";
+import {
+  cheapestOfBest,
+  readSolverCosts,
+  type SolverCost,
+} from "../../experiments/evaluation/solver_comparison.ts";
+import { isLocked, lockRun } from "../../experiments/run/run_folder.ts";
 import { freePort } from "../free_port.ts";
-import { ended, oneThread, testTask } from "./cli.ts";
+import { bareRun, ended, oneThread, testTask } from "./cli.ts";
+import { writeTinyIdx } from "./data/tiny_idx.ts";
 import { makeRun, quickly } from "./evaluated_run.ts";
 import { testMistakes } from "./refusals.ts";
 import { aboutFile, rows } from "../../experiments/run/files.ts";
@@ -18,10 +23,7 @@ testTask(
     await makeRun(place);
     const { stdout } = await place.succeed("evaluate", `a ${quickly.replace("--threads 1", "--threads 2")}`);
     const evaluation = (await readEvaluation(place.file("a")))!;
-    assert.deepEqual(
-      Object.keys(evaluation.figures).sort(),
-      figureKeys.filter((key) => !/accuracy_score|frechet_shrunk/.test(key)).sort(),
-    );
+    assert.deepEqual(Object.keys(evaluation.figures).sort(), figureKeys.toSorted());
     for (const [name, figure] of Object.entries(evaluation.figures)) {
       const { low, value, high, evaluations, seconds } = figure;
       assert.ok(low <= value && value <= high, `${name}: ${low}, ${value}, ${high}`);
@@ -118,7 +120,7 @@ testTask("runs and report warn of incomparable evaluations", async (place) => {
   const { stdout: equal } = await place.succeed("runs", "a b --all");
   assert.match(equal, /eval\/frechet_low/);
   assert.doesNotMatch(equal, /not comparable/);
-  assert.ok(equal.endsWith("\nlenet and vgg rank alike by every figure\n"), equal);
+  assert.ok(equal.endsWith("\nlenet and vgg do not disagree about any figure\n"), equal);
 
   await place.succeed("evaluate", `${flags.replace("170", "180")} --judge lenet b`);
   const warning = "Figures of quality of these runs are not comparable (samples: 170 or 180)";
@@ -128,33 +130,64 @@ testTask("runs and report warn of incomparable evaluations", async (place) => {
   assert.ok((await Deno.readTextFile(place.file("both.html"))).includes(`<p class="note">${warning}</p>`));
 });
 
-testTask("evaluate keeps what an earlier evaluation of the same weights measured", async (place) => {
-  await makeRun(place);
-  const evaluated = async (flags: string) => {
-    const few = "--course-images 0 --bits-images 0";
-    const end = await place.succeed("evaluate", `a ${oneThread} --solver euler:steps=2 ${few} ${flags}`);
-    return { ...(await readEvaluation(place.file("a")))!, ...end };
-  };
-  const first = await evaluated("--count 180 --judge lenet");
-  assert.match(first.stdout, /\nOnly one judge: add --judge all for a second judge\n/);
-  const second = await evaluated("--count 170 --judge vgg");
-  assert.deepEqual(second.judges.map(({ name }) => name), ["lenet", "vgg"]);
-  assert.deepEqual(second.figures.frechet, first.figures.frechet);
-  const lines = (await Deno.readTextFile(place.file("a", "metrics.jsonl"))).trim().split("\n");
-  assert.ok(JSON.parse(lines.at(-1)!).time > second.time, "its metrics have the present time");
-  assert.deepEqual([second.samples.count, second.figures["vgg/frechet"]!.from!.samples], [180, 170]);
-  assert.match(second.stdout, /\nFrom an evaluation of 170 samples on [-: \d]+ UTC: Recognised \(vgg\), /);
-  assert.match(second.stderr, /Keeping the earlier evaluation: it has 180 samples, not 170\n/);
-  const third = await evaluated("--count 180 --judge all");
-  assert.doesNotMatch(third.stdout, /From an evaluation|Only one judge/);
+testTask(
+  "evaluate --solvers compares solvers on the same noise, and keeps earlier results",
+  async (place) => {
+    await makeRun(place);
+    const compare = (flags: string) => place.succeed("evaluate", `a --count 170 ${oneThread} ${flags}`);
+    const { stdout } = await compare("--solvers euler:steps=2 --solvers heun:steps=1,grid=quadratic");
+    assert.match(stdout, /170 samples per solver, all from the noise of seed 0/);
+    assert.match(stdout, /euler:steps=2 +4 +[\d.]+ \([\d.]+ to [\d.]+\)\n/);
+    assert.match(stdout, /\nlenet and vgg [^\n]+\nCheapest solver within the best one's interval: /);
+    await compare("--solvers euler:steps=2,heun:steps=1,grid=quadratic,dopri5:rtol=1e-1");
+    const { solvers } = (await readSolverCosts(place.file("a", "solvers.json")))!;
+    assert.deepEqual(solvers.map(({ spec }) => spec), [
+      "euler:steps=2",
+      "heun:steps=1,grid=quadratic",
+      "dopri5:rtol=1e-1",
+    ]);
+    const costs = solvers.map(({ evaluations }) => evaluations);
+    assert.deepEqual(costs.slice(0, 2), [4, 4], "guided: with and without the class");
+    assert.ok(costs[2] >= 16, "twice 2 + 6 for each try");
+    const keys = ["asked_class", "vgg/frechet", "vgg/confident", "vgg/asked_class"] as const;
+    assert.ok(solvers.every((cost) => keys.every((key) => cost[key])), "both judges");
+    await compare("--solvers euler:steps=2");
+    const after = (await readSolverCosts(place.file("a", "solvers.json")))!;
+    assert.deepEqual(after.solvers, solvers, "an earlier result is not measured again");
+    const report = new TextDecoder().decode(await place.read("a", "report.html"));
+    assert.ok(report.includes('<section id="solvers"'));
+    {
+      using _ = await lockRun(place.file("a"));
+      const { stderr } = await place.run("evaluate", `a --count 170 --device cpu --solvers euler:steps=1`);
+      assert.match(stderr, /^RunError: [^\n]*a[^\n]*\n$/, "another program works on the run");
+    }
+    const other = await compare("--seed 1 --solvers euler:steps=1");
+    assert.match(other.stderr, /Remeasuring: seed changed/);
+    assert.equal((await readSolverCosts(place.file("a", "solvers.json")))!.solvers.length, 1);
 
-  const other = await evaluated("--count 170 --judge none --guidance 1");
-  assert.deepEqual([other.judges, other.samples.count], [[], 170]);
-  const kept = (await place.names("a")).find((name) => name.startsWith("evaluation-replaced-"))!;
-  assert.match(other.stderr, new RegExp(`used different guidance[^\n]*${kept}\n`));
-  assert.equal(JSON.parse(await Deno.readTextFile(place.file("a", kept))).time, third.time);
-  await Deno.writeTextFile(place.file("a", "evaluation.json"), "{");
-  await evaluated("--count 170 --judge none");
+    const flags =
+      `--data data --count 170 ${oneThread} --guidance 2 --solvers euler:steps=1 --out costs.json`;
+    await place.succeed("evaluate", `a/last.safetensors ${flags}`);
+    const { common, solvers: [alone] } = (await readSolverCosts(place.file("costs.json")))!;
+    assert.deepEqual([common.guidance, alone.evaluations], [2, 2]);
+  },
+);
+
+testTask("evaluate works on few test images, by kernel distance", async (place) => {
+  await writeTinyIdx(place.file("data"), { train: 180, test: 30, classes: 2 });
+  await place.succeed("train:base", `${bareRun.replace("--no-conditional", "--conditional")} --out a`);
+  const { stdout } = await place.succeed("evaluate", `a ${oneThread} --solver euler:steps=1 --judge-steps 9`);
+  const { figures, samples } = (await readEvaluation(place.file("a")))!;
+  assert.ok(figures.kernel && figures["vgg/kernel"] && !figures.frechet);
+  assert.match(stdout, /\nFew test images: judges compare by kernel distance /);
+  assert.equal(samples.count, figures.kernel.realCount);
+  const solvers = "--judge-steps 9 --count 100 --solvers euler:steps=1,euler:steps=2";
+  assert.match(
+    (await place.succeed("evaluate", `a ${oneThread} ${solvers}`)).stdout,
+    /Kernel distance \(lenet\)/,
+  );
+  const report = new TextDecoder().decode(await place.read("a", "report.html"));
+  assert.match(report, /1 evaluations|evaluations, Kernel distance /);
 });
 
 testTask("evaluate FILE measures weights outside of a run", async (place) => {
@@ -174,7 +207,7 @@ testTask("evaluate FILE measures weights outside of a run", async (place) => {
     (await evaluated("--checkpoint a/last", "none")).figures.velocity_error.value,
     velocity_error.value,
   );
-  const noisy = await place.run("solvers", `a --count 170 ${oneThread} --solvers sde:steps=2`);
+  const noisy = await place.run("evaluate", `a --count 170 ${oneThread} --solvers sde:steps=2`);
   assert.match(noisy.stderr, /^ConfigError: Cannot use --solver sde with ema.safetensors: .* another path /);
 });
 
@@ -202,6 +235,12 @@ testMistakes("evaluate", {
   "a --checkpoint b": "ConfigError: Cannot use --checkpoint with the run a",
   "a --out b.json": "ConfigError: --out has no effect without a file of weights; remove it",
   "a --judge none --judge-steps 9": "ConfigError: --judge-steps has no effect without a judge; remove it",
+  "a --solvers euler:steps=2 --bits-images 4":
+    "ConfigError: --bits-images has no effect with --solvers; remove it",
+  "a --solvers heun:steps=2,hein:steps=2":
+    'ConfigError: Cannot use --solvers "heun:steps=2,hein:steps=2": hein:steps=2: expected ',
+  "a --solvers heun:steps=2 --solvers heun:steps=2":
+    'ConfigError: Cannot use --solvers "heun:steps=2": heun:steps=2 is listed twice',
   "a --resize 32": "ConfigError: --resize has no effect without a file of weights; remove it",
   "--checkpoint b --solver dopri5:rtol=2":
     'ConfigError: Cannot use --solver "dopri5:rtol=2": rtol of dopri5 is "2" (expected a number above 0 and of at most 1)',
@@ -210,9 +249,9 @@ testMistakes("evaluate", {
 testTask("evaluate refuses too few or too many samples, and runs without weights", async (place) => {
   await makeRun(place);
   const mistakes = {
-    "--count 100":
-      "ConfigError: Cannot judge 100 samples: the covariance of the judge's 84 features needs more",
-    "--count 400": "ConfigError: Cannot compare 400 samples: data has 360 test images",
+    "--count 100": "ConfigError: Cannot judge 100 samples: ",
+    "--count 400":
+      "ConfigError: Cannot compare 400 samples: there are only 270 training images; use --count 270",
     "--count 170 --solver dopri5:rtol=1e-3,max-evaluations=3": "SolverError: Cannot solve in 3 evaluations",
     "--count 170": "RunError: Cannot evaluate a: it has no ema.safetensors or last.safetensors",
   };
@@ -225,4 +264,23 @@ testTask("evaluate refuses too few or too many samples, and runs without weights
     assert.ok(stderr.startsWith(begin) && stderr.trimEnd().split("\n").length === 1, stderr);
   }
   assert.equal(await readEvaluation(place.file("a")), undefined);
+});
+
+Deno.test("cheapestOfBest() is the cheapest within the interval of the best, by both judges if any is", () => {
+  const cost = (spec: string, evaluations: number, first: number, second?: number): SolverCost => {
+    const around = (value: number) => ({ value, low: value - 1, high: value + 1 });
+    const more = second === undefined ? {} : { "vgg/frechet": around(second) };
+    return { spec, evaluations, seconds: 1, frechet: around(first), ...more };
+  };
+  const costs = [cost("a", 4, 9), cost("b", 8, 5.9), cost("c", 16, 5), cost("d", 64, 5.2)];
+  const both = [cost("a", 4, 5, 90), cost("b", 8, 5.5, 40), cost("c", 16, 5.2, 39)];
+  const cases: [costs: SolverCost[], spec: string][] = [
+    [costs, "b"],
+    [costs.slice(2), "c"],
+    [[cost("none", 1, NaN), ...costs], "b"],
+    [both, "b"], // the second judge sees that a is bad
+    [[both[0], cost("d", 8, 50, 40)], "a"], // no solver satisfies both
+    [costs.map(({ frechet, ...rest }) => ({ ...rest, kernel: frechet })), "b"],
+  ];
+  for (const [costs, spec] of cases) assert.equal(cheapestOfBest(costs).spec, spec);
 });

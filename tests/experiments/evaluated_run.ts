@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { loadDataset } from "../../experiments/data/load_dataset.ts";
-import { cachedFile } from "../../experiments/evaluation/find_judge.ts";
-import { digestOf, judgedData } from "../../experiments/evaluation/data_judge.ts";
+import { cachedFile } from "../../experiments/evaluation/judges.ts";
+import { digestOf, judgedData, makeJudge } from "../../experiments/evaluation/train_judge.ts";
+import { init } from "../../kernels/mod.ts";
 import { bareRun, madeOnce, oneThread, tinyRun, type Workplace } from "./cli.ts";
 import { writeTinyIdx } from "./data/tiny_idx.ts";
 import { writeTrajectories } from "../../experiments/draw/trajectories.ts";
@@ -27,13 +28,15 @@ export async function makeRun(place: Workplace, flags = "--conditional"): Promis
 export async function makeJudgedData(place: Workplace): Promise<void> {
   await Deno.remove(place.file("data"), { recursive: true });
   await writeTinyIdx(place.file("data"), { train: 300, test: 360, classes: 4 });
-  const digest = await digestOf(judgedData(await loadDataset(place.file("data"))));
-  const judges = join("runs", ".judges");
-  await Deno.mkdir(place.file(judges), { recursive: true });
-  for (const judge of judgeNames) {
-    const out = `--out ${join(judges, cachedFile(judge, digest))}`;
-    await place.succeed("judge", `--data data ${oneThread} --judge ${judge} --steps 15 ${out}`);
+  const data = judgedData(await loadDataset(place.file("data")));
+  const judges = place.file("runs", ".judges");
+  await Deno.mkdir(judges, { recursive: true });
+  const device = await init({ device: "cpu", threads: 1 });
+  for (const name of judgeNames) {
+    const { bytes } = (await makeJudge(data, { name, steps: 15, seed: 1 }))!;
+    await Deno.writeFile(join(judges, cachedFile(name, await digestOf(data))), bytes);
   }
+  device.close();
 }
 
 /** Writes a run with only record, settings and trajectories, like a copy from somebody else. */

@@ -99,10 +99,8 @@ testRefusals("sample refuses invalid input in one line", {
 const nowhere = {
   sample: "--checkpoint none --out nowhere/x.png",
   evaluate: "--checkpoint none --out nowhere/x.json",
-  solvers: "--checkpoint none --out nowhere/x.json",
   animate: "none --out nowhere/x.gif",
   report: "none --out nowhere/x.html",
-  judge: "--out nowhere/x.safetensors",
 } as const;
 testTask("tasks check the folder of their output before any work", async (place) => {
   for (const [task, flags] of Object.entries(nowhere) as [keyof typeof nowhere, string][]) {

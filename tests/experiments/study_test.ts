@@ -83,7 +83,7 @@ testTask("study trains and evaluates every cell once, even several at a time", a
   for (const { course, images, figures } of results) {
     assert.deepEqual(course.map(({ images }) => images), [240, 480]);
     assert.equal(course[1].frechet, figures.frechet);
-    assert.ok(course[0].frechet > 0 && course[0].frechet !== course[1].frechet && images === 480);
+    assert.ok(course[0].frechet! > 0 && course[0].frechet !== course[1].frechet && images === 480);
   }
   const [, { settings, seed, figures, costs = [], parameters }] = results;
   assert.deepEqual([settings.model, settings.filters, seed], ["residual", "8,16", 1]);

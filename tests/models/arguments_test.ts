@@ -111,7 +111,12 @@ const misspelt: readonly Misspelt[] = [
   [(x) => new models.AdaptiveSampler(field, [1, 1]).solve(x, untyped({ frm: 1 })), "a run", "frm", "from"],
   [() => models.constantSchedule(1, untyped({ warmUp: 1 })), "schedule constant", "warmUp", "warmup"],
   [() => models.cosineSchedule(1, untyped({ finale: 1 })), "schedule cosine", "finale", "final"],
-  [() => models.prdc(points, points, untyped({ resample: 2 })), "prdc()", "resample", "resamples"],
+  [
+    () => models.precisionRecall(points, points, untyped({ resample: 2 })),
+    "precisionRecall()",
+    "resample",
+    "resamples",
+  ],
   [(x) => models.solveFlow(field, x, untyped({ form: 1 })), "solveFlow()", "form", "from"],
   [(x) => models.logLikelihood(field, x, untyped({ rTol: 1 })), "logLikelihood()", "rTol", "rtol"],
   [

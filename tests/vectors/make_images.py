@@ -10,8 +10,6 @@ import os
 
 import numpy as np
 from PIL import Image, ImageOps
-from scipy import linalg
-from sklearn.covariance import ledoit_wolf_shrinkage
 
 rng = np.random.default_rng(0)
 
@@ -78,25 +76,6 @@ arrays = {
     "objects": text(lambda file: np.savez(file, images=np.array([{}], object))),
 }
 
-def shrunk_distance(a, b):
-    """The Fréchet distance with unbiased covariances, each shrunk as Ledoit and Wolf say."""
-
-    def covariance(x):
-        share, unbiased = ledoit_wolf_shrinkage(x), np.cov(x, rowvar=False)
-        return (1 - share) * unbiased + share * np.trace(unbiased) / len(unbiased) * np.eye(len(unbiased))
-
-    shift, ca, cb = a.mean(0) - b.mean(0), covariance(a), covariance(b)
-    return float(shift @ shift + np.trace(ca + cb - 2 * linalg.sqrtm(ca @ cb).real))
-
-
-points = np.round(rng.standard_normal((30, 6)) * [3, 1, 1, 1, 0.5, 0.5], 2)
-few = np.round(rng.standard_normal((4, 6)) + 1, 2)
-shrinkage = {
-    "points": points.ravel().tolist(),
-    "few": few.ravel().tolist(),
-    "distance": shrunk_distance(points, few),
-}
-
 path = os.path.join(os.path.dirname(__file__), "images.json")
 with open(path, "w") as file:
-    json.dump({"jpegs": jpegs, "cmyk": cmyk, "resized": resized, "arrays": arrays, "shrinkage": shrinkage}, file)
+    json.dump({"jpegs": jpegs, "cmyk": cmyk, "resized": resized, "arrays": arrays}, file)

@@ -143,8 +143,7 @@ function titleOf({ title, judge }: QualityFigure): string {
   return judge === undefined ? title : `${title} (${judge})`;
 }
 
-const noiseWords =
-  " Noise beats real images here, so a good value alone proves nothing; consider the next figures as well.";
+const noiseWords = " Even noise scores well here; do not use this figure alone.";
 
 function noiseWins({ better, real = 0, noise = real }: QualityFigure): boolean {
   return better === "higher" ? noise > real : better === "lower" && noise < real;
@@ -193,16 +192,18 @@ export function shownBy({ share }: QualityFigure): (value: number) => string {
   return (value) => share ? percent(value) : digits(value);
 }
 
+const usualDistance = "Fréchet distance";
+
 /** Quality of samples against cost, by solver. */
 export function solversSection(runs: readonly ReportRun[]): Markup | undefined {
   const compared = runs.flatMap(({ name, solvers }) => solvers ? [{ name, solvers }] : []);
   if (compared.length === 0) return undefined;
   const chosen = compared.map(({ name, solvers }) => {
-    const { words, evaluations, frechet } = solvers.find(({ chosen }) => chosen)!;
+    const { words, evaluations, frechet, distance } = solvers.find(({ chosen }) => chosen)!;
     const whose = runs.length > 1 ? markup`<b>${name}</b>: ` : undefined;
-    return markup`<p>${whose}<b>${words}</b> is the cheapest solver that may be as good as the best: ${
+    return markup`<p>${whose}<b>${words}</b> is the cheapest solver within the best one's interval: ${
       countOf(evaluations)
-    } evaluations, Fréchet distance ${threeDigits(frechet.value)}.</p>`;
+    } evaluations, ${distance ?? usualDistance} ${threeDigits(frechet.value)}.</p>`;
   });
   const finding = compared.length === 1 ? solversFinding(compared[0].solvers) : undefined;
   const title = finding && markup`<h3>${finding}</h3>\n`;
@@ -216,8 +217,9 @@ export function solversSection(runs: readonly ReportRun[]): Markup | undefined {
       percent(solver.confident),
       ...hasSecond ? secondCells(solver) : [],
     ]);
-    const head = ["solver", "evaluations", "Fréchet distance", "95 % interval", "recognised"];
-    const second = ["Fréchet distance, second judge", "95 % interval", "recognised"];
+    const { distance = usualDistance } = solvers[0];
+    const head = ["solver", "evaluations", distance, "95 % interval", "confident"];
+    const second = [`${distance}, second judge`, "95 % interval", "confident"];
     return markup`<h3>${name}</h3>
 ${table([...head, ...hasSecond ? second : []], rows)}`;
   });
@@ -225,7 +227,7 @@ ${table([...head, ...hasSecond ? second : []], rows)}`;
 <h2 id="solvers-title">Quality against cost</h2>
 <p>A solver follows the network's velocities from noise to an image. All solvers start from the same noise. An evaluation
 runs the network once on one image; a step takes one or several evaluations. Lower and further left is better.</p>
-${title}${chart("solvers-chart", "Fréchet distance against evaluations, by solver", "tall")}
+${title}${chart("solvers-chart", "Distance against evaluations, by solver", "tall")}
 ${chosen}
 ${details("Numbers of this chart", numbers)}
 </section>`;

@@ -288,9 +288,11 @@ export interface SolverQuality {
   readonly words: string;
   /** Network evaluations per sample. */
   readonly evaluations: number;
-  /** Fréchet distance with its 95 % interval. */
+  /** Title of the distance, by default the Fréchet distance. */
+  readonly distance?: string;
+  /** The distance with its 95 % interval. */
   readonly frechet: Estimate;
-  /** Share of samples whose class the judge is certain of. */
+  /** Share of samples whose class the judge is confident of. */
   readonly confident: number;
   /** The same by a second judge. */
   readonly second?: { readonly frechet: Estimate; readonly confident: number };

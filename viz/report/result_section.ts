@@ -17,11 +17,11 @@ export function resultSection([run, ...others]: readonly ReportRun[]): Markup | 
 function figuresOf({ quality, subject = "samples" }: ReportRun): Markup | undefined {
   const all = quality?.figures ?? [];
   const find = (title: string) => all.find((figure) => figure.title === title);
-  const [share, distance] = [find("Of the requested class") ?? find("Recognised"), find("Fréchet distance")];
+  const [share, distance] = [find("Requested class") ?? find("Confident"), find("Fréchet distance")];
   const parts = [
     share &&
     markup`${withInterval(share)} of its ${subject} ${
-      share.title === "Recognised" ? "are recognisable to a classifier" : "show the requested class"
+      share.title === "Confident" ? "are recognisable to a classifier" : "show the requested class"
     }`,
     distance && markup`their Fréchet distance to test images is ${withInterval(distance)}`,
   ].flatMap((part) => part ?? []);

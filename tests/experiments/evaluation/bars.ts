@@ -1,7 +1,7 @@
 import { randomBits } from "../../../kernels/mod.ts";
 import type { Dataset, LabelledImages } from "../../../experiments/data/dataset.ts";
 import { sha256 } from "../../../experiments/run/run_folder.ts";
-import type { JudgedData } from "../../../experiments/evaluation/data_judge.ts";
+import type { JudgedData } from "../../../experiments/evaluation/train_judge.ts";
 
 const side = 8;
 

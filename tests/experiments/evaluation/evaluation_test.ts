@@ -2,24 +2,24 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import {
   type Evaluation,
-  type EvaluationRequest,
   hasMeasured,
-  mergedEvaluation,
   readEvaluation,
-  writeEvaluation,
+  readLiveJudge,
+  recordEvaluation,
 } from "../../../experiments/evaluation/evaluation.ts";
-import { figureKeys, figureMeanings, shownFigure } from "../../../experiments/evaluation/figures.ts";
+import type { EvaluationRequest } from "../../../experiments/evaluation/evaluation_options.ts";
 import {
   aboutEvaluation,
   evaluationTable,
+  formatOrder,
   qualityWarning,
 } from "../../../experiments/evaluation/evaluation_table.ts";
+import { figuresByKey, shownFigure } from "../../../experiments/evaluation/figures.ts";
 import { writeJson } from "../../../experiments/run/run_folder.ts";
-import { testInFolder, withFolder } from "../../folder.ts";
-import { textOf } from "../../module_graph.ts";
-import { readLiveJudge, writeLiveJudge } from "../../../experiments/evaluation/judged_files.ts";
 import { encodeSafetensors, saveJudge } from "../../../models/mod.ts";
+import { testInFolder, withFolder } from "../../folder.ts";
 import { info } from "../../models/tiny_files.ts";
+import { textOf } from "../../module_graph.ts";
 
 const asked: EvaluationRequest = {
   count: 2000,
@@ -28,7 +28,6 @@ const asked: EvaluationRequest = {
   words: "heun, 10 steps",
   courseImages: 64,
   bitsImages: 0,
-  accuracySteps: 0,
 };
 const evaluation: Evaluation = {
   version: 2,
@@ -53,15 +52,40 @@ const evaluation: Evaluation = {
       evaluations: 80_000,
       seconds: 62,
     },
-    frechet: { value: 6.2345678, low: 5.5, high: 7, evaluations: 80_000, seconds: 62 },
+    frechet: { value: 6.2345678, low: 5.5, high: 7, noise: 6, evaluations: 80_000, seconds: 62 },
     "vgg/frechet": { value: 9.5, low: 9, high: 10, evaluations: 80_000, seconds: 62 },
   },
 };
 
-testInFolder("readEvaluation() reads what writeEvaluation() wrote", async (folder) => {
-  assert.equal(await readEvaluation(folder), undefined);
-  await writeEvaluation(join(folder, "evaluation.json"), evaluation);
-  assert.deepEqual(await readEvaluation(folder), evaluation);
+const live = {
+  weights: saveJudge(new Map([["a", { shape: [1], data: Float32Array.of(1) }]]), info),
+  reference: { values: Float32Array.of(0, 1, 2, 3, 4, 5), rows: 3, width: 2 },
+};
+
+testInFolder("recordEvaluation() writes files to read again, and metrics with intervals", async (run) => {
+  assert.deepEqual([await readEvaluation(run), await readLiveJudge(run)], [undefined, undefined]);
+  await recordEvaluation(run, { evaluation, judged: undefined, live });
+  assert.deepEqual(await readEvaluation(run), evaluation);
+  assert.deepEqual(await readLiveJudge(run), live);
+  const [line] = (await Deno.readTextFile(join(run, "metrics.jsonl"))).trim().split("\n");
+  const { confident, frechet } = evaluation.figures;
+  const metrics = JSON.parse(line);
+  assert.deepEqual([metrics.step, metrics.time], [400, evaluation.time]);
+  assert.deepEqual(
+    ["eval/confident", "eval/confident_low", "eval/frechet_high", "eval/vgg/frechet"].map((key) =>
+      metrics[key]
+    ),
+    [confident!.value, confident!.low, frechet!.high, 9.5],
+  );
+  const reference = join(run, "reference.safetensors");
+  for (const data of [[1], [NaN]]) {
+    const features = { shape: data[0] === 1 ? [1] : [1, 1], data: Float32Array.from(data) };
+    await Deno.writeFile(reference, encodeSafetensors(new Map([["features", features]])));
+    const message = /^RunError: Cannot read .*reference\.safetensors: features .*; delete/;
+    await assert.rejects(readLiveJudge(run), message);
+  }
+  await Deno.writeFile(join(run, "judge.safetensors"), live.weights.subarray(0, -1));
+  await assert.rejects(readLiveJudge(run), /^SafetensorsError: Cannot read .*judge\.safetensors: /);
 });
 
 testInFolder("readEvaluation() reads files of version 0.9 as those of one judge", async (folder) => {
@@ -71,10 +95,8 @@ testInFolder("readEvaluation() reads files of version 0.9 as those of one judge"
   await writeJson(join(folder, "evaluation.json"), old);
   const read = (await readEvaluation(folder))!;
   assert.deepEqual([read.judges, read.figures], [evaluation.judges.slice(0, 1), own]);
-  assert.match(
-    aboutEvaluation(read),
-    /: 1,200, 1: 800\nOnly one judge: add --judge all for a second judge$/,
-  );
+  await writeJson(join(folder, "evaluation.json"), { ...old, figures: { ...own, copying: own.frechet } });
+  assert.deepEqual((await readEvaluation(folder))!.figures, own, "without figures of earlier versions");
   await writeJson(join(folder, "evaluation.json"), { ...old, judge: undefined });
   assert.deepEqual((await readEvaluation(folder))!.judges, [], "data without labels");
 });
@@ -82,10 +104,9 @@ testInFolder("readEvaluation() reads files of version 0.9 as those of one judge"
 Deno.test("readEvaluation() refuses damaged files in one line with advice", () =>
   withFolder(async (folder) => {
     const damages: [change: object, message: string][] = [
-      [{ version: 3 }, "version is 3 (expected 1 or 2; evaluate the run again)"],
+      [{ version: 3 }, "version is 3 (expected 1 or 2)"],
       [{ judges: [{ name: "nobody" }] }, "judges is "],
       [{ figures: { frechet: { low: 1 } } }, "figures is "],
-      [{ figures: { frechett: evaluation.figures.frechet } }, 'figures is {"frechett"'],
       [{ samples: null }, "samples is null"],
       [{ course: { t: "x", straightness: [], curvature: [] } }, "course is "],
     ];
@@ -114,7 +135,6 @@ Deno.test("hasMeasured() compares weights, judges and every field of the request
     { guidance: 2 },
     { courseImages: 0 },
     { bitsImages: 8 },
-    { accuracySteps: 9 },
     { words: "heun, 10 steps, times quadratic" },
   ];
   for (const other of others) {
@@ -128,77 +148,28 @@ Deno.test("hasMeasured() compares weights, judges and every field of the request
   assert.ok(hasMeasured({ ...evaluation, judges: [] }, { ...wanted, judges: [] }));
 });
 
-Deno.test("mergedEvaluation() keeps the fuller evaluation, and adds what only the other has", () => {
-  const [lenet, vgg] = evaluation.judges;
-  const { confident, frechet } = evaluation.figures;
-  const earlier = {
-    ...evaluation,
-    judges: [lenet],
-    figures: { confident: { ...confident!, count: 2000 }, straightness: { ...frechet!, count: 64 } },
-    course: { t: [0], straightness: [1], curvature: [2] },
-  };
-  const now: Evaluation = {
-    ...evaluation,
-    time: evaluation.time + 60_000,
-    judges: [lenet, vgg],
-    asked: { ...asked, count: 500, seed: 3 },
-    samples: { ...evaluation.samples, count: 500, seed: 3 },
-    figures: {
-      confident: { ...confident!, count: 500, value: 0.5 },
-      "vgg/confident": { ...confident!, count: 500 },
-      straightness: { ...frechet!, count: 128 },
-    },
-    course: { t: [0], straightness: [3], curvature: [4] },
-  };
-  const merged = mergedEvaluation(now, earlier)!;
-  const { figures: { "vgg/confident": added, ...figures }, ...rest } = merged;
-  const { time } = now;
-  assert.deepEqual(figures, {
-    ...earlier.figures,
-    straightness: { ...now.figures.straightness, from: { time, samples: 500 } },
-  });
-  assert.deepEqual(added, { ...now.figures["vgg/confident"], from: { time, samples: 500 } });
-  assert.deepEqual([rest.judges, rest.samples.count, rest.asked, rest.time, rest.course], [
-    [lenet, vgg],
-    2000,
-    asked,
-    earlier.time,
-    now.course,
-  ]);
-  assert.match(
-    aboutEvaluation(merged),
-    /\nFrom an evaluation of 500 samples on 2023-11-14 22:14 UTC: Recognised \(vgg\), Straightness$/,
-  );
-  assert.deepEqual(mergedEvaluation(earlier, now)?.figures, merged.figures, "in either order");
-  assert.equal(
-    mergedEvaluation({ ...now, samples: evaluation.samples }, earlier)!.time,
-    time,
-    "or the later",
-  );
-  const retrained = { ...lenet, sha256: "00" };
-  const different: Partial<Evaluation>[] = [
-    { weights: { ...now.weights, sha256: "" } },
-    { dataset: { ...now.dataset, digest: "" } },
-    { asked: { ...asked, guidance: 2 } },
-    { asked: { ...asked, words: "euler" } },
-    { judges: [retrained] },
-  ];
-  for (const change of different) {
-    assert.equal(mergedEvaluation({ ...now, ...change }, earlier), undefined, JSON.stringify(change));
-  }
-});
-
 Deno.test("aboutEvaluation() and evaluationTable() print the samples, the judges and each figure", () => {
-  const all = Object.fromEntries(figureKeys.map((key) => [key, evaluation.figures.confident]));
-  const lines = evaluationTable({ ...evaluation, figures: { ...all, ...evaluation.figures } }).split("\n");
-  assert.ok(lines.every((line) => [...line].length <= 80), "it fits 80 columns");
-  assert.match(lines[1], /Recognised \(lenet\) +90\.5 % +89\.0 % to 92\.0 % +98\.2 % +0\.0 %$/);
-  assert.match(lines[7], /Fréchet distance \(lenet\) +6\.235 +5\.5 to 7$/);
-  assert.match(lines[8], /Fréchet distance \(vgg\) +9\.5 +9 to 10$/);
-  assert.match(lines[figureKeys.length + 3], /Recognised \(lenet\) +higher +80,000 +62\.0$/);
-  const confident = { ...evaluation.figures.confident!, count: 2000, realCount: 300 };
+  const cellsOf = (table: string) => table.split("\n").map((line) => line.trim().split(/ {2,}/));
+  assert.deepEqual(cellsOf(evaluationTable(evaluation)), [
+    ["value (95 % interval)", "real images", "noise"],
+    ["Confident (lenet)", "90.5 % (89.0 to 92.0)", "98.2 %", "0.0 %"],
+    ["Fréchet distance (lenet)*", "6.235 (5.5 to 7)", "6"],
+    ["Fréchet distance (vgg)", "9.5 (9 to 10)"],
+    ["* Even noise scores well here; do not use this figure alone"],
+  ]);
+  const { confident, frechet } = evaluation.figures;
+  const marked = (figures: Evaluation["figures"]) =>
+    evaluationTable({ ...evaluation, figures }).includes("*");
+  assert.ok(marked({ precision: { ...confident!, noise: 0.95 } }) && !marked({ precision: confident! }));
+  assert.ok(!marked({ kernel: { ...frechet!, noise: 7 } }), "lower is better");
+  const entropy = { ...frechet!, real: 3.3, value: 3.2 };
+  assert.ok(marked({ class_entropy: { ...entropy, noise: 3.35 } }), "noise is nearer to real images");
+  assert.ok(!marked({ class_entropy: { ...entropy, noise: 2 } }));
   assert.match(
-    evaluationTable({ ...evaluation, figures: { confident } }),
+    evaluationTable({
+      ...evaluation,
+      figures: { confident: { ...confident!, count: 2000, realCount: 300 } },
+    }),
     / 98\.2 % \(300\) [^]*\nIn brackets: the number of real images, if it differs from that of samples$/,
   );
   assert.deepEqual(aboutEvaluation(evaluation).split("\n"), [
@@ -245,38 +216,32 @@ Deno.test("qualityWarning() names differences that make evaluations incomparable
   assert.equal(qualityWarning([]), undefined);
 });
 
-const judge = {
-  weights: saveJudge(new Map([["a", { shape: [1], data: Float32Array.of(1) }]]), info),
-  reference: { values: Float32Array.of(0, 1, 2, 3, 4, 5), rows: 3, width: 2 },
-};
-
-testInFolder(
-  "readLiveJudge() reads what writeLiveJudge() wrote, and refuses damage in one line",
-  async (run) => {
-    assert.equal(await readLiveJudge(run), undefined);
-    await writeLiveJudge(run, judge);
-    assert.deepEqual(await readLiveJudge(run), judge);
-    const path = join(run, "reference.safetensors");
-    for (
-      const features of [{ shape: [1], data: Float32Array.of(1) }, {
-        shape: [1, 1],
-        data: Float32Array.of(NaN),
-      }]
-    ) {
-      await Deno.writeFile(path, encodeSafetensors(new Map([["features", features]])));
-      await assert.rejects(
-        readLiveJudge(run),
-        /^RunError: Cannot read .*reference\.safetensors: features .*; delete/,
-      );
-    }
-    await Deno.writeFile(join(run, "judge.safetensors"), judge.weights.subarray(0, -1));
-    await assert.rejects(readLiveJudge(run), /^SafetensorsError: Cannot read .*judge\.safetensors: /);
-    await Deno.remove(join(run, "judge.safetensors"));
-    assert.equal(await readLiveJudge(run), undefined);
-  },
-);
+Deno.test("formatOrder() names the figures by which judges rank things differently beyond their intervals", () => {
+  const around = (value: number) => ({ value, low: value - 1, high: value + 1 });
+  const thing = (first: number, second: number, recall = 0.5, other = 0.5) => ({
+    ...{ frechet: around(first), "vgg/frechet": around(second), velocity_error: around(0) },
+    ...{ recall: { value: recall }, "vgg/recall": { value: other } },
+  });
+  const alike = "lenet and vgg do not disagree about any figure";
+  const cases: readonly (readonly [things: Parameters<typeof formatOrder>[0], words: string | undefined])[] =
+    [
+      [[thing(5, 50), thing(9, 90)], alike],
+      [[thing(5, 90), thing(9, 50)], "lenet and vgg disagree about: Fréchet distance"],
+      [[thing(5, 90), thing(6, 50)], alike],
+      [[thing(5, 51), thing(9, 50)], alike],
+      [[thing(5, 90), thing(6, 50), thing(9, 40)], "lenet and vgg disagree about: Fréchet distance"],
+      [
+        [thing(1, 9, 0.5, 0.9), thing(9, 1, 0.6, 0.8)],
+        "lenet and vgg disagree about: Fréchet distance, Recall",
+      ],
+      [[thing(5, 50), { frechet: around(9) }], undefined],
+      [[thing(5, 50)], undefined],
+      [[], undefined],
+    ];
+  for (const [things, words] of cases) assert.equal(formatOrder(things), words);
+});
 
 Deno.test("docs/measures.md explains every figure by its title", async () => {
   const docs = await textOf("docs/measures.md");
-  for (const { title } of Object.values(figureMeanings)) assert.ok(docs.includes(`| **${title}**`), title);
+  for (const { title } of figuresByKey.values()) assert.ok(docs.includes(`| **${title}**`), title);
 });

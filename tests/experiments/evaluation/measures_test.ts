@@ -1,18 +1,27 @@
 import assert from "node:assert/strict";
-import { frechetDistance, kernelDistance } from "../../../experiments/evaluation/feature_distances.ts";
-import images from "../../vectors/images.json" with { type: "json" };
-import { MeasureError, pickPoints, type Points } from "../../../models/mod.ts";
+import {
+  authenticity,
+  classEntropy,
+  classHistogram,
+  classSpread,
+  frechetDistance,
+  kernelDistance,
+  recognised,
+  verdicts,
+} from "../../../experiments/evaluation/measures.ts";
+import {
+  type Estimate,
+  MeasureError,
+  pickPoints,
+  type Points,
+  precisionRecall,
+} from "../../../models/mod.ts";
 import { assertRelative, cases, joined, normalPoints, vectors } from "../../models/measures/measured.ts";
-import { testOnCpu, testOnDevices } from "../../testing.ts";
-import { mannWhitney, memorisation } from "../../../experiments/evaluation/memorisation.ts";
-import { classSpread } from "../../../experiments/evaluation/variety.ts";
-import { classEntropy, classHistogram } from "../../../experiments/evaluation/class_entropy.ts";
+import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
 
 for (const { name, reference, samples, train, expected } of cases) {
-  testOnDevices(`distances and memorisation agree with SciPy and NumPy: ${name}`, async () => {
-    const { authentic, copying } = await memorisation(train, reference, samples);
-    assertRelative(authentic.value, expected.authentic, 1e-9);
-    assertRelative(copying.value, expected.copying, 1e-9);
+  testOnDevices(`distances and authenticity agree with SciPy and NumPy: ${name}`, async () => {
+    assertRelative((await authenticity(train, samples)).authentic.value, expected.authentic, 1e-9);
     const frechet = frechetDistance(reference, samples);
     const kernel = await kernelDistance(reference, samples);
     assertRelative(frechet.value, expected.frechet, 1e-6);
@@ -21,25 +30,51 @@ for (const { name, reference, samples, train, expected } of cases) {
   });
 }
 
+const [N, F, sets] = [200, 6, 40];
+const reference = normalPoints(0, N, F);
+
+/** The estimates whose intervals are made for themselves; the others are proportions. */
+async function estimates(samples: Points, seed: number): Promise<Record<string, Estimate>> {
+  const options = { seed, resamples: 200 };
+  const classes = Array.from(
+    { length: N },
+    (_, n) => Math.min(4, Math.floor(Math.abs(samples.values[n * F]) * 2)),
+  );
+  return {
+    frechet: frechetDistance(reference, samples, options),
+    kernel: await kernelDistance(reference, samples, options),
+    ...await precisionRecall(reference, samples, options),
+    entropy: classEntropy(classes, 5, options),
+  };
+}
+
+for (const [scale, shift] of [[1, 0], [1.3, 0.5]]) {
+  testOnCpu(
+    `intervals match the spread of figures: samples of scale ${scale}, shifted by ${shift}`,
+    async () => {
+      const found: Record<string, Estimate>[] = [];
+      for (let n = 0; n < sets; n++) found.push(await estimates(normalPoints(2 + n, N, F, scale, shift), n));
+      for (const name of Object.keys(found[0])) {
+        const all = found.map((set) => set[name]);
+        const mean = all.reduce((sum, { value }) => sum + value, 0) / sets;
+        const held = all.filter(({ low, high }) => low <= mean && mean <= high).length / sets;
+        assert.ok(held >= 0.85, `the interval of ${name} contains the mean in ${held} of cases`);
+        const spread = Math.sqrt(all.reduce((sum, { value }) => sum + (value - mean) ** 2, 0) / (sets - 1));
+        const error = all.reduce((sum, { low, high }) => sum + (high - low) / 3.92, 0) / sets;
+        assert.ok(
+          error > 0.75 * spread && error < 1.7 * spread,
+          `${name}: ${error} for a spread of ${spread}`,
+        );
+      }
+    },
+  );
+}
+
 Deno.test("frechetDistance() of a set to itself is 0, and to a shifted copy the squared shift", () => {
   const a = normalPoints(0, 60, 5);
   const { value } = frechetDistance(a, a);
   assert.ok(value >= 0 && value < 1e-10, `${value}`);
   assertRelative(frechetDistance(a, { ...a, values: a.values.map((x) => x + 2) }).value, 5 * 4, 1e-5);
-});
-
-Deno.test("frechetDistance() shrinks the covariances of few points as scikit-learn does", () => {
-  const { points, few, distance } = images.shrinkage;
-  const pointsOf = (values: readonly number[]) => {
-    return { values: Float32Array.from(values), rows: values.length / 6, width: 6 };
-  };
-  const [real, drawn] = [pointsOf(points), pointsOf(few)];
-  const found = frechetDistance(real, drawn, { shrunk: true });
-  assertRelative(found.value, distance, 1e-6);
-  assert.ok(found.low < found.value && found.value < found.high);
-  assert.throws(() => frechetDistance(real, drawn), /there are 4 samples .* \(expected at least 12\)/);
-  const same = { values: new Float32Array(24).fill(0.5), rows: 4, width: 6 };
-  assert.equal(frechetDistance(same, same, { shrunk: true }).value, 0);
 });
 
 Deno.test("frechetDistance() accepts constant features", () => {
@@ -79,45 +114,48 @@ testOnCpu("kernelDistance() does not depend on the number of blocks of rows and 
 });
 
 const first = (count: number) => Array.from({ length: count }, (_, n) => n);
-const [train, test, fresh] = [normalPoints(0, 400, 10), normalPoints(1, 200, 10), normalPoints(2, 200, 10)];
+const [train, fresh] = [normalPoints(0, 400, 10), normalPoints(2, 200, 10)];
 
-testOnDevices(
-  "memorisation() detects copies, exact or noisy, and underfitting",
-  async () => {
-    const honest = await memorisation(train, test, fresh);
-    assert.ok(honest.copying.low < 0 && honest.copying.high > 0, "fresh samples resemble the test images");
-    const copies = pickPoints(train, first(100));
-    const noise = normalPoints(3, 100, 10, 0.05).values;
-    for (const planted of [copies, { ...copies, values: copies.values.map((x, i) => x + noise[i]) }]) {
-      const caught = await memorisation(train, test, joined(planted, pickPoints(fresh, first(100))), {
-        k: 2,
-      });
-      assert.ok(caught.copying.high < -3, `C_T ${caught.copying.value}`);
-      assert.ok(caught.authentic.high < honest.authentic.low, `${caught.authentic.value} authentic`);
-      assert.ok(caught.authentic.value <= 0.5, "no copy counts as authentic");
-      for (let n = 0; n < 100; n++) assert.equal(caught.nearest.indices[2 * n], n);
-    }
-    const doubled = joined(train, pickPoints(train, first(50))); // each of these occurs twice
-    assert.equal((await memorisation(doubled, test, pickPoints(train, first(50)))).authentic.value, 0);
-    const wide = await memorisation(train, test, normalPoints(2, 200, 10, 2));
-    assert.ok(wide.copying.low > 3 && wide.authentic.value > 0.95, "underfitting");
-  },
-);
+testOnDevices("authenticity() detects copies, exact or noisy, and finds their originals", async () => {
+  const honest = (await authenticity(train, fresh)).authentic;
+  const copies = pickPoints(train, first(100));
+  const noise = normalPoints(3, 100, 10, 0.05).values;
+  for (const planted of [copies, { ...copies, values: copies.values.map((x, i) => x + noise[i]) }]) {
+    const all = joined(planted, pickPoints(fresh, first(100)));
+    const { authentic, nearest } = await authenticity(train, all, 2);
+    assert.ok(authentic.high < honest.low && authentic.value <= 0.5, `${authentic.value} authentic`);
+    for (let n = 0; n < 100; n++) assert.equal(nearest.indices[2 * n], n);
+  }
+  const doubled = joined(train, pickPoints(train, first(50))); // each of these occurs twice
+  assert.equal((await authenticity(doubled, pickPoints(train, first(50)))).authentic.value, 0);
+});
+
+Deno.test("verdicts() and recognised() take the most probable class, and count from 0.9 on", () => {
+  const probabilities = Float64Array.from([0.05, 0.95, 0.5, 0.5, 0.9, 0.1, 0.4, 0.6]);
+  const seen = verdicts(Float32Array.from(probabilities), 2);
+  assert.deepEqual([...seen.classes], [1, 0, 0, 1], "a tie goes to the first");
+  assertClose(seen.confidence, [0.95, 0.5, 0.9, 0.6], 1e-6);
+  const features = { values: new Float32Array(), rows: 4, width: 0 };
+  const judgement = {
+    probabilities: Float32Array.from(probabilities, (p) => p === 0.9 ? 0.91 : p),
+    features,
+  };
+  const { confident, asked_class, class_entropy } = recognised(judgement, 2, [1, 0, 1, 0]);
+  assert.deepEqual([confident.value, asked_class!.value, class_entropy.value], [0.5, 0.5, 1]);
+});
 
 testOnDevices("measures refuse too few points, other sizes and unknown classes in one line", async () => {
   const few = normalPoints(0, 9, 4);
-  const start = "Cannot measure memorisation: there are ";
+  const start = "Cannot measure authenticity: ";
   const refused: [measure: () => unknown, says: string][] = [
     [
       () => frechetDistance(few, normalPoints(1, 7, 4)),
       "Cannot take the Fréchet distance: there are 7 samples of 4 values (expected at least 8); use more",
     ],
-    [() => memorisation(pickPoints(train, [0]), test, fresh), `${start}1 training images`],
-    [() => memorisation(train, test, pickPoints(fresh, [])), `${start}0 samples`],
-    [() => memorisation(train, few, fresh), "Cannot measure memorisation: samples have 4 values"],
-    ...[4, -1, 0.5, NaN].map((
-      label,
-    ): [() => unknown, string] => [
+    [() => authenticity(pickPoints(train, [0]), fresh), `${start}there are 1 training images`],
+    [() => authenticity(train, pickPoints(fresh, [])), `${start}there are 0 samples`],
+    [() => authenticity(train, few), `${start}samples have 4 values`],
+    ...[4, -1, 0.5, NaN].map((label): [() => unknown, string] => [
       () => classHistogram([0, label], 4),
       `Cannot count classes: label 1 is ${label} (`,
     ]),
@@ -130,17 +168,6 @@ testOnDevices("measures refuse too few points, other sizes and unknown classes i
       return true;
     });
   }
-});
-
-Deno.test("mannWhitney() is 0 for equal sets, and counts ties half", () => {
-  const x = Float64Array.of(1, 2, 2, 5);
-  assert.equal(mannWhitney(x, x).value, 0);
-  // Of 2 x 3 pairs, 3 wins and 2 ties.
-  assertRelative(
-    mannWhitney(Float64Array.of(2, 3), Float64Array.of(1, 2, 3)).value,
-    (3 + 2 / 2 - 3) / Math.sqrt(2 * 3 * 6 / 12),
-    1e-12,
-  );
 });
 
 Deno.test("classEntropy() agrees with SciPy, and is 0 for one class and largest for equal shares", () => {

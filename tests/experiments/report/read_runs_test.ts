@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { writePlaneTrajectories } from "../../../experiments/draw/plane_trajectories.ts";
 import { writeTrajectories } from "../../../experiments/draw/trajectories.ts";
-import { writeLiveJudge } from "../../../experiments/evaluation/judged_files.ts";
+import { writeLiveJudge } from "../../../experiments/evaluation/evaluation.ts";
 import { resultsOf } from "../../../experiments/report/facts.ts";
 import { readReportRuns } from "../../../experiments/report/read_runs.ts";
 import { writeReport } from "../../../experiments/report/write_report.ts";

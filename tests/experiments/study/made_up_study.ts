@@ -29,7 +29,6 @@ export const plan: Plan = {
     guidance: null,
     courseImages: 0,
     bitsImages: 0,
-    accuracySteps: 0,
     milestones: 0,
     solvers: [],
   },

@@ -130,7 +130,7 @@ const impossible: readonly [GivenPlan, RegExp][] = [
   ],
   [
     { cells: [{ model: "base" }], evaluation: { count: 400 } },
-    /^Cannot compare 400 samples: data has 360 test images/,
+    /^Cannot compare 400 samples: there are only 270 training images; use --count 270$/,
   ],
 ];
 

@@ -121,7 +121,7 @@ Deno.test("findPlan() finds a built-in plan, and applies flags to it", async () 
   const { plan, folder } = await found([
     ...["networks", "--fixed", "filters=8,16,32;tEmb=32", "--seeds", "2", "--steps", "600", "--count", "500"],
     ...["--guidance", "1", "--milestones", "2", "--preset", "standard"],
-    ...["--solvers", "euler:steps=4; heun:steps=2"],
+    ...["--solvers", "euler:steps=4, heun:steps=2"],
   ]);
   assert.equal(folder, undefined);
   assert.deepEqual(plan.grid, { model: ["base", "residual"], attn: [false, true] });
@@ -154,7 +154,6 @@ testInFolder("findPlan() rejects unknown fields and null", async (folder) => {
     "seed",
     "courseImages",
     "bitsImages",
-    "accuracySteps",
     "solvers",
     "milestones",
   ];

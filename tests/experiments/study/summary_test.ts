@@ -136,8 +136,8 @@ Deno.test("tablesOf() has the Fréchet distance of each setup by evaluations, ch
   const titles = [
     "Fréchet distance (lenet)",
     "Fréchet distance (vgg)",
-    "Recognised (lenet)",
-    "Recognised (vgg)",
+    "Confident (lenet)",
+    "Confident (vgg)",
   ];
   assert.deepEqual(single[0], ["evaluations", ...titles]);
   const cells = ["71.0 (68.5 to 73.5)", "22.0 (17.0 to 27.0)", "60 % (60 % to 60 %)", "50 % (50 % to 50 %)"];

@@ -1,7 +1,7 @@
 /** The engine of a report's page, in this process. */
 
 import assert from "node:assert/strict";
-import { asBytes, loadJudge, prdc, type Snapshot } from "../../../models/mod.ts";
+import { asBytes, loadJudge, precisionRecall, type Snapshot } from "../../../models/mod.ts";
 import { Engine, type Job } from "../../../viz/report/page/engine.ts";
 import type { Steps } from "../../../viz/report/page/trajectory_view.ts";
 import * as web from "../../../web/mod.ts";
@@ -128,7 +128,7 @@ Deno.test("Engine.judge() returns classes, precision and recall, and those of eq
   const each = Array.from({ length: count }, (_, n) => [...probabilities.subarray(3 * n, 3 * n + 3)]);
   assertClose(found.confidence, each.map((shares) => Math.max(...shares)), 1e-6);
   assert.deepEqual(found.classes, each.map((shares) => shares.indexOf(Math.max(...shares))));
-  const { precision, recall } = await prdc(reference, features);
+  const { precision, recall } = await precisionRecall(reference, features);
   assert.deepEqual([found.precision, found.recall, found.references], [precision, recall, 20]);
   const { values, width } = reference;
   const sums = [0, 0];
@@ -137,7 +137,7 @@ Deno.test("Engine.judge() returns classes, precision and recall, and those of eq
       Math.floor(i / width) >= from && Math.floor(i / width) < from + count;
     const some = { values: values.filter(isIn), rows: count, width };
     const others = { values: values.filter((v, i) => !isIn(v, i)), rows: 20 - count, width };
-    const one = await prdc(others, some, { resamples: 1 });
+    const one = await precisionRecall(others, some, { resamples: 1 });
     [one.precision, one.recall].forEach(({ value }, i) => sums[i] += value / 2);
   }
   assertClose([found.real!.precision, found.real!.recall], sums, 1e-9);

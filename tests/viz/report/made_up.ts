@@ -113,7 +113,7 @@ export function quality(more: Partial<Quality> = {}): Quality {
     how: "4 samples from the noise of seed 0, heun with 20 steps.",
     figures: [
       {
-        title: "Recognised",
+        title: "Confident",
         meaning: "Share that a judge recognises",
         better: "higher",
         share: true,

@@ -61,11 +61,11 @@ Deno.test("reportHtml() has a row for each figure, with all runs and judges, and
     title,
     ...[...row.matchAll(/<b>([^<]*)<\/b>/g)].map(([, value]) => value),
   ]);
-  assert.deepEqual(rows, [["Recognised", "90.0 %", "88.0 %", "95.0 %"], ["Fréchet distance", "6.2"]]);
+  assert.deepEqual(rows, [["Confident", "90.0 %", "88.0 %", "95.0 %"], ["Fréchet distance", "6.2"]]);
   assert.match(html, /<title>1,027 real images: /);
   for (
     const cells of [
-      ["Recognised (vgg)", "88.0 %", "85.0 % to 94.0 %", "98.0 %", "1.0 %"],
+      ["Confident (vgg)", "88.0 %", "85.0 % to 94.0 %", "98.0 %", "1.0 %"],
       ["Fréchet distance", "6.2", "5.1 to 7.9", "1.5 (1,027 images)"],
       ["0.50", "0.1", "0.2"],
     ]

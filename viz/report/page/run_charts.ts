@@ -45,6 +45,7 @@ export function showRuns(runs: readonly PageRun[], views: Views): void {
   }
   const compared = runs.flatMap(({ name, solvers }) => solvers ? [{ name, solvers }] : []);
   const names = [...new Set(compared.flatMap(({ solvers }) => solvers.map(({ solver }) => solver)))];
+  const distance = compared[0]?.solvers[0]?.distance;
   add("solvers-chart", {
     traces: compared.flatMap(({ name, solvers }, run) =>
       names.map((solver, i) => {
@@ -54,9 +55,9 @@ export function showRuns(runs: readonly PageRun[], views: Views): void {
     ),
     layout: {
       xTitle: "network evaluations per sample",
-      yTitle: "Fréchet distance",
+      yTitle: distance ?? "Fréchet distance",
       xLog: true,
-      yLog: true,
+      yLog: distance === undefined, // others may be negative
     },
   }, { legend: true, nearest: true });
 }
@@ -124,7 +125,7 @@ function solverTrace(
     y: of("value"),
     interval: { low: of("low"), high: of("high") },
     words: sorted.map(({ words, evaluations, frechet: { value } }) =>
-      `${words}: ${Number(evaluations.toFixed(1))} evaluations, Fréchet ${Number(value.toPrecision(3))}`
+      `${words}: ${Number(evaluations.toFixed(1))} evaluations, distance ${Number(value.toPrecision(3))}`
     ),
     name,
     mode: "lines+markers",

@@ -1,7 +1,7 @@
 import type * as models from "../../../models/mod.ts";
 import type { Estimate, Points } from "../../../models/mod.ts";
 
-type Library = Pick<typeof models, "asBytes" | "loadJudge" | "prdc">;
+type Library = Pick<typeof models, "asBytes" | "loadJudge" | "precisionRecall">;
 
 /** Maximum number of sets of test images to judge like samples, as a reference for so few images. */
 const maxSets = 8;
@@ -39,7 +39,7 @@ export class SampleJudge {
     const { classes: K, accuracy } = this.#judge.info;
     const each = Array.from({ length: count }, (_, n) => probabilities.subarray(n * K, (n + 1) * K));
     const confidence = each.map((shares) => Math.max(...shares));
-    const { precision, recall } = await this.library.prdc(this.#reference, features);
+    const { precision, recall } = await this.library.precisionRecall(this.#reference, features);
     if (!this.#real.has(count)) this.#real.set(count, await this.#realOf(count));
     const real = this.#real.get(count);
     return {
@@ -61,7 +61,7 @@ export class SampleJudge {
     let [precision, recall] = [0, 0];
     for (let set = 0; set < sets; set++) {
       const [samples, rest] = this.#split(set * count, count);
-      const result = await this.library.prdc(rest, samples, { resamples: 1 });
+      const result = await this.library.precisionRecall(rest, samples, { resamples: 1 });
       precision += result.precision.value / sets;
       recall += result.recall.value / sets;
     }

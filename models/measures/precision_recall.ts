@@ -1,31 +1,26 @@
 import { rejectUnknown } from "../names.ts";
-import { bootstrap, type Estimate, meanEstimate, proportion, type Resampling } from "./estimate.ts";
+import { bootstrap, type Estimate, proportion, type Resampling } from "./estimate.ts";
 import { eachNearPair, nearestNeighbours } from "./neighbours.ts";
 import { checkPair, MeasureError, type Points } from "./points.ts";
 
-/** Quality and variety of samples, measured with balls around points. All but density lie in [0, 1]. */
-export interface Prdc {
+/** Quality and variety of samples, measured with balls around points. */
+export interface PrecisionRecall {
   /** Share of samples inside a ball around a real point: how many look real. */
   readonly precision: Estimate;
   /** Share of real points inside a ball around a sample: how much of the data the samples cover. */
   readonly recall: Estimate;
-  /**
-   * Mean number of real balls that contain a sample, divided by k: like precision, but robust to outliers; 1 for real
-   * data.
-   */
-  readonly density: Estimate;
   /** Share of real balls that contain a sample: like recall, but robust to outliers. */
   readonly coverage: Estimate;
 }
 
-/** Options of {@linkcode prdc}. */
-export interface PrdcOptions extends Resampling {
+/** Options of {@linkcode precisionRecall}. */
+export interface PrecisionRecallOptions extends Resampling {
   /** A ball's radius is the distance to the k-th nearest other point of the same set; by default k = 5. */
   readonly k?: number | undefined;
 }
 
 /**
- * Precision, recall, density and coverage with their intervals. A point at exactly the radius is outside the ball.
+ * Precision, recall and coverage with their intervals. A point at exactly the radius is outside the ball.
  * Distances are exact; inner products are computed on the current device.
  *
  * Intervals describe other samples of the same network, with the reference and all radii fixed. Precision gets Wilson's
@@ -39,13 +34,13 @@ export interface PrdcOptions extends Resampling {
  *
  * Source: Naeem et al. 2020, arXiv:2002.09797; precision and recall: Kynkäänniemi et al. 2019, arXiv:1904.06991
  */
-export async function prdc(
+export async function precisionRecall(
   reference: Points,
   samples: Points,
-  { k = 5, ...resampling }: PrdcOptions = {},
-): Promise<Prdc> {
-  const task = "take precision, recall, density and coverage";
-  rejectUnknown(resampling, ["k", "seed", "resamples"], "prdc()");
+  { k = 5, ...resampling }: PrecisionRecallOptions = {},
+): Promise<PrecisionRecall> {
+  const task = "take precision, recall and coverage";
+  rejectUnknown(resampling, ["k", "seed", "resamples"], "precisionRecall()");
   if (!Number.isInteger(k) || k < 1) {
     throw new MeasureError(`Cannot ${task} with k = ${k} (expected a whole number of at least 1)`);
   }
@@ -58,7 +53,6 @@ export async function prdc(
     recall: within(
       bootstrap(share(drawn.balls), lostWithout(drawn.balls, drawn.lastBall, samples.rows), resampling),
     ),
-    density: meanEstimate(Float64Array.from(real.balls, (count) => count / k), resampling),
     coverage: within(
       bootstrap(share(real.points), lostWithout(real.points, real.lastPoint, samples.rows), resampling),
     ),

@@ -5,7 +5,7 @@ import { assertClose, testOnDevices } from "../../testing.ts";
 import { assertRelative, cases, normalPoints, vectors } from "./measured.ts";
 import { upTo } from "../../refusing.ts";
 import { type Points, squaredDistance } from "../../../models/measures/points.ts";
-import { prdc } from "../../../models/measures/prdc.ts";
+import { precisionRecall } from "../../../models/measures/precision_recall.ts";
 
 Deno.test("meanEstimate() covers the true mean in about 95 of 100 cases", () => {
   const held = Array.from({ length: 400 }, (_, n) => {
@@ -61,9 +61,9 @@ Deno.test("estimates refuse 0 samples, 0 resamples and an invalid seed", () => {
 });
 
 for (const { name, reference, samples, expected } of cases) {
-  testOnDevices(`prdc() agrees with the authors' package: ${name}`, async () => {
-    const measures = await prdc(reference, samples);
-    for (const figure of ["precision", "recall", "density", "coverage"] as const) {
+  testOnDevices(`precisionRecall() agrees with the authors' package: ${name}`, async () => {
+    const measures = await precisionRecall(reference, samples);
+    for (const figure of ["precision", "recall", "coverage"] as const) {
       const { value, low, high } = measures[figure];
       assertRelative(value, expected[figure], 1e-9, figure);
       assert.ok(low < value && value < high, figure);
@@ -71,47 +71,56 @@ for (const { name, reference, samples, expected } of cases) {
   });
 }
 
-testOnDevices("prdc() bootstraps recall and coverage by the points that only one sample covers", async () => {
-  const [reference, samples, k] = [normalPoints(0, 9, 2), normalPoints(1, 7, 2), 2];
-  const [N, M] = [reference.rows, samples.rows];
-  const distances = (a: Points, i: number, b: Points) => upTo(b.rows).map((j) => squaredDistance(a, i, b, j));
-  const radius = (of: Points, i: number) => distances(of, i, of).sort((a, b) => a - b)[k];
-  // Samples whose ball contains each real point, and samples inside each real ball.
-  const near = (isNear: (n: number, m: number) => boolean) =>
-    upTo(N).map((n) => upTo(M).filter((m) => isNear(n, m)));
-  const around = near((n, m) => squaredDistance(samples, m, reference, n) < radius(samples, m));
-  const within = near((n, m) => squaredDistance(reference, n, samples, m) < radius(reference, n));
-  const estimate = (found: number[][]) => {
-    const lost = new Float64Array(M);
-    for (const of of found) if (of.length === 1) lost[of[0]] += (M - 1) / N;
-    const { value, low, high } = bootstrap(found.filter((of) => of.length > 0).length / N, lost, { seed: 3 });
-    return [value, Math.max(low, 0), Math.min(high, 1)];
-  };
-  const { recall, coverage } = await prdc(reference, samples, { k, seed: 3 });
-  assertClose([recall.value, recall.low, recall.high], estimate(around), 1e-12);
-  assertClose([coverage.value, coverage.low, coverage.high], estimate(within), 1e-12);
-});
+testOnDevices(
+  "precisionRecall() bootstraps recall and coverage by the points that only one sample covers",
+  async () => {
+    const [reference, samples, k] = [normalPoints(0, 9, 2), normalPoints(1, 7, 2), 2];
+    const [N, M] = [reference.rows, samples.rows];
+    const distances = (a: Points, i: number, b: Points) =>
+      upTo(b.rows).map((j) => squaredDistance(a, i, b, j));
+    const radius = (of: Points, i: number) => distances(of, i, of).sort((a, b) => a - b)[k];
+    // Samples whose ball contains each real point, and samples inside each real ball.
+    const near = (isNear: (n: number, m: number) => boolean) =>
+      upTo(N).map((n) => upTo(M).filter((m) => isNear(n, m)));
+    const around = near((n, m) => squaredDistance(samples, m, reference, n) < radius(samples, m));
+    const within = near((n, m) => squaredDistance(reference, n, samples, m) < radius(reference, n));
+    const estimate = (found: number[][]) => {
+      const lost = new Float64Array(M);
+      for (const of of found) if (of.length === 1) lost[of[0]] += (M - 1) / N;
+      const { value, low, high } = bootstrap(found.filter((of) => of.length > 0).length / N, lost, {
+        seed: 3,
+      });
+      return [value, Math.max(low, 0), Math.min(high, 1)];
+    };
+    const { recall, coverage } = await precisionRecall(reference, samples, { k, seed: 3 });
+    assertClose([recall.value, recall.low, recall.high], estimate(around), 1e-12);
+    assertClose([coverage.value, coverage.low, coverage.high], estimate(within), 1e-12);
+  },
+);
 
 testOnDevices(
-  "prdc() of equal sets is 1 except for density; of sets far apart, all measures are 0",
+  "precisionRecall() of equal sets is 1, of sets far apart 0",
   async () => {
     const a = normalPoints(0, 80, 4);
-    const same = await prdc(a, { ...a });
+    const same = await precisionRecall(a, { ...a });
     for (const figure of ["precision", "recall", "coverage"] as const) {
       assert.equal(same[figure].value, 1, figure);
     }
-    const apart = await prdc(a, normalPoints(1, 80, 4, 1, 100));
+    const apart = await precisionRecall(a, normalPoints(1, 80, 4, 1, 100));
     for (const [name, { value, low }] of Object.entries(apart)) assert.deepEqual([value, low], [0, 0], name);
     assert.ok(apart.precision.high > 0 && apart.precision.high < 0.06);
   },
 );
 
-testOnDevices("prdc() refuses k = 0, and sets of at most k points", async () => {
+testOnDevices("precisionRecall() refuses k = 0, and sets of at most k points", async () => {
   const [few, many] = [normalPoints(0, 5, 2), normalPoints(1, 6, 2)];
-  await prdc(many, many);
+  await precisionRecall(many, many);
   await assert.rejects(
-    prdc(many, few),
+    precisionRecall(many, few),
     /^MeasureError: Cannot take precision.*there are 5 samples.*at least 6/,
   );
-  await assert.rejects(prdc(many, many, { k: 0 }), /^MeasureError: Cannot take precision.* with k = 0 /);
+  await assert.rejects(
+    precisionRecall(many, many, { k: 0 }),
+    /^MeasureError: Cannot take precision.* with k = 0 /,
+  );
 });

@@ -1,21 +1,26 @@
 import assert from "node:assert/strict";
-import { join, relative } from "node:path";
+import { basename, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Terminal } from "../../../experiments/cli/progress.ts";
 import { type Lock, sha256, tryLock } from "../../../experiments/run/run_folder.ts";
 import {
   type JudgeChoice,
-  judgeOf,
   type JudgeOptions,
   judgesFor,
-  judgesOf,
+  readStored,
+  storedJudges,
   trainingLock,
-} from "../../../experiments/evaluation/find_judge.ts";
-import { digestOf } from "../../../experiments/evaluation/data_judge.ts";
-import { makeJudge } from "../../../experiments/evaluation/train_judge.ts";
-import { init } from "../../../kernels/mod.ts";
-import { JudgeError } from "../../../models/mod.ts";
+} from "../../../experiments/evaluation/judges.ts";
+import { accuracyOf, digestOf, judgedData, makeJudge } from "../../../experiments/evaluation/train_judge.ts";
+import { type Device, init, withDevice } from "../../../kernels/mod.ts";
+import { JudgeError, loadJudge } from "../../../models/mod.ts";
+import { DataError, firstIndices } from "../../../experiments/data/dataset.ts";
+import { readIdxFolder } from "../../../experiments/data/idx.ts";
+import { rowsOf } from "../../../experiments/data/images.ts";
+import { FASHION_FOLDER, loadDataset, mnistFolder } from "../../../experiments/data/load_dataset.ts";
 import { testInFolder } from "../../folder.ts";
+import { textOf } from "../../module_graph.ts";
+import { granted, testUnless } from "../../permissions.ts";
 import { bars } from "./bars.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
 
@@ -26,11 +31,12 @@ function finder(folder: string, options: Partial<JudgeOptions> = {}) {
   const said: string[] = [];
   const cache = join(folder, "judges");
   const all = { say: (line: string) => said.push(line), terminal, steps: 20, stored: [], cache, ...options };
-  const find = async (changes = {}) => await judgeOf("lenet", await bars(changes), all);
+  const find = async (changes = {}) =>
+    (await judgesFor(await bars(changes), { judge: "lenet", ...all })).at(0);
   return { find, said, cache, options: all };
 }
 
-testInFolder("judgeOf() trains a judge once, and says so", async (folder) => {
+testInFolder("judgesFor() trains a judge once, and says so", async (folder) => {
   using _device = await opened();
   const { find, said, cache } = finder(folder);
   const made = (await find())!;
@@ -59,13 +65,13 @@ testInFolder("judgesFor() finds the judges that are chosen, each in a file of it
   assert.deepEqual(files.sort(), [`${digest}-20.safetensors`, `${digest}-vgg-20.safetensors`]);
   await Deno.rename(join(cache, `${digest}-vgg-20.safetensors`), join(cache, `${digest}-20.safetensors`));
   assert.equal(
-    (await judgesOf(await bars(), options))[0].source,
+    (await judgesFor(await bars(), options))[0].source,
     "trained",
     "a file with the other judge is replaced",
   );
 });
 
-testInFolder("judgeOf() trains a judge once for several concurrent callers", async (folder) => {
+testInFolder("judgesFor() trains a judge once for several concurrent callers", async (folder) => {
   using _device = await opened();
   const stop = new AbortController(); // a lock that is never released would let it hang
   const timer = setTimeout(() => stop.abort(), 60_000);
@@ -76,7 +82,7 @@ testInFolder("judgeOf() trains a judge once for several concurrent callers", asy
   assert.equal(said.filter((line) => line.startsWith("Training ")).length, 1);
 });
 
-testInFolder("judgeOf() can be stopped while it waits for another program", async (folder) => {
+testInFolder("judgesFor() can be stopped while it waits for another program", async (folder) => {
   using _device = await opened();
   using other = await tryLock(folder, trainingLock) as Lock;
   const stop = new AbortController();
@@ -93,7 +99,7 @@ testInFolder("judgeOf() can be stopped while it waits for another program", asyn
   assert.ok(other.isHeld());
 });
 
-testInFolder("judgeOf() distinguishes data sets by images and by labels", async (folder) => {
+testInFolder("judgesFor() distinguishes data sets by images and by labels", async (folder) => {
   using _device = await opened();
   const { find, said } = finder(folder);
   const { train } = await bars();
@@ -105,7 +111,7 @@ testInFolder("judgeOf() distinguishes data sets by images and by labels", async 
 });
 
 testInFolder(
-  "judgeOf() replaces a damaged or foreign file of an earlier task",
+  "judgesFor() replaces a damaged or foreign file of an earlier task",
   async (folder) => {
     using _device = await opened();
     const { find, said, cache } = finder(folder);
@@ -119,7 +125,7 @@ testInFolder(
     );
     const spoilt: [Uint8Array, RegExp][] = [
       [whole.subarray(0, 3000), /^Cannot read .*; training another one$/],
-      [foreign, /^Cannot use the judge .*: it was trained on the images .* \(expected .*, those of bars\)/],
+      [foreign, /^Cannot use the judge .*: it is of the images .* \(expected of the images .*, as in bars\)/],
       [network, /^Cannot load .*: it holds no judge/],
     ];
     for (const [bytes, says] of spoilt) {
@@ -135,7 +141,7 @@ testInFolder(
 );
 
 testInFolder(
-  "judgeOf() works without a cache, and never caches a half-trained judge",
+  "judgesFor() works without a cache, and never caches a half-trained judge",
   async (folder) => {
     using _device = await opened();
     await Deno.writeTextFile(join(folder, "judges"), "a file");
@@ -151,62 +157,56 @@ testInFolder(
   },
 );
 
-testInFolder(
-  "judgeOf() refuses data without two labelled classes, and a stored judge with another digest",
-  async (folder) => {
-    using _device = await opened();
-    const refused = (data: object, options: Partial<JudgeOptions>, message: string) =>
-      assert.rejects(finder(folder, options).find(data), (error: Error) => {
-        assert.ok(error instanceof JudgeError && error.message.startsWith(message), `${error.stack}`);
-        return true;
-      });
-    const { train, train: { images, count, labels } } = await bars();
-    const one = { train: { ...train, labels: labels.map(() => 0) }, classes: 1 };
-    const start = "Cannot make a judge for bars: ";
-    await refused({ train: { images, count } }, {}, `${start}it has no labels (expected one`);
-    await refused(one, {}, `${start}all its labels are 0 (expected two classes or more)`);
-
-    const dataDigest = await digestOf(await bars());
-    const root = fileURLToPath(new URL("../../..", import.meta.url));
-    const stored = (file: string, digest = "0".repeat(64)) => ({
-      stored: [{ name: "lenet" as const, file, digest, dataDigest, command: "" }],
-      steps: undefined,
+testInFolder("judgesFor() refuses a stored judge of another digest, kind or data", async (folder) => {
+  using _device = await opened();
+  const dataDigest = await digestOf(await bars());
+  const root = fileURLToPath(new URL("../../..", import.meta.url));
+  const refused = (file: string, digest: string, message: string) => {
+    const stored = [{ name: "lenet" as const, file, digest, dataDigest }];
+    return assert.rejects(finder(folder, { stored, steps: undefined }).find(), (error: Error) => {
+      assert.ok(error instanceof JudgeError && error.message.startsWith(message), `${error.stack}`);
+      return true;
     });
-    const file = "checkpoints/mnist_residual.safetensors"; // not a judge
-    const digest = await sha256(await Deno.readFile(join(root, file)));
-    const restore = (name: string) => `; restore it with git checkout ${name}`;
-    await refused(
-      {},
-      stored(file),
-      `Cannot use the judge ${file}: its SHA-256 is ${digest} (expected ${"0".repeat(64)})${restore(file)}`,
-    );
-    await refused(
-      {},
-      stored("checkpoints/missing"),
-      "Cannot use the judge checkpoints/missing: no such file",
-    );
-    await refused(
-      {},
-      stored(file, digest),
-      `Cannot load ${file}: it holds no judge (expected the network Classifier)`,
-    );
+  };
+  const file = "checkpoints/mnist_residual.safetensors"; // not a judge
+  const [digest, other] = [await sha256(await Deno.readFile(join(root, file))), "0".repeat(64)];
+  await refused(
+    file,
+    other,
+    `Cannot use the judge ${file}: its SHA-256 is ${digest} (expected ${other}); restore it with git checkout ${file}`,
+  );
+  await refused("checkpoints/missing", other, "Cannot use the judge checkpoints/missing: no such file");
+  await refused(file, digest, `Cannot load ${file}: it holds no judge (expected the network Classifier)`);
 
-    const path = relative(root, join(folder, "judge.safetensors"));
-    const other = [
-      [{ classes: 3 }, "3 classes of images [1, 8, 8]"],
-      [{ height: 4, width: 16 }, "2 classes of images [1, 4, 16]"],
-    ] as const;
-    for (const [changes, sizes] of other) {
-      const { bytes } = (await makeJudge(await bars(changes), { name: "lenet", steps: 1, seed: 1 }))!;
-      await Deno.writeFile(join(root, path), bytes);
-      await refused(
-        {},
-        stored(path, await sha256(bytes)),
-        `Cannot use the judge ${path}: it is for ${sizes} (expected 2 classes of images [1, 8, 8], as in bars); train another`,
-      );
-    }
-  },
-);
+  const path = relative(root, join(folder, "judge.safetensors"));
+  const changed: readonly (readonly [changes: object, name: "lenet" | "vgg", what: string])[] = [
+    [
+      { classes: 3 },
+      "lenet",
+      "for 3 classes of images [1, 8, 8] (expected for 2 classes of images [1, 8, 8],",
+    ],
+    [{ height: 4, width: 16 }, "lenet", "for 2 classes of images [1, 4, 16] (expected "],
+    [{}, "vgg", "vgg (expected lenet, as in bars)"],
+  ];
+  for (const [changes, name, what] of changed) {
+    const { bytes } = (await makeJudge(await bars(changes), { name, steps: 1, seed: 1 }))!;
+    await Deno.writeFile(join(root, path), bytes);
+    await refused(path, await sha256(bytes), `Cannot use the judge ${path}: it is ${what}`);
+  }
+});
+
+Deno.test("judgedData() refuses data without labels or with one class", async () => {
+  const { train, train: { images, count, labels } } = await bars();
+  const cases: readonly (readonly [changes: object, what: string])[] = [
+    [{ train: { images, count } }, "it has no labels"],
+    [{ train: { ...train, labels: labels.map(() => 0) }, classes: 1 }, "all its labels are 0"],
+  ];
+  for (const [changes, what] of cases) {
+    const data = await bars(changes);
+    const start = `Cannot make a judge for bars: ${what} (`;
+    assert.throws(() => judgedData(data), (error: Error) => error.message.startsWith(start));
+  }
+});
 
 testInFolder("judgesFor() says why there are no judges", async (folder) => {
   const { said } = finder(folder);
@@ -221,7 +221,56 @@ testInFolder("judgesFor() says why there are no judges", async (folder) => {
 });
 
 /** The CPU device, closed at the end of a test. */
-async function opened(): Promise<Disposable> {
+async function opened(): Promise<Disposable & { readonly device: Device }> {
   const device = await init({ device: "cpu" });
-  return { [Symbol.dispose]: () => device.close() };
+  return { device, [Symbol.dispose]: () => device.close() };
+}
+
+/** Folder of each judge's images: a Debian package's, or undefined for the package that Deno downloads. */
+const folders: Readonly<Record<string, string | undefined>> = {
+  "checkpoints/judge_mnist.safetensors": undefined,
+  "checkpoints/judge_mnist_vgg.safetensors": undefined,
+  "checkpoints/judge_fashion_mnist.safetensors": FASHION_FOLDER,
+  "checkpoints/judge_fashion_mnist_vgg.safetensors": FASHION_FOLDER,
+};
+
+/** Why the images of a judge cannot be read here, if so. */
+async function missing(folder: string | undefined): Promise<string | undefined> {
+  if (!granted("read")) return "needs --allow-read";
+  try {
+    if (folder === undefined) await mnistFolder();
+    else await readIdxFolder(folder);
+  } catch (error) {
+    if (error instanceof DataError) return error.message;
+    throw error;
+  }
+}
+
+for (const { file, name, digest, dataDigest } of storedJudges) {
+  testUnless(
+    await missing(folders[file]),
+    `judgesFor() finds ${file}, which has the digest and accuracy of docs/judge.md`,
+    async () => {
+      using device = await opened();
+      const data = judgedData(await loadDataset(folders[file]));
+      const [judge] = await judgesFor(data, { judge: name, say: assert.fail });
+      assert.deepEqual(
+        [judge.source, judge.digest, judge.dataDigest, judge.classes],
+        ["stored", digest, dataDigest, 10],
+      );
+      const docs = await textOf("docs/judge.md");
+      for (const told of [basename(file), digest, `${(100 * judge.accuracy).toFixed(2)} %`]) {
+        assert.ok(docs.includes(told), `docs/judge.md does not say ${told}`);
+      }
+      const count = 1000;
+      const images = rowsOf(data.test.images, firstIndices(count), 784);
+      const first = { images, labels: data.test.labels.subarray(0, count), count };
+      const stored = await readStored({ name, file, digest, dataDigest });
+      const accuracy = await withDevice(device.device, () => accuracyOf(loadJudge(stored, file), first));
+      assert.ok(
+        Math.abs(accuracy - judge.accuracy) < 0.015,
+        `${accuracy} of ${count}, ${judge.accuracy} of all`,
+      );
+    },
+  );
 }

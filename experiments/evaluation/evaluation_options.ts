@@ -1,0 +1,146 @@
+import { featureCount, type SolverOptions } from "../../models/mod.ts";
+import { choice, integer, number, optional } from "../cli/kinds.ts";
+import { ConfigError, type Need, type Values } from "../cli/setting.ts";
+import { makeSolver, solverSetting } from "../cli/solver.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { checkSolver, usualSolver } from "../draw/chosen_solver.ts";
+import { runFile } from "../run/files.ts";
+import type { EvaluatedNetwork } from "./evaluated_network.ts";
+import { judgeChoices } from "./judges.ts";
+
+const judged: Need = { words: "a judge", met: ({ judge }) => judge !== "none" };
+
+/** How samples are drawn and measured. A study has other defaults, and no choice of judges. */
+export const measuring = {
+  count: optional(integer({
+    doc: "samples, and real images to compare them with (default: 2,000 on a CPU, 10,000 on a GPU)",
+    min: 2,
+    max: 100_000,
+  })),
+  seed: integer({ doc: "seed of the noise", max: 2 ** 32 - 1, default: 0 }),
+  guidance: {
+    ...optional(number({ doc: "guidance, 1 = none (default: the run's, or 1 for a checkpoint)", min: 0 })),
+    details: ["classifier-free guidance; unlabelled networks: autoguidance"],
+  },
+  solver: optional(solverSetting({
+    doc: "solver of the samples (default: the run's, or heun:steps=20 for a checkpoint)",
+  })),
+  courseImages: integer({ doc: "images for trajectory and round-trip metrics, 0 = none", default: 128 }),
+  bitsImages: integer({ doc: "test images for bits per dimension, 0 = none", default: 128 }),
+  judge: choice(judgeChoices, {
+    doc: "classifiers that judge the samples; if there are none for the data, they are trained first",
+    default: "all",
+  }),
+  judgeSteps: optional(integer({
+    doc: "train new judges of the data, with N steps of 64 images",
+    min: 1,
+    needs: judged,
+  })),
+};
+
+/** Number of samples that a study draws of each cell, and a comparison of solvers by each solver. */
+export const samplesOfStudy = integer({ ...measuring.count, min: 2, max: 100_000, default: 1000 });
+
+/** How to evaluate a network, from a command line or a plan; plans use all judges. */
+export type MeasuringWords =
+  & Omit<Values<typeof measuring>, "judge" | "judgeSteps">
+  & Partial<Pick<Values<typeof measuring>, "judge">>;
+
+/** The measurements to make, and on how many images. */
+export interface EvaluationRequest {
+  /** Number of samples, and of real images of each kind. */
+  readonly count: number;
+  /** Seed of the noise. */
+  readonly seed: number;
+  /** Scale of classifier-free guidance (0 ignores the class), or of autoguidance without classes; 1 is none. */
+  readonly guidance: number;
+  /** The solver as text, such as `heun, 20 steps`. */
+  readonly words: string;
+  /** Images for trajectory and round-trip figures, at most `count`. */
+  readonly courseImages: number;
+  /** Test images for bits per dimension, at most `count`. */
+  readonly bitsImages: number;
+}
+
+export interface EvaluationOptions extends EvaluationRequest {
+  readonly how: SolverOptions;
+}
+
+/**
+ * Chooses how to evaluate a network: by the flags, otherwise the way its run draws samples.
+ *
+ * @param usual default number of samples
+ * @throws {ConfigError} if the flags request more images than there are, or guidance that the network cannot have
+ */
+export function evaluationOptions(
+  words: MeasuringWords,
+  subject: EvaluatedNetwork,
+  usual: number,
+): EvaluationOptions {
+  const { seed, solver } = words;
+  const count = words.count ?? Math.min(usual, maxSamples(subject));
+  checkSampleCount(count, subject, words.judge !== "none");
+  const [courseImages, bitsImages] = [words.courseImages, words.bitsImages].map((n) => Math.min(n, count));
+  const guidance = guidanceFor(words.guidance, subject);
+  const { model } = subject.drawable;
+  const { how, description } = makeSolver(solver ?? subject.drawnBy ?? usualSolver(model));
+  checkSolver(model, how, subject.weights.file, subject.classes > 0 ? guidance : 1);
+  return { count, seed, courseImages, bitsImages, guidance, how, words: description };
+}
+
+/** Least images for the covariance of a judge's features, and so for the Fréchet distance. */
+const leastImages = 2 * featureCount;
+
+/** Whether test images are too few for the Fréchet distance, so that judges compare by the kernel distance. */
+export function hasFewTestImages({ test }: Pick<Dataset, "test">): boolean {
+  return test.count < leastImages;
+}
+
+/** The largest number of samples for which there are as many real images; few test images are compared with more. */
+function maxSamples({ data, trained }: Pick<EvaluatedNetwork, "data" | "trained">): number {
+  return hasFewTestImages(data) ? trained.length : Math.min(data.test.count, trained.length);
+}
+
+/**
+ * @param isJudged whether judges compare samples with test images
+ * @throws {ConfigError} if there are fewer real images, or too few samples for a covariance of features
+ */
+export function checkSampleCount(
+  count: number,
+  subject: Pick<EvaluatedNetwork, "data" | "trained">,
+  isJudged = true,
+): void {
+  const { data, trained } = subject;
+  const most = maxSamples(subject);
+  if (count > most) {
+    const kind = most === trained.length ? "training" : "test";
+    throw new ConfigError(
+      `Cannot compare ${count} samples: there are only ${most} ${kind} images; use --count ${most}`,
+    );
+  }
+  if (count >= leastImages || hasFewTestImages(data) || data.classes < 2 || !isJudged) return;
+  throw new ConfigError(
+    `Cannot judge ${count} samples: the covariance of the judge's ${featureCount} features needs ${leastImages}; ` +
+      `use --count ${leastImages}`,
+  );
+}
+
+/**
+ * The guidance scale of the samples.
+ *
+ * @param scale null for that of the run
+ * @throws {ConfigError} if it is given for a network without classes and early weights
+ */
+export function guidanceFor(
+  scale: number | null,
+  { classes, drawable, guidance = 1 }: Pick<EvaluatedNetwork, "classes" | "guidance"> & {
+    readonly drawable: { readonly autoguidance?: unknown };
+  },
+): number {
+  if (classes > 0 || drawable.autoguidance !== undefined) return scale ?? guidance;
+  if (scale === null) return 1;
+  throw new ConfigError(
+    `Cannot use --guidance ${scale}: the network was trained without classes, and there is no ` +
+      `${runFile.early} to guide it away from (leave it out)`,
+  );
+}
