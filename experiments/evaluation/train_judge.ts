@@ -19,7 +19,6 @@ import {
   JudgeError,
   type JudgeInfo,
   type JudgeName,
-  judgeNames,
   namedParameters,
   type Normalization,
   oneCycleSchedule,
