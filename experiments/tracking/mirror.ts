@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
-import { openContained, readFile, readJson, RunError, writeJson } from "../run/run_folder.ts";
+import { openContained, readFile, readIfThere, readJson, RunError, writeJson } from "../run/run_folder.ts";
 import { runFile, whenMirrored } from "../run/files.ts";
 import { lineBreak, type Metrics, parseMetrics } from "../run/metrics_log.ts";
 import { findWeights } from "../run/weights.ts";
@@ -23,8 +23,8 @@ interface Remote {
 /**
  * Mirrors a run folder to an MLflow server. A pass sends what the server lacks, may be interrupted anywhere, and can be
  * repeated: a run is looked up by our id before it is created, identical points are stored once, and files are
- * replaced. `mlflow.json` remembers the server, its id of the run, and the times of change of the files it has. The
- * caller holds the run's lock.
+ * replaced. `mlflow.json` remembers the server, its id of the run, and the files it has. The caller holds the run's
+ * lock.
  */
 export class Mirror {
   /** The run's page, once the server is known to have the run. */
@@ -36,8 +36,7 @@ export class Mirror {
   #there: Remote | undefined;
   /** Bytes of `metrics.jsonl` that the run with this id on the server has. */
   #read = { runId: "", bytes: 0 };
-  /** Times of change of the files that were sent, by path. */
-  #sent: Record<string, number> = {};
+  #sent: SentFiles = {};
 
   /** @param onPage called when the server is first known to have the run */
   constructor(
@@ -216,9 +215,13 @@ export class Mirror {
     for (const { path, size, modified } of await runFiles(this.run)) {
       if (!isOver && whenMirrored(path) === "at the end") continue;
       const isThere = there.artifacts.has(path) && (there.artifacts.get(path) ?? size) === size;
-      if ((isThere || Object.hasOwn(this.refused, path)) && this.#sent[path] === modified) continue;
-      if (await this.#put(there, path, path)) count++;
-      this.#sent[path] = modified;
+      const sent = this.#sent[path];
+      if ((isThere || Object.hasOwn(this.refused, path)) && sent?.modified === modified) continue;
+      const bytes = await readIfThere(join(this.run, path), this.run);
+      if (bytes === undefined) continue; // deleted since it was listed
+      const digest = createHash("sha256").update(bytes).digest("hex");
+      if (!(isThere && sent?.digest === digest) && await this.#put(there, path, path)) count++;
+      this.#sent[path] = { modified, digest };
       await this.#remember(there.info);
     }
     return count;
@@ -343,8 +346,11 @@ const isActive = ({ info }: ServerRun) => info.lifecycle_stage !== "deleted";
 const hasId = ({ data }: ServerRun, id: string) =>
   data?.tags?.some(({ key, value }) => key === idTag && value === id) ?? false;
 
+/** The files that a server has by path: their times of change, and SHA-256, in case a copy has another time. */
+type SentFiles = Record<string, { readonly modified: number; readonly digest: string } | undefined>;
+
 /**
- * Reads `mlflow.json`: the server's id of a run, and the times of change of the files it has.
+ * Reads `mlflow.json`: the server's id of a run, and the files it has.
  *
  * @returns undefined if the run is on no server, or on another one than `url`
  * @throws {RunError} if it cannot be read
@@ -352,7 +358,7 @@ const hasId = ({ data }: ServerRun, id: string) =>
 async function readCursor(
   run: string,
   url: string,
-): Promise<{ readonly runId: string; readonly sent: Record<string, number> } | undefined> {
+): Promise<{ readonly runId: string; readonly sent: SentFiles } | undefined> {
   const { server, runId, sent } = await readJson(join(run, runFile.cursor)) ?? {};
   return server === url && typeof runId === "string" ? { runId, sent: Object(sent) } : undefined;
 }

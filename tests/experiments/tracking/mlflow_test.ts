@@ -111,7 +111,6 @@ testTask("train mirrors everything it logs to a real MLflow server", async (plac
   assert.doesNotMatch(stderr, /secret|somebody/);
 
   const again = () => place.succeed("sync", "run", { MLFLOW_TRACKING_URI: server.url });
-  assert.match((await again()).stdout, /^run: 0 points and /); // the copies of its files have other times of change
   assert.match((await again()).stdout, /^run: already complete, http/);
   // As if the server was restored from an older backup.
   await Deno.remove(
