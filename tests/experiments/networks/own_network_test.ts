@@ -4,6 +4,7 @@ import { assertRefused } from "../refusals.ts";
 import { madeOnce, makePlace, oneThread, type TaskName, testTask, type Workplace } from "../cli.ts";
 import { chosenOptions, optionRows } from "../../../experiments/networks/own_network.ts";
 import { bareOwnRun, library, mlp, ownRun, writeModule } from "./modules.ts";
+import { storeNetwork } from "../stored_network.ts";
 import { dataIn } from "../../viz/report/page_content.ts";
 
 const sampled = `${oneThread} --count 10 --out grid.png`;
@@ -126,6 +127,14 @@ testTask("a run goes on with its module, wherever that lies, and not with anothe
       use,
     );
   }
+  await storeNetwork(place, "unet", [12, 12]);
+  await assertRefused(place, {
+    task: "sample",
+    flags: "--checkpoint unet.safetensors --model moved/mlp.ts",
+    says: [
+      "ConfigError: Cannot use --model moved/mlp.ts with unet.safetensors: its network is a U-Net (leave it out)",
+    ],
+  });
   const repeat = await place.succeed(
     "train",
     "--config run --model moved/mlp.ts --hidden 4 --max-steps 1 --out b",

@@ -9,6 +9,9 @@ import {
   shownIn,
   whenMirrored,
 } from "../../../experiments/run/files.ts";
+import { count } from "../../../experiments/run/field_checks.ts";
+import { TensorFile, tensorsOf } from "../../../experiments/run/weights.ts";
+import { encodeSafetensors } from "../../../models/mod.ts";
 import { trainingConfig } from "../../../experiments/cli/training_config.ts";
 
 Deno.test("fileAt() puts a value into the path of a file, and isRunFile() recognises the result", () => {
@@ -76,4 +79,25 @@ Deno.test("filesOfTraining() follows the settings", () => {
     ...["best.safetensors", "early.safetensors", "few_steps.png", "kernels.json"],
     ...["pairs/part_<part>.safetensors", "samples.png", "samples/step_<step>.png", "teacher.safetensors"],
   ]);
+});
+
+Deno.test("TensorFile refuses tensors of another shape, and values that are not finite", () => {
+  const tensors = tensorsOf({ x: [2], labels: [2], nan: [1], far: [1] }, {
+    ...{ x: [1, 2], labels: [0, 255], nan: [NaN], far: [Infinity] },
+  });
+  const file = new TensorFile(encodeSafetensors(tensors, { step: "3" }), "a file", "delete it");
+  assert.deepEqual([...file.read("x", 2)], [1, 2]);
+  assert.deepEqual([...file.labels("labels", 2)], [0, 255]);
+  assert.equal(file.field("step", count), 3);
+  const refused: [read: () => unknown, why: string][] = [
+    [() => file.read("x", 3), "x is f32[2] (expected f32[3])"],
+    [() => file.read("y", 2), "y is missing (expected f32[2])"],
+    [() => file.read("nan", 1), "nan holds NaN or infinities"],
+    [() => file.read("far", 1), "far holds NaN or infinities"],
+    [() => file.labels("far", 1), "far holds NaN or infinities"],
+    [() => file.field("steps", count), "its metadata has no steps (expected a whole number of at least 0)"],
+  ];
+  for (const [read, why] of refused) {
+    assert.throws(read, { name: "RunError", message: `Cannot read a file: ${why}; delete it` });
+  }
 });
