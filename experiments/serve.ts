@@ -3,12 +3,12 @@ import { playgroundHtml } from "../playground/playground_html.ts";
 import { type Markup, markup } from "../viz/report/markup.ts";
 import { linkPlayground } from "../viz/report/mod.ts";
 import { library } from "../web/flow_text.js";
-import { checkPort } from "./mlflow.ts";
 import { print } from "./cli/output.ts";
 import { main, stopSignal, task } from "./cli/task.ts";
-import { openContained } from "./run/run_folder.ts";
+import { openContained, reasonOf } from "./run/run_folder.ts";
 import { checkout } from "./run/program_files.ts";
 import { integer } from "./cli/kinds.ts";
+import { ConfigError } from "./cli/setting.ts";
 import { defineSettings } from "./cli/settings.ts";
 import { docsSite, playgroundFile } from "./site/docs_site.ts";
 
@@ -155,6 +155,15 @@ too.</p></li>
 <h2 id="reports">Reports of runs</h2>
 ${reports}`,
   );
+}
+
+/** @throws {ConfigError} if another program uses a port on this machine */
+export function checkPort(port: number): void {
+  try {
+    Deno.listen({ hostname: "127.0.0.1", port }).close();
+  } catch (error) {
+    throw new ConfigError(`Cannot use port ${port}: ${reasonOf(error)}; give another --port`);
+  }
 }
 
 /** `deno task serve`: the checkout as a website on this machine. */

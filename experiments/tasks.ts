@@ -159,22 +159,6 @@ export const tasks: readonly TaskRow[] = [
     load: async () => (await import("./site.ts")).siteTask,
   },
   {
-    name: "mlflow",
-    about: "Start a local MLflow server",
-    page: page("tracking"),
-    rights: "--allow-read --allow-write=.cache,runs --allow-run=python3,.cache/mlflow-3.17.2/bin/python " +
-      "--allow-net=127.0.0.1",
-    load: async () => (await import("./mlflow.ts")).mlflowTask,
-  },
-  {
-    name: "notebook",
-    about: "Open the notebooks in JupyterLab, or run their cells",
-    page: page("notebooks"),
-    rights:
-      "--allow-read --allow-write=.cache,notebooks --allow-run=python3,.cache/jupyterlab-4.6.6/bin/python " +
-      "--allow-net=127.0.0.1 --allow-sys=uid",
-  },
-  {
     name: "doctor",
     about: "Check this machine, and why training uses no GPU",
     page: page("gpu"),

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { cp } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { notebooks } from "../experiments/notebook.ts";
+import { notebooks } from "./notebooks.ts";
 import { withCacheFolder } from "./folder.ts";
 import { testNeeding } from "./permissions.ts";
 

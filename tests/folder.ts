@@ -3,7 +3,6 @@
 import { rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { inTurn } from "../experiments/run/run_folder.ts";
 import { testNeeding } from "./permissions.ts";
 
 /** Calls a function with a new folder, removes the folder afterwards, and returns the result. */
@@ -52,4 +51,16 @@ export async function runElsewhere(folder: string, program: string, args: readon
   }).output();
   const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
   return { code, out, err };
+}
+
+/**
+ * Runs work while no other program or worker runs such work for the same folder. The system releases the folder when
+ * the program ends, even by a kill.
+ *
+ * @param folder an existing folder
+ */
+export async function inTurn<T>(folder: string, work: () => Promise<T>): Promise<T> {
+  using turn = await Deno.open(folder, { read: true });
+  await turn.lock(true);
+  return await work();
 }

@@ -3,11 +3,9 @@ import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { PNG } from "npm:pngjs@7.0.0";
-import settings from "../deno.json" with { type: "json" };
-import { executeArguments, installJupyter, notebooks, registerKernel } from "../experiments/notebook.ts";
 import { withFolder } from "./folder.ts";
-import { freePort } from "./free_port.ts";
-import { granted, type PermissionName, testNeeding, testUnless } from "./permissions.ts";
+import { findJupyter, notebooks, runNotebook } from "./notebooks.ts";
+import { testNeeding, testUnless } from "./permissions.ts";
 import { readGif } from "./viz/image/gif_reading.ts";
 
 /** The notebooks, run by Jupyter with the same Deno that runs the tests. */
@@ -15,9 +13,7 @@ import { readGif } from "./viz/image/gif_reading.ts";
 // @ts-types="npm:@types/pngjs@6.0.5"
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const needed: PermissionName[] = ["read", "write", "run", "env", "net"];
-const missing = needed.filter((name) => !granted(name)).map((name) => `--allow-${name}`);
-const python = missing.length > 0 ? { reason: `needs ${missing.join(" ")}` } : await installJupyter();
+const python = await findJupyter();
 
 /** Defines a test that is ignored, with the reason, if Jupyter is not available. */
 function testWithJupyter(name: string, test: (python: string) => Promise<void>): void {
@@ -90,67 +86,17 @@ for (const notebook of notebooks) {
   testWithJupyter(`${notebook} runs in Deno's kernel, and gives the stored outputs`, async (python) => {
     await withFolder(async (folder) => {
       const to = join(folder, "run.ipynb");
-      const { success, stderr } = await new Deno.Command(python, {
-        args: executeArguments(join(root, notebook), { to, seconds: 1200 }),
-        env: await registerKernel(folder),
-        stdin: "null",
-      }).output();
-      assert.ok(success, new TextDecoder().decode(stderr));
+      assert.equal(await runNotebook(python, notebook, to), "");
       const [cells, kept] = [await readCells(to), await readCells(join(root, notebook))];
       checkRun(cells);
       checks[notebook](cells);
       assert.deepEqual(
         cells.map(essence),
         kept.map(essence),
-        "run `deno task notebook --execute` and commit",
+        "run `deno run -A tests/notebooks.ts` and commit",
       );
     });
   });
-}
-
-testWithJupyter(
-  "deno task notebook serves JupyterLab until it is stopped, and only at its secret address",
-  async () => {
-    const port = freePort();
-    const [, ...args] = settings.tasks.notebook.command.split(" ");
-    const task = new Deno.Command(Deno.execPath(), {
-      args: [...args, "--port", String(port)],
-      cwd: root,
-      stdin: "null",
-      stdout: "piped",
-      stderr: "null",
-    }).spawn();
-    const reader = task.stdout.pipeThrough(new TextDecoderStream()).getReader();
-    try {
-      const { value = "" } = await reader.read();
-      const [address, token] = /^http:\S+\?token=(\S+)/.exec(value) ?? assert.fail(value);
-      assert.equal(new URL(address).port, String(port));
-      const api = `http://127.0.0.1:${port}/api/kernelspecs`;
-      assert.equal(await statusOf(api), 403);
-      const response = await fetch(`${api}?token=${token}`);
-      const { kernelspecs } = await response.json();
-      assert.deepEqual(Object.keys(kernelspecs), ["deno"]);
-      assert.equal(kernelspecs.deno.spec.argv[0], Deno.execPath());
-    } finally {
-      task.kill("SIGTERM");
-      await reader.cancel();
-      assert.equal((await task.status).success, true);
-    }
-  },
-);
-
-/** Status of a server's answer; waits until the server answers. */
-async function statusOf(url: string): Promise<number> {
-  for (const until = Date.now() + 600_000; Date.now() < until;) {
-    try {
-      const response = await fetch(url);
-      await response.body?.cancel();
-      return response.status;
-    } catch {
-      await new Promise((resolve) => setTimeout(resolve, 100)); // not listening yet
-    }
-  }
-  return assert.fail(`${url} does not answer`);
 }
 
 /** The parts of a cell that do not depend on the machine: its source and the types of its outputs. */

@@ -1,37 +1,92 @@
-/** Python with packages, as an independent reader and writer of file formats. */
+/** Python with packages, for MLflow and Jupyter, and as an independent reader and writer of file formats. */
 
 import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
-import {
-  pythonCommand,
-  pythonEnvironment,
-  type Unavailable,
-} from "../experiments/python/python_environment.ts";
+import { inTurn } from "./folder.ts";
 import { granted, type PermissionName } from "./permissions.ts";
 
-const NEEDED: PermissionName[] = ["read", "write", "run"];
+/** The reason why there is no Python with the packages, in one line. */
+export interface Unavailable {
+  readonly reason: string;
+}
+
+/** How to find or make a virtual environment. */
+interface Environment {
+  /** Folder below `.cache/`, by default one for the packages. */
+  readonly name?: string;
+  /** What making it takes, for the message. */
+  readonly minutes?: number;
+  /** Permissions that the tests need besides those for Python. */
+  readonly needs?: readonly PermissionName[];
+}
+
+/** pip is stopped after this time. */
+const longestSeconds = 600;
 
 /**
- * Finds or makes a private virtual environment with packages, in the project's `.cache/`.
+ * Finds or makes a virtual environment with packages below `.cache/`. If several programs need it, one makes it.
  *
  * @param packages names for pip, with or without versions
- * @param deadline milliseconds for making the environment, and again for installing
  * @returns the path of its python, or the reason why there is none
  */
 export async function pythonWith(
   packages: readonly string[],
-  { deadline = 300_000 }: { deadline?: number } = {},
+  { name, minutes = 1, needs = [] }: Environment = {},
 ): Promise<string | Unavailable> {
-  const missing = NEEDED.filter((name) => !granted(name)).map((name) => `--allow-${name}`);
-  if (missing.length > 0) return { reason: `needs ${missing.join(" ")}` };
+  const missing = (["read", "write", "run", ...needs] as const).filter((name) => !granted(name));
+  if (missing.length > 0) return { reason: `needs ${missing.map((name) => `--allow-${name}`).join(" ")}` };
   const hash = createHash("sha256").update([...packages].sort().join("\n")).digest("hex").slice(0, 12);
-  const folder = fileURLToPath(new URL(`../.cache/python-${hash}`, import.meta.url));
-  return await pythonEnvironment(folder, packages, { deadline });
+  const folder = fileURLToPath(new URL(`../.cache/${name ?? `python-${hash}`}`, import.meta.url));
+  await Deno.mkdir(folder, { recursive: true });
+  const [python, complete] = [`${folder}/bin/python`, `${folder}/complete`];
+  return await inTurn(folder, async () => {
+    // Its Python may be gone, after an upgrade of the system.
+    if (await Deno.stat(complete).then(() => Deno.stat(python)).catch(() => undefined)) return python;
+    console.error(`Installing ${packages.join(", ")} in ${folder}, which takes about ${minutes} min`);
+    const pip = ["-m", "pip", "install", "--quiet", "--only-binary=:all:", ...packages];
+    const reason = await problemOf("python3", ["-m", "venv", folder]) ?? await problemOf(python, pip);
+    if (reason !== undefined) return { reason };
+    await Deno.writeTextFile(complete, "");
+    return python;
+  });
+}
+
+/** Runs a program. @returns what went wrong, in one line, or undefined */
+async function problemOf(program: string, args: readonly string[]): Promise<string | undefined> {
+  const signal = AbortSignal.timeout(1000 * longestSeconds);
+  try {
+    const said = await new Deno.Command(program, { args: [...args], signal, stdin: "null" }).output();
+    if (said.success) return undefined;
+    if (signal.aborted) {
+      return `not installed after ${longestSeconds} s; run '${
+        [program, ...args].join(" ")
+      }', then the tests again`;
+    }
+    const [out, err] = [said.stdout, said.stderr].map((bytes) => new TextDecoder().decode(bytes).trim());
+    // Debian's Python explains in a paragraph that venv is a separate package.
+    const isVenv = /ensurepip\s+is\s+not\s+available/.test(out);
+    return isVenv
+      ? "no python3-venv; ./denow installs it"
+      : `${program} failed: ${(err || out).split("\n").at(-1)}`;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return `${program} is not installed`;
+    throw error;
+  }
+}
+
+/** The system's Python, if it can import modules, else one with packages. @param modules to import */
+export async function pythonHaving(
+  modules: readonly string[],
+  packages: readonly string[],
+  environment?: Environment,
+): Promise<string | Unavailable> {
+  const reason = granted("run") ? await problemOf("python3", ["-c", `import ${modules.join()}`]) : "";
+  return reason === undefined ? "python3" : await pythonWith(packages, environment);
 }
 
 /** Runs a Python program with arguments, and parses the JSON that it prints. */
 export async function askPython(python: string, program: string, ...args: string[]): Promise<unknown> {
-  const command = pythonCommand(python, { args: ["-c", program, ...args], stderr: "inherit" });
-  const { stdout } = await command.output();
+  const { stdout } = await new Deno.Command(python, { args: ["-c", program, ...args], stderr: "inherit" })
+    .output();
   return JSON.parse(new TextDecoder().decode(stdout));
 }

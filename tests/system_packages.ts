@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { inTurn } from "../experiments/run/run_folder.ts";
+import { inTurn } from "./folder.ts";
 import { granted, type PermissionName } from "./permissions.ts";
 
 const NEEDED: PermissionName[] = ["read", "write", "run", "env", "net"];

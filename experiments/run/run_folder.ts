@@ -468,15 +468,3 @@ export async function isLocked(run: string): Promise<boolean> {
     throw new RunError(`Cannot check whether a program is working on ${run}: ${reasonOf(error)}`);
   }
 }
-
-/**
- * Runs work while no other program or worker runs such work for the same folder. The system releases the folder when
- * the program ends, even by a kill.
- *
- * @param folder an existing folder
- */
-export async function inTurn<T>(folder: string, work: () => Promise<T>): Promise<T> {
-  using turn = await Deno.open(folder, { read: true });
-  await turn.lock(true);
-  return await work();
-}

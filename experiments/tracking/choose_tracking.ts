@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { serverUrl, shownAddress, startCommand } from "../run/program_files.ts";
+import { serverUrl, shownAddress } from "../run/program_files.ts";
 import { readJson } from "../run/run_folder.ts";
 import { runFile } from "../run/files.ts";
 import { ConfigError } from "../cli/setting.ts";
@@ -123,9 +123,7 @@ export function parseAddress(uri: string, source: string, environment: TrackingE
   const url = serverUrl(uri);
   if (url === undefined || url.search !== "" || url.hash !== "") {
     throw refuse(
-      `expected the address of a server, such as http://127.0.0.1:5000 (${
-        startCommand("mlflow")
-      } starts one)`,
+      `expected the address of a server, such as http://127.0.0.1:5000 (mlflow server starts one)`,
     );
   }
   const token = environment.MLFLOW_TRACKING_TOKEN;

@@ -179,11 +179,9 @@ const once = (...args: string[]): [First, Step] => [
   { args },
 ];
 
-testRows("installs python3-venv for tests, MLflow and notebooks", {
+testRows("installs python3-venv for tests", {
   "task test, once": once("task", "test"),
   "task ok, once": once("task", "ok"),
-  "task mlflow, once": once("task", "mlflow"),
-  "task notebook, once": once("task", "notebook", "--execute"),
   "not for others": [
     { ...withoutVenv, args: ["task", "train:residual"] },
     { args: ["run", "x.ts"] },
@@ -191,17 +189,17 @@ testRows("installs python3-venv for tests, MLflow and notebooks", {
   ],
   "not without root or sudo": [{
     commands: { ...withoutVenv.commands, id: "echo 1000" },
-    args: ["task", "mlflow"],
-    err: "denow: No Python that can create virtual environments: for MLflow and the notebooks, " +
+    args: ["task", "test"],
+    err: "denow: No Python that can create virtual environments: for tests with MLflow and Jupyter, " +
       "as root run 'apt-get install python3-venv'. Continuing without it",
   }],
   "not again within an hour after apt-get failed": [
     {
       commands: { python3, "apt-get": failing },
-      args: ["task", "mlflow"],
+      args: ["task", "test"],
       err: /even after apt-get.*Continuing without it\ncannot resolve/s,
       calls: [/ install /, / update$/],
     },
-    { args: ["task", "mlflow"], err: /apt-get failed within the last hour/ },
+    { args: ["task", "test"], err: /apt-get failed within the last hour/ },
   ],
 });

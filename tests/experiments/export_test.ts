@@ -12,13 +12,16 @@ import {
   type UNetModelOptions,
 } from "../../models/mod.ts";
 import { meanVelocityOf, velocityOf } from "../../models/flow/field.ts";
-import { askPython, pythonWith } from "../python.ts";
+import { askPython, pythonHaving } from "../python.ts";
 import { assertClose } from "../testing.ts";
 import { bareRun, testTask } from "./cli.ts";
 import { assertRefused } from "./refusals.ts";
 
-// PyPI's build for Linux includes 3 GB of CUDA, too much for a test, so this runs where pip can find CPU builds.
-const python = await pythonWith(["torch==2.13.0+cpu", "safetensors", "numpy"]);
+const python = await pythonHaving(
+  ["torch", "safetensors.torch", "numpy"],
+  ["torch>=2.6", "safetensors", "numpy"],
+  { minutes: 5 },
+);
 const noTorch = typeof python === "string" ? undefined : python.reason;
 
 const cases: Readonly<Record<string, Partial<UNetModelOptions>>> = {

@@ -11,7 +11,6 @@ import {
   checkFolderOf,
   createRunFolder,
   findContained,
-  inTurn,
   isLocked,
   type Lock,
   lockName,
@@ -364,32 +363,6 @@ testInFolder(
     }]);
     using lock = await tryLock(run, lockName) as Lock;
     assert.ok(lock.isHeld() && await isLocked(run));
-  },
-);
-
-const pause = () => new Promise((resolve) => setTimeout(resolve, 5));
-
-testInFolder(
-  "inTurn() runs one task at a time for a folder, and continues after a failure",
-  async (folder) => {
-    let [at, most] = [0, 0];
-    const work = (n: number) =>
-      inTurn(folder, async () => {
-        most = Math.max(most, ++at);
-        await pause();
-        at--;
-        if (n === 1) throw new Error("fails");
-        return n;
-      });
-    const ended = await Promise.allSettled([0, 1, 2, 3].map(work));
-    assert.deepEqual(ended.map(({ status }) => status), ["fulfilled", "rejected", "fulfilled", "fulfilled"]);
-    assert.equal(most, 1);
-    const other = await Deno.makeTempDir({ dir: folder });
-    assert.equal(
-      await inTurn(folder, () => inTurn(other, () => Promise.resolve(7))),
-      7,
-      "not another folder",
-    );
   },
 );
 

@@ -36,7 +36,7 @@ Deno.test("parseAddress() prefers credentials in the address to those in the env
 
 Deno.test("parseAddress() rejects what is not a server's address, without showing credentials", () => {
   const expected =
-    "expected the address of a server, such as http://127.0.0.1:5000 (deno task mlflow starts one)";
+    "expected the address of a server, such as http://127.0.0.1:5000 (mlflow server starts one)";
   const cases: Record<string, string> = {
     "./mlruns": `: ${expected}`,
     [`postgresql://me:${secret}@db/mlflow`]: `: ${expected}`,
