@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { PairStore } from "../../../experiments/training/distillation.ts";
+import { distillationStages, PairStore } from "../../../experiments/training/distillation.ts";
 import {
   add,
   gatherRows,
@@ -12,7 +12,6 @@ import {
   withDevice,
 } from "../../../kernels/mod.ts";
 import { batchOf, batchSource, createModel } from "../../../models/mod.ts";
-import { distillationStages } from "../../../experiments/training/distillation.ts";
 import { testInFolder } from "../../folder.ts";
 import { upTo } from "../../refusing.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
@@ -63,7 +62,7 @@ testOnCpu("a stage with `keep` takes one step in N by the shortcut rule, after t
   const kinds = (stages: string) => {
     const config = { batchSize: 2, seed: 1, maxSteps: 12, maxGuidance: 1, teacherGuidance: 1, stages };
     const teacher = { model, info: { config: {} } };
-    const given = [config, teacher, model, source, Uint32Array.of(0, 1, 2, 3)] as unknown;
+    const given = [config, { teacher, images: Uint32Array.of(0, 1, 2, 3) }, model, source] as unknown;
     const made = distillationStages(...given as Parameters<typeof distillationStages>).stages;
     return made.map(({ losses }) => losses.map(({ constructor: { name } }) => name));
   };

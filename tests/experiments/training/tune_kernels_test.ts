@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { DeviceError, init, type KernelChoice, type TuneOptions } from "../../../kernels/mod.ts";
-import { tuneKernels } from "../../../experiments/training/tune_kernels.ts";
+import { ChoiceCache, tuneKernels } from "../../../experiments/training/tune_kernels.ts";
 import { testUnless } from "../../permissions.ts";
 import { lockName } from "../../../experiments/run/run_folder.ts";
 import { runFile } from "../../../experiments/run/files.ts";
@@ -9,9 +9,11 @@ import { runTraining } from "../../../experiments/training/run_training.ts";
 import { testInFolder, withFolder } from "../../folder.ts";
 import { missingAdapter } from "../cli.ts";
 import { writeTinyIdx } from "../data/tiny_idx.ts";
+import { mutateText, randomOf } from "../mutations.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
 
 const candidates = ["registers", "workgroups"];
+const key = { adapter: "GPU of A", call: "matmul M=2", candidates: "12ab" };
 
 /** A trainer with one call to choose, for which `workgroups` is fastest. */
 class OneCall {
@@ -25,16 +27,16 @@ class OneCall {
   }
 
   tune({ store, seconds = 5 }: TuneOptions = {}): Promise<KernelChoice[]> {
-    const key = { adapter: this.adapter, call: "matmul M=2", candidates: "12ab" };
-    const stored = store?.get(key);
+    const own = { ...key, adapter: this.adapter };
+    const stored = store?.get(own);
     if (stored !== undefined) this.#chosen = stored;
     const measures = stored === undefined && seconds > 0;
     if (measures) {
       this.measured++;
-      store?.set(key, this.#chosen = "workgroups");
+      store?.set(own, this.#chosen = "workgroups");
     }
     const by = stored !== undefined ? "store" : measures ? "measurement" : "table";
-    return Promise.resolve([{ key, calls: 1, candidates, chosen: this.runs, by, milliseconds: {} }]);
+    return Promise.resolve([{ key: own, calls: 1, candidates, chosen: this.runs, by, milliseconds: {} }]);
   }
 }
 
@@ -116,21 +118,17 @@ testHere("tuneKernels() keeps measurements from before the device failed", async
 });
 
 testHere("tuneKernels() reports which kernels are not tuned yet", async () => {
-  const calls = ["conv2d N=1", "matmul M=1", "matmul M=2", "linear M=1"];
-  const trainer = {
-    tune: () =>
-      Promise.resolve(calls.map((call, i): KernelChoice => ({
-        key: { adapter: "GPU of A", call, candidates: "12ab" },
+  const tune = () =>
+    Promise.resolve(
+      ["conv2d N=1", "matmul M=1", "matmul M=2", "linear M=1"].map((call, i): KernelChoice => ({
+        key: { ...key, call },
         ...{ calls: 1, candidates, chosen: candidates[0], milliseconds: {} },
         by: i === 3 ? "measurement" : "table",
-      }))),
-  };
-  const [line, ...others] = await start(trainer);
-  assert.match(
-    line,
-    /^Not tuned yet, of 4 kernels: 2 matmul, 1 conv2d; the next start continues, or one with --tune$/,
-  );
-  assert.deepEqual(others, []);
+      })),
+    );
+  assert.deepEqual(await start({ tune }), [
+    "Not tuned yet, of 4 kernels: 2 matmul, 1 conv2d; the next start continues, or one with --tune",
+  ]);
 });
 
 testHere("tuneKernels() rejects a damaged record of kernels", async () => {
@@ -141,6 +139,49 @@ testHere("tuneKernels() rejects a damaged record of kernels", async () => {
       message: /^Cannot read run.kernels\.json: .*; restore the file from a backup$/,
     });
   }
+});
+
+const silent = (line: string) => assert.fail(line);
+
+testHere("ChoiceCache keeps choices for the same adapter, call and candidates only", async () => {
+  const path = "new/choices.json";
+  const [first, other] = [await ChoiceCache.open(path, silent), await ChoiceCache.open(path, silent)];
+  assert.equal(first.get(key), undefined);
+  first.set(key, "registers");
+  other.set({ ...key, call: "other" }, "b");
+  for (const cache of [first, other]) await cache.save(silent); // keeps what another program added meanwhile
+  const both = await ChoiceCache.open(path, silent);
+  assert.deepEqual([both.get(key), both.get({ ...key, call: "other" })], ["registers", "b"]);
+  for (const other of [{ adapter: "GPU of B" }, { call: "matmul A=1 M=3" }, { candidates: "12ac" }]) {
+    assert.equal(both.get({ ...key, ...other }), undefined, Object.keys(other).join());
+  }
+});
+
+testHere("ChoiceCache replaces a damaged or foreign file, and says why it cannot save", async () => {
+  const [path, entry, said] = ["choices.json", { ...key, chosen: "a" }, [] as string[]];
+  const say = (line: string) => void said.push(line);
+  const texts = ["", "[]", "{}", { choices: [entry, { ...entry, chosen: 3 }] }, { choices: entry }]
+    .map((content) => typeof content === "string" ? content : JSON.stringify(content));
+  for (const text of texts) {
+    await Deno.writeTextFile(path, text);
+    const cache = await ChoiceCache.open(path, say);
+    assert.match(said.pop()!, /^Choosing kernels again: Cannot read choices\.json: /);
+    assert.deepEqual([cache.get(key), said], [undefined, []]);
+    cache.set(key, "b");
+    await cache.save(silent);
+    assert.equal((await ChoiceCache.open(path, silent)).get(key), "b");
+  }
+  const whole = await Deno.readTextFile(path);
+  const random = randomOf(1);
+  for (let i = 0; i < 300; i++) {
+    await Deno.writeFile(path, mutateText(whole, random));
+    const found = (await ChoiceCache.open(path, () => {})).get(key);
+    assert.ok(found === undefined || typeof found === "string");
+  }
+  const blocked = await ChoiceCache.open(`${path}/choices.json`, () => {}); // a file in the folder's place
+  blocked.set(key, "a");
+  await blocked.save(say);
+  assert.match(said.join(), /^Cannot save the kernel choices for the next start: .*choices/);
 });
 
 /** Copies the files of a finished run to a new folder. */
