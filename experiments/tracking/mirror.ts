@@ -324,12 +324,7 @@ mlflow artifacts download -u models:/${model_id} -d model   # or models:/NAME/VE
 \`\`\`
 
 Run the second line in a checkout of the program that trained it; for a network of your own, add \`--model FILE\`.
-Other programs read the tensors:
-
-\`\`\`py
-from safetensors.torch import load_file
-weights = load_file("model/${weights}")
-\`\`\`
+Other programs read the tensors: \`safetensors.torch.load_file("model/${weights}")\`.
 `;
   return { MLmodel: JSON.stringify(mlmodel, null, 2) + "\n", "README.md": readme };
 }

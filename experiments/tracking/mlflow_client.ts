@@ -136,11 +136,8 @@ export class MlflowClient {
           this.#failure = error.message;
           if (!error.details.retryable || retry > maxRetries) throw error;
           const [took, ms] = [performance.now() - started, backoffMs(retry, backoffFactor, Math.random())];
-          const later = Array.from(
-            { length: maxRetries - retry },
-            (_, i) => backoffMs(retry + 1 + i, backoffFactor, 0),
-          );
-          const leftMs = ms + later.reduce((sum, ms) => sum + ms, 0) + took * (maxRetries - retry + 1);
+          let leftMs = ms + took;
+          for (let n = retry + 1; n <= maxRetries; n++) leftMs += backoffMs(n, backoffFactor, 0) + took;
           this.onRetry(error, retry, leftMs);
           // A server may ask to wait, but not for longer than an attempt may take.
           await this.pause(Math.max(ms, Math.min(error.details.waitMs ?? 0, timeoutMs, longestMs)));

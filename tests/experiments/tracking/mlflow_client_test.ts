@@ -90,6 +90,7 @@ testOnFake(
     await pause(50);
     using _ = client.giveUpAfter(1_000);
     await paused;
+    assert.equal(server.seen.length, 3, "the pause did not end");
     state = "hang";
     const other = clientAt(server.url, { timeoutMs: 60_000 });
     using __ = other.giveUpAfter(1_000);
