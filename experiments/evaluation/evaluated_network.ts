@@ -1,5 +1,4 @@
-import { join, relative } from "node:path";
-import { decodeSafetensors, SafetensorsError } from "../../models/mod.ts";
+import { relative } from "node:path";
 import { readConfig } from "../cli/training_config.ts";
 import { type Dataset, firstIndices, splitImages } from "../data/dataset.ts";
 import { type DatasetOptions, loadDataset } from "../data/load_dataset.ts";
@@ -7,11 +6,9 @@ import { readAutoguidance } from "../draw/conditioning.ts";
 import { checkFit, readCheckpoint } from "../draw/load_network.ts";
 import type { Drawable } from "../draw/samples.ts";
 import { loadWeights } from "../networks/own_network.ts";
-import { readFile, readIfThere, RunError, sha256 } from "../run/run_folder.ts";
-import { runFile } from "../run/files.ts";
-import { decodeProgress, lastStep, readMetrics } from "../run/metrics_log.ts";
-import { findWeights, noWeights } from "../run/weights.ts";
-import { requireRecord, type RunRecord } from "../tracking/record.ts";
+import { readFile, RunError, sha256 } from "../run/run_folder.ts";
+import { findWeights, noWeights, stepOfWeights } from "../run/weights.ts";
+import { requireRecord } from "../tracking/record.ts";
 
 /** A network to evaluate, with its training data. */
 export interface EvaluatedNetwork {
@@ -56,7 +53,7 @@ export async function networkOfRun(run: string, model: string | null = null): Pr
         `(digest ${record.dataset.digest.slice(0, 12)}..., now ${data.digest.slice(0, 12)}...)`,
     );
   }
-  const step = await stepOfWeights(run, record);
+  const step = await stepOfWeights(run, record.status);
   const subject = await subjectOf(bytes, weights.path, data, model);
   const autoguidance = subject.classes === 0 ? await readAutoguidance(run, config.guidance) : undefined;
   return {
@@ -92,27 +89,4 @@ async function subjectOf(
   const { classes = 0 } = config;
   checkFit("evaluate", path, { shape, classes }, data);
   return { drawable: { model, normalization, shape }, data, classes };
-}
-
-/**
- * The step of a run's weights. The log of a killed run may have later steps. If it was killed between writing its
- * weights and its state, this is the step of the previous checkpoint.
- */
-export async function stepOfWeights(run: string, { status }: Pick<RunRecord, "status">): Promise<number> {
-  const saved = status === "FINISHED" ? undefined : await savedStep(run);
-  return saved ?? lastStep(await readMetrics(join(run, runFile.metrics)));
-}
-
-/** The step of a run's saved state; undefined if the state is missing or damaged. */
-async function savedStep(run: string): Promise<number | undefined> {
-  const path = join(run, runFile.state);
-  const bytes = await readIfThere(path);
-  if (bytes === undefined) return undefined;
-  try {
-    const progress = decodeProgress(decodeSafetensors(bytes, path).metadata.progress);
-    return typeof progress === "string" ? undefined : progress.step;
-  } catch (error) {
-    if (error instanceof SafetensorsError) return undefined;
-    throw error;
-  }
 }

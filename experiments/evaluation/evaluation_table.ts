@@ -6,6 +6,7 @@ import { type Evaluation, type EvaluationFigure, readEvaluation } from "./evalua
 import {
   type ByFigure,
   type FigureKey,
+  figureKey,
   figureKeys,
   type FigureName,
   figureNames,
@@ -13,7 +14,7 @@ import {
   shownFigure,
   titleOf,
 } from "./figures.ts";
-import { figureKey } from "./measurements.ts";
+import { cheapestOfBest, judgedKeys, type SolverCosts } from "./solver_comparison.ts";
 
 const whole = (value: number) => value.toLocaleString("en");
 
@@ -151,4 +152,25 @@ export function formatOrder(measured: readonly ByFigure<Ranked | undefined>[]): 
   return titles.length > 0
     ? `${judges} disagree about: ${titles.join(", ")}`
     : `${judges} do not disagree about any figure`;
+}
+
+/** Solvers as a table, cheapest first; a star marks {@linkcode cheapestOfBest}. A line says whether the judges agree. */
+export function solverTable({ solvers, common: { count, seed } }: SolverCosts): string {
+  const chosen = cheapestOfBest(solvers);
+  const distances = judgedKeys(solvers, "frechet", "kernel");
+  const shares = judgedKeys(solvers, "asked_class", "confident");
+  const head = ["solver", "evaluations", ...distances.map(titleOf), ...shares.map(titleOf), "seconds"];
+  const rows = solvers.toSorted((a, b) => a.evaluations - b.evaluations).map((cost) => [
+    `${cost === chosen ? "* " : ""}${cost.spec}`,
+    String(Number(cost.evaluations.toFixed(1))),
+    ...distances.map((key) => {
+      const [value, low, high] = (["value", "low", "high"] as const).map((end) => cost[key]![end].toFixed(2));
+      return `${value} (${low} to ${high})`;
+    }),
+    ...shares.map((key) => shownFigure(key, cost[key]!.value)),
+    cost.seconds.toFixed(1),
+  ]);
+  const about = `${count.toLocaleString("en")} samples per solver, all from the noise of seed ${seed}`;
+  const order = formatOrder(solvers);
+  return [about, textTable([head, ...rows], (column) => column > 0), ...order ? [order] : []].join("\n");
 }

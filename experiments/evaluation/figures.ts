@@ -7,6 +7,8 @@ type NamesOf<Row> = Row extends Measurement<infer Name> ? Name : never;
 /** Name of a figure in files, trackers and tables. */
 export type FigureName = NamesOf<typeof measurements[number]>;
 
+export { figureKey };
+
 /** The names of all figures, in display order. */
 export const figureNames = (measurements as readonly Measurement[]).flatMap(({ figures }) =>
   Object.keys(figures)

@@ -46,38 +46,20 @@ export interface StoredJudge {
   readonly dataDigest: string;
 }
 
-const [mnist, fashion] = [
-  "238708a50598d8febb533ba32bfe90f80bfcd533d2e0136eef29432cf4e00705",
-  "16049096c5d3b06c1fa03327523ce9cfba61e979592ec6f128d5ae572dcd1669",
+const mnist = "238708a50598d8febb533ba32bfe90f80bfcd533d2e0136eef29432cf4e00705";
+const fashion = "16049096c5d3b06c1fa03327523ce9cfba61e979592ec6f128d5ae572dcd1669";
+const table: readonly (readonly [name: JudgeName, data: string, dataDigest: string, digest: string])[] = [
+  ["lenet", "mnist", mnist, "72159ef727407e0eea9934756a95e91503caa06ed2ab15b6efe17885cd549427"],
+  ["vgg", "mnist", mnist, "cd13c29891d4764e1001a40b3c3d13776f182c95390428c360a525c21b00c29f"],
+  ["lenet", "fashion_mnist", fashion, "a32e59c777aaa95bc261c286d4b00dff74492dfad804b1dcee7fed1c0aa1a165"],
+  ["vgg", "fashion_mnist", fashion, "53cbc5e61b75a9f135e5ed7e2a08f776200fc4c957b226754616722ae20063f1"],
 ];
 
 /** The judges that come with the repository. */
-export const storedJudges: readonly StoredJudge[] = [
-  {
-    name: "lenet",
-    file: "checkpoints/judge_mnist.safetensors",
-    digest: "72159ef727407e0eea9934756a95e91503caa06ed2ab15b6efe17885cd549427",
-    dataDigest: mnist,
-  },
-  {
-    name: "vgg",
-    file: "checkpoints/judge_mnist_vgg.safetensors",
-    digest: "cd13c29891d4764e1001a40b3c3d13776f182c95390428c360a525c21b00c29f",
-    dataDigest: mnist,
-  },
-  {
-    name: "lenet",
-    file: "checkpoints/judge_fashion_mnist.safetensors",
-    digest: "a32e59c777aaa95bc261c286d4b00dff74492dfad804b1dcee7fed1c0aa1a165",
-    dataDigest: fashion,
-  },
-  {
-    name: "vgg",
-    file: "checkpoints/judge_fashion_mnist_vgg.safetensors",
-    digest: "53cbc5e61b75a9f135e5ed7e2a08f776200fc4c957b226754616722ae20063f1",
-    dataDigest: fashion,
-  },
-];
+export const storedJudges: readonly StoredJudge[] = table.map(([name, data, dataDigest, digest]) => {
+  const file = `checkpoints/judge_${data}${name === judgeNames[0] ? "" : `_${name}`}.safetensors`;
+  return { name, file, digest, dataDigest };
+});
 
 /** Which judges to use: all, one, or none. */
 export const judgeChoices = ["all", ...judgeNames, "none"] as const;

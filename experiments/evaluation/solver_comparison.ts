@@ -1,5 +1,4 @@
 import type { Estimate } from "../../models/mod.ts";
-import { textTable } from "../cli/output.ts";
 import { makeSolver } from "../cli/solver.ts";
 import { firstIndices } from "../data/dataset.ts";
 import { checkSolver } from "../draw/chosen_solver.ts";
@@ -15,11 +14,9 @@ import {
 } from "../run/field_checks.ts";
 import type { EvaluatedNetwork } from "./evaluated_network.ts";
 import { hasFewTestImages } from "./evaluation_options.ts";
-import { formatOrder } from "./evaluation_table.ts";
-import { figureFields, type FigureKey, type FigureName, keysOf, shownFigure, titleOf } from "./figures.ts";
+import { figureFields, type FigureKey, figureKey, type FigureName, keysOf } from "./figures.ts";
 import { drawForEvaluation, imagesAt, Monitor, samplingEvaluations, type Watch } from "./image_sets.ts";
 import type { DataJudge } from "./judges.ts";
-import { figureKey } from "./measurements.ts";
 import { frechetDistance, kernelDistance, recognised } from "./measures.ts";
 
 const estimate = fieldsOf({ value: finiteNumber, low: finiteNumber, high: finiteNumber });
@@ -156,7 +153,7 @@ export async function measureSolvers(
 }
 
 /** The keys of figures, by the judges that measured all solvers. */
-function judgedKeys(solvers: readonly SolverCost[], ...names: FigureName[]): FigureKey[] {
+export function judgedKeys(solvers: readonly SolverCost[], ...names: FigureName[]): FigureKey[] {
   return keysOf(names).filter((key) => solvers.every((cost) => cost[key]));
 }
 
@@ -175,25 +172,4 @@ export function cheapestOfBest(solvers: readonly SolverCost[]): SolverCost {
   const chosen = mayBeBest(keys);
   const left = chosen.length > 0 ? chosen : mayBeBest(keys.slice(0, 1));
   return left.reduce((a, b) => b.evaluations < a.evaluations ? b : a);
-}
-
-/** Solvers as a table, cheapest first; a star marks {@linkcode cheapestOfBest}. A line says whether the judges agree. */
-export function solverTable({ solvers, common: { count, seed } }: SolverCosts): string {
-  const chosen = cheapestOfBest(solvers);
-  const distances = judgedKeys(solvers, "frechet", "kernel");
-  const shares = judgedKeys(solvers, "asked_class", "confident");
-  const head = ["solver", "evaluations", ...distances.map(titleOf), ...shares.map(titleOf), "seconds"];
-  const rows = solvers.toSorted((a, b) => a.evaluations - b.evaluations).map((cost) => [
-    `${cost === chosen ? "* " : ""}${cost.spec}`,
-    String(Number(cost.evaluations.toFixed(1))),
-    ...distances.map((key) => {
-      const [value, low, high] = (["value", "low", "high"] as const).map((end) => cost[key]![end].toFixed(2));
-      return `${value} (${low} to ${high})`;
-    }),
-    ...shares.map((key) => shownFigure(key, cost[key]!.value)),
-    cost.seconds.toFixed(1),
-  ]);
-  const about = `${count.toLocaleString("en")} samples per solver, all from the noise of seed ${seed}`;
-  const order = formatOrder(solvers);
-  return [about, textTable([head, ...rows], (column) => column > 0), ...order ? [order] : []].join("\n");
 }

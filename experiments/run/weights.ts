@@ -8,12 +8,14 @@ import {
   guided,
   type HostTensor,
   noneOf,
+  SafetensorsError,
   type State,
   type VelocityField,
 } from "../../models/mod.ts";
 import type { FieldCheck } from "./field_checks.ts";
 import { runFile } from "./files.ts";
-import { findContained, reasonOf, RunError } from "./run_folder.ts";
+import { decodeProgress, lastStep, readMetrics } from "./metrics_log.ts";
+import { findContained, readIfThere, reasonOf, RunError } from "./run_folder.ts";
 
 /** Weights in order of preference: averaged if the run keeps an average, else last. */
 const names = [runFile.ema, runFile.last];
@@ -206,5 +208,28 @@ export class TensorFile {
   /** An error that names the file and gives advice. */
   error(problem: string): RunError {
     return new RunError(`Cannot read ${this.path}: ${problem}; ${this.advice}`);
+  }
+}
+
+/**
+ * The step of a run's weights. The log of a killed run may have later steps. If it was killed between writing its
+ * weights and its state, this is the step of the previous checkpoint.
+ */
+export async function stepOfWeights(run: string, status: string): Promise<number> {
+  const saved = status === "FINISHED" ? undefined : await savedStep(run);
+  return saved ?? lastStep(await readMetrics(join(run, runFile.metrics)));
+}
+
+/** The step of a run's saved state; undefined if the state is missing or damaged. */
+async function savedStep(run: string): Promise<number | undefined> {
+  const path = join(run, runFile.state);
+  const bytes = await readIfThere(path);
+  if (bytes === undefined) return undefined;
+  try {
+    const progress = decodeProgress(decodeSafetensors(bytes, path).metadata.progress);
+    return typeof progress === "string" ? undefined : progress.step;
+  } catch (error) {
+    if (error instanceof SafetensorsError) return undefined;
+    throw error;
   }
 }

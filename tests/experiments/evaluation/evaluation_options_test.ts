@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { type EvaluatedNetwork, stepOfWeights } from "../../../experiments/evaluation/evaluated_network.ts";
+import type { EvaluatedNetwork } from "../../../experiments/evaluation/evaluated_network.ts";
+import { stepOfWeights } from "../../../experiments/run/weights.ts";
 import { evaluationOptions } from "../../../experiments/evaluation/evaluation_options.ts";
 import { evaluating } from "../../../experiments/evaluate.ts";
 import { join } from "node:path";
@@ -58,11 +59,11 @@ Deno.test("evaluationOptions() takes at most as many images as samples", () => {
 
 testInFolder("stepOfWeights() of a killed run is the step of its checkpoint, not of its log", async (run) => {
   const state = join(run, "state.safetensors");
-  assert.equal(await stepOfWeights(run, { status: "KILLED" }), 0);
+  assert.equal(await stepOfWeights(run, "KILLED"), 0);
   for (const step of [10, 20, 30]) appendMetrics(join(run, "metrics.jsonl"), { step, train_loss: 1 });
-  assert.equal(await stepOfWeights(run, { status: "KILLED" }), 30, "without a state");
+  assert.equal(await stepOfWeights(run, "KILLED"), 30, "without a state");
   await Deno.writeTextFile(state, "damaged");
-  assert.equal(await stepOfWeights(run, { status: "KILLED" }), 30, "with a damaged one");
+  assert.equal(await stepOfWeights(run, "KILLED"), 30, "with a damaged one");
   const progress = encodeProgress({
     step: 20,
     elapsedSeconds: 1,
@@ -73,6 +74,6 @@ testInFolder("stepOfWeights() of a killed run is the step of its checkpoint, not
     dataDigest: "",
   });
   await Deno.writeFile(state, encodeSafetensors(new Map(), { progress }));
-  assert.equal(await stepOfWeights(run, { status: "KILLED" }), 20);
-  assert.equal(await stepOfWeights(run, { status: "FINISHED" }), 30, "all logged steps are in the weights");
+  assert.equal(await stepOfWeights(run, "KILLED"), 20);
+  assert.equal(await stepOfWeights(run, "FINISHED"), 30, "all logged steps are in the weights");
 });

@@ -2,14 +2,13 @@ import assert from "node:assert/strict";
 import { basename, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Terminal } from "../../../experiments/cli/progress.ts";
-import { type Lock, sha256, tryLock } from "../../../experiments/run/run_folder.ts";
+import { sha256 } from "../../../experiments/run/run_folder.ts";
 import {
   type JudgeChoice,
   type JudgeOptions,
   judgesFor,
   readStored,
   storedJudges,
-  trainingLock,
 } from "../../../experiments/evaluation/judges.ts";
 import { accuracyOf, digestOf, judgedData, makeJudge } from "../../../experiments/evaluation/train_judge.ts";
 import { type Device, init, withDevice } from "../../../kernels/mod.ts";
@@ -80,34 +79,6 @@ testInFolder("judgesFor() trains a judge once for several concurrent callers", a
   assert.deepEqual(made.map((judge) => judge!.source).sort(), ["cached", "trained"]);
   assert.equal(made[0]!.digest, made[1]!.digest);
   assert.equal(said.filter((line) => line.startsWith("Training ")).length, 1);
-});
-
-testInFolder("judgesFor() can be stopped while it waits for another program", async (folder) => {
-  using _device = await opened();
-  using other = await tryLock(folder, trainingLock) as Lock;
-  const stop = new AbortController();
-  const said: string[] = [];
-  const say = (line: string) => {
-    said.push(line);
-    stop.abort();
-  };
-  const { find } = finder(folder, { cache: folder, signal: stop.signal, say });
-  assert.equal(await find(), undefined);
-  assert.deepEqual(said.map((line) => /^Waiting for process \d+ .*, which trains a judge in /.test(line)), [
-    true,
-  ]);
-  assert.ok(other.isHeld());
-});
-
-testInFolder("judgesFor() distinguishes data sets by images and by labels", async (folder) => {
-  using _device = await opened();
-  const { find, said } = finder(folder);
-  const { train } = await bars();
-  const swapped = { ...train, labels: train.labels.map((label) => 1 - label) };
-  const digests = [await find(), await find({ train: swapped }), await find({ digest: "0".repeat(64) })]
-    .map((judge) => judge!.dataDigest);
-  assert.equal(new Set(digests).size, 3);
-  assert.equal(said.length, 3);
 });
 
 testInFolder(
