@@ -28,7 +28,7 @@ const distilling = defineSettings({
   model: optional({
     ...model,
     hint: "FILE",
-    doc: "program of the network, instead of the copy in its run",
+    doc: "module of the network, if it is your own",
   }),
   ...dataSettings,
   data: { ...rows.data, doc: "images, as for train (default: those of the run, or MNIST)" },

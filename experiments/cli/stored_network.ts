@@ -13,7 +13,7 @@ import { asText, ConfigError, flagOf } from "./setting.ts";
 import { normalizationTo, pixelRanges, type TrainingConfig } from "./training.ts";
 import { variantName } from "./variant.ts";
 
-/** The settings of a checkpoint's network. @param model the setting `model`, with its own program for the weights */
+/** The settings of a checkpoint's network. @param model the setting `model`, which may name its module */
 export function networkOf(config: CompleteOptions, model: string | undefined) {
   if (config.type === "own") {
     const named = ownModel(model);

@@ -115,7 +115,7 @@ function resumedConfig(flags: GivenSettings, run: string): TrainingConfig {
  * The settings that repeat an earlier run: the given settings replace its own. The new run has a folder, a name and a
  * place on a server of its own.
  *
- * @param source the run's folder or its `config.json`; the network's program and the teacher lie next to it
+ * @param source the run's folder or its `config.json`; the copy of its teacher lies next to it
  */
 function repeatedConfig({ config: _, ...flags }: GivenSettings, source: string): TrainingConfig {
   const path = isFolder(source) ? join(source, runFile.config) : source;

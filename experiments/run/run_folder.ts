@@ -224,12 +224,11 @@ export async function createRunFolder(
 async function makeNewFolder(path: string): Promise<string> {
   for (let count = 1;; count++) {
     const numbered = count === 1 ? path : `${path}-${count}`;
-    try {
-      await Deno.mkdir(numbered);
-      return numbered;
-    } catch (error) {
-      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    }
+    const isMade = await Deno.mkdir(numbered).then(() => true, (error) => {
+      if (error instanceof Deno.errors.AlreadyExists) return false;
+      throw error;
+    });
+    if (isMade) return numbered;
   }
 }
 
@@ -247,19 +246,15 @@ function timestamp(time: Date): string {
  * @throws {RunError} if it holds something, or is a file
  */
 export async function checkEmptyFolder(path: string, use = "", advice = ""): Promise<void> {
-  try {
-    for await (const { name } of Deno.readDir(path)) {
-      if (name === lockName) continue;
-      throw new RunError(
-        `Cannot use ${path}${use}: it holds ${name} (expected a new or empty folder${advice})`,
-      );
-    }
-  } catch (error) {
-    if (error instanceof RunError) throw error;
-    if (!(error instanceof Deno.errors.NotFound)) {
-      throw new RunError(`Cannot use ${path}${use}: ${reasonOf(error)}`);
-    }
-  }
+  const names = await Array.fromAsync(Deno.readDir(path), ({ name }) => name).catch((error) => {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw new RunError(`Cannot use ${path}${use}: ${reasonOf(error)}`);
+  });
+  const found = names.find((name) => name !== lockName);
+  if (found === undefined) return;
+  throw new RunError(
+    `Cannot use ${path}${use}: it holds ${found} (expected a new or empty folder${advice})`,
+  );
 }
 
 /** Removes temporary files of earlier sessions that were killed. @throws {RunError} if the folder cannot be changed */

@@ -36,7 +36,7 @@ export interface InitialWeights {
  *
  * @param config with `conditional` decided
  * @throws {ConfigError} if they are not the weights that the setting names, or none of them fit
- * @throws {StateError} if the program of a custom network has other parameters
+ * @throws {StateError} if the module of a custom network has other parameters
  */
 export async function readInitialWeights(
   config: TrainingConfig,

@@ -37,7 +37,7 @@ export interface OwnModelOptions extends NoUNetOptions, Partial<SharedOptions & 
   readonly name: string;
   /** Its class, or a function that makes it. A checkpoint does not hold it. */
   readonly make?: NetworkMaker | undefined;
-  /** SHA-256 of its program in hex, to recognise it. */
+  /** SHA-256 of its module in hex, to recognise it. */
   readonly digest?: string | undefined;
   /** Its own options, by name. */
   readonly options?: Readonly<Record<string, OptionValue>>;
