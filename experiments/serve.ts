@@ -1,16 +1,92 @@
-import { dirname, extname, join, relative } from "node:path";
+import { extname, join, relative } from "node:path";
+import { digitPixels, type DigitsParts, halved } from "../playground/digits_parts.ts";
 import { playgroundHtml } from "../playground/playground_html.ts";
 import { type Markup, markup } from "../viz/report/markup.ts";
-import { linkPlayground } from "../viz/report/mod.ts";
 import { library } from "../web/flow_text.js";
-import { print } from "./cli/output.ts";
-import { main, stopSignal, task } from "./cli/task.ts";
-import { openContained, reasonOf } from "./run/run_folder.ts";
-import { checkout } from "./run/program_files.ts";
 import { integer } from "./cli/kinds.ts";
-import { ConfigError } from "./cli/setting.ts";
+import { print, say } from "./cli/output.ts";
 import { defineSettings } from "./cli/settings.ts";
-import { docsSite, playgroundFile } from "./site/docs_site.ts";
+import { describeError, main, stopSignal, task } from "./cli/task.ts";
+import { DataError, firstIndices, type LabelledImages } from "./data/dataset.ts";
+import { rowsOf } from "./data/images.ts";
+import { loadDataset } from "./data/load_dataset.ts";
+import { checkout, readProgramFile, startCommand } from "./run/program_files.ts";
+import { ConfigError } from "./cli/setting.ts";
+import { reasonOf } from "./run/run_folder.ts";
+
+/** `deno task serve`: the library, the playground and the reports of runs, on this machine. */
+export const serveTask = task({
+  name: "serve",
+  about: "Serve the library, the playground, and the reports of runs, on this machine",
+  settings: defineSettings({
+    port: integer({ doc: "port on this machine", min: 1, max: 65535, default: 8000 }),
+  }),
+  async run({ port }) {
+    checkPort(port);
+    const server = serveFiles({ port, headers: isolation, page: playgroundPage });
+    const address = `http://127.0.0.1:${port}`;
+    print(`${address}/   what this serves, with the reports of runs\n`);
+    print(`  ${address}/playground.html           why flow matching works`);
+    print(`  ${address}/runs/RUN/report.html      the report of a run`);
+    if (checkout !== undefined) {
+      print(`  import ... from "${address}/mod.ts"  the library, in Deno`);
+    }
+    print("\nStop with Ctrl-C");
+    using stop = stopSignal(() => server.shutdown());
+    await server.finished;
+    return stop.exitCode;
+  },
+});
+
+/** @throws {ConfigError} if another program uses the port */
+function checkPort(port: number): void {
+  try {
+    Deno.listen({ hostname: "127.0.0.1", port }).close();
+  } catch (error) {
+    throw new ConfigError(`Cannot use port ${port}: ${reasonOf(error)}; give another --port`);
+  }
+}
+
+/** Images to train on in the playground, and to measure the loss on. */
+const [trained, measured] = [3000, 256];
+
+/** The digits of the playground: networks of this checkout, and a few images of MNIST. */
+export async function playgroundDigits(): Promise<DigitsParts> {
+  const weights = ["mnist_classes", "mnist_one_step", "judge_mnist"].map(async (name) =>
+    halved(await readProgramFile(`checkpoints/${name}.safetensors`))
+  );
+  const [flow, oneStep, judge] = await Promise.all(weights);
+  const { train, test } = await loadDataset();
+  const first = ({ images, labels }: LabelledImages, count: number) => ({
+    images: rowsOf(images, firstIndices(count), digitPixels),
+    labels: labels!.subarray(0, count),
+  });
+  return { flow, oneStep, judge, train: first(train, trained), heldOut: first(test, measured) };
+}
+
+/** The playground as one HTML file. @throws {DataError} if MNIST is neither cached nor to be had */
+export async function playgroundPage(): Promise<string> {
+  return playgroundHtml({ library, digits: await playgroundDigits() });
+}
+
+/** Headers that allow a page to share memory between threads. */
+export const isolation: Readonly<Record<string, string>> = {
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-embedder-policy": "require-corp",
+  "cross-origin-resource-policy": "cross-origin",
+};
+
+/**
+ * Headers of what lies in a run's folder: a page there may run, but is of no origin, so it reads nothing that is served
+ * here, and sends nothing anywhere.
+ */
+const confined: Readonly<Record<string, string>> = {
+  "content-security-policy":
+    "sandbox allow-scripts allow-downloads; default-src 'none'; connect-src 'none'; " +
+    "script-src 'unsafe-inline' 'wasm-unsafe-eval' blob:; worker-src blob:; style-src 'unsafe-inline'; " +
+    "img-src data: blob:; form-action 'none'; base-uri 'none'",
+  "x-content-type-options": "nosniff",
+};
 
 /** Media types by extension. Browsers refuse modules with a wrong type, and Deno refuses TypeScript with one. */
 const types: Readonly<Record<string, string>> = {
@@ -26,166 +102,136 @@ const types: Readonly<Record<string, string>> = {
   ".gif": "image/gif",
 };
 
-/** Headers that allow a page to share memory between threads. */
-export const isolation: Readonly<Record<string, string>> = {
-  "cross-origin-opener-policy": "same-origin",
-  "cross-origin-embedder-policy": "require-corp",
-  "cross-origin-resource-policy": "cross-origin",
-};
-
-/** How a server answers. */
+/** What a server shows, and how. */
 interface ServerOptions {
   /** By default any free port. */
   readonly port?: number;
-  /** Headers of each response, besides the content type. */
+  /** Headers of files that are not of a run. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Folder of the library's files; by default the checkout, if there is one. */
+  readonly root?: string | undefined;
+  /** Folder of runs; by default `runs`. */
+  readonly runs?: string;
+  /** Makes the playground. */
+  readonly page?: () => Promise<string>;
 }
 
 /**
- * Serves the checkout on this machine: its regular files, except dot files and files that links reach outside of it.
- * Only `runs` itself may be a link. A folder is served as its `index.html`. The server also has the docs as pages, a
- * list of reports at `/`, and the playground that reports link to.
- *
- * @param options with the folder to serve instead, if any
+ * Serves regular files of the checkout and of the folder of runs on this machine, an index of them at `/`, and the
+ * playground. A path with a name that begins with a dot, or that links lead out of its folder, is not found. Answers
+ * only to names of this machine, so that a page of another site cannot reach it by a name of that site.
  */
-export function serveCheckout(
-  { root = checkout ?? ".", ...options }: ServerOptions & { readonly root?: string } = {},
+export function serveFiles(
+  {
+    port = 0,
+    headers = {},
+    root = checkout,
+    runs = join(root ?? ".", "runs"),
+    page = () => Promise.resolve(playgroundHtml({ library })),
+  }: ServerOptions = {},
 ): Deno.HttpServer<Deno.NetAddr> {
-  let site: Promise<ReadonlyMap<string, BodyInit>> | undefined;
-  return serve(options, async (path) => {
-    const file = path.endsWith("/") ? `${path}index.html` : path;
-    const type = types[extname(file)] ?? "application/octet-stream";
-    if (file === "/index.html") site = undefined; // there may be new reports
-    const body = await openServed(root, file);
-    if (body === undefined) {
-      const page = file === playground
-        ? playgroundHtml({ library })
-        : (await (site ??= siteOf(root))).get(file.slice(1));
-      return page === undefined ? undefined : { type, body: page };
-    }
-    if (!file.endsWith("/report.html")) return { type, body: body.readable };
-    const address = relative(dirname(file), playground);
-    return { type, body: linkPlayground(await new Response(body.readable).text(), address) };
-  });
-}
-
-/** Path of the playground: a file that `build:playground` wrote, or else a page made here, without digits. */
-const playground = `/${playgroundFile}`;
-
-/** Serves one page on this machine, at `/`. */
-export function servePage(page: string, options: ServerOptions = {}): Deno.HttpServer<Deno.NetAddr> {
-  return serve(options, (path) => path === "/" ? { type: types[".html"], body: page } : undefined);
-}
-
-interface Answer {
-  readonly type: string;
-  readonly body: BodyInit;
-}
-
-/**
- * Starts a server that answers only to names of this machine, so that a page of another site cannot reach it by a name
- * of that site.
- */
-function serve(
-  { port = 0, headers = {} }: ServerOptions,
-  answer: (path: string) => Promise<Answer | undefined> | Answer | undefined,
-): Deno.HttpServer<Deno.NetAddr> {
-  const respond = (status: number, { type, body }: Answer) =>
-    new Response(body, { status, headers: { ...headers, "content-type": type } });
+  let made: Promise<string> | undefined;
+  const playground = () =>
+    made ??= page().catch((error) => {
+      if (!(error instanceof DataError)) throw error;
+      say(`The playground has no digits: ${describeError(error)}`);
+      return playgroundHtml({ library });
+    });
+  const answer = async (path: string) => {
+    if (path === "/") return [await indexOf(runs), types[".html"], headers] as const;
+    if (path === "/playground.html") return [await playground(), types[".html"], headers] as const;
+    const ofRun = path.startsWith("/runs/");
+    const folder = ofRun ? runs : root;
+    const file = folder && await openServed(folder, ofRun ? path.slice("/runs".length) : path);
+    return file && [file.readable, typeOf(path), ofRun ? confined : headers] as const;
+  };
   const server: Deno.HttpServer<Deno.NetAddr> = Deno.serve(
     { hostname: "127.0.0.1", port, onListen() {} },
-    async (request) => {
+    async ({ method, url, headers: asked }) => {
+      const refuse = (status: number, text: string, more = {}) =>
+        new Response(text, { status, headers: { ...headers, ...more, "content-type": "text/plain" } });
       const hosts = ["127.0.0.1", "localhost"].map((name) =>
         new URL(`http://${name}:${server.addr.port}`).host
       );
-      if (!hosts.includes(request.headers.get("host")?.toLowerCase() ?? "")) {
-        return respond(403, { type: "text/plain", body: `expected the address http://${hosts[0]}/` });
+      if (!hosts.includes(asked.get("host")?.toLowerCase() ?? "")) {
+        return refuse(403, `expected the address http://${hosts[0]}/`);
       }
-      const path = pathOf(request.url);
+      if (method !== "GET" && method !== "HEAD") {
+        return refuse(405, "expected GET or HEAD", { allow: "GET, HEAD" });
+      }
+      const path = pathOf(url);
       const answered = path === undefined ? undefined : await answer(path);
-      return answered ? respond(200, answered) : respond(404, { type: "text/plain", body: "not found" });
+      if (!answered) return refuse(404, "not found");
+      const [body, type, own] = answered;
+      return new Response(body, { headers: { ...own, "content-type": type } }); // of HEAD, only the headers are sent
     },
   );
   return server;
 }
 
-/** The path in an address; undefined if it is not valid. A URL has no `..` left. */
+function typeOf(path: string): string {
+  return types[extname(path)] ?? "application/octet-stream";
+}
+
+/** The path in an address; undefined if it is not valid, or a name begins with a dot. A URL has no `..` left. */
 function pathOf(address: string): string | undefined {
   try {
-    return decodeURIComponent(new URL(address).pathname);
+    const path = decodeURIComponent(new URL(address).pathname);
+    return hasHidden(path) ? undefined : path;
   } catch {
     return undefined;
   }
 }
 
-/** Opens a file that may be served; undefined if there is none. */
-async function openServed(root: string, path: string): Promise<Deno.FsFile | undefined> {
+function hasHidden(path: string): boolean {
+  return path.split(/[\\/]/).some((name) => name.startsWith("."));
+}
+
+/** Opens a regular file of a folder; undefined if there is none, or links lead out of the folder. */
+async function openServed(folder: string, path: string): Promise<Deno.FsFile | undefined> {
   try {
-    const real = await Deno.realPath(join(root, path));
-    for (const folder of [root, join(root, "runs")]) {
-      const names = relative(await Deno.realPath(folder), real).split(/[\\/]/);
-      if (!names.some((name) => name.startsWith("."))) return await openContained(real, folder);
-    }
+    const real = await Deno.realPath(join(folder, path));
+    if (hasHidden(relative(await Deno.realPath(folder), real))) return undefined;
+    if ((await Deno.stat(real)).isFile) return await Deno.open(real); // opening a pipe would block
   } catch {
     // there is no such file, or it must not be read
   }
   return undefined;
 }
 
-/** The docs as pages; the first also links to the playground, an example and the reports. */
-async function siteOf(root: string): Promise<ReadonlyMap<string, BodyInit>> {
-  const folders = await Array.fromAsync(Deno.readDir(join(root, "runs")), ({ name }) => name).catch(() => []);
-  const runs: Markup[] = [];
-  for (const name of folders.sort().reverse()) {
-    const file = await openServed(root, `/runs/${name}/report.html`);
+/** A page with links to everything that is served. */
+async function indexOf(runs: string): Promise<string> {
+  const folders = await Array.fromAsync(Deno.readDir(runs), ({ name }) => name).catch(() => []);
+  const reports: Markup[] = [];
+  for (const name of folders.filter((name) => !hasHidden(name)).sort().reverse()) {
+    const file = await openServed(runs, `${name}/report.html`);
     file?.close();
-    if (file) {
-      runs.push(markup`<li><a href="/runs/${encodeURIComponent(name)}/report.html">${name}</a></li>\n`);
-    }
+    const address = `/runs/${encodeURIComponent(name)}/report.html`;
+    if (file) reports.push(markup`<li><a href="${address}">${name}</a></li>\n`);
   }
-  const reports = runs.length > 0
-    ? markup`<ul>\n${runs}</ul>`
-    : markup`<p>None yet: <code>deno task train</code> writes one.</p>`;
-  return await docsSite(
-    [{ title: "Reports", path: "index.html#reports" }],
-    markup`<ul class="cards">
-<li><a href="${playground}">Playground</a><p>See why flow matching works. <code>deno task playground</code> has digits,
-too.</p></li>
-<li><a href="/examples/sample_in_page.html">Sixteen digits</a><p>Drawn in a page.</p></li></ul>
-<h2 id="reports">Reports of runs</h2>
-${reports}`,
-  );
-}
-
-/** @throws {ConfigError} if another program uses a port on this machine */
-export function checkPort(port: number): void {
-  try {
-    Deno.listen({ hostname: "127.0.0.1", port }).close();
-  } catch (error) {
-    throw new ConfigError(`Cannot use port ${port}: ${reasonOf(error)}; give another --port`);
+  const links = [
+    ["/playground.html", "Playground", "see why flow matching works"],
+    ...checkout === undefined ? [] : [
+      ["/examples/sample_in_page.html", "Sixteen digits", "drawn in a page"],
+      ["/README.md", "README", "and the docs in docs/, as Markdown"],
+      ["/mod.ts", "mod.ts", "the library, for imports in Deno; /web/flow.js for pages"],
+    ],
+  ].map(([address, title, about]) => markup`<li><a href="${address}">${title}</a>: ${about}</li>\n`);
+  return markup`<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Flow matching</title>
+<style>:root { color-scheme: light dark } body { font: 16px/1.6 system-ui, sans-serif; margin: 2rem auto;
+max-width: 42rem; padding: 0 1rem } h1, h2 { line-height: 1.2 }</style></head>
+<body><main><h1>Flow matching</h1>
+<ul>
+${links}</ul>
+<h2>Reports of runs</h2>
+${
+    reports.length > 0
+      ? markup`<ul>\n${reports}</ul>`
+      : markup`<p>None yet: <code>${startCommand("train:residual")}</code> writes one.</p>`
   }
+</main></body></html>`.text;
 }
-
-/** `deno task serve`: the checkout as a website on this machine. */
-export const serveTask = task({
-  name: "serve",
-  about: "Serve this checkout on this machine: the library, the docs, the playground, and reports",
-  settings: defineSettings({
-    port: integer({ doc: "port on this machine", min: 1, max: 65535, default: 8000 }),
-  }),
-  async run({ port }) {
-    checkPort(port);
-    const server = serveCheckout({ port, headers: isolation });
-    print(`http://127.0.0.1:${port}/   docs, playground, and the reports of runs\n`);
-    print(`  http://127.0.0.1:${port}${playground}                why flow matching works`);
-    print(`  http://127.0.0.1:${port}/examples/sample_in_page.html   sixteen digits, drawn in a page`);
-    print(`  http://127.0.0.1:${port}/runs/RUN/report.html           the report of a run`);
-    print(`  import ... from "http://127.0.0.1:${port}/mod.ts"       the library, in Deno\n`);
-    print("Stop with Ctrl-C");
-    using stop = stopSignal(() => server.shutdown());
-    await server.finished;
-    return stop.exitCode;
-  },
-});
 
 if (import.meta.main) await main(serveTask);

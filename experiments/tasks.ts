@@ -129,34 +129,10 @@ export const tasks: readonly TaskRow[] = [
   },
   {
     name: "serve",
-    about: "Serve the library, docs, playground and reports",
-    page: page("library"),
-    rights: "--allow-read=. --allow-net=127.0.0.1",
-  },
-  {
-    name: "playground",
-    about: "Serve a page that trains a flow and shows why it works",
+    about: "Serve the playground, reports and the library",
     page: page("playground"),
     rights: "--allow-read --allow-net=127.0.0.1",
-    load: async () => (await import("./playground.ts")).playgroundTask,
-  },
-  {
-    name: "build:playground",
-    about: "Write the playground as one HTML file",
-    page: page("playground"),
-    rights: writes,
-    script: "experiments/build_playground.ts",
-    load: async () => (await import("./build_playground.ts")).buildPlaygroundTask,
-  },
-  {
-    name: "build:site",
-    about: "Write a website: docs, playground, a run's report, API",
-    page: page("reports"),
-    rights: writes,
-    script: "experiments/site.ts",
-    command: "mkdir -p .cache && NO_COLOR=1 deno doc mod.ts viz/report/mod.ts > .cache/api.txt && " +
-      `deno run ${writes} --lock=deno.lock experiments/site.ts`,
-    load: async () => (await import("./site.ts")).siteTask,
+    load: async () => (await import("./serve.ts")).serveTask,
   },
   {
     name: "doctor",

@@ -68,7 +68,7 @@ function digitsProgram(settings: PlaygroundSettings): string {
   const address = addressOf({ ...settings, device: "cpu" });
   return `// Trains the network of the playground at ${address}
 // Save it beside the library's mod.ts and run it: deno run --allow-read FILE.ts
-import { playgroundDigits } from "./experiments/build_playground.ts";
+import { playgroundDigits } from "./experiments/serve.ts";
 import { DigitsTraining } from "./playground/digits_training.ts";
 import { openDevice } from "./playground/plane_training.ts";
 import { settingsOf } from "./playground/settings.ts";

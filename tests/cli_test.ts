@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import settings from "../deno.json" with { type: "json" };
 import { tasks } from "../experiments/tasks.ts";
 import { startCommand } from "../experiments/run/program_files.ts";
-import { serveCheckout } from "../experiments/serve.ts";
+import { serveFiles } from "../experiments/serve.ts";
 import { writeTinyIdx } from "./experiments/data/tiny_idx.ts";
 import { runElsewhere, withFolder } from "./folder.ts";
 import { testNeeding } from "./permissions.ts";
@@ -41,7 +41,7 @@ testNeeding(
   "cli.ts works from a web address in an empty folder, and installed, without its server",
   () =>
     withFolder(async (folder) => {
-      const server = serveCheckout();
+      const server = serveFiles();
       const cli = `http://127.0.0.1:${server.addr.port}/cli.ts`;
       const deno = (...args: readonly string[]) => runElsewhere(folder, Deno.execPath(), args);
       try {
@@ -103,9 +103,6 @@ async function trainsAndSamples(run: Run, folder: string): Promise<void> {
   const sampled = await run(...sample);
   assert.equal(sampled.code, 0, sampled.err);
   assert.ok((await Deno.stat(join(folder, "grid.png"))).size > 100);
-  const site = await run("build:site", "runs/one");
-  assert.equal(site.code, 0, site.err);
-  assert.ok((await Deno.stat(join(folder, "site/checkpoints/mnist_classes.safetensors"))).size > 1e6);
   const examined = await run("doctor", "--device", "cpu");
   assert.match(examined.out, /^ok +training +training uses the CPU/m, examined.err);
 }

@@ -1,6 +1,7 @@
 /// <reference lib="dom" />
 /** Firefox and WebKit, opened as their readers have them: Firefox by puppeteer, WebKit by WebDriver. */
 
+import type { Page } from "./browser.ts";
 import { testUnless } from "./permissions.ts";
 import { findOrInstall, problemOf } from "./system_packages.ts";
 import { freePort } from "./free_port.ts";
@@ -55,6 +56,14 @@ Worker = class extends Own {
   }
 };
 </script>`;
+
+/** A page in Chromium, like one in another browser. */
+export function inChromium(page: Page): OpenPage {
+  return {
+    open: async (address) => void await page.goto(address),
+    run: async (act, ...values) => await page.evaluate(`(${act})(...${JSON.stringify(values)})`) as never,
+  };
+}
 
 /** The errors of a page with the {@linkcode listener}. */
 export function complaintsOf(page: OpenPage): Promise<string[]> {

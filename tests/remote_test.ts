@@ -7,7 +7,7 @@ import { createModel, saveCheckpoint } from "../models/mod.ts";
 import { assertLikeDigits } from "./digit_features.ts";
 import { runElsewhere, withFolder } from "./folder.ts";
 import { granted, testNeeding, testUnless } from "./permissions.ts";
-import { serveCheckout } from "../experiments/serve.ts";
+import { serveFiles } from "../experiments/serve.ts";
 import { openDevice, PlaneTraining } from "../playground/plane_training.ts";
 import { programText } from "../playground/program_text.ts";
 import { settingsOf } from "../playground/settings.ts";
@@ -41,7 +41,7 @@ testNeeding(
   { read: true, write: true, run: true, net: true, env: true },
   "mod.ts and examples/ work over HTTP with a fresh cache and no deno.json, by the commands in the docs",
   async () => {
-    await using server = serveCheckout();
+    await using server = serveFiles();
     await withFolder(async (folder) => {
       const elsewhere: Elsewhere = {
         host: `127.0.0.1:${server.addr.port}`,

@@ -3,7 +3,7 @@
  * Records a GIF of step 2 of the playground, the README's `docs/average.gif`: the pointer moves, the fan of lines turns, and
  * the arrow of a copy in training approaches their mean.
  *
- * `deno task build:playground --out playground.html`, then
+ * `deno task build playground`, then
  * `deno run --lock=tests/deno.lock --allow-read --allow-write --allow-run --allow-env --allow-sys --allow-net=127.0.0.1 \
  * tools/film_lesson.ts playground.html docs/average.gif`
  */

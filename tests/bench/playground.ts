@@ -6,7 +6,7 @@
  * `deno run --lock=tests/deno.lock --allow-read tests/bench/playground.ts plane`, or `checkpoint`, `blank28`, `blank14`
  */
 import process from "node:process";
-import { playgroundDigits } from "../../experiments/build_playground.ts";
+import { playgroundDigits } from "../../experiments/serve.ts";
 import type { DigitsParts } from "../../playground/digits_parts.ts";
 import { DigitsTraining, drawSteps, enlarged, guidance } from "../../playground/digits_training.ts";
 import { ExactField } from "../../playground/exact_field.ts";

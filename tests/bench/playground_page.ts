@@ -6,7 +6,7 @@
  * `deno run -A --lock=tests/deno.lock tests/bench/playground_page.ts`
  */
 import type { CDPSession, Page } from "npm:playwright-core@1.65.1";
-import { playgroundPage } from "../../experiments/build_playground.ts";
+import { playgroundPage } from "../../experiments/serve.ts";
 import { chromium, launch } from "../browser.ts";
 import { withFolder } from "../folder.ts";
 

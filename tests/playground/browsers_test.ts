@@ -3,16 +3,17 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { isolation, servePage } from "../../experiments/serve.ts";
+import { isolation, serveFiles } from "../../experiments/serve.ts";
 import { lessonModule } from "../../playground/playground_html.ts";
 import { openDevice, PlaneTraining } from "../../playground/plane_training.ts";
 import { settings, settingsOf } from "../../playground/settings.ts";
 import { library } from "../../web/flow_text.js";
 import * as flow from "../../web/mod.ts";
-import { type Page, testInBrowser } from "../browser.ts";
+import { testInBrowser } from "../browser.ts";
 import { withFolder } from "../folder.ts";
 import {
   complaintsOf,
+  inChromium,
   listener,
   type OpenPage,
   testInOtherBrowsers,
@@ -240,9 +241,9 @@ async function visitElements(page: OpenPage): Promise<void> {
 
 // Other tests open the page in Chromium from a file, and use its controls.
 await testInBrowser("Chromium: a served playground trains the same weights as Deno", async (browser) => {
-  await using server = servePage(html, { headers: isolation });
+  await using server = serveFiles({ page: () => Promise.resolve(html), headers: isolation });
   const page = inChromium(await browser.newPage());
-  await page.open(`http://127.0.0.1:${server.addr.port}/${address}`);
+  await page.open(`http://127.0.0.1:${server.addr.port}/playground.html${address}`);
   await checkDigest(page);
   assert.deepEqual(await complaintsOf(page), []);
   await visitElements(page);
@@ -251,10 +252,3 @@ await testInOtherBrowsers(
   "the playground trains the same weights as Deno, and every control works by mouse or by keys",
   (page, browser) => visit(page, browser === "WebKit"),
 );
-
-function inChromium(page: Page): OpenPage {
-  return {
-    open: async (address) => void await page.goto(address),
-    run: async (act, ...values) => await page.evaluate(`(${act})(...${JSON.stringify(values)})`) as never,
-  };
-}

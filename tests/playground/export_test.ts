@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { gifOfFrames } from "../../playground/gif_of_frames.ts";
-import { playgroundDigits } from "../../experiments/build_playground.ts";
+import { playgroundDigits } from "../../experiments/serve.ts";
 import { DigitsTraining } from "../../playground/digits_training.ts";
 import { openDevice, PlaneTraining } from "../../playground/plane_training.ts";
 import { programText } from "../../playground/program_text.ts";

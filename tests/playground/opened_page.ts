@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 /** Helpers for tests of an open playground. */
 
-import { playgroundDigits } from "../../experiments/build_playground.ts";
+import { playgroundDigits } from "../../experiments/serve.ts";
 import type { DigitsParts, LabelledDigits } from "../../playground/digits_parts.ts";
 import { playgroundHtml } from "../../playground/playground_html.ts";
 import { library } from "../../web/flow_text.js";

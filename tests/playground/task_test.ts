@@ -2,60 +2,15 @@ import assert from "node:assert/strict";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
 import { Buffer } from "node:buffer";
-import { playgroundDigits } from "../../experiments/build_playground.ts";
-import { DigitsTraining } from "../../playground/digits_training.ts";
 import { openDevice, PlaneTraining } from "../../playground/plane_training.ts";
 import { planePoints } from "../../playground/plane_data.ts";
 import { settingsOf } from "../../playground/settings.ts";
 import * as flow from "../../web/mod.ts";
+import { join } from "node:path";
+import { writePlayground } from "../../tools/playground_file.ts";
 import { testTask } from "../experiments/cli.ts";
-
-testTask(
-  "playground --run prints the digest of an address's weights, and refuses invalid addresses",
-  async (place) => {
-    await openDevice(flow, 1);
-    const training = new PlaneTraining(flow, settingsOf("#steps=15&data=letters").settings);
-    while (!training.done) await training.train(1000);
-    const { stdout, stderr } = await place.succeed(
-      "playground",
-      "--run http://127.0.0.1:8000/#steps=15&data=letters",
-    );
-    assert.equal(stdout, `${await training.digest()}\n`);
-    assert.match(
-      stderr,
-      /^15 steps on letters, seed 1, in [\d.]+ s on 1 thread, .*: loss \d\.\d{4}, the mean of the last 15\n/,
-    );
-    await openDevice(flow, 1); // the task closed its own device
-    const digits = new DigitsTraining(
-      flow,
-      await playgroundDigits(),
-      settingsOf("#start=blank14&digit_steps=2").settings,
-    );
-    while (!digits.done) await digits.train();
-    const ended = await place.succeed("playground", "--run #step=digits&start=blank14&digit_steps=2");
-    assert.equal(ended.stdout, `${await digits.digest()}\n`);
-    for (
-      const [address, line] of [
-        [
-          "#hidden=0",
-          /^ConfigError: Cannot train #hidden=0: hidden is "0" \(expected a whole number from 4 to 256\)\n$/,
-        ],
-        [
-          "#device=webgpu",
-          /^ConfigError: Cannot train #device=webgpu: a GPU gives other digests \(leave device out\)\n$/,
-        ],
-        [
-          "#data=drawn",
-          /^PlaygroundError: Cannot train on drawn data: there are no strokes \(draw some on the page\)\n$/,
-        ],
-      ] as const
-    ) {
-      const { code, stderr } = await place.run("playground", `--run ${address}`);
-      assert.equal(code, 1);
-      assert.match(stderr, line);
-    }
-  },
-);
+import { withFolder } from "../folder.ts";
+import { testNeeding } from "../permissions.ts";
 
 testTask("sample draws points from weights of the playground, as a picture or an array", async (place) => {
   await openDevice(flow, 1);
@@ -110,15 +65,19 @@ testTask("sample draws points from weights of the playground, as a picture or an
   }
 });
 
-testTask("build:playground writes one self-contained file below 3 MB, or a module", async (place) => {
-  const { stderr } = await place.succeed("build:playground", "--out page.html");
-  assert.match(stderr, /^page\.html: 2\.\d\d MB; open it in a browser\n$/);
-  const html = await Deno.readTextFile(place.file("page.html"));
-  assert.ok(html.length < 3e6);
-  const markup = html.replace(/<(script|style)[\s\S]*?<\/\1>/g, "");
-  const loads = markup.replaceAll(/<a [^>]*>/g, "");
-  assert.doesNotMatch(loads, /\b(src|href)="(?!data:,)/);
-  const { stderr: told } = await place.succeed("build:playground", "--out lesson.js");
-  assert.match(told, /^lesson\.js: 0\.\d\d MB/);
-  assert.match(await Deno.readTextFile(place.file("lesson.js")), /customElements\.define\("flow-lesson"/);
-});
+testNeeding(
+  { read: true, write: true, net: true },
+  "the playground is one file below 3 MB, or a module",
+  () =>
+    withFolder(async (folder) => {
+      await writePlayground(join(folder, "page.html"));
+      const html = await Deno.readTextFile(join(folder, "page.html"));
+      assert.ok(html.length < 3e6);
+      const markup = html.replace(/<(script|style)[\s\S]*?<\/\1>/g, "");
+      const loads = markup.replaceAll(/<a [^>]*>/g, "");
+      assert.doesNotMatch(loads, /\b(src|href)="(?!data:,)/);
+      await writePlayground(join(folder, "lesson.js"));
+      const lesson = await Deno.readTextFile(join(folder, "lesson.js"));
+      assert.match(lesson, /customElements\.define\("flow-lesson"/);
+    }),
+);

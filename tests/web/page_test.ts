@@ -3,7 +3,7 @@ import { brotliCompressSync, deflateRawSync } from "node:zlib";
 import { type Page, testInBrowser, testInBrowserWithWebGpu, withoutDevices } from "../browser.ts";
 import { assertLikeDigits } from "../digit_features.ts";
 import { withCacheFolder } from "../folder.ts";
-import { isolation, serveCheckout } from "../../experiments/serve.ts";
+import { isolation, serveFiles } from "../../experiments/serve.ts";
 import { largestDifference } from "../testing.ts";
 import { builtWith, generated } from "../../tools/bundle.ts";
 import { granted, testUnless } from "../permissions.ts";
@@ -36,7 +36,7 @@ function drawOne(page: Page, device: "cpu" | "webgpu", threads = 0) {
 }
 
 await testInBrowser("examples/sample_in_page.html draws 16 digits on the processor", async (browser) => {
-  await using server = serveCheckout();
+  await using server = serveFiles();
   const page = await browser.newPage();
   await openAt(page, server, "examples/sample_in_page.html");
   const drawn = async () => {
@@ -61,7 +61,7 @@ await testInBrowser("examples/sample_in_page.html draws 16 digits on the process
 });
 
 await testInBrowserWithWebGpu("init() in a page: WebGPU and CPU device draw the same", async (browser) => {
-  await using server = serveCheckout();
+  await using server = serveFiles();
   const page = await browser.newPage();
   await openAt(page, server, "deno.json");
   const cpu = await drawOne(page, "cpu");
@@ -74,9 +74,9 @@ await testInBrowserWithWebGpu("init() in a page: WebGPU and CPU device draw the 
 
 testUnless(
   granted("net") && granted("read") ? undefined : "needs --allow-net --allow-read",
-  "serveCheckout() sends types and headers, and no dot files",
+  "serveFiles() sends types and headers, and no dot files",
   async () => {
-    await using server = serveCheckout({ headers: isolation });
+    await using server = serveFiles({ headers: isolation });
     const get = async (path: string) => {
       const response = await fetch(`http://127.0.0.1:${server.addr.port}${path}`);
       await response.body?.cancel();
@@ -101,8 +101,8 @@ testUnless(
 );
 
 await testInBrowser("init() in a page: at most as many threads as the browser allows", async (browser) => {
-  await using open = serveCheckout();
-  await using isolated = serveCheckout({ headers: isolation });
+  await using open = serveFiles();
+  await using isolated = serveFiles({ headers: isolation });
   const page = await browser.newPage();
   await openAt(page, open, "deno.json");
   assert.equal(
@@ -144,7 +144,7 @@ await testInBrowser("init() in a page: at most as many threads as the browser al
 await testInBrowser(
   "init() in a page reports in one line what is missing: a server, or WebGPU and shared memory",
   async (browser) => {
-    await using server = serveCheckout();
+    await using server = serveFiles();
     const page = await browser.newPage();
     await page.goto(import.meta.resolve("../../examples/sample_in_page.html")); // from a file
     await page.waitForFunction(() => !/^(Load|Sampl)/.test(document.getElementById("words")!.textContent!));

@@ -24,5 +24,5 @@ export type {
   TestImages,
   TimeBin,
 } from "./report_data.ts";
-export { type FigurePage, figurePage, linkPlayground, reportHtml } from "./report_html.ts";
+export { type FigurePage, figurePage, reportHtml } from "./report_html.ts";
 export type { Trajectory } from "../flow/trajectory.ts";

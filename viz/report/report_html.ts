@@ -56,18 +56,6 @@ ${isLive && data.library !== undefined ? deflatedProgram("library", data.library
   );
 }
 
-/**
- * Adds a link to the playground to a report's table of contents.
- *
- * @param report the result of {@linkcode reportHtml}
- * @param address the address of the playground relative to the report, such as `../playground.html`
- * @returns the report with the link; unchanged if it has no table of contents
- */
-export function linkPlayground(report: string, address: string): string {
-  const link = markup`<a href="${address}">Playground</a>`.text;
-  return report.replace(/<nav class="contents".*?(?=<\/nav>)/s, (contents) => contents + link);
-}
-
 /** Whether the page can sample from a run. */
 function samplesInPage({ live, trajectories }: ReportRun): boolean {
   return typeof live === "object" && trajectories.length > 0;

@@ -6,14 +6,17 @@ import { join } from "node:path";
 import { figurePage, reportHtml } from "../../../viz/report/mod.ts";
 import { figure } from "../../../viz/mod.ts";
 import { withFolder } from "../../folder.ts";
-import { serveCheckout } from "../../../experiments/serve.ts";
+import { serveFiles } from "../../../experiments/serve.ts";
 import {
   complaintsOf,
+  inChromium,
   listener,
+  type OpenPage,
   testInOtherBrowsers,
   until,
   type VisitedPage,
 } from "../../other_browsers.ts";
+import { testInBrowser } from "../../browser.ts";
 import { library, liveRun, Network } from "./live_data.ts";
 
 const runs = await Promise.all(
@@ -73,6 +76,39 @@ async function paint(page: VisitedPage): Promise<void> {
   await until(page, () => /painted at t = 0\.5/.test(document.getElementById("live-text")!.textContent!));
 }
 
+/** A served report samples live, but reads nothing else that is served, and sends nothing anywhere. */
+async function useServedReport(page: OpenPage): Promise<void> {
+  await withFolder(async (folder) => {
+    await Deno.mkdir(join(folder, "runs/a"), { recursive: true });
+    await Deno.writeTextFile(join(folder, "runs/a/report.html"), report);
+    await Deno.writeTextFile(join(folder, "mod.ts"), "secret");
+    await using server = serveFiles({ root: folder });
+    await page.open(`http://127.0.0.1:${server.addr.port}/runs/a/report.html`);
+    await until(page, () => document.documentElement.dataset.ready);
+    await page.run(() => document.getElementById("flow")!.scrollIntoView());
+    await until(page, () => document.documentElement.dataset.live === "ready");
+    await page.run(() => document.getElementById("live-draw")!.click());
+    await until(page, () => document.getElementById("live-text")!.textContent!.startsWith("Seed 1: "));
+    const got = await page.run(() => {
+      const { dataset } = document.documentElement;
+      const image = new Image();
+      image.onload = () => dataset.image = "shown";
+      image.onerror = () => dataset.image = "error";
+      image.src = "/mod.ts";
+      fetch("/mod.ts").then((response) => response.text()).catch(() => "refused")
+        .then((text) => dataset.fetched = text);
+      return self.origin;
+    });
+    assert.equal(got, "null");
+    await until(
+      page,
+      () => document.documentElement.dataset.fetched && document.documentElement.dataset.image,
+    );
+    const { fetched, image } = await page.run(() => ({ ...document.documentElement.dataset }));
+    assert.deepEqual([fetched, image], ["refused", "error"]);
+  });
+}
+
 async function lookAtFiguresAndExample(page: VisitedPage): Promise<void> {
   const line = figure([{ x: [1, 2], y: [3, 4], name: "a" }], { xTitle: "images" });
   await withFolder(async (folder) => {
@@ -88,7 +124,7 @@ async function lookAtFiguresAndExample(page: VisitedPage): Promise<void> {
     await until(page, () => document.querySelector(".plot > svg") !== null);
     assert.deepEqual(await complaintsOf(page), []);
   });
-  await using server = serveCheckout();
+  await using server = serveFiles();
   await page.open(`http://127.0.0.1:${server.addr.port}/examples/sample_in_page.html`);
   await until(page, () => document.getElementById("words")!.textContent!.startsWith("16 digits"));
   assert.match(
@@ -101,6 +137,11 @@ await testInOtherBrowsers(
   "a report samples, paints and handles keys; a study's figures appear; and the example draws digits",
   async (page) => {
     await useReport(page);
+    await useServedReport(page);
     await lookAtFiguresAndExample(page);
   },
 );
+
+await testInBrowser("Chromium: a served report samples, but reads nothing else", async (browser) => {
+  await useServedReport(inChromium(await browser.newPage()));
+});

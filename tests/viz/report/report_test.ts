@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import {
   type Comparison,
-  linkPlayground,
   type LiveNetwork,
   type PlaneTrajectories,
   type QualityFigure,
@@ -133,17 +132,6 @@ Deno.test("reportHtml() rejects equal names, numbers that are not finite, and mi
       message: `Cannot report: ${problem}`,
     });
   }
-});
-
-Deno.test("linkPlayground() adds a link to the contents of a report", () => {
-  const report = reportHtml(two);
-  assert.doesNotMatch(report, /<a href="(?!#)/);
-  const linked = linkPlayground(report, "a&b.html");
-  assert.match(
-    linked,
-    /<nav class="contents"[^>]*>(<a [^>]*>[^<]*<\/a> )+<a href="a&#38;b.html">Playground<\/a><\/nav>/,
-  );
-  assert.equal(linkPlayground("<p>no report", "a.html"), "<p>no report");
 });
 
 Deno.test("reportHtml() finds the learning rate of a row by its step", () => {
