@@ -138,8 +138,7 @@ export const tasks: readonly TaskRow[] = [
     name: "doctor",
     about: "Check this machine, and why training uses no GPU",
     page: page("gpu"),
-    rights: "--allow-read --allow-write=doctor.json --allow-run=experiments/doctor/look.sh " +
-      "--allow-sys=systemMemoryInfo",
+    rights: "--allow-read --allow-run=experiments/doctor.sh --allow-sys=systemMemoryInfo",
     load: async () => (await import("./doctor.ts")).doctorTask,
   },
   {

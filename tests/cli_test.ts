@@ -14,7 +14,7 @@ import { testNeeding } from "./permissions.ts";
 /** The tasks that need no checkout. */
 const names = tasks.filter(({ load }) => load).map(({ name }) => name);
 
-Deno.test("cli.ts has every task except those that show or build the checkout", () => {
+Deno.test("cli.ts has every task except those of the checkout", () => {
   const others = tasks.map(({ name }) => name).filter((name) => !names.includes(name));
   assert.deepEqual(others.sort(), ["bench", "build", "ok", "serve", "test"]);
 });

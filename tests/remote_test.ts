@@ -198,7 +198,7 @@ testNeeding(
       ...reachedFrom(exports, await importsFrom(exports)),
       ...["web/flow.js", "deno.json", "README.md"],
       ...[
-        "experiments/doctor/look.sh",
+        "experiments/doctor.sh",
         "experiments/export/model.py",
         "examples/sample_in_page.html",
         "examples/sample_in_worker.js",

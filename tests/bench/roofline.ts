@@ -1,5 +1,5 @@
 import { textTable } from "../../experiments/cli/output.ts";
-import { type Bounds, measureBounds } from "../../experiments/doctor/bounds.ts";
+import { type Bounds, measureBounds } from "./bounds.ts";
 import type { Device } from "../../kernels/mod.ts";
 import { type Case, nameOf, training } from "./networks.ts";
 import type { Reporter } from "./report.ts";

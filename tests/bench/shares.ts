@@ -1,5 +1,5 @@
 import type { Device, KernelCall } from "../../kernels/devices/device.ts";
-import type { Bounds } from "../../experiments/doctor/bounds.ts";
+import type { Bounds } from "./bounds.ts";
 import { queued, timeInTurn } from "./timing.ts";
 
 /** The cost of all calls of an op in a step. */

@@ -13,7 +13,7 @@ import { assertClose, testOnDevices } from "../testing.ts";
 import { type RegisteredOp, registry } from "../../kernels/op.ts";
 import type { Sample } from "../../kernels/op_definition.ts";
 import { always, onNewDevice, testOnWebGpu } from "./devices/webgpu/tuning.ts";
-import { inputsOf, oracle } from "../../kernels/oracle.ts";
+import { inputsOf, oracle } from "./op_reference.ts";
 
 /** A fake op with one output of the given shape. */
 const gives = (shape: readonly number[]) => ({

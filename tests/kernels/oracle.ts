@@ -15,7 +15,7 @@ import {
 import type { Pass, Tuning } from "../../kernels/devices/device.ts";
 import { registry } from "../../kernels/op.ts";
 import type { Sample } from "../../kernels/op_definition.ts";
-import { type Arrays, oracle } from "../../kernels/oracle.ts";
+import { type Arrays, oracle } from "./op_reference.ts";
 import { type Shape, sizeOf } from "../../kernels/core/shape.ts";
 import { geometryOf } from "../../kernels/ops/conv2d/conv2d.ts";
 

@@ -19,7 +19,7 @@ import { type RegisteredOp, registry } from "../../kernels/op.ts";
 import type { Sample } from "../../kernels/op_definition.ts";
 import { uniforms } from "../../kernels/ops/random/threefry.ts";
 import { assertClose, testOnAllKernels, testOnGpuKernels } from "../testing.ts";
-import { type Arrays, inputsOf, oracle, outputsOf, tensorsOf } from "../../kernels/oracle.ts";
+import { type Arrays, inputsOf, oracle, outputsOf, tensorsOf } from "./op_reference.ts";
 import { type Directions, lazily, shadersOf, slopeAlong } from "./oracle.ts";
 
 /** Allowed error of f32 kernels, relative to the largest value. */

@@ -21,7 +21,7 @@ import {
 import { sizeOf } from "../../../kernels/core/shape.ts";
 import { registry } from "../../../kernels/op.ts";
 import { assertClose, testOnAllKernels, testOnDevices } from "../../testing.ts";
-import { type Arrays, oracle } from "../../../kernels/oracle.ts";
+import { type Arrays, oracle } from "../op_reference.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
 
 testOnAllKernels("max() and min() reduce any axes, and keep them on request", async () => {

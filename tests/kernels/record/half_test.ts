@@ -6,7 +6,7 @@ import { type RegisteredOp, registry } from "../../../kernels/op.ts";
 import type { Sample } from "../../../kernels/op_definition.ts";
 import { assertClose } from "../../testing.ts";
 import { testOnWebGpu } from "../devices/webgpu/tuning.ts";
-import { inputsOf, oracle } from "../../../kernels/oracle.ts";
+import { inputsOf, oracle } from "../op_reference.ts";
 
 Deno.test("halfWgsl() reads f16 as f32 and stores f32 as f16 in the named buffers", () => {
   const half = (wgsl: string) => halfWgsl(wgsl, ["x", "y"]);

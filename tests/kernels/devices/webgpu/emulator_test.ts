@@ -7,7 +7,7 @@ import { WebGpuDevice } from "../../../../kernels/devices/webgpu/webgpu_device.t
 import { type Tensor, withDevice, zeros } from "../../../../kernels/mod.ts";
 import { type RegisteredOp, registry } from "../../../../kernels/op.ts";
 import type { Sample } from "../../../../kernels/op_definition.ts";
-import { inputsOf, oracle, outputsOf, tensorsOf } from "../../../../kernels/oracle.ts";
+import { inputsOf, oracle, outputsOf, tensorsOf } from "../../op_reference.ts";
 import { hiddenOp, shadersOf } from "../../oracle.ts";
 import { assertClose } from "../../../testing.ts";
 import { emulatedGpu, withGpu } from "./emulator/emulator.ts";

@@ -1,6 +1,5 @@
 /** The shaders of a training step of every network, for compilers that need no card. */
 
-import { candidatesOf } from "../../../../../experiments/doctor/self_test.ts";
 import { ImageSource } from "../../../../../experiments/data/image_source.ts";
 import { trainingConfig } from "../../../../../experiments/cli/training_config.ts";
 import { makeNetwork } from "../../../../../experiments/training/network.ts";
@@ -10,7 +9,7 @@ import { shaderOf } from "../../../../../kernels/devices/webgpu/shader.ts";
 import { callOfPass } from "../../../../../kernels/devices/webgpu/workspace.ts";
 import { withDevice } from "../../../../../kernels/mod.ts";
 import { blankInitialiser } from "../../../../../models/mod.ts";
-import { registry } from "../../../../../kernels/op.ts";
+import { type RegisteredOp, registry } from "../../../../../kernels/op.ts";
 
 /** A shader, and the entry point by which compilers report it: `k<N>_<label>`, or with `h` or `c`. */
 export interface Shader {
@@ -26,6 +25,14 @@ const spilling = `@group(0) @binding(0) var<storage, read_write> y: array<vec4f>
   workgroupBarrier();
   for (var i = 0u; i < 80u; i++) { y[i] = values[(i * id.x) % 80u]; }
 }`;
+
+/** The names of the variants that can run an op's samples, without the default. */
+function candidatesOf({ inputs, samples, plan, kernel }: RegisteredOp, { tuning }: Pick<Device, "tuning">) {
+  return new Set(samples.flatMap(({ shapes, attributes = {} }) => {
+    const { dims } = plan(inputs.map(({ name }) => shapes[name]), attributes);
+    return kernel.candidates?.(dims, tuning).slice(1) ?? [];
+  }));
+}
 
 const tuning = { workgroupSize: 64, software: false, pieces: 512 };
 

@@ -1,10 +1,10 @@
 /** Expected results of ops: their references in f64 on the inputs of their samples. */
 
-import { sizeOf } from "./core/shape.ts";
-import { type Tensor, tensor } from "./core/tensor.ts";
-import type { RegisteredOp } from "./op.ts";
-import type { Sample } from "./op_definition.ts";
-import { uniforms } from "./ops/random/threefry.ts";
+import { sizeOf } from "../../kernels/core/shape.ts";
+import { type Tensor, tensor } from "../../kernels/core/tensor.ts";
+import type { RegisteredOp } from "../../kernels/op.ts";
+import type { Sample } from "../../kernels/op_definition.ts";
+import { uniforms } from "../../kernels/ops/random/threefry.ts";
 
 /** Values of an op's inputs. */
 export type Arrays = readonly (Float64Array | Uint32Array)[];
