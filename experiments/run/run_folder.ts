@@ -168,10 +168,23 @@ export function nameOfLeftover(temporary: string): string | undefined {
   return /^\.(.+)\.[0-9a-f]{32}\.tmp$/.exec(temporary)?.[1];
 }
 
+/** Checks that a folder can be written, or the nearest one above it that exists, before the work that fills it. */
+async function checkWritable(path: string): Promise<void> {
+  let folder = resolve(path);
+  while (!await Deno.stat(folder).catch(() => undefined) && folder !== dirname(folder)) {
+    folder = dirname(folder);
+  }
+  try {
+    await Deno.remove(await Deno.makeTempFile({ dir: folder, prefix: ".", suffix: ".tmp" }));
+  } catch (error) {
+    throw new RunError(`Cannot write to the folder ${path}: ${reasonOf(error)}`);
+  }
+}
+
 /**
  * Checks that a file to be written later has a folder, before the work that produces it.
  *
- * @throws {RunError} if the folder does not exist, or a folder has the file's name
+ * @throws {RunError} if the folder does not exist or cannot be written, or a folder has the file's name
  */
 export async function checkFolderOf(path: string): Promise<void> {
   const isFolder = (path: string) => Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);
@@ -180,6 +193,7 @@ export async function checkFolderOf(path: string): Promise<void> {
     throw new RunError(`Cannot write ${path}: there is no folder ${folder}; make it first`);
   }
   if (await isFolder(path)) throw new RunError(`Cannot write ${path}: it is a folder (expected a file)`);
+  await checkWritable(folder);
 }
 
 /** Creates a folder in a run folder if it is missing. @throws {RunError} if it cannot be created */
@@ -239,11 +253,11 @@ function timestamp(time: Date): string {
 }
 
 /**
- * Checks that a folder is empty or missing, before it is filled; it may be locked.
+ * Checks that a folder is empty or missing and can be written, before it is filled; it may be locked.
  *
  * @param use text after its path in the error
  * @param advice text after the expectation in the error
- * @throws {RunError} if it holds something, or is a file
+ * @throws {RunError} if it holds something, is a file, or cannot be written
  */
 export async function checkEmptyFolder(path: string, use = "", advice = ""): Promise<void> {
   const names = await Array.fromAsync(Deno.readDir(path), ({ name }) => name).catch((error) => {
@@ -251,7 +265,7 @@ export async function checkEmptyFolder(path: string, use = "", advice = ""): Pro
     throw new RunError(`Cannot use ${path}${use}: ${reasonOf(error)}`);
   });
   const found = names.find((name) => name !== lockName);
-  if (found === undefined) return;
+  if (found === undefined) return await checkWritable(path);
   throw new RunError(
     `Cannot use ${path}${use}: it holds ${found} (expected a new or empty folder${advice})`,
   );

@@ -1,9 +1,11 @@
 /** User errors and damaged files: each ends with one line that says why, and changes no file. */
 
+import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { IDX_NAMES } from "../../experiments/data/idx.ts";
 import { oneThread, type TaskName, testTask, tinyNetwork, tinyRun, type Workplace } from "./cli.ts";
+import { replacing } from "../replacing.ts";
 import { assertRefused, type BadCommand, drawing, testRefusals, trained } from "./refusals.ts";
 
 type Change = (bytes: Uint8Array<ArrayBuffer>) => Uint8Array;
@@ -108,6 +110,17 @@ testTask("tasks check the folder of their output before any work", async (place)
     const says = [`RunError: Cannot write ${file}: there is no folder nowhere; make it first\n`] as const;
     await assertRefused(place, { task, flags, says });
   }
+});
+
+testTask("tasks check that they may write before any work", async (place) => {
+  const readOnly = () => Promise.reject(new Deno.errors.PermissionDenied("Permission denied"));
+  using _ = replacing([Deno, { makeTempFile: readOnly }]);
+  const flags = { ...nowhere, export: "--checkpoint none --out nowhere" };
+  for (const [task, line] of Object.entries(flags) as [keyof typeof flags, string][]) {
+    const says = ["RunError: Cannot write to the folder ", ": permission denied\n"] as const;
+    await assertRefused(place, { task, flags: line.replace("nowhere/", ""), says });
+  }
+  assert.deepEqual(await place.names(), ["data"]);
 });
 
 /** Changes a field of a run's `config.json`. */
