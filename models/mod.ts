@@ -4,41 +4,28 @@
  * @module
  */
 
-export {
-  flowMatching,
-  flowMatchingLoss,
-  lossesOf,
-  lossOf,
-  type Objective,
-  type ObjectiveParts,
-  type Pairs,
-} from "./flow/objective.ts";
+export { flowMatchingLoss, type Objective, type ObjectiveParts } from "./flow/objective.ts";
 export type { Pairing } from "./flow/transport.ts";
 export {
-  classTransportPairs,
   type Coupling,
   couplings,
   type HostExamples,
   independentCoupling,
   maxPaired,
   type NoiseDraw,
-  pairTransport,
   type TransportBatch,
   type TransportCoupling,
-  transportPairs,
 } from "./flow/coupling.ts";
-export { CountedField, type ImageEncoder, type VelocityField } from "./flow/field.ts";
+export { type ImageEncoder, type VelocityField } from "./flow/field.ts";
 export { BakeLoss } from "./distill/bake.ts";
 export { type Distillation, TaughtLoss, type TaughtPoints } from "./distill/distillation.ts";
-export { DriftLoss, type DriftOptions } from "./distill/drift.ts";
-export { alongFlow, MeanMapLoss } from "./distill/mean_map.ts";
+export { DriftLoss } from "./distill/drift.ts";
+export { MeanMapLoss } from "./distill/mean_map.ts";
 export { ReflowLoss } from "./distill/reflow.ts";
 export { ShortcutMapLoss } from "./distill/shortcut_map.ts";
 export { autoguided, type GuidanceOptions, guided } from "./flow/guidance.ts";
-export { type Coefficients, cosinePath, linearPath, type Path, type PathName, paths } from "./flow/path.ts";
+export { type Coefficients, linearPath, type Path, type PathName, paths } from "./flow/path.ts";
 export {
-  dataPrediction,
-  noisePrediction,
   predicting,
   type Prediction,
   type PredictionName,
@@ -113,13 +100,10 @@ export {
   modelTypeOf,
   modelTypes,
   noneOf,
-  objectiveFor,
-  optionsOf,
   type UNetModelOptions,
 } from "./nets/networks.ts";
 export {
   type CompleteOwnOptions,
-  isOptionValue,
   type NetworkMaker,
   type NoUNetOptions,
   type OptionValue,
@@ -127,25 +111,16 @@ export {
   type OwnModelOptions,
 } from "./nets/own.ts";
 export { ResidualBlock, ResidualDown, ResidualUNet, ResidualUp } from "./nets/residual_unet.ts";
-export { UNet, Up } from "./nets/unet.ts";
+export { Up } from "./nets/unet.ts";
 export type { SharedOptions, UNetOptions } from "./nets/options.ts";
 export { Dropout, withDropout } from "./nn/dropout.ts";
-export {
-  Attention,
-  Conv2d,
-  ConvTranspose2d,
-  GroupNorm,
-  LayerNorm,
-  type LayerNormOptions,
-  Linear,
-} from "./nn/layers.ts";
+export { Attention, Conv2d, ConvTranspose2d, GroupNorm, LayerNorm, Linear } from "./nn/layers.ts";
 export { Sequential, type SequentialLayer } from "./nn/sequential.ts";
 export {
   blankInitialiser,
   createInitialiser,
   type Initialiser,
   type InitialiserName,
-  initialiserNames,
   randomInitialiser,
 } from "./nn/initialiser.ts";
 export {
@@ -167,7 +142,7 @@ export {
 } from "./files/normalization.ts";
 export { noise, permutation, slerp, streams } from "./random.ts";
 export { type AdaptiveRunOptions, AdaptiveSampler, type AdaptiveSolution } from "./solve/adaptive_sampler.ts";
-export { DensityField, estimatedDivergence, exactDivergence, rademacher } from "./solve/density_field.ts";
+export { DensityField } from "./solve/density_field.ts";
 export {
   type FlowGeometry,
   flowGeometry,
@@ -176,11 +151,9 @@ export {
   roundTrip,
 } from "./solve/geometry.ts";
 export {
-  bitsOf,
   type BitsOptions,
   type BitsPerDimension,
   bitsPerDimension,
-  dequantized,
   type LikelihoodOptions,
   type LogLikelihood,
   logLikelihood,
@@ -196,7 +169,6 @@ export {
 } from "./solve/sampler.ts";
 export {
   type BatchOptions,
-  type SampleBatch,
   SampleBatches,
   type SolvedFlow,
   solveFlow,
@@ -231,9 +203,6 @@ export {
   defineTableau,
   type EmbeddedTableau,
   evaluationsPerStep,
-  solverStep,
-  type StepOptions,
-  type StepResult,
   type Tableau,
 } from "./solve/tableau.ts";
 export {
@@ -247,11 +216,9 @@ export {
   uniformTimes,
 } from "./solve/time_grids.ts";
 export {
-  constantSchedule,
   cosineSchedule,
   createSchedule,
   oneCycleSchedule,
-  plateauSchedule,
   progressAt,
   type Schedule,
   type ScheduleName,

@@ -33,7 +33,7 @@ const costs = Object.entries(solvers).map(([name, tableau]) => `${name} ${evalua
 const allNames = Object.keys(flowSolvers) as FlowSolverName[];
 const uses: Readonly<Record<Use, (solver: FlowSolver) => boolean>> = {
   fixed: ({ addsNoise }) => !addsNoise,
-  backward: ({ forwardDueTo }) => forwardDueTo === undefined,
+  backward: ({ forwardOnly }) => forwardOnly === undefined,
   all: () => true,
 };
 const namesFor = (use: Use) => allNames.filter((name) => uses[use](flowSolvers[name]));

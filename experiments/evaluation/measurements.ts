@@ -438,7 +438,7 @@ function judgedSamples(
  * solver is adaptive, adds noise or jumps.
  */
 function sharedSteps(how: SolverOptions) {
-  if (isAdaptive(how) || flowSolverOf(how.solver).forwardDueTo !== undefined) {
+  if (isAdaptive(how) || flowSolverOf(how.solver).forwardOnly !== undefined) {
     return { solver: "heun", times: uniformTimes(20) } as const;
   }
   return { solver: how.solver ?? "heun", times: timesOf(how) };

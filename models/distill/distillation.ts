@@ -101,7 +101,7 @@ export abstract class TaughtLoss implements StepLoss {
     const { x0, x1, t, condition } = this.#pairs.pairs({ times: this.#times }, batchSize);
     const { xt } = path.at(x0, x1, t);
     const [map, teacher] = this.#guided(t);
-    return { xt, t, condition, v: constant(velocityOf(teacher, xt, t, condition)), map };
+    return { xt, t, condition, v: detached(velocityOf(teacher, xt, t, condition)), map };
   }
 
   /**
@@ -129,8 +129,8 @@ export abstract class TaughtLoss implements StepLoss {
   }
 }
 
-/** A value through which no gradient flows. */
-export function constant(x: Tensor): Tensor {
+/** The tensor itself, detached: no gradient flows through it. */
+export function detached(x: Tensor): Tensor {
   x.detach();
   return x;
 }

@@ -30,7 +30,7 @@ import type { NamedTensors } from "../nn/flat_parameters.ts";
 import { permutation, streams } from "../random.ts";
 import { batchOf } from "../train/batch_source.ts";
 import type { StepLoss } from "../train/step_loss.ts";
-import { constant, type Distillation } from "./distillation.ts";
+import { detached, type Distillation } from "./distillation.ts";
 
 /** Temperatures of the attraction, from the nearest images only to all of them. */
 const temperatures = [0.02, 0.05, 0.2];
@@ -160,7 +160,7 @@ export class DriftLoss implements StepLoss {
       );
       const u = meanVelocityOf(
         this.#distillation.student,
-        constant(x),
+        detached(x),
         t,
         d,
         classes > 0 ? labels : undefined,
@@ -233,7 +233,7 @@ function driftLoss(
   { others, push }: Pick<DriftOptions, "others" | "push">,
 ): Tensor {
   const [G, n, D] = phi.shape;
-  const x = constant(reshape(phi, [G, n, D]));
+  const x = detached(reshape(phi, [G, n, D]));
   const all = concat([y, x], 1);
   const M = all.shape[1];
   const squared = squaredDistances(all);
@@ -262,7 +262,7 @@ function driftLoss(
   });
   const V = matmul(weights.reduce((a, b) => add(a, b)), all);
   const S = multiply(scale, 1 / Math.sqrt(D));
-  const target = constant(add(x, multiply(V, S)));
+  const target = detached(add(x, multiply(V, S)));
   return divide(meanSquaredError(phi, target), square(S));
 }
 

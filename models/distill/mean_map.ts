@@ -2,7 +2,7 @@ import { add, full, jvp, meanSquaredError, multiply, type Tensor } from "../../k
 import { meanVelocityOf, type VelocityField } from "../flow/field.ts";
 import { perRow } from "../flow/rows.ts";
 import type { NamedTensors } from "../nn/flat_parameters.ts";
-import { constant, type Distillation, TaughtLoss } from "./distillation.ts";
+import { detached, type Distillation, TaughtLoss } from "./distillation.ts";
 
 /**
  * The mean velocity u, and its derivative along the flow, Du/Dt = du/dx v + du/dt - du/dd, in one pass. No gradient
@@ -25,7 +25,7 @@ export function alongFlow(
     [x, t, d],
     [v, full(t.shape, 1), full(d.shape, -1)],
   );
-  return [u, constant(slope)];
+  return [u, detached(slope)];
 }
 
 /**
@@ -45,6 +45,6 @@ export class MeanMapLoss extends TaughtLoss {
     const { xt, t, condition, v, map } = this.points(batchSize);
     const d = this.lengths(t, 0.5);
     const [u, slope] = alongFlow(map, xt, t, d, v, condition);
-    return meanSquaredError(u, constant(add(v, multiply(slope, perRow(d, slope)))));
+    return meanSquaredError(u, detached(add(v, multiply(slope, perRow(d, slope)))));
   }
 }

@@ -3,7 +3,7 @@ import { meanVelocityOf } from "../flow/field.ts";
 import { perRow } from "../flow/rows.ts";
 import { type NamedTensors, withParameters } from "../nn/flat_parameters.ts";
 import { namedParameters } from "../nn/module.ts";
-import { constant, type Distillation, TaughtLoss } from "./distillation.ts";
+import { detached, type Distillation, TaughtLoss } from "./distillation.ts";
 
 /** Steps shorter than this learn the teacher's velocity. */
 const shortest = 0.06;
@@ -30,7 +30,7 @@ export class ShortcutMapLoss extends TaughtLoss {
       const second = meanVelocityOf(map, middle, add(t, half), half, condition);
       return multiply(add(first, second), 0.5);
     });
-    const taught = constant(where(less(perRow(d, v), shortest), v, target));
+    const taught = detached(where(less(perRow(d, v), shortest), v, target));
     return meanSquaredError(meanVelocityOf(map, xt, t, d, condition), taught);
   }
 }

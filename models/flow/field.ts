@@ -120,7 +120,7 @@ function checkedField(field: VelocityField): VelocityField {
  *
  * ```ts
  * import { init, multiply, record, tensor } from "../../kernels/mod.ts";
- * import { CountedField } from "../mod.ts";
+ * import { CountedField } from "./field.ts";
  *
  * await init({ device: "cpu" });
  * const field = new CountedField({ velocity: (x) => multiply(x, 2) });

@@ -48,8 +48,8 @@ export function bootstrap(
   { seed = 0, resamples = 1000 }: Resampling = {},
 ): Estimate {
   const N = influence.length;
-  checkCount("bootstrap a figure", "samples", N);
-  checkCount("bootstrap a figure", "resamples", resamples);
+  checkAtLeastOne("bootstrap a figure", "samples", N);
+  checkAtLeastOne("bootstrap a figure", "resamples", resamples);
   const mean = meanOf(influence);
   const moved = Float64Array.from({ length: resamples }, (_, r) => {
     const rows = resampled(seed, r, N);
@@ -103,7 +103,7 @@ export function meanEstimate(terms: ArrayLike<number>, resampling?: Resampling):
  * Source: Wilson 1927, Probable inference, the law of succession, and statistical inference
  */
 export function proportion(successes: number, trials: number): Estimate {
-  checkCount("take a share", "samples", trials);
+  checkAtLeastOne("take a share", "samples", trials);
   const value = successes / trials;
   const centre = (value + z * z / (2 * trials)) / (1 + z * z / trials);
   const half = z / (1 + z * z / trials) *
@@ -129,7 +129,7 @@ function meanOf(terms: ArrayLike<number>): number {
   return sum / terms.length;
 }
 
-function checkCount(task: string, name: string, count: number): void {
+function checkAtLeastOne(task: string, name: string, count: number): void {
   if (Number.isInteger(count) && count >= 1) return;
   throw new MeasureError(`Cannot ${task} with ${count} ${name} (expected a whole number of at least 1)`);
 }

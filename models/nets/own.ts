@@ -50,7 +50,7 @@ export type CompleteOwnOptions =
   & Pick<OwnModelOptions, "make" | "digest">;
 
 /** Whether a value is allowed for an option. */
-export function isOptionValue(value: unknown): value is OptionValue {
+function isOptionValue(value: unknown): value is OptionValue {
   return typeof value === "boolean" || typeof value === "string" || Number.isFinite(value) ||
     Array.isArray(value) && value.every(Number.isFinite);
 }

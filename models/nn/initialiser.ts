@@ -98,7 +98,7 @@ const weights: Readonly<Record<InitialiserName, DrawWeight | undefined>> = {
 };
 
 /** Names of all methods of drawing weights. */
-export const initialiserNames: readonly InitialiserName[] = Object.keys(weights) as InitialiserName[];
+const initialiserNames: readonly InitialiserName[] = Object.keys(weights) as InitialiserName[];
 
 /** Fan-in of a weight f32[O, I, ...] as PyTorch counts it, and its sum with the fan-out. */
 function fansOf([outputs, inputs, ...kernel]: Shape): { readonly inputs: number; readonly both: number } {

@@ -37,8 +37,8 @@ export interface FlowSolver {
   readonly addsNoise?: true;
   /** Whether it takes the steps of a flow map, a field with `meanVelocity`. */
   readonly needsMap?: true;
-  /** Why it cannot go from data to noise, such as `noise`; undefined if it can. */
-  readonly forwardDueTo?: string;
+  /** Why it goes only from noise to data, such as `noise`; undefined if it goes both ways. */
+  readonly forwardOnly?: string;
   /** For `--help`: its name and settings, and what it does; absent for Runge-Kutta methods. */
   readonly help?: readonly [example: string, doc: string];
   /** Checks the times of a run. @throws {RangeError} if the solver cannot use them */
@@ -128,7 +128,7 @@ export const flowMap: FlowSolver = {
   tableau: euler,
   defaultSteps: 1,
   needsMap: true,
-  forwardDueTo: "a flow map",
+  forwardOnly: "a flow map",
   help: ["map:steps=1", "jumps, with a distilled network"],
   record: (field, shape, condition) =>
     stepsOf(shape, ([x], t, d) => {
@@ -153,7 +153,7 @@ export const eulerMaruyama: FlowSolver = {
   tableau: euler,
   defaultSteps: 20,
   addsNoise: true,
-  forwardDueTo: "noise",
+  forwardOnly: "noise",
   help: ["sde:steps=64,noise=1", "adds noise on the way"],
   check(times, { noise = 1 }) {
     const max = maxNoise(times);

@@ -81,10 +81,10 @@ export async function flowGeometry(
 ): Promise<FlowGeometry> {
   rejectUnknown(options, followOptions, "flowGeometry()");
   const { batch = 64, condition, solver } = options;
-  const { tableau: own, forwardDueTo } = flowSolverOf(solver);
-  if (forwardDueTo !== undefined) {
+  const { tableau: own, forwardOnly } = flowSolverOf(solver);
+  if (forwardOnly !== undefined) {
     throw new TypeError(
-      `Cannot follow the flow with ${forwardDueTo} (expected a Runge-Kutta method, such as heun)`,
+      `Cannot follow the flow with ${forwardOnly} (expected a Runge-Kutta method, such as heun)`,
     );
   }
   const tableau = withEndVelocity(own);

@@ -225,11 +225,11 @@ export class Sampler {
 
   /** @throws {TypeError | RangeError} if the solver cannot use times */
   #checkTimes(times: readonly number[]): void {
-    const { forwardDueTo, check } = this.#solver;
+    const { forwardOnly, check } = this.#solver;
     const [from, to] = [times[0], times[times.length - 1]];
-    if (forwardDueTo !== undefined && from > to) {
+    if (forwardOnly !== undefined && from > to) {
       throw new TypeError(
-        `Cannot go from t = ${from} to ${to} with ${forwardDueTo} (expected increasing times, or another solver)`,
+        `Cannot go from t = ${from} to ${to} with ${forwardOnly} (expected increasing times, or another solver)`,
       );
     }
     check?.(times, this.#noise);

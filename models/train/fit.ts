@@ -161,9 +161,9 @@ export async function fit(
     resume,
     ...others
   } = options;
-  checkCount("steps", steps, 2 ** 24);
-  checkCount("batchSize", batchSize, M);
-  if (progressSteps !== undefined) checkCount("progressSteps", progressSteps, 2 ** 24);
+  checkInteger("steps", steps, 2 ** 24);
+  checkInteger("batchSize", batchSize, M);
+  if (progressSteps !== undefined) checkInteger("progressSteps", progressSteps, 2 ** 24);
   const schedule = typeof learningRate === "number" ? { learningRate: () => learningRate } : learningRate;
   checkValue(
     "learningRate",
@@ -328,7 +328,7 @@ function checkValue(name: string, value: unknown, fits: boolean, expected: strin
   throw new FitError(`Cannot train: ${name} is ${describeValue(value)} (expected ${expected})`);
 }
 
-function checkCount(name: string, count: number, most: number): void {
+function checkInteger(name: string, count: number, most: number): void {
   if (isCount(count, 1, most)) return;
   throw new FitError(
     `Cannot train: ${name} is ${describeValue(count)} (expected an integer from 1 to ${most})`,

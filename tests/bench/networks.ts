@@ -1,10 +1,11 @@
 import { type Device, randomNormal, randomUniform, record, scope, tensor } from "../../kernels/mod.ts";
-import { createModel, DensityField, rademacher, Sampler, type Trainer } from "../../models/mod.ts";
+import { createModel, DensityField, Sampler, type Trainer } from "../../models/mod.ts";
 import { trainingConfig } from "../../experiments/cli/training_config.ts";
 import { ImageSource } from "../../experiments/data/image_source.ts";
 import { makeNetwork, modelOptions } from "../../experiments/training/network.ts";
 import type { Reporter } from "./report.ts";
 import { queued, timeInTurn, type Work } from "./timing.ts";
+import { rademacher } from "../../models/solve/density_field.ts";
 
 /** Solver steps of a batch of samples. */
 const samplingSteps = 10;

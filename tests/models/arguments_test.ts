@@ -4,6 +4,10 @@ import * as models from "../../models/mod.ts";
 import { nearest, rejectUnknown, unknownName } from "../../models/names.ts";
 import { assertRefuses, type Counting, notCounts } from "../refusing.ts";
 import { assertClose, testOnCpu } from "../testing.ts";
+import { transportPairs } from "../../models/flow/coupling.ts";
+import { flowMatching } from "../../models/flow/objective.ts";
+import { solverStep } from "../../models/solve/tableau.ts";
+import { constantSchedule, plateauSchedule } from "../../models/train/schedule.ts";
 
 const { batchSource, createModel, fit, sample, Sampler, Trainer } = models;
 
@@ -44,13 +48,13 @@ const counting: Record<string, readonly [Counting, readonly number[]]> = {
   "maxEvaluations": [(n) => new models.AdaptiveSampler(field, [2, 2], { maxEvaluations: n }), withZero],
   "solveFlow() batch": [(n) => models.solveFlow(field, x(), { batch: n }), withZero],
   "gridTimes() steps": [(n) => models.gridTimes(n, "quadratic"), withZero],
-  "solverStep() dt": [(n) => models.solverStep(models.heun, field, x(), zeros([2]), n), [NaN, Infinity]],
+  "solverStep() dt": [(n) => solverStep(models.heun, field, x(), zeros([2]), n), [NaN, Infinity]],
   "defineTableau() order": [(n) => models.defineTableau({ order: n, a: [[]], b: [1], c: [0] }), withZero],
   "defineTableau() b": [(n) => models.defineTableau({ order: 1, a: [[]], b: [n], c: [0] }), [NaN, 0.5]],
   "progressAt() step": [(n) => models.progressAt(n, 3), notCounts],
   "progressAt() steps": [(n) => models.progressAt(1, n), notCounts],
-  "plateau() patience": [(n) => models.plateauSchedule(0.1, { patience: n }), notCounts],
-  "plateau() cooldown": [(n) => models.plateauSchedule(0.1, { cooldown: n }), notCounts],
+  "plateau() patience": [(n) => plateauSchedule(0.1, { patience: n }), notCounts],
+  "plateau() cooldown": [(n) => plateauSchedule(0.1, { cooldown: n }), notCounts],
   "BatchOrder() batchSize": [(n) => new models.BatchOrder(two, n, 1), withZero],
   "BatchOrder() seed": [(n) => new models.BatchOrder(two, 1, n), seeds],
   "BatchOrder.batch() step": [(n) => new models.BatchOrder(two, 1, 1).batch(n), notCounts],
@@ -109,7 +113,7 @@ const misspelt: readonly Misspelt[] = [
   [(x) => sampler().trajectory(x, untyped({ frist: 1 })), "a trajectory", "frist", "first"],
   [(x) => sampler().run(x, untyped({ form: 1 })), "a run", "form", "from"],
   [(x) => new models.AdaptiveSampler(field, [1, 1]).solve(x, untyped({ frm: 1 })), "a run", "frm", "from"],
-  [() => models.constantSchedule(1, untyped({ warmUp: 1 })), "schedule constant", "warmUp", "warmup"],
+  [() => constantSchedule(1, untyped({ warmUp: 1 })), "schedule constant", "warmUp", "warmup"],
   [() => models.cosineSchedule(1, untyped({ finale: 1 })), "schedule cosine", "finale", "final"],
   [
     () => models.precisionRecall(points, points, untyped({ resample: 2 })),
@@ -185,7 +189,7 @@ class Still extends models.Module {
 type Slip = readonly [call: unknown, given: readonly unknown[] | (() => unknown[]), message: string];
 
 const newTrainer = (...given: unknown[]) => Reflect.construct(Trainer, given);
-const paired = { objective: { ...models.flowMatching, coupling: models.transportPairs } };
+const paired = { objective: { ...flowMatching, coupling: transportPairs } };
 
 /** Typical first mistakes of a JavaScript user, and the messages of their UserErrors. */
 const slips: readonly Slip[] = [

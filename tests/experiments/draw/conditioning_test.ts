@@ -23,10 +23,11 @@ import {
 import { trajectoryRows } from "../../../experiments/draw/trajectory_picture.ts";
 import { readReportRuns } from "../../../experiments/report/read_runs.ts";
 import { init, type Tensor, tensor, withDevice } from "../../../kernels/mod.ts";
-import { cosinePath, createModel, guided, linearPath, sample, toPixels } from "../../../models/mod.ts";
+import { createModel, guided, linearPath, sample, toPixels } from "../../../models/mod.ts";
 import { testInFolder } from "../../folder.ts";
 import { assertClose } from "../../testing.ts";
 import { madeUpFlow } from "../../viz/flow/made_up_flow.ts";
+import { cosinePath } from "../../../models/flow/path.ts";
 
 const how = { seed: 7, solver: "euler", steps: 4 } as const;
 const source = { modelType: "UNet_FM", ...how } as const;

@@ -12,13 +12,8 @@ import { makeSolver } from "../../../experiments/cli/solver.ts";
 import { add, init, multiply, reshape, tanh, type Tensor, tensor, withDevice } from "../../../kernels/mod.ts";
 import { upTo } from "../../refusing.ts";
 import { assertClose } from "../../testing.ts";
-import {
-  bitsPerDimension,
-  CountedField,
-  type Model,
-  type Points,
-  type VelocityField,
-} from "../../../models/mod.ts";
+import { bitsPerDimension, type Model, type Points, type VelocityField } from "../../../models/mod.ts";
+import { CountedField } from "../../../models/flow/field.ts";
 
 const asked = { count: 4, seed: 0, guidance: 1, courseImages: 0, bitsImages: 4 };
 const { how, description: words } = makeSolver("euler:steps=3");

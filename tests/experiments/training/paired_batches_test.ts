@@ -1,15 +1,10 @@
 import assert from "node:assert/strict";
 import { PairedBatches } from "../../../experiments/training/loop.ts";
-import {
-  BatchOrder,
-  type Coupling,
-  couplings,
-  independentCoupling,
-  transportPairs,
-} from "../../../models/mod.ts";
+import { BatchOrder, type Coupling, couplings, independentCoupling } from "../../../models/mod.ts";
 import { testNeeding } from "../../permissions.ts";
 import { hostRows } from "../../../models/train/batch_source.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
+import { transportPairs } from "../../../models/flow/coupling.ts";
 
 const [M, P] = [60, 9];
 const labels = Uint32Array.from({ length: M }, (_, m) => m % 4);

@@ -5,10 +5,11 @@ import * as k from "../../../kernels/mod.ts";
 import * as models from "../../../models/mod.ts";
 import { upTo } from "../../refusing.ts";
 import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
+import { alongFlow } from "../../../models/distill/mean_map.ts";
 
 type Tensor = k.Tensor;
 const { add, gradients, meanSquaredError, multiply, reshape, subtract, sum, tensor, zeros } = k;
-const { alongFlow, BakeLoss, batchSource, DriftLoss, MeanMapLoss, namedParameters, noise } = models;
+const { BakeLoss, batchSource, DriftLoss, MeanMapLoss, namedParameters, noise } = models;
 const { ReflowLoss, ShortcutMapLoss, TaughtLoss } = models;
 
 const total = (values: Iterable<number>) => [...values].reduce((a, b) => a + b, 0);

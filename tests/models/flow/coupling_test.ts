@@ -10,9 +10,10 @@ import { hostRows } from "../../../models/train/batch_source.ts";
 import { sorted, upTo } from "../../refusing.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
 import { assertClose, testOnCpu } from "../../testing.ts";
+import { classTransportPairs, pairTransport, transportPairs } from "../../../models/flow/coupling.ts";
+import { flowMatching } from "../../../models/flow/objective.ts";
 
-const { batchSource, classTransportPairs, createModel, flowMatching, independentCoupling, transportPairs } =
-  models;
+const { batchSource, createModel, independentCoupling } = models;
 const [M, P, N] = [40, 12, 16];
 const values = Float32Array.from({ length: M * P }, (_, i) => Math.sin(i * i) + i % 3);
 const labels = Uint32Array.from({ length: M }, (_, m) => m % 3);
@@ -38,7 +39,7 @@ Deno.test("couplings reorder a batch without increasing the cost, transport redu
       assert.ok(costOf(paired, step) <= costOf(batch, step));
     }
   }
-  const { order, cost, independentCost } = models.pairTransport(transportPairs.batch(batch, draw, data));
+  const { order, cost, independentCost } = pairTransport(transportPairs.batch(batch, draw, data));
   assertClose([independentCost], [costOf(batch, 4)], 1e-5);
   assertClose([cost], [costOf(order.map((at) => batch[at]), 4)], 1e-5);
   assert.ok(cost < 0.9 * independentCost, `${cost} of ${independentCost}`);

@@ -7,9 +7,13 @@ import { upTo } from "../../refusing.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
 import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
 import { testWithVectors } from "../vectors.ts";
+import { CountedField } from "../../../models/flow/field.ts";
+import { flowMatching, lossesOf, lossOf } from "../../../models/flow/objective.ts";
+import { cosinePath } from "../../../models/flow/path.ts";
+import { dataPrediction, noisePrediction } from "../../../models/flow/prediction.ts";
 
-const { batchSource, cosinePath, createModel, dataPrediction, flowMatching, flowMatchingLoss } = models;
-const { linearPath, lossesOf, lossOf, noise, paths, predicting, predictions, timeDistributions } = models;
+const { batchSource, createModel, flowMatchingLoss } = models;
+const { linearPath, noise, paths, predicting, predictions, timeDistributions } = models;
 const pathNames = Object.keys(paths) as models.PathName[];
 const predictionNames = Object.keys(predictions) as models.PredictionName[];
 const times = [0.06, 0.3, 0.5, 0.9, 0.94];
@@ -61,7 +65,7 @@ testOnCpu("dataPrediction and noisePrediction divide by at least 0.05", async ()
   const [xt, output] = [tensor([0.5, 0.5], [2, 1]), tensor([1, 1], [2, 1])];
   const data = dataPrediction.velocity(output, xt, tensor([0.9, 1]), linearPath);
   assertClose(await data.read(), [0.5 / 0.1, 0.5 / 0.05], 1e-4);
-  const noise = models.noisePrediction.velocity(output, xt, tensor([0, 0.2]), linearPath);
+  const noise = noisePrediction.velocity(output, xt, tensor([0, 0.2]), linearPath);
   assertClose(await noise.read(), [-0.5 / 0.05, -0.5 / 0.2], 1e-4);
 });
 
@@ -100,7 +104,7 @@ testOnCpu("HeldOutLoss uses the field's own path, and the objective's prediction
   const four = await loss({ velocity: (x) => multiply(x, 4) });
   assert.deepEqual(await loss(plain, { ...flowMatching, prediction }), four);
   const onCosine = await loss(plain, { ...flowMatching, path: cosinePath });
-  assert.deepEqual(await loss(new models.CountedField(named)), onCosine);
+  assert.deepEqual(await loss(new CountedField(named)), onCosine);
   await assert.rejects(
     loss(named, flowMatching),
     /created for the path cosine \(expected it as objective.path\)/,

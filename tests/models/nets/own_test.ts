@@ -10,13 +10,13 @@ import {
   Module,
   namedParameters,
   noneOf,
-  optionsOf,
   type OwnModelOptions,
   saveCheckpoint,
   stateOf,
 } from "../../../models/mod.ts";
 import { testOnCpu } from "../../testing.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
+import { optionsOf } from "../../../models/nets/networks.ts";
 
 const shape = [1, 2, 3] as const;
 

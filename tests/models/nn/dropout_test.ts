@@ -12,6 +12,7 @@ import {
 import * as models from "../../../models/mod.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
 import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
+import { flowMatching, lossOf } from "../../../models/flow/objective.ts";
 
 const { batchSource, Dropout, Linear, streams, Trainer, withDropout } = models;
 const ones = (count: number) => tensor(new Float32Array(count).fill(1));
@@ -98,7 +99,7 @@ testOnDevices(
       const pairs = { x0, x1: data, t };
       const loss = withDropout(
         () => ({ seed: 7, step }),
-        () => models.lossOf(models.flowMatching, model, pairs),
+        () => lossOf(flowMatching, model, pairs),
       );
       const expected = await loss.read();
       begun.losses.push(...(await train(trainer, 1)).losses);

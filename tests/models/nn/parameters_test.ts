@@ -134,6 +134,10 @@ testOnCpu("shareParameters() follows the other values; earlier steps keep the ol
     const read = await Promise.all(parameters.values().map(async (each) => [...await each.read()]));
     assert.deepEqual(read, [[1], [2]], "nothing changes");
   }
+  const both = new Map(values).set("b", tensor([8])), [a] = parameters.values();
+  assert.deepEqual([...await withParameters(parameters, both, () => a.read())], [7]);
+  assert.throws(() => withParameters(parameters, both, () => assert.fail("inside")));
+  assert.deepEqual([...await a.read()], [1], "its own memory again, also after an error");
 });
 
 testOnCpu("initialisers draw the n-th parameter from seed and n only, or continue another", async () => {

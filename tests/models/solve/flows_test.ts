@@ -20,9 +20,10 @@ import { upTo } from "../../refusing.ts";
 import { assertClose, largestDifference, testOnCpu, testOnDevices } from "../../testing.ts";
 import { column, each, linear, names, pushed, slowing, tiny } from "./fields.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
+import { CountedField } from "../../../models/flow/field.ts";
+import { solverStep } from "../../../models/solve/tableau.ts";
 
-const { bosh3, CountedField, evaluationsOf, noise, sample, Sampler, solveFlow, timeGrids, trajectory } =
-  models;
+const { bosh3, evaluationsOf, noise, sample, Sampler, solveFlow, timeGrids, trajectory } = models;
 const shape = [5, 1, 5, 4];
 
 testOnCpu("every solver replays one step, with the results and evaluations of calling each", async () => {
@@ -30,7 +31,7 @@ testOnCpu("every solver replays one step, with the results and evaluations of ca
     const [model, x0, how] = [tiny(), noise(3, shape), { solver, steps: 4 }];
     let x = x0;
     for (let i = 0; i < 4; i++) {
-      x = models.solverStep(models.solvers[solver], model, x, tensor(Array(5).fill(i / 4)), 1 / 4).x;
+      x = solverStep(models.solvers[solver], model, x, tensor(Array(5).fill(i / 4)), 1 / 4).x;
     }
     const expected = await x.read();
     assertSameNumbers(await sample(model, { count: 5, shape: [1, 5, 4], seed: 3, ...how }).read(), expected);

@@ -18,8 +18,10 @@ import { assertClose, largestDifference, testOnCpu, testOnDevices } from "../../
 import { testWithVectors } from "../vectors.ts";
 import { each, GaussianFlow, names, pushed, rotating, tiny } from "./fields.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
+import { estimatedDivergence, exactDivergence, rademacher } from "../../../models/solve/density_field.ts";
+import { bitsOf, dequantized } from "../../../models/solve/likelihood.ts";
 
-const { bitsOf, bitsPerDimension, dequantized, flowGeometry, logLikelihood, noise, rademacher } = models;
+const { bitsPerDimension, flowGeometry, logLikelihood, noise } = models;
 const points = (n: number) => multiply(noise(5, [n, 4]), 1.5);
 /** Moves every point by (3, 4). */
 const straight = { velocity: (x: Tensor) => add(multiply(x, 0), tensor([3, 4], [1, 2])) };
@@ -209,8 +211,8 @@ const compared = "divergences and likelihood of a residual network agree with Py
 testWithVectors(compared, "likelihood", async (vectors) => {
   const model = vectors.model(), [x, t, epsilon] = ["x", "t", "epsilon"].map(vectors.tensor);
   const v = model.velocity(x, t);
-  assertClose(await models.exactDivergence(v, x).read(), vectors.values("divergence"), 1e-5);
-  assertClose(await models.estimatedDivergence(v, x, epsilon).read(), vectors.values("estimate"), 1e-5);
+  assertClose(await exactDivergence(v, x).read(), vectors.values("divergence"), 1e-5);
+  assertClose(await estimatedDivergence(v, x, epsilon).read(), vectors.values("estimate"), 1e-5);
   const options = { solver: "rk4", steps: Number(vectors.metadata.steps) } as const;
   const exact = await logLikelihood(model, x, { ...options, exact: true });
   assertClose(await exact.logp.read(), vectors.values("logp"), 1e-6);

@@ -15,9 +15,9 @@ import * as models from "../../../models/mod.ts";
 import { timesOf } from "../../../models/solve/time_grids.ts";
 import { testOnCpu } from "../../testing.ts";
 import { column, GaussianFlow, linear, pushed, tiny } from "./fields.ts";
+import { estimatedDivergence, exactDivergence, rademacher } from "../../../models/solve/density_field.ts";
 
-const { AdaptiveSampler, defineTableau, logLikelihood, noise, rademacher, sample, Sampler, solveFlow } =
-  models;
+const { AdaptiveSampler, defineTableau, logLikelihood, noise, sample, Sampler, solveFlow } = models;
 const x = () => column([1, -2]), five = () => zeros([5, 1]), points = () => noise(5, [2, 4]);
 const any = (value: object) => value as never;
 const fixed = (how: object) => new Sampler(linear, [2, 1], how);
@@ -136,11 +136,11 @@ const refused: readonly (readonly [message: string, call: () => unknown])[] = [
   ),
   [
     "ShapeError: ...velocity is f32[2, 1] (expected f32[2, 4])",
-    () => models.exactDivergence(narrow(points()), points()),
+    () => exactDivergence(narrow(points()), points()),
   ],
   [
     "ShapeError: ...epsilon is f32[1, 4] (",
-    () => models.estimatedDivergence(points(), points(), zeros([1, 4])),
+    () => estimatedDivergence(points(), points(), zeros([1, 4])),
   ],
 ];
 

@@ -8,8 +8,9 @@ import { guessedStep, refinedStep, SampleClock, stepFactor } from "../../../mode
 import { timesWithin } from "../../../models/solve/time_grids.ts";
 import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
 import { column, linear, names } from "./fields.ts";
+import { solverStep } from "../../../models/solve/tableau.ts";
 
-const { bosh3, evaluationsOf, gridTimes, solvers, solverStep, timeGrids } = models;
+const { bosh3, evaluationsOf, gridTimes, solvers, timeGrids } = models;
 const starts = [1, -2, 0.5];
 
 for (const name of names) {

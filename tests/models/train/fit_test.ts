@@ -8,9 +8,14 @@ import { upTo } from "../../refusing.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
 import { testOnCpu, testOnDevices } from "../../testing.ts";
 import { data, Labelled, LineField, mean, weightsOf } from "./fields.ts";
+import { transportPairs } from "../../../models/flow/coupling.ts";
+import { flowMatching } from "../../../models/flow/objective.ts";
+import { cosinePath } from "../../../models/flow/path.ts";
+import { dataPrediction } from "../../../models/flow/prediction.ts";
+import { constantSchedule, plateauSchedule } from "../../../models/train/schedule.ts";
 
 type Options = models.FitOptions;
-const { batchSource, createModel, encodeTrainerState, fit, flowMatching, plateauSchedule, Trainer } = models;
+const { batchSource, createModel, encodeTrainerState, fit, Trainer } = models;
 const short = { steps: 6, batchSize: 7, learningRate: 0.05 };
 const labelsFrom = (least: number) => tensor(Uint32Array.from(upTo(50), (i) => least + i % 3));
 
@@ -31,7 +36,7 @@ type ByTrainer = Options & { readonly objective?: Partial<models.Objective> };
 async function byTrainer({ learningRate = 0.05, objective, ...rest }: ByTrainer) {
   const { steps = 6, batchSize = 7, seed = 46020, ...options } = { ...short, ...rest };
   const model = new LineField(), source = batchSource(data(), hostRows(await data().read(), 1));
-  const schedule = typeof learningRate === "number" ? models.constantSchedule(learningRate) : learningRate;
+  const schedule = typeof learningRate === "number" ? constantSchedule(learningRate) : learningRate;
   const trainer = new Trainer(model, source, {
     ...{ ...options, batchSize, seed, learningRate: 1 },
     ...objective && { objective: { ...flowMatching, ...objective } },
@@ -52,9 +57,9 @@ testOnCpu("fit() takes the steps of a Trainer with the same options, and each op
     [{ optimizer: "sgd", momentum: 0.3 }],
     [{ learningRate: models.cosineSchedule(0.1, { warmup: 0.5 }) }],
     [{ objective: { times } }, { times: "logit_normal" }],
-    [{ objective: { path: models.cosinePath } }, { path: "cosine" }],
-    [{ objective: { prediction: models.dataPrediction } }, { prediction: "data" }],
-    [{ objective: { coupling: models.transportPairs } }, { coupling: "ot" }],
+    [{ objective: { path: cosinePath } }, { path: "cosine" }],
+    [{ objective: { prediction: dataPrediction } }, { prediction: "data" }],
+    [{ objective: { coupling: transportPairs } }, { coupling: "ot" }],
   ];
   for (const [options, objective] of all) {
     const model = new LineField();

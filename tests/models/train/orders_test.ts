@@ -7,9 +7,9 @@ import { testNeeding } from "../../permissions.ts";
 import { sorted, upTo } from "../../refusing.ts";
 import { assertClose } from "../../testing.ts";
 import { folder } from "../vectors.ts";
+import { constantSchedule, plateauSchedule } from "../../../models/train/schedule.ts";
 
-const { BatchOrder, constantSchedule, cosineSchedule, createSchedule, plateauSchedule, scheduleNames } =
-  models;
+const { BatchOrder, cosineSchedule, createSchedule, scheduleNames } = models;
 
 Deno.test("streams are distinct and keep their numbers, so that seeds stay valid across versions", () => {
   assert.deepEqual(streams, {

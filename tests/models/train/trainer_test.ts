@@ -9,9 +9,10 @@ import { upTo } from "../../refusing.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
 import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
 import { LineField } from "./fields.ts";
+import { flowMatching, lossesOf, lossOf } from "../../../models/flow/objective.ts";
 
 const { randomNormal, randomUniform, tensor, zeros } = k;
-const { batchSource, flowMatching, lossOf, namedParameters, Trainer } = models;
+const { batchSource, namedParameters, Trainer } = models;
 const x1 = [3, 4, 5];
 const batch = (step: number) => Uint32Array.of(step % 3, (step + 1) % 3);
 
@@ -124,7 +125,7 @@ testOnDevices(
     const heldOut = new models.HeldOutLoss(field, batchSource(tensor(x1, [3, 1])), { batchSize: 2, seed: 1 });
     const losses = await heldOut.losses(Uint32Array.of(2, 0, 1));
     for (const [counter, rows] of [[5, 3], [4, 5]].entries()) { // any value for a row that only fills the batch
-      const expected = await models.lossesOf(flowMatching, field, pairsOf([4, 5], counter, rows)).read();
+      const expected = await lossesOf(flowMatching, field, pairsOf([4, 5], counter, rows)).read();
       const found = losses.loss.slice(2 * counter, 2 * counter + 2);
       assertClose(found, expected.slice(0, found.length), 1e-6);
     }
