@@ -6,7 +6,7 @@ import { readReportRuns } from "../../experiments/report/read_runs.ts";
 import { usualGuidance } from "../../experiments/cli/drawing.ts";
 import { oneThread, testTask, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
-import { assertRefused, testRefusals } from "./refusals.ts";
+import { assertRefused } from "./refusals.ts";
 import { storeNetwork } from "./stored_network.ts";
 import { makePlan, tinyPlan } from "./study/tiny_study.ts";
 
@@ -116,80 +116,45 @@ testTask("distill needs no labels, and can distil a distilled run again", async 
   assert.match(stderr, /4 samples, map, 1 step/);
 });
 
-testRefusals("distill refuses invalid input in one line", {
-  "no teacher": {
-    task: "distill",
-    flags,
-    says: ["ConfigError: Missing FILE|RUN: name the network to distil"],
-  },
-  "two teachers": { task: "distill", flags: `a b ${flags}`, says: ["ConfigError: Cannot distil a and b"] },
-  "a missing teacher": {
-    task: "distill",
-    flags: `no.safetensors ${flags}`,
-    says: ["RunError: Cannot distil no.safetensors: ", "no such file"],
-  },
-  "an unknown stage": {
-    task: "distill",
-    flags: `teacher.safetensors --stages bake+drfit ${flags}`,
-    says: ["ConfigError: Cannot use --stages", "did you mean drift?"],
-  },
-  "an unknown setting of a stage": {
-    task: "distill",
-    flags: `teacher.safetensors --stages drift:image=3 ${flags}`,
-    says: ["ConfigError: Cannot use --stages", "drift has no setting image (did you mean images?)"],
-  },
-  "a teacher that predicts data": {
-    task: "distill",
-    flags: `teacher.safetensors ${flags}`,
-    says: [
-      "RunError: Cannot distil teacher.safetensors: its network predicts data (expected the velocity)",
-    ],
-    prepare: (place) => storeNetwork(place, "teacher", size, { prediction: "data" }),
-  },
-  "a teacher of other images": {
-    task: "distill",
-    flags: `teacher.safetensors ${flags}`,
-    says: ["RunError: Cannot distil teacher.safetensors: it draws images of [1, 8, 8]"],
-    prepare: (place) => storeNetwork(place, "teacher", [8, 8]),
-  },
-  "fewer pairs than a batch": {
-    task: "distill",
-    flags: `teacher.safetensors --stages reflow:pairs=7 ${flags}`,
-    says: ["ConfigError: Cannot use --stages", "pairs"],
-    prepare: storeTeacher,
-  },
-  "guidance without labels": {
-    task: "distill",
-    flags: `teacher.safetensors --teacher-guidance 2 ${flags}`,
-    says: ["ConfigError: Cannot use --teacher-guidance 2", "without classes"],
-    prepare: (place) => storeNetwork(place, "teacher", size),
-  },
-  "guidance as an input, of a teacher without labels": {
-    task: "distill",
-    flags: `teacher.safetensors --stages mean --max-guidance 2 ${flags}`,
-    says: ["ConfigError: Cannot use --max-guidance 2 with teacher.safetensors", "without classes"],
-    prepare: (place) => storeNetwork(place, "teacher", size),
-  },
-  "guidance as an input of stages that learn one": {
-    task: "distill",
-    flags: `teacher.safetensors --max-guidance 2 ${flags}`,
-    says: ["ConfigError: Cannot use --max-guidance 2 with the stage reflow", "bake, mean or shortcut"],
-    prepare: storeTeacher,
-  },
-  "guidance as an input, together with that of the teacher": {
-    task: "distill",
-    flags: `teacher.safetensors --stages mean --max-guidance 2 --teacher-guidance 2 ${flags}`,
-    says: ["ConfigError: --teacher-guidance has no effect with --max-guidance; remove it"],
-    prepare: storeTeacher,
-  },
-  "train with a flow map's solver": {
-    flags: "--data data --solver map:steps=1",
-    says: ["ConfigError: Cannot use --solver map:steps=1: only a distilled network can take such steps"],
-  },
-  "train with a flag of a distillation": {
-    flags: "--data data --teacher teacher.safetensors",
-    says: ["ConfigError: Unknown flag --teacher (see --help)"],
-  },
+/** Command lines that are refused, by teacher, with the beginning of the line that says why. */
+const refused: readonly (readonly [teacher: object, mistakes: Readonly<Record<string, string>>])[] = [
+  [{ classes: 10 }, {
+    "": "ConfigError: Missing FILE|RUN: name the network to distil",
+    "a b": "ConfigError: Cannot distil a and b",
+    "no.safetensors": "RunError: Cannot distil no.safetensors: ",
+    "T --stages bake+drfit": 'ConfigError: Cannot use --stages "bake+drfit": ',
+    "T --stages drift:image=3":
+      'ConfigError: Cannot use --stages "drift:image=3": drift has no setting image ',
+    "T --stages reflow:pairs=7": "ConfigError: Cannot use --stages with 7 pairs and batches of 8",
+    "T --max-guidance 2": "ConfigError: Cannot use --max-guidance 2 with the stage reflow",
+    "T --stages mean --max-guidance 2 --teacher-guidance 2":
+      "ConfigError: --teacher-guidance has no effect with --max-guidance; remove it",
+    "T --filters 8,16": "ConfigError: Unknown flag --filters",
+  }],
+  [{}, {
+    "T --teacher-guidance 2":
+      "ConfigError: Cannot use --teacher-guidance 2 with teacher.safetensors: its network was ",
+    "T --stages mean --max-guidance 2":
+      "ConfigError: Cannot use --max-guidance 2 with teacher.safetensors: its network was trained without classes",
+  }],
+  [{ prediction: "data" }, { "T": "RunError: Cannot distil teacher.safetensors: its network predicts data" }],
+  [{ shape: [8, 8] }, { "T": "RunError: Cannot distil teacher.safetensors: it draws images of [1, 8, 8]" }],
+];
+
+testTask("distill refuses invalid input in one line, and train what only distill takes", async (place) => {
+  for (const [{ shape = size, ...teacher }, mistakes] of refused as [{ shape?: typeof size }, object][]) {
+    await storeNetwork(place, "teacher", shape, teacher);
+    for (const [words, begin] of Object.entries(mistakes)) {
+      const command = `${words.replace(/^T/, "teacher.safetensors")} ${flags}`;
+      await assertRefused(place, { task: "distill", flags: command, says: [begin] });
+    }
+  }
+  for (
+    const [words, begin] of Object.entries({
+      "--solver map:steps=1": "ConfigError: Cannot use --solver map:steps=1: only a distilled network",
+      "--teacher teacher.safetensors": "ConfigError: Unknown flag --teacher",
+    })
+  ) await assertRefused(place, { flags: `--data data ${words}`, says: [begin] });
 });
 
 testTask("a study trains distillations as cells, with its evaluation in one step", async (place) => {

@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { trainingConfig } from "../../experiments/cli/training_config.ts";
-import { madeOnce, oneThread, testTask, tinyNetwork, type Workplace } from "./cli.ts";
+import { madeOnce, makePlace, oneThread, testTask, tinyNetwork, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
 import { writeModule } from "./networks/modules.ts";
-import { testRefusals } from "./refusals.ts";
+import { assertRefused } from "./refusals.ts";
 import { storeNetwork } from "./stored_network.ts";
 
 const rest = "--flow-samples 0 --path-samples 0 --test-batches 1";
@@ -111,65 +111,43 @@ testTask("distill --config with other stages has their length, and stores all se
   assert.deepEqual([stages, maxSteps], ["bake:images=24,rate=0.5", 3]);
 });
 
-const unet = (place: Workplace) => makeFirst(place, "a U-Net limited by minutes");
-const distilled = (place: Workplace) => makeFirst(place, "a distillation");
-
-testRefusals("--config refuses in one line what it cannot repeat", {
-  "a run to resume": {
-    task: "train",
-    flags: "--config first --resume first",
-    says: ["ConfigError: Cannot use --config with --resume: the run keeps its settings"],
-    prepare: unet,
-  },
-  "a preset": {
-    task: "train",
-    flags: "--config first --preset paper",
-    says: ["ConfigError: Cannot use --preset with --config first: that run determines it"],
-    prepare: unet,
-  },
-  "a flag without effect": {
-    task: "train",
-    flags: "--config first --momentum 0.9",
-    says: ["ConfigError: --momentum has no effect without --optimizer sgd"],
-    prepare: unet,
-  },
-  "no such run": {
-    task: "train",
-    flags: "--config frist",
-    says: ["ConfigError: Cannot find the run frist: there is no such folder"],
-  },
-  "another file": {
-    task: "train",
-    flags: "--config first/run.json",
-    says: ["ConfigError: Unknown field ", "in first/run.json"],
-    prepare: unet,
-  },
-  "a run that is not a distillation": {
-    task: "distill",
-    flags: "--config first",
-    says: ["ConfigError: Cannot distil with --config first: that run is not a distillation"],
-    prepare: unet,
-  },
-  "another teacher": {
-    task: "distill",
-    flags: "other --config first",
-    says: ["ConfigError: Cannot distil other with --config: the run keeps its teacher"],
-    prepare: distilled,
-  },
-  "what a teacher decides": {
-    task: "train",
-    flags: "--config first --filters 8,16",
-    says: ["ConfigError: Cannot use --filters with --config first: that run determines it"],
-    prepare: distilled,
-  },
-  "stages that are null": {
-    task: "distill",
-    flags: "--resume first",
-    says: ["ConfigError: Cannot distil without stages: they are null", "(in first/config.json)"],
-    async prepare(place) {
-      await distilled(place);
-      const path = place.file("first", "config.json");
-      await Deno.writeTextFile(path, JSON.stringify({ ...await configIn(place, "first"), stages: null }));
+testTask("--config refuses in one line what it cannot repeat", async (place) => {
+  const refused = {
+    "a U-Net limited by minutes": {
+      "train --config first --resume first":
+        "ConfigError: Cannot use --config with --resume: the run keeps its ",
+      "train --config first --preset paper":
+        "ConfigError: Cannot use --preset with --config first: that run ",
+      "train --config frist": "ConfigError: Cannot find the run frist: there is no such folder",
+      "train --config first/run.json": "ConfigError: Unknown field ",
+      "distill --config first":
+        "ConfigError: Cannot distil with --config first: that run is not a distillation",
     },
-  },
+    "a distillation": {
+      "distill other --config first":
+        "ConfigError: Cannot distil other with --config: the run keeps its teacher",
+      "train --config first --filters 8,16":
+        "ConfigError: Cannot use --filters with --config first: that run ",
+    },
+  } as const;
+  for (const [kind, mistakes] of Object.entries(refused)) {
+    await using place = await makePlace();
+    await makeFirst(place, kind as keyof typeof kinds);
+    for (const [command, begin] of Object.entries(mistakes)) {
+      const [task, ...flags] = command.split(" ");
+      await assertRefused(place, {
+        task: task as "train" | "distill",
+        flags: flags.join(" "),
+        says: [begin],
+      });
+    }
+  }
+  await makeFirst(place, "a distillation");
+  const config = { ...await configIn(place, "first"), stages: null };
+  await Deno.writeTextFile(place.file("first", "config.json"), JSON.stringify(config));
+  const says = [
+    "ConfigError: Cannot distil without stages: they are null",
+    "(in first/config.json)",
+  ] as const;
+  await assertRefused(place, { task: "distill", flags: "--resume first", says });
 });

@@ -38,40 +38,37 @@ function testInFolder(name: string, test: (folder: string) => Promise<void>): vo
 const digest = async (path: string) => fingerprintOf(await Deno.readFile(path));
 const trained = (run: string) => digest(`${run}/${runFile.last}`);
 
-testInFolder("runTraining() trains without a task, and reports through `say`", async (folder) => {
-  const said: string[] = [];
-  const config = configIn(folder, { ...pictures, maxSteps: 4, pathSamples: 4, out: `${folder}/run` });
-  const say = (line: string) => !line.startsWith("Products may") && said.push(line); // advice without denow
-  const result = await runTraining(config, { say });
-  assert.deepEqual([result.run, result.step, result.interrupted], [`${folder}/run`, 4, false]);
-  const metrics = await readMetrics(`${folder}/run/${runFile.metrics}`);
-  assert.equal(metrics.find((line) => "test_loss" in line)?.test_loss, result.testLoss);
-  assert.match(said[0], /^base U-Net \[8,16\], [\d,]+ parameters, .*\nrun folder /);
-  assert.match(said[1], /^data: 96 training and 24 test images of 12 x 12, 10 classes$/);
-  assert.equal(said[2], "Measuring the test loss and drawing pictures");
-});
-
-testInFolder("runTraining() shows the evaluations of the test loss and the pictures", async (folder) => {
-  let written = "";
-  const terminal = { isTerminal: true, columns: () => 100, write: (text: string) => void (written += text) };
-  const { now } = performance;
-  performance.now = () => 1e5 * now.call(performance); // stages shorter than a second show nothing
-  try {
-    const config = configIn(folder, { ...pictures, maxSteps: 1, pathSamples: 4, out: `${folder}/run` });
-    await runTraining(config, { terminal });
-  } finally {
-    performance.now = now;
-  }
-  const shown = [...written.matchAll(/network evaluations (\d+)\/(\d+)/g)].map((
-    [, done, all],
-  ) => [+done, +all]);
-  // Test loss, samples, few steps, trajectories and paths; guided, a row of 10 classes.
-  const stages = [24, 10 * 4 * 2, 10 * (1 + 2 + 4 + 8 + 20) * 2, 10 * 3 * 2, 10 * 20 * 2];
-  const dones = [...new Set(shown.map(([done]) => done))];
-  const all = stages.reduce((sum, stage) => sum + stage);
-  assert.deepEqual(dones, stages.map((_, i) => stages.slice(0, i + 1).reduce((sum, stage) => sum + stage)));
-  assert.ok(shown.every(([, most]) => most === all) && written.endsWith("\r\x1b[K"), written);
-});
+testInFolder(
+  "runTraining() trains without a task, and shows its messages and evaluations",
+  async (folder) => {
+    const said: string[] = [];
+    let written = "";
+    const terminal = {
+      isTerminal: true,
+      columns: () => 100,
+      write: (text: string) => void (written += text),
+    };
+    const config = configIn(folder, { ...pictures, maxSteps: 4, pathSamples: 4, out: `${folder}/run` });
+    const say = (line: string) => !line.startsWith("Matrix products") && said.push(line); // advice without denow
+    const { now } = performance;
+    performance.now = () => 1e5 * now.call(performance); // stages shorter than a second show nothing
+    const result = await runTraining(config, { say, terminal }).finally(() => performance.now = now);
+    assert.deepEqual([result.run, result.step, result.interrupted], [`${folder}/run`, 4, false]);
+    const metrics = await readMetrics(`${folder}/run/${runFile.metrics}`);
+    assert.equal(metrics.find((line) => "test_loss" in line)?.test_loss, result.testLoss);
+    assert.match(said[0], /^base U-Net \[8,16\], [\d,]+ parameters, .*\nrun folder /);
+    assert.match(said[1], /^data: 96 training and 24 test images of 12 x 12, 10 classes$/);
+    assert.equal(said[2], "Measuring the test loss and drawing pictures");
+    const shown = [...written.matchAll(/network evaluations (\d+)\/(\d+)/g)].map(([, ...counts]) =>
+      counts.map(Number)
+    );
+    // Test loss, samples, few steps, trajectories and paths; guided, a row of 10 classes.
+    const stages = [24, 10 * 4 * 2, 10 * (1 + 2 + 4 + 8 + 20) * 2, 10 * 3 * 2, 10 * 20 * 2];
+    const sums = stages.map((_, i) => stages.slice(0, i + 1).reduce((sum, stage) => sum + stage));
+    assert.deepEqual([...new Set(shown.map(([done]) => done))], sums);
+    assert.ok(shown.every(([, all]) => all === sums.at(-1)) && written.endsWith("\r\x1b[K"), written);
+  },
+);
 
 testInFolder(
   "runTraining() keeps weights at requested steps without changing the training",
@@ -91,7 +88,7 @@ testInFolder(
 );
 
 testInFolder(
-  "runTraining() uses the given device, even if another is current, and does not close it",
+  "runTraining() keeps the caller's device and lock, even if another device is current",
   async (folder) => {
     const device = await init({ device: "cpu", threads: 1 });
     (await init({ device: "cpu", threads: 1 })).close();
@@ -99,6 +96,12 @@ testInFolder(
     await runTraining(a, { device });
     await runTraining(b, { device });
     assert.equal(await trained(`${folder}/a`), await trained(`${folder}/b`));
+    {
+      using lock = await lockRun(`${folder}/a`);
+      await runTraining(trainingConfig({ resume: `${folder}/a`, maxSteps: 4, lr: 1e-3 }), { lock, device });
+      assert.equal(await isLocked(`${folder}/a`), true);
+    }
+    assert.equal(await isLocked(`${folder}/a`), false);
     device.close();
   },
 );
@@ -124,18 +127,6 @@ testInFolder(
     assert.deepEqual(await stepsOf("image/samples"), [0, 23, 46]);
   },
 );
-
-testInFolder("runTraining() keeps the caller's lock", async (folder) => {
-  const run = `${folder}/run`;
-  await runTraining(configIn(folder, { maxSteps: 2, out: run }));
-  const config = trainingConfig({ resume: run, maxSteps: 3 });
-  {
-    using lock = await lockRun(run);
-    await runTraining(config, { lock });
-    assert.equal(await isLocked(run), true);
-  }
-  assert.equal(await isLocked(run), false);
-});
 
 testInFolder(
   "runTraining() ends if its folder is recreated, and leaves the new one alone",
