@@ -9,7 +9,6 @@ import { listTasks, scriptOf, tasks } from "./experiments/tasks.ts";
 /** Worker modules. Nothing else imports them, so they are listed here to be cached and packed with the program. */
 export const workers: readonly (() => Promise<unknown>)[] = [
   () => import("./experiments/training/pair_worker.ts"),
-  () => import("./experiments/study/cell_worker.ts"),
 ];
 
 /** Runs a task, or lists all. @returns the exit code */

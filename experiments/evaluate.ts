@@ -14,7 +14,7 @@ import { isFile } from "./draw/load_network.ts";
 import { evaluatedNetwork } from "./evaluation/evaluated_network.ts";
 import { evaluateNetwork, expectedEvaluations } from "./evaluation/evaluate_network.ts";
 import { type Evaluation, recordEvaluation } from "./evaluation/evaluation.ts";
-import { evaluationOptions, measuring, samplesOfStudy } from "./evaluation/evaluation_options.ts";
+import { evaluationOptions, measuring } from "./evaluation/evaluation_options.ts";
 import { aboutEvaluation, evaluationTable, formatOrder, solverTable } from "./evaluation/evaluation_table.ts";
 import { judgesFor } from "./evaluation/judges.ts";
 import { cheapestOfBest, measureSolvers } from "./evaluation/solver_comparison.ts";
@@ -89,7 +89,7 @@ export const evaluateTask = task({
     const device = await init({ device: words.device, threads: words.threads });
     using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit immediately`));
     const { signal } = stop;
-    const usual = words.solvers ? samplesOfStudy.default! : isGpu(device) ? 10_000 : 2000;
+    const usual = words.solvers ? 1000 : isGpu(device) ? 10_000 : 2000;
     const evaluations: Evaluation["figures"][] = [];
 
     for (const run of words.checkpoint === null ? runs : [undefined]) {

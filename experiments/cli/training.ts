@@ -86,7 +86,7 @@ const share = { min: 0, below: 1 };
 
 // Traits of settings; a setting has none unless its row says so.
 const [rare, resumable, distilled, changesLoss] = [true, true, true, true];
-const length = { resumable, setByStudy: "the budget" };
+const length = { resumable, setByStudy: "steps" };
 const perRun = (setByStudy: string): Traits => ({ distilled, setByStudy });
 
 /** The settings of a training run. A setting without a default comes from the preset or must be given. */
@@ -176,7 +176,7 @@ export const training = defineSettings({
     ...integers({
       doc: "steps at which a run limited by minutes changed its length, each with the new length",
     }),
-    setByStudy: "the budget",
+    setByStudy: "steps",
   }),
   optimizer: choice(optimizerKinds, { doc: "optimizer", default: "adamw" }),
   lr: number({ doc: "peak learning rate", above: 0, resumable, distilled }),

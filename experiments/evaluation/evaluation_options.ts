@@ -38,9 +38,6 @@ export const measuring = {
   })),
 };
 
-/** Number of samples that a study draws of each cell, and a comparison of solvers by each solver. */
-export const samplesOfStudy = integer({ ...measuring.count, min: 2, max: 100_000, default: 1000 });
-
 /** How to evaluate a network, from a command line or a plan; plans use all judges. */
 export type MeasuringWords =
   & Omit<Values<typeof measuring>, "judge" | "judgeSteps">
@@ -97,7 +94,7 @@ export function hasFewTestImages({ test }: Pick<Dataset, "test">): boolean {
 }
 
 /** The largest number of samples for which there are as many real images; few test images are compared with more. */
-function maxSamples({ data, trained }: Pick<EvaluatedNetwork, "data" | "trained">): number {
+export function maxSamples({ data, trained }: Pick<EvaluatedNetwork, "data" | "trained">): number {
   return hasFewTestImages(data) ? trained.length : Math.min(data.test.count, trained.length);
 }
 

@@ -1,6 +1,11 @@
-import { measuring, samplesOfStudy } from "../evaluation/evaluation_options.ts";
+/** A plan: the settings that a study varies, and its cells, which are training runs. */
+
+import { measuring } from "../evaluation/evaluation_options.ts";
+import { chosenNetwork } from "../networks/own_network.ts";
 import {
+  anyOf,
   check,
+  type Checked,
   type FieldCheck,
   fieldsOf,
   finiteNumber,
@@ -9,12 +14,14 @@ import {
   tableOf,
   textField,
 } from "../run/field_checks.ts";
-import { choice, fileName, integer, number, optional } from "../cli/kinds.ts";
+import { fileName, integer, number, optional } from "../cli/kinds.ts";
+import { ownModel, unetSettings } from "../cli/model_setting.ts";
 import {
   accepted,
   asText,
   ConfigError,
   didYouMean,
+  flagOf,
   type Rows,
   type Setting,
   shownValue,
@@ -24,21 +31,14 @@ import {
 import { defineSettings } from "../cli/settings.ts";
 import { shared } from "../cli/shared.ts";
 import { solverList } from "../cli/solver.ts";
-import { training } from "../cli/training.ts";
+import { presets, training, type TrainingConfig } from "../cli/training.ts";
+import { trainingConfig } from "../cli/training_config.ts";
 
 /** A value of a setting in a plan; lists are text, as on a command line: `16,32,64`. */
 export type Value = string | number | boolean;
 
-/**
- * Training settings by name, and two of studies: `match` finds the widths at which the network equals the other network
- * (at its own widths) in parameters, arithmetic or time per step; `share` is the cell's share of the budget.
- */
+/** Training settings by name, and {@linkcode share}. */
 export type CellSettings = Readonly<Record<string, Value>>;
-
-/** A field without a flag; `expected` replaces the description of its check. */
-function field<Value>(check: FieldCheck<Value>, fallback: Value, expected = check.expected): Setting<Value> {
-  return { ...check, expected, doc: "", default: fallback };
-}
 
 const valueField = check<Value>(
   "text, a number, a list of numbers or a switch",
@@ -50,22 +50,28 @@ export const settingsField: FieldCheck<CellSettings> = {
   expected: `an object of settings by name, each ${valueField.expected}`,
 };
 
-const { seed, solver, courseImages, bitsImages } = measuring;
+/** A field without a flag. */
+function field<Value>(
+  { expected, accepts }: FieldCheck<Value>,
+  fallback: Value,
+  words = expected,
+): Setting<Value> {
+  return { accepts, expected: words, doc: "", default: fallback };
+}
 
-/** How to evaluate each network of a study; by default with the solver and guidance of its run. */
-export const planEvaluation = defineSettings({
-  count: samplesOfStudy,
-  seed,
-  solver,
-  guidance: optional(number({ doc: "guidance of the samples", min: 0 })),
-  courseImages: { ...courseImages, default: 64 },
-  bitsImages: { ...bitsImages, default: 0 },
+const { judge: _, judgeSteps: __, ...measured } = measuring;
+
+/** How each network is evaluated; by default as its run draws samples. */
+const planEvaluation = defineSettings({
+  ...measured,
+  courseImages: { ...measured.courseImages, default: 64 },
+  bitsImages: { ...measured.bitsImages, default: 0 },
   milestones: integer({
     doc: "measurements of quality during training: after 1/2, 1/4, ... of it",
     max: 20, // with more, the first would be due before training starts
     default: 0,
   }),
-  solvers: solverList({ doc: "additional solvers to sample each network with", default: [] }),
+  solvers: solverList({ doc: "more solvers to sample each network with", default: [] }),
 });
 
 const planFields = defineSettings({
@@ -76,144 +82,73 @@ const planFields = defineSettings({
   fixed: field(settingsField, {}),
   seeds: field(
     check<readonly number[]>(
-      "a list of at least one seed, each a whole number from 0 to 4294967295",
-      (value) => listOf(shared.seed).accepts(value) && value.length > 0,
+      "a list of at least one seed, each a whole number from 0 to 4294967295, once",
+      (value) =>
+        listOf(shared.seed).accepts(value) && value.length > 0 && new Set(value).size === value.length,
     ),
     [1, 2, 3],
   ),
-  budget: field(
-    check<{ readonly steps: number } | { readonly minutes: number }>(
-      "steps (a whole number of at least 1) or minutes (above 0)",
-      (value) => {
-        const { steps, minutes, ...rest } = Object(value);
-        if (Object.keys(rest).length > 0) return false;
-        if (minutes === undefined) return Number.isSafeInteger(steps) && steps > 0;
-        return steps === undefined && Number.isFinite(minutes) && minutes > 0;
-      },
-    ),
-    { steps: 1000 },
-  ),
+  steps: integer({ doc: "training steps of each cell", min: 1, default: 1000 }),
   evaluation: field<object>(fieldsOf({}), {}),
 });
 
 type PlanFields = Omit<Values<typeof planFields.rows>, "evaluation">;
 
-/** The evaluation settings of a plan. */
+/** How the networks of a study are evaluated; a count of null means as many samples as the data allows. */
 export type PlannedEvaluation = Values<typeof planEvaluation.rows>;
 
-/** A plan of what to compare: all combinations of the grid, and all cells, each trained with every seed. */
+/** What to compare: all combinations of the grid, and all cells, each trained with every seed. */
 export type Plan = PlanFields & { readonly evaluation: PlannedEvaluation };
 
-/** A plan as written by a user; missing fields have defaults. */
+/** A plan as a user writes it; missing fields have defaults. */
 export type GivenPlan = Partial<PlanFields> & { readonly evaluation?: Partial<PlannedEvaluation> };
 
 /**
- * Reads the fields of a plan, and fills in defaults.
+ * Reads a plan, completes it, and writes equal settings alike, so that equal plans have equal text.
  *
- * @param source the source of the plan, for errors
- * @throws {ConfigError} if a field is unknown or invalid
+ * @param source of the plan, for errors
+ * @throws {ConfigError} if a field or setting is unknown, or a value cannot be used
  */
 export function readPlan(json: unknown, source: string): Plan {
-  const { evaluation, ...plan } = planFields.read(json, source);
-  return { ...plan, evaluation: planEvaluation.read(evaluation, `the evaluation of ${source}`) };
-}
-
-/**
- * Checks the settings of a plan one by one and normalises them, so that equal plans have equal text.
- *
- * @throws {ConfigError} if a setting is unknown or a value cannot be used
- */
-export function completePlan(plan: Plan): Plan {
-  checkSize(plan);
+  const { evaluation, grid, cells, fixed, ...plan } = planFields.read(json, source);
   const { name } = plan;
-  const plain = (setting: string, value: Value, where: string) =>
-    plainValue(settingOf(setting, value, `${where} of ${name}`));
-  const plainSettings = (settings: CellSettings, where: string) =>
+  const plain = (settings: CellSettings, where: string): CellSettings =>
     Object.fromEntries(
-      Object.entries(settings).map(([setting, value]) => [setting, plain(setting, value, where)]),
+      Object.entries(settings).map(([setting, value]) => [
+        setting,
+        plainValue(settingOf(setting, value, `${where} of ${name}`)),
+      ]),
     );
-  const grid = Object.entries(plan.grid).map(([setting, listed]) => {
-    const values = listed.map((value) => plain(setting, value, "the grid"));
-    if (values.length === 0) {
-      throw new ConfigError(
-        `Cannot use the grid of ${name}: ${setting} has no values (expected at least 1)`,
-      );
-    }
-    refuseRepeated(values, `the grid of ${name}: ${setting} has`);
-    if (!Object.hasOwn(plan.fixed, setting)) return [setting, values] as const;
+  const axes = Object.entries(grid).map(([setting, listed]): [string, readonly Value[]] => {
+    const values = listed.map((value) => plain({ [setting]: value }, "the grid")[setting]);
+    if (values.length > 0 && new Set(values).size === values.length) return [setting, values];
     throw new ConfigError(
-      `Cannot use ${setting} of ${name}: it is both in the grid and fixed (expected one of them)`,
+      `Cannot use the grid of ${name}: ${setting} has ${
+        values.join(", ") || "no values"
+      } (expected values, each once)`,
     );
   });
-  const own = Object.keys(ownSettings).find((setting) => Object.hasOwn(plan.fixed, setting));
-  if (own !== undefined) {
-    throw new ConfigError(`Cannot fix ${own} in ${name}: it varies by cell; move it from fixed to cells`);
+  const both = axes.find(([setting]) => Object.hasOwn(fixed, setting));
+  if (both) {
+    throw new ConfigError(
+      `Cannot use ${both[0]} of ${name}: it is both in the grid and fixed (expected one of them)`,
+    );
   }
-  refuseRepeated(plan.seeds, `the seeds of ${name}: there is`);
   return {
     ...plan,
-    grid: Object.fromEntries(grid),
-    cells: plan.cells.map((cell, i) => plainSettings(cell, `cell ${i + 1}`)),
-    fixed: plainSettings(plan.fixed, "the fixed settings"),
+    grid: Object.fromEntries(axes),
+    cells: cells.map((cell, i) => plain(cell, `cell ${i + 1}`)),
+    fixed: plain(fixed, "the fixed settings"),
+    evaluation: planEvaluation.read(evaluation, `the evaluation of ${source}`),
   };
 }
 
-/** Maximum number of cells in a study, the same as Slurm's default for tasks in a job array. */
-const maxCells = 1000;
+/** The share of the plan's steps that a cell trains for, the one setting that only studies have. */
+const share = number({ doc: "share of the steps", above: 0, max: 1 });
 
-/** @throws {ConfigError} if a plan has too many cells */
-function checkSize({ name, grid, cells, seeds }: Plan): void {
-  const lists = Object.values(grid);
-  const inGrid = lists.length > 0 ? lists.reduce((product, values) => product * values.length, 1) : 0;
-  const all = (inGrid + cells.length) * seeds.length;
-  if (all <= maxCells) return;
-  throw new ConfigError(
-    `Cannot run the plan ${name}: its grid, cells and seeds give ${
-      all.toLocaleString("en")
-    } cells (expected at most ` +
-      `${maxCells.toLocaleString("en")}); use fewer values or seeds`,
-  );
-}
-
-function refuseRepeated(values: readonly Value[], where: string): void {
-  const seen = new Set<Value>();
-  const twice = values.find((value) => seen.size === seen.add(value).size);
-  if (twice !== undefined) throw new ConfigError(`Cannot use ${where} ${twice} twice`);
-}
-
-/** The settings of a plan's cells: all combinations of its grid, then its own cells. @throws {ConfigError} if none */
-export function combinations({ grid, cells, name }: Pick<Plan, "grid" | "cells" | "name">): CellSettings[] {
-  const axes = Object.entries(grid);
-  const product = axes.reduce<CellSettings[]>(
-    (all, [setting, values]) => all.flatMap((one) => values.map((value) => ({ ...one, [setting]: value }))),
-    [{}],
-  );
-  const all = [...axes.length > 0 ? product : [], ...cells];
-  if (all.length > 0) return all;
-  throw new ConfigError(
-    `Cannot run the plan ${name}: it has neither a grid nor cells (expected at least one of them)`,
-  );
-}
-
-/** Settings of studies, see {@linkcode CellSettings}. */
-export const ownSettings = {
-  match: choice(["parameters", "arithmetic", "time"], {
-    doc: "the quantity in which the network equals the other network",
-  }),
-  share: number({ doc: "share of the budget", above: 0, max: 1 }),
-} satisfies Rows;
-
-/** The quantity in which a network equals the other one. */
-export type Match = "parameters" | "arithmetic" | "time";
-
-/**
- * Converts a value of a setting to its form in `config.json`.
- *
- * @param where where it was set, for errors, e.g. `the grid of networks`
- * @throws {ConfigError} if the setting is unknown, is set by the study itself, or does not accept the value
- */
-export function settingOf(name: string, value: Value, where: string): unknown {
-  const known: Rows = { ...training.rows, ...ownSettings };
+/** The value of a setting as in `config.json`. @param where it was set, for errors */
+function settingOf(name: string, value: Value, where: string): unknown {
+  const known: Rows = { ...training.rows, share };
   if (!Object.hasOwn(known, name)) {
     throw new ConfigError(`Unknown setting ${name} in ${where}${didYouMean(name, Object.keys(known))}`);
   }
@@ -225,8 +160,131 @@ export function settingOf(name: string, value: Value, where: string): unknown {
   return accepted(row, typed, `${name} ${shownValue(row, value)} in ${where}`);
 }
 
-/** Converts a value to its form in plans and results, where lists are text. */
-export function plainValue(value: unknown): Value {
+/** A setting of `config.json` as in plans, where lists are text. */
+function plainValue(value: unknown): Value {
   if (Array.isArray(value)) return value.join(",");
   return typeof value === "number" || typeof value === "boolean" ? value : asText(value);
+}
+
+/** Maximum number of cells in a study; job arrays of Slurm have no more by default. */
+const maxCells = 1000;
+
+/** The settings of a plan's cells: all combinations of its grid, then its own cells. @throws {ConfigError} if none */
+export function combinations({ grid, cells, seeds, name }: Plan): CellSettings[] {
+  let all: CellSettings[] = Object.keys(grid).length > 0 ? [{}] : [];
+  const check = (count: number) => {
+    if (count > 0 && count * seeds.length <= maxCells) return;
+    throw new ConfigError(
+      count === 0
+        ? `Cannot run the plan ${name}: it has neither a grid nor cells (expected at least one of them)`
+        : `Cannot run the plan ${name}: its grid, cells and seeds give more than 1,000 cells (expected fewer values or seeds)`,
+    );
+  };
+  for (const [setting, values] of Object.entries(grid)) {
+    check(all.length * values.length);
+    all = all.flatMap((one) => values.map((value) => ({ ...one, [setting]: value })));
+  }
+  check(all.length + cells.length);
+  return [...all, ...cells];
+}
+
+/** A network of a study, trained with one seed. */
+export const cellFields = fieldsOf({
+  /** The name of its folder, e.g. `residual-attention-off-s1`. */
+  id: fileName,
+  /** The settings in which it differs from the plan. */
+  asked: settingsField,
+  /** All settings that the plan names. */
+  settings: settingsField,
+  seed: integer({ doc: "" }),
+  steps: integer({ doc: "", min: 1 }),
+  /** Digest of the program of a custom network. */
+  network: optional({ ...textField, doc: "" }),
+});
+
+export type Cell = Checked<typeof cellFields>;
+
+/**
+ * The cells of a plan, seed by seed; combinations that mean the same run are one cell. All name the same settings, so
+ * that they can be compared. Custom networks must be loaded.
+ *
+ * @throws {ConfigError} if a setting contradicts another, or has no effect
+ */
+export function cellsOf(plan: Plan): Cell[] {
+  const all = combinations(plan);
+  const names = new Set([...all, plan.fixed].flatMap(Object.keys));
+  const setups = all.map((asked) => {
+    const config = configOf(plan, { asked, id: cellId(asked, plan.seeds[0]), seed: 0, steps: 1 });
+    const share = Number(asked.share ?? plan.fixed.share ?? 1);
+    const steps = Math.max(1, Math.round(plan.steps * share));
+    const unused: readonly string[] = ownModel(config.model) ? unetSettings : [];
+    const valueOf = (name: string): Value =>
+      name === "share" ? share : unused.includes(name) ? "none" : plainValue(Reflect.get(config, name));
+    const settings = Object.fromEntries(Array.from(names, (name) => [name, valueOf(name)]));
+    const network = chosenNetwork(config.model)?.digest ?? null;
+    return { key: JSON.stringify([config, steps]), setup: { asked, settings, steps, network } };
+  });
+  const runs = [...Map.groupBy(setups, ({ key }) => key).values()].map(([{ setup }]) => setup);
+  const ids = new Set<string>();
+  return plan.seeds.flatMap((seed) =>
+    runs.map((setup) => {
+      const name = cellId(setup.asked, seed);
+      let id = name;
+      for (let n = 2; ids.has(id); n++) id = name.replace(/(?=-s\d+$)/, `-${n}`);
+      ids.add(id);
+      return { id, seed, ...setup };
+    })
+  );
+}
+
+/** Clearer names for settings in ids. */
+const idWords: Readonly<Record<string, string>> = { attn: "attention" };
+
+/** Names a cell after the settings it differs in: `residual-attention-off-s1`, `default-s2`. */
+function cellId(asked: CellSettings, seed: number): string {
+  const slug = (value: Value) => {
+    if (typeof value === "boolean") return value ? "on" : "off";
+    return String(value).replaceAll(/[^\w.]+/g, "-").replaceAll(/^-+|-+$/g, "");
+  };
+  const parts = Object.entries(asked).map(([name, value]) =>
+    name === "model"
+      ? slug(`${value}`.replace(/^.*\//, "").replace(/\.[cm]?[jt]s\b/, ""))
+      : `${idWords[name] ?? flagOf(name).slice(2)}-${slug(value)}`
+  );
+  return [...parts.length > 0 ? parts : ["default"], `s${seed}`].join("-");
+}
+
+/**
+ * The settings of a cell's training. Settings that the plan fixes are left out where they have no effect.
+ *
+ * @throws {ConfigError} if a setting of the cell has no effect or contradicts another
+ */
+export function configOf(
+  { preset, fixed, name }: Plan,
+  { asked, id, seed, steps }: Pick<Cell, "asked" | "id" | "seed" | "steps">,
+): TrainingConfig {
+  const cell = `${id} of the plan ${name}`;
+  const typed = ({ share: _, ...settings }: CellSettings): Partial<TrainingConfig> =>
+    Object.fromEntries(
+      Object.entries(settings).map(([setting, value]) => [setting, settingOf(setting, value, cell)]),
+    );
+  const common = typed({ sampleEpochs: 0, ...fixed }); // no grids during training, unless the plan wants them
+  const own = typed(asked);
+  const all = { ...presets[preset], ...common, ...own };
+  if (!("model" in all)) {
+    const networks = anyOf(training.rows.model.choices!.map((network) => `model=${network}`));
+    throw new ConfigError(
+      `Cannot run ${cell}: it does not name a network (expected ${networks} in the plan or on the command line)`,
+    );
+  }
+  const idle = training.idle(common, all);
+  const effective = Object.entries({ ...common, ...own }).filter(([setting]) =>
+    setting in own || !idle.includes(setting)
+  );
+  try {
+    return trainingConfig({ ...Object.fromEntries(effective), seed, maxSteps: steps }, preset);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new ConfigError(`${error.message} (cell ${cell})`);
+  }
 }

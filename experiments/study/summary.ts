@@ -1,220 +1,342 @@
-import { type ByFigure, type FigureKey, figureKeys, keysOf, meaningOf } from "../evaluation/figures.ts";
-import { differingData, heldOutComparable, type LossMeaning } from "../cli/loss_meaning.ts";
-import type { FinishedCell } from "./cell_result.ts";
-import type { CellSettings, Value } from "./plan.ts";
-import type { Cell } from "./study.ts";
-import {
-  type BySeed,
-  meanOverSeeds,
-  pairedDifference,
-  type SeedDifference,
-  type SeedMean,
-  shareOverSeeds,
-} from "./seed_intervals.ts";
+/** What the finished cells of a study say: means over seeds, and differences between setups. */
 
-/** A configuration of a network, with the runs of all its seeds and their measurements. */
+import { join } from "node:path";
+import { type ByFigure, type FigureKey, figureKeys, keysOf, meaningOf } from "../evaluation/figures.ts";
+import { readFields } from "../run/run_folder.ts";
+import {
+  count,
+  type Fields,
+  fieldsOf,
+  finiteNumber,
+  listOf,
+  tableOf,
+  textField,
+} from "../run/field_checks.ts";
+import { differingData, heldOutComparable, type LossMeaning } from "../cli/loss_meaning.ts";
+import { type Cell, type CellSettings, settingsField, type Value } from "./plan.ts";
+import { cellFolder, type Study } from "./study.ts";
+
+/** The file in a cell's folder with its result. */
+export const resultFile = "cell.json";
+
+/** Values of figures by key, such as `frechet`. */
+const figures = tableOf(finiteNumber);
+
+const resultFields = {
+  cell: textField,
+  settings: settingsField,
+  seed: count,
+  parameters: count,
+  /** Multiply-adds of one forward pass of one image. */
+  multiplyAdds: count,
+  /** Training images, counting repeats. */
+  images: count,
+  /** Duration of training. */
+  seconds: finiteNumber,
+  /** The data and its digest. */
+  dataset: fieldsOf({ name: textField, digest: textField }),
+  figures,
+  /** The same figures of real images. */
+  real: figures,
+  /** Quality by each solver of the plan. */
+  solvers: listOf(fieldsOf({ spec: textField, evaluations: finiteNumber, figures })),
+  /** Quality at the milestones of training, and at its end; empty without milestones. */
+  course: listOf(fieldsOf({ images: count, seconds: finiteNumber, figures })),
+};
+
+/** The measurements of a finished cell. */
+export type CellResult = Fields<typeof resultFields>;
+
+/** The result of a cell; undefined if it is not finished. @throws {RunError} if its file is damaged */
+export async function readResult(study: Study, cell: Cell): Promise<CellResult | undefined> {
+  const path = join(cellFolder(study, cell), resultFile);
+  return await readFields(path, resultFields, "delete the file, and the study will measure the cell again");
+}
+
+/** The results of the finished cells, in the order of the study. */
+export async function readResults(study: Study): Promise<CellResult[]> {
+  const results = [];
+  for (const cell of study.cells) results.push(await readResult(study, cell));
+  return results.filter((result) => result !== undefined);
+}
+
+/** Values by seed. */
+export type BySeed = ReadonlyMap<number, number>;
+
+/** The ends of an interval. */
+export type Interval = readonly [low: number, high: number];
+
+/** A mean over seeds. */
+export interface SeedMean {
+  /** Ascending, with the value of each. */
+  readonly seeds: readonly number[];
+  readonly values: readonly number[];
+  readonly mean: number;
+  /** The 95 % interval of the mean by Student's t, exact for normal values; absent for one seed. */
+  readonly interval?: Interval;
+}
+
+/**
+ * The mean over seeds with its 95 % interval.
+ *
+ * @param size of the numbers that the values were computed from; by default the largest value
+ * @returns undefined if there are no seeds
+ *
+ * Source: Student 1908, The probable error of a mean
+ */
+export function meanOverSeeds(bySeed: BySeed, size = largestOf(bySeed)): SeedMean | undefined {
+  const n = bySeed.size;
+  if (n === 0) return undefined;
+  const seeds = [...bySeed.keys()].toSorted((a, b) => a - b);
+  const values = seeds.map((seed) => bySeed.get(seed)!);
+  // Seeds often have equal shares of samples, which differ by rounding alone.
+  const rounded = (value: number) => Math.abs(value) > 1e-12 * size ? value : 0;
+  const mean = rounded(values.reduce((sum, value) => sum + value, 0) / n);
+  if (n === 1) return { seeds, values, mean };
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  const half = studentQuantile(n - 1) * rounded(Math.sqrt(squares / (n - 1))) / Math.sqrt(n);
+  return { seeds, values, mean, interval: [mean - half, mean + half] };
+}
+
+/**
+ * The mean of a - b over the seeds that both have. Runs of one seed share the order of their data, noise and times, so
+ * common effects cancel.
+ *
+ * @returns undefined if they share no seed
+ */
+export function pairedDifference(a: BySeed, b: BySeed): SeedMean | undefined {
+  const shared = [...a].filter(([seed]) => b.has(seed));
+  const differences = new Map(shared.map(([seed, value]) => [seed, value - b.get(seed)!]));
+  return meanOverSeeds(differences, Math.max(largestOf(a), largestOf(b)));
+}
+
+function largestOf(values: BySeed): number {
+  return Math.max(0, ...values.values().map(Math.abs));
+}
+
+export function excludesZero([low, high]: Interval): boolean {
+  return low > 0 || high < 0;
+}
+
+/** The bound that the absolute value of Student's t exceeds with a probability of 5 %. */
+export function studentQuantile(freedom: number): number {
+  let [low, high] = [0, 13]; // 12.7 for one degree of freedom
+  for (let i = 0; i < 60; i++) {
+    const middle = (low + high) / 2;
+    if (studentTails(middle, freedom) > 0.05) low = middle;
+    else high = middle;
+  }
+  return high;
+}
+
+/**
+ * The probability that Student's t is further from 0 than `t`.
+ *
+ * @param freedom degrees of freedom, an integer of at least 1
+ *
+ * Source: Abramowitz and Stegun 1964, 26.7.3 and 26.7.4
+ */
+function studentTails(t: number, freedom: number): number {
+  const angle = Math.atan(t / Math.sqrt(freedom));
+  const [sine, square] = [Math.sin(angle), Math.cos(angle) ** 2];
+  // The series of cosines: 1 + 1/2 c^2 + 3/8 c^4 + ... for even degrees, c + 2/3 c^3 + ... for odd ones.
+  const odd = freedom % 2 === 1;
+  let [term, sum] = [odd ? Math.cos(angle) : 1, 0];
+  for (let k = odd ? 1 : 0; k < freedom - 1; k += 2) {
+    sum += term;
+    term *= square * (k + 1) / (k + 2);
+  }
+  return 1 - (odd ? (angle + sine * sum) * 2 / Math.PI : sine * sum);
+}
+
+/** One combination of the settings that a plan varies, with the results of its finished seeds. */
 export interface Setup extends LossMeaning {
   /** Its distinguishing settings, e.g. `residual, no attn`. */
   readonly label: string;
-  /** The settings that the plan varies, as written in the plan. */
+  /** The settings in which it differs from the plan, and all that the plan names. */
   readonly asked: CellSettings;
-  /** All settings that the plan names. */
   readonly settings: CellSettings;
-  readonly parameters: number;
-  /** Multiply-adds of one forward pass of one image. */
-  readonly multiplyAdds: number;
-  /** The results of finished cells. */
-  readonly results: readonly FinishedCell[];
-  readonly seeds: { readonly planned: number; readonly finished: number };
-  /** Mean over seeds; absent if no run is finished. */
+  /** Number of its seeds. */
+  readonly planned: number;
+  readonly results: readonly CellResult[];
+  /** These are absent if no seed is finished. */
+  readonly parameters?: number;
+  readonly multiplyAdds?: number;
   readonly images?: number;
   readonly seconds?: SeedMean;
   readonly figures: ByFigure<SeedMean>;
-  /** Quality by solver, cheapest first. */
-  readonly costs: readonly (ByFigure<SeedMean> & {
-    readonly solver: string;
-    /** Network evaluations per sample, averaged over runs. */
+  /** Quality by solver, cheapest first, with the mean number of network evaluations per sample. */
+  readonly solvers: readonly {
+    readonly spec: string;
     readonly evaluations: number;
-  })[];
-  /** Quality during training, if all finished seeds measured it. */
-  readonly course: readonly (ByFigure<SeedMean> & { readonly images: number; readonly seconds: number })[];
+    readonly figures: ByFigure<SeedMean>;
+  }[];
+  /** Quality during training, as far as all finished seeds measured it. */
+  readonly course: readonly {
+    readonly images: number;
+    readonly seconds: number;
+    readonly figures: ByFigure<SeedMean>;
+  }[];
 }
 
 /** The effect of one choice: the difference between two setups that differ only in it. */
 export interface Difference {
-  readonly setting: string;
-  /** Labels of the setups: figures are those of a, the later one in the study, minus those of b. */
+  /** Labels: figures are those of a, the later one in the study, minus those of b. */
   readonly a: string;
   readonly b: string;
   /** Cost of a, relative to b. */
   readonly ratio: {
     readonly parameters: number;
     readonly multiplyAdds: number;
-    /** Ratio of training times; absent if one setup has no finished run. */
-    readonly seconds?: number;
+    readonly seconds: number;
   };
-  readonly figures: ByFigure<SeedDifference>;
+  readonly figures: ByFigure<SeedMean>;
 }
 
 /** All measurements of a study. */
 export interface Summary {
   readonly setups: readonly Setup[];
   readonly differences: readonly Difference[];
-  /** The figures of the conclusion: the judges' Fréchet distances, with few test images their kernel distances, or without judges the velocity error. */
-  readonly primaries: readonly Primary[];
+  /** The figures of the conclusion, and their values for real images if all setups have the same data. */
+  readonly primaries: readonly { readonly key: FigureKey; readonly real?: number }[];
 }
 
-/** The figures that a conclusion can be about: the first that was measured. */
-const primaryFigures = ["frechet", "kernel", "velocity_error"] as const;
-
-/** A figure that the conclusion is about. */
-export interface Primary {
-  readonly key: FigureKey;
-  /** Its value for real (training) images; only if all setups have the same data. */
-  readonly real?: number;
-}
-
-/** Summarises the finished runs of a study. */
-export function summarizeStudy(cells: readonly Cell[], results: readonly FinishedCell[]): Summary {
+/** Summarises the finished cells of a study. */
+export function summarizeStudy(cells: readonly Cell[], results: readonly CellResult[]): Summary {
   const setups = setupsOf(cells, results);
-  const measured =
-    primaryFigures.map((name) => keysOf([name]).filter((key) => setups.some(({ figures }) => figures[key])))
-      .find((keys) => keys.length > 0) ?? [];
+  const measured = (["frechet", "kernel", "velocity_error"] as const).map((name) =>
+    keysOf([name]).filter((key) => setups.some(({ figures }) => figures[key]))
+  );
+  const isSame = differingData(results.map(({ dataset }) => dataset)).length === 0;
   return {
     setups,
     differences: differencesOf(setups),
-    primaries: measured.map((key) => {
-      const real = realOf(setups, key);
-      return { key, ...real !== undefined && { real } };
+    primaries: (measured.find(({ length }) => length > 0) ?? []).map((key) => {
+      const real = meanOverSeeds(
+        new Map(results.flatMap((result, i) => {
+          const value = result.real[key];
+          return value === undefined ? [] : [[i, value]];
+        })),
+      );
+      return { key, ...isSame && real && { real: real.mean } };
     }),
   };
 }
 
-/** The mean over all runs that measured it, because each draws its own training images. */
-function realOf(setups: readonly Setup[], key: FigureKey): number | undefined {
-  if (differingData(setups.flatMap(({ dataset }) => dataset ?? [])).length > 0) return undefined;
-  const values = setups.flatMap(({ results }) => results.flatMap(({ real }) => real?.[key] ?? []));
-  return values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-/** The setups of a study, in its order: each combines the cells that differ only in the seed. */
-function setupsOf(cells: readonly Cell[], results: readonly FinishedCell[]): Setup[] {
-  const resultOf = new Map(results.map((result) => [result.cell, result]));
-  const varied = variedSettings(cells.map(({ asked }) => asked));
-  const labels = new Map<string, number>();
-  return [...Map.groupBy(cells, ({ settings }) => setupKey(settings)).values()].map((cells) => {
-    const [{ asked, settings, parameters, multiplyAdds }] = cells;
+/** The setups of a study, in its order: the cells that differ only in the seed. */
+function setupsOf(cells: readonly Cell[], results: readonly CellResult[]): Setup[] {
+  const all = [...Map.groupBy(cells, ({ settings }) => JSON.stringify(settings)).values()];
+  const names = new Set(all.flatMap(([{ asked }]) => Object.keys(asked)));
+  const varied = [...names].filter((name) => new Set(all.map(([{ asked }]) => asked[name])).size > 1);
+  return all.map((cells) => {
+    const [{ asked, settings }] = cells;
     const words = varied.flatMap((name) => name in asked ? [formatSetting(name, asked[name])] : []);
-    const label = words.join(", ") || "the preset";
-    const count = (labels.get(label) ?? 0) + 1;
-    labels.set(label, count);
-    const finished = cells.flatMap(({ id }) => resultOf.get(id) ?? []);
-    const images = meanOverSeeds(bySeed(finished, ({ images }) => images))?.mean;
+    const finished = results.filter(({ cell }) => cells.some(({ id }) => id === cell));
+    const [first] = finished;
     const seconds = meanOverSeeds(bySeed(finished, ({ seconds }) => seconds));
-    const dataset = finished.find(({ dataset }) => dataset)?.dataset;
     return {
-      label: count === 1 ? label : `${label} (${count})`, // only in a damaged study
+      label: words.join(", ") || "the preset",
       asked,
       settings,
-      parameters,
-      multiplyAdds,
+      planned: cells.length,
       results: finished,
-      ...dataset && { dataset },
-      seeds: { planned: cells.length, finished: finished.length },
-      ...images !== undefined && { images },
+      ...first && {
+        parameters: first.parameters,
+        multiplyAdds: first.multiplyAdds,
+        images: first.images,
+        dataset: first.dataset,
+      },
       ...seconds && { seconds },
       figures: meansOf(finished, ({ figures }) => figures),
-      costs: costsOf(finished),
-      course: courseOf(finished),
+      solvers: (first?.solvers ?? []).map(({ spec }) => {
+        const by = ({ solvers }: CellResult) => solvers.find((solver) => solver.spec === spec);
+        const evaluations = meanOverSeeds(bySeed(finished, (result) => by(result)?.evaluations))!.mean;
+        return { spec, evaluations, figures: meansOf(finished, (result) => by(result)?.figures) };
+      }).toSorted((a, b) => a.evaluations - b.evaluations),
+      course: (first?.course ?? []).map(({ images }) => {
+        const at = ({ course }: CellResult) => course.find((point) => point.images === images);
+        const seconds = meanOverSeeds(bySeed(finished, (result) => at(result)?.seconds))!.mean;
+        return { images, seconds, figures: meansOf(finished, (result) => at(result)?.figures) };
+      }),
     };
   });
 }
 
-/** The seed that most setups have finished; the first one in a tie. */
-export function sharedSeed(setups: readonly Setup[]): number | undefined {
-  const runs = Map.groupBy(setups.flatMap(({ results }) => results), ({ seed }) => seed);
-  const [best] = [...runs].toSorted(([a, x], [b, y]) => y.length - x.length || a - b);
-  return best?.[0];
-}
-
 /** Formats a setting, e.g. `no attn`, `[16,32,64]` or `batchSize 32`. */
 export function formatSetting(name: string, value: Value): string {
-  if (name === "match") return `equal ${value}`;
   if (name === "filters") return `[${value}]`;
   if (typeof value === "boolean") return value ? name : `no ${name}`;
   return typeof value === "number" ? `${name} ${value}` : value;
 }
 
-/** A key for settings, regardless of their order. */
-export function setupKey(settings: CellSettings): string {
-  return JSON.stringify(Object.entries(settings).toSorted(([a], [b]) => a < b ? -1 : 1));
+function bySeed(results: readonly CellResult[], of: (result: CellResult) => number | undefined): BySeed {
+  return new Map(results.flatMap((result) => {
+    const value = of(result);
+    return value === undefined ? [] : [[result.seed, value]];
+  }));
 }
 
-/** The names of the settings that differ, in order of appearance. */
-function variedSettings(all: readonly CellSettings[]): string[] {
-  const names = new Set(all.flatMap((settings) => Object.keys(settings)));
-  return [...names].filter((name) => new Set(all.map((settings) => settings[name])).size > 1);
+/** Means over seeds of the figures that `of` takes from each result; intervals of shares stay within 0 and 1. */
+function meansOf(
+  results: readonly CellResult[],
+  of: (result: CellResult) => ByFigure<number> | undefined,
+): ByFigure<SeedMean> {
+  return figuresOf((key) => {
+    const found = meanOverSeeds(bySeed(results, (result) => of(result)?.[key]));
+    if (!found?.interval || !meaningOf(key).share) return found;
+    const [low, high] = found.interval;
+    return { ...found, interval: [Math.max(0, low), Math.min(1, high)] };
+  });
 }
 
-/** Settings that determine the widths of a matched network, which do not count as a choice. */
-const matching: ReadonlySet<string> = new Set(["match", "filters"]);
+function figuresOf(of: (key: FigureKey) => SeedMean | undefined): ByFigure<SeedMean> {
+  const found = figureKeys.map((key) => [key, of(key)] as const);
+  return Object.fromEntries(found.filter(([, mean]) => mean !== undefined));
+}
 
-/** Settings along which quality grows, with their size; a setup is compared only with the next one. */
-const growing: ReadonlyMap<string, (setup: Setup) => number> = new Map([
-  ["filters", ({ parameters }: Setup) => parameters],
-  ["share", ({ settings }: Setup) => Number(settings.share)],
-]);
+/** Settings along which quality grows, with their size: a setup is compared only with the next one. */
+const growing: { readonly [setting: string]: ((setup: Setup) => number) | undefined } = {
+  filters: ({ parameters = NaN }) => parameters,
+  share: ({ settings }) => Number(settings.share),
+};
 
-/**
- * All pairs of setups with the same data that differ in one choice; for widths and shares of the budget, only neighbours.
- * A network with matched widths is compared with the network it matches, and with others of its kind that were matched
- * in the same way.
- */
+/** All pairs of setups with the same data that differ in one choice. */
 function differencesOf(setups: readonly Setup[]): Difference[] {
-  const asked = [...new Set(setups.flatMap(({ asked }) => Object.keys(asked)))];
-  const isBetween = (setting: string, size: (setup: Setup) => number, a: Setup, b: Setup) => {
-    const [low, high] = [size(a), size(b)].toSorted((x, y) => x - y);
-    return setups.some((other) =>
-      size(other) > low && size(other) < high && onlyDifference(other, a, asked) === setting
-    );
+  const names = [...new Set(setups.flatMap(({ asked }) => Object.keys(asked)))];
+  const differing = (a: Setup, b: Setup) => names.filter((name) => a.settings[name] !== b.settings[name]);
+  const isAlone = (a: Setup) => !setups.some((b) => `${differing(a, b)}` === "model");
+  const choiceOf = (a: Setup, b: Setup): string | undefined => {
+    const [choice, other, ...more] = differing(a, b).sort();
+    if (other === undefined) return choice;
+    // Widths that the other model has not, such as those of the same size, belong to the choice of the model.
+    const isModel = choice === "filters" && other === "model" && more.length === 0;
+    return isModel && (isAlone(a) || isAlone(b)) ? other : undefined;
   };
   return setups.flatMap((a, i) =>
     setups.slice(0, i).flatMap((b) => {
-      const setting = onlyDifference(a, b, asked);
+      const choice = choiceOf(a, b);
       const data = [a, b].flatMap(({ dataset }) => dataset ?? []);
-      if (setting === undefined || differingData(data).length > 0) return [];
-      const size = growing.get(setting);
-      return size && isBetween(setting, size, a, b) ? [] : [differenceOf(setting, a, b)];
+      if (choice === undefined || differingData(data).length > 0) return [];
+      const size = growing[choice];
+      const isBetween = (other: Setup) =>
+        size !== undefined && (size(other) - size(a)) * (size(other) - size(b)) < 0 &&
+        choiceOf(other, a) === choice;
+      return setups.some(isBetween) ? [] : [differenceOf(a, b)];
     })
   );
 }
 
-/** The one choice in which two setups differ; settings that the plan does not vary follow from those it varies. */
-function onlyDifference(
-  { settings: a }: Setup,
-  { settings: b }: Setup,
-  asked: readonly string[],
-): string | undefined {
-  const isMatched = ({ match = "none" }: CellSettings) => match !== "none";
-  const matched = isMatched(a) || isMatched(b);
-  const [choice, ...more] = asked.filter((name) => a[name] !== b[name] && !(matched && matching.has(name)));
-  if (more.length > 0) return undefined;
-  if (!matched) return choice;
-  const fits = choice === "model" ? !isMatched(a) || !isMatched(b) : a.match === b.match;
-  return fits ? choice : undefined;
-}
-
-function differenceOf(setting: string, a: Setup, b: Setup): Difference {
+function differenceOf(a: Setup, b: Setup): Difference {
+  const ratio = (of: (setup: Setup) => number | undefined) => (of(a) ?? NaN) / (of(b) ?? NaN);
   const valuesOf = ({ results }: Setup, key: FigureKey) => bySeed(results, ({ figures }) => figures[key]);
   const isComparable = heldOutComparable([a, b]);
   return {
-    setting,
     a: a.label,
     b: b.label,
     ratio: {
-      parameters: a.parameters / b.parameters,
-      multiplyAdds: a.multiplyAdds / b.multiplyAdds,
-      ...a.seconds && b.seconds && { seconds: a.seconds.mean / b.seconds.mean },
+      parameters: ratio(({ parameters }) => parameters),
+      multiplyAdds: ratio(({ multiplyAdds }) => multiplyAdds),
+      seconds: ratio(({ seconds }) => seconds?.mean),
     },
     figures: figuresOf((key) =>
       key === "velocity_error" && !isComparable
@@ -222,45 +344,4 @@ function differenceOf(setting: string, a: Setup, b: Setup): Difference {
         : pairedDifference(valuesOf(a, key), valuesOf(b, key))
     ),
   };
-}
-
-function figuresOf<Found>(of: (key: FigureKey) => Found | undefined): ByFigure<Found> {
-  return Object.fromEntries(
-    figureKeys.map((key) => [key, of(key)]).filter(([, found]) => found !== undefined),
-  );
-}
-
-/** Means over seeds of the figures that `of` takes from each result. */
-function meansOf(
-  results: readonly FinishedCell[],
-  of: (result: FinishedCell) => ByFigure<number | undefined> | undefined,
-): ByFigure<SeedMean> {
-  return figuresOf((key) =>
-    (meaningOf(key).share ? shareOverSeeds : meanOverSeeds)(bySeed(results, (result) => of(result)?.[key]))
-  );
-}
-
-function bySeed(results: readonly FinishedCell[], of: (result: FinishedCell) => number | undefined): BySeed {
-  return new Map(results.flatMap((result) => {
-    const value = of(result);
-    return value === undefined ? [] : [[result.seed, value]];
-  }));
-}
-
-function costsOf(results: readonly FinishedCell[]): Setup["costs"] {
-  const solvers = new Set(results.flatMap(({ costs = [] }) => costs.map(({ solver }) => solver)));
-  return [...solvers].map((solver) => {
-    const costOf = ({ costs }: FinishedCell) => costs?.find((cost) => cost.solver === solver);
-    const evaluations = meanOverSeeds(bySeed(results, (result) => costOf(result)?.evaluations))!.mean;
-    return { solver, evaluations, ...meansOf(results, costOf) };
-  }).toSorted((a, b) => a.evaluations - b.evaluations);
-}
-
-function courseOf(results: readonly FinishedCell[]): Setup["course"] {
-  return (results[0]?.course ?? []).flatMap(({ images }) => {
-    const pointOf = ({ course }: FinishedCell) => course?.find((point) => point.images === images);
-    const seconds = meanOverSeeds(bySeed(results, (result) => pointOf(result)?.seconds))!;
-    const isWhole = seconds.values.length === results.length;
-    return isWhole ? [{ images, seconds: seconds.mean, ...meansOf(results, pointOf) }] : [];
-  });
 }

@@ -1,146 +1,168 @@
 import { join } from "node:path";
-import { UserError } from "../../kernels/mod.ts";
+import { init, UserError } from "../../kernels/mod.ts";
 import { encodeRasterPng, figureRow, rasterizer } from "../../viz/mod.ts";
-import { figurePage, type Passage, type StudyFindings } from "../../viz/report/mod.ts";
-import { drawTrajectories, type PictureOptions, trajectoryRows } from "../draw/trajectory_picture.ts";
+import type { Passage, StudyFindings } from "../../viz/report/mod.ts";
+import { drawTrajectories, trajectoryRows } from "../draw/trajectory_picture.ts";
 import { findTrajectories } from "../draw/trajectories.ts";
-import type { RunTrajectories } from "../draw/stored_trajectories.ts";
+import { writeAtomic } from "../run/run_folder.ts";
 import { compareModels } from "../report/compare_models.ts";
 import { writeReport } from "../report/write_report.ts";
-import { writeAtomic, writeJson } from "../run/run_folder.ts";
 import { findEarlyWeights, findWeights } from "../run/weights.ts";
-import { readResults } from "./cell_result.ts";
-import { cellFolder, requireStudy, type Study } from "./study.ts";
-import { conclude } from "./conclusion.ts";
-import { qualityFigures } from "./quality_figures.ts";
-import { type Setup, sharedSeed, summarizeStudy } from "./summary.ts";
-import { csvOf, metricsOf, studyMarkdown, tablesOf } from "./tables.ts";
+import { conclude, metricsOf, qualityFigure, type Table, tablesOf } from "./findings.ts";
+import { cellFolder, type Study } from "./study.ts";
+import { type CellResult, readResults, type Setup, summarizeStudy } from "./summary.ts";
 
-/** The files with the results of a study, in its folder. */
-export const resultFile = {
-  /** All numbers: setups, differences, and the conclusion. */
-  results: "results.json",
-  /** The conclusion and the tables, in Markdown. */
-  table: "table.md",
-  /** Every mean and difference, one per line. */
-  csv: "table.csv",
-  /** Quality against images, parameters and seconds. */
-  figure: "figure.html",
-  svg: "figure.svg",
-  png: "figure.png",
-  /** Samples of all setups from the same noise. */
-  gif: "comparison.gif",
-  /** All runs under one slider. */
-  report: "report.html",
-} as const;
-
-/** The outcome of a study. */
+/** The outcome of a study so far. */
 export interface StudyOutcome {
-  /** The conclusion, see {@linkcode conclude}. */
-  readonly conclusion: readonly Passage[];
-  /** Means of the setups by metric, see {@linkcode metricsOf}. */
+  readonly conclusion: string;
+  /** The table of setups. */
+  readonly table: Table;
+  /** Whether all cells are finished. */
+  readonly isFinished: boolean;
+  /** Means of the setups by metric. */
   readonly metrics: Readonly<Record<string, number>>;
-  /** One line per result that cannot be read, and per file that could not be created. */
+  /** One line per file that could not be made. */
   readonly problems: readonly string[];
 }
 
 /**
- * Writes the results of a study into its folder, see {@linkcode resultFile}; for an unfinished study, those of its
- * finished cells. Networks run on the device in use.
+ * Writes the results of the finished cells into the folder of a study: `study.md`, `study.csv`, `study.png`,
+ * `comparison.gif` and `report.html`.
  *
- * @throws {RunError} if there is no study, or a file cannot be written
+ * @throws {DeviceError} if the device cannot be used
+ * @throws {RunError} if a result is damaged, or a file cannot be written
  */
-export async function writeResults(folder: string): Promise<StudyOutcome> {
-  const study = await requireStudy(folder);
-  const { plan, digest, cells } = study;
-  const { results, unfinished, problems: unreadable } = await readResults(study);
-  const summary = summarizeStudy(cells, results);
-  const { setups } = summary;
-  const conclusion = conclude(plan, summary);
+export async function writeResults(
+  study: Study,
+  how: { readonly device: "auto" | "webgpu" | "cpu"; readonly threads: number },
+): Promise<StudyOutcome> {
+  const { folder, plan } = study;
+  const results = await readResults(study);
+  const summary = summarizeStudy(study.cells, results);
+  const passages = conclude(study, summary);
   const tables = tablesOf(summary);
   const title = `Study ${plan.name}`;
-  const problems = [...unreadable];
-  const put = (name: string, content: string | Uint8Array) => writeAtomic(join(folder, name), content);
-  /** If the files of a run are damaged, the results report it, and everything else is written. */
+  const conclusion = passages.map(passageText).join("\n\n");
+  await writeAtomic(join(folder, "study.md"), markdownOf(title, conclusion, tables));
+  await writeAtomic(join(folder, "study.csv"), csvOf(results));
+  const quality = qualityFigure(summary);
+  if (quality) {
+    const svg = figureRow(quality.panels, quality.legend);
+    await writeAtomic(join(folder, "study.png"), encodeRasterPng((await rasterizer())(svg, 1.5)));
+  }
+  const figure = quality &&
+    { panels: quality.panels.map(({ svg }) => svg), legend: quality.legend, text: caption };
+  const problems: string[] = [];
+  /** If the files of a run are damaged, everything else is written. */
   const attempt = (name: string, make: () => Promise<void>) =>
     make().catch((error) => {
       if (!(error instanceof UserError)) throw error;
       problems.push(`No ${name}: ${error.message}`);
     });
-  await put(resultFile.table, studyMarkdown(title, conclusion, tables));
-  await put(resultFile.csv, csvOf(summary));
-  const figures = qualityFigures(summary);
-  if (figures) {
-    const svg = figureRow(figures.stills, figures.legend);
-    const page = { title, passages: conclusion, figures: figures.figures, note: aboutFigure };
-    await put(resultFile.figure, figurePage(page));
-    await put(resultFile.svg, svg);
-    await put(resultFile.png, encodeRasterPng((await rasterizer())(svg, 1.5)));
-  }
-  await attempt(resultFile.gif, async () => {
-    const gif = await comparisonGif(study, setups);
-    if (gif) await put(resultFile.gif, gif);
-  });
+  await attempt("comparison.gif", () => writeGif(study, summary.setups));
   if (results.length > 0) {
-    const figure = figures &&
-      { panels: figures.stills.map(({ svg }) => svg), legend: figures.legend, text: aboutFigure };
-    const findings = { title, passages: conclusion, tables, ...figure && { figure } };
-    await attempt(resultFile.report, () => writeStudyReport(study, setups, findings));
+    const device = await init(how);
+    await attempt(
+      "report.html",
+      () => writeStudyReport(study, summary.setups, { title, passages, tables, ...figure && { figure } }),
+    );
+    device.close();
   }
-  const numbers = setups.map(({ asked: _, results: __, dataset: ___, ...setup }) => setup);
-  await writeJson(join(folder, resultFile.results), {
-    version: 1,
-    plan: plan.name,
-    digest,
-    ...summary,
-    setups: numbers,
+  return {
     conclusion,
-    unfinished: unfinished.map(({ id }) => id),
+    table: tables[0],
+    isFinished: results.length === study.cells.length,
+    metrics: metricsOf(summary),
     problems,
-  });
-  return { conclusion, metrics: metricsOf(summary), problems };
+  };
 }
 
-const aboutFigure =
+/** Whether all cells of a study are finished. */
+export async function isFinished(study: Study): Promise<boolean> {
+  return (await readResults(study)).length === study.cells.length;
+}
+
+const caption =
   "Means over seeds, with 95 % intervals by Student's t. Quality is measured on samples after training, or also during " +
   "it where there are milestones. Real images are training images, measured like samples. A cost that is the same for " +
   "all setups has no panel.";
 
-const maxSetups = 12;
-const maxSamples = 5;
-/** Fewer frames than in the animation of a run, because this one is larger. */
-const animation: PictureOptions = {
-  format: "gif",
-  field: "none",
-  map: null,
-  pacing: "linear",
-  frames: 40,
-  scale: 4,
-  delay: 50,
-  hold: 1500,
-};
+const note =
+  "Intervals are 95 % confidence intervals of the mean over seeds, by Student's t; differences are taken within each " +
+  "seed, whose runs share the order of data, noise and times.";
+
+function markdownOf(title: string, conclusion: string, tables: readonly Table[]): string {
+  const parts = tables.map(({ title, head, rows }) => `## ${title}\n\n${markdownTable(head, rows)}`);
+  return [`# ${title}`, conclusion, ...parts, note].join("\n\n") + "\n";
+}
+
+/** A passage in Markdown that also reads well as plain text. */
+function passageText(passage: Passage): string {
+  if (typeof passage === "string") return passage;
+  return [`${passage.heading}:\n`, ...passage.items.map((item) => `- ${item}`)].join("\n");
+}
+
+/** A Markdown table with aligned columns; all but the first contain numbers. */
+function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const all = [head, ...rows].map((row) => row.map((cell) => cell.replaceAll("|", "\\|")));
+  const widths = head.map((_, column) => Math.max(4, ...all.map((row) => [...row[column]].length)));
+  const rule = widths.map((width, column) => column === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`);
+  const lines = all.map((row) =>
+    row.map((cell, column) => {
+      const space = " ".repeat(widths[column] - [...cell].length);
+      return column === 0 ? cell + space : space + cell;
+    })
+  );
+  return [lines[0], rule, ...lines.slice(1)].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+}
+
+/** One line per finished cell: its settings, costs and figures. */
+function csvOf(results: readonly CellResult[]): string {
+  const settings = Object.keys(results[0]?.settings ?? {});
+  const keys = [...new Set(results.flatMap(({ figures }) => Object.keys(figures)))];
+  const quoted = (value: string | number | boolean) =>
+    /[",\n]/.test(`${value}`) ? `"${`${value}`.replaceAll('"', '""')}"` : value;
+  const head = ["cell", "seed", ...settings, "parameters", "multiply_adds", "images", "seconds", ...keys];
+  const lines = results.map(({ cell, seed, parameters, multiplyAdds, images, seconds, ...result }) => [
+    ...[cell, seed, ...settings.map((name) => result.settings[name])],
+    ...[parameters, multiplyAdds, images, seconds, ...keys.map((key) => result.figures[key] ?? "")],
+  ]);
+  return [head, ...lines].map((cells) => cells.map(quoted).join(",") + "\n").join("");
+}
+
+/** The seed that most setups have finished; the first one in a tie. */
+function sharedSeed(setups: readonly Setup[]): number | undefined {
+  const runs = Map.groupBy(setups.flatMap(({ results }) => results), ({ seed }) => seed);
+  const [best] = [...runs].toSorted(([a, x], [b, y]) => y.length - x.length || a - b);
+  return best?.[0];
+}
+
+/** Limits of the animation, which is larger than that of a run. */
+const [maxSetups, maxSamples, frames] = [12, 5, 40];
 
 /**
- * Animates samples of all setups from the same noise, one row per setup, for the seed that most setups have finished.
+ * Animates samples of the setups from the same noise, one row per setup, unless fewer than two have trajectories.
  *
- * @returns the GIF; undefined unless two setups have flows of the same seed
- * @throws {RunError} if a flow cannot be read, or images of setups differ in size
+ * @throws {RunError} if a trajectory cannot be read, or images of setups differ in size
  */
-async function comparisonGif(study: Study, setups: readonly Setup[]): Promise<Uint8Array | undefined> {
+async function writeGif(study: Study, setups: readonly Setup[]): Promise<void> {
   const seed = sharedSeed(setups);
-  const flows: (RunTrajectories & { readonly label: string })[] = [];
+  const runs: (Parameters<typeof trajectoryRows>[0][number] & { readonly label: string })[] = [];
   for (const { label, results } of setups) {
     const result = results.find((result) => result.seed === seed);
-    if (!result || flows.length === maxSetups) continue;
+    if (!result || runs.length === maxSetups) continue;
     const samples = await findTrajectories(cellFolder(study, { id: result.cell }));
-    if (samples.length > 0) flows.push({ name: result.cell, key: result.cell, samples, label });
+    if (samples.length > 0) runs.push({ name: result.cell, key: result.cell, samples, label });
   }
-  if (flows.length < 2) return undefined;
-  const common = flows[0].samples.map(({ k }) => k)
-    .filter((k) => flows.every(({ samples }) => samples.some((sample) => sample.k === k)));
-  const { rows, warning: _, ...words } = trajectoryRows(flows, common.slice(0, maxSamples));
-  const labelled = rows.map((row, i) => ({ ...row, label: flows[i].label }));
-  return (await drawTrajectories({ ...words, rows: labelled }, animation)).bytes;
+  if (runs.length < 2) return;
+  const common = runs[0].samples.map(({ k }) => k)
+    .filter((k) => runs.every(({ samples }) => samples.some((sample) => sample.k === k)));
+  const { rows, ...words } = trajectoryRows(runs, common.slice(0, maxSamples));
+  const { bytes } = await drawTrajectories(
+    { ...words, rows: rows.map((row, i) => ({ ...row, label: runs[i].label })) },
+    { format: "gif", field: "none", map: null, pacing: "linear", frames, scale: 4, delay: 50, hold: 1500 },
+  );
+  await writeAtomic(join(study.folder, "comparison.gif"), bytes);
 }
 
 /** Maximum number of runs to compare velocities of; the work grows with its square. */
@@ -150,7 +172,7 @@ const maxWeights = 4 * 2 ** 20;
 
 /**
  * Writes the report on all finished runs of a study under one slider, with the study's findings above them. The velocities
- * of one run per setup are compared at the same points.
+ * of one run per setup are compared at the same points, on the device in use.
  *
  * @throws {RunError} if a file cannot be read or written
  */
@@ -161,13 +183,13 @@ async function writeStudyReport(
 ): Promise<void> {
   const results = setups.flatMap(({ results }) => results);
   const runs = results.map(({ cell }) => cellFolder(study, { id: cell }));
-  const weights = runs.map((run) => findWeights(run)?.size);
-  const early = runs.map((run) => findEarlyWeights(run)?.size ?? 0);
-  const bytes = [...weights, ...early].reduce<number>((sum, size = 0) => sum + size, 0);
+  const bytes = runs.reduce(
+    (sum, run) => sum + (findWeights(run)?.size ?? 0) + (findEarlyWeights(run)?.size ?? 0),
+    0,
+  );
   const seed = sharedSeed(setups);
-  const compared = [...runs.keys()].filter((i) => results[i].seed === seed && weights[i] !== undefined)
-    .slice(0, maxCompared);
-  await writeReport(runs, join(study.folder, resultFile.report), {
+  const compared = [...runs.keys()].filter((i) => results[i].seed === seed).slice(0, maxCompared);
+  await writeReport(runs, join(study.folder, "report.html"), {
     study: findings,
     live: bytes <= maxWeights ||
       `the report on a study holds at most ${

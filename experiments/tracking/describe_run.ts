@@ -119,9 +119,9 @@ export async function readSettings(run: string): Promise<Record<string, unknown>
 
 /** The plan of a study; values come from a file and can be of any type. */
 function planOf({ plan, cells }: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const { name, budget, evaluation, ...settings } = Object(plan);
+  const { name, evaluation, ...settings } = Object(plan);
   const count = Array.isArray(cells) ? cells.length : null;
-  return { plan: name, ...settings, ...Object(budget), ...Object(evaluation), cells: count };
+  return { plan: name, ...settings, ...Object(evaluation), cells: count };
 }
 
 /** The settings of a run that have an effect, under the names of flags, with its network's options and its data. */

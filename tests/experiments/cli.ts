@@ -341,7 +341,7 @@ export async function madeOnce(
   if (!made.has(key)) made.set(key, makeElsewhere(make));
   const { path } = await made.get(key)!;
   await Deno.remove(place.file("data"), { recursive: true });
-  await cp(path, place.path, { recursive: true });
+  await cp(path, place.path, { recursive: true, preserveTimestamps: true });
 }
 
 async function makeElsewhere(make: (place: Workplace) => Promise<unknown>): Promise<Workplace> {

@@ -171,15 +171,15 @@ testTask("a study trains distillations as cells, with its evaluation in one step
     },
     grid: { stages: ["bake:images=8+reflow:images=24,pairs=8,steps=1"] },
     seeds: [1],
-    budget: { steps: 4 },
+    steps: 4,
     evaluation: { ...tinyPlan.evaluation, solvers: ["map:steps=1", "map:steps=2"] },
   };
   await Deno.writeTextFile(place.file("few.json"), JSON.stringify(plan));
   await place.succeed("study", "few.json --out few --device cpu --threads 1");
   const [cell] = await place.names("few", "cells");
-  const { costs } = JSON.parse(await Deno.readTextFile(place.file("few", "cells", cell, "cell.json")));
-  const solvers = costs.map(({ solver, evaluations }: Record<string, unknown>) => [solver, evaluations]);
-  assert.deepEqual(solvers, [["map:steps=1", 1], ["map:steps=2", 2]]);
+  const { solvers } = JSON.parse(await Deno.readTextFile(place.file("few", "cells", cell, "cell.json")));
+  const costs = solvers.map(({ spec, evaluations }: Record<string, unknown>) => [spec, evaluations]);
+  assert.deepEqual(costs, [["map:steps=1", 1], ["map:steps=2", 2]]);
   const { info: { config } } = decodeCheckpoint(
     await place.read("few", "cells", cell, "ema.safetensors"),
     cell,

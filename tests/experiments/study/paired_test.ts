@@ -6,18 +6,16 @@ import { loadDataset } from "../../../experiments/data/load_dataset.ts";
 import { sourceOf } from "../../../experiments/data/image_source.ts";
 import { splitImages } from "../../../experiments/data/dataset.ts";
 import { objectiveOf } from "../../../experiments/cli/training_config.ts";
-import type { CellSettings } from "../../../experiments/study/plan.ts";
-import { configOf } from "../../../experiments/study/study.ts";
+import { type CellSettings, configOf, readPlan } from "../../../experiments/study/plan.ts";
 import { modelOptions } from "../../../experiments/training/network.ts";
 import { testInFolder } from "../../folder.ts";
 import { writeTinyIdx } from "../data/tiny_idx.ts";
 
-const plan = {
+const plan = readPlan({
   name: "paired",
-  preset: "quick",
   // On this path the loss of a network of zeros depends on images, noise and times.
   fixed: { path: "cosine", batchSize: 8, tEmb: 8, groups: 4, conditional: true },
-} as const;
+}, "a test");
 
 testInFolder(
   "cells of one seed see the same images, noise and times, regardless of their network",
@@ -27,7 +25,7 @@ testInFolder(
     const device = await init({ device: "cpu", threads: 1 });
     /** Losses of the first steps of a network whose weights stay zero. */
     const lossesOf = async (settings: CellSettings, seed: number) => {
-      const config = configOf(plan, settings, { seed, steps: 3, where: "a cell" });
+      const config = configOf(plan, { asked: settings, id: "a cell", seed, steps: 3 });
       const normalization = normalizationTo(config.normalize);
       const source = sourceOf(data, "train", { conditional: true, normalization });
       const model = createModel(modelOptions(config, source.shape, data.classes), blankInitialiser);

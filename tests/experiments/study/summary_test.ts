@@ -1,186 +1,187 @@
 import assert from "node:assert/strict";
 import type { CellSettings } from "../../../experiments/study/plan.ts";
-import { meanOverSeeds } from "../../../experiments/study/seed_intervals.ts";
-import { sharedSeed, summarizeStudy } from "../../../experiments/study/summary.ts";
-import { csvOf, formatFigure, formatMean, tablesOf } from "../../../experiments/study/tables.ts";
+import {
+  excludesZero,
+  meanOverSeeds,
+  pairedDifference,
+  studentQuantile,
+} from "../../../experiments/study/summary.ts";
+import { normals } from "../../../kernels/mod.ts";
 import { madeUp, type MadeUpSetup, summaryOf, twoNetworks } from "./made_up_study.ts";
 
-/** The differences between setups as `setting: a | b`, each setup with the settings of the plan and derived ones. */
+const bySeed = (...values: number[]) => new Map(values.map((value, i) => [i + 1, value]));
+
+function assertNear(actual: number | undefined, expected: number): void {
+  assert.ok(Math.abs(actual! - expected) <= 1e-9 * Math.abs(expected), `${actual} is not ${expected}`);
+}
+
+Deno.test("studentQuantile() agrees with SciPy", () => {
+  // python3 -c "from scipy import stats; print([stats.t.ppf(.975, n) for n in (1, 2, 3, 10, 30)])"
+  const quantiles = { 1: 12.706204736174694, 2: 4.302652729749462, 3: 3.1824463052837078 };
+  const more = { 10: 2.2281388519649385, 30: 2.0422724563012378 };
+  for (const [n, expected] of Object.entries({ ...quantiles, ...more })) {
+    assertNear(studentQuantile(Number(n)), expected);
+  }
+});
+
+Deno.test("meanOverSeeds() agrees with SciPy's interval of a mean, and has none for one seed", () => {
+  // python3 -c "from scipy import stats; x = [20.1, 22.4, 19]; print(stats.t.interval(.95, 2, sum(x) / 3, stats.sem(x)))"
+  const { mean, interval, seeds, values } = meanOverSeeds(new Map([[3, 19], [1, 20.1], [2, 22.4]]))!;
+  assert.deepEqual([seeds, values], [[1, 2, 3], [20.1, 22.4, 19]]);
+  assertNear(mean, 20.5);
+  assertNear(interval![0], 16.19018214833505);
+  assertNear(interval![1], 24.80981785166495);
+  assert.deepEqual(meanOverSeeds(new Map([[46020, 3]])), { seeds: [46020], values: [3], mean: 3 });
+  assert.equal(meanOverSeeds(new Map()), undefined);
+});
+
+Deno.test("pairedDifference() agrees with SciPy's paired t-test over the shared seeds", () => {
+  // python3 -c "from scipy import stats; r = stats.ttest_rel([20.1, 22.4, 19], [24, 25.1, 23.9]); print(r.confidence_interval())"
+  const three = pairedDifference(bySeed(20.1, 22.4, 19, 7), bySeed(24, 25.1, 23.9))!;
+  assert.deepEqual(three.seeds, [1, 2, 3]);
+  assertNear(three.interval![0], -6.56964607266109);
+  assertNear(three.interval![1], -1.0970205940055768);
+  assert.ok(excludesZero(three.interval!));
+  // python3 -c "from scipy import stats; r = stats.ttest_rel([20.1, 22.4, 19, 21.2, 20.3], [20, 25.1, 18.9, 20.9, 22.3]); print(r.confidence_interval())"
+  const five = pairedDifference(bySeed(20.1, 22.4, 19, 21.2, 20.3), bySeed(20, 25.1, 18.9, 20.9, 22.3))!;
+  assertNear(five.interval![0], -2.5818735962660404);
+  assertNear(five.interval![1], 0.9018735962660407);
+  assert.ok(!excludesZero(five.interval!));
+  const order = new Map([[3, 1], [1, 5]]); // pairs are by seed, in whatever order
+  assert.deepEqual(pairedDifference(bySeed(6, 0, 3), order)!.values, [1, 2]);
+  assert.equal(pairedDifference(bySeed(1, 2), new Map([[7, 1]])), undefined);
+});
+
+Deno.test("equal values have no spread, despite rounding", () => {
+  const equal = meanOverSeeds(bySeed(0.1, 0.1, 0.1))!; // their sum over 3 is not 0.1
+  assert.deepEqual(equal.interval, [equal.mean, equal.mean]);
+  // 45 of 170 in both seeds: like 0.7 - 0.1, which is not quite 0.6
+  const shares = pairedDifference(bySeed(81 / 170, 84 / 170), bySeed(126 / 170, 129 / 170))!;
+  assertNear(shares.interval![0], -45 / 170);
+  const none = pairedDifference(bySeed(0.1 + 0.2, 0.1 + 0.2), bySeed(0.3, 0.3))!;
+  assert.deepEqual([none.mean, none.interval], [0, [0, 0]]);
+});
+
+Deno.test("intervals over three seeds contain the mean in 95 of 100 cases", () => {
+  const draws = normals(3, 0, 0, 3 * 1000);
+  let held = 0;
+  for (let i = 0; i < 1000; i++) {
+    if (!excludesZero(meanOverSeeds(bySeed(...draws.subarray(3 * i, 3 * (i + 1))))!.interval!)) held++;
+  }
+  assert.ok(Math.abs(held - 950) < 15, `${held}`);
+});
+
+/** The differences between setups as `a | b`, each setup with the settings of the plan and derived ones. */
 function differencesAmong(
   complete: CellSettings,
-  ...all: (readonly [CellSettings, CellSettings?])[]
+  ...all: (readonly [asked: CellSettings, parameters?: number])[]
 ): string[] {
-  const setups = all.map(([asked, more]) => {
-    return { asked, settings: { ...complete, ...asked, ...more }, frechet: [1, 2] };
+  const setups = all.map(([asked, parameters = 1000]) => {
+    return { asked, settings: { ...complete, ...asked }, frechet: [1, 2], parameters };
   });
-  return summaryOf(setups).differences.map(({ setting, a, b }) => `${setting}: ${a} | ${b}`);
+  return summaryOf(setups).differences.map(({ a, b }) => `${a} | ${b}`);
 }
 
 Deno.test("summarizeStudy() compares setups that differ in one choice", () => {
   const usual = { coupling: "independent", times: "logit_normal" };
   const [ot, uniform, stratified] = [{ coupling: "ot" }, { times: "uniform" }, { times: "stratified" }];
   assert.deepEqual(differencesAmong(usual, [{}], [ot], [uniform], [stratified]), [
-    "coupling: ot | the preset",
-    "times: uniform | the preset",
-    "times: stratified | the preset",
-    "times: stratified | uniform",
+    "ot | the preset",
+    "uniform | the preset",
+    "stratified | the preset",
+    "stratified | uniform",
   ]);
   assert.deepEqual(differencesAmong({}, [{ groups: 1, share: 0.5 }], [{ groups: 2, share: 1 }]), []);
-  // A network without normalisation has the default groups, regardless of what the plan fixes.
-  const networks = differencesAmong({ groups: 4 }, [{ model: "base" }, { groups: 8 }], [{
-    model: "residual",
-  }]);
-  assert.deepEqual(networks, ["model: residual | base"]);
 });
 
-Deno.test("summarizeStudy() compares widths and shares of the budget only with the next one", () => {
-  const { differences } = summaryOf(
-    [["8,16", 1000], ["24,48", 9000], ["16,32", 4000]].flatMap(([filters, parameters]) =>
-      [0.25, 1, 0.5].map((share) => ({
-        settings: { filters, share },
-        frechet: [1],
-        parameters: Number(parameters),
-      }))
-    ),
-  );
-  const pairs = differences.map(({ a, b }) => [a, b].sort().join(" | "));
-  const expected = ["0.25", "0.5", "1"].flatMap((share) => [
-    `[16,32], share ${share} | [8,16], share ${share}`,
-    `[16,32], share ${share} | [24,48], share ${share}`,
+Deno.test("summarizeStudy() compares a network with widths of its own with the other network", () => {
+  const [base, residual, wide] = [{ model: "base" }, { model: "residual" }, {
+    model: "base",
+    filters: "9,18",
+  }];
+  const common = { filters: "8,16", attn: false };
+  assert.deepEqual(differencesAmong(common, [base], [residual, 3000], [wide, 3000]), [
+    "residual | base",
+    "base, [9,18] | base",
+    "base, [9,18] | residual",
   ]);
-  for (const widths of ["[8,16]", "[16,32]", "[24,48]"]) {
-    expected.push(
-      `${widths}, share 0.25 | ${widths}, share 0.5`,
-      `${widths}, share 0.5 | ${widths}, share 1`,
-    );
-  }
-  assert.deepEqual(pairs.sort(), expected.sort());
-});
-
-Deno.test("summarizeStudy() compares a matched network with the network it matches", () => {
-  const differences = differencesAmong(
-    { filters: "16,32,64", match: "none" },
-    [{ model: "base", attn: false }],
-    [{ model: "residual", attn: false }],
-    [{ model: "residual", attn: true }],
-    [{ model: "base", attn: false, match: "parameters" }, { filters: "30,60,120" }],
-    [{ model: "base", attn: true, match: "parameters" }, { filters: "32,64,128" }],
-    [{ model: "base", attn: false, match: "time" }, { filters: "24,48,96" }],
+  const attn = { ...residual, attn: true };
+  assert.deepEqual(differencesAmong(common, [attn], [wide, 3000]), [], "two choices");
+  // Where both networks have all widths, only the same widths are compared.
+  const grid = ["8,16", "16,32"].flatMap((filters, i) =>
+    ["base", "residual"].map((model) => [{ model, filters }, 1000 + i] as const)
   );
-  assert.deepEqual(differences, [
-    "model: residual, no attn | base, no attn",
-    "attn: residual, attn | residual, no attn",
-    "model: base, no attn, equal parameters | residual, no attn",
-    "model: base, attn, equal parameters | residual, attn",
-    "attn: base, attn, equal parameters | base, no attn, equal parameters",
-    "model: base, no attn, equal time | residual, no attn",
+  assert.deepEqual(differencesAmong({}, ...grid), [
+    "residual, [8,16] | base, [8,16]",
+    "base, [16,32] | base, [8,16]",
+    "residual, [16,32] | residual, [8,16]",
+    "residual, [16,32] | base, [16,32]",
   ]);
 });
 
-Deno.test("summarizeStudy() combines the seeds of a setup, and numbers setups with equal labels", () => {
-  const { cells, results } = madeUp([{ settings: { a: 1, b: true }, frechet: [1, undefined] }]);
-  const [{ id, ...cell }] = cells;
-  const reordered = { ...cell, id: `${id}-more`, seed: 9, settings: { b: true, a: 1 } };
-  const odd = { ...cell, id: "odd", settings: { a: 2, b: true } }; // of a damaged study
-  const { setups } = summarizeStudy([...cells, reordered, odd], results);
-  assert.deepEqual(setups.map(({ label, seeds }) => [label, seeds.planned, seeds.finished]), [
-    ["the preset", 3, 1],
-    ["the preset (2)", 1, 0],
-  ]);
-});
-
-Deno.test("summarizeStudy() keeps the intervals of shares within 0 and 1", () => {
-  const more = (seed: number) => ({ figures: { confident: [0.97, 0.99, 0.998][seed - 1] } });
-  const [{ figures }] = summaryOf([{ settings: {}, frechet: [1, 1, 1], more }]).setups;
-  assert.equal(figures.confident!.interval![1], 1);
-});
-
-Deno.test("sharedSeed() is the first of the seeds with the most finished runs", () => {
-  const seedOf = (...all: (number | undefined)[][]) =>
-    sharedSeed(summaryOf(all.map((frechet, groups) => ({ settings: { groups }, frechet }))).setups);
-  assert.equal(seedOf([1, 2], [1, 2]), 1);
-  assert.equal(seedOf([1, 2], [undefined, 2]), 2);
-  assert.equal(seedOf([undefined], [undefined]), undefined);
-});
-
-/** A setup sampled by Heun's method, two evaluations per step; fewer evaluations are worse. */
-const sampled = (coupling: string, least: number): MadeUpSetup => ({
-  settings: { coupling },
-  frechet: [least, least + 1, least + 2],
-  more: (_, frechet) => ({
-    costs: [32, 1, 4].map((steps) => ({
-      solver: `heun:steps=${steps}`,
-      evaluations: 2 * steps,
-      frechet: frechet + 60 / steps,
-      "vgg/frechet": 2 * frechet,
-      "vgg/confident": 0.5,
-      confident: 0.9 - 0.3 / steps,
-    })),
-  }),
-});
-
-const rowsOf = (setups: readonly MadeUpSetup[], title: RegExp) =>
-  tablesOf(summaryOf(setups)).filter((table) => title.test(table.title)).map((
-    { head, rows },
-  ) => [head, ...rows]);
-
-Deno.test("tablesOf() has the Fréchet distance of each setup by evaluations, cheapest first", () => {
-  const [table, second] = rowsOf([sampled("independent", 20), sampled("ot", 10)], /evaluations/);
-  assert.deepEqual(table, [
-    ["setup", "2 (heun:steps=1)", "8 (heun:steps=4)", "64 (heun:steps=32)"],
-    ["independent", "81.0 (78.5 to 83.5)", "36.0 (33.5 to 38.5)", "22.9 (20.4 to 25.4)"],
-    ["ot", "71.0 (68.5 to 73.5)", "26.0 (23.5 to 28.5)", "12.9 (10.4 to 15.4)"],
-  ]);
-  assert.deepEqual(second.slice(1).map((row) => row[1]), ["42.0 (37.0 to 47.0)", "22.0 (17.0 to 27.0)"]);
-  const [single] = rowsOf([sampled("ot", 10)], /evaluations/);
-  const titles = [
-    "Fréchet distance (lenet)",
-    "Fréchet distance (vgg)",
-    "Confident (lenet)",
-    "Confident (vgg)",
-  ];
-  assert.deepEqual(single[0], ["evaluations", ...titles]);
-  const cells = ["71.0 (68.5 to 73.5)", "22.0 (17.0 to 27.0)", "60 % (60 % to 60 %)", "50 % (50 % to 50 %)"];
-  assert.deepEqual(single[1], ["2 (heun:steps=1)", ...cells]);
-});
-
-Deno.test("tablesOf() omits empty tables and cells", () => {
-  assert.deepEqual(rowsOf(twoNetworks, /evaluations|time/), []);
-  const [unfinished] = rowsOf(
-    twoNetworks.map((setup) => ({ ...setup, frechet: [undefined, undefined] })),
-    /^Setups/,
+Deno.test("summarizeStudy() compares widths and shares of the steps only with the next one", () => {
+  const widths = [["8,16", 1000], ["24,48", 9000], ["16,32", 4000]] as const;
+  const setups = widths.flatMap(([filters, parameters]) =>
+    [0.25, 1, 0.5].map((share) => ({ settings: { filters, share }, frechet: [1], parameters }))
   );
-  assert.deepEqual(unfinished[1], ["base", "1,000", "0.05 M", "", "", "0 of 2"]);
-  const [one] = rowsOf(twoNetworks.map((setup) => ({ ...setup, frechet: [24.5] })), /^Differences/);
-  assert.equal(one[1][1], "0", "one seed has no interval");
-});
-
-Deno.test("csvOf() has one line per figure of setups, solvers and differences", () => {
-  const lines = csvOf(
-    summaryOf([sampled("independent", 20), { ...sampled("ot", 10), settings: { coupling: 'a,"b' } }]),
-  )
-    .trimEnd().split("\n");
-  const starts = lines.map((line) => line.split(",").slice(0, 4).join(","));
-  for (const start of ["independent,,frechet,1 2 3", "independent,,vgg/frechet by heun:steps=4,1 2 3"]) {
-    assert.ok(starts.includes(start), starts.join("\n"));
-  }
-  assert.ok(
-    lines.some((line) =>
-      line.startsWith('"a,""b",independent,frechet,1 2 3,-10,0,-10,-10,-10,-10,-10 -10 -10')
-    ),
+  const pairs = summaryOf(setups).differences.map(({ a, b }) => [a, b].sort().join(" | "));
+  const names = ["[8,16]", "[16,32]", "[24,48]"].map((name) =>
+    [0.25, 0.5, 1].map((x) => `${name}, share ${x}`)
   );
+  const expected = [0, 1, 2].flatMap((i) =>
+    [0, 1].flatMap((j) => [[names[i][j], names[i][j + 1]], [names[j][i], names[j + 1][i]]])
+  );
+  assert.deepEqual(pairs.sort(), expected.map((pair) => pair.sort().join(" | ")).sort());
 });
 
-Deno.test("formatMean() shows only digits that the interval supports", () => {
-  const of = (...values: number[]) => meanOverSeeds(new Map(values.map((value, i) => [i, value])));
-  assert.equal(formatMean("frechet", of(20.1, 22.4, 19)), "20.5 (16.2 to 24.8)");
-  assert.equal(formatMean("frechet", of(201, 224, 190)), "205 (162 to 248)");
-  assert.equal(formatMean("confident", of(0.977, 0.979, 0.98)), "97.87 % (97.49 % to 98.25 %)");
-  assert.equal(formatMean("velocity_error", of(-0.01, -0.02)), "\u22120.015 (\u22120.079 to 0.049)");
-  assert.equal(formatMean("velocity_error", of(0.123456)), "0.1235");
-  assert.equal(formatMean("frechet", of(7, 7)), "7 (7 to 7)", "an interval of width 0");
-  assert.equal(formatMean("confident", of(0.1, 0.1, 0.1)), "10 % (10 % to 10 %)", "a rounded width");
-  assert.equal(formatMean("frechet", undefined), "");
-  assert.equal(formatFigure("frechet", 1234.5), "1235");
-  assert.equal(formatFigure("confident", -0.004, 0.2), "0 %", "no minus sign before 0");
+Deno.test("summarizeStudy() combines the finished seeds of a setup", () => {
+  const course = (seed: number, frechet: number) => ({
+    real: { frechet: seed },
+    course: [{ images: 1000, seconds: seed, figures: { frechet: frechet + 5 } }],
+    solvers: [8, 2].map((evaluations) => ({ spec: `${evaluations}`, evaluations, figures: { frechet } })),
+    figures: { frechet, confident: [0.97, 0.99, 0.998][seed - 1] },
+  });
+  const { setups: [setup], primaries } = summaryOf([
+    { settings: { a: 1 }, asked: {}, frechet: [1, undefined, 3], more: course },
+  ]);
+  assert.deepEqual([setup.label, setup.planned, setup.results.length], ["the preset", 3, 2]);
+  assert.deepEqual(setup.figures.frechet!.values, [1, 3]);
+  assert.equal(setup.figures.confident!.interval![1], 1, "a share is at most 1");
+  assert.deepEqual(setup.course.map(({ seconds, figures }) => [seconds, figures.frechet!.mean]), [[2, 7]]);
+  assert.deepEqual(setup.solvers.map(({ spec }) => spec), ["2", "8"], "cheapest first");
+  assert.deepEqual(primaries, [{ key: "frechet", real: 2 }]);
+});
+
+Deno.test("summarizeStudy() concludes by kernel distances without Fréchet distances, or by the velocity error", () => {
+  const keysWith = (figures: Record<string, number>) =>
+    summaryOf(twoNetworks.map((setup) => ({ ...setup, more: () => ({ figures }) }))).primaries.map((
+      { key },
+    ) => key);
+  const all = { frechet: 1, "vgg/frechet": 1, kernel: 1, "vgg/kernel": 1, velocity_error: 1 };
+  assert.deepEqual(keysWith(all), ["frechet", "vgg/frechet"]);
+  assert.deepEqual(keysWith({ kernel: 1, "vgg/kernel": 1, velocity_error: 1 }), ["kernel", "vgg/kernel"]);
+  assert.deepEqual(keysWith({ velocity_error: 1 }), ["velocity_error"]);
+});
+
+Deno.test("summarizeStudy() does not compare losses with different meanings, or setups with different data", () => {
+  const trainedOn = (settings: MadeUpSetup["settings"], digest: string): MadeUpSetup => ({
+    settings: { data: "a", coupling: "independent", tEmb: 8, ...settings },
+    frechet: [20, 21],
+    more: () => ({ dataset: { name: "digits", digest } }),
+  });
+  const others = [trainedOn({ coupling: "ot" }, "12"), trainedOn({ data: "b" }, "34")];
+  const { differences, primaries } = summaryOf([
+    trainedOn({}, "12"),
+    trainedOn({ tEmb: 16 }, "12"),
+    ...others,
+  ]);
+  assert.deepEqual(
+    differences.map(({ a, figures }) => [a, Object.keys(figures).includes("velocity_error")]),
+    [
+      ["a, independent, tEmb 16", true],
+      ["a, ot, tEmb 8", false],
+    ],
+  );
+  assert.deepEqual(primaries, [{ key: "frechet" }], "no value of real images");
+  assert.equal(madeUp(others).study.cells.length, 4);
 });

@@ -1,0 +1,313 @@
+/** The findings of a study: its conclusion, tables and figure. */
+
+import { type Figure, figure, type LegendEntry, pointMarks, type Trace, traceColors } from "../../viz/mod.ts";
+import type { Passage, StudyFindings } from "../../viz/report/mod.ts";
+import {
+  type FigureKey,
+  figureKeys,
+  keysOf,
+  meaningOf,
+  metricOf,
+  shownFigure,
+  titleOf,
+} from "../evaluation/figures.ts";
+import { formatOrder } from "../evaluation/evaluation_table.ts";
+import { differingData, heldOutComparable, lossWarning } from "../cli/loss_meaning.ts";
+import type { Plan } from "./plan.ts";
+import type { Study } from "./study.ts";
+import {
+  type Difference,
+  excludesZero,
+  formatSetting,
+  type Interval,
+  type SeedMean,
+  type Setup,
+  type Summary,
+} from "./summary.ts";
+
+/** The conclusion of a study: what differs, what is inconclusive, and what was held fixed. */
+export function conclude({ plan, count }: Pick<Study, "plan" | "count">, summary: Summary): Passage[] {
+  const { setups, primaries } = summary;
+  const hasOtherData = differingData(setups.flatMap(({ dataset }) => dataset ?? [])).length > 0;
+  const order = formatOrder(setups.map(({ figures }) =>
+    Object.fromEntries(
+      Object.entries(figures).map(([key, { mean, interval: [low, high] = [mean, mean] }]) => [
+        key,
+        { value: mean, low, high },
+      ]),
+    )
+  ));
+  return [
+    progressOf(plan, setups),
+    ...primaries.some(({ key }) => keysOf(["kernel"]).includes(key))
+      ? ["Compared by kernel distance: there are too few test images for the Fréchet distance."]
+      : [],
+    ...primaries.flatMap(({ key }) => comparisonsOf(key, summary.differences)),
+    ...order === undefined ? [] : [`${order}.`],
+    ...heldOutComparable(setups) ? [] : [`${lossWarning(setups)}.`],
+    ...hasOtherData ? ["Setups with different data are not compared."] : [],
+    heldFixed(plan, count, setups),
+  ];
+}
+
+function progressOf({ name }: Plan, setups: readonly Setup[]): string {
+  const sum = (of: (setup: Setup) => number) => setups.reduce((sum, setup) => sum + of(setup), 0);
+  const [finished, planned] = [sum(({ results }) => results.length), sum(({ planned }) => planned)];
+  const lacking = setups.filter(({ results, planned }) => results.length < planned)
+    .map(({ label, results, planned }) => `${label} has ${results.length} of ${planned} runs`);
+  return `Study ${name}: ${counted(setups.length, "setup")}, ${finished} of ${planned} runs finished.` +
+    (lacking.length > 0 ? ` Preliminary: ${lacking.join("; ")}.` : "");
+}
+
+/** The differences in a figure, and the inconclusive comparisons. */
+function comparisonsOf(key: FigureKey, differences: readonly Difference[]): Passage[] {
+  const [differs, open]: [string[], string[]] = [[], []];
+  for (const { a, b, figures, ratio } of differences) {
+    const found = figures[key];
+    if (!found) continue;
+    const { mean, interval, seeds } = found;
+    if (!interval || !excludesZero(interval)) {
+      const range = interval ? formatInterval(key, interval) : "one seed, no interval";
+      open.push(`${a} against ${b}: ${range}${costOf(ratio)}`);
+      continue;
+    }
+    const [low, high] = interval.map(Math.abs).toSorted((x, y) => x - y);
+    const size = formatFigure(key, Math.abs(mean), (high - low) / 2);
+    const range = `${formatInterval(key, [low, high])}, ${counted(seeds.length, "seed")}`;
+    differs.push(`${a} against ${b}: ${mean < 0 ? "lower" : "higher"} by ${size} (${range})${costOf(ratio)}`);
+  }
+  const title = titleOf(key);
+  return [
+    { heading: `${title}: what differs (95 % interval excludes 0)`, items: differs },
+    {
+      heading: `${title}: inconclusive (95 % interval contains 0, or one seed; use more seeds)`,
+      items: open,
+    },
+  ].filter(({ items }) => items.length > 0);
+}
+
+/** E.g. `, at 4.6 times the arithmetic and 3.8 times the parameters`; empty if both setups cost the same. */
+function costOf({ multiplyAdds, parameters }: Difference["ratio"]): string {
+  const parts = ([[multiplyAdds, "arithmetic"], [parameters, "parameters"]] as const)
+    .filter(([ratio]) => Math.abs(ratio - 1) >= 0.05)
+    .map(([ratio, of]) => `${Number(ratio.toPrecision(2))} times the ${of}`);
+  return parts.length === 0 ? "" : `, at ${parts.join(" and ")}`;
+}
+
+function heldFixed(
+  { preset, fixed, steps, evaluation }: Plan,
+  count: number,
+  setups: readonly Setup[],
+): string {
+  const images = setups.flatMap(({ images }) => images ?? []);
+  const seen = [...new Set([Math.min(...images), Math.max(...images)].map(whole))].join(" to ");
+  const { solver, guidance } = evaluation;
+  const parts = [
+    `preset ${preset}`,
+    ...setups.some(({ settings }) => "data" in settings) ? [] : ["MNIST"],
+    ...Object.entries(fixed).map(([name, value]) => formatSetting(name, value)),
+    `${counted(steps, "step")} of training${images.length === 0 ? "" : ` (${seen} images)`}`,
+    `${whole(count)} samples${solver === null ? "" : ` by ${solver}`}${
+      guidance === null ? "" : ` at guidance ${guidance}`
+    }`,
+  ];
+  return `Held fixed: ${parts.join(", ")}.`;
+}
+
+function counted(count: number, what: string): string {
+  return `${whole(count)} ${what}${count === 1 ? "" : "s"}`;
+}
+
+/** A table of text. */
+export type Table = StudyFindings["tables"][number];
+
+/** Figures in tables, if measured; without Fréchet distances, kernel distances. */
+const shownFigures = keysOf([
+  "frechet",
+  "kernel",
+  "confident",
+  "asked_class",
+  "coverage",
+  "velocity_error",
+  "bits_per_dimension",
+]);
+
+/** The tables of a study: setups, differences, solvers; those that are not empty. */
+export function tablesOf({ setups, differences, primaries }: Summary): Table[] {
+  const hidden = primaries.some(({ key }) => keysOf(["frechet"]).includes(key)) ? keysOf(["kernel"]) : [];
+  const shownIn = (all: readonly Pick<Setup, "figures">[]) =>
+    shownFigures.filter((key) => !hidden.includes(key) && all.some(({ figures }) => figures[key]));
+  const means = (keys: readonly FigureKey[], { figures }: Pick<Setup, "figures">) =>
+    keys.map((key) => formatMean(key, figures[key]));
+  const ofSetups = shownIn(setups);
+  const ofDifferences = shownIn(differences);
+  const solvers = setups.flatMap(({ label, solvers }) => solvers.map((solver) => ({ label, ...solver })));
+  const ofSolvers = shownIn(solvers);
+  const tables: Table[] = [
+    {
+      title: "Setups: mean over seeds (95 % interval)",
+      head: ["setup", ...ofSetups.map(titleOf), "parameters", "multiply-adds", "images", "seconds", "seeds"],
+      rows: setups.map(({ parameters, multiplyAdds, images, seconds, results, planned, ...setup }) => [
+        setup.label,
+        ...means(ofSetups, setup),
+        ...[parameters, multiplyAdds, images].map((n, i) =>
+          n === undefined ? "" : i === 1 ? `${Number((n / 1e6).toPrecision(3))} M` : whole(n)
+        ),
+        seconds?.mean.toFixed(1) ?? "",
+        results.length === planned ? `${planned}` : `${results.length} of ${planned}`,
+      ]),
+    },
+    {
+      title: "Differences between setups that differ in one choice (paired 95 % interval)",
+      head: ["difference", ...ofDifferences.map(titleOf), "× parameters", "× multiply-adds", "× seconds"],
+      rows: differences.filter(({ figures }) => Object.keys(figures).length > 0).map((difference) => [
+        `${difference.a} − ${difference.b}`,
+        ...means(ofDifferences, difference),
+        ...Object.values(difference.ratio).map((ratio) => ratio.toFixed(2)),
+      ]),
+    },
+    {
+      title: "Quality by network evaluations: mean over seeds (95 % interval)",
+      head: ["setup", "solver", "evaluations", ...ofSolvers.map(titleOf)],
+      rows: solvers.map((solver) => [
+        solver.label,
+        solver.spec,
+        String(Number(solver.evaluations.toFixed(1))),
+        ...means(ofSolvers, solver),
+      ]),
+    },
+  ];
+  return tables.filter(({ rows }) => rows.length > 0);
+}
+
+/** Formats a number, rounded to an integer with separators: `32,000`. */
+function whole(value: number): string {
+  return Math.round(value).toLocaleString("en");
+}
+
+/** Formats a mean with its interval, `12.1 (10.2 to 14.0)`; without it for one seed; empty for none. */
+export function formatMean(key: FigureKey, found: SeedMean | undefined): string {
+  if (!found) return "";
+  const { mean, interval } = found;
+  if (!interval) return formatFigure(key, mean);
+  return `${formatFigure(key, mean, halfOf(interval))} (${formatInterval(key, interval)})`;
+}
+
+function formatInterval(key: FigureKey, interval: Interval): string {
+  return interval.map((end) => formatFigure(key, end, halfOf(interval))).join(" to ");
+}
+
+/** Formats a figure with two digits of its spread, or else four significant digits; shares are percentages. */
+function formatFigure(key: FigureKey, value: number, spread?: number): string {
+  const { share } = meaningOf(key);
+  const [scale, unit] = share ? [100, " %"] : [1, ""];
+  const decimals = (spread: number) => Math.min(Math.max(1 - Math.floor(Math.log10(spread)), 0), 20);
+  const text = spread
+    ? (scale * value).toFixed(decimals(scale * spread))
+    : String(Number((scale * value).toPrecision(4)));
+  const signed = Number(text) === 0 ? text.replace("-", "") : text; // no minus sign before a rounded 0
+  return signed.replace("-", "\u2212") + unit;
+}
+
+function halfOf([low, high]: Interval): number {
+  return (high - low) / 2;
+}
+
+/** The means of all setups as metrics, with the ends of their intervals: `eval/frechet/residual_no_attn`, `..._low`. */
+export function metricsOf({ setups }: Summary): Record<string, number> {
+  const metrics = setups.flatMap(({ label, figures }) =>
+    figureKeys.flatMap((key) => {
+      const name = `${metricOf(key)}/${label.replaceAll(/[^\p{L}\p{N}.-]+/gu, "_").replaceAll(/^_|_$/g, "")}`;
+      const { mean, interval: [low, high] = [] } = figures[key] ?? {};
+      return [[name, mean], [`${name}_low`, low], [`${name}_high`, high]] as const;
+    })
+  );
+  return Object.fromEntries(metrics.flatMap(([name, value]) => value === undefined ? [] : [[name, value]]));
+}
+
+/** Panels that share a legend. */
+export interface QualityFigure {
+  readonly panels: readonly Figure[];
+  readonly legend: readonly LegendEntry[];
+}
+
+/** A point of a panel. */
+interface Point {
+  readonly x: number;
+  readonly quality: SeedMean;
+}
+
+/**
+ * Draws the figures of the conclusion against images, parameters and seconds of training, with intervals over seeds, and
+ * a line at the value of real images. A cost that is equal for all points has no panel.
+ *
+ * @returns undefined without panels
+ */
+export function qualityFigure({ setups, primaries }: Summary): QualityFigure | undefined {
+  const looks = setups.map(({ label }, i) => ({
+    name: label,
+    color: traceColors[i % traceColors.length],
+    mark: pointMarks[i % pointMarks.length], // neighbours differ in both, so colours are not needed
+  }));
+  const panels = primaries.flatMap(({ key, real }) =>
+    (["images", "parameters", "seconds"] as const).flatMap((cost) => {
+      const drawn = setups.map((setup) => pointsOf(setup, cost, key));
+      const x = drawn.flat().map(({ x }) => x);
+      if (new Set(x).size < 2) return [];
+      const y = drawn.flat().flatMap(({ quality }) => [quality.mean, ...barOf(quality)]);
+      const levels = real === undefined ? [] : [{ y: real, name: `real images: ${shownFigure(key, real)}` }];
+      const xLog = spansDecade(x);
+      return [figure(drawn.flatMap((points, i) => tracesOf(points, looks[i])), {
+        xTitle: cost === "images" ? "images trained on" : cost === "seconds" ? "seconds of training" : cost,
+        yTitle: `${titleOf(key)}: ${meaningOf(key).better} is better`,
+        levels,
+        xLog,
+        yLog: spansDecade([...y, ...levels.map(({ y }) => y)]),
+        ...!xLog && { xRange: [0, 1.1 * Math.max(...x)] as const },
+        width: 360,
+        height: 300,
+      })];
+    })
+  );
+  return panels.length > 0 ? { panels, legend: looks } : undefined;
+}
+
+/** Quality during training if it was measured, or else at its end. */
+function pointsOf(setup: Setup, cost: "images" | "parameters" | "seconds", key: FigureKey): Point[] {
+  const during = cost === "parameters" ? [] : setup.course.flatMap((point) => {
+    const quality = point.figures[key];
+    return quality ? [{ x: point[cost], quality }] : [];
+  });
+  if (during.length > 0) return during;
+  const quality = setup.figures[key];
+  const x = cost === "seconds" ? setup.seconds?.mean : setup[cost];
+  return quality && x !== undefined ? [{ x, quality }] : [];
+}
+
+/** Points, a line through them, and a vertical line for each interval. */
+function tracesOf(points: readonly Point[], { color, mark = "circle" }: LegendEntry): Trace[] {
+  const [x, y] = [points.map(({ x }) => x), points.map(({ quality }) => quality.mean)];
+  const bars = points.map(({ x, quality }) => ({ x, ends: barOf(quality) })).filter(({ ends }) =>
+    ends.length > 0
+  );
+  return [
+    ...points.length > 1 ? [{ x, y, color, size: 1.5 }] : [],
+    { x, y, color, mark, mode: "markers", size: 8 },
+    {
+      x: bars.flatMap(({ x }) => [x, x, NaN]),
+      y: bars.flatMap(({ ends }) => [...ends, NaN]),
+      color,
+      size: 1.5,
+    },
+  ];
+}
+
+/** The ends of the line for an interval; none for two seeds, whose interval is far wider than the figure. */
+function barOf({ seeds, interval }: SeedMean): readonly number[] {
+  return interval && seeds.length > 2 ? interval : [];
+}
+
+/** Whether values span a decade, which a logarithmic axis shows better. */
+function spansDecade(values: readonly number[]): boolean {
+  return Math.min(...values) > 0 && Math.max(...values) >= 10 * Math.min(...values);
+}

@@ -1,0 +1,283 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { type Plan, readPlan } from "../../../experiments/study/plan.ts";
+import {
+  conclude,
+  formatMean,
+  metricsOf,
+  qualityFigure,
+  tablesOf,
+} from "../../../experiments/study/findings.ts";
+import { meanOverSeeds } from "../../../experiments/study/summary.ts";
+import { writeResults } from "../../../experiments/study/write_results.ts";
+import { testInFolder } from "../../folder.ts";
+import { readGif } from "../../viz/image/gif_reading.ts";
+import { dataIn } from "../../viz/report/page_content.ts";
+import {
+  goldenTable,
+  judgedTwice,
+  type MadeUpSetup,
+  plan,
+  summaryOf,
+  twoNetworks,
+  writeMadeUpStudy,
+} from "./made_up_study.ts";
+
+function concluded(setups: readonly MadeUpSetup[], of: Plan = plan) {
+  const passages = conclude({ plan: of, count: 1500 }, summaryOf(setups));
+  const items = (topic: string) =>
+    passages.flatMap((passage) =>
+      typeof passage !== "string" && passage.heading.includes(topic) ? passage.items : []
+    );
+  return { passages, differs: items("what differs"), inconclusive: items("inconclusive") };
+}
+
+Deno.test("conclude() states the size, interval and cost of a clear difference", () => {
+  // python3 -c "from scipy import stats as s; print(s.ttest_rel([14.1, 15.4, 13], [24, 25.1, 23.9]).confidence_interval())"
+  const { differs, inconclusive, passages } = concluded([twoNetworks[1], twoNetworks[0]]); // golden_table.txt has the reverse
+  assert.deepEqual(differs, [
+    "base against residual: higher by 10.2 (8.6 to 11.8, 3 seeds), at 0.22 times the arithmetic and 0.25 times the parameters",
+  ]);
+  assert.deepEqual([passages.length, inconclusive], [3, []], "no passage is empty");
+});
+
+Deno.test("conclude() states the interval of an inconclusive difference, and concludes nothing from one seed", () => {
+  const [base] = twoNetworks;
+  const residual = { ...base, settings: { model: "residual" }, frechet: [26, 23, 24.5] };
+  const open = concluded([base, residual]);
+  // python3 -c "from scipy import stats as s; print(s.ttest_rel([26, 23, 24.5], [24, 25.1, 23.9]).confidence_interval())"
+  assert.deepEqual([open.differs, open.inconclusive], [[], ["residual against base: −5.0 to 5.3"]]);
+  const one = concluded(twoNetworks.map((setup) => ({ ...setup, frechet: setup.frechet.slice(0, 1) })));
+  assert.deepEqual(one.differs, []);
+  assert.match(one.inconclusive.join(), /^residual against base: one seed, no interval, at 4\.6 times /);
+});
+
+Deno.test("conclude() compares the seeds that both setups have, and names setups that lack runs", () => {
+  const { passages, differs } = concluded([twoNetworks[0], {
+    ...twoNetworks[1],
+    frechet: [undefined, 15.4, 13],
+  }]);
+  assert.equal(
+    passages[0],
+    "Study networks: 2 setups, 5 of 6 runs finished. Preliminary: residual has 2 of 3 runs.",
+  );
+  assert.match(differs[0], /^residual against base: lower by 10\.3 \(2\.7 to 17\.9, 2 seeds\)/);
+  const none = concluded(twoNetworks.map((setup) => ({ ...setup, frechet: [undefined, undefined] })));
+  assert.match(`${none.passages[0]}`, / 0 of 4 runs finished\./);
+  assert.equal(none.passages.length, 2);
+});
+
+Deno.test("conclude() says what was held fixed, what was compared by, and what cannot be compared", () => {
+  const evaluation = { solver: "heun:steps=8", guidance: 1 };
+  const more = {
+    ...plan,
+    fixed: { batchSize: 8, attn: false },
+    grid: { model: ["base", "residual"] },
+    steps: 1,
+  };
+  const { passages } = concluded(twoNetworks, readPlan({ ...more, evaluation }, "a test"));
+  assert.equal(
+    passages.at(-1),
+    "Held fixed: preset quick, MNIST, batchSize 8, no attn, 1 step of training (32,000 images), " +
+      "1,500 samples by heun:steps=8 at guidance 1.",
+  );
+  const few = concluded(twoNetworks.map((setup) => ({ ...setup, more: () => ({ figures: { kernel: 1 } }) })));
+  assert.match(
+    `${few.passages[1]}`,
+    /^Compared by kernel distance: there are too few test images for the Fréchet /,
+  );
+  const varied = ["a", "b"].map((data) => ({
+    settings: { data },
+    frechet: [1, 2],
+    more: () => ({ dataset: { name: data, digest: data } }),
+  }));
+  const [, losses, data, fixed] = concluded(varied).passages;
+  assert.match(`${losses}`, /^Losses of these runs are not comparable \(different data sets: a, b/);
+  assert.equal(data, "Setups with different data are not compared.");
+  assert.doesNotMatch(`${fixed}`, /MNIST/);
+});
+
+/** A setup sampled by Heun's method; fewer evaluations are worse. */
+const sampled = (coupling: string, least: number): MadeUpSetup => ({
+  settings: { coupling },
+  frechet: [least, least + 1, least + 2],
+  more: (_, frechet) => ({
+    solvers: [32, 1].map((steps) => ({
+      ...{ spec: `heun:steps=${steps}`, evaluations: 2 * steps },
+      figures: { frechet: frechet + 60 / steps, "vgg/frechet": 2 * frechet, confident: 0.9 - 0.3 / steps },
+    })),
+  }),
+});
+
+const rowsOf = (setups: readonly MadeUpSetup[], title: RegExp) =>
+  tablesOf(summaryOf(setups)).filter((table) => title.test(table.title)).flatMap((
+    { head, rows },
+  ) => [head, ...rows]);
+
+Deno.test("tablesOf() has the quality of each setup by solver, cheapest first, and no empty table", () => {
+  assert.deepEqual(rowsOf([sampled("independent", 20), sampled("ot", 10)], /evaluations/), [
+    [
+      "setup",
+      "solver",
+      "evaluations",
+      "Fréchet distance (lenet)",
+      "Fréchet distance (vgg)",
+      "Confident (lenet)",
+    ],
+    ["independent", "heun:steps=1", "2", "81.0 (78.5 to 83.5)", "42.0 (37.0 to 47.0)", "60 % (60 % to 60 %)"],
+    [
+      "independent",
+      "heun:steps=32",
+      "64",
+      "22.9 (20.4 to 25.4)",
+      "42.0 (37.0 to 47.0)",
+      "89.06 % (89.06 % to 89.06 %)",
+    ],
+    ["ot", "heun:steps=1", "2", "71.0 (68.5 to 73.5)", "22.0 (17.0 to 27.0)", "60 % (60 % to 60 %)"],
+    [
+      "ot",
+      "heun:steps=32",
+      "64",
+      "12.9 (10.4 to 15.4)",
+      "22.0 (17.0 to 27.0)",
+      "89.06 % (89.06 % to 89.06 %)",
+    ],
+  ]);
+  assert.deepEqual(rowsOf(twoNetworks, /evaluations/), []);
+  const unfinished = twoNetworks.map((setup) => ({ ...setup, frechet: [undefined, undefined] }));
+  assert.deepEqual(rowsOf(unfinished, /^Setups/)[1], ["base", "", "", "", "", "0 of 2"]);
+});
+
+Deno.test("formatMean() shows only digits that the interval supports", () => {
+  const of = (...values: number[]) => meanOverSeeds(new Map(values.map((value, i) => [i, value])));
+  const cases: [Parameters<typeof formatMean>[0], number[], string][] = [
+    ["frechet", [20.1, 22.4, 19], "20.5 (16.2 to 24.8)"],
+    ["frechet", [201, 224, 190], "205 (162 to 248)"],
+    ["frechet", [7, 7], "7 (7 to 7)"],
+    ["frechet", [1234.5], "1235"],
+    ["frechet", [], ""],
+    ["confident", [0.977, 0.979, 0.98], "97.87 % (97.49 % to 98.25 %)"],
+    ["confident", [0.1, 0.1, 0.1], "10 % (10 % to 10 %)"],
+    ["velocity_error", [-0.01, -0.02], "−0.015 (−0.079 to 0.049)"],
+    ["velocity_error", [0.123456], "0.1235"],
+    ["velocity_error", [-0.004, 0.2, 0.001], "0.07 (−0.22 to 0.35)"],
+  ];
+  for (const [key, values, text] of cases) assert.equal(formatMean(key, of(...values)), text);
+});
+
+Deno.test("metricsOf() has the means of all setups and the ends of their intervals", () => {
+  const { "eval/frechet/base": mean, "eval/frechet/base_low": low, ...rest } = metricsOf(
+    summaryOf(twoNetworks),
+  );
+  assert.deepEqual([mean.toFixed(2), low.toFixed(2)], ["24.33", "22.68"]);
+  assert.ok("eval/velocity_error/residual_high" in rest);
+  const labels = metricsOf(
+    summaryOf([{ settings: { attn: false, filters: "8,16" }, frechet: [1] }, twoNetworks[0]]),
+  );
+  assert.ok("eval/frechet/no_attn_8_16" in labels, Object.keys(labels).join());
+});
+
+const axisOf = (setups: readonly MadeUpSetup[], axis: "xTitle" | "yTitle") =>
+  qualityFigure(summaryOf(setups))?.panels.map(({ parts: { layout } }) => layout[axis]);
+
+Deno.test("qualityFigure() draws means and intervals against the costs that differ", () => {
+  assert.deepEqual(axisOf(twoNetworks, "xTitle"), ["parameters"], "images and seconds are the same");
+  const more = (seed: number) => ({ images: 1000, seconds: 60 + seed });
+  const costs = ["images trained on", "parameters", "seconds of training"];
+  assert.deepEqual(axisOf([twoNetworks[0], { ...twoNetworks[1], more }], "xTitle"), costs);
+  assert.equal(axisOf(twoNetworks.slice(0, 1), "xTitle"), undefined, "a single point needs no figure");
+  assert.deepEqual(
+    axisOf(judgedTwice, "yTitle"),
+    ["lenet", "vgg"].map((judge) => `Fréchet distance (${judge}): lower is better`),
+  );
+  const { panels: [{ parts: { traces, layout } }], legend } = qualityFigure(summaryOf(twoNetworks))!;
+  assert.deepEqual(legend.map(({ name, mark }) => [name, mark]), [["base", "circle"], [
+    "residual",
+    "square",
+  ]]);
+  const [, , point, bar] = traces;
+  assert.deepEqual([point.x, Number(point.y[0]).toFixed(2)], [[4000], "14.17"]);
+  assert.deepEqual([bar.x, Array.from(bar.y, (y) => y.toFixed(1))], [[4000, 4000, NaN], [
+    "11.2",
+    "17.2",
+    "NaN",
+  ]]);
+  assert.deepEqual([layout.levels, layout.xLog], [[], false]);
+  const [, , , short] =
+    qualityFigure(summaryOf(twoNetworks.map((setup) => ({ ...setup, frechet: [10, 30] }))))!
+      .panels[0].parts.traces;
+  assert.deepEqual(short.x, [], "the interval of two seeds is far wider than the figure");
+});
+
+Deno.test("qualityFigure() shows real images, decades, and quality during training", () => {
+  const panelsOf = (more: MadeUpSetup["more"], parameters = 4000) =>
+    qualityFigure(
+      summaryOf(twoNetworks.map((setup, i) => ({ ...setup, more: more!, ...i && { parameters } }))),
+    )!.panels;
+  const [real] = panelsOf((seed) => ({ real: { frechet: 4 + seed / 2 } }), 10_000);
+  assert.deepEqual(real.parts.layout.levels, [{ y: 5, name: "real images: 5" }]);
+  assert.equal(real.parts.layout.xLog, true);
+  const [during] = panelsOf((seed) => ({
+    course: [1000, 2000].map((images) => ({
+      images,
+      seconds: images / 100,
+      figures: { frechet: 5e4 / images + seed },
+    })),
+  }));
+  const [line] = during.parts.traces;
+  assert.deepEqual([line.x, line.y], [[1000, 2000], [52, 27]]);
+});
+
+const onCpu = { device: "cpu", threads: 1 } as const;
+const namesIn = async (folder: string) => {
+  const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
+  return names.filter((name) => !["cells", "study.json"].includes(name)).sort();
+};
+
+testInFolder("writeResults() writes every file of results", async (folder) => {
+  const study = await writeMadeUpStudy(folder, judgedTwice);
+  const { problems, isFinished, conclusion } = await writeResults(study, onCpu);
+  assert.deepEqual([problems, isFinished], [[], true]);
+  const names = ["comparison.gif", "report.html", "study.csv", "study.md", "study.png"];
+  assert.deepEqual(await namesIn(folder), names);
+  const table = await Deno.readTextFile(join(folder, "study.md"));
+  assert.equal(table, await Deno.readTextFile(goldenTable));
+  assert.ok(table.startsWith(`# Study networks\n\n${conclusion}\n\n## Setups`));
+  const [head, first, ...lines] = (await Deno.readTextFile(join(folder, "study.csv"))).trimEnd().split("\n");
+  assert.match(head, /^cell,seed,model,parameters,multiply_adds,images,seconds,frechet,vgg\/frechet,/);
+  assert.match(first, /^base-s1,1,base,1000,50000,32000,60,24,26,/);
+  assert.equal(lines.length, 5);
+  const { frames } = readGif(await Deno.readFile(join(folder, "comparison.gif")));
+  assert.equal(frames.length, 40);
+  const report = await Deno.readTextFile(join(folder, "report.html"));
+  const payload = dataIn(report);
+  assert.deepEqual(
+    [payload.runs.length, payload.comparison!.runs],
+    [6, [0, 3]],
+    "both of one seed are compared",
+  );
+  assert.match(report, /<h1>Study networks<\/h1>/);
+});
+
+testInFolder(
+  "writeResults() writes the tables even if no run is finished or one is damaged",
+  async (folder) => {
+    const study = await writeMadeUpStudy(
+      folder,
+      twoNetworks.map((setup) => ({ ...setup, frechet: [undefined, 20] })),
+    );
+    const run = join(folder, "cells", "base-s2");
+    await Deno.writeTextFile(join(run, "flow", "sample_1.safetensors"), "damaged");
+    const { problems, isFinished } = await writeResults(study, onCpu);
+    assert.equal(isFinished, false);
+    assert.match(problems[0], /^No comparison\.gif: Cannot read .*sample_1\.safetensors/);
+    assert.match(problems[1], /^No report\.html: /);
+    assert.deepEqual(await namesIn(folder), ["study.csv", "study.md", "study.png"]);
+    for (const cell of ["base-s2", "residual-s2"]) {
+      await Deno.remove(join(folder, "cells", cell), {
+        recursive: true,
+      });
+    }
+    assert.match((await writeResults(study, onCpu)).conclusion, /0 of 4 runs finished/);
+  },
+);
