@@ -1,45 +1,36 @@
-import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
-import { dataSettings, optionalDataSettings } from "./cli/data.ts";
-import { optional, outputFile, path } from "./cli/kinds.ts";
-import { ownModule } from "./cli/model_setting.ts";
+import { optional, outputFile } from "./cli/kinds.ts";
 import { print, say } from "./cli/output.ts";
 import { ProgressBar, stageProgress, stderr } from "./cli/progress.ts";
-import { ConfigError, type Need, type Values } from "./cli/setting.ts";
+import { ConfigError, type Values } from "./cli/setting.ts";
 import { defineSettings } from "./cli/settings.ts";
 import { isGpu, shared } from "./cli/shared.ts";
-import { solverList } from "./cli/solver.ts";
 import { main, stopSignal, task } from "./cli/task.ts";
-import { isFile } from "./draw/load_network.ts";
 import { evaluatedNetwork } from "./evaluation/evaluated_network.ts";
 import { evaluateNetwork, expectedEvaluations } from "./evaluation/evaluate_network.ts";
 import { type Evaluation, recordEvaluation } from "./evaluation/evaluation.ts";
-import { evaluationOptions, measuring } from "./evaluation/evaluation_options.ts";
+import {
+  comparedSolvers,
+  evaluated,
+  evaluationOptions,
+  fileOrRuns,
+  measuring,
+  ofCheckpoint,
+} from "./evaluation/evaluation_options.ts";
 import { aboutEvaluation, evaluationTable, formatOrder, solverTable } from "./evaluation/evaluation_table.ts";
 import { judgesFor } from "./evaluation/judges.ts";
-import { cheapestOfBest, measureSolvers } from "./evaluation/solver_comparison.ts";
+import { cheapestOfBest, measureSolvers, solversFile } from "./evaluation/solver_comparison.ts";
 import { reportPath, writeReport } from "./report/write_report.ts";
 import { checkFolderOf, lockRun, writeJson } from "./run/run_folder.ts";
-import { runFile } from "./run/files.ts";
 import { trackingOf } from "./tracking/choose_tracking.ts";
 import { findRuns } from "./tracking/find_run.ts";
 import { trySendingRun } from "./tracking/run_tracker.ts";
 
-const ofCheckpoint: Need = { words: "a file of weights", met: ({ checkpoint }) => checkpoint !== null };
-const alone: Need = { words: "no --solvers", met: ({ solvers }) => solvers === null };
-
 /** Settings of `deno task evaluate`. */
 export const evaluating = defineSettings({
-  checkpoint: optional(path("FILE", "weights outside of a run, in place of the word FILE")),
-  model: ownModule,
-  ...optionalDataSettings(`data of the file's network; ${dataSettings.data.doc}`, ofCheckpoint),
+  ...evaluated,
   ...measuring,
-  solver: { ...measuring.solver, needs: alone },
-  courseImages: { ...measuring.courseImages, needs: alone },
-  bitsImages: { ...measuring.bitsImages, needs: alone },
-  solvers: optional(solverList({
-    doc: "compare these solvers instead, on the same noise: their quality against network evaluations",
-  })),
+  solvers: comparedSolvers,
   out: optional(outputFile([".json"], {
     doc: "file for the results of a checkpoint (a run has them in its folder)",
     needs: ofCheckpoint,
@@ -60,12 +51,8 @@ function resolve(
   flags: Partial<Given>,
   words: readonly string[],
 ): Given & { readonly runs: readonly string[] } {
-  const file = words.find(isFile);
-  if (file !== undefined && (words.length > 1 || flags.checkpoint)) {
-    throw new ConfigError(`Cannot use ${file} with other words (expected a single file, or runs)`);
-  }
-  const config = evaluating.resolve(file === undefined ? flags : { ...flags, checkpoint: file });
-  const runs = file === undefined ? words : [];
+  const [values, runs] = fileOrRuns(flags, words);
+  const config = evaluating.resolve(values);
   if (config.checkpoint === null && runs.length === 0) {
     throw new ConfigError("Missing FILE|RUN: name one or more folders of runs, or a file of weights");
   }
@@ -116,7 +103,7 @@ export const evaluateTask = task({
         if (judges.length === 0) {
           throw new ConfigError(`Cannot compare solvers without a judge of ${subject.data.name}`);
         }
-        const file = run === undefined ? words.out : join(run, runFile.solvers);
+        const file = run === undefined ? words.out : solversFile(run);
         const how = { ...options, ...watch, device: device.description, say, onStart: start };
         const costs = await measureSolvers(file, subject, judges, words.solvers, how).finally(() =>
           bar?.clear()
@@ -139,7 +126,7 @@ export const evaluateTask = task({
       }
       if (run === undefined) continue;
       await writeReport([run], reportPath([run]));
-      say(`Done; see ${join(run, runFile.report)}`);
+      say(`Done; see ${reportPath([run])}`);
       lock?.[Symbol.dispose](); // sending locks the run again
       if (target) await trySendingRun(run, target, say);
     }

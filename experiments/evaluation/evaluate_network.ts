@@ -1,5 +1,6 @@
 import { currentDevice } from "../../kernels/mod.ts";
-import { pickPoints, type Points } from "../../models/mod.ts";
+import { pickPoints } from "../../models/mod.ts";
+import { firstIndices } from "../data/dataset.ts";
 import type { EvaluatedNetwork } from "./evaluated_network.ts";
 import type { Evaluated, EvaluationFigure } from "./evaluation.ts";
 import { type EvaluationOptions, hasFewTestImages } from "./evaluation_options.ts";
@@ -93,12 +94,14 @@ export async function evaluateNetwork(
       },
       judged: shown,
       live: first && !hasFewTestImages(subject.data)
-        ? { weights: first.judge.bytes, reference: firstRows(first.test.features, liveRows) }
+        ? {
+          weights: first.judge.bytes,
+          reference: pickPoints(
+            first.test.features,
+            firstIndices(Math.min(liveRows, first.test.features.rows)),
+          ),
+        }
         : undefined,
     };
   });
-}
-
-function firstRows(points: Points, most: number): Points {
-  return pickPoints(points, Array.from({ length: Math.min(points.rows, most) }, (_, n) => n));
 }

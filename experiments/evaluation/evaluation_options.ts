@@ -1,13 +1,41 @@
 import { featureCount, type SolverOptions } from "../../models/mod.ts";
-import { choice, integer, number, optional } from "../cli/kinds.ts";
+import { dataSettings, optionalDataSettings } from "../cli/data.ts";
+import { choice, integer, number, optional, path } from "../cli/kinds.ts";
+import { ownModule } from "../cli/model_setting.ts";
 import { ConfigError, type Need, type Values } from "../cli/setting.ts";
-import { makeSolver, solverSetting } from "../cli/solver.ts";
+import { makeSolver, solverList, solverSetting } from "../cli/solver.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { checkSolver, usualSolver } from "../draw/chosen_solver.ts";
+import { isFile } from "../draw/load_network.ts";
 import { runFile } from "../run/files.ts";
 import type { EvaluatedNetwork } from "./evaluated_network.ts";
 import { judgeChoices } from "./judges.ts";
 
+/** What settings of a file of weights need. */
+export const ofCheckpoint: Need = {
+  words: "a file of weights",
+  met: ({ checkpoint }) => checkpoint !== null,
+};
+
+/** The network to evaluate: a file of weights, if it is not of a run, and the settings of its data. */
+export const evaluated = {
+  checkpoint: optional(path("FILE", "weights outside of a run, in place of the word FILE")),
+  model: ownModule,
+  ...optionalDataSettings(`data of the file's network; ${dataSettings.data.doc}`, ofCheckpoint),
+};
+
+/** Tells a file of weights from runs among the words of a command line. @throws {ConfigError} if both are there */
+export function fileOrRuns<Given extends { readonly checkpoint?: string | null }>(
+  values: Given,
+  words: readonly string[],
+): [values: Given, runs: readonly string[]] {
+  const file = words.find(isFile);
+  if (file === undefined) return [values, words];
+  if (words.length === 1 && !values.checkpoint) return [{ ...values, checkpoint: file }, []];
+  throw new ConfigError(`Cannot use ${file} with other words (expected a single file, or runs)`);
+}
+
+const alone: Need = { words: "no --solvers", met: ({ solvers = null }) => solvers === null };
 const judged: Need = { words: "a judge", met: ({ judge }) => judge !== "none" };
 
 /** How samples are drawn and measured. A study has other defaults, and no choice of judges. */
@@ -24,9 +52,14 @@ export const measuring = {
   },
   solver: optional(solverSetting({
     doc: "solver of the samples (default: the run's, or heun:steps=20 for a checkpoint)",
+    needs: alone,
   })),
-  courseImages: integer({ doc: "images for trajectory and round-trip metrics, 0 = none", default: 128 }),
-  bitsImages: integer({ doc: "test images for bits per dimension, 0 = none", default: 128 }),
+  courseImages: integer({
+    doc: "images for trajectory and round-trip metrics, 0 = none",
+    default: 128,
+    needs: alone,
+  }),
+  bitsImages: integer({ doc: "test images for bits per dimension, 0 = none", default: 128, needs: alone }),
   judge: choice(judgeChoices, {
     doc: "classifiers that judge the samples; if there are none for the data, they are trained first",
     default: "all",
@@ -37,6 +70,11 @@ export const measuring = {
     needs: judged,
   })),
 };
+
+/** Solvers to compare instead of measuring figures. */
+export const comparedSolvers = optional(solverList({
+  doc: "compare these solvers instead, on the same noise: their quality against network evaluations",
+}));
 
 /** How to evaluate a network, from a command line or a plan; plans use all judges. */
 export type MeasuringWords =

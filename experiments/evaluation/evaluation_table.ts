@@ -37,8 +37,7 @@ export function aboutEvaluation({ samples, judges, dataset, device, figures }: E
   return [drawn, ...about, ...hasFew ? [fewWords] : []].join("\n");
 }
 
-/** What is compared if there are few test images. */
-export const fewWords =
+const fewWords =
   "Few test images: judges compare by kernel distance (the Fréchet distance needs 168, precision and recall equal numbers)";
 
 /** The figures as a table: values with intervals, and those of real images and of noise. */

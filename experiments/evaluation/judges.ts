@@ -13,15 +13,7 @@ import { ProgressBar, stderr, type Terminal } from "../cli/progress.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { type Lock, readIfThere, reasonOf, sha256, waitForLock, writeAtomic } from "../run/run_folder.ts";
 import { checkout, readProgramFile } from "../run/program_files.ts";
-import {
-  batchSize,
-  digestOf,
-  formatLength,
-  type JudgedData,
-  judgedData,
-  makeJudge,
-  recipes,
-} from "./train_judge.ts";
+import { batchSize, digestOf, type JudgedData, judgedData, makeJudge, recipes } from "./train_judge.ts";
 
 /** A judge of a data set. */
 export interface DataJudge extends JudgeInfo {
@@ -237,7 +229,8 @@ async function trainedJudge(
   { say, signal, terminal = stderr, steps }: JudgeOptions,
 ): Promise<DataJudge | undefined> {
   const totalSteps = steps ?? recipes[name].steps;
-  say(`Training the judge ${name} for ${data.name}, ${formatLength(steps, name)}; it is kept in ${path}`);
+  const length = `${steps === undefined ? "up to " : ""}${totalSteps} steps`;
+  say(`Training the judge ${name} for ${data.name}, ${length}; it is kept in ${path}`);
   using bar = new ProgressBar({ totalSteps, imagesPerStep: batchSize }, terminal);
   const made = await makeJudge(data, {
     name,

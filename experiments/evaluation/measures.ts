@@ -189,20 +189,12 @@ export function classSpread(images: Points, labels: ArrayLike<number>): Estimate
   return distances.length > 0 ? meanEstimate(distances) : undefined;
 }
 
-/** The most probable class of each image, with its probability. */
-export interface Verdicts {
-  /** u32[N] */
-  readonly classes: Uint32Array;
-  /** f32[N] */
-  readonly confidence: Float32Array;
-}
-
 /**
- * The most probable class of each image; a tie goes to the first.
+ * The most probable class of each image, u32[N], with its probability, f32[N]; a tie goes to the first.
  *
  * @param probabilities f32[N, classes]
  */
-export function verdicts(probabilities: Float32Array, classes: number): Verdicts {
+export function verdicts(probabilities: Float32Array, classes: number) {
   const N = probabilities.length / classes;
   const confidence = Float32Array.from(
     { length: N },
@@ -214,12 +206,7 @@ export function verdicts(probabilities: Float32Array, classes: number): Verdicts
   };
 }
 
-/**
- * Number of samples in each class, u32[classes].
- *
- * @param labels the class of each sample, an integer from 0 to classes - 1
- * @throws {MeasureError} if there are no labels, or one is out of range
- */
+/** Number of samples in each class, u32[classes]. @throws {MeasureError} without labels, or if one is out of range */
 export function classHistogram(labels: ArrayLike<number>, classes: number): Uint32Array {
   if (labels.length === 0) {
     throw new MeasureError("Cannot count classes: there are no labels (expected at least one)");
@@ -239,9 +226,6 @@ export function classHistogram(labels: ArrayLike<number>, classes: number): Uint
 /**
  * Entropy of the samples' classes in bits, with its interval: log2(classes) if all are equally frequent, 0 for a single
  * class.
- *
- * @param labels the class of each sample, an integer from 0 to classes - 1
- * @throws {MeasureError} if there are no labels, or one is out of range
  *
  * Source: Shannon 1948, A mathematical theory of communication
  */

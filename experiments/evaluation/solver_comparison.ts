@@ -1,7 +1,8 @@
-import type { Estimate } from "../../models/mod.ts";
+import { join } from "node:path";
 import { makeSolver } from "../cli/solver.ts";
 import { firstIndices } from "../data/dataset.ts";
 import { checkSolver } from "../draw/chosen_solver.ts";
+import { runFile } from "../run/files.ts";
 import { readFields, writeJson } from "../run/run_folder.ts";
 import {
   check,
@@ -55,6 +56,9 @@ export type SolverCosts = Checked<typeof costsCheck>;
 /** Cost and quality of samples by one solver. */
 export type SolverCost = Checked<typeof solverCost>;
 
+/** The file of a run with its comparison of solvers. */
+export const solversFile = (run: string) => join(run, runFile.solvers);
+
 /** Reads a comparison of solvers; undefined if there is none. */
 export async function readSolverCosts(path: string): Promise<SolverCosts | undefined> {
   return await readFields(path, checks, "delete the file, or measure the solvers again");
@@ -91,7 +95,7 @@ export async function* compareSolvers(
     const drawn = await monitor.unlessStopped(() => drawForEvaluation(subject, drawing, monitor));
     if (!drawn) return;
     const { pixels, labels, evaluations, seconds } = drawn;
-    const figures: Partial<Record<FigureKey, Estimate>> = {};
+    const figures: Partial<Record<FigureKey, Checked<typeof estimate>>> = {};
     for (const { judge, reference } of views) {
       const judgement = await judge.judge(pixels.values);
       const { class_entropy: _, ...shares } = recognised(judgement, judge.classes, labels);

@@ -53,16 +53,9 @@ export interface JudgedData extends Dataset {
  */
 export function judgedData(data: Dataset): JudgedData {
   const { train, test, classes } = data;
-  if (!train.labels || !test.labels) {
-    throw new JudgeError(
-      `Cannot make a judge for ${data.name}: it has no labels (expected one for each image); ` +
-        "add labels, or leave out what needs a judge",
-    );
-  }
-  if (classes < 2) {
-    throw new JudgeError(
-      `Cannot make a judge for ${data.name}: all its labels are 0 (expected two classes or more)`,
-    );
+  if (!train.labels || !test.labels || classes < 2) {
+    const why = classes === 1 ? "all its labels are 0" : "it has no labels";
+    throw new JudgeError(`Cannot make a judge for ${data.name}: ${why} (expected two classes or more)`);
   }
   return { ...data, train: { ...train, labels: train.labels }, test: { ...test, labels: test.labels } };
 }
@@ -110,11 +103,6 @@ const burst = 20;
 /** Test images per batch. */
 const atOnce = 2000;
 
-/** How long training takes, as text: `500 steps`, or `up to 6000 steps` if it may stop early. */
-export function formatLength(steps: number | undefined, name: JudgeName): string {
-  return steps === undefined ? `up to ${recipes[name].steps} steps` : `${steps} steps`;
-}
-
 export interface JudgeTrainingOptions {
   readonly name: JudgeName;
   /**
@@ -143,17 +131,8 @@ export async function makeJudge(
   const { classes, channels, height, width } = data;
   const { name, seed } = options;
   const untrained: JudgeInfo = {
-    name,
-    classes,
-    channels,
-    height,
-    width,
-    normalization,
-    dataDigest: await digestOf(data),
-    accuracy: 0,
-    seed,
-    steps: 0,
-    command: commandOf(data, options),
+    ...{ name, classes, channels, height, width, normalization, dataDigest: await digestOf(data) },
+    ...{ accuracy: 0, seed, steps: 0, command: commandOf(data, options) },
   };
   const trained = await trainClassifier(data, untrained, options);
   if (!trained) return undefined;
@@ -330,11 +309,7 @@ export function classifierBatches(
   return { x, labels, faults, load };
 }
 
-/**
- * Blurs images by a Gaussian; outside an image is black.
- *
- * @param sigma its standard deviation in pixels, above 0
- */
+/** Blurs images by a Gaussian of standard deviation sigma in pixels, above 0; outside an image is black. */
 export function blurred(
   pixels: Float32Array,
   { height, width }: Pick<JudgedData, "height" | "width">,
@@ -360,13 +335,7 @@ export function blurred(
   return along(along(pixels, 1, width), width, height);
 }
 
-/**
- * Adds independent normal noise to every pixel, and clips to [0, 1].
- *
- * @param sigma its standard deviation, where white is 1
- * @param seed of the noise, an integer in [0, 2^32)
- * @param draw separates draws of one seed, an integer in [0, 2^32)
- */
+/** Adds independent normal noise to every pixel, and clips to [0, 1]; `draw` separates draws of one seed. */
 export function grainy(pixels: Float32Array, sigma: number, seed: number, draw: number): Float32Array {
   const noise = normals(seed, streams.faults, draw, pixels.length);
   return pixels.map((value, i) => Math.min(Math.max(value + sigma * noise[i], 0), 1));

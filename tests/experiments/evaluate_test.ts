@@ -73,13 +73,6 @@ testTask(
     assert.equal(judged.labels?.length, judged.shape[0]);
     assert.match(report, /data-asked="\d" data-seen="\d" data-disputed="(yes|no)"/);
     assert.match(report, /class="reference chance">\s*<title>chance: \d/);
-
-    await place.succeed("evaluate", `./a/ ${quickly}`);
-    const again = (await readEvaluation(place.file("a")))!;
-    assert.equal(again.weights.file, "ema.safetensors", "also for another spelling of the folder");
-    const values = (of: typeof again) =>
-      Object.values(of.figures).map(({ value, low, high }) => [value, low, high]);
-    assert.deepEqual(values(again), values(evaluation), "it repeats");
   },
 );
 

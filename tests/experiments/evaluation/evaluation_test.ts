@@ -77,15 +77,12 @@ testInFolder("recordEvaluation() writes files to read again, and metrics with in
     ),
     [confident!.value, confident!.low, frechet!.high, 9.5],
   );
-  const reference = join(run, "reference.safetensors");
-  for (const data of [[1], [NaN]]) {
-    const features = { shape: data[0] === 1 ? [1] : [1, 1], data: Float32Array.from(data) };
-    await Deno.writeFile(reference, encodeSafetensors(new Map([["features", features]])));
-    const message = /^RunError: Cannot read .*reference\.safetensors: features .*; delete/;
-    await assert.rejects(readLiveJudge(run), message);
-  }
-  await Deno.writeFile(join(run, "judge.safetensors"), live.weights.subarray(0, -1));
-  await assert.rejects(readLiveJudge(run), /^SafetensorsError: Cannot read .*judge\.safetensors: /);
+  const features = new Map([["features", { shape: [1], data: Float32Array.of(1) }]]);
+  await Deno.writeFile(join(run, "reference.safetensors"), encodeSafetensors(features));
+  await assert.rejects(
+    readLiveJudge(run),
+    /^RunError: Cannot read .*reference\.safetensors: features .*; delete/,
+  );
 });
 
 testInFolder("readEvaluation() reads files of version 0.9 as those of one judge", async (folder) => {
@@ -228,7 +225,7 @@ Deno.test("formatOrder() names the figures by which judges rank things different
       [[thing(5, 50), thing(9, 90)], alike],
       [[thing(5, 90), thing(9, 50)], "lenet and vgg disagree about: Fréchet distance"],
       [[thing(5, 90), thing(6, 50)], alike],
-      [[thing(5, 51), thing(9, 50)], alike],
+      [[thing(5, 51.5), thing(9, 50)], alike],
       [[thing(5, 90), thing(6, 50), thing(9, 40)], "lenet and vgg disagree about: Fréchet distance"],
       [
         [thing(1, 9, 0.5, 0.9), thing(9, 1, 0.6, 0.8)],
