@@ -1,4 +1,7 @@
+/** Files of tensors: safetensors and npy, also read and written by Python. */
+
 import assert from "node:assert/strict";
+import { encodeNpy } from "../../../models/files/npy.ts";
 import { decodeSafetensors, encodeSafetensors, SafetensorsError } from "../../../models/files/safetensors.ts";
 import { withFolder } from "../../folder.ts";
 import { testNeeding, testUnless } from "../../permissions.ts";
@@ -32,7 +35,7 @@ function dataFile(dtype: string, bytes: Uint8Array, length: number): Uint8Array 
 
 const bits = (data: Float32Array) => new Uint32Array(data.buffer, data.byteOffset, data.length);
 
-Deno.test("decodeSafetensors() inverts encodeSafetensors() bit for bit", () => {
+Deno.test("decodeSafetensors() inverts encodeSafetensors() bit for bit, at any alignment", () => {
   const weights = new Float32Array([1, -0, Infinity, NaN, 1e-45, 3.4028234663852886e38]);
   bits(weights)[3] = 0x7fa12345; // a signalling NaN with a payload
   const tensors = new Map([
@@ -40,13 +43,17 @@ Deno.test("decodeSafetensors() inverts encodeSafetensors() bit for bit", () => {
     ["9", tensor([0, 4])],
     ['name "quoted"\n', tensor([], 7)],
     ["__proto__", tensor([1], 1)],
-    ["constructor", tensor([2], 2, 3)],
+    ["constructor", { shape: [2], data: new Float32Array([0, 2, 3, 0]).subarray(1, 3) }],
   ]);
-  const metadata = { type: "UNet_FM", note: "café" };
-  const decoded = decodeSafetensors(encodeSafetensors(tensors, metadata), "memory");
-  assert.deepEqual([...decoded.tensors], [...tensors]);
-  assertSameNumbers(bits(decoded.tensors.get("10")!.data), bits(weights));
-  assert.deepEqual(decoded.metadata, metadata);
+  const metadata = { type: "UNet_FM", note: "café" }, bytes = encodeSafetensors(tensors, metadata);
+  const shifted = new Uint8Array(bytes.length + 1).subarray(1);
+  shifted.set(bytes);
+  for (const whole of [bytes, shifted]) {
+    const decoded = decodeSafetensors(whole, "memory");
+    assert.deepEqual([...decoded.tensors], [...tensors]);
+    assertSameNumbers(bits(decoded.tensors.get("10")!.data), bits(weights));
+    assert.deepEqual(decoded.metadata, metadata);
+  }
   assert.equal(({} as Record<string, unknown>).shape, undefined);
 });
 
@@ -61,40 +68,49 @@ Deno.test("encodeSafetensors() writes header, padding and data in the specified 
   assert.deepEqual([...bytes.subarray(8 + length)], [0, 0, 128, 63, 0, 0, 0, 64, 0, 0, 64, 64]);
 });
 
-Deno.test("encodeSafetensors() writes a view, and decodeSafetensors() reads bytes at any alignment", () => {
-  const data = new Float32Array([0, 1, 2, 3]).subarray(1, 3);
-  const bytes = encodeSafetensors(new Map([["a", { shape: [2], data }]]));
-  const shifted = new Uint8Array(bytes.length + 1).subarray(1);
-  shifted.set(bytes);
-  assertSameNumbers(decodeSafetensors(shifted, "memory").tensors, new Map([["a", tensor([2], 1, 2)]]));
-});
-
-Deno.test("decodeSafetensors() makes no buffer for each of many empty tensors", () => {
-  const names = Array.from({ length: 2000 }, (_, i) => [`layer.${i}`, entry([0, 3], [0, 0])]);
-  const { tensors } = decodeSafetensors(file(Object.fromEntries(names)), "memory");
-  assert.deepEqual([tensors.size, tensors.get("layer.7")], [2000, tensor([0, 3])]);
-  assert.equal(new Set(tensors.values().map(({ data }) => data.buffer)).size, 1);
-});
-
-Deno.test("encodeSafetensors() refuses input that would make an unreadable file", () => {
-  const shapes = [[3], [-1, -2], [0.5, 4]];
-  const cases: readonly (readonly [name: string, given: unknown, message: string])[] = [
-    ["__metadata__", tensor([1], 1), 'tensor "__metadata__": the name is reserved; rename the tensor'],
-    ...shapes.map((shape) =>
-      ["a", tensor(shape, 1, 2), `tensor "a": shape [${shape.join(", ")}] does not match 2 values`] as const
-    ),
-    ["a", { shape: [1], data: new Float64Array(1) }, 'tensor "a": its values are not a Float32Array'],
-    ["a", { shape: [1], data: [1] }, 'tensor "a": its values are not a Float32Array'],
-  ];
-  const error = (message: string) => ({ name: "SafetensorsError", message: `Cannot encode ${message}` });
-  for (const [name, given, message] of cases) {
-    assert.throws(() => encodeSafetensors(new Map([[name, given as never]])), error(message));
+Deno.test("encodeNpy() writes magic, version, header and data in the specified format", () => {
+  const bytes = encodeNpy([2, 1], new Float32Array([1, -2]));
+  assert.equal(bytes.length, 128 + 8);
+  assert.deepEqual([...bytes.subarray(0, 10)], [0x93, ...new TextEncoder().encode("NUMPY"), 1, 0, 118, 0]);
+  const header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 1), }".padEnd(117) + "\n";
+  assert.equal(new TextDecoder().decode(bytes.subarray(10, 128)), header);
+  assert.deepEqual([...bytes.subarray(128)], [0, 0, 128, 63, 0, 0, 0, 192]);
+  for (const [shape, tuple] of [[[], "()"], [[3], "(3,)"], [[2, 0, 4], "(2, 0, 4)"]] as const) {
+    const bytes = encodeNpy(shape, new Float32Array(shape.reduce((a: number, b) => a * b, 1)));
+    assert.ok(new TextDecoder().decode(bytes).includes(`'shape': ${tuple}, }`));
   }
-  const number = () => encodeSafetensors(new Map(), { step: 3 as never });
-  assert.throws(number, error('metadata "step": it is 3 (expected a string)'));
+  for (let rank = 1; rank <= 32; rank++) {
+    const bytes = encodeNpy(Array(rank).fill(1), new Float32Array([1]));
+    assert.deepEqual([(bytes.length - 4) % 64, bytes[bytes.length - 5]], [0, 0x0a], `rank ${rank}`);
+  }
 });
 
-Deno.test("decodeSafetensors() converts F64, F16, BF16, I64 and I32", () => {
+Deno.test("encoding refuses input that would make an unreadable file", () => {
+  const encode = (name: string, given: unknown) => () => encodeSafetensors(new Map([[name, given as never]]));
+  const cases: readonly (readonly [call: () => unknown, message: string])[] = [
+    [
+      encode("__metadata__", tensor([1], 1)),
+      'tensor "__metadata__": the name is reserved; rename the tensor',
+    ],
+    ...[[3], [-1, -2], [0.5, 4]].map((shape) =>
+      [
+        encode("a", tensor(shape, 1, 2)),
+        `tensor "a": shape [${shape.join(", ")}] does not match 2 values`,
+      ] as const
+    ),
+    ...[new Float64Array(1), [1]].map((data) =>
+      [encode("a", { shape: [1], data }), 'tensor "a": its values are not a Float32Array'] as const
+    ),
+    [
+      () => encodeSafetensors(new Map(), { step: 3 as never }),
+      'metadata "step": it is 3 (expected a string)',
+    ],
+    [() => encodeNpy([2, 2], new Float32Array(3)), "npy: shape [2, 2] does not match 3 values"],
+  ];
+  for (const [call, message] of cases) assert.throws(call, { message: `Cannot encode ${message}` });
+});
+
+Deno.test("decodeSafetensors() converts types, and makes no buffer for each of many empty tensors", () => {
   const cases: [string, ArrayBuffer, number[]][] = [
     ["F64", new Float64Array([0.1, -2]).buffer, [Math.fround(0.1), -2]],
     ["F16", new Uint16Array([0x3c00, 0x7bff, 0x0001, 0xfc00]).buffer, [1, 65504, 2 ** -24, -Infinity]],
@@ -106,6 +122,10 @@ Deno.test("decodeSafetensors() converts F64, F16, BF16, I64 and I32", () => {
     const bytes = dataFile(dtype, new Uint8Array(buffer), expected.length);
     assert.deepEqual([...decodeSafetensors(bytes, "memory").tensors.get("a")!.data], expected, dtype);
   }
+  const names = Array.from({ length: 2000 }, (_, i) => [`layer.${i}`, entry([0, 3], [0, 0])]);
+  const { tensors } = decodeSafetensors(file(Object.fromEntries(names)), "memory");
+  assert.deepEqual([tensors.size, tensors.get("layer.7")], [2000, tensor([0, 3])]);
+  assert.equal(new Set(tensors.values().map(({ data }) => data.buffer)).size, 1);
 });
 
 testNeeding({ read: true }, "decodeSafetensors() reads a file written by Python", async () => {
@@ -119,14 +139,15 @@ testNeeding({ read: true }, "decodeSafetensors() reads a file written by Python"
     steps: tensor([], 16777216),
     empty: tensor([0, 3]),
   };
-  assertSameNumbers(tensors, new Map(Object.entries(expected)));
+  assert.deepEqual(tensors, new Map(Object.entries(expected)));
 });
 
 const python = await pythonWith(["numpy", "safetensors"]);
+const reason = typeof python === "string" ? undefined : python.reason;
 
 testUnless(
-  typeof python === "string" ? undefined : python.reason,
-  "encodeSafetensors() writes a file that Python reads back",
+  reason,
+  "Python reads what encodeSafetensors() and encodeNpy() write",
   () =>
     withFolder(async (folder) => {
       const path = `${folder}/a.safetensors`;
@@ -136,21 +157,31 @@ testUnless(
         ["scalar", tensor([], 7)],
       ]);
       await Deno.writeFile(path, encodeSafetensors(tensors, { note: "café" }));
+      const shapes = [[], [5], [2, 3], [1, 0, 4], [2, 1, 28, 28]];
+      const arrays = shapes.map((shape) =>
+        Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => i / 3)
+      );
+      for (const [i, shape] of shapes.entries()) {
+        await Deno.writeFile(`${folder}/${i}.npy`, encodeNpy(shape, arrays[i]));
+      }
       const program = `
-import json, sys
+import json, sys, numpy
 from safetensors import safe_open
-with safe_open(sys.argv[1], framework="numpy") as file:
-    tensors = {name: file.get_tensor(name) for name in file.keys()}
-    print(json.dumps({
-        "metadata": file.metadata(),
-        "tensors": {name: [str(a.dtype), list(a.shape), a.tobytes().hex()] for name, a in tensors.items()},
-    }))`;
-      const read = await askPython(python as string, program, path);
-      const expected = [...tensors].map(([name, { shape, data }]) => [
-        name,
-        ["float32", shape, new Uint8Array(data.buffer).toHex()],
-      ]);
-      assert.deepEqual(read, { metadata: { note: "café" }, tensors: Object.fromEntries(expected) });
+with safe_open(sys.argv[1] + "/a.safetensors", framework="numpy") as file:
+    read = {name: file.get_tensor(name) for name in file.keys()}
+    metadata = file.metadata()
+arrays = [numpy.load(f"{sys.argv[1]}/{i}.npy") for i in range(${shapes.length})]
+print(json.dumps({
+    "metadata": metadata,
+    "tensors": {name: [str(a.dtype), list(a.shape), a.tobytes().hex()] for name, a in read.items()},
+    "arrays": [[a.dtype.str, list(a.shape), bool(a.flags.c_contiguous), a.tobytes().hex()] for a in arrays],
+}))`;
+      const hex = (data: Float32Array<ArrayBuffer>) => new Uint8Array(data.buffer).toHex();
+      const expected = [...tensors].map(([name, { shape, data }]) => [name, ["float32", shape, hex(data)]]);
+      assert.deepEqual(await askPython(python as string, program, folder), {
+        ...{ metadata: { note: "café" }, tensors: Object.fromEntries(expected) },
+        arrays: shapes.map((shape, i) => ["<f4", shape, true, hex(arrays[i])]),
+      });
     }),
 );
 

@@ -1,50 +1,39 @@
-import assert from "node:assert/strict";
-import { tensor, zeros } from "../../../kernels/mod.ts";
-import {
-  countParameters,
-  createModel,
-  loadState,
-  modelTypes,
-  namedParameters,
-  stateOf,
-  type UNetModelOptions,
-} from "../../../models/mod.ts";
-import { testOnCpu, testOnDevices } from "../../testing.ts";
-import { assertSameNumbers } from "../../same_numbers.ts";
+/** createModel(): networks of the library, and networks of one's own. */
 
-const base = (filters: number[], tEmb: number): UNetModelOptions => ({ type: "UNet_FM", filters, tEmb });
-const residual = (filters: number[], tEmb: number): UNetModelOptions => ({
+import assert from "node:assert/strict";
+import { add, reshape, type Shape, type Tensor, tensor, zeros } from "../../../kernels/mod.ts";
+import * as models from "../../../models/mod.ts";
+import { optionsOf } from "../../../models/nets/networks.ts";
+import { assertSameNumbers } from "../../same_numbers.ts";
+import { assertClose, testOnCpu } from "../../testing.ts";
+
+const { countParameters, createModel, LabelEmbedding, Linear, loadCheckpoint, loadState, Module } = models;
+const { namedParameters, noneOf, saveCheckpoint, stateOf } = models;
+type UNetOptions = models.UNetModelOptions;
+
+const base = (filters: number[], tEmb: number): UNetOptions => ({ type: "UNet_FM", filters, tEmb });
+const residual = (filters: number[], tEmb: number): UNetOptions => ({
   ...base(filters, tEmb),
   type: "UNet_FM_Residuals",
 });
 const tiny = { ...residual([2, 4], 3), groups: 2 };
 
-testOnDevices("countParameters() returns the study's numbers without allocating parameters", (device) => {
-  const before = device.allocatedBytes;
-  const small = [16, 32, 64], middle = [32, 64, 128], large = [256, 512, 1024];
-  assert.deepEqual([small, middle].map((filters) => countParameters(base(filters, 64))), [71_505, 251_361]);
-  assert.deepEqual([small, middle].map((filters) => countParameters(residual(filters, 64))), [
-    270_545,
-    1_036_513,
-  ]);
-  const millions = [base, residual].map((make) => (countParameters(make(large, 512)) / 1e6).toFixed(1));
-  assert.deepEqual(millions, ["16.0", "66.1"]);
+testOnCpu("countParameters() returns the study's numbers without allocating parameters", (device) => {
+  const before = device.allocatedBytes, sizes = [[16, 32, 64], [32, 64, 128]];
+  const counts = [base, residual].map((make) => sizes.map((filters) => countParameters(make(filters, 64))));
+  assert.deepEqual(counts, [[71_505, 251_361], [270_545, 1_036_513]]);
+  const large = [base, residual].map((make) => countParameters(make([256, 512, 1024], 512)) / 1e6);
+  assert.deepEqual(large.map((millions) => millions.toFixed(1)), ["16.0", "66.1"]);
   assert.equal(device.allocatedBytes, before);
 });
 
-testOnDevices("createModel() makes the same network from the same seed, by default 46020", async () => {
-  const models = [createModel(tiny), createModel(tiny, 46020), createModel(tiny, 2)];
-  const [a, b, c] = await Promise.all(models.map(stateOf));
-  assert.deepEqual(a, b);
+testOnCpu("createModel() draws weights as PyTorch does, by the seed, by default 46020", async () => {
+  const [a, b, c] = await Promise.all(
+    [createModel(tiny), createModel(tiny, 46020), createModel(tiny, 2)].map(stateOf),
+  );
+  assertSameNumbers(a, b);
   assert.notDeepEqual(a, c);
-  assert.throws(() => createModel(tiny, "1" as never), {
-    name: "RangeError",
-    message: 'Cannot draw from the seed "1" (expected an integer in [0, 2^32))',
-  });
-});
-
-testOnDevices("createModel() draws weights as PyTorch does", async () => {
-  const state = await stateOf(createModel({ ...residual([32, 64], 64), attn: true }, 46020));
+  const state = await stateOf(createModel({ ...residual([32, 64], 64), attn: true }));
   const bounds = {
     "time_mlp.2.weight": 1 / Math.sqrt(64),
     "downs.1.conv.weight": 1 / Math.sqrt(32 * 9),
@@ -53,63 +42,21 @@ testOnDevices("createModel() draws weights as PyTorch does", async () => {
     "ups.0.upsample.bias": 1 / Math.sqrt(32 * 4),
   };
   for (const [name, bound] of Object.entries(bounds)) {
-    const { data } = state.get(name)!;
-    const largest = Math.max(...data.map(Math.abs));
+    const { data } = state.get(name)!, largest = Math.max(...data.map(Math.abs));
     assert.ok(largest <= bound && largest > 0.9 * bound, `${name} reaches ${largest} of ${bound}`);
     const mean = data.reduce((sum, x) => sum + x, 0) / data.length;
     assert.ok(Math.abs(mean) < 4 * bound / Math.sqrt(3 * data.length), `${name} has mean ${mean}`);
   }
-  const constants = {
-    "mid_res.gn1.weight": 1,
-    "mid_res.gn1.bias": 0,
-    "mid_attn.final.weight": 0,
-    "mid_attn.final.bias": 0,
-  };
-  for (const [name, value] of Object.entries(constants)) {
-    assert.ok(state.get(name)!.data.every((x) => x === value));
+  const ones = ["mid_res.gn1.weight"],
+    none = ["mid_res.gn1.bias", "mid_attn.final.weight", "mid_attn.final.bias"];
+  for (const name of [...ones, ...none]) {
+    assert.ok(state.get(name)!.data.every((x) => x === (name === ones[0] ? 1 : 0)), name);
   }
 });
 
-testOnCpu("createModel() refuses unknown and invalid settings", () => {
-  const cases: readonly (readonly [options: object, message: RegExp])[] = [
-    [{ type: "UNet_FN" }, /Unknown network "UNet_FN": did you mean "UNet_FM"/],
-    [{ filter: [1] }, /Unknown setting "filter" of a network: did you mean "filters"/],
-    [{ filters: [] }, /filters is \[\] \(expected a list of whole numbers of at least 1\)/],
-    [{ filters: [4, 1.5] }, /filters is \[4,1.5\] \(expected a list of whole numbers of at least 1\)/],
-    [{ tEmb: 0 }, /tEmb is 0 \(expected a whole number of at least 1\)/],
-    [{ classes: -1 }, /classes is -1 \(expected a whole number of at least 0\)/],
-    [{ attn: "yes" }, /attn is "yes" \(expected true or false\)/],
-    [{ path: "bent" }, /path is "bent" \(expected linear or cosine\)/],
-    [{ groups: 3 }, /^ShapeError: Cannot make a GroupNorm: 3 groups do not divide/],
-  ];
-  for (const [options, message] of cases) {
-    assert.throws(() => createModel({ ...tiny, ...options } as UNetModelOptions, 0), message);
-  }
-  createModel({ ...base([5, 7], 2), groups: 8 }, 0); // without GroupNorm, groups do not matter
-});
-
-testOnCpu("velocity() refuses images of the wrong shape, and the wrong number of times", () => {
-  for (const type of modelTypes) {
-    for (const classes of [0, 2]) {
-      const model = createModel({ ...tiny, type, classes }, 0);
-      const condition = classes > 0 ? tensor(Uint32Array.of(0, 1)) : undefined;
-      const run = (x: number[], t = tensor([0, 0])) => () => model.velocity(zeros(x), t, condition);
-      assert.throws(run([2, 1, 1, 3]), /levels on f32\[2, 1, 1, 3\].*at least 2/);
-      assert.throws(run([2, 2, 2, 2]), { name: "ShapeError" });
-      for (const t of [tensor([0]), tensor([0, 0, 0]), tensor([0, 0], [2, 1])]) {
-        const message = `Cannot run a U-Net: t is ${t} (expected f32[2])`;
-        assert.throws(run([2, 1, 2, 2], t), { name: "ShapeError", message });
-      }
-    }
-  }
-});
-
-testOnDevices("loadState() restores the state of stateOf(), and refuses others", async () => {
-  const [model, other] = [1, 2].map((seed) => createModel(tiny, seed));
-  const state = await stateOf(model);
+testOnCpu("loadState() restores the state of stateOf(), or refuses it and changes nothing", async () => {
+  const [model, other] = [1, 2].map((seed) => createModel(tiny, seed)), state = await stateOf(model);
   loadState(other, state, "a");
-  assertSameNumbers(await stateOf(other), state);
-
   const one = { shape: [1], data: new Float32Array(1) };
   // The error comes after a valid parameter, which must not be written.
   const late = (data: unknown) => (copy: typeof state) => {
@@ -131,4 +78,172 @@ testOnDevices("loadState() restores the state of stateOf(), and refuses others",
   }
   assertSameNumbers(await stateOf(other), state);
   assert.deepEqual([...namedParameters(model).keys()], [...state.keys()]);
+});
+
+const shape = [1, 2, 3] as const;
+
+/** Adds a row of the label to a linear map of the pixels. */
+class Labelled extends Module {
+  layer: models.Linear;
+  labels: models.LabelEmbedding;
+
+  constructor({ shape: [C, H, W], classes }: { shape: Shape; classes: number }) {
+    super();
+    this.layer = new Linear(C * H * W, C * H * W);
+    this.labels = new LabelEmbedding({ classes, tEmb: C * H * W });
+  }
+
+  velocity(x: Tensor, t: Tensor, labels?: Tensor): Tensor {
+    assert.ok(labels, "a network with classes always gets labels");
+    return reshape(this.labels.forward(this.layer.forward(reshape(x, [t.size, 6])), labels), x.shape);
+  }
+}
+const own = {
+  type: "own",
+  name: "labelled",
+  make: Labelled,
+  shape,
+  classes: 2,
+} satisfies models.OwnModelOptions;
+
+testOnCpu("createModel() makes a network of one's own from the seed, by a class or a function", async () => {
+  const [first, again, other] = await Promise.all([1, 1, 2].map((seed) => stateOf(createModel(own, seed))));
+  assertSameNumbers(first, again);
+  assert.notDeepEqual(first, other);
+  assert.equal(countParameters(own), 6 * 6 + 6 + 3 * 6);
+  const model = createModel(own);
+  assert.deepEqual([model.shape, noneOf(model), optionsOf(model)?.classes], [shape, 2, 2]);
+  const makers = [function (options: never) {
+    return new Labelled(options);
+  }, (options: never) => new Labelled(options)];
+  for (const make of makers) assert.ok(createModel({ ...own, make }) instanceof Labelled);
+});
+
+testOnCpu(
+  "an own network is guided, takes 'none' without a condition, and its path and prediction",
+  async () => {
+    const model = createModel(own, 3), [x, t] = [zeros([2, ...shape]), tensor([0.25, 0.25])];
+    const [none, label] = [[2, 2], [0, 1]].map((labels) => tensor(Uint32Array.from(labels)));
+    const [vu, vc] = [await model.velocity(x, t).read(), await model.velocity(x, t, label).read()];
+    assertSameNumbers(vu, await model.velocity(x, t, none).read());
+    const guided = models.guided(model, { scale: 3, none: noneOf(model) }).velocity(x, t, label);
+    assertClose(await guided.read(), vu.map((v, i) => v + 3 * (vc[i] - v)), 1e-5);
+    const data = createModel({ ...own, prediction: "data" }, 3); // v = (x1 - x) / (1 - t)
+    assertClose(await data.velocity(x, t).read(), vu.map((x1) => x1 / 0.75), 1e-5);
+    assert.deepEqual([model.path, createModel({ ...own, path: "cosine" }).path], [
+      undefined,
+      models.paths.cosine.make(),
+    ]);
+  },
+);
+
+testOnCpu(
+  "the velocity of an own flow map is its mean velocity for d = 0, which may call its velocity",
+  async () => {
+    class Mean extends Labelled {
+      meanVelocity(x: Tensor, t: Tensor, d: Tensor, labels?: Tensor): Tensor {
+        return add(this.velocity(x, t, labels), reshape(add(d, 1), [t.size, 1, 1, 1]));
+      }
+    }
+    const [flow, map] = [false, true].map((flowMap) => createModel({ ...own, make: Mean, flowMap }));
+    assert.equal(flow.meanVelocity, undefined, "a flow has none");
+    const [x, t] = [zeros([2, ...shape]), tensor([0.2, 0.7])], v = await flow.velocity(x, t).read();
+    assertSameNumbers(await map.velocity(x, t).read(), v.map((value) => value + 1));
+    const u = await map.meanVelocity!(x, t, tensor([0, 1])).read();
+    assertSameNumbers(u, v.map((value, i) => value + (i < 6 ? 1 : 2)));
+  },
+);
+
+testOnCpu("checkpoints keep an own network, its options and its shape", async () => {
+  class Scaled extends Labelled {
+    constructor(options: { shape: Shape; classes: number; scale: number; widths: number[] }) {
+      assert.deepEqual([options.scale, options.widths], [0.5, [1, 2]]);
+      super(options);
+    }
+  }
+  const more = {
+    options: { scale: 0.5, widths: [1, 2] },
+    digest: "0123456789abcdef".repeat(4),
+    path: "cosine",
+  } as const;
+  const model = createModel({ ...own, make: Scaled, ...more }, 5);
+  const bytes = await saveCheckpoint(model, { normalization: { scale: 2, shift: -1 } });
+  const { model: again, info, shape: drawn } = loadCheckpoint(bytes, "file", { make: Scaled });
+  assertSameNumbers(await stateOf(again), await stateOf(model));
+  assert.deepEqual([info.config, drawn], [{ ...optionsOf(model), make: undefined }, shape]);
+  assertSameNumbers(await saveCheckpoint(again), bytes);
+  const message =
+    /^Cannot load file: its network labelled is not one of the library's \(expected its class or func/;
+  assert.throws(() => loadCheckpoint(bytes, "file"), { name: "CheckpointError", message });
+  assert.throws(() => loadCheckpoint(bytes, "file", { make: Linear as never }), /Cannot make/);
+  const { make: _, ...config } = own; // of a module that the library has not made
+  const plain = loadCheckpoint(await saveCheckpoint(new Labelled(own), { config }), "file", {
+    make: Labelled,
+  });
+  assert.deepEqual([namedParameters(plain.model).size, plain.shape], [3, shape]);
+  const unknown = /neither createModel\(\) nor loadCheckpoint\(\) made the model/;
+  await assert.rejects(saveCheckpoint(new Labelled(own)), unknown);
+});
+
+testOnCpu("createModel() and velocity() refuse invalid settings and inputs", () => {
+  const made = (options: object) => () => createModel({ ...tiny, ...options } as UNetOptions, 0);
+  const custom = (options: object) => () => createModel({ ...own, ...options } as models.OwnModelOptions);
+  const refused: [() => unknown, RegExp][] = [
+    [made({ type: "UNet_FN" }), /Unknown network "UNet_FN": did you mean "UNet_FM"/],
+    [made({ filter: [1] }), /Unknown setting "filter" of a network: did you mean "filters"/],
+    [made({ filters: [] }), /filters is \[\] \(expected a list of whole numbers of at least 1\)/],
+    [made({ filters: [4, 1.5] }), /filters is \[4,1.5\] \(expected a list of whole numbers of at least 1\)/],
+    [made({ tEmb: 0 }), /tEmb is 0 \(expected a whole number of at least 1\)/],
+    [made({ classes: -1 }), /classes is -1 \(expected a whole number of at least 0\)/],
+    [made({ attn: "yes" }), /attn is "yes" \(expected true or false\)/],
+    [made({ path: "bent" }), /path is "bent" \(expected linear or cosine\)/],
+    [made({ groups: 3 }), /^ShapeError: Cannot make a GroupNorm: 3 groups do not divide/],
+    [
+      () => createModel(tiny, "1" as never),
+      /^RangeError: Cannot draw from the seed "1" \(expected an integer in \[0, 2\^32\)\)$/,
+    ],
+    [
+      custom({ make: undefined }),
+      /^TypeError: Cannot make the network labelled: it is not one of the library's/,
+    ],
+    [custom({ make: "Labelled" }), /^TypeError: .*: make is "Labelled" \(expected the class of a network/],
+    [custom({ make: () => Promise.resolve() }), /its function returned a promise \(expected a network/],
+    [
+      custom({ make: () => ({ velocity: (x: Tensor) => x }) }),
+      /it made an object of type Object \(expected a Module/,
+    ],
+    [custom({ make: () => new Linear(1, 1) }), /it made a Module without velocity\(\) \(expected a Module/],
+    [custom({ name: "" }), /^TypeError: Cannot make a network: name is "" \(expected a line of text/],
+    [custom({ digest: "12" }), /digest is "12" \(expected 64 hex digits/],
+    [custom({ options: { x: {} } }), /the option x is an object of type Object \(expected a number/],
+    [custom({ shape: [1, 2] }), /shape is an array \(expected \[C, H, W\]/],
+    [custom({ classes: -1 }), /classes is -1 \(expected a whole number of at least 0/],
+    [custom({ filters: [8] }), /^TypeError: Unknown setting "filters" of a network of your own/],
+    [
+      custom({ flowMap: true }),
+      /Cannot make the network labelled: it has no method meanVelocity\(x, t, d, labels\)/,
+    ],
+  ];
+  class Wrong extends Labelled {
+    override velocity = (x: Tensor) => add(reshape(x, [x.size]), 1);
+  }
+  const wrong = createModel({ ...own, make: Wrong });
+  refused.push([() => wrong.velocity(zeros([2, ...shape]), zeros([2])), /^ShapeError: .*returned f32\[12\]/]);
+  for (const type of models.modelTypes) {
+    for (const classes of [0, 2]) {
+      const model = createModel({ ...tiny, type, classes }, 0);
+      const condition = classes > 0 ? tensor(Uint32Array.of(0, 1)) : undefined;
+      const run = (x: number[], t = tensor([0, 0])) => () => model.velocity(zeros(x), t, condition);
+      refused.push([run([2, 1, 1, 3]), /levels on f32\[2, 1, 1, 3\].*at least 2/], [
+        run([2, 2, 2, 2]),
+        /^ShapeError/,
+      ]);
+      for (const t of [tensor([0]), tensor([0, 0, 0]), tensor([0, 0], [2, 1])]) {
+        const message = `ShapeError: Cannot run a U-Net: t is ${t} (expected f32[2])`;
+        refused.push([run([2, 1, 2, 2], t), new RegExp(`^${RegExp.escape(message)}$`)]);
+      }
+    }
+  }
+  for (const [call, message] of refused) assert.throws(call, message);
+  createModel({ ...base([5, 7], 2), groups: 8 }, 0); // without GroupNorm, groups do not matter
 });

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import DiT from "../../../examples/dit.ts";
 import { full, gradients, jvp, meanSquaredError, type Tensor } from "../../../kernels/mod.ts";
 import { flatten, flowMatchingLoss, loadState, namedParameters, optimizer } from "../../../models/mod.ts";
-import { largestDifference, testOnAllKernels, testOnCpu, testOnDevices } from "../../testing.ts";
+import { assertClose, largestDifference, testOnAllKernels, testOnCpu, testOnDevices } from "../../testing.ts";
 import { testByTransforms } from "../../winograd_devices.ts";
 import { testWithVectors } from "../vectors.ts";
 
@@ -14,8 +14,6 @@ const cases = {
   ...{ residual: testOnDevices, residual_attention: testOnDevices, residual_attention_odd_rgb: testAll },
   ...{ base_classes: testOnDevices, residual_classes: testOnDevices },
 };
-/** Largest error of a gradient, relative to its largest element. */
-const GRADIENT_TOLERANCE = 2e-4;
 
 /** Tests on all devices, also with Winograd convolutions, which so few channels would not choose. */
 function testAll(...given: Parameters<typeof testOnAllKernels>): void {
@@ -23,9 +21,15 @@ function testAll(...given: Parameters<typeof testOnAllKernels>): void {
   testByTransforms(...given);
 }
 
-/** Largest error over the largest value expected. */
-async function relativeError(actual: Tensor, expected: Float32Array): Promise<number> {
-  return largestDifference(await actual.read(), expected) / Math.max(...expected.map(Math.abs));
+/** Asserts values up to an error relative to the largest one expected. */
+async function assertNear(
+  actual: Tensor,
+  expected: Float32Array,
+  tolerance: number,
+  of: string,
+): Promise<void> {
+  const error = largestDifference(await actual.read(), expected) / Math.max(...expected.map(Math.abs));
+  assert.ok(error <= tolerance, `${of} is off by ${error}`);
 }
 
 testWithVectors(
@@ -37,51 +41,43 @@ testWithVectors(
     loadState(model, vectors.part("param."), "vectors");
     const [x, t, direction] = ["x", "t", "direction"].map(vectors.tensor);
     const results = jvp((x, t) => model.velocity(x, t), [x, t], [direction, full(t.shape, 1)]);
-    for (const [i, name] of ["output", "jvp"].entries()) {
-      const error = await relativeError(results[i], vectors.values(name));
-      assert.ok(error <= 1e-5, `${name} is off by ${error}`);
+    for (const [i, of] of ["output", "jvp"].entries()) {
+      await assertNear(
+        results[i],
+        vectors.values(of),
+        1e-5,
+        of,
+      );
     }
   },
   testOnAllKernels,
 );
 
 for (const [name, test] of Object.entries(cases)) {
-  testWithVectors(
-    `velocity() of ${name} and all its derivatives match PyTorch's`,
-    name,
-    async (vectors) => {
-      const model = vectors.model();
-      const parameters = namedParameters(model);
-      assert.deepEqual([...parameters.keys()], vectors.parameterNames);
-      const [xt, t, u] = ["xt", "t", "u"].map(vectors.tensor);
-      const output = model.velocity(xt, t, vectors.labels);
-      const loss = meanSquaredError(output, u);
-      const all = gradients(loss, [xt, ...parameters.values()]);
+  testWithVectors(`velocity() of ${name} and all its derivatives match PyTorch's`, name, async (vectors) => {
+    const model = vectors.model(), parameters = namedParameters(model);
+    assert.deepEqual([...parameters.keys()], vectors.parameterNames);
+    const [xt, t, u] = ["xt", "t", "u"].map(vectors.tensor);
+    const velocity = (x: Tensor, t: Tensor) => model.velocity(x, t, vectors.labels);
+    const output = velocity(xt, t), loss = meanSquaredError(output, u);
+    const all = gradients(loss, [xt, ...parameters.values()]);
+    const [, tangent] = jvp(velocity, [xt, t], [u, full(t.shape, 1)]);
+    await assertNear(output, vectors.values("output"), 1e-5, "the output");
+    await assertNear(tangent, vectors.values("jvp"), 1e-5, "the tangent");
+    assertClose(await loss.read(), vectors.values("loss"), 1e-5);
+    for (const [i, of] of ["grad_xt", ...parameters.keys().map((key) => `grad.${key}`)].entries()) {
+      if (vectors.zeroGradient.has(of.slice("grad.".length))) {
+        assert.ok(largestDifference(await all[i].read(), vectors.values(of)) <= 1e-6, of);
+      } else await assertNear(all[i], vectors.values(of), 2e-4, of);
+    }
+  }, test);
 
-      const along = (x: Tensor, t: Tensor) => model.velocity(x, t, vectors.labels);
-      const [, tangent] = jvp(along, [xt, t], [u, full(t.shape, 1)]);
-
-      assert.ok(await relativeError(output, vectors.values("output")) <= 1e-5);
-      assert.ok(await relativeError(tangent, vectors.values("jvp")) <= 1e-5);
-      assert.ok(Math.abs((await loss.read())[0] - vectors.values("loss")[0]) <= 1e-5);
-      for (const [i, of] of ["grad_xt", ...parameters.keys().map((key) => `grad.${key}`)].entries()) {
-        if (vectors.zeroGradient.has(of.slice("grad.".length))) {
-          assert.ok(largestDifference(await all[i].read(), vectors.values(of)) <= 1e-6, of);
-        } else {
-          const error = await relativeError(all[i], vectors.values(of));
-          assert.ok(error <= GRADIENT_TOLERANCE, `${of} is off by ${error}`);
-        }
-      }
-    },
-    test,
-  );
-
+  const define = name === "residual" ? testOnDevices : testOnCpu;
   testWithVectors(
     `optimizer() takes the same first AdamW steps as PyTorch, with ${name}`,
     name,
     async (vectors) => {
-      const model = vectors.model();
-      const parameters = namedParameters(model);
+      const model = vectors.model(), parameters = namedParameters(model);
       const rule = optimizer("adamw", flatten(parameters), { learningRate: 1e-3, weightDecay: 0.01 });
       const [x0, x1, t] = ["x0", "x1", "t"].map(vectors.tensor);
       const losses = Array.from({ length: 3 }, () => {
@@ -90,7 +86,6 @@ for (const [name, test] of Object.entries(cases)) {
         rule.update(gradients(loss, [...parameters.values()]));
         return loss.read();
       });
-
       const read = (await Promise.all(losses)).map(([loss]) => loss);
       assert.ok(largestDifference(read, vectors.values("losses")) <= 1e-5);
       for (const [key, parameter] of parameters) {
@@ -99,6 +94,6 @@ for (const [name, test] of Object.entries(cases)) {
         assert.ok(error <= 1e-4, `${key} is off by ${error}`);
       }
     },
-    name === "residual" ? testOnDevices : testOnCpu,
+    define,
   );
 }
