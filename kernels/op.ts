@@ -88,7 +88,8 @@ export interface CallPlan {
 
 /**
  * Declares an op. A call checks shapes, allocates outputs, runs the kernel on the tensors' device and keeps the history
- * for `gradients`. A kernel that does not compile fails the calls of this op and what depends on them, not the device.
+ * for `gradients`. A kernel that does not compile fails its device: everything that follows says so, until `init()` opens
+ * another.
  *
  * A signature such as `a[M, K], b[K, N] -> y[M, N]` lists the buffers of inputs and outputs, each a name and its axes:
  *

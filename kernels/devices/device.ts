@@ -173,6 +173,13 @@ export class DeviceError extends UserError {
   isLost = false;
 }
 
+/** What a device throws after its work has failed: values may be lost, so another has to be opened. */
+export function deviceFailure(cause: unknown): DeviceError {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  const advice = message.includes("init()") ? "" : "; the device has failed: open another with init()";
+  return new DeviceError(message + advice, { cause });
+}
+
 /** Types for choosing between the ways to run a call. */
 
 /** What a choice applies to: equal on every start with the same device, sizes and candidates. */

@@ -3,12 +3,12 @@ import {
   type Device,
   type DeviceBuffer,
   DeviceError,
+  deviceFailure,
   type KernelCall,
   type NumberArray,
 } from "../device.ts";
 import { checkCount, isCount } from "../../core/checks.ts";
 import { yieldToEvents } from "../../core/yield_to_events.ts";
-import { asDeviceError, FailedValues, unreadable } from "../failed_values.ts";
 import { Layout } from "./memory_layout.ts";
 import { blockScratch } from "./product_blocks.ts";
 import {
@@ -58,9 +58,9 @@ export class CpuDevice implements Device {
   readonly #memory: SharedMemory;
   readonly #team: ThreadTeam;
   readonly #eager: number;
-  readonly #failed = new FailedValues();
   readonly #workspace: CpuWorkspace;
   #closed = false;
+  #failure: DeviceError | undefined;
   /** Frees the programs of garbage-collected steps. */
   readonly #programs = new FinalizationRegistry<{ address: number; bytes: number }>(({ address, bytes }) =>
     this.#memory.release(address, bytes)
@@ -119,20 +119,16 @@ export class CpuDevice implements Device {
   }
 
   release(buffer: DeviceBuffer): void {
-    this.#failed.forget(buffer);
     this.#memory.release((buffer as CpuBuffer).address, buffer.bytes);
   }
 
   write(range: BufferRange, data: Float32Array | Uint32Array): void {
     this.#check();
     this.#view(range, data instanceof Uint32Array ? "u32" : "f32").set(data);
-    this.#failed.written(range);
   }
 
   async read(range: BufferRange): Promise<ArrayBuffer> {
     this.#check();
-    const cause = this.#failed.find(range);
-    if (cause) throw unreadable(cause);
     const values = this.#view(range, "u32").slice().buffer as ArrayBuffer;
     // Finalizers run only between tasks: a loop that awaits nothing but reads would never free collected tensors.
     if (this.#memory.hasGrown()) await yieldToEvents("task");
@@ -141,11 +137,6 @@ export class CpuDevice implements Device {
 
   run(call: KernelCall): void {
     this.#check();
-    if (!this.#failed.none) this.#failed.check(call);
-    this.#orFail([call], () => this.#runNow(call));
-  }
-
-  #runNow(call: KernelCall): void {
     const calls = this.#lower(call);
     if (!calls) return this.#runReference(call);
     if (calls.length > maxEagerCalls) {
@@ -189,15 +180,12 @@ export class CpuDevice implements Device {
       for (const { address, bytes } of programs) this.#memory.release(address, bytes);
       throw error;
     }
-    const runAll = () => {
+    const replay = () => {
+      this.#check();
       for (const segment of segments) {
         if ("reference" in segment) this.#runReference(segment.reference);
         else this.#team.run(segment.program, segment.calls, segment.shared);
       }
-    };
-    const replay = () => {
-      this.#check();
-      this.#orFail(calls, runAll);
     };
     for (const program of programs) this.#programs.register(replay, program);
     return replay;
@@ -238,17 +226,6 @@ export class CpuDevice implements Device {
     this.#team.rest();
   }
 
-  /** Runs calls; if that fails, marks their outputs as missing values. */
-  #orFail(calls: readonly KernelCall[], run: () => void): void {
-    try {
-      run();
-    } catch (error) {
-      this.#failed.failed(calls, asDeviceError(error));
-      throw error;
-    }
-    if (!this.#failed.none) this.#failed.ran(calls);
-  }
-
   #view({ buffer, offset, length }: BufferRange, type: "f32"): Float32Array;
   #view({ buffer, offset, length }: BufferRange, type: "f32" | "u32"): Float32Array | Uint32Array;
   #view({ buffer, offset, length }: BufferRange, type: "f32" | "u32"): Float32Array | Uint32Array {
@@ -263,7 +240,9 @@ export class CpuDevice implements Device {
       kernel.reference(arrays, dims);
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new DeviceError(`Cannot run ${kernel.name}: its reference failed: ${reason}`, { cause });
+      throw this.#failure = deviceFailure(
+        new Error(`Cannot run ${kernel.name}: its reference failed: ${reason}`, { cause }),
+      );
     }
   }
 
@@ -298,6 +277,7 @@ export class CpuDevice implements Device {
 
   #check(): void {
     if (this.#closed) throw new DeviceError("Cannot use a CPU device after close(); init() opens a new one");
+    if (this.#failure) throw this.#failure;
   }
 }
 

@@ -1,12 +1,11 @@
-import { type DeviceBuffer, DeviceError, type KernelCall } from "../device.ts";
+import type { DeviceBuffer } from "../device.ts";
+import type { Health } from "./health.ts";
 
 let nextId = 0;
 
 /** A GPU buffer of the pool, with an id for cache keys. */
 export class GpuBuffer implements DeviceBuffer {
   readonly id = nextId++;
-  /** Why there is no memory behind it; see `BufferPool.open`. */
-  failure: DeviceError | undefined;
 
   constructor(readonly handle: GPUBuffer, readonly bytes: number) {}
 }
@@ -18,7 +17,7 @@ function sizeClass(bytes: number): number {
   return Math.ceil(bytes / Math.max(step, 256)) * Math.max(step, 256);
 }
 
-/** Failing to create a buffer of at least this size leaves the device usable. */
+/** The device is asked whether it has the memory for a buffer of at least this size. */
 const largeBytes = 1 << 24;
 
 /** Unused bytes that are always kept, and the share of the bytes that were in use lately. */
@@ -35,25 +34,17 @@ export class BufferPool {
   #unusedBytes = 0;
   /** Most bytes in use lately. */
   #needed = 0;
-  #open: Promise<void> | undefined;
-  #hasFailed = false;
 
   /** @param submit submits all commands, which may refer to a buffer that is destroyed next */
-  constructor(readonly device: GPUDevice, readonly submit: () => void) {}
+  constructor(
+    readonly device: GPUDevice,
+    readonly health: Pick<Health, "fail">,
+    readonly submit: () => void,
+  ) {}
 
   /** Bytes of all buffers, including returned ones that wait for the next use. */
   get bytes(): number {
     return this.#bytes;
-  }
-
-  /** Settles when the device has reported on all new large buffers; undefined if it has. Work may use them before. */
-  get open(): Promise<void> | undefined {
-    return this.#open;
-  }
-
-  /** Whether any buffer has a `failure`. */
-  get hasFailed(): boolean {
-    return this.#hasFailed;
   }
 
   take(bytes: number): GpuBuffer {
@@ -67,23 +58,17 @@ export class BufferPool {
     return buffer ?? (size < largeBytes ? this.#create(size) : this.#createLarge(size, bytes));
   }
 
-  /** Creates a buffer that may turn out to have no memory. */
+  /** Creates a buffer; without memory for it, the device fails. */
   #createLarge(size: number, bytes: number): GpuBuffer {
     this.device.pushErrorScope("out-of-memory");
     const buffer = this.#create(size);
-    const report = this.device.popErrorScope().catch(() => null); // rejected if the device is lost
-    const open = Promise.all([report, this.#open]).then(([error]) => {
-      if (this.#open === open) this.#open = undefined;
+    this.device.popErrorScope().then((error) => {
       if (!error) return;
-      this.#hasFailed = true;
-      buffer.failure = new DeviceError(
+      this.#giveBack(0);
+      this.health.fail(
         `Cannot allocate ${bytes} bytes: the device is out of memory; use a smaller batch or network`,
       );
-      if (this.#unused.has(buffer)) this.#remove(buffer);
-      this.#bytes -= size;
-      this.#giveBack(0);
-    });
-    this.#open = open;
+    }, () => {}); // rejected if the device is lost
     return buffer;
   }
 
@@ -113,25 +98,14 @@ export class BufferPool {
   destroy(buffer: GpuBuffer): void {
     this.submit();
     buffer.handle.destroy();
-    this.#bytes -= buffer.failure ? 0 : buffer.bytes;
+    this.#bytes -= buffer.bytes;
   }
 
   give(buffer: GpuBuffer): void {
-    if (buffer.failure) return;
     const free = this.#free.get(buffer.bytes);
     if (free) free.push(buffer);
     else this.#free.set(buffer.bytes, [buffer]);
     this.#unused.add(buffer);
     this.#unusedBytes += buffer.bytes;
-  }
-}
-
-/** Why a buffer of the calls has no memory, if one has none. */
-export function memoryFailure(calls: readonly KernelCall[]): DeviceError | undefined {
-  for (const { ranges } of calls) {
-    for (const { buffer } of ranges) {
-      const { failure } = buffer as GpuBuffer;
-      if (failure) return failure;
-    }
   }
 }

@@ -1,6 +1,6 @@
 import type { Pipeline, PipelineCache } from "./pipelines.ts";
-import { DeviceError, type KernelCall } from "../device.ts";
-import { type BufferPool, type GpuBuffer, memoryFailure } from "./buffer_pool.ts";
+import type { KernelCall } from "../device.ts";
+import type { GpuBuffer } from "./buffer_pool.ts";
 
 /**
  * Milliseconds of work per submit: few enough for the GPU to start before the host has queued everything, and for no
@@ -31,7 +31,6 @@ export interface Dispatch {
  */
 export class CommandQueue {
   readonly #device: GPUDevice;
-  readonly #pool: BufferPool;
   readonly #staging: GPUBuffer;
   readonly #staged = new Uint8Array(stagingBytes);
   #stagedBytes = 0;
@@ -43,9 +42,8 @@ export class CommandQueue {
   #sinceWait = { count: 0, started: 0 };
   #closed = false;
 
-  constructor(device: GPUDevice, pool: BufferPool) {
+  constructor(device: GPUDevice) {
     this.#device = device;
-    this.#pool = pool;
     this.#staging = device.createBuffer({
       label: "staging",
       size: stagingBytes,
@@ -69,24 +67,6 @@ export class CommandQueue {
     const target = Math.floor(submitMs * count / (performance.now() - started));
     this.#perSubmit = Math.max(minPerSubmit, Math.min(target, maxPerSubmit));
     this.#sinceWait.count = 0;
-  }
-
-  /**
-   * Submits what `work` queues on its own, because an invalid pipeline or buffer spoils its whole submit; returns the
-   * error.
-   */
-  isolate(work: () => void): Promise<GPUError | null> {
-    this.submit();
-    this.#device.pushErrorScope("validation");
-    work();
-    this.submit();
-    return this.#device.popErrorScope().catch(() => null); // rejected if the device is lost
-  }
-
-  /** Queues work, on its own while the device may still report that new memory does not exist. */
-  guard(work: () => void): void {
-    if (this.#pool.open) this.isolate(work);
-    else work();
   }
 
   copy(from: GPUBuffer, fromOffset: number, to: GPUBuffer, toOffset: number, bytes: number): void {
@@ -153,24 +133,8 @@ export class Dispatches {
   constructor(
     readonly device: GPUDevice,
     readonly pipelines: PipelineCache,
-    readonly pool: BufferPool,
     readonly most = maxBindGroups,
   ) {}
-
-  /**
-   * The dispatches of calls. Those on new memory that the device has not reported on yet may turn out to be invalid.
-   *
-   * @throws {DeviceError} if a kernel is known to be invalid, or memory not to exist
-   */
-  ofAll(calls: readonly KernelCall[]): readonly Dispatch[] {
-    const failure = this.pool.hasFailed ? memoryFailure(calls) : undefined;
-    if (failure) throw new DeviceError(failure.message, { cause: failure });
-    const isOpen = this.pool.open !== undefined;
-    if (isOpen) this.device.pushErrorScope("validation");
-    const dispatches = calls.map((call) => this.of(call));
-    if (isOpen) this.device.popErrorScope().catch(() => {}); // the submit reports it
-    return dispatches;
-  }
 
   /** The dispatch of a call, kept for later calls on the same memory. */
   of(call: KernelCall): Dispatch {

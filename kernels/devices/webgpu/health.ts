@@ -1,4 +1,4 @@
-import { DeviceError } from "../device.ts";
+import { DeviceError, deviceFailure } from "../device.ts";
 
 /** Milliseconds within which platforms report the loss of a device. */
 const lossMs = 500;
@@ -6,6 +6,8 @@ const lossMs = 500;
 /** Whether a device still works, and if not, why. */
 export class Health {
   #failure: DeviceError | undefined;
+  /** Whether the failure is the cause of others, not one of its effects. */
+  #isCause = false;
   /** Settles when it is known whether the device was lost, after its first failure. */
   #explained: Promise<void> | undefined;
   #closed = false;
@@ -14,14 +16,20 @@ export class Health {
     device.addEventListener("uncapturederror", (event) => {
       const { error } = event as GPUUncapturedErrorEvent;
       const advice = error instanceof GPUOutOfMemoryError ? "; use a smaller batch or network" : "";
-      this.#failure ??= new DeviceError(`WebGPU reports: ${oneLine(error.message)}${advice}`);
+      this.#failure ??= deviceFailure(`WebGPU reports: ${oneLine(error.message)}${advice}`);
       event.preventDefault();
     });
     device.lost.then(({ reason, message }) => {
       const why = `The WebGPU device was lost (${reason}): ${oneLine(message)}`;
       this.#failure = new DeviceError(`${why}; restart, or open a new device with init()`);
-      this.#failure.isLost = true;
+      this.#failure.isLost = this.#isCause = true;
     });
+  }
+
+  /** Notes why work has failed: WebGPU reports the effects as well. */
+  fail(message: string): void {
+    if (!this.#isCause) this.#failure = deviceFailure(message);
+    this.#isCause = true;
   }
 
   get closed(): boolean {
@@ -54,7 +62,8 @@ export class Health {
    * @throws {DeviceError} as `check`
    */
   async checkLate(hasFailed = false): Promise<void> {
-    if ((hasFailed || this.#failure) && !this.#closed) await (this.#explained ??= this.#explanation());
+    const isOpen = (hasFailed || this.#failure) && !this.#isCause && !this.#closed;
+    if (isOpen) await (this.#explained ??= this.#explanation());
     this.check();
   }
 

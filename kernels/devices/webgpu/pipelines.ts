@@ -2,7 +2,7 @@ import { isCount, maxU32 } from "../../core/checks.ts";
 import { DeviceError, type Kernel, type KernelCall, type Tuning } from "../device.ts";
 import type { Choices } from "./choices.ts";
 import { shaderOf } from "./shader.ts";
-import type { Outcomes } from "../failed_values.ts";
+import type { Health } from "./health.ts";
 
 /** Bytes per buffer of uniforms. */
 const bufferBytes = 1 << 15;
@@ -42,10 +42,6 @@ export interface Pipeline {
   /** Names of the dims, in the order of the shader's struct. */
   readonly fields: readonly string[];
   readonly uniforms: Map<string, Uniforms>;
-  /** Whether the device has reported if it is valid. */
-  checked: boolean;
-  /** Why it is invalid. */
-  failure?: DeviceError;
 }
 
 /** The uniforms of one set of dims. There are few, because shapes repeat. */
@@ -65,28 +61,23 @@ export class PipelineCache {
   #uniformCount = 0;
   #memory: UniformMemory;
 
-  /** Compiles the candidates chosen by `choices`; reports whether each pipeline is valid to `outcomes`. */
-  constructor(readonly device: GPUDevice, readonly choices: Choices, readonly outcomes: Outcomes) {
+  /** Compiles the candidates chosen by `choices`; an invalid pipeline that may have been used is a failure of the device. */
+  constructor(readonly device: GPUDevice, readonly choices: Choices, readonly health: Pick<Health, "fail">) {
     this.#memory = new UniformMemory(device);
   }
 
-  /**
-   * The pipeline of a call; it may turn out invalid later. @throws {DeviceError} if it is already known to be invalid
-   */
+  /** The pipeline of a call; it may turn out invalid later. @throws {DeviceError} if `compile` has found it invalid */
   of(call: KernelCall): Pipeline {
     const key = this.#keyOf(call);
     const cached = this.#pipelines.get(key);
-    const failure = cached?.failure ?? this.#failures.get(key);
-    if (failure) throw new DeviceError(failure.message, { cause: failure });
     if (cached) return cached;
+    const failure = this.#failures.get(key);
+    if (failure) throw new DeviceError(failure.message, { cause: failure });
     const { made: pipeline, error } = this.#scoped(() => {
       const { descriptor, layout } = this.#describe(call);
-      return this.#keep(call, layout, this.device.createComputePipeline(descriptor), false);
+      return this.#keep(call, layout, this.device.createComputePipeline(descriptor));
     });
-    this.outcomes.wait(error.then((error) => {
-      if (error) pipeline.failure = refusal(call, error);
-      pipeline.checked = true;
-    }));
+    error.then((error) => error && this.health.fail(refusal(call, error).message));
     return pipeline;
   }
 
@@ -107,7 +98,7 @@ export class PipelineCache {
       return { layout, made: this.device.createComputePipelineAsync(descriptor) };
     });
     try {
-      this.#keep(call, layout, await made, true);
+      this.#keep(call, layout, await made);
     } catch (cause) {
       const failure = refusal(call, await error ?? cause as GPUPipelineError); // the shader's own error says more
       this.#failures.set(this.#keyOf(call), failure);
@@ -181,12 +172,7 @@ export class PipelineCache {
     return { made, error: this.device.popErrorScope().catch(() => null) }; // rejected if the device is lost
   }
 
-  #keep(
-    call: KernelCall,
-    layout: GPUBindGroupLayout,
-    handle: GPUComputePipeline,
-    checked: boolean,
-  ): Pipeline {
+  #keep(call: KernelCall, layout: GPUBindGroupLayout, handle: GPUComputePipeline): Pipeline {
     const pipeline = {
       id: this.#pipelines.size,
       kernel: call.kernel,
@@ -194,7 +180,6 @@ export class PipelineCache {
       layout,
       fields: Object.keys(call.dims),
       uniforms: new Map(),
-      checked,
     };
     this.#pipelines.set(this.#keyOf(call), pipeline);
     return pipeline;

@@ -1,5 +1,5 @@
 import type { ChosenBy, DeviceBuffer, KernelCall, KernelChoice, TuneOptions } from "../device.ts";
-import { GpuBuffer, memoryFailure } from "./buffer_pool.ts";
+import { GpuBuffer } from "./buffer_pool.ts";
 import { callOfPass, type PassWorkspace } from "./workspace.ts";
 import { type Choices, nameOfCall } from "./choices.ts";
 import { shaderOf } from "./shader.ts";
@@ -43,6 +43,15 @@ async function onScratch(
   const free = () => ranges.forEach(({ buffer }) => buffer.handle.destroy());
   if (await device.popErrorScope()) return void free();
   return { call: { ...call, ranges }, free };
+}
+
+/** Whether there is memory for buffers of these sizes. */
+async function hasMemory(device: GPUDevice, sizes: readonly number[]): Promise<boolean> {
+  device.pushErrorScope("out-of-memory");
+  const buffers = sizes.map((size) => device.createBuffer({ size, usage: GPUBufferUsage.STORAGE }));
+  const error = await device.popErrorScope();
+  for (const buffer of buffers) buffer.destroy();
+  return !error;
 }
 
 /** A call with several candidates. */
@@ -237,9 +246,10 @@ async function timed(
     const { pipelines } = dispatches;
     const working = new Map<string, readonly Dispatch[]>();
     for (const candidate of candidates) {
-      const ways = workspace.expand([{ ...scratch.call, candidate }]);
-      await workspace.pool.open;
-      let failed = memoryFailure(ways) !== undefined;
+      const way = { ...scratch.call, candidate };
+      if (!await hasMemory(device, workspace.sizesOf([way]))) continue;
+      const ways = workspace.expand([way]);
+      let failed = false;
       for (const way of pipelines.missing(ways)) {
         if (time.isOver) return undefined;
         failed ||= await time.compiling(() => pipelines.compile(way)) !== undefined;

@@ -9,14 +9,13 @@ import {
   type TuneOptions,
   type Tuning,
 } from "../device.ts";
-import { Outcomes, unreadable } from "../failed_values.ts";
 import { checkCount } from "../../core/checks.ts";
 import { adapterKey, isSoftware, noAdapter } from "./adapter.ts";
-import { BufferPool, type GpuBuffer, memoryFailure } from "./buffer_pool.ts";
+import { BufferPool, type GpuBuffer } from "./buffer_pool.ts";
 import { PassWorkspace } from "./workspace.ts";
 import { Choices } from "./choices.ts";
 import { CommandQueue, type Dispatch, Dispatches } from "./commands.ts";
-import { Health, oneLine } from "./health.ts";
+import { Health } from "./health.ts";
 import { PipelineCache } from "./pipelines.ts";
 import { readBack } from "./read_back.ts";
 import { tuneCalls } from "./tune.ts";
@@ -38,7 +37,6 @@ export class WebGpuDevice implements Device {
   #pool: BufferPool;
   #workspace: PassWorkspace;
   #pipelines: PipelineCache;
-  #outcomes = new Outcomes();
   #choices: Choices;
   #dispatches: Dispatches;
   #queue: CommandQueue;
@@ -65,12 +63,12 @@ export class WebGpuDevice implements Device {
     this.maxRangeBytes = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
     this.offsetAlignment = Math.max(1, limits.minStorageBufferOffsetAlignment / 4);
     this.halfStorage = device.features.has("shader-f16");
-    this.#pool = new BufferPool(device, () => this.#queue.submit());
-    this.#queue = new CommandQueue(device, this.#pool);
+    this.#pool = new BufferPool(device, this.#health, () => this.#queue.submit());
+    this.#queue = new CommandQueue(device);
     this.#choices = new Choices({ ...this.tuning, software: table });
     this.#workspace = new PassWorkspace(this.#pool, this.#choices, this.maxRangeBytes);
-    this.#pipelines = new PipelineCache(device, this.#choices, this.#outcomes);
-    this.#dispatches = new Dispatches(device, this.#pipelines, this.#pool);
+    this.#pipelines = new PipelineCache(device, this.#choices, this.#health);
+    this.#dispatches = new Dispatches(device, this.#pipelines);
   }
 
   /**
@@ -128,9 +126,7 @@ export class WebGpuDevice implements Device {
           "use a smaller batch or network",
       );
     }
-    const buffer = this.#pool.take(bytes);
-    if (!this.#outcomes.clear) this.#outcomes.then(() => this.#outcomes.values.forget(buffer));
-    return buffer;
+    return this.#pool.take(bytes);
   }
 
   release(buffer: DeviceBuffer): void {
@@ -138,36 +134,21 @@ export class WebGpuDevice implements Device {
   }
 
   write(range: BufferRange, data: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>): void {
-    this.#health.checkOpen();
-    const { handle, failure } = range.buffer as GpuBuffer;
-    if (failure) throw failure;
-    this.#queue.guard(() => this.#queue.write(handle, range.offset * 4, data));
-    if (!this.#outcomes.clear) this.#outcomes.then(() => this.#outcomes.values.written(range));
+    this.#health.check();
+    this.#queue.write((range.buffer as GpuBuffer).handle, range.offset * 4, data);
   }
 
   async read({ buffer, offset, length }: BufferRange): Promise<ArrayBuffer> {
     this.#health.checkOpen();
-    const source = buffer as GpuBuffer;
-    if (source.failure) throw unreadable(source.failure);
-    const bytes = Math.max(length * 4, 4);
-    const [lost, { open }] = [this.#outcomes.lost({ buffer, offset, length }), this.#pool];
-    const values = await this.#readBack(
-      bytes,
-      (to) => this.#queue.copy(source.handle, offset * 4, to, 0, bytes),
-    );
-    await open;
-    const cause = source.failure ?? await lost;
-    await this.#health.checkLate();
-    if (cause) throw unreadable(cause);
+    const bytes = Math.max(length * 4, 4), { handle } = buffer as GpuBuffer;
+    const values = await this.#readBack(bytes, (to) => this.#queue.copy(handle, offset * 4, to, 0, bytes));
     return length === 0 ? new ArrayBuffer(0) : values;
   }
 
   run(call: KernelCall): void {
     this.#health.check();
-    if (this.#outcomes.known) this.#outcomes.values.check(call);
-    const calls = this.#workspace.expand([call]);
-    const dispatches = this.#dispatches.ofAll(calls);
-    this.#start(calls, dispatches);
+    const dispatches = this.#workspace.expand([call]).map((each) => this.#dispatches.of(each));
+    for (const dispatch of dispatches) this.#queue.dispatch(dispatch);
   }
 
   workspaceBytes(calls: readonly Pick<KernelCall, "kernel" | "dims">[]): number {
@@ -178,36 +159,21 @@ export class WebGpuDevice implements Device {
     this.#health.check();
     this.#workspace.expect(calls);
     // Created by the first run, so that compile() can come first, and again after tune() has chosen otherwise.
-    let expanded: readonly KernelCall[] = [];
     let dispatches: readonly Dispatch[] = [];
     let version: string | undefined;
     return () => {
       this.#health.check();
-      try {
-        if (version !== this.#workspace.version) {
-          expanded = this.#workspace.expand(calls);
-          dispatches = this.#dispatches.ofAll(expanded);
-          version = this.#workspace.version;
-        }
-        const failure = dispatches.find(({ pipeline }) => pipeline.failure)?.pipeline.failure ??
-          (this.#pool.hasFailed ? memoryFailure(expanded) : undefined);
-        if (failure) throw new DeviceError(failure.message, { cause: failure });
-      } catch (error) {
-        version = undefined; // the next run may find memory
-        if (error instanceof DeviceError) this.#outcomes.ran(calls, () => error);
-        throw error;
+      if (version !== this.#workspace.version) {
+        dispatches = this.#workspace.expand(calls).map((call) => this.#dispatches.of(call));
+        version = this.#workspace.version;
       }
-      this.#start(expanded, dispatches);
+      for (const dispatch of dispatches) this.#queue.dispatch(dispatch);
     };
   }
 
   async compile(calls: readonly KernelCall[], progress: CompileProgress): Promise<void> {
     this.#health.check();
-    const expanded = this.#workspace.expand(calls);
-    await this.#pool.open;
-    const lacking = memoryFailure(expanded);
-    if (lacking) throw lacking;
-    const missing = this.#pipelines.missing(expanded);
+    const missing = this.#pipelines.missing(this.#workspace.expand(calls));
     // All start together. If compiling blocks, other code can run between two kernels.
     const compiled = missing.map((call, i) => task(i).then(() => this.#pipelines.compile(call)));
     for (const [i, call] of missing.entries()) {
@@ -251,7 +217,7 @@ export class WebGpuDevice implements Device {
   async #readBack(bytes: number, copy: (to: GPUBuffer) => void): Promise<ArrayBuffer> {
     let cause: unknown;
     const values = await readBack(this.#device, bytes, (to) => {
-      this.#queue.guard(() => copy(to));
+      copy(to);
       this.#queue.submit();
     }).catch((error) => void (cause = error));
     this.#queue.waited();
@@ -259,37 +225,9 @@ export class WebGpuDevice implements Device {
     if (!values) throw new DeviceError(`Cannot read from the device: ${cause}`, { cause });
     return values;
   }
-
-  /**
-   * Queues calls: together with other work if their kernels and memory are known to be valid, else in a submit of their
-   * own.
-   */
-  #start(calls: readonly KernelCall[], dispatches: readonly Dispatch[]): void {
-    const { open } = this.#pool;
-    if (!open && dispatches.every(({ pipeline }) => pipeline.checked)) {
-      for (const dispatch of dispatches) this.#queue.dispatch(dispatch);
-      if (!this.#outcomes.clear) this.#outcomes.ran(calls, () => undefined);
-      return;
-    }
-    let failure: DeviceError | undefined;
-    const error = this.#queue.isolate(() => dispatches.forEach((dispatch) => this.#queue.dispatch(dispatch)));
-    const verdict = Promise.all([error, open]).then(([error]) => {
-      const invalid = dispatches.find(({ pipeline }) => pipeline.failure);
-      failure = memoryFailure(calls) ?? invalid?.pipeline.failure ??
-        (error ? failureOf(calls, error) : undefined);
-    });
-    this.#outcomes.wait(verdict);
-    this.#outcomes.ran(calls, () => failure);
-  }
 }
 
 /** Resolves in the i-th task from now. */
 function task(i: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, i));
-}
-
-/** The error of calls that did not run although their kernels compile. */
-function failureOf(calls: readonly KernelCall[], { message }: GPUError): DeviceError {
-  const names = new Set(calls.map(({ kernel }) => kernel.name));
-  return new DeviceError(`Cannot run ${[...names].join(", ")}: WebGPU reports: ${oneLine(message)}`);
 }

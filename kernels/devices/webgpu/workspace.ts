@@ -34,11 +34,16 @@ export class PassWorkspace {
     );
   }
 
-  /** Bytes of the buffers that calls need. */
-  bytesOf(calls: readonly PlannedCall[]): number {
+  /** Bytes of each buffer that calls need. */
+  sizesOf(calls: readonly PlannedCall[]): readonly number[] {
     const sizes: number[] = [];
     grow(sizes, calls.flatMap((call) => this.#passesOf(call) ?? []));
-    return sizes.reduce((sum, bytes) => sum + bytes, 0);
+    return sizes;
+  }
+
+  /** Bytes of all of them. */
+  bytesOf(calls: readonly PlannedCall[]): number {
+    return this.sizesOf(calls).reduce((sum, bytes) => sum + bytes, 0);
   }
 
   /** Makes the next calls reserve as much as these will need, so that no buffer has to grow. */
@@ -67,7 +72,7 @@ export class PassWorkspace {
   #reserve(): void {
     this.#needed.forEach((bytes, scratch) => {
       const buffer = this.#buffers[scratch];
-      if (buffer && !buffer.failure && buffer.bytes >= bytes) return;
+      if (buffer && buffer.bytes >= bytes) return;
       if (buffer) {
         this.pool.destroy(buffer);
         this.#replaced++;

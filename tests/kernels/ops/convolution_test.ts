@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { conv2d, convTranspose2d, type Shape, uniforms } from "../../../kernels/mod.ts";
+import { averagePool2d, conv2d, convTranspose2d, type Shape, uniforms } from "../../../kernels/mod.ts";
 import { sizeOf } from "../../../kernels/core/shape.ts";
 import { Conv2d, ConvTranspose2d } from "../../../models/mod.ts";
 import { assertConvolves, convolutionCases } from "../../convolution_vectors.ts";
@@ -95,6 +95,28 @@ for (const [i, testOn] of [testOnCpus, testOnShaders].entries()) {
     for (const check of randomOnes[i]()) await check();
   });
 }
+
+testOnAllKernels("averagePool2d() is the mean of each window, with zeros around the image", async () => {
+  const [N, C, H, W] = [2, 3, 7, 9], x = randomTensor(1, [N, C, H, W]), values = await x.read();
+  for (const [size, stride, padding] of [[2, 2, 0], [3, 2, 1], [3, 1, 0], [2, 3, 1], [4, 1, 2]]) {
+    const y = averagePool2d(x, size, { stride, padding }), [P, Q] = y.shape.slice(2);
+    assert.deepEqual(y.shape, [
+      N,
+      C,
+      ...[H, W].map((n) => Math.floor((n + 2 * padding - size) / stride) + 1),
+    ]);
+    const expected = Array.from({ length: y.size }, (_, i) => {
+      const plane = Math.floor(i / (P * Q)), top = Math.floor(i / Q) % P * stride - padding;
+      let sum = 0;
+      for (let tap = 0; tap < size * size; tap++) {
+        const h = top + Math.floor(tap / size), w = i % Q * stride - padding + tap % size;
+        if (h >= 0 && h < H && w >= 0 && w < W) sum += values[(plane * H + h) * W + w];
+      }
+      return sum / size ** 2;
+    });
+    assertClose(await y.read(), expected, 1e-6, `windows of ${size}, ${stride} apart, padding ${padding}`);
+  }
+});
 
 testOnCpus(
   "Conv2d and ConvTranspose2d take the options of their ops, and by default keep or double the size",

@@ -75,6 +75,7 @@ Deno.test("products have the same bits with wide and narrow blocks, on one threa
   assertSameNumbers(narrow, wide);
   assertSameNumbers(plain[1], plain[0]);
   wide.forEach((values, i) => assertClose(values, plain[0][i], 1e-5, `product ${i}`));
-  const differ = wide.some((values, i) => values.some((value, at) => value !== plain[0][i][at]));
+  const matrices = wide.slice(0, 3 * sizes.length); // made by blocks alone
+  const differ = matrices.some((values, i) => values.some((value, at) => value !== plain[0][i][at]));
   assert.equal(differ, fusesMultiplyAdd(), "multiply and add are rounded apart if they are not fused");
 });

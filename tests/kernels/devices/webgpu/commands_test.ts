@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import type { BufferPool } from "../../../../kernels/devices/webgpu/buffer_pool.ts";
 import { CommandQueue, type Dispatch } from "../../../../kernels/devices/webgpu/commands.ts";
 import { WebGpuDevice } from "../../../../kernels/devices/webgpu/webgpu_device.ts";
 import { withGpu } from "./emulator/emulator.ts";
@@ -13,7 +12,7 @@ Deno.test("CommandQueue.dispatch() submits as much as takes a quarter of a secon
     ...{ createBuffer: () => ({}), createCommandEncoder: () => encoder },
     queue: { submit: () => submits++ },
   };
-  const queue = new CommandQueue(device as unknown as GPUDevice, {} as BufferPool);
+  const queue = new CommandQueue(device as unknown as GPUDevice);
   /** Number of submits for dispatches that take a total time in milliseconds. */
   const submitted = (count: number, ms: number) => {
     submits = 0;

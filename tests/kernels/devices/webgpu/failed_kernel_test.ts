@@ -3,16 +3,18 @@ import {
   add,
   assign,
   defineOp,
-  DeviceError,
-  full,
+  init,
   multiply,
   record,
-  scope,
   type Tensor,
   tensor,
+  withDevice,
 } from "../../../../kernels/mod.ts";
+import { context } from "../../../../kernels/core/context.ts";
+import { Health } from "../../../../kernels/devices/webgpu/health.ts";
 import { registry } from "../../../../kernels/op.ts";
 import { assertClose, testOnDevices } from "../../../testing.ts";
+import { replacing } from "../../../replacing.ts";
 import { hiddenOp } from "../../oracle.ts";
 import { testOnNewDevice } from "./tuning.ts";
 
@@ -30,84 +32,77 @@ function declare(works: boolean): (x: Tensor) => Tensor {
   }, { replace: true });
 }
 
-const named = (error: unknown): true => {
-  assert.ok(error instanceof DeviceError, `${error}`);
-  assert.match(error.message, /brokenForTest: (its reference failed: no such kernel|.*\+;)/s);
-  return true;
+const failure = {
+  name: "DeviceError",
+  message:
+    /brokenForTest: (its reference failed: no such kernel|.*\+;.*); the device has failed: open another with init\(\)$/s,
 };
 
-testOnNewDevice("a kernel that does not compile fails its call and all that depends on it", async () => {
-  const x = tensor([1, 2]);
-  const before = add(x, 1);
-  const y = declare(false)(x);
-  const [after, dependent] = [multiply(x, 3), multiply(add(y, 1), x)];
-  await assert.rejects(y.read(), named);
-  await assert.rejects(dependent.read(), named);
-  assertClose(await before.read(), [2, 3], 0);
-  assertClose(await after.read(), [3, 6], 0);
-  assert.throws(
-    () => add(y, 1),
-    (error: Error) => named(error) && /Cannot run affine: x has no values/.test(error.message),
-  );
-  assertClose(await multiply(before, after).read(), [6, 18], 0);
-});
-
-testOnDevices("defineOp() with replace replaces a broken op", async () => {
-  const x = tensor([1, 2]);
-  const broken = declare(false);
-  for (let i = 0; i < 2; i++) {
-    await assert.rejects(async () => await broken(x).read(), named);
-    await full([1], 0).device.finished();
-  }
-  assertClose(await declare(true)(x).read(), [2, 4], 0);
-  await assert.rejects(async () => await broken(x).read(), named);
-});
-
-testOnDevices("a recorded step with a failed op throws when results are used", async (device) => {
-  const x = tensor([1, 2]), log = tensor([0, 0]);
-  const broken = declare(false);
-  const step = record(() => {
-    const y = add(broken(multiply(x, 2)), 1);
-    assign(log, y);
-    return y;
+/** Defines a test on new devices, which it breaks. */
+function testOnBoth(name: string, test: () => Promise<void>): void {
+  testOnDevices(name, async ({ kind }) => {
+    const { device: before } = context;
+    const device = await init({ device: kind, threads: 1 });
+    try {
+      await withDevice(device, test);
+    } finally {
+      device.close();
+      context.device = before;
+    }
   });
+}
+
+/** Asserts that everything on the device in use fails, and that a new one works. */
+async function assertFailed(x: Tensor): Promise<void> {
+  await assert.rejects(x.read(), failure);
+  assert.throws(() => add(x, 1), failure);
+  assert.throws(() => x.write(Float32Array.of(3, 4)), failure);
+  const device = await init({ device: x.device.kind, threads: 1 });
+  await withDevice(device, async () => assertClose(await declare(true)(tensor([1, 2])).read(), [2, 4], 0));
+  device.close();
+}
+
+testOnBoth("a kernel that fails is named by all that follows, until another device is opened", async () => {
+  const x = tensor([1, 2]);
+  assertClose(await add(x, 1).read(), [2, 3], 0);
+  await assert.rejects(async () => await add(declare(false)(x), 1).read(), failure);
+  await assertFailed(x);
+});
+
+testOnBoth("a kernel that fails in a recorded step is named, too", async () => {
+  const x = tensor([1, 2]), log = tensor([0, 0]), broken = declare(false);
+  const step = record(() => assign(log, broken(multiply(x, 2))));
   await assert.rejects(async () => {
     step.run();
-    await step.result.read();
-  }, named);
-  await device.finished();
-  assert.throws(() => step.run(), named);
-  for (const lost of [step.result, log]) {
-    await assert.rejects(lost.read(), named);
-    assert.throws(() => add(lost, 1), named);
-  }
-  assign(log, x); // restores its values
-  assertClose(await add(log, 1).read(), [2, 3], 0);
-  log.write(Float32Array.of(5, 6));
-  assertClose(await log.read(), [5, 6], 0);
+    await log.read();
+  }, failure);
+  assert.throws(() => step.run(), failure);
+  await assertFailed(log);
 });
 
-testOnDevices("memory of a failed value can be reused", async () => {
-  const x = tensor([1, 2]);
-  const broken = declare(false);
-  for (let i = 0; i < 3; i++) {
-    try {
-      scope(() => void broken(x));
-    } catch (error) {
-      named(error);
-    }
-  }
-  const many = Array.from({ length: 8 }, (_, i) => add(x, i));
-  for (const [i, y] of many.entries()) assertClose(await y.read(), [1 + i, 2 + i], 0);
+Deno.test("Health says the cause of a failure, whatever the device reports before it, and a loss above all", async () => {
+  const lost = Promise.withResolvers<{ reason: string; message: string }>(), device = new EventTarget();
+  const health = new Health(Object.assign(device, { lost: lost.promise }) as unknown as GPUDevice);
+  using _ = replacing([globalThis, { GPUOutOfMemoryError: class {} }]);
+  device.dispatchEvent(Object.assign(new Event("uncapturederror"), { error: { message: "an effect" } }));
+  assert.throws(() => health.check(), /^DeviceError: WebGPU reports: an effect; the device has failed/);
+  for (const message of ["the cause", "another effect"]) health.fail(message);
+  assert.throws(
+    () => health.check(),
+    /^DeviceError: the cause; the device has failed: open another with init\(\)$/,
+  );
+  lost.resolve({ reason: "unknown", message: "unplugged" });
+  await lost.promise;
+  await assert.rejects(health.checkLate(), /was lost \(unknown\): unplugged; restart/);
 });
 
 testOnNewDevice("RecordedStep.compile() names an op whose kernel does not compile", async () => {
   const x = tensor([1]);
   const [first, second] = [declare(false), declare(false)];
   const step = record(() => add(second(first(x)), 1));
-  await assert.rejects(step.compile(), named);
-  assert.throws(() => step.run(), named);
-  assertClose(await add(x, 1).read(), [2], 0);
+  for (let i = 0; i < 2; i++) await assert.rejects(step.compile(), /brokenForTest: .*\+;/s);
+  assert.throws(() => step.run(), /brokenForTest: .*\+;/s);
+  assertClose(await add(x, 1).read(), [2], 0); // nothing was run
 });
 
 Deno.test("defineOp() refuses a taken name, unless replace is set", () => {

@@ -64,6 +64,30 @@ testOnWebGpu("tune() finds the software kernels on a software adapter", async ({
   }, { software: false });
 });
 
+testOnWebGpu("tune() leaves out candidates that memory is too short for", async () => {
+  await onNewDevice(async () => {
+    const step = convolutionStep(), { createBuffer, popErrorScope } = GPUDevice.prototype;
+    let isShort = false;
+    using _ = replacing([GPUDevice.prototype, {
+      createBuffer(this: GPUDevice, given: GPUBufferDescriptor) {
+        const fails = (given.usage & GPUBufferUsage.STORAGE) > 0 && given.size > 20_000; // only scratch memory
+        isShort ||= fails;
+        return createBuffer.call(this, fails ? { ...given, size: 4 } : given);
+      },
+      async popErrorScope(this: GPUDevice) {
+        const failure = isShort ? new GPUOutOfMemoryError("Not enough memory left") : null;
+        isShort = false;
+        return await popErrorScope.call(this) ?? failure;
+      },
+    }]);
+    const choices = ofConvolutions(await step.tune({ seconds: 3600 }));
+    assert.ok(choices.every(({ candidates }) => candidates.includes("winograd")));
+    assert.deepEqual(choices.filter(({ milliseconds }) => "winograd" in milliseconds), []);
+    step.run();
+    await step.result.y.read();
+  });
+});
+
 testOnWebGpu("tune() measures once: later starts and later steps use the store", async () => {
   const store = new MemoryStore();
   const first = await onNewDevice(async () => {
