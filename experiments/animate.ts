@@ -6,8 +6,7 @@ import { say } from "./cli/output.ts";
 import { main, task } from "./cli/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/run_folder.ts";
 import { choice, integer, integers, optional, outputFile } from "./cli/kinds.ts";
-import { ConfigError, flagOf, type Need, type Values } from "./cli/setting.ts";
-import { defineSettings } from "./cli/settings.ts";
+import { ConfigError, defineSettings, flagOf, type Need, type Values } from "./cli/settings.ts";
 import { runSource, shared } from "./cli/shared.ts";
 
 const moving: Need = { words: "an animation (--format gif or apng)", met: ({ format }) => format !== "png" };

@@ -1,12 +1,10 @@
 import { isFile } from "./draw/load_network.ts";
 import { settingsWithNetwork } from "./networks/network_flags.ts";
-import { dryRun } from "./cli/dry_run.ts";
+import { dataSettingNames, dataSettings, dryRun } from "./cli/shared.ts";
 import { main, task } from "./cli/task.ts";
 import { startCommand, taskCommand } from "./run/program_files.ts";
 import { optional } from "./cli/kinds.ts";
-import { dataSettingNames, dataSettings } from "./cli/data.ts";
-import { ConfigError } from "./cli/setting.ts";
-import { defineSettings } from "./cli/settings.ts";
+import { ConfigError, defineSettings } from "./cli/settings.ts";
 import { namesWith, presets, training } from "./cli/training.ts";
 import { distillation } from "./cli/distilled_config.ts";
 import { readConfig, trainingConfig } from "./cli/training_config.ts";

@@ -1,9 +1,7 @@
 import { init } from "../kernels/mod.ts";
 import { optional, outputFile } from "./cli/kinds.ts";
-import { print, say } from "./cli/output.ts";
-import { ProgressBar, stageProgress, stderr } from "./cli/progress.ts";
-import { ConfigError, type Values } from "./cli/setting.ts";
-import { defineSettings } from "./cli/settings.ts";
+import { print, ProgressBar, say, stageProgress, stderr } from "./cli/output.ts";
+import { ConfigError, defineSettings, type Values } from "./cli/settings.ts";
 import { isGpu, shared } from "./cli/shared.ts";
 import { main, stopSignal, task } from "./cli/task.ts";
 import { evaluatedNetwork } from "./evaluation/evaluated_network.ts";

@@ -12,8 +12,7 @@ import { findEarlyWeights } from "./run/weights.ts";
 import { readProgramFile } from "./run/program_files.ts";
 import { checkpoint, namedWeights } from "./cli/drawing.ts";
 import { path } from "./cli/kinds.ts";
-import { ConfigError } from "./cli/setting.ts";
-import { defineSettings } from "./cli/settings.ts";
+import { ConfigError, defineSettings } from "./cli/settings.ts";
 
 const exporting = defineSettings({
   checkpoint,

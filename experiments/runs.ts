@@ -2,8 +2,7 @@ import { qualityNoteOf } from "./evaluation/evaluation_table.ts";
 import { main, task } from "./cli/task.ts";
 import { finite } from "./run/metrics_log.ts";
 import { toggle } from "./cli/kinds.ts";
-import { ConfigError } from "./cli/setting.ts";
-import { defineSettings } from "./cli/settings.ts";
+import { ConfigError, defineSettings } from "./cli/settings.ts";
 import { runSource, shared } from "./cli/shared.ts";
 import { print, say } from "./cli/output.ts";
 import {

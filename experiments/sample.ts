@@ -20,15 +20,13 @@ import { checkNpz, writeSamples } from "./draw/sample_files.ts";
 import { checkGrid } from "./draw/sample_grid.ts";
 import { drawPlanePoints, isPlaneCheckpoint } from "./draw/plane_points.ts";
 import { drawBatches, formatCost, solvingError } from "./draw/samples.ts";
-import { say } from "./cli/output.ts";
-import { ProgressBar } from "./cli/progress.ts";
+import { ProgressBar, say } from "./cli/output.ts";
 import { main, stopSignal, task } from "./cli/task.ts";
 import { checkEmptyFolder, checkFolderOf, writeAtomic } from "./run/run_folder.ts";
 import { runFile } from "./run/files.ts";
 import { checkpoint, describing, describingHeading, guiding, namedWeights } from "./cli/drawing.ts";
 import { choice, classList, integer, optional, outputFile, toggle } from "./cli/kinds.ts";
-import { ConfigError, type Values } from "./cli/setting.ts";
-import { defineSettings } from "./cli/settings.ts";
+import { ConfigError, defineSettings, type Values } from "./cli/settings.ts";
 import { makeSolver, solverSetting } from "./cli/solver.ts";
 import { guidanceWithoutLabels, training } from "./cli/training.ts";
 

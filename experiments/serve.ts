@@ -5,13 +5,12 @@ import { type Markup, markup } from "../viz/report/markup.ts";
 import { library } from "../web/flow_text.js";
 import { integer } from "./cli/kinds.ts";
 import { print, say } from "./cli/output.ts";
-import { defineSettings } from "./cli/settings.ts";
+import { ConfigError, defineSettings } from "./cli/settings.ts";
 import { describeError, main, stopSignal, task } from "./cli/task.ts";
 import { DataError, firstIndices, type LabelledImages } from "./data/dataset.ts";
 import { rowsOf } from "./data/images.ts";
 import { loadDataset } from "./data/load_dataset.ts";
 import { checkout, readProgramFile, startCommand } from "./run/program_files.ts";
-import { ConfigError } from "./cli/setting.ts";
 import { reasonOf } from "./run/run_folder.ts";
 
 /** `deno task serve`: the library, the playground and the reports of runs, on this machine. */

@@ -1,11 +1,9 @@
 import { join } from "node:path";
-import { stderr } from "./cli/progress.ts";
+import { print, say, stderr, textTable } from "./cli/output.ts";
 import { describeError, main, stopSignal, task, TrainingError } from "./cli/task.ts";
 import { integer, optional, path } from "./cli/kinds.ts";
-import { ConfigError, flagOf, type Values } from "./cli/setting.ts";
-import { defineSettings } from "./cli/settings.ts";
+import { ConfigError, defineSettings, flagOf, type Values } from "./cli/settings.ts";
 import { training } from "./cli/training.ts";
-import { print, say, textTable } from "./cli/output.ts";
 import { findPlan, isSetting, planNames, plans } from "./study/plans.ts";
 import { type CellOptions, runCell } from "./study/run_cell.ts";
 import { openStudy, readStudy, type Study } from "./study/study.ts";

@@ -1,7 +1,6 @@
 import { main, task } from "./cli/task.ts";
 import { path } from "./cli/kinds.ts";
-import { ConfigError } from "./cli/setting.ts";
-import { defineSettings } from "./cli/settings.ts";
+import { ConfigError, defineSettings } from "./cli/settings.ts";
 import { shared } from "./cli/shared.ts";
 import { print, printable, say } from "./cli/output.ts";
 import { trackingOf } from "./tracking/choose_tracking.ts";

@@ -6,7 +6,7 @@
 import { nearest } from "../models/names.ts";
 import { print, say, textTable } from "./cli/output.ts";
 import { describeError } from "./cli/task.ts";
-import { ConfigError } from "./cli/setting.ts";
+import { ConfigError } from "./cli/settings.ts";
 import { startCommand } from "./run/program_files.ts";
 
 /** A program that takes command-line arguments and returns the exit code. */

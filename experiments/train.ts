@@ -1,7 +1,6 @@
 import { type Device, init } from "../kernels/mod.ts";
 import { ownModel, trainingTask } from "./cli/model_setting.ts";
-import { say } from "./cli/output.ts";
-import { stderr } from "./cli/progress.ts";
+import { say, stderr } from "./cli/output.ts";
 import { main, stopSignal, task } from "./cli/task.ts";
 import { presetFor, presets, trainFlags } from "./cli/training.ts";
 import { type GivenSettings, trainingConfig, withOptimizer } from "./cli/training_config.ts";

@@ -5,7 +5,7 @@
 import { parseArgs } from "node:util";
 import { loadDataset } from "../experiments/data/load_dataset.ts";
 import { batchSize, judgedData, makeJudge, recipes } from "../experiments/evaluation/train_judge.ts";
-import { ProgressBar } from "../experiments/cli/progress.ts";
+import { ProgressBar } from "../experiments/cli/output.ts";
 import { sha256 } from "../experiments/run/run_folder.ts";
 import { init } from "../kernels/mod.ts";
 import type { JudgeName } from "../models/mod.ts";

@@ -1,6 +1,6 @@
 import { teacherInfo } from "../run/weights.ts";
 import { ownModel } from "./model_setting.ts";
-import { ConfigError, flagOf } from "./setting.ts";
+import { ConfigError, flagOf } from "./settings.ts";
 import { plannedStages } from "./stages.ts";
 import { networkOf, pixelRangeOf } from "./stored_network.ts";
 import { presets, type TrainingConfig } from "./training.ts";

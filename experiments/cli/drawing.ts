@@ -1,6 +1,6 @@
-import { imageSize } from "./data.ts";
+import { imageSize } from "./shared.ts";
 import { integer, interval, number, optional, path as pathTo, toggle } from "./kinds.ts";
-import { ConfigError, flagOf, type Need, type Setting, type Values } from "./setting.ts";
+import { ConfigError, flagOf, type Need, type Setting, type Values } from "./settings.ts";
 import { network, presets, training } from "./training.ts";
 
 const { filters, tEmb, attn, timeEmbedding, path, prediction, normalize } = training.rows;

@@ -1,4 +1,4 @@
-import { asText, flagOf } from "./setting.ts";
+import { asText, flagOf } from "./settings.ts";
 import { namesWith } from "./training.ts";
 
 /** What the losses of a run depend on besides its network. */

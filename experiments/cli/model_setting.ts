@@ -1,6 +1,6 @@
 import { modelNames, type OptionValue } from "../../models/mod.ts";
 import { anyOf } from "../run/field_checks.ts";
-import { asText, type Need, type Setting } from "./setting.ts";
+import { asText, type Need, type Setting } from "./settings.ts";
 
 /** A custom network, written as `FILE:key=value,...` in a setting; a run records `FILE@sha256:DIGEST:key=value,...`. */
 export interface OwnModel {

@@ -13,9 +13,8 @@ import {
   type TimesOptions,
 } from "../../models/mod.ts";
 import { anyOf, listOf, textField } from "../run/field_checks.ts";
-import { integer, number, type Options } from "./kinds.ts";
-import { asText, ConfigError, didYouMean, type Setting } from "./setting.ts";
-import { makeVariant, type PairRow, pairsAfter, variant } from "./variant.ts";
+import { integer, makeVariant, number, type Options, type PairRow, pairsAfter, variant } from "./kinds.ts";
+import { asText, ConfigError, didYouMean, type Setting } from "./settings.ts";
 
 /** Solvers that a task can use: `fixed` steps only, those that also run `backward` from image to noise, or `all`. */
 type Use = "fixed" | "backward" | "all";

@@ -1,6 +1,6 @@
 import { anyOf } from "../run/field_checks.ts";
-import { asText, type Setting } from "./setting.ts";
-import { makeVariant, type Variant, variant } from "./variant.ts";
+import { asText, type Setting } from "./settings.ts";
+import { makeVariant, type Variant, variant } from "./kinds.ts";
 
 const images = (count: number) => ({ doc: "images to train on", default: count, above: 0, max: 1e9 });
 const rate = (factor: number) => ({

@@ -9,9 +9,9 @@ import {
 } from "../../models/mod.ts";
 import { type GivenWeights, readGivenWeights } from "../run/weights.ts";
 import { modelText, ownModel } from "./model_setting.ts";
-import { asText, ConfigError, flagOf } from "./setting.ts";
+import { asText, ConfigError, flagOf } from "./settings.ts";
 import { normalizationTo, pixelRanges, type TrainingConfig } from "./training.ts";
-import { variantName } from "./variant.ts";
+import { variantName } from "./kinds.ts";
 
 /** The settings of a checkpoint's network. @param model the setting `model`, which may name its module */
 export function networkOf(config: CompleteOptions, model: string | undefined) {

@@ -1,6 +1,5 @@
 import { DeviceError, UserError } from "../../kernels/mod.ts";
-import type { Rows, Values } from "./setting.ts";
-import type { Settings } from "./settings.ts";
+import type { Rows, Settings, Values } from "./settings.ts";
 import { startCommand } from "../run/program_files.ts";
 import { print, printable, say } from "./output.ts";
 

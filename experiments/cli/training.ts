@@ -22,15 +22,12 @@ import {
   orAuto,
   path,
   toggle,
+  variant,
 } from "./kinds.ts";
 import { modelSetting, ownModel, unet } from "./model_setting.ts";
-import type { Need, Traits, Values } from "./setting.ts";
-import { defineSettings } from "./settings.ts";
-import { dataSettings } from "./data.ts";
-import { dryRun } from "./dry_run.ts";
+import { defineSettings, type Need, type Traits, type Values } from "./settings.ts";
+import { dataSettings, dryRun, isGpu, shared } from "./shared.ts";
 import { solverSetting } from "./solver.ts";
-import { variant } from "./variant.ts";
-import { isGpu, shared } from "./shared.ts";
 import { stagesSetting } from "./stages.ts";
 
 const presetNames = ["quick", "standard", "paper", "overfit"] as const;

@@ -16,7 +16,7 @@ import { findContained, RunError } from "../run/run_folder.ts";
 import { runFile } from "../run/files.ts";
 import { distillation, stepsOfStages, taught, taughtSettings } from "./distilled_config.ts";
 import { modelText, ownModel, unetSettings } from "./model_setting.ts";
-import { ConfigError, flagOf } from "./setting.ts";
+import { ConfigError, flagOf } from "./settings.ts";
 import { makeSolver } from "./solver.ts";
 import { completeStages } from "./stages.ts";
 import { initialNetwork } from "./stored_network.ts";
@@ -29,7 +29,7 @@ import {
   training,
   type TrainingConfig,
 } from "./training.ts";
-import { makeVariant } from "./variant.ts";
+import { makeVariant } from "./kinds.ts";
 
 /** The given settings of a run, before a preset completes them. */
 export type GivenSettings = Partial<TrainingConfig>;

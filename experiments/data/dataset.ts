@@ -1,7 +1,7 @@
 import { UserError } from "../../kernels/core/user_error.ts";
 import { permutation, streams } from "../../models/mod.ts";
 import { formatSize } from "../../viz/image/image_shape.ts";
-import { ConfigError } from "../cli/setting.ts";
+import { ConfigError } from "../cli/settings.ts";
 import { printable } from "../cli/output.ts";
 import { reasonOf } from "../run/run_folder.ts";
 

@@ -1,7 +1,7 @@
 import { flowSolverOf, linearPath, type SolverOptions, type VelocityField } from "../../models/mod.ts";
 import { startCommand } from "../run/program_files.ts";
 import { usualGuidance } from "../cli/drawing.ts";
-import { ConfigError } from "../cli/setting.ts";
+import { ConfigError } from "../cli/settings.ts";
 
 /** Whether a network is a flow map, such as `deno task distill` trains. */
 export function isFlowMap(field: VelocityField): boolean {

@@ -1,6 +1,6 @@
 import { RunError } from "../run/run_folder.ts";
 import type { Classes } from "../cli/kinds.ts";
-import { ConfigError, didYouMean } from "../cli/setting.ts";
+import { ConfigError, didYouMean } from "../cli/settings.ts";
 import { readRecord } from "../tracking/record.ts";
 
 /** Maximum number of class names in one message. */

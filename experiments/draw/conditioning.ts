@@ -11,7 +11,7 @@ import { loadWeights } from "../networks/own_network.ts";
 import { readFile } from "../run/run_folder.ts";
 import { findEarlyWeights } from "../run/weights.ts";
 import { givenGuidance, type GuidingConfig } from "../cli/drawing.ts";
-import { ConfigError, flagOf } from "../cli/setting.ts";
+import { ConfigError, flagOf } from "../cli/settings.ts";
 import { defaultGuidance } from "./chosen_solver.ts";
 
 /** Classifier-free guidance. */

@@ -18,9 +18,9 @@ import { type NetworkClasses, recordedClassNames } from "./classes.ts";
 import type { Drawable } from "./samples.ts";
 import { ownModel } from "../cli/model_setting.ts";
 import type { shared } from "../cli/shared.ts";
-import { ConfigError, flagOf, type Values } from "../cli/setting.ts";
+import { ConfigError, flagOf, type Values } from "../cli/settings.ts";
 import type { NetworkFlags } from "../cli/drawing.ts";
-import { variantName } from "../cli/variant.ts";
+import { variantName } from "../cli/kinds.ts";
 import { findRun } from "../tracking/find_run.ts";
 
 /** A network to draw from, on a device of its own. */

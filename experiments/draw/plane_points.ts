@@ -7,7 +7,7 @@ import { encodeRasterPng, figure, rasterizer } from "../../viz/mod.ts";
 import * as flow from "../../web/mod.ts";
 import { say } from "../cli/output.ts";
 import { writeAtomic } from "../run/run_folder.ts";
-import { ConfigError, flagOf } from "../cli/setting.ts";
+import { ConfigError, flagOf } from "../cli/settings.ts";
 import { makeSolver } from "../cli/solver.ts";
 import { checkSolver, usualSolver, withSeed } from "./chosen_solver.ts";
 import { isFile, readCheckpoint } from "./load_network.ts";

@@ -3,7 +3,7 @@ import { Zip, ZipPassThrough } from "npm:fflate@0.8.3";
 import { npyHeader } from "../../models/files/npy.ts";
 import { encodePng, imageGrid, type ImageSize } from "../../viz/mod.ts";
 import { reasonOf, RunError, writeAtomic, writeAtomicParts } from "../run/run_folder.ts";
-import { ConfigError } from "../cli/setting.ts";
+import { ConfigError } from "../cli/settings.ts";
 import { className, type NetworkClasses } from "./classes.ts";
 import { samplesPng } from "./sample_grid.ts";
 

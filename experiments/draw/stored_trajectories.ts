@@ -1,7 +1,7 @@
 import { basename, resolve } from "node:path";
 import { SafetensorsError } from "../../models/mod.ts";
 import { RunError } from "../run/run_folder.ts";
-import { ConfigError } from "../cli/setting.ts";
+import { ConfigError } from "../cli/settings.ts";
 import { printable, say as tellUser } from "../cli/output.ts";
 import { findRun, listRuns } from "../tracking/find_run.ts";
 import { findTrajectories, readTrajectories, type StoredTrajectory } from "./trajectories.ts";

@@ -9,7 +9,7 @@ import {
   judgeNames,
   loadJudge,
 } from "../../models/mod.ts";
-import { ProgressBar, stderr, type Terminal } from "../cli/progress.ts";
+import { ProgressBar, stderr, type Terminal } from "../cli/output.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { type Lock, readIfThere, reasonOf, sha256, waitForLock, writeAtomic } from "../run/run_folder.ts";
 import { checkout, readProgramFile } from "../run/program_files.ts";

@@ -1,7 +1,14 @@
 import { basename } from "node:path";
 import { modelText, ownModel, unetSettings } from "../cli/model_setting.ts";
-import { ConfigError, flagOf, type Rows, type Values } from "../cli/setting.ts";
-import { defineSettings, type Flags, Settings } from "../cli/settings.ts";
+import {
+  ConfigError,
+  defineSettings,
+  flagOf,
+  type Flags,
+  type Rows,
+  Settings,
+  type Values,
+} from "../cli/settings.ts";
 import { trainingConfig } from "../cli/training_config.ts";
 import { findConfig } from "../tracking/find_run.ts";
 import { chosenNetwork, nameNetwork, type OwnNetwork } from "./own_network.ts";

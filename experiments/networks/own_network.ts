@@ -14,7 +14,7 @@ import {
 } from "../../models/mod.ts";
 import { choice, integer, integers, number, text, toggle } from "../cli/kinds.ts";
 import { modelText, type OwnModel, ownModel } from "../cli/model_setting.ts";
-import { accepted, ConfigError, didYouMean, type Setting, valueOf } from "../cli/setting.ts";
+import { accepted, ConfigError, didYouMean, type Setting, valueOf } from "../cli/settings.ts";
 import { reasonOf, sha256 } from "../run/run_folder.ts";
 
 /** A custom network: what its module exports. */

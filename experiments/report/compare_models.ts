@@ -6,7 +6,7 @@ import { loadWeights } from "../networks/own_network.ts";
 import { readFile, RunError } from "../run/run_folder.ts";
 import { findWeights, noWeights } from "../run/weights.ts";
 import { say } from "../cli/output.ts";
-import { ConfigError } from "../cli/setting.ts";
+import { ConfigError } from "../cli/settings.ts";
 
 /** Number of samples and of Euler steps; models are compared at the points of these trajectories. */
 const [samples, steps] = [5, 20];

@@ -5,7 +5,7 @@ import { readJson, RunError } from "../run/run_folder.ts";
 import { runFile } from "../run/files.ts";
 import { lastStep, type Metrics, readMetrics } from "../run/metrics_log.ts";
 import { formatNetwork } from "../cli/model_setting.ts";
-import { asText } from "../cli/setting.ts";
+import { asText } from "../cli/settings.ts";
 import { currentRecord, type RunRecord } from "../tracking/record.ts";
 
 type Fields = Readonly<Record<string, unknown>>;

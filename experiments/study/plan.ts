@@ -20,6 +20,7 @@ import {
   accepted,
   asText,
   ConfigError,
+  defineSettings,
   didYouMean,
   flagOf,
   type Rows,
@@ -27,8 +28,7 @@ import {
   shownValue,
   valueOf,
   type Values,
-} from "../cli/setting.ts";
-import { defineSettings } from "../cli/settings.ts";
+} from "../cli/settings.ts";
 import { shared } from "../cli/shared.ts";
 import { solverList } from "../cli/solver.ts";
 import { presets, training, type TrainingConfig } from "../cli/training.ts";

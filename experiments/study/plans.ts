@@ -5,7 +5,7 @@ import { anyOf } from "../run/field_checks.ts";
 import { nameNetwork } from "../networks/own_network.ts";
 import { ownModel } from "../cli/model_setting.ts";
 import { readProgramFile } from "../run/program_files.ts";
-import { ConfigError, didYouMean } from "../cli/setting.ts";
+import { ConfigError, didYouMean } from "../cli/settings.ts";
 import { usualSolvers } from "../cli/solver.ts";
 import { type CellSettings, type GivenPlan, type Plan, readPlan, type Value } from "./plan.ts";
 

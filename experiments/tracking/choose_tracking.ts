@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { serverUrl, shownAddress } from "../run/program_files.ts";
 import { readJson } from "../run/run_folder.ts";
 import { runFile } from "../run/files.ts";
-import { ConfigError } from "../cli/setting.ts";
+import { ConfigError } from "../cli/settings.ts";
 
 /** The environment variables of MLflow that tracking reads. */
 export const variables = [

@@ -5,7 +5,7 @@ import { runFile } from "../run/files.ts";
 import { readMetrics } from "../run/metrics_log.ts";
 import { readJson } from "../run/run_folder.ts";
 import { formatNetwork, ownModel } from "../cli/model_setting.ts";
-import { asText, flagOf, type Rows } from "../cli/setting.ts";
+import { asText, flagOf, type Rows } from "../cli/settings.ts";
 import { training } from "../cli/training.ts";
 import type { Entry, Point } from "./mlflow_client.ts";
 import type { RunRecord } from "./record.ts";

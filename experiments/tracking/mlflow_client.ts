@@ -1,8 +1,7 @@
 /** The part of MLflow's REST API that tracking uses, with the retries of MLflow's own client. */
 
 import { UserError } from "../../kernels/core/user_error.ts";
-import { formatTime } from "../cli/dry_run.ts";
-import { say } from "../cli/output.ts";
+import { formatTime, say } from "../cli/output.ts";
 import type { RetryPolicy, ServerAddress, Target } from "./choose_tracking.ts";
 
 /** A server cannot be reached, or rejects a request. */

@@ -32,7 +32,7 @@ import {
   streams,
   type VelocityField,
 } from "../../models/mod.ts";
-import { stageProgress, type Terminal } from "../cli/progress.ts";
+import { stageProgress, type Terminal } from "../cli/output.ts";
 import { type PlannedStage, stagesOf } from "../cli/stages.ts";
 import type { TrainingConfig } from "../cli/training.ts";
 import type { ImageSource } from "../data/image_source.ts";

@@ -1,8 +1,7 @@
 import { join } from "node:path";
 import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import type { Device } from "../../kernels/mod.ts";
-import { formatTime, gigabytes, printDryRun } from "../cli/dry_run.ts";
-import type { Terminal } from "../cli/progress.ts";
+import { formatTime, gigabytes, printDryRun, type Terminal } from "../cli/output.ts";
 import type { TrainingConfig } from "../cli/training.ts";
 import { describeData } from "../data/dataset.ts";
 import { filesOfTraining } from "../run/files.ts";

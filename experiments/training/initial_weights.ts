@@ -15,7 +15,7 @@ import type { ImageSource } from "../data/image_source.ts";
 import { chosenNetwork, moduleError } from "../networks/own_network.ts";
 import { sha256 } from "../run/run_folder.ts";
 import { readGivenWeights } from "../run/weights.ts";
-import { ConfigError } from "../cli/setting.ts";
+import { ConfigError } from "../cli/settings.ts";
 import { initialNetwork, parseInit } from "../cli/stored_network.ts";
 import type { TrainingConfig } from "../cli/training.ts";
 import { readRecord } from "../tracking/record.ts";

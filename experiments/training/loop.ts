@@ -10,7 +10,7 @@ import {
   Trainer,
   type TransportCoupling,
 } from "../../models/mod.ts";
-import type { ProgressBar } from "../cli/progress.ts";
+import type { ProgressBar } from "../cli/output.ts";
 import { TrainingError } from "../cli/task.ts";
 import { objectiveOf, readConfig } from "../cli/training_config.ts";
 import { runFile } from "../run/files.ts";

@@ -17,10 +17,10 @@ import {
 } from "../../models/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import { type ChosenNetwork, chosenNetwork, moduleError } from "../networks/own_network.ts";
-import { ConfigError } from "../cli/setting.ts";
+import { ConfigError } from "../cli/settings.ts";
 import { ownModel } from "../cli/model_setting.ts";
 import { objectiveOf } from "../cli/training_config.ts";
-import { variantName } from "../cli/variant.ts";
+import { variantName } from "../cli/kinds.ts";
 import type { TrainingConfig } from "../cli/training.ts";
 import { distillationStages, makeStudent, type PreparedStages, type Taught } from "./distillation.ts";
 

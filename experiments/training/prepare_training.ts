@@ -1,6 +1,6 @@
 import { parse } from "node:path";
 import type { Device } from "../../kernels/mod.ts";
-import { stageProgress, type Terminal } from "../cli/progress.ts";
+import { stageProgress, type Terminal } from "../cli/output.ts";
 import { normalizationTo, type TrainingConfig } from "../cli/training.ts";
 import { type Dataset, type ImageSplit, splitImages } from "../data/dataset.ts";
 import { type ImageSource, sourceOf } from "../data/image_source.ts";

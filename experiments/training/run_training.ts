@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { type Device, init, withDevice } from "../../kernels/mod.ts";
-import { ProgressBar, stageProgress, type Terminal } from "../cli/progress.ts";
+import { ProgressBar, stageProgress, type Terminal } from "../cli/output.ts";
 import type { TrainingConfig } from "../cli/training.ts";
 import { runFile } from "../run/files.ts";
 import { createRunFolder, lockRun, removeLeftovers, type RunLock, writeAtomic } from "../run/run_folder.ts";

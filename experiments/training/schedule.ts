@@ -5,7 +5,7 @@ import {
   type Schedule,
   scheduleSettings,
 } from "../../models/mod.ts";
-import { formatTime } from "../cli/dry_run.ts";
+import { formatTime } from "../cli/output.ts";
 import { type PlannedStage, stageAt, stagesOf } from "../cli/stages.ts";
 import { TrainingError } from "../cli/task.ts";
 import type { TrainingConfig } from "../cli/training.ts";

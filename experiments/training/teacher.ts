@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { randomNormal, tensor } from "../../kernels/mod.ts";
 import type { Model } from "../../models/mod.ts";
-import { ConfigError } from "../cli/setting.ts";
+import { ConfigError } from "../cli/settings.ts";
 import type { TrainingConfig } from "../cli/training.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { checkFit, readCheckpoint } from "../draw/load_network.ts";

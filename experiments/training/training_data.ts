@@ -1,12 +1,12 @@
 import type { Dataset, ImageSplit } from "../data/dataset.ts";
 import { chosenNetwork } from "../networks/own_network.ts";
-import { ConfigError, flagOf } from "../cli/setting.ts";
+import { ConfigError, flagOf } from "../cli/settings.ts";
 import type { TrainingConfig } from "../cli/training.ts";
 import { unlabelled } from "../cli/training_config.ts";
 import { roundToRows } from "../draw/conditioning.ts";
 import { checkGrid } from "../draw/sample_grid.ts";
 import { type Coupling, couplings } from "../../models/mod.ts";
-import { makeVariant } from "../cli/variant.ts";
+import { makeVariant } from "../cli/kinds.ts";
 import { tryNetwork } from "./network.ts";
 
 /**

@@ -1,7 +1,7 @@
 import { dirname, join } from "node:path";
 import type { ChoiceKey, ChoiceStore, Device, KernelChoice } from "../../kernels/mod.ts";
 import type { Trainer } from "../../models/mod.ts";
-import { stageProgress, type Terminal } from "../cli/progress.ts";
+import { stageProgress, type Terminal } from "../cli/output.ts";
 import { readFields, reasonOf, RunError, writeAtomic, writeJson } from "../run/run_folder.ts";
 import { type Checked, type Fields, fieldsOf, listOf, tableOf, textField } from "../run/field_checks.ts";
 import { runFile } from "../run/files.ts";

@@ -1,7 +1,6 @@
 /** `--dry-run` of the tasks that take long: what they would do, with nothing written. */
 
 import assert from "node:assert/strict";
-import { secondsPerUnit } from "../../experiments/cli/dry_run.ts";
 import { oneThread, type TaskName, testTask, tinyNetwork, tinyRun, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
 import { storeNetwork } from "./stored_network.ts";
@@ -78,18 +77,4 @@ testTask("train --dry-run names the steps and files of the run, also of one to r
   assert.match(longer.steps, /^10 of 8 images, from step 33 on: /);
   const { code, stderr } = await place.run("train:residual", `--dry-run ${flags}`);
   assert.deepEqual([code, stderr.split(":")[0]], [1, "RunError"], "the folder is taken");
-});
-
-Deno.test("secondsPerUnit() times work after its first report, and ends it in time", async () => {
-  let ms = 0;
-  const perUnit = await secondsPerUnit(async (signal, onProgress) => {
-    ms += 60_000; // a slow start
-    for (let done = 10; !signal.aborted; done += 10) {
-      onProgress(done);
-      ms += 500;
-      await Promise.resolve();
-    }
-    assert.equal(ms, 60_000 + 7 * 500);
-  }, () => ms);
-  assert.equal(perUnit, 0.05);
 });

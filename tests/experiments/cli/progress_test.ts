@@ -1,10 +1,5 @@
 import assert from "node:assert/strict";
-import {
-  ProgressBar,
-  stageProgress,
-  type Terminal,
-  type Workload,
-} from "../../../experiments/cli/progress.ts";
+import { ProgressBar, stageProgress, type Terminal, type Workload } from "../../../experiments/cli/output.ts";
 
 /** A bar on a terminal that records its output, with a clock set by the test. */
 function barOn(terminal: { isTerminal: boolean; columns: number }, work: Partial<Workload> = {}) {

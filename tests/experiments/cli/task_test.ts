@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import settings from "../../../deno.json" with { type: "json" };
 import { integer, line } from "../../../experiments/cli/kinds.ts";
-import { flagOf } from "../../../experiments/cli/setting.ts";
+import { flagOf } from "../../../experiments/cli/settings.ts";
 import { defineSettings } from "../../../experiments/cli/settings.ts";
 import { taskNamed, taskNames, testTask } from "../cli.ts";
 import { printable } from "../../../experiments/cli/output.ts";

@@ -4,7 +4,7 @@ import { evaluating } from "../../../experiments/evaluate.ts";
 import { reportTask } from "../../../experiments/report.ts";
 import { sampleTask } from "../../../experiments/sample.ts";
 import { type PresetName, training, type TrainingConfig } from "../../../experiments/cli/training.ts";
-import { ConfigError } from "../../../experiments/cli/setting.ts";
+import { ConfigError } from "../../../experiments/cli/settings.ts";
 import { readConfig, recordedConfig } from "../../../experiments/cli/training_config.ts";
 import { trainTask } from "../../../experiments/train.ts";
 import { testInFolder } from "../../folder.ts";

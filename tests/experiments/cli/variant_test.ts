@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { defineSettings } from "../../../experiments/cli/settings.ts";
 import { stagesOf } from "../../../experiments/cli/stages.ts";
-import { makeVariant, variant, type VariantRegistry } from "../../../experiments/cli/variant.ts";
+import { makeVariant, variant, type VariantRegistry } from "../../../experiments/cli/kinds.ts";
 
 const sizes: VariantRegistry<number> = {
   fixed: { doc: "always 7", settings: {}, make: () => 7 },

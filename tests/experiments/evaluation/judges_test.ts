@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { basename, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Terminal } from "../../../experiments/cli/progress.ts";
+import type { Terminal } from "../../../experiments/cli/output.ts";
 import { sha256 } from "../../../experiments/run/run_folder.ts";
 import {
   type JudgeChoice,
