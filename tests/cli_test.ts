@@ -16,7 +16,7 @@ const names = tasks.filter(({ load }) => load).map(({ name }) => name);
 
 Deno.test("cli.ts has every task except those of the checkout", () => {
   const others = tasks.map(({ name }) => name).filter((name) => !names.includes(name));
-  assert.deepEqual(others.sort(), ["bench", "build", "ok", "serve", "test"]);
+  assert.deepEqual(others.sort(), ["bench", "build", "ok", "test"]);
 });
 
 testNeeding({ read: true }, "startCommand() is the command that started the running program", () => {
