@@ -104,7 +104,9 @@ import torch
 from model import load
 
 model = load("weights.safetensors")
-${labels}images = model.sample(${drawing.join(", ")})  # [16, ${shape.join(", ")}], 0 black to 1 white
+${labels}images = model.sample(${drawing.join(", ")}).clamp(0, 1)  # [16, ${
+    shape.join(", ")
+  }], 0 black to 1 white
 \`\`\`
 
 The same${classes > 0 && scale !== 1 ? " without guidance" : ""}, written out:
@@ -116,7 +118,7 @@ with torch.no_grad():
     for i in range(steps):
         t = torch.full((len(x),), i / steps)
         x = x + ${velocity} / steps
-images = (x - model.shift) / model.scale
+images = ((x - model.shift) / model.scale).clamp(0, 1)
 \`\`\`
 ${
     classes > 0

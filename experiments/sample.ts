@@ -6,6 +6,7 @@ import {
   type Conditioning,
   formatAutoguidance,
   formatGuidance,
+  gridColumns,
   guidanceOf,
   guidedCostSuffix,
   readAutoguidance,
@@ -129,7 +130,7 @@ function requestedImages(
     : `class ${chosen.map((label) => className(label, classes.names)).join(", ")}`;
   return {
     count: N,
-    columns: columns || (chosen.length > 1 ? chosen.length : 0),
+    columns: columns || gridColumns(N, chosen.length),
     conditioning: { labels: Uint32Array.from({ length: N }, (_, i) => chosen[i % chosen.length]), guidance },
     guided: runsTwice(guidance, drawable.model),
     words: ` of ${which}, ${formatGuidance(guidance)}`,

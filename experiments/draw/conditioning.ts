@@ -59,7 +59,29 @@ export function roundToRows(count: number, classes: number): number {
   return classes === 0 || count === 0 ? count : classes * Math.max(1, Math.round(count / classes));
 }
 
-/** About `count` samples in full rows with one sample of each class; without classes exactly `count`, unconditioned. */
+/**
+ * Columns of a grid of samples of classes in rotation: one per class, or a multiple or divisor of their number, so that
+ * the grid is at most twice as wide as high, and at most twice as high as wide.
+ *
+ * @returns 0 for a nearly square grid if there is no such number
+ */
+export function gridColumns(count: number, classes: number): number {
+  if (classes < 2) return 0;
+  const fits = (columns: number) => {
+    const rows = Math.ceil(count / columns);
+    return columns <= 2 * rows && rows <= 2 * columns;
+  };
+  const unevenness = (columns: number) => Math.abs(Math.log(columns ** 2 / count));
+  const aligned = Array.from({ length: Math.ceil(2 * Math.sqrt(count)) }, (_, i) => i + 1)
+    .filter((columns) => columns % classes === 0 || classes % columns === 0)
+    .sort((a, b) => unevenness(a) - unevenness(b));
+  return [classes, ...aligned].find(fits) ?? 0;
+}
+
+/**
+ * About `count` samples, as many of each class, with the columns of their grid; without classes exactly `count`,
+ * unconditioned.
+ */
 export function classColumns(
   count: number,
   classes: number,
@@ -67,7 +89,8 @@ export function classColumns(
 ): { readonly count: number; readonly columns: number; readonly conditioning?: Conditioning } {
   if (classes === 0 || count === 0) return { count, columns: 0 };
   const rounded = roundToRows(count, classes);
-  return { count: rounded, columns: classes, conditioning: balancedClasses(rounded, classes, guidance) };
+  const columns = gridColumns(rounded, classes);
+  return { count: rounded, columns, conditioning: balancedClasses(rounded, classes, guidance) };
 }
 
 /** Conditioning of samples with the classes 0, 1, 2 and so on in rotation. */

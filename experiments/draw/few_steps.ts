@@ -109,7 +109,8 @@ export async function fewStepsPicture(
     ...findings !== "" && { title: findings[0].toUpperCase() + findings.slice(1) },
     note: `Evaluations of the network, from the same noise${guidance}`,
   };
-  const scale = Math.max(1, Math.round(56 / shape[2]));
+  const width = Math.min(112, Math.max(56, 560 / count)); // few columns are wider, for their captions
+  const scale = Math.max(1, Math.round(width / shape[2]));
   const grid = captionedGrid([rows.length, count], shape, { captions, scale });
   return encodeRasterPng((await rasterizer())(grid.svg(images)));
 }

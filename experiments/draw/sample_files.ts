@@ -133,7 +133,8 @@ async function fillFolder(
         made.add(place);
         await Deno.writeFile(path, encodePng(imageGrid(image, [1, ...shape])), { createNew: true });
       } catch (error) {
-        await Deno.remove(path).catch(() => {}); // it may be incomplete
+        // Another program's file stays; ours may be incomplete.
+        if (!(error instanceof Deno.errors.AlreadyExists)) await Deno.remove(path).catch(() => {});
         throw new RunError(`Cannot write ${path}: ${reasonOf(error)}; ${written} images are complete`);
       }
       written++;

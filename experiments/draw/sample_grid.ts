@@ -44,6 +44,12 @@ export function samplesPng(
   return encodePng(imageGrid(pixels, [count, ...shape], { ...look, ...columns > 0 && { columns } }));
 }
 
+/** Number of columns of a grid that {@linkcode samplesPng} encoded, of images of this width. */
+export function columnsOf(png: Uint8Array, width: number): number {
+  const { buffer, byteOffset } = png;
+  return (new DataView(buffer, byteOffset).getUint32(16) + look.gap) / (look.scale * width + look.gap);
+}
+
 /**
  * Draws the samples of a run, and writes them as `samples.png` or, for a step, `samples/step_<step>.png`.
  *

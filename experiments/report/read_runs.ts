@@ -25,6 +25,7 @@ import { readLossByTime } from "../evaluation/loss_by_time.ts";
 import { className } from "../draw/classes.ts";
 import { formatAutoguidance, formatGuidance } from "../draw/conditioning.ts";
 import { readPlaneTrajectories } from "../draw/plane_trajectories.ts";
+import { columnsOf } from "../draw/sample_grid.ts";
 import { findTrajectories } from "../draw/trajectories.ts";
 import { readEvaluation, readJudged, readLiveJudge } from "../evaluation/evaluation.ts";
 import { figureKeys, meaningOf } from "../evaluation/figures.ts";
@@ -69,11 +70,14 @@ async function readReportRun(folder: string, name: string, live: boolean | strin
   const lossByTime = await readLossByTime(folder);
   const samplesPng = await readIfThere(join(folder, runFile.samples));
   const fewStepsPng = await readIfThere(join(folder, runFile.fewSteps));
-  const samplesText = formatSamples(config);
-  const { classes = 0 } = record?.dataset ?? {};
-  const samplesColumns = config.conditional === true
-    ? Array.from({ length: classes }, (_, c) => className(c, classNames ?? undefined))
-    : [];
+  const { classes = 0, width = 0 } = record?.dataset ?? {};
+  const columns = samplesPng && config.conditional === true ? columnsOf(samplesPng, width) : 0;
+  const isAligned = columns > 0 && columns % classes === 0;
+  const samplesText = formatSamples(config, isAligned);
+  const samplesColumns = Array.from(
+    { length: isAligned ? columns : 0 },
+    (_, n) => className(n % classes, classNames ?? undefined),
+  );
   const judge = await readLiveJudge(folder);
   const plane = await readPlane(folder, judge);
   const solvers = await readSolverQuality(folder);
@@ -117,9 +121,14 @@ function stagesOf(
 }
 
 /** Describes how a run's samples were drawn. */
-function formatSamples({ conditional, guidance }: Readonly<Record<string, unknown>>): string | undefined {
+function formatSamples(
+  { conditional, guidance }: Readonly<Record<string, unknown>>,
+  isAligned: boolean,
+): string | undefined {
   const scale = typeof guidance === "number" ? guidance : 1;
-  if (conditional === true) return `one column per class, ${formatGuidance({ scale })}`;
+  if (conditional === true) {
+    return `${isAligned ? "one class per column" : "classes in turn"}, ${formatGuidance({ scale })}`;
+  }
   return scale === 1 ? undefined : `${formatAutoguidance(scale)}; trajectories are drawn without it`;
 }
 

@@ -57,6 +57,7 @@ for folder in sys.argv[1:]:
     for block in re.findall("\`\`\`python\\n(.*?)\`\`\`", open("README.md").read(), re.S):
         exec(re.sub(r"\\b50\\b", "2", block), readme)  # fewer steps
         assert readme["images"].shape == (16, *x.shape[1:])
+        assert readme["images"].min() >= 0 and readme["images"].max() <= 1
     found[os.path.basename(folder)] = {k: v.flatten().tolist() for k, v in outputs.items()}
 print(json.dumps(found))
 `;

@@ -329,6 +329,46 @@ testTask("writeSamples() puts images in folders by number if a name is unfit for
   assert.deepEqual(await place.names("made"), ["0", "1", "an owl"]);
 });
 
+testTask("writeSamples() leaves another program's image where it is", async (place) => {
+  const folder = place.file("made") + "/";
+  const batches = (async function* () {
+    yield new Float32Array(24);
+    await Deno.writeTextFile(`${folder}000001.png`, "theirs");
+    yield new Float32Array(24);
+  })();
+  const images = {
+    count: 2,
+    shape: [1, 4, 6] as const,
+    labels: undefined,
+    classes: { count: 0 },
+    columns: 0,
+  };
+  await assert.rejects(writeSamples(folder, { ...images, batches }, () => {}), {
+    name: "RunError",
+    message: /^Cannot write .*000001.png: .*; 1 images are complete$/,
+  });
+  assert.equal(await Deno.readTextFile(`${folder}000001.png`), "theirs");
+});
+
+testTask("writeSamples() gives equal bytes for equal images at another time", async (place) => {
+  const write = async (name: string) => {
+    const batches = (async function* () {
+      yield await Promise.resolve(new Float32Array(24));
+    })();
+    const images = { count: 1, shape: [1, 4, 6] as const, labels: Uint32Array.of(0), columns: 0 };
+    await writeSamples(place.file(name), { ...images, classes: { count: 1 }, batches }, () => {});
+    return await place.read(name);
+  };
+  const before = await write("a.npz");
+  const { now } = Date;
+  Date.now = () => now() + 86_400_000;
+  try {
+    assert.deepEqual(await write("b.npz"), before);
+  } finally {
+    Date.now = now;
+  }
+});
+
 testTask(
   "sample draws three channels as picture or array, and other counts as array only",
   async (place) => {

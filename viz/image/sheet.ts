@@ -29,6 +29,8 @@ export interface Sheet {
 
 /** Space in pixels. */
 const room = { gap: 6, title: 28, column: 20, row: 22, note: 20, least: 120 };
+/** Smallest size of a letter. */
+const legible = 7;
 const font = { title: 16, column: 12, row: 12, halfRow: 9, note: 10.5 };
 /** Width of a letter of DejaVu Sans per font size, slightly above the mean. */
 const letter = 0.62;
@@ -49,7 +51,8 @@ export function sheet(
   const inner = columns * (cell[0] + room.gap) - room.gap;
   const left = captions.rows ? room.row : 0;
   // Tiny cells still leave space for the captions.
-  const width = Math.max(left + inner, room.least);
+  const words = Math.max(captions.title?.length ?? 0, captions.note?.length ?? 0);
+  const width = Math.max(left + inner, room.least, left + Math.ceil(words * letter * legible));
   const indent = left + Math.floor((width - left - inner) / 2);
   const titleTop = captions.columns ? room.column : 0;
   const top = (captions.title === undefined ? 0 : room.title) + titleTop;
@@ -66,7 +69,7 @@ export function sheet(
     svg(cells, { title, columns: heads = [], rows: labels = [], note }) {
       const middle = indent + inner / 2;
       const texts = [
-        title === undefined ? "" : text(title, middle, room.title / 2, font.title, width),
+        title === undefined ? "" : text(title, middle, room.title / 2, font.title, width - left),
         ...heads.map((head, i) =>
           text(head, place(0, i)[0] + cell[0] / 2, top - room.column / 2, font.column, cell[0] + room.gap)
         ),
@@ -74,7 +77,7 @@ export function sheet(
           const at = `${indent - room.row / 2} ${place(i, 0)[1] + cell[1] / 2}`;
           return `<g transform="translate(${at}) rotate(-90)">${rowLabel(label, cell[1])}</g>`;
         }),
-        note ? text(note, middle, height - room.note / 2, font.note, width) : "",
+        note ? text(note, middle, height - room.note / 2, font.note, width - left) : "",
       ];
       return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" ` +
         `viewBox="0 0 ${width} ${height}"><path class="figure-paper" d="M0 0h${width}v${height}h-${width}z" fill="#fff"/>` +
@@ -103,7 +106,6 @@ function rowLabel(label: string, maxWidth: number): string {
 
 /** Draws text centred on a point: smaller if it exceeds `maxWidth` pixels, truncated if it would become illegible. */
 function text(words: string, x: number, y: number, size: number, maxWidth: number): string {
-  const legible = 7;
   const letters = Math.floor(maxWidth / (letter * legible));
   const shown = words.length > letters ? `${words.slice(0, Math.max(letters - 1, 0))}…` : words;
   const fitting = Math.min(size, maxWidth / (letter * Math.max(shown.length, 1)));

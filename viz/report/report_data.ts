@@ -65,7 +65,7 @@ export interface ReportRun {
   readonly solvers?: readonly SolverQuality[];
   /** A picture of samples, as the bytes of a PNG file. */
   readonly samplesPng?: Uint8Array;
-  /** How they were drawn, such as `one column per class, guidance 1.5`. */
+  /** How they were drawn, such as `one class per column, guidance 1.5`. */
   readonly samplesText?: string;
   /** The title of each of its columns, such as the name of a class. */
   readonly samplesColumns?: readonly string[];

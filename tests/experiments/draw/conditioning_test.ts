@@ -6,6 +6,7 @@ import { checkSolver } from "../../../experiments/draw/chosen_solver.ts";
 import {
   classColumns,
   formatGuidance,
+  gridColumns,
   roundToRows,
   runsTwice,
 } from "../../../experiments/draw/conditioning.ts";
@@ -51,6 +52,25 @@ Deno.test("classColumns() fills rows with one sample of each class, at least one
     columns: 3,
     conditioning: { labels: Uint32Array.of(0, 1, 2, 0, 1, 2), guidance: { scale: 2 } },
   });
+});
+
+Deno.test("gridColumns() keeps classes in columns, and grids at most twice as wide as high or high as wide", () => {
+  for (
+    const [count, classes, columns] of [[60, 10, 10], [63, 3, 9], [20, 10, 5], [100, 100, 10], [10, 10, 0], [
+      9,
+      1,
+      0,
+    ]]
+  ) {
+    assert.equal(gridColumns(count, classes), columns, `${count} of ${classes} classes`);
+  }
+  for (let classes = 2; classes < 20; classes++) {
+    for (let rows = 1; rows < 40; rows++) {
+      const columns = gridColumns(rows * classes, classes) || Math.ceil(Math.sqrt(rows * classes));
+      const ratio = columns / Math.ceil(rows * classes / columns);
+      assert.ok(ratio >= 0.5 && ratio <= 2, `${rows} rows of ${classes} classes: ${columns}`);
+    }
+  }
 });
 
 Deno.test("formatGuidance() names interval and method, and runsTwice() the need of two networks", () => {

@@ -41,8 +41,9 @@ testInFolder("readTrajectories() reads what writeTrajectories() wrote, in order"
     trajectories.map((trajectory, n) => ({ ...source, k: n + 1, trajectory })),
   );
   const { tensors } = decodeSafetensors(await Deno.readFile(paths[10]), "a file");
-  assert.deepEqual(tensors.get("image")!.shape, [3, 3, 2, 1]);
-  assert.deepEqual(tensors.get("velocity")!.shape, [2, 3, 2, 1]);
+  assert.deepEqual(tensors.get("t"), { shape: [3], data: colour.t });
+  assert.deepEqual(tensors.get("image"), { shape: [3, 3, 2, 1], data: colour.image });
+  assert.deepEqual(tensors.get("velocity"), { shape: [2, 3, 2, 1], data: colour.velocity });
 });
 
 testInFolder("readTrajectories() says in one line what is missing or damaged", async (run) => {

@@ -130,6 +130,9 @@ Deno.test("captionedGrid() puts images row by row next to its captions", async (
 Deno.test("captionedGrid() can replace its captions, and rejects mismatched images", () => {
   const one = captionedGrid([1, 1], [1, 1, 2], { captions: { title: "s = 0.00" } });
   assert.equal(one.width, 120); // 84 pixels of the image, and space for text
+  const note = "Evaluations of the network, from the same noise";
+  const long = captionedGrid([1, 1], [1, 1, 2], { captions: { note } });
+  assert.ok(long.svg([images[0]]).includes(`>${note}<`), "narrow images leave space for a long note");
   const svg = one.svg([images[0]], { title: "s = 0.50" });
   assert.match(svg, />s = 0.50</);
   assert.doesNotMatch(svg, /s = 0.00/);
