@@ -20,7 +20,6 @@ import {
 import { runFile } from "../run/files.ts";
 import { appendMetrics } from "../run/metrics_log.ts";
 import { TensorFile, tensorsOf } from "../run/weights.ts";
-import type { EvaluationRequest } from "./evaluation_options.ts";
 import { type ByFigure, type FigureKey, figureKeys, metricOf } from "./figures.ts";
 import { timeBins } from "./loss_by_time.ts";
 
@@ -55,16 +54,6 @@ const figure = fieldsOf({
   noise: ifGiven(finiteNumber),
 });
 
-/** The request of an evaluation; see {@linkcode EvaluationRequest}. */
-const request = {
-  count,
-  seed: count,
-  guidance: finiteNumber,
-  words: textField,
-  courseImages: count,
-  bitsImages: count,
-};
-
 const checks = {
   version: check<2>("1 or 2", (value) => value === 2),
   /** Time of the evaluation, in milliseconds since 1970. */
@@ -79,7 +68,11 @@ const checks = {
   dataset: fieldsOf({ name: textField, digest: textField, classNames: ifGiven(listOf(textField)) }),
   /** The judges, the first of which has the figures whose keys name none; none without labels. */
   judges: listOf(judgeField),
-  asked: ifGiven(fieldsOf(request)),
+  /** See {@linkcode EvaluationRequest}. */
+  asked: ifGiven(fieldsOf({
+    ...{ count, seed: count, guidance: finiteNumber, words: textField },
+    ...{ courseImages: count, bitsImages: count },
+  })),
   /** The samples, how they were drawn, as text (solver, grid, guidance), and their cost. */
   samples: fieldsOf({ count, seed: count, how: textField, ...cost }),
   figures: tableOf(figure) as unknown as FieldCheck<ByFigure<EvaluationFigure>>,
@@ -115,22 +108,6 @@ function withJudges({ judge, ...json }: Readonly<Record<string, unknown>>): Reco
   const { classes } = Object(json.samples);
   const judges = judge === undefined ? [] : [{ name: judgeNames[0], classes, ...Object(judge) }];
   return { ...json, version: 2, judges };
-}
-
-/** Whether an evaluation matches a request, with the same weights and judges. */
-export function hasMeasured(
-  { weights, judges, asked }: Pick<Evaluation, "weights" | "judges" | "asked">,
-  requested: {
-    readonly weights: string;
-    /** Digests. */
-    readonly judges: readonly string[];
-    readonly asked: EvaluationRequest;
-  },
-): boolean {
-  const names = Object.keys(request) as (keyof EvaluationRequest)[];
-  return weights.sha256 === requested.weights &&
-    judges.map(({ sha256 }) => sha256).join() === requested.judges.join() &&
-    names.every((name) => asked?.[name] === requested.asked[name]);
 }
 
 /** An evaluation, with samples to look at. */

@@ -24,10 +24,7 @@ import { squaredDistance } from "../../models/measures/points.ts";
  * tr(C_r + C_s - 2 (C_r C_s)^(1/2)), with unbiased covariances.
  *
  * It is biased upwards for few samples, so only compare it between equal numbers of samples. The interval covers other
- * samples of the same network against the same reference; see `bootstrap()`.
- *
- * @param reference features of real images, f32[N, F], N at least 2 F
- * @param samples features of samples, f32[M, F], M at least 2 F
+ * samples of the same network against the same reference, f32[N, F]; both need at least 2 F.
  *
  * Source: Heusel et al. 2017, arXiv:1706.08500, equation 6
  */
@@ -85,11 +82,7 @@ function decomposed(symmetric: Matrix): EigenvalueDecomposition {
  * Kernel distance (KID) between two sets of features, with its interval: the unbiased squared maximum mean discrepancy with
  * the kernel k(x, y) = (x y / F + 1)^3, over all samples instead of subsets. It can be negative, since it is unbiased.
  *
- * Inner products are f32 on the current device, sums are f64. The interval covers other samples of the same network against
- * the same reference; see `bootstrap()`.
- *
- * @param reference features of real images, f32[N, F], N at least 2
- * @param samples features of samples, f32[M, F], M at least 2
+ * Inner products are f32 on the current device, sums are f64.
  *
  * Source: Binkowski et al. 2018, arXiv:1801.01401, equation 4 and section 3
  */

@@ -94,10 +94,8 @@ const enoughImages = 10_000;
 const rounds = [250, 500, 1000, 2000];
 /** Scales pixels to [-1, 1]. */
 const normalization: Normalization = { scale: 2, shift: -1 };
-/** Peak learning rate of AdamW, on a one-cycle schedule. */
-const learningRate = 4e-3;
-/** Share of the steps in which the rate rises. */
-const warmup = 0.2;
+/** Peak learning rate of AdamW, on a one-cycle schedule that rises in a fifth of the steps. */
+const [learningRate, warmup] = [4e-3, 0.2];
 /** Steps between reads of the loss. */
 const burst = 20;
 /** Test images per batch. */

@@ -2,12 +2,10 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import {
   type Evaluation,
-  hasMeasured,
   readEvaluation,
   readLiveJudge,
   recordEvaluation,
 } from "../../../experiments/evaluation/evaluation.ts";
-import type { EvaluationRequest } from "../../../experiments/evaluation/evaluation_options.ts";
 import {
   aboutEvaluation,
   evaluationTable,
@@ -21,14 +19,6 @@ import { testInFolder, withFolder } from "../../folder.ts";
 import { info } from "../../models/tiny_files.ts";
 import { textOf } from "../../module_graph.ts";
 
-const asked: EvaluationRequest = {
-  count: 2000,
-  seed: 0,
-  guidance: 1,
-  words: "heun, 10 steps",
-  courseImages: 64,
-  bitsImages: 0,
-};
 const evaluation: Evaluation = {
   version: 2,
   time: 1_700_000_000_000,
@@ -40,7 +30,7 @@ const evaluation: Evaluation = {
     { name: "lenet", sha256: "ef".repeat(32), accuracy: 0.9912, source: "stored", classes: [1200, 800] },
     { name: "vgg", sha256: "10".repeat(32), accuracy: 0.98, source: "cached", classes: [1100, 900] },
   ],
-  asked,
+  asked: { count: 2000, seed: 0, guidance: 1, words: "heun, 10 steps", courseImages: 64, bitsImages: 0 },
   samples: { count: 2000, seed: 0, how: "heun", evaluations: 80_000, seconds: 61.25 },
   figures: {
     confident: {
@@ -118,32 +108,6 @@ Deno.test("readEvaluation() refuses damaged files in one line with advice", () =
       });
     }
   }));
-
-Deno.test("hasMeasured() compares weights, judges and every field of the request", () => {
-  const wanted = {
-    weights: evaluation.weights.sha256,
-    judges: evaluation.judges.map(({ sha256 }) => sha256),
-    asked,
-  };
-  assert.ok(hasMeasured(evaluation, wanted));
-  const others: Partial<EvaluationRequest>[] = [
-    { count: 1000 },
-    { seed: 1 },
-    { guidance: 2 },
-    { courseImages: 0 },
-    { bitsImages: 8 },
-    { words: "heun, 10 steps, times quadratic" },
-  ];
-  for (const other of others) {
-    const changed = { ...evaluation, asked: { ...asked, ...other } };
-    assert.ok(!hasMeasured(changed, wanted), JSON.stringify(other));
-  }
-  assert.ok(!hasMeasured({ ...evaluation, asked: undefined }, wanted));
-  assert.ok(!hasMeasured(evaluation, { ...wanted, weights: "" }));
-  const alone = { ...evaluation, judges: evaluation.judges.slice(0, 1) };
-  assert.ok(!hasMeasured(alone, wanted) && !hasMeasured(evaluation, { ...wanted, judges: [] }));
-  assert.ok(hasMeasured({ ...evaluation, judges: [] }, { ...wanted, judges: [] }));
-});
 
 Deno.test("aboutEvaluation() and evaluationTable() print the samples, the judges and each figure", () => {
   const cellsOf = (table: string) => table.split("\n").map((line) => line.trim().split(/ {2,}/));

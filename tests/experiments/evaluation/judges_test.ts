@@ -179,18 +179,6 @@ Deno.test("judgedData() refuses data without labels or with one class", async ()
   }
 });
 
-testInFolder("judgesFor() says why there are no judges", async (folder) => {
-  const { said } = finder(folder);
-  for (const classes of [0, 1]) {
-    assert.deepEqual(await judgesFor(await bars({ classes }), { say: (line) => said.push(line) }), []);
-  }
-  const rest = "figures that need them are left out";
-  assert.deepEqual(said, [
-    `No judges for bars, which has no labels: ${rest}`,
-    `No judges for bars, which has only one class: ${rest}`,
-  ]);
-});
-
 /** The CPU device, closed at the end of a test. */
 async function opened(): Promise<Disposable & { readonly device: Device }> {
   const device = await init({ device: "cpu" });
