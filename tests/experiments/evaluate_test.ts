@@ -41,16 +41,7 @@ testTask(
       stdout,
       /170 samples from the noise of seed 0, euler, 2 steps, 2 evaluations each with and without the class, equal numbers of each class/,
     );
-    assert.match(
-      stdout,
-      /Judge lenet \([0-9a-f]{12}, cached\): right on [^]*\nJudge vgg \([0-9a-f]{12}, cached\): right on /,
-    );
-    assert.match(stdout, /Fréchet distance \(lenet\)[^]*Fréchet distance \(vgg\)/);
-
     const report = new TextDecoder().decode(await place.read("a", "report.html"));
-    assert.ok(report.includes('<section id="quality"'));
-    assert.ok(report.includes("Bits per dimension"));
-
     const isThere = (path: string) => Deno.stat(place.file("a", path)).then(() => true, () => false);
     for (const { path, report: section } of rows) {
       if (section && await isThere(path)) {
