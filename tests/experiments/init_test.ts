@@ -6,7 +6,7 @@ import { fingerprintOf, madeOnce, oneThread, testTask, type Workplace } from "./
 import { writeTinyIdx } from "./data/tiny_idx.ts";
 import { spotsOf, writeFiles } from "./data/tiny_png.ts";
 import { writeModule } from "./networks/modules.ts";
-import { assertRefused, testRefusals } from "./refusals.ts";
+import { assertRefused } from "./refusals.ts";
 import { storeNetwork } from "./stored_network.ts";
 
 const short = `--batch-size 8 ${oneThread} --samples 0 --flow-samples 0 --path-samples 0 --test-batches 1 ` +
@@ -24,6 +24,8 @@ const prepare = (place: Workplace) =>
     const flags = `--data data --filters 8,16 --t-emb 8 --groups 4 --max-steps 3 ${short}`;
     await place.succeed("train:residual", `${flags} --out source`);
     await place.succeed("train:base", `${flags.replace("--groups 4", "")} --no-conditional --out plain`);
+    await Deno.mkdir(place.file("source", "weights"));
+    await Deno.copyFile(place.file("source/ema.safetensors"), place.file("source/weights/kept.safetensors"));
     await writeModule(place);
     await place.succeed("train", `--model ./mlp.ts --hidden 8 --data data --max-steps 3 ${short} --out own`);
   });
@@ -48,6 +50,12 @@ const cases: Readonly<
   },
   "as many classes of other names": {
     from: "source",
+    flags: "--data letters",
+    says: /\nNewly initialised: label_emb\.weight \(other classes\);/,
+    anew: ["label_emb.weight"],
+  },
+  "other classes, and weights that a run kept during training": {
+    from: "source/weights/kept.safetensors",
     flags: "--data letters",
     says: /\nNewly initialised: label_emb\.weight \(other classes\);/,
     anew: ["label_emb.weight"],
@@ -95,7 +103,7 @@ testTask(
       const [flags, out] = [`${given} ${still} --ema 0.9`, `${i}`];
       const { stderr } = await place.succeed("train", `--init ${from} ${flags} --out ${out}`);
       assert.match(stderr, says, name);
-      const before = print(await weights(place, from, "ema.safetensors"));
+      const before = print(await weights(place, from.endsWith("s") ? from : `${from}/ema.safetensors`));
       const made = await weights(place, out, "last.safetensors");
       for (const [tensor, { data }] of await weights(place, out, "ema.safetensors")) {
         const { data: latest } = made.get(tensor)!;
@@ -110,16 +118,6 @@ testTask(
     }
   },
 );
-
-testTask("train --init knows the classes of weights that a run kept during training", async (place) => {
-  await prepare(place);
-  await Deno.mkdir(place.file("source", "weights"), { recursive: true });
-  const kept = place.file("source", "weights", "kept.safetensors");
-  await Deno.copyFile(place.file("source", "ema.safetensors"), kept);
-  const flags = `--data letters ${still} --out kept`;
-  const { stderr } = await place.succeed("train", `--init source/weights/kept.safetensors ${flags}`);
-  assert.match(stderr, /\nNewly initialised: label_emb\.weight \(other classes\);/);
-});
 
 testTask("newly initialised tensors are drawn by the seed, as without --init", async (place) => {
   await prepare(place);
@@ -172,83 +170,50 @@ testTask("a run that starts from weights is repeated only with the same weights"
   });
 });
 
-const file = (place: Workplace) =>
-  storeNetwork(place, "weights", [12, 12], {
-    type: "UNet_FM_Residuals",
-    path: "cosine",
-    prediction: "noise",
-  });
-
-testTask("the network is that of the weights, path and prediction too", async (place) => {
-  await file(place);
-  await place.succeed("train", `--init weights.safetensors --data data ${still} --out run`);
-  const config = JSON.parse(await Deno.readTextFile(place.file("run", "config.json")));
-  const { model, filters, tEmb, groups, path, prediction, conditional } = config;
-  assert.deepEqual(
-    { model, filters, tEmb, groups, path, prediction, conditional },
-    {
+testTask(
+  "train --init takes the network of the weights, and refuses what contradicts it in one line",
+  async (place) => {
+    await prepare(place);
+    const stored = { type: "UNet_FM_Residuals", path: "cosine", prediction: "noise" } as const;
+    await storeNetwork(place, "weights", [12, 12], stored);
+    await storeNetwork(place, "map", [12, 12], { flowMap: true });
+    await place.succeed("train", `--init weights.safetensors --data data ${still} --out run`);
+    const config = JSON.parse(await Deno.readTextFile(place.file("run", "config.json")));
+    const expected = {
       model: "residual",
       filters: [4, 8],
       tEmb: 8,
       groups: 4,
       path: "cosine",
       prediction: "noise",
-      conditional: true,
-    },
-  );
-});
+    };
+    assert.deepEqual({ ...config, ...expected, conditional: true }, config);
 
-const flags = `--data data ${still} --init weights.safetensors`;
-testRefusals("train --init refuses what contradicts the weights in one line", {
-  ...Object.fromEntries(
-    Object.entries({
-      "--filters 8,16": "--filters 8,16 with --init weights.safetensors: its network has 4,8 (leave it out)",
-      "--model base": "--model base with --init weights.safetensors: its network has residual",
-      "--attn": "--attn with --init weights.safetensors: its network has none (leave it out)",
-      "--path linear": "--path linear with --init weights.safetensors: its network has cosine",
-      "--normalize 0..1": "--normalize 0..1 with --init weights.safetensors: its network has -1..1",
-    }).map((
-      [flag, says],
-    ) => [flag, {
-      task: "train" as const,
-      flags: `${flags} ${flag}`,
-      prepare: file,
-      says: [`ConfigError: Cannot use ${says}`] as const,
-    }]),
-  ),
-  "missing weights": {
-    task: "train",
-    flags,
-    says: ["RunError: Cannot start from weights.safetensors: ", "no such file"],
-  },
-  "a missing run": {
-    task: "train",
-    flags: `--data data ${still} --init nowhere`,
-    says: ["ConfigError: Cannot find the run nowhere"],
-  },
-  "a flow map": {
-    task: "train",
-    flags,
-    prepare: (place) => storeNetwork(place, "weights", [12, 12], { flowMap: true }),
-    says: ["ConfigError: Cannot start from weights.safetensors: it is a flow map"],
-  },
-});
-
-testTask(
-  "train --init refuses options and programs of a network that contradict its weights",
-  async (place) => {
-    await prepare(place);
-    const run = `--init own --data data ${still} --out other`;
-    await assertRefused(place, {
-      task: "train",
-      flags: `--model ./mlp.ts --hidden 16 ${run}`,
-      says: ['StateError: Cannot load own/ema.safetensors: "inner.weight" is f32[8, 145]'],
-    });
-    await assertRefused(place, {
-      task: "train",
-      flags: `--model residual ${run}`,
-      says: ["ConfigError: Cannot use --model residual with --init own: its network has ./mlp.ts"],
-    });
-    await place.succeed("train", `--model ./mlp.ts --activation none ${run}`);
+    const cannot = "ConfigError: Cannot";
+    const has = "with --init weights.safetensors: its network has";
+    const refused = {
+      "weights.safetensors --filters 8,16": `${cannot} use --filters 8,16 ${has} 4,8 (leave it out)`,
+      "weights.safetensors --model base": `${cannot} use --model base ${has} residual`,
+      "weights.safetensors --attn": `${cannot} use --attn ${has} none (leave it out)`,
+      "weights.safetensors --path linear": `${cannot} use --path linear ${has} cosine`,
+      "weights.safetensors --normalize 0..1": `${cannot} use --normalize 0..1 ${has} -1..1`,
+      "no.safetensors": "RunError: Cannot start from no.safetensors: ",
+      "nowhere": `${cannot} find the run nowhere`,
+      "map.safetensors": `${cannot} start from map.safetensors: it is a flow map`,
+      "own --model ./mlp.ts --hidden 16":
+        'StateError: Cannot load own/ema.safetensors: "inner.weight" is f32[8, 145]',
+      "own --model residual": `${cannot} use --model residual with --init own: its network has ./mlp.ts`,
+    };
+    for (const [flags, begin] of Object.entries(refused)) {
+      await assertRefused(place, {
+        task: "train",
+        flags: `--init ${flags} --data data ${still} --out other`,
+        says: [begin],
+      });
+    }
+    await place.succeed(
+      "train",
+      `--model ./mlp.ts --activation none --init own --data data ${still} --out other`,
+    );
   },
 );

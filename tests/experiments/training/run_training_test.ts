@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
 import { init } from "../../../kernels/mod.ts";
-import { loadCheckpoint } from "../../../models/mod.ts";
+import { BatchOrder, loadCheckpoint } from "../../../models/mod.ts";
 import { completeArtifacts } from "../../../experiments/training/pictures.ts";
 import { isLocked, lockRun } from "../../../experiments/run/run_folder.ts";
 import { fileAt, runFile } from "../../../experiments/run/files.ts";
 import { readMetrics } from "../../../experiments/run/metrics_log.ts";
-import type { TrainingConfig } from "../../../experiments/cli/training.ts";
+import { normalizationTo, type TrainingConfig } from "../../../experiments/cli/training.ts";
+import { splitImages } from "../../../experiments/data/dataset.ts";
+import { sourceOf } from "../../../experiments/data/image_source.ts";
+import { loadDataset } from "../../../experiments/data/load_dataset.ts";
+import { makeNetwork } from "../../../experiments/training/network.ts";
 import { readConfig, trainingConfig } from "../../../experiments/cli/training_config.ts";
 import { runTraining } from "../../../experiments/training/run_training.ts";
 import { withFolder } from "../../folder.ts";
@@ -69,6 +73,21 @@ testInFolder(
     assert.ok(shown.every(([, all]) => all === sums.at(-1)) && written.endsWith("\r\x1b[K"), written);
   },
 );
+
+testInFolder("runTraining() takes the steps that seed, batches and schedule describe", async (folder) => {
+  const constant = { schedule: "constant", warmUp: 0, conditional: false, maxSteps: 13 } as const;
+  const { run } = await runTraining(configIn(folder, { ...constant, out: `${folder}/run` }));
+  const config = readConfig(run);
+  const device = await init({ device: "cpu", threads: 1 });
+  const data = await loadDataset(`${folder}/data`);
+  const normalization = normalizationTo(config.normalize);
+  const { trainer } = makeNetwork(config, sourceOf(data, "train", { conditional: false, normalization }));
+  const order = new BatchOrder(splitImages(data.train.count, config).train, config.batchSize, config.seed);
+  for (let step = 0; step < 13; step++) trainer.queueStep(order.batch(step), config.lr); // into a second epoch
+  const losses = (await readMetrics(`${run}/${runFile.metrics}`)).flatMap((line) => line.train_loss ?? []);
+  assert.deepEqual(losses, await trainer.losses());
+  device.close();
+});
 
 testInFolder(
   "runTraining() keeps weights at requested steps without changing the training",
