@@ -82,7 +82,7 @@ export const isolation: Readonly<Record<string, string>> = {
 const confined: Readonly<Record<string, string>> = {
   "content-security-policy":
     "sandbox allow-scripts allow-downloads; default-src 'none'; connect-src 'none'; " +
-    "script-src 'unsafe-inline' 'wasm-unsafe-eval' blob:; worker-src blob:; style-src 'unsafe-inline'; " +
+    "script-src 'unsafe-inline' 'wasm-unsafe-eval' blob: data:; worker-src blob:; style-src 'unsafe-inline'; " +
     "img-src data: blob:; form-action 'none'; base-uri 'none'",
   "x-content-type-options": "nosniff",
 };
