@@ -29,15 +29,7 @@ export function isDepthwise(C: i32, vertical: Axis, horizontal: Axis): bool {
  * @param x padded rows, `pitch` bytes apart
  */
 export function depthwisePlane(
-  x: usize,
-  pitch: usize,
-  w: usize,
-  taps: i32,
-  offset: usize,
-  addend: usize,
-  y: usize,
-  down: i32,
-  across: i32,
+  x: usize, pitch: usize, w: usize, taps: i32, offset: usize, addend: usize, y: usize, down: i32, across: i32,
 ): void {
   const tile = tileAddress(), window = panelAddress();
   copyRow(w, window + Layout.weights, taps * taps);
@@ -75,13 +67,7 @@ export function depthwisePlane(
  * @param step bytes from dw[r] to dw[r + 1]
  */
 export function sevenTaps(
-  x: usize,
-  pitch: usize,
-  dy: usize,
-  rows: i32,
-  row: usize,
-  dw: usize,
-  step: usize,
+  x: usize, pitch: usize, dy: usize, rows: i32, row: usize, dw: usize, step: usize,
 ): void {
   let s0 = splat(0), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0;
   for (let column: usize = 0; column < row; column += 16) {

@@ -10,17 +10,8 @@
  * @param addend a plane to add, or 0 for none
  */
 export function directPlane(
-  x: usize,
-  weight: usize,
-  strideC: usize,
-  turned: bool,
-  C: i32,
-  H: i32,
-  W: i32,
-  taps: i32,
-  offset: f32,
-  addend: usize,
-  y: usize,
+  x: usize, weight: usize, strideC: usize, turned: bool, C: i32, H: i32, W: i32, taps: i32, offset: f32,
+  addend: usize, y: usize,
 ): void {
   const margin = taps >> 1, last = taps * taps - 1;
   for (let p = 0; p < H; p++) {
@@ -48,15 +39,7 @@ export function directPlane(
  * @param x, dy planes of the first image; images are `stepX` and `stepY` bytes apart
  */
 export function directWeightGradient(
-  x: usize,
-  stepX: usize,
-  dy: usize,
-  stepY: usize,
-  images: i32,
-  H: i32,
-  W: i32,
-  taps: i32,
-  dw: usize,
+  x: usize, stepX: usize, dy: usize, stepY: usize, images: i32, H: i32, W: i32, taps: i32, dw: usize,
 ): void {
   for (let tap = 0; tap < taps * taps; tap++) {
     const down = tap / taps - (taps >> 1), across = tap % taps - (taps >> 1);

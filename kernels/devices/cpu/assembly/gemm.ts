@@ -2,9 +2,8 @@
 // sixteen or eight columns, gains the product of rows of a and a panel of b. Tile and panel have constant addresses.
 
 import { Layout } from "../memory_layout.ts";
-import { firstLanes } from "./lanes.ts";
 import { fillRow } from "./rows.ts";
-import { splat, storeFirst } from "./simd.ts";
+import { firstLanes, splat, storeFirst } from "./simd.ts";
 import { me } from "./threads.ts";
 
 /** Deepest part of a panel; a last panel may be deeper, but not twice as deep. */
@@ -125,9 +124,9 @@ function copyTile(from: usize, fromPitch: usize, to: usize, toPitch: usize, rows
 /**
  * Tiles of c of six or four rows, by a block of the thread's table; `byRow` is whether the rows of a are contiguous.
  */
-// deno-fmt-ignore
 function tiles(
-  six: bool, byRow: bool, wide: bool, a: usize, pitch: usize, c: usize, cm: usize, depth: i32, count: i32, start: usize,
+  six: bool, byRow: bool, wide: bool, a: usize, pitch: usize, c: usize, cm: usize, depth: i32, count: i32,
+  start: usize,
 ): void {
   const kind = wide ? 0 : load<i32>(Layout.wide) ? 1 : 2;
   const block = 4 * kind + (six ? 0 : 2) + (byRow ? 0 : 1);
@@ -141,15 +140,7 @@ function tiles(
  * @param start 0 to add to c, 1 to set it, else the address of what each row of c begins with
  */
 export function timesPanel(
-  M: i32,
-  depth: i32,
-  a: usize,
-  am: usize,
-  ak: usize,
-  c: usize,
-  cm: usize,
-  columns: i32,
-  wide: bool,
+  M: i32, depth: i32, a: usize, am: usize, ak: usize, c: usize, cm: usize, columns: i32, wide: bool,
   start: usize,
 ): void {
   const byRow = ak == 4, pitch = byRow ? am : ak;
@@ -186,17 +177,7 @@ export function timesPanel(
  * @param start 0 to add to c, 1 to set it, else the address of what each row of c begins with
  */
 export function gemm(
-  M: i32,
-  N: i32,
-  K: i32,
-  a: usize,
-  am: usize,
-  ak: usize,
-  b: usize,
-  bk: usize,
-  bn: usize,
-  c: usize,
-  cm: usize,
+  M: i32, N: i32, K: i32, a: usize, am: usize, ak: usize, b: usize, bk: usize, bn: usize, c: usize, cm: usize,
   start: usize,
 ): void {
   if (start && K == 0) fillRows(c, cm, M, N, start > 1 ? start : 0);

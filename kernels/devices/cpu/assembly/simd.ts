@@ -36,6 +36,13 @@ export function mul(a: v128, b: v128): v128 {
   return f32x4.mul(a, b);
 }
 
+const MASKS = memory.data<i32>([0, 0, 0, 0, -1, 0, 0, 0, -1, -1, 0, 0, -1, -1, -1, 0, -1, -1, -1, -1]);
+
+/** Mask of the first `count` lanes; all lanes from 4 on. */
+export function firstLanes(count: i32): v128 {
+  return v128.load(MASKS + ((<usize> min(count, 4)) << 4));
+}
+
 /** Copies the first lane to all four; the next three functions do so for the other lanes. */
 export function lane0(v: v128): v128 {
   return i32x4.shuffle(v, v, 0, 0, 0, 0);

@@ -1,7 +1,6 @@
 // Winograd's transform of the output gradient, D = A dy A'.
 
-import { add, at as constant, madd, mul, sub } from "./simd.ts";
-import { firstLanes } from "./lanes.ts";
+import { add, at as constant, firstLanes, madd, mul, sub } from "./simd.ts";
 import { across } from "./winograd_sizes.ts";
 
 const TWO = memory.data<f32>([2.0]);
@@ -14,13 +13,7 @@ const FOUR = memory.data<f32>([4.0]);
  * @param to D of the first tile; elements of the transform are `step` bytes apart, tiles `tile`
  */
 export function transformGradient(
-  image: usize,
-  H: i32,
-  W: i32,
-  y: i32,
-  to: usize,
-  step: usize,
-  tile: usize,
+  image: usize, H: i32, W: i32, y: i32, to: usize, step: usize, tile: usize,
 ): void {
   const two = constant(TWO), four = constant(FOUR);
   const pitch: usize = (<usize> W) << 2, plane = (<usize> H) * pitch, row = 6 * step;

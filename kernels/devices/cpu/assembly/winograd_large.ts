@@ -5,9 +5,8 @@
 // tile, so the transformed tiles of the shifted images are those of the image. If no part has five taps, the weights
 // have a zero at infinity, so tiles need only seven points.
 
-import { add, at as constant, madd, mul, nmadd, splat, sub } from "./simd.ts";
+import { add, at as constant, firstLanes, madd, mul, nmadd, splat, sub } from "./simd.ts";
 import { storeColumns } from "./gemm.ts";
-import { firstLanes } from "./lanes.ts";
 import { across, down, line, parts, points, taps } from "./winograd_sizes.ts";
 import { storeRow } from "./winograd_target.ts";
 
@@ -68,14 +67,7 @@ function padFour(image: usize, channels: i32, H: i32, W: i32, to: usize, pitch: 
  * @param to V of the first tile; elements of the transform are `step` bytes apart, tiles `tile`
  */
 export function transformLargeSource(
-  image: usize,
-  C: i32,
-  H: i32,
-  W: i32,
-  scratch: usize,
-  to: usize,
-  step: usize,
-  tile: usize,
+  image: usize, C: i32, H: i32, W: i32, scratch: usize, to: usize, step: usize, tile: usize,
 ): void {
   const pitch = line, margin = <usize> (taps >> 1);
   const padded = scratch + 8 * pitch, part: usize = (<usize> (C + 3 & ~3)) << 2;
@@ -113,17 +105,8 @@ function targetStep(from: usize, fromStep: usize, to: usize, toStep: usize): voi
 
 /** As `transformTarget`, with scratch for 36 vectors. */
 export function transformLargeTarget(
-  from: usize,
-  step: usize,
-  tile: usize,
-  y: i32,
-  bias: v128,
-  addend: usize,
-  image: usize,
-  channels: i32,
-  H: i32,
-  W: i32,
-  scratch: usize,
+  from: usize, step: usize, tile: usize, y: i32, bias: v128, addend: usize, image: usize, channels: i32,
+  H: i32, W: i32, scratch: usize,
 ): void {
   const pitch: usize = (<usize> W) << 2, plane = (<usize> H) * pitch, row = scratch + 512;
   for (let x = 0; x < across; x++, from += tile) {
@@ -157,14 +140,7 @@ function slopeStep(d0: v128, d1: v128, d2: v128, d3: v128, to: usize, step: usiz
 
 /** As `transformGradient`, with scratch for 36 vectors. */
 export function transformLargeGradient(
-  image: usize,
-  H: i32,
-  W: i32,
-  y: i32,
-  to: usize,
-  step: usize,
-  tile: usize,
-  scratch: usize,
+  image: usize, H: i32, W: i32, y: i32, to: usize, step: usize, tile: usize, scratch: usize,
 ): void {
   const pitch: usize = (<usize> W) << 2, plane = (<usize> H) * pitch, pixels = scratch + 512;
   for (let x = 0; x < across; x++, to += tile) {

@@ -9,7 +9,7 @@
 // Source: Winograd 1980, Arithmetic complexity of computations; Lavin and Gray 2015, arXiv:1509.09308
 
 import { add, at as constant, loadEvery, madd, nmadd, splat, sub } from "./simd.ts";
-import { warm } from "./warm.ts";
+import { warm } from "./rows.ts";
 import { across, down, line } from "./winograd_sizes.ts";
 
 const TWO = memory.data<f32>([2.0]);
@@ -32,10 +32,9 @@ function fourthOf(a: v128, b: v128, c: v128, d: v128): v128 {
  * @param v0, v1 the first columns
  * @param a, b, c, d the other four columns of each channel, of which `keep2` to `keep5` mask the ones that exist
  */
-// deno-fmt-ignore
 function acrossLine(
-  v0: v128, v1: v128, a: v128, b: v128, c: v128, d: v128,
-  keep2: v128, keep3: v128, keep4: v128, keep5: v128, to: usize, step: usize,
+  v0: v128, v1: v128, a: v128, b: v128, c: v128, d: v128, keep2: v128, keep3: v128, keep4: v128, keep5: v128,
+  to: usize, step: usize,
 ): void {
   const ab = i32x4.shuffle(a, b, 0, 4, 1, 5), cd = i32x4.shuffle(c, d, 0, 4, 1, 5);
   const v2 = v128.and(i64x2.shuffle(ab, cd, 0, 2), keep2), v3 = v128.and(i64x2.shuffle(ab, cd, 1, 3), keep3);
@@ -56,11 +55,9 @@ function acrossLine(
  * @param p0, p1, p2, p3, p4, p5 six lines of the first channel
  * @param s0, s1, s2, s3, s4, s5 bytes to the same line of the next channel
  */
-// deno-fmt-ignore
 function tileLine(
-  p0: usize, p1: usize, p2: usize, p3: usize, p4: usize, p5: usize,
-  s0: usize, s1: usize, s2: usize, s3: usize, s4: usize, s5: usize, W: i32,
-  to: usize, step: usize, tile: usize,
+  p0: usize, p1: usize, p2: usize, p3: usize, p4: usize, p5: usize, s0: usize, s1: usize, s2: usize,
+  s3: usize, s4: usize, s5: usize, W: i32, to: usize, step: usize, tile: usize,
 ): void {
   const two = constant(TWO), four = constant(FOUR), five = constant(FIVE), row = 6 * step;
   // Column 0; column -1 is zero.
@@ -122,14 +119,7 @@ function tileLine(
  * @param to V of the first tile; elements of the transform are `step` bytes apart, tiles `tile`
  */
 export function transformSource(
-  image: usize,
-  C: i32,
-  H: i32,
-  W: i32,
-  rows: usize,
-  to: usize,
-  step: usize,
-  tile: usize,
+  image: usize, C: i32, H: i32, W: i32, rows: usize, to: usize, step: usize, tile: usize,
 ): void {
   const pitch: usize = (<usize> W) << 2, plane = (<usize> H) * pitch;
   const zeros = rows + 64, rest = zeros + line; // channels of a vector that is not full, then zeros
@@ -139,7 +129,6 @@ export function transformSource(
     const h = 4 * y, is0 = h > 0, is2 = h + 1 < H, is3 = h + 2 < H, is4 = h + 3 < H, is5 = h + 4 < H;
     for (let q = 0; q < C; q += 4) {
       const at = (q + 4 <= C ? image + (<usize> q) * plane : rest) + (<usize> h) * pitch;
-      // deno-fmt-ignore
       tileLine(
         is0 ? at - pitch : zeros, at, is2 ? at + pitch : zeros,
         is3 ? at + 2 * pitch : zeros, is4 ? at + 3 * pitch : zeros, is5 ? at + 4 * pitch : zeros,

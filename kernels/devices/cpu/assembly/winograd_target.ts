@@ -9,15 +9,7 @@ const EIGHT = memory.data<f32>([8.0]);
 
 /** Stores a row of four pixels of four channels; only `channels` planes exist, `plane` bytes each. */
 export function storeRow(
-  y0: v128,
-  y1: v128,
-  y2: v128,
-  y3: v128,
-  to: usize,
-  addend: usize,
-  plane: usize,
-  channels: i32,
-  left: i32,
+  y0: v128, y1: v128, y2: v128, y3: v128, to: usize, addend: usize, plane: usize, channels: i32, left: i32,
 ): void {
   let ab = i32x4.shuffle(y0, y1, 0, 4, 1, 5), cd = i32x4.shuffle(y2, y3, 0, 4, 1, 5);
   let a = i64x2.shuffle(ab, cd, 0, 2), b = i64x2.shuffle(ab, cd, 1, 3);
@@ -45,16 +37,8 @@ export function storeRow(
  * @param image, addend first plane [H][W]; only `channels` of the four exist
  */
 export function transformTarget(
-  from: usize,
-  step: usize,
-  tile: usize,
-  y: i32,
-  bias: v128,
-  addend: usize,
-  image: usize,
-  channels: i32,
-  H: i32,
-  W: i32,
+  from: usize, step: usize, tile: usize, y: i32, bias: v128, addend: usize, image: usize, channels: i32,
+  H: i32, W: i32,
 ): void {
   const two = constant(TWO), four = constant(FOUR), eight = constant(EIGHT);
   const pitch: usize = (<usize> W) << 2, plane = (<usize> H) * pitch, row = 6 * step;

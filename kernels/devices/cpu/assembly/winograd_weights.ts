@@ -89,21 +89,13 @@ function lanes(at: usize, stride: usize, count: i32): v128 {
  * @param scratch memory for 65 vectors
  */
 export function transformWeight(
-  at: usize,
-  stride: usize,
-  count: i32,
-  row: i32,
-  column: i32,
-  turned: bool,
-  to: usize,
-  step: usize,
+  at: usize, stride: usize, count: i32, row: i32, column: i32, turned: bool, to: usize, step: usize,
   scratch: usize,
 ): void {
   if (points == 6) {
     if (count >= 4) {
       const at1 = at + stride, at2 = at1 + stride, at3 = at2 + stride;
       storeColumns(v128.load(at), v128.load(at1), v128.load(at2), v128.load(at3), scratch, 16);
-      // deno-fmt-ignore
       storeColumns(v128.load(at, 16), v128.load(at1, 16), v128.load(at2, 16), v128.load(at3, 16), scratch + 64, 16);
       v128.store(scratch, loadEvery(at + 32, stride), 128);
     } else {

@@ -9,30 +9,12 @@ import { me, team } from "../threads.ts";
 import { transformLargeSource, transformLargeTarget } from "../winograd_large.ts";
 import { areUsual, isEven } from "../winograd_range.ts";
 import { transformSource } from "../winograd_source.ts";
-import { warm } from "../warm.ts";
+import { warm } from "../rows.ts";
 import { transformTarget } from "../winograd_target.ts";
 import { transformWeight } from "../winograd_weights.ts";
 import {
-  across,
-  all,
-  centre,
-  chunkOf,
-  columns,
-  down,
-  elements,
-  mStep,
-  parts,
-  pitchC,
-  pitchK,
-  plane,
-  scratch,
-  setKernel,
-  setSizes,
-  threadBytes,
-  tiles,
-  uBytes,
-  uStep,
-  vStep,
+  across, all, centre, chunkOf, columns, down, elements, mStep, parts, pitchC, pitchK, plane, scratch,
+  setKernel, setSizes, threadBytes, tiles, uBytes, uStep, vStep,
 } from "../winograd_sizes.ts";
 
 export function winogradWeightsWorkspace(C: i32, K: i32, taps: i32): u64 {
@@ -45,14 +27,7 @@ export function winogradWeightsWorkspace(C: i32, K: i32, taps: i32): u64 {
  * whole lines of the cache.
  */
 export function winogradWeights(
-  call: usize,
-  workspace: usize,
-  w: usize,
-  C: i32,
-  K: i32,
-  strideC: usize,
-  strideK: usize,
-  turned: i32,
+  call: usize, workspace: usize, w: usize, C: i32, K: i32, strideC: usize, strideK: usize, turned: i32,
   taps: i32,
 ): void {
   setKernel(C, K, taps);
@@ -76,13 +51,7 @@ export function winogradWeights(
 }
 
 export function winogradConvolveWorkspace(
-  N: i32,
-  C: i32,
-  H: i32,
-  W: i32,
-  K: i32,
-  taps: i32,
-  threads: i32,
+  N: i32, C: i32, H: i32, W: i32, K: i32, taps: i32, threads: i32,
 ): u64 {
   setSizes(C, H, W, K, taps);
   return uBytes + threads * threadBytes(N);
@@ -93,23 +62,8 @@ export function winogradConvolveWorkspace(
  * values that Winograd's transforms cannot handle are computed tap by tap.
  */
 export function winogradConvolve(
-  call: usize,
-  workspace: usize,
-  source: usize,
-  target: usize,
-  bias: usize,
-  addend: usize,
-  N: i32,
-  C: i32,
-  H: i32,
-  W: i32,
-  K: i32,
-  B: i32,
-  w: usize,
-  strideC: usize,
-  strideK: usize,
-  turned: i32,
-  taps: i32,
+  call: usize, workspace: usize, source: usize, target: usize, bias: usize, addend: usize, N: i32, C: i32,
+  H: i32, W: i32, K: i32, B: i32, w: usize, strideC: usize, strideK: usize, turned: i32, taps: i32,
 ): void {
   setSizes(C, H, W, K, taps);
   // The same number of chunks for each thread, so that even a few images keep all threads busy.
@@ -146,7 +100,6 @@ export function winogradConvolve(
           for (let q: usize = 0; q < <usize> quadsK; q++) {
             const next = 4 * q * plane, shift = offsets ? v128.load(offsets + (q << 4)) : splat(0);
             const added = more ? more + next : 0, left = K - 4 * <i32> q, m = from + (q << 4), to = y + next;
-            // deno-fmt-ignore
             if (taps == 3) transformTarget(m, ms, pitchK, line, shift, added, to, left, H, W);
             else transformLargeTarget(m, ms, pitchK, line, shift, added, to, left, H, W, panelAddress());
           }

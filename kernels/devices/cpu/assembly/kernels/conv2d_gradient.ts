@@ -8,43 +8,16 @@ import { me } from "../threads.ts";
 import { transformLargeGradient, transformLargeSource } from "../winograd_large.ts";
 import { isEven } from "../winograd_range.ts";
 import { transformGradient } from "../winograd_gradient.ts";
-import { warm } from "../warm.ts";
+import { warm } from "../rows.ts";
 import { transformSource } from "../winograd_source.ts";
 import { transformWeightGradient } from "../winograd_weights.ts";
 import {
-  across,
-  all,
-  centre,
-  chunkOf,
-  columns,
-  down,
-  elements,
-  mStep,
-  parts as partsAlong,
-  pitchC,
-  pitchK,
-  plane,
-  scratch,
-  setKernel,
-  setSizes,
-  tapsOfPart,
-  threadBytes,
-  tiles,
-  uBytes,
-  uStep,
-  vStep,
+  across, all, centre, chunkOf, columns, down, elements, mStep, parts as partsAlong, pitchC, pitchK, plane,
+  scratch, setKernel, setSizes, tapsOfPart, threadBytes, tiles, uBytes, uStep, vStep,
 } from "../winograd_sizes.ts";
 
 export function winogradGradientPartsWorkspace(
-  N: i32,
-  C: i32,
-  H: i32,
-  W: i32,
-  K: i32,
-  taps: i32,
-  groups: i32,
-  parts: i32,
-  threads: i32,
+  N: i32, C: i32, H: i32, W: i32, K: i32, taps: i32, groups: i32, parts: i32, threads: i32,
 ): u64 {
   setSizes(C, H, W, K, taps);
   return groups * parts * uBytes + threads * (threadBytes(N) + planesBytes());
@@ -57,19 +30,8 @@ function planesBytes(): u64 {
 
 /** dU of groups of `run` images, each in parts, to the workspace: [group][part][element][all C][K]. A task is a part. */
 export function winogradGradientParts(
-  call: usize,
-  workspace: usize,
-  x: usize,
-  dy: usize,
-  N: i32,
-  C: i32,
-  H: i32,
-  W: i32,
-  K: i32,
-  taps: i32,
-  groups: i32,
-  run: i32,
-  parts: i32,
+  call: usize, workspace: usize, x: usize, dy: usize, N: i32, C: i32, H: i32, W: i32, K: i32, taps: i32,
+  groups: i32, run: i32, parts: i32,
 ): void {
   setSizes(C, H, W, K, taps);
   const chunk = chunkOf(N), vs = vStep(chunk), ds = mStep(chunk);
@@ -128,12 +90,7 @@ function sumScratch(): u64 {
 }
 
 export function winogradGradientSumWorkspace(
-  C: i32,
-  K: i32,
-  taps: i32,
-  groups: i32,
-  parts: i32,
-  threads: i32,
+  C: i32, K: i32, taps: i32, groups: i32, parts: i32, threads: i32,
 ): u64 {
   setKernel(C, K, taps);
   return groups * parts * uBytes + threads * sumScratch();
@@ -144,20 +101,8 @@ export function winogradGradientSumWorkspace(
  * finite are computed again, tap by tap.
  */
 export function winogradGradientSum(
-  call: usize,
-  workspace: usize,
-  dw: usize,
-  C: i32,
-  K: i32,
-  taps: i32,
-  groups: i32,
-  parts: i32,
-  x: usize,
-  dy: usize,
-  N: i32,
-  H: i32,
-  W: i32,
-  run: i32,
+  call: usize, workspace: usize, dw: usize, C: i32, K: i32, taps: i32, groups: i32, parts: i32, x: usize,
+  dy: usize, N: i32, H: i32, W: i32, run: i32,
 ): void {
   setSizes(C, H, W, K, taps);
   const partStep = elements * uStep, side = partsAlong;

@@ -4,8 +4,7 @@ import { nextTask } from "../call.ts";
 import { gemm, panelAddress } from "../gemm.ts";
 import { add, splat } from "../simd.ts";
 import { me } from "../threads.ts";
-import { unfold } from "../unfold.ts";
-import { warm } from "../warm.ts";
+import { unfold, warm } from "../rows.ts";
 
 /** Planes [4k + 2r + s][h][w] to [k][2h + r][2w + s], the inverse of `unfold`, plus a bias for each k if there is one. */
 function fold(from: usize, K: i32, H: i32, W: i32, bias: usize, to: usize): void {
@@ -50,16 +49,7 @@ export function convTranspose2dInputGradientWorkspace(K: i32, H: i32, W: i32, th
  * is an image.
  */
 export function convTranspose2d(
-  call: usize,
-  workspace: usize,
-  x: usize,
-  w: usize,
-  bias: usize,
-  y: usize,
-  N: i32,
-  C: i32,
-  H: i32,
-  W: i32,
+  call: usize, workspace: usize, x: usize, w: usize, bias: usize, y: usize, N: i32, C: i32, H: i32, W: i32,
   K: i32,
 ): void {
   const taps = workspace + (<usize> me) * (<usize> threadBytes(K, H, W));
@@ -77,16 +67,7 @@ export function convTranspose2d(
  * W are those of dx. A task is an image.
  */
 export function convTranspose2dInputGradient(
-  call: usize,
-  workspace: usize,
-  dy: usize,
-  w: usize,
-  bias: usize,
-  dx: usize,
-  N: i32,
-  K: i32,
-  C: i32,
-  H: i32,
+  call: usize, workspace: usize, dy: usize, w: usize, bias: usize, dx: usize, N: i32, K: i32, C: i32, H: i32,
   W: i32,
 ): void {
   const taps = workspace + (<usize> me) * (<usize> threadBytes(K, H, W));

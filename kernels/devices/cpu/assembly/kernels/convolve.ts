@@ -7,19 +7,8 @@ import { depthwisePlane, isDepthwise } from "../depthwise.ts";
 import { DEPTH, panelAddress, panelColumns, panelDepth, timesPanel } from "../gemm.ts";
 import { add, loadEvery, madd, splat, storeFirst } from "../simd.ts";
 import {
-  isProduct,
-  listTaps,
-  paddedBytes,
-  padPlanes,
-  phasesOf,
-  pitch,
-  pixelStep,
-  positionsOf,
-  rowStep,
-  setAxes,
-  tapsOf,
-  targetAt,
-  vectorAt,
+  isProduct, listTaps, paddedBytes, padPlanes, phasesOf, pitch, pixelStep, positionsOf, rowStep, setAxes,
+  tapsOf, targetAt, vectorAt,
 } from "../taps.ts";
 import { me } from "../threads.ts";
 
@@ -51,12 +40,7 @@ function listPhases(to: usize, vertical: Axis, horizontal: Axis, C: i32, strideC
 }
 
 export function convolveWeightsWorkspace(
-  groups: i32,
-  C: i32,
-  K: i32,
-  vertical: Axis,
-  horizontal: Axis,
-  threads: i32,
+  groups: i32, C: i32, K: i32, vertical: Axis, horizontal: Axis, threads: i32,
 ): u64 {
   const taps = vertical.taps * horizontal.taps;
   return packedBytes(groups, C, K, taps) + threads * listBytes(C, taps);
@@ -67,17 +51,8 @@ export function convolveWeightsWorkspace(
  * them, and reversed if a block of a depthwise one reads backwards. Strides are in bytes. A task is a target channel.
  */
 export function convolveWeights(
-  call: usize,
-  workspace: usize,
-  w: usize,
-  groups: i32,
-  C: i32,
-  K: i32,
-  strideG: usize,
-  strideK: usize,
-  strideC: usize,
-  vertical: Axis,
-  horizontal: Axis,
+  call: usize, workspace: usize, w: usize, groups: i32, C: i32, K: i32, strideG: usize, strideK: usize,
+  strideC: usize, vertical: Axis, horizontal: Axis,
 ): void {
   setAxes(vertical, horizontal);
   const taps = vertical.taps * horizontal.taps, depth = C * taps;
@@ -98,14 +73,7 @@ export function convolveWeights(
 
 /** Two vectors of pixels of four rows of a channel, to a tile [row][vector]. */
 function fourRows(
-  x0: usize,
-  x1: usize,
-  x2: usize,
-  x3: usize,
-  list: usize,
-  weights: usize,
-  count: i32,
-  tile: usize,
+  x0: usize, x1: usize, x2: usize, x3: usize, list: usize, weights: usize, count: i32, tile: usize,
 ): void {
   let s0 = splat(0), s1 = s0, s2 = s0, s3 = s0, t0 = s0, t1 = s0, t2 = s0, t3 = s0;
   for (; count > 0; count--, list += 8, weights += 4) {
@@ -142,18 +110,8 @@ function storePixels(value: v128, offset: f32, addend: usize, to: usize, left: i
  * @param offset, addend what to add: a number, and a plane; 0 for none
  */
 function onePlane(
-  padded: usize,
-  list: usize,
-  weights: usize,
-  count: i32,
-  tile: usize,
-  a: i32,
-  b: i32,
-  down: i32,
-  across: i32,
-  offset: usize,
-  addend: usize,
-  to: usize,
+  padded: usize, list: usize, weights: usize, count: i32, tile: usize, a: i32, b: i32, down: i32, across: i32,
+  offset: usize, addend: usize, to: usize,
 ): void {
   const step = rowStep, shift = offset ? load<f32>(offset) : 0;
   for (let i = 0; i < down; i += 4) {
@@ -176,13 +134,7 @@ function onePlane(
 
 /** Packs the pixels that some taps read, for the vectors of four pixels from each of four addresses on. */
 function packPixels(
-  x0: usize,
-  x1: usize,
-  x2: usize,
-  x3: usize,
-  list: usize,
-  depth: i32,
-  wide: bool,
+  x0: usize, x1: usize, x2: usize, x3: usize, list: usize, depth: i32, wide: bool,
 ): void {
   const pitch: usize = wide ? 64 : 32;
   for (let lines = DEPTH; lines > 0; lines >>= 1) {
@@ -207,21 +159,8 @@ function packPixels(
  * @param step bytes from plane to plane
  */
 function somePlanes(
-  padded: usize,
-  list: usize,
-  weights: usize,
-  stride: usize,
-  count: i32,
-  results: usize,
-  a: i32,
-  b: i32,
-  down: i32,
-  across: i32,
-  offsets: usize,
-  addend: usize,
-  to: usize,
-  channels: i32,
-  step: usize,
+  padded: usize, list: usize, weights: usize, stride: usize, count: i32, results: usize, a: i32, b: i32,
+  down: i32, across: i32, offsets: usize, addend: usize, to: usize, channels: i32, step: usize,
 ): void {
   const inRow = (across + 3) >> 2, vectors = down * inRow;
   for (let first = 0; first < vectors;) {
@@ -263,12 +202,7 @@ function threadBytes(C: i32, K: i32, vertical: Axis, horizontal: Axis): u64 {
 }
 
 export function convolveWorkspace(
-  groups: i32,
-  C: i32,
-  K: i32,
-  vertical: Axis,
-  horizontal: Axis,
-  threads: i32,
+  groups: i32, C: i32, K: i32, vertical: Axis, horizontal: Axis, threads: i32,
 ): u64 {
   return packedBytes(groups, C, K, vertical.taps * horizontal.taps) +
     threads * threadBytes(C, K, vertical, horizontal);
@@ -280,20 +214,8 @@ export function convolveWorkspace(
  * their addresses are 0. A task is a part of the target channels of a group of an image; there are `splits`.
  */
 export function convolve(
-  call: usize,
-  workspace: usize,
-  source: usize,
-  bias: usize,
-  addend: usize,
-  target: usize,
-  N: i32,
-  B: i32,
-  groups: i32,
-  C: i32,
-  K: i32,
-  splits: i32,
-  vertical: Axis,
-  horizontal: Axis,
+  call: usize, workspace: usize, source: usize, bias: usize, addend: usize, target: usize, N: i32, B: i32,
+  groups: i32, C: i32, K: i32, splits: i32, vertical: Axis, horizontal: Axis,
 ): void {
   setAxes(vertical, horizontal);
   const taps = vertical.taps * horizontal.taps, stride: usize = (<usize> (C * taps)) << 2;
@@ -318,7 +240,6 @@ export function convolve(
         const planeK = (<usize> (image * K + k)) * pixels, to = target + planeK;
         const weights = workspace + (<usize> (g * K + k)) * stride + ((<usize> before) << 2);
         const shift = offsets ? offsets + ((<usize> k) << 2) : 0, more = addend ? addend + planeK : 0;
-        // deno-fmt-ignore
         if (isProduct(K)) {
           somePlanes(
             padded, from, weights, stride, count, results, a, b, down, across, shift, more, to, end - k, pixels,

@@ -38,14 +38,7 @@ function threadBytes(C: i32, K: i32, vertical: Axis, horizontal: Axis): u64 {
 }
 
 export function convolveGradientPartsWorkspace(
-  groups: i32,
-  C: i32,
-  K: i32,
-  runs: i32,
-  parts: i32,
-  vertical: Axis,
-  horizontal: Axis,
-  threads: i32,
+  groups: i32, C: i32, K: i32, runs: i32, parts: i32, vertical: Axis, horizontal: Axis, threads: i32,
 ): u64 {
   return partBytes(runs, parts, groups, C, K, vertical.taps * horizontal.taps) +
     threads * threadBytes(C, K, vertical, horizontal);
@@ -75,15 +68,7 @@ function packTaps(x: usize, list: usize, first: i32, inRow: i32, depth: i32, pit
  * @param taps number of taps of all channels
  */
 function product(
-  x: usize,
-  dy: usize,
-  list: usize,
-  K: i32,
-  vectors: i32,
-  inRow: i32,
-  taps: i32,
-  dw: usize,
-  fresh: bool,
+  x: usize, dy: usize, list: usize, K: i32, vectors: i32, inRow: i32, taps: i32, dw: usize, fresh: bool,
 ): void {
   const stride: usize = (<usize> vectors) << 4;
   for (let tap = 0; tap < taps;) {
@@ -101,13 +86,7 @@ function product(
 
 /** dw[tap] += the same for one channel, and the eight taps from `list` on, of which `count` exist. */
 function eightTaps(
-  x: usize,
-  dy: usize,
-  list: usize,
-  rows: i32,
-  row: usize,
-  dw: usize,
-  count: i32,
+  x: usize, dy: usize, list: usize, rows: i32, row: usize, dw: usize, count: i32,
 ): void {
   let x0 = x + load<usize>(list), x1 = x + load<usize>(list, 8), x2 = x + load<usize>(list, 16);
   let x3 = x + load<usize>(list, 24), x4 = x + load<usize>(list, 32), x5 = x + load<usize>(list, 40);
@@ -139,19 +118,8 @@ function eightTaps(
  * [N][groups][C][H][W], dy [N][groups][K][P][Q]. A task is a part.
  */
 export function convolveGradientParts(
-  call: usize,
-  workspace: usize,
-  x: usize,
-  dy: usize,
-  N: i32,
-  groups: i32,
-  C: i32,
-  K: i32,
-  runs: i32,
-  run: i32,
-  parts: i32,
-  vertical: Axis,
-  horizontal: Axis,
+  call: usize, workspace: usize, x: usize, dy: usize, N: i32, groups: i32, C: i32, K: i32, runs: i32,
+  run: i32, parts: i32, vertical: Axis, horizontal: Axis,
 ): void {
   setAxes(vertical, horizontal);
   const targetV = vertical.target, targetH = horizontal.target, inRow = vectorsOf(horizontal);

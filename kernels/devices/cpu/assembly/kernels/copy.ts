@@ -24,13 +24,7 @@ export function put(call: usize, y: usize, x: usize, index: usize, n: i32): void
 
 /** Copies rows of bytes between arrays with strides. A task is some rows. */
 export function copyRows(
-  call: usize,
-  from: usize,
-  to: usize,
-  rows: i32,
-  bytes: usize,
-  fromStep: usize,
-  toStep: usize,
+  call: usize, from: usize, to: usize, rows: i32, bytes: usize, fromStep: usize, toStep: usize,
 ): void {
   const perTask = max(1, BLOCK * 4 / max(1, <i32> bytes));
   for (let first = nextTask(call) * perTask; first < rows; first = nextTask(call) * perTask) {

@@ -65,13 +65,7 @@ export function crossEntropy(call: usize, logits: usize, labels: usize, y: usize
 
 /** dlogits = (softmax(logits) - one-hot label) dy of rows; NaN if the label is out of range. */
 export function crossEntropyGradient(
-  call: usize,
-  logits: usize,
-  labels: usize,
-  dy: usize,
-  dlogits: usize,
-  N: i32,
-  C: i32,
+  call: usize, logits: usize, labels: usize, dy: usize, dlogits: usize, N: i32, C: i32,
 ): void {
   for (let n = nextTask(call); n < N; n = nextTask(call)) {
     const row: usize = (<usize> (n * C)) << 2, from = logits + row, to = dlogits + row;

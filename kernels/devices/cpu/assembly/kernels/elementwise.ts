@@ -116,23 +116,8 @@ export function binary(call: usize, a: usize, b: usize, y: usize, n: i32, f: i32
 
 /** y = f(a, b), each read with strides along four axes n0 .. n3. A task is some rows along the last axis. */
 export function broadcast(
-  call: usize,
-  a: usize,
-  b: usize,
-  y: usize,
-  f: i32,
-  n0: i32,
-  a0: i32,
-  b0: i32,
-  n1: i32,
-  a1: i32,
-  b1: i32,
-  n2: i32,
-  a2: i32,
-  b2: i32,
-  n3: i32,
-  a3: i32,
-  b3: i32,
+  call: usize, a: usize, b: usize, y: usize, f: i32, n0: i32, a0: i32, b0: i32, n1: i32, a1: i32, b1: i32,
+  n2: i32, a2: i32, b2: i32, n3: i32, a3: i32, b3: i32,
 ): void {
   const aStep: usize = (<usize> a3) << 2, bStep: usize = (<usize> b3) << 2;
   const rows = n0 * n1 * n2, perTask = max(1, BLOCK / max(1, n3));

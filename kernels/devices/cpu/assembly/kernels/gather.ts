@@ -9,15 +9,7 @@ const BLOCK: i32 = 8192;
 
 /** Images of B words of bytes selected by index, as scale byte + shift; NaN if out of range. A task is an image. */
 export function gatherImages(
-  call: usize,
-  bytes: usize,
-  indices: usize,
-  x: usize,
-  B: i32,
-  N: i32,
-  P: i32,
-  scale: f32,
-  shift: f32,
+  call: usize, bytes: usize, indices: usize, x: usize, B: i32, N: i32, P: i32, scale: f32, shift: f32,
 ): void {
   const images = ((<usize> B) << 2) / <usize> P;
   for (let n = nextTask(call); n < N; n = nextTask(call)) {
@@ -36,14 +28,7 @@ export function gatherImages(
 
 /** y[n] = table[indices[n]]; `missing`, the bits of a number, if there is no such row. A task is some rows. */
 export function gatherRows(
-  call: usize,
-  table: usize,
-  indices: usize,
-  y: usize,
-  M: i32,
-  N: i32,
-  P: i32,
-  missing: i32,
+  call: usize, table: usize, indices: usize, y: usize, M: i32, N: i32, P: i32, missing: i32,
 ): void {
   const perTask = max(1, BLOCK / max(1, P));
   for (let first = nextTask(call) * perTask; first < N; first = nextTask(call) * perTask) {
@@ -58,13 +43,7 @@ export function gatherRows(
 
 /** dtable[m] = sum of dy[n] over the n with indices[n] = m, in their order. A task is some rows of dtable. */
 export function scatterRows(
-  call: usize,
-  dy: usize,
-  indices: usize,
-  dtable: usize,
-  N: i32,
-  P: i32,
-  M: i32,
+  call: usize, dy: usize, indices: usize, dtable: usize, N: i32, P: i32, M: i32,
 ): void {
   const perTask = max(1, max(M >> 4, BLOCK / max(1, P)));
   for (let first = nextTask(call) * perTask; first < M; first = nextTask(call) * perTask) {
@@ -96,15 +75,7 @@ export function pick(call: usize, x: usize, index: usize, y: usize, A: i32, R: i
 
 /** dx is dy at the picked positions, else 0; picks of run s lie from s `chunk` on. A task is a run of a plane. */
 export function place(
-  call: usize,
-  dy: usize,
-  index: usize,
-  dx: usize,
-  A: i32,
-  R: i32,
-  B: i32,
-  S: i32,
-  chunk: i32,
+  call: usize, dy: usize, index: usize, dx: usize, A: i32, R: i32, B: i32, S: i32, chunk: i32,
 ): void {
   for (let task = nextTask(call); task < A * S; task = nextTask(call)) {
     const a = task / S, start = task % S * chunk, end = min(R, start + chunk);

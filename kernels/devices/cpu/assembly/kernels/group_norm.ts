@@ -7,19 +7,8 @@ import { add, madd, mul, splat, squareRoot, storeFirst, sub, total } from "../si
 
 /** y = (x - mean) / deviation * gamma + beta, then GELU if `activation` is 1. A task is a group of an image. */
 export function groupNorm(
-  call: usize,
-  x: usize,
-  gamma: usize,
-  beta: usize,
-  y: usize,
-  stats: usize,
-  N: i32,
-  C: i32,
-  H: i32,
-  W: i32,
-  G: i32,
-  epsilon: f32,
-  activation: i32,
+  call: usize, x: usize, gamma: usize, beta: usize, y: usize, stats: usize, N: i32, C: i32, H: i32, W: i32,
+  G: i32, epsilon: f32, activation: i32,
 ): void {
   const channels = C / G, pixels = H * W, count = channels * pixels;
   for (let task = nextTask(call); task < N * G; task = nextTask(call)) {
@@ -44,21 +33,8 @@ export function groupNorm(
 
 /** Gradient of x, and of gamma and beta for each image. A task is a group of an image. */
 export function groupNormGradient(
-  call: usize,
-  x: usize,
-  gamma: usize,
-  beta: usize,
-  stats: usize,
-  dy: usize,
-  dx: usize,
-  scales: usize,
-  shifts: usize,
-  N: i32,
-  C: i32,
-  H: i32,
-  W: i32,
-  G: i32,
-  activation: i32,
+  call: usize, x: usize, gamma: usize, beta: usize, stats: usize, dy: usize, dx: usize, scales: usize,
+  shifts: usize, N: i32, C: i32, H: i32, W: i32, G: i32, activation: i32,
 ): void {
   const channels = C / G, pixels = H * W, count = <f32> (channels * pixels);
   for (let task = nextTask(call); task < N * G; task = nextTask(call)) {

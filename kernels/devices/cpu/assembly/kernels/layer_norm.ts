@@ -14,14 +14,7 @@ function inverseDeviation(x: usize, C: i32, m: f32, epsilon: f32): f32 {
 
 /** y = (x - mean) / deviation gamma + beta. */
 export function layerNorm(
-  call: usize,
-  x: usize,
-  gamma: usize,
-  beta: usize,
-  y: usize,
-  R: i32,
-  C: i32,
-  epsilon: f32,
+  call: usize, x: usize, gamma: usize, beta: usize, y: usize, R: i32, C: i32, epsilon: f32,
 ): void {
   const perTask = max(1, BLOCK / C), row: usize = (<usize> C) << 2;
   for (let start = nextTask(call) * perTask; start < R; start = nextTask(call) * perTask) {
@@ -40,14 +33,7 @@ export function layerNorm(
 
 /** With g = gamma dy: dx = (g - mean(g) - xhat mean(g xhat)) / deviation. */
 export function layerNormGradient(
-  call: usize,
-  x: usize,
-  gamma: usize,
-  dy: usize,
-  dx: usize,
-  R: i32,
-  C: i32,
-  epsilon: f32,
+  call: usize, x: usize, gamma: usize, dy: usize, dx: usize, R: i32, C: i32, epsilon: f32,
 ): void {
   const perTask = max(1, BLOCK / C), row: usize = (<usize> C) << 2;
   for (let start = nextTask(call) * perTask; start < R; start = nextTask(call) * perTask) {
@@ -83,15 +69,7 @@ export function layerNormGradient(
 
 /** scales[s] = sum of dy xhat over run s of rows. A task is a run. */
 export function layerNormScales(
-  call: usize,
-  x: usize,
-  dy: usize,
-  scales: usize,
-  R: i32,
-  C: i32,
-  S: i32,
-  run: i32,
-  epsilon: f32,
+  call: usize, x: usize, dy: usize, scales: usize, R: i32, C: i32, S: i32, run: i32, epsilon: f32,
 ): void {
   const row: usize = (<usize> C) << 2;
   for (let s = nextTask(call); s < S; s = nextTask(call)) {

@@ -4,8 +4,7 @@ import { isAlone, nextTask } from "../call.ts";
 import { gemm, panelAddress } from "../gemm.ts";
 import { add, splat, storeFirst } from "../simd.ts";
 import { me, team } from "../threads.ts";
-import { unfold } from "../unfold.ts";
-import { warm } from "../warm.ts";
+import { unfold, warm } from "../rows.ts";
 
 /** Rows and columns per task. */
 const TASK_ROWS: i32 = 192;
@@ -18,21 +17,8 @@ const LEAST_ROWS: i32 = 16;
  * of a result.
  */
 export function matmul(
-  call: usize,
-  a: usize,
-  b: usize,
-  bias: usize,
-  y: usize,
-  A: i32,
-  B: i32,
-  Y: i32,
-  M: i32,
-  N: i32,
-  K: i32,
-  am: usize,
-  ak: usize,
-  bk: usize,
-  bn: usize,
+  call: usize, a: usize, b: usize, bias: usize, y: usize, A: i32, B: i32, Y: i32, M: i32, N: i32, K: i32,
+  am: usize, ak: usize, bk: usize, bn: usize,
 ): void {
   const across = (N + TASK_COLUMNS - 1) / TASK_COLUMNS;
   const strips = max(1, Y * across);
@@ -69,19 +55,8 @@ function addToRows(c: usize, cm: usize, M: i32, N: i32, values: usize): void {
 
 /** y[n] = w x[n] + bias[n] + addend[n] for images [channel][pixel]: a 1x1 convolution or its input gradient. A task is an image. */
 export function conv1x1(
-  call: usize,
-  x: usize,
-  w: usize,
-  bias: usize,
-  addend: usize,
-  y: usize,
-  N: i32,
-  C: i32,
-  pixels: i32,
-  K: i32,
-  B: i32,
-  wk: usize,
-  wc: usize,
+  call: usize, x: usize, w: usize, bias: usize, addend: usize, y: usize, N: i32, C: i32, pixels: i32, K: i32,
+  B: i32, wk: usize, wc: usize,
 ): void {
   const row: usize = (<usize> pixels) << 2;
   for (let n = nextTask(call); n < N; n = nextTask(call)) {
@@ -111,14 +86,7 @@ function threadBytes(K: i32, H: i32, W: i32, folded: i32): u64 {
 }
 
 export function correlatePartsWorkspace(
-  M: i32,
-  H: i32,
-  W: i32,
-  K: i32,
-  groups: i32,
-  parts: i32,
-  folded: i32,
-  threads: i32,
+  M: i32, H: i32, W: i32, K: i32, groups: i32, parts: i32, folded: i32, threads: i32,
 ): u64 {
   return sumBytes(groups, parts, M * K) + threads * threadBytes(K, H, W, folded);
 }
@@ -129,19 +97,8 @@ export function correlatePartsWorkspace(
  * task is a part.
  */
 export function correlateParts(
-  call: usize,
-  workspace: usize,
-  a: usize,
-  b: usize,
-  N: i32,
-  M: i32,
-  H: i32,
-  W: i32,
-  K: i32,
-  groups: i32,
-  run: i32,
-  parts: i32,
-  folded: i32,
+  call: usize, workspace: usize, a: usize, b: usize, N: i32, M: i32, H: i32, W: i32, K: i32, groups: i32,
+  run: i32, parts: i32, folded: i32,
 ): void {
   const taps = workspace + <usize> sumBytes(groups, parts, M * K) +
     (<usize> me) * <usize> threadBytes(K, H, W, folded);

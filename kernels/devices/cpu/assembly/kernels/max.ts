@@ -38,15 +38,7 @@ function firstTop(x: usize, start: i32, end: i32, sign: v128): i32 {
 
 /** Index of the first NaN of sign x, or else of the first maximum, in runs along the middle axis. A task is some runs. */
 export function indexOfMax(
-  call: usize,
-  x: usize,
-  index: usize,
-  A: i32,
-  R: i32,
-  B: i32,
-  S: i32,
-  chunk: i32,
-  sign: f32,
+  call: usize, x: usize, index: usize, A: i32, R: i32, B: i32, S: i32, chunk: i32, sign: f32,
 ): void {
   const by = splat(sign), step: usize = (<usize> B) << 2;
   const across = B == 1 ? 1 : (B + 3) >> 2, perTask = max(1, BLOCK / (4 * chunk));

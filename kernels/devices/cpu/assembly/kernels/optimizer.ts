@@ -16,15 +16,7 @@ function setting(settings: usize, i: usize): f32 {
 
 /** Adam, with decoupled weight decay or with decay added to the gradient. */
 export function adamUpdate(
-  call: usize,
-  p: usize,
-  m: usize,
-  v: usize,
-  g: usize,
-  norm: usize,
-  settings: usize,
-  n: i32,
-  decoupled: i32,
+  call: usize, p: usize, m: usize, v: usize, g: usize, norm: usize, settings: usize, n: i32, decoupled: i32,
 ): void {
   const lr = setting(settings, 0), beta1 = setting(settings, 1), beta2 = setting(settings, 2);
   const decay = setting(settings, 4), keep = splat(decoupled ? 1 - lr * decay : 1);
@@ -50,13 +42,7 @@ export function adamUpdate(
 
 /** Gradient descent with momentum. */
 export function sgdUpdate(
-  call: usize,
-  p: usize,
-  m: usize,
-  g: usize,
-  norm: usize,
-  settings: usize,
-  n: i32,
+  call: usize, p: usize, m: usize, g: usize, norm: usize, settings: usize, n: i32,
 ): void {
   const lr = splat(setting(settings, 0)), momentum = splat(setting(settings, 1));
   const decay = splat(setting(settings, 4));

@@ -33,26 +33,8 @@ function transposeTile(x: usize, y: usize, rows: i32, columns: i32, step: usize,
  * t, in elements. Along c, y has stride 1; x has it along c or r.
  */
 export function permute(
-  call: usize,
-  x: usize,
-  y: usize,
-  n0: i32,
-  s0: i32,
-  t0: i32,
-  n1: i32,
-  s1: i32,
-  t1: i32,
-  n2: i32,
-  s2: i32,
-  t2: i32,
-  n3: i32,
-  s3: i32,
-  t3: i32,
-  R: i32,
-  sR: i32,
-  tR: i32,
-  C: i32,
-  sC: i32,
+  call: usize, x: usize, y: usize, n0: i32, s0: i32, t0: i32, n1: i32, s1: i32, t1: i32, n2: i32, s2: i32,
+  t2: i32, n3: i32, s3: i32, t3: i32, R: i32, sR: i32, tR: i32, C: i32, sC: i32,
 ): void {
   const copies = sC == 1;
   const step: usize = (<usize> sC) << 2, row: usize = (<usize> tR) << 2;

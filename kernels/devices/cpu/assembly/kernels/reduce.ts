@@ -82,14 +82,7 @@ function sumSixteen(x: usize, step: usize, rows: i32, y: usize): void {
 
 /** dx[a][r][b] = dy[a][r / chunk][b]. A task is some rows of results. */
 export function spreadChunks(
-  call: usize,
-  dy: usize,
-  dx: usize,
-  A: i32,
-  R: i32,
-  B: i32,
-  S: i32,
-  chunk: i32,
+  call: usize, dy: usize, dx: usize, A: i32, R: i32, B: i32, S: i32, chunk: i32,
 ): void {
   const perTask = max(1, BLOCK / (chunk * B));
   for (let first = nextTask(call) * perTask; first < A * S; first = nextTask(call) * perTask) {
@@ -127,14 +120,7 @@ export function squaredErrors(call: usize, a: usize, b: usize, y: usize, n: i32,
 
 /** da = 2 (a - b) dy, with the dy of the run. A task is some runs. */
 export function squaredErrorsGradient(
-  call: usize,
-  a: usize,
-  b: usize,
-  dy: usize,
-  da: usize,
-  n: i32,
-  chunk: i32,
-  S: i32,
+  call: usize, a: usize, b: usize, dy: usize, da: usize, n: i32, chunk: i32, S: i32,
 ): void {
   const perTask = max(1, BLOCK / chunk);
   for (let first = nextTask(call) * perTask; first < S; first = nextTask(call) * perTask) {

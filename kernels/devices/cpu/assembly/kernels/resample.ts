@@ -11,15 +11,7 @@ function stride(left: i32): i32 {
 
 /** Maximum of each 2x2 window. */
 export function maxPool2d(
-  call: usize,
-  x: usize,
-  y: usize,
-  N: i32,
-  C: i32,
-  H: i32,
-  W: i32,
-  P: i32,
-  Q: i32,
+  call: usize, x: usize, y: usize, N: i32, C: i32, H: i32, W: i32, P: i32, Q: i32,
 ): void {
   const row: usize = (<usize> W) << 2;
   for (let plane = nextTask(call); plane < N * C; plane = nextTask(call)) {
@@ -55,16 +47,7 @@ function larger(b: v128, a: v128): v128 {
 
 /** dy goes to the first maximum of its window, or to its first NaN. */
 export function maxPool2dGradient(
-  call: usize,
-  x: usize,
-  dy: usize,
-  dx: usize,
-  N: i32,
-  C: i32,
-  H: i32,
-  W: i32,
-  P: i32,
-  Q: i32,
+  call: usize, x: usize, dy: usize, dx: usize, N: i32, C: i32, H: i32, W: i32, P: i32, Q: i32,
 ): void {
   const row: usize = (<usize> W) << 2;
   const pixels: usize = (<usize> H) * row;
@@ -110,16 +93,7 @@ export function maxPool2dGradient(
 
 /** The elements of d at the first maximum of x in each window, or at its first NaN. */
 export function pickMaxima(
-  call: usize,
-  x: usize,
-  d: usize,
-  y: usize,
-  N: i32,
-  C: i32,
-  H: i32,
-  W: i32,
-  P: i32,
-  Q: i32,
+  call: usize, x: usize, d: usize, y: usize, N: i32, C: i32, H: i32, W: i32, P: i32, Q: i32,
 ): void {
   const row: usize = (<usize> W) << 2;
   for (let plane = nextTask(call); plane < N * C; plane = nextTask(call)) {
@@ -169,16 +143,7 @@ function resize(x: usize, y: usize, H: i32, W: i32, P: i32, Q: i32, gradient: bo
 
 /** Bilinear resize from H x W to P x Q, or with `gradient` 1 the input gradient x of y. */
 export function resizeBilinear(
-  call: usize,
-  x: usize,
-  y: usize,
-  N: i32,
-  C: i32,
-  H: i32,
-  W: i32,
-  P: i32,
-  Q: i32,
-  gradient: i32,
+  call: usize, x: usize, y: usize, N: i32, C: i32, H: i32, W: i32, P: i32, Q: i32, gradient: i32,
 ): void {
   for (let plane = nextTask(call); plane < N * C; plane = nextTask(call)) {
     const ofX = x + ((<usize> (plane * H * W)) << 2), ofY = y + ((<usize> (plane * P * Q)) << 2);

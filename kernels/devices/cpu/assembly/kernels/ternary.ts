@@ -15,28 +15,8 @@ function combine(f: i32, u: v128, v: v128, w: v128): v128 {
 
 /** y = f(u, v, w), each read with strides along four axes n0 .. n3. */
 export function ternary(
-  call: usize,
-  u: usize,
-  v: usize,
-  w: usize,
-  y: usize,
-  f: i32,
-  n0: i32,
-  n1: i32,
-  n2: i32,
-  n3: i32,
-  u0: i32,
-  v0: i32,
-  w0: i32,
-  u1: i32,
-  v1: i32,
-  w1: i32,
-  u2: i32,
-  v2: i32,
-  w2: i32,
-  u3: i32,
-  v3: i32,
-  w3: i32,
+  call: usize, u: usize, v: usize, w: usize, y: usize, f: i32, n0: i32, n1: i32, n2: i32, n3: i32, u0: i32,
+  v0: i32, w0: i32, u1: i32, v1: i32, w1: i32, u2: i32, v2: i32, w2: i32, u3: i32, v3: i32, w3: i32,
 ): void {
   const uStep: usize = (<usize> u3) << 2, vStep: usize = (<usize> v3) << 2, wStep: usize = (<usize> w3) << 2;
   const parts = max(1, (n3 + BLOCK - 1) / BLOCK), pieces = n0 * n1 * n2 * parts;
