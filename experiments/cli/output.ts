@@ -145,80 +145,25 @@ export interface Workload {
   readonly startStep?: number;
 }
 
+// Milliseconds between two drawings on a terminal, and between two lines elsewhere.
 const redrawMs = 100;
+const lineMs = 10_000;
 const smoothingSeconds = 10;
 const eraseToEnd = "\x1b[K";
 
-/** Text of a progress line, and the filled share of its bar. */
-export interface ProgressText {
-  readonly text: string;
-  /** From 0 to 1. */
-  readonly share: number;
-}
-
 /**
- * Progress in a line: on a terminal rewritten up to 10 times per second, elsewhere added now and then and at the end. It
- * never hides the cursor, so a crash cannot leave it hidden.
+ * Progress of a long task, e.g. `██████░░░░ 1200/2000  812 images/s  loss 0.1923  1:35 elapsed  1:03 left`: on a terminal
+ * rewritten up to 10 times per second, elsewhere added every 10 seconds and at the end. It never hides the cursor, so a
+ * crash cannot leave it hidden.
  */
-export abstract class ProgressLine implements Disposable {
+export class ProgressBar implements Disposable {
+  readonly #work: Workload;
+  readonly #terminal: Terminal;
+  readonly #now: () => number;
   readonly #startMs: number;
   #drawnMs: number;
   #visible = false;
   #finished = false;
-
-  /**
-   * @param now clock in milliseconds
-   * @param lineMs milliseconds between two lines where none can be rewritten
-   */
-  constructor(
-    readonly terminal: Terminal,
-    readonly now: () => number = () => performance.now(),
-    readonly lineMs = 10_000,
-  ) {
-    this.#startMs = now();
-    this.#drawnMs = terminal.isTerminal ? -Infinity : this.#startMs;
-  }
-
-  /** The line after some seconds. */
-  abstract describe(elapsedSeconds: number): ProgressText;
-
-  /** Draws the line, unless it was drawn a moment ago. */
-  refresh(): void {
-    if (this.now() - this.#drawnMs >= (this.terminal.isTerminal ? redrawMs : this.lineMs)) this.#draw();
-  }
-
-  /** Removes the line until the next change, to make room for other lines. */
-  clear(): void {
-    if (!this.#visible) return;
-    this.terminal.write("\r" + eraseToEnd);
-    this.#visible = false;
-  }
-
-  /** Draws once more and ends the line; a second call does nothing. */
-  finish(): void {
-    if (this.#finished) return;
-    this.#finished = true;
-    this.#draw();
-    if (this.terminal.isTerminal) this.terminal.write("\n");
-  }
-
-  /** Ends the line when a `using` block ends, even by an error. */
-  [Symbol.dispose](): void {
-    this.finish();
-  }
-
-  #draw(): void {
-    this.#drawnMs = this.now();
-    const { text, share } = this.describe((this.#drawnMs - this.#startMs) / 1000);
-    if (!this.terminal.isTerminal) return this.terminal.write(text + "\n");
-    writeBar(this.terminal, text, share);
-    this.#visible = true;
-  }
-}
-
-/** Progress of a long task, e.g. `██████░░░░ 1200/2000  812 images/s  loss 0.1923  1:35 elapsed  1:03 left`. */
-export class ProgressBar extends ProgressLine {
-  readonly #work: Workload;
   #step: number;
   #stepMs: number;
   #loss: number | undefined;
@@ -227,10 +172,12 @@ export class ProgressBar extends ProgressLine {
   #seconds = 0;
 
   /** @param now clock in milliseconds */
-  constructor(work: Workload, terminal: Terminal = stderr, now?: () => number) {
-    super(terminal, now);
+  constructor(work: Workload, terminal: Terminal = stderr, now: () => number = () => performance.now()) {
     this.#work = work;
-    this.#stepMs = this.now();
+    this.#terminal = terminal;
+    this.#now = now;
+    this.#startMs = this.#stepMs = now();
+    this.#drawnMs = terminal.isTerminal ? -Infinity : this.#startMs;
     this.#step = work.startStep ?? 0;
   }
 
@@ -241,7 +188,7 @@ export class ProgressBar extends ProgressLine {
    * @param loss the loss if known at this step; otherwise the last one is shown
    */
   update(step: number, loss?: number): void {
-    const nowMs = this.now();
+    const nowMs = this.#now();
     const seconds = (nowMs - this.#stepMs) / 1000;
     const kept = Math.exp(-seconds / smoothingSeconds);
     this.#recentSteps = this.#recentSteps * kept + step - this.#step;
@@ -250,29 +197,57 @@ export class ProgressBar extends ProgressLine {
     this.#step = step;
     this.#stepMs = nowMs;
     this.#loss = loss ?? this.#loss;
-    this.refresh();
+    if (nowMs - this.#drawnMs >= (this.#terminal.isTerminal ? redrawMs : lineMs)) this.#draw();
   }
 
   /** Leaves the time since the last update out of the rate, because it was spent on other work. */
   skipTime(): void {
-    this.#stepMs = this.now();
+    this.#stepMs = this.#now();
   }
 
-  describe(elapsedSeconds: number): ProgressText {
+  /** Removes the line until the next change, to make room for other lines. */
+  clear(): void {
+    if (!this.#visible) return;
+    this.#terminal.write("\r" + eraseToEnd);
+    this.#visible = false;
+  }
+
+  /** Draws once more and ends the line; a second call does nothing. */
+  finish(): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    this.#draw();
+    if (this.#terminal.isTerminal) this.#terminal.write("\n");
+  }
+
+  /** Ends the line when a `using` block ends, even by an error. */
+  [Symbol.dispose](): void {
+    this.finish();
+  }
+
+  #draw(): void {
+    this.#drawnMs = this.#now();
+    const { totalSteps } = this.#work;
+    const text = this.#text((this.#drawnMs - this.#startMs) / 1000);
+    if (!this.#terminal.isTerminal) return this.#terminal.write(text + "\n");
+    writeBar(this.#terminal, text, totalSteps > 0 ? Math.min(1, this.#step / totalSteps) : 0);
+    this.#visible = true;
+  }
+
+  #text(elapsedSeconds: number): string {
     const { totalSteps, imagesPerStep, unit = "images", startStep = 0 } = this.#work;
     const step = this.#step;
     const stepsPerSecond = this.#recentSeconds > 0 ? this.#recentSteps / this.#recentSeconds : 0;
     const rate = stepsPerSecond * imagesPerStep;
     // From the mean rate, which does not jump after work between steps, such as a validation.
     const left = totalSteps === 0 ? NaN : Math.max(totalSteps - step, 0) * this.#seconds / (step - startStep);
-    const text = [
+    return [
       totalSteps > 0 ? `${String(step).padStart(String(totalSteps).length)}/${totalSteps}` : `${step} steps`,
       ...rate > 0 ? [`${rate.toFixed(rate < 100 ? 1 : 0)} ${unit}/s`] : [],
       ...this.#loss === undefined ? [] : [`loss ${this.#loss.toFixed(4)}`],
       `${clock(elapsedSeconds)} elapsed`,
       ...Number.isFinite(left) ? [`${clock(left)} left`] : [],
     ].join("  ");
-    return { text, share: totalSteps > 0 ? Math.min(1, step / totalSteps) : 0 };
   }
 }
 
@@ -320,7 +295,7 @@ export function stageProgress(
 }
 
 /** Seconds as `4:05` or `1:02:05`. */
-export function clock(seconds: number): string {
+function clock(seconds: number): string {
   const whole = Math.round(seconds);
   const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
   const ending = String(whole % 60).padStart(2, "0");
