@@ -25,9 +25,9 @@ export async function makeRun(place: Workplace, flags = "--conditional"): Promis
 }
 
 /** Makes data of four classes in `data`, and barely trained judges. */
-export async function makeJudgedData(place: Workplace): Promise<void> {
+export async function makeJudgedData(place: Workplace, { test = 360 } = {}): Promise<void> {
   await Deno.remove(place.file("data"), { recursive: true });
-  await writeTinyIdx(place.file("data"), { train: 300, test: 360, classes: 4 });
+  await writeTinyIdx(place.file("data"), { train: 300, test, classes: 4 });
   const data = judgedData(await loadDataset(place.file("data")));
   const judges = place.file("runs", ".judges");
   await Deno.mkdir(judges, { recursive: true });

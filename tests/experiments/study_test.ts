@@ -5,6 +5,7 @@ import { lockRun } from "../../experiments/run/run_folder.ts";
 import type { CellResult } from "../../experiments/study/summary.ts";
 import { type Ended, ended, madeOnce, oneThread, testTask, type Workplace } from "./cli.ts";
 import { testRefusals } from "./refusals.ts";
+import { makeJudgedData } from "./evaluated_run.ts";
 import { makePlan, tinyPlan, writePlan } from "./study/tiny_study.ts";
 import { FakeMlflow, pause, quick } from "./tracking/fake_mlflow.ts";
 import { valuesOf } from "./tracking/mirrored.ts";
@@ -218,6 +219,21 @@ testTask("study runs the other cells if one fails, and says which one and why", 
   assert.ok(await exists(place, "two", "study.md"));
   const { status, reason } = await jsonIn(place, "two", "run.json");
   assert.deepEqual([status, reason], ["FAILED", `1 of 2 cells failed: ${failed}`]);
+});
+
+testTask("study compares few test images by kernel distance, and says so", async (place) => {
+  await makeJudgedData(place, { test: 40 });
+  const { evaluation: { count: _, ...evaluation } } = tinyPlan;
+  await writePlan(place, { ...tinyPlan, seeds: [1], evaluation });
+  const { stdout } = await place.succeed("study", `plan.json --out few ${oneThread}`);
+  assert.match(
+    stdout,
+    /^Compared by kernel distance: there are too few test images for the Fréchet distance\.$/m,
+  );
+  assert.match(stdout, /^Kernel distance \(lenet\): inconclusive .*\n\n- residual against base: one seed/m);
+  assert.match(stdout, /, 270 samples by euler:steps=2\./);
+  const { figures } = await jsonIn(place, "few", "cells", "base-s1", "cell.json");
+  assert.ok("vgg/kernel" in figures && !("frechet" in figures), Object.keys(figures).join());
 });
 
 testTask("examples/study.sbatch runs its cell, and queues it again when its time is over", async (place) => {
