@@ -53,11 +53,9 @@ export const studyTask = task({
     }
     const settings = words.filter(isSetting);
     if (plan === undefined && settings.length === 0) {
+      const names = planNames.join(", ");
       throw new ConfigError(
-        `Missing PLAN: give one of ${
-          planNames.join(", ")
-        }, the path of one, the folder of a study, or settings such as ` +
-          "model=base model=residual",
+        `Missing PLAN: give ${names}, a file, a study's folder, or settings such as model=base model=residual`,
       );
     }
     const given = Object.keys(values).map(flagOf).filter((flag) => !ofResults.map(flagOf).includes(flag));
@@ -72,9 +70,7 @@ export const studyTask = task({
     if (existing) {
       if (given.length === 0) return await showResults(existing, options);
       throw new ConfigError(
-        `Cannot use ${
-          given[0]
-        } with ${named}: the folder of a study only shows its results (expected its plan)`,
+        `Cannot use ${given[0]} with ${named}: this folder only shows results (expected the study's plan)`,
       );
     }
 
@@ -94,9 +90,7 @@ export const studyTask = task({
       say(`Cell ${i + 1} of ${all}: ${cell.id}`);
       try {
         const end = await runCell(study, cell, options);
-        if (end === "busy") {
-          say(`Skipping ${cell.id}: another program is running it (see .lock in its folder)`);
-        }
+        if (end === "busy") say(`Skipping ${cell.id}: another program holds .lock in its folder`);
         if (end === "finished") await sendCell(study, cell, options);
       } catch (error) {
         if (only !== null) throw error;
@@ -112,6 +106,7 @@ export const studyTask = task({
     }
     if (failure !== undefined) throw new TrainingError(failure);
     if (stop.signal.aborted) {
+      await endStudy(study, { metrics: {}, isFinished: false }, options);
       say("Stopped; run the same command to resume");
       return stop.exitCode;
     }

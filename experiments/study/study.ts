@@ -74,7 +74,7 @@ export async function openStudy(folder: string, plan: Plan): Promise<Study> {
     );
   }
   const study = { folder, plan, count: await countFor(plan, cells), cells };
-  await makeFolder(folder, runFolder.cells);
+  await makeFolder(folder, "");
   await writeJson(join(folder, runFile.study), { version: 2, plan, count: study.count, cells });
   return study;
 }

@@ -153,7 +153,9 @@ testTask("study continues after a kill and a signal, and ends like an uninterrup
   assert.match(stopped.stderr, /SIGTERM: saving and stopping; press again to quit immediately/);
   assert.match(stopped.stderr, /Stopped; run the same command to resume\n$/);
   assert.ok(!await exists(place, cell, "cell.json"));
+  assert.equal((await jsonIn(place, "cut", "run.json")).status, "KILLED");
   await place.succeed("study", flags);
+  assert.equal((await jsonIn(place, "cut", "run.json")).status, "FINISHED");
   assert.deepEqual(await resultOf(place, cell), await resultOf(place, "one/cells/base-s1"));
   assert.deepEqual(await place.metrics(cell), await place.metrics("one/cells/base-s1"));
 });
@@ -175,7 +177,7 @@ testTask(
     {
       using _ = await lockRun(place.file("jobs", "cells", "base-s1"));
       const busy = await place.succeed("study", `${flags} --cell 1`);
-      assert.match(busy.stderr, /^Skipping base-s1: another program is running it/m);
+      assert.match(busy.stderr, /^Skipping base-s1: another program holds \.lock in its folder$/m);
       assert.equal((await jsonIn(place, "jobs", "run.json")).status, "RUNNING");
     }
     // What a program leaves that was killed before its first checkpoint.
@@ -191,7 +193,7 @@ testTask(
         ],
         [
           `jobs --steps 3`,
-          "ConfigError: Cannot use --steps with jobs: the folder of a study only shows its results",
+          "ConfigError: Cannot use --steps with jobs: this folder only shows results",
         ],
         [`jobs tEmb=3`, "ConfigError: Cannot use tEmb=3 with jobs: "],
         [
@@ -277,7 +279,7 @@ testRefusals("study refuses invalid input in one line", {
   "no plan": {
     task: "study",
     flags: "--device cpu",
-    says: ["ConfigError: Missing PLAN: give one of networks, "],
+    says: ["ConfigError: Missing PLAN: give networks, "],
   },
   "two plans": {
     task: "study",

@@ -137,6 +137,8 @@ Deno.test("cellsOf() lists cells seed by seed, each run once, with all settings 
   assert.deepEqual(residual.settings, { model: "residual", ...common, groups: 4 });
   const { seed, maxSteps, sampleEpochs, filters } = configOf(plan, cells[4]);
   assert.deepEqual([seed, maxSteps, sampleEpochs, filters], [3, 5, 0, [8, 16]]);
+  const narrow = planOf({ fixed: plan.fixed, cells: [{ model: "base", filters: "4,8" }] });
+  assert.deepEqual(configOf(narrow, cellsOf(narrow)[0]).filters, [4, 8], "a cell's own setting counts");
 });
 
 Deno.test("cells are named after the settings they differ in", () => {
