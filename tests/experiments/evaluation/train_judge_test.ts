@@ -36,6 +36,15 @@ testOnCpu("makeJudge() learns an easy data set, and records its settings", async
   assert.ok(
     await accuracyOf(judge, { ...data.test, labels: data.test.labels.map((label) => 1 - label) }) < 0.05,
   );
+  // There are 2,100 images, judged in two parts; the last hundred have wrong labels.
+  const { labels } = data.test;
+  const images = data.test.images as Uint8Array;
+  const many = {
+    images: Uint8Array.from({ length: 2100 * 64 }, (_, i) => images[i % images.length]),
+    labels: Uint8Array.from({ length: 2100 }, (_, n) => n < 2000 ? labels[n % 100] : 1 - labels[n % 100]),
+    count: 2100,
+  };
+  assertClose([await accuracyOf(judge, many)], [(20 * info.accuracy + 1 - info.accuracy) / 21], 1e-9);
 });
 
 testOnCpu("makeJudge() trains vgg by its own design", async (device) => {

@@ -137,11 +137,11 @@ async function drawAll(page: Page): Promise<void> {
   for (const [i, of] of [seen.slice(0, 16), seen.slice(16)].entries()) {
     const words = (await verdicts.nth(i).innerText()).replaceAll(/\s+/g, " ");
     assert.ok(
-      words.startsWith(`Recognised ${of.filter(([, , , p]) => Number(p) >= 0.9).length} of 16, `),
+      words.startsWith(`Confident ${of.filter(([, , , p]) => Number(p) >= 0.9).length} of 16, `),
       words,
     );
     const right = of.filter(([, asked, saw]) => asked === saw).length;
-    assert.equal(words.includes(`Of the requested class ${right} of 16.`), i === 0, words);
+    assert.equal(words.includes(`Requested class ${right} of 16.`), i === 0, words);
     assert.match(
       words,
       /Precision \d+ % .* Recall \d+ % .* 16 test images in place of samples would get \d+ % and \d+ %/,

@@ -15,7 +15,7 @@ const page = (more: Partial<Quality>, rest: Partial<ReportRun> = {}) =>
   reportHtml({ runs: [run("a", { quality: quality(more), overTime, ...rest })] });
 
 Deno.test("reportHtml() answers each question on quality with a verdict", () => {
-  const asked: QualityFigure = { ...share, title: "Of the requested class", question: "class", chance: 0.1 };
+  const asked: QualityFigure = { ...share, title: "Requested class", question: "class", chance: 0.1 };
   const { noise: _, real: __, ...guessed } = asked;
   const real = (more: Partial<QualityFigure>): QualityFigure => ({ ...share, question: "real", ...more });
   const far = { value: 0.5, low: 0.4, high: 0.6 };
@@ -84,7 +84,10 @@ Deno.test("reportHtml() says where noise beats real images, and where samples ar
   ];
   for (const [more, caution, few] of cases) {
     const html = page(more);
-    assert.deepEqual([html.includes("Noise beats"), html.includes("too few to compare")], [caution, few]);
+    assert.deepEqual([html.includes("Even noise scores well"), html.includes("too few to compare")], [
+      caution,
+      few,
+    ]);
   }
 });
 
@@ -122,7 +125,7 @@ Deno.test("reportHtml() shows judged samples by class names, and marks errors an
 });
 
 Deno.test("reportHtml() starts with the result of a run", () => {
-  const figures = [{ ...share, title: "Of the requested class" }, distance];
+  const figures = [{ ...share, title: "Requested class" }, distance];
   const head = (more: Partial<ReportRun>) => {
     const html = reportHtml({ runs: [run("a", more)] });
     return html.slice(html.indexOf("<header>"), html.indexOf("</header>")).replace(/base64,[^"]*/g, "");

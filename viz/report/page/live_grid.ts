@@ -123,11 +123,11 @@ function judgedWords(judged: Judged, labels: readonly (number | undefined)[]): H
   const right = classes.filter((label, n) => label === labels[n]).length;
   const lines: (readonly [name: string, text: string])[] = [
     [
-      "Recognised",
+      "Confident",
       `${sure} of ${N}, with a probability of at least ${certain}, by a classifier that labels ` +
       `${percent(accuracy)} of test images correctly. Below each picture are its class and probability.`,
     ],
-    ...labels[0] === undefined ? [] : [["Of the requested class", `${right} of ${N}.`] as const],
+    ...labels[0] === undefined ? [] : [["Requested class", `${right} of ${N}.`] as const],
     [
       "Precision",
       `${formatEstimate(precision)} of the samples are within reach of one of ${references} test images.`,
