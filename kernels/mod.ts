@@ -76,8 +76,7 @@ export { linear, matmul, matmulTransposedA, matmulTransposedB, transpose } from 
 export { concat, pad, reshape, slice, stack } from "./ops/layout/movement.ts";
 export { permute } from "./ops/layout/permute.ts";
 export { type Adam, adamL2Update, adamUpdate, emaUpdate, sgdUpdate, squaredNorm } from "./ops/optimizer.ts";
-export { averagePool2d } from "./ops/resample/average_pool.ts";
-export { maxPool2d } from "./ops/resample/pool.ts";
+export { averagePool2d, maxPool2d } from "./ops/resample/pool.ts";
 export { normals, randomNormal, randomNormalRows, randomUniform } from "./ops/random/random.ts";
 export { argmax, max, min } from "./ops/reduce/max.ts";
 export { mean, sum } from "./ops/reduce/reduce.ts";

@@ -7,9 +7,15 @@ import { add } from "../elementwise/binary.ts";
 import { zeros } from "../layout/fill.ts";
 import { reshape } from "../layout/movement.ts";
 import { sum } from "../reduce/reduce.ts";
-import { convolvedSize, type Geometry, geometryAttributes, plainGeometry } from "./geometry.ts";
+import {
+  convolve,
+  convolvedSize,
+  correlate,
+  type Geometry,
+  geometryAttributes,
+  plainGeometry,
+} from "./geometry.ts";
 import { convolutionKernels, weightGradientKernels, weightRun } from "./products.ts";
-import { convolve, correlate } from "./reference.ts";
 import type { Terms } from "./tiles.ts";
 import { convolutionCalls, weightGradientCalls } from "./wasm.ts";
 import { convolutionPasses, weightGradientPasses } from "./winograd/passes.ts";

@@ -2,16 +2,19 @@ import { defineOp } from "../../../op.ts";
 import { repeatLines } from "../../matmul/product.ts";
 import {
   bothSides,
+  centre,
+  huge,
   inTwoDimensions,
   pixelOf,
+  rootOf,
   sourceMatrix,
   stepsWgsl,
   targetMatrix,
+  togetherWgsl,
   transposed,
   weightMatrix,
 } from "./transforms.ts";
 import type { Dims, NumberArray } from "../../../devices/device.ts";
-import { centre, huge, rootOf, togetherWgsl } from "./evenness.ts";
 
 /** Tiles of 4x4 pixels that cover an image. */
 export function tilesOf(P: number, Q: number): { down: number; across: number; tiles: number } {

@@ -1,12 +1,18 @@
 import type { Dims, NumberArray } from "../../../devices/device.ts";
-import { plainGeometry } from "../geometry.ts";
+import { convolve, plainGeometry } from "../geometry.ts";
 import { biasAt, storedWgsl, type Terms, weightAt } from "../tiles.ts";
 import { withVariants } from "../../../kernel_variants.ts";
 import { repeatGrid, repeatLines } from "../../matmul/product.ts";
-import { convolve } from "../reference.ts";
-import { bothSides, inTwoDimensions, stepsWgsl, targetMatrix } from "./transforms.ts";
+import {
+  bothSides,
+  evennessWgsl,
+  inTwoDimensions,
+  isEven,
+  sizesWgsl,
+  stepsWgsl,
+  targetMatrix,
+} from "./transforms.ts";
 import { defineOp } from "../../../op.ts";
-import { evennessWgsl, isEven, sizesWgsl } from "./evenness.ts";
 import { tilesOf } from "./inputs.ts";
 
 /** Lanes of a workgroup, a tile each. */

@@ -1,10 +1,17 @@
 import { defineOp } from "../../../op.ts";
 import { repeatLines } from "../../matmul/product.ts";
-import { plainGeometry } from "../geometry.ts";
-import { correlate } from "../reference.ts";
-import { evennessWgsl, isEven, sizesWgsl } from "./evenness.ts";
+import { correlate, plainGeometry } from "../geometry.ts";
+import {
+  bothSides,
+  evennessWgsl,
+  inTwoDimensions,
+  isEven,
+  sizesWgsl,
+  stepsWgsl,
+  transposed,
+  weightMatrix,
+} from "./transforms.ts";
 import { tilesOf } from "./inputs.ts";
-import { bothSides, inTwoDimensions, stepsWgsl, transposed, weightMatrix } from "./transforms.ts";
 
 /** Lanes of a workgroup, a pair of channels each. */
 const lanes = 256;
