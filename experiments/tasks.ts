@@ -166,8 +166,7 @@ export const tasks: readonly TaskRow[] = [
     name: "ok",
     about: "Check format, lint, types and docs, then run the tests",
     page: "CONTRIBUTING.md",
-    command:
-      "deno fmt --check && deno fmt --check --no-config --line-width 110 kernels/devices/cpu/assembly && " +
+    command: "deno fmt --check && " +
       "deno lint && deno check --doc --lock=tests/deno.lock . *.md */*.md && " +
       "deno doc --lint mod.ts kernels/mod.ts models/mod.ts viz/mod.ts viz/report/mod.ts web/mod.ts && deno task test",
   },
