@@ -126,15 +126,11 @@ const earlyShare = 1 / 6;
  * without labels, which autoguidance steers samples away from.
  */
 export class KeptWeights {
-  readonly #run: string;
-  readonly #prepared: PreparedTraining;
-  readonly #keepAt: readonly number[];
   readonly #keepsEarly: boolean;
   readonly #hasEarly: boolean;
 
   /** @param keepAt the requested steps */
-  constructor(run: string, prepared: PreparedTraining, keepAt: readonly number[]) {
-    [this.#run, this.#prepared, this.#keepAt] = [run, prepared, keepAt];
+  constructor(readonly run: string, readonly prepared: PreparedTraining, readonly keepAt: readonly number[]) {
     const { config } = prepared;
     this.#keepsEarly = keepsEarly(config);
     // A run that got another limit in minutes later keeps the early weights that it has.
@@ -144,21 +140,21 @@ export class KeptWeights {
 
   /** The first step after `from` at which weights are kept; Infinity if there is none. */
   next(from: number, schedule: RunSchedule): number {
-    return Math.min(...[...this.#keepAt, this.#earlyStep(schedule)].filter((step) => step > from));
+    return Math.min(...[...this.keepAt, this.#earlyStep(schedule)].filter((step) => step > from));
   }
 
   /** Writes the weights if they are kept after a step. @throws {RunError} if a file cannot be written */
   async keep(step: number, schedule: RunSchedule): Promise<void> {
     if (step === this.#earlyStep(schedule)) await this.#save(runFile.early);
-    if (!this.#keepAt.includes(step)) return;
-    await makeFolder(this.#run, runFolder.weights);
+    if (!this.keepAt.includes(step)) return;
+    await makeFolder(this.run, runFolder.weights);
     await this.#save(fileAt(runFile.weightsAt, step));
   }
 
   /** The trained network, with the early one for autoguidance if there is one. */
   async drawable(): Promise<Drawable> {
-    const { config: { guidance }, network, source } = this.#prepared;
-    const autoguidance = this.#keepsEarly ? await readAutoguidance(this.#run, guidance) : undefined;
+    const { config: { guidance }, network, source } = this.prepared;
+    const autoguidance = this.#keepsEarly ? await readAutoguidance(this.run, guidance) : undefined;
     return { ...drawableOf(network.averaged, source), autoguidance };
   }
 
@@ -168,7 +164,7 @@ export class KeptWeights {
   }
 
   async #save(file: string): Promise<void> {
-    const weights = await stateOf(this.#prepared.network.averaged);
-    if (isFiniteState(weights)) await saveWeights(this.#run, file, this.#prepared, weights);
+    const weights = await stateOf(this.prepared.network.averaged);
+    if (isFiniteState(weights)) await saveWeights(this.run, file, this.prepared, weights);
   }
 }

@@ -133,26 +133,21 @@ function megabytes(bytes: number): string {
   return `${Math.ceil(bytes / 2 ** 20)} MiB`;
 }
 
-/** Main memory, in bytes. */
-export interface MainMemory {
-  readonly total: number;
-  readonly available: number;
-  /** Limit of the control group, such as a container's or a job's; infinite without one. */
-  readonly limit: number;
-}
-
 /**
- * Main memory of this machine, with the limit that Deno reports.
+ * Main memory of this machine in bytes, with the limit of a control group, such as a container's or a job's.
  *
  * @throws {Deno.errors.NotCapable} without `--allow-sys=systemMemoryInfo`
  */
-export function mainMemory(): MainMemory {
+export function mainMemory() {
   const { total, available } = Deno.systemMemoryInfo();
   const limit = process.constrainedMemory(); // without one: 0, or more than all memory
   return { total, available, limit: limit > 0 && limit < total ? limit : Infinity };
 }
 
 /** Memory that this process can still use, in bytes; it uses `used` now. */
-export function freeMainMemory({ available, limit }: MainMemory, used: number): number {
+export function freeMainMemory(
+  { available, limit }: Pick<ReturnType<typeof mainMemory>, "available" | "limit">,
+  used: number,
+): number {
   return Math.max(0, Math.min(available, limit - used));
 }

@@ -47,8 +47,6 @@ export class TrainingLoop implements Disposable {
   /** Images that this session has trained on, and its seconds of training. */
   imagesSeen = 0;
   trainSeconds = 0;
-  readonly #prepared: PreparedTraining;
-  readonly #options: LoopOptions;
   readonly #order: BatchOrder;
   readonly #pairs: PairedBatches;
   readonly #losses: LossLog;
@@ -59,13 +57,11 @@ export class TrainingLoop implements Disposable {
   #savedMs = 0;
   #savedStep = 0;
 
-  constructor(prepared: PreparedTraining, options: LoopOptions) {
+  constructor(readonly prepared: PreparedTraining, readonly options: LoopOptions) {
     const { config, images: { train }, source } = prepared;
-    this.#prepared = prepared;
-    this.#options = options;
     this.#order = new BatchOrder(train, config.batchSize, config.seed);
     const { host } = source.augmented(config);
-    this.#pairs = new PairedBatches(this.#order, objectiveOf(config).coupling, host, config);
+    this.#pairs = new PairedBatches(this.#order, objectiveOf(config).coupling, host, config.logEvery);
     this.schedule = new RunSchedule(config, this.#order);
     this.validation = new Validation(prepared);
     this.#grids = new SampleGrids(prepared);
@@ -79,7 +75,7 @@ export class TrainingLoop implements Disposable {
   }
 
   get #trainer(): Trainer {
-    return this.#prepared.network.trainer;
+    return this.prepared.network.trainer;
   }
 
   /**
@@ -90,8 +86,8 @@ export class TrainingLoop implements Disposable {
    * @throws {TrainingError} if nothing is left to do, or another length would move the learning rate
    */
   async resume(): Promise<number> {
-    const { run } = this.#options;
-    const progress = await restoreRun(run, this.#trainer, this.#prepared.data);
+    const { run } = this.options;
+    const progress = await restoreRun(run, this.#trainer, this.prepared.data);
     const { step, elapsedSeconds, bestValLoss, validatedStep, recentSteps } = progress;
     this.#elapsedBefore = elapsedSeconds;
     this.validation.lowest = bestValLoss ?? Infinity;
@@ -115,7 +111,7 @@ export class TrainingLoop implements Disposable {
 
   /** Epochs between validations and between grids; those that are `auto` follow from the length of the run. */
   get #cadence() {
-    const { config: { valEpochs, sampleEpochs, batchSize }, images: { train } } = this.#prepared;
+    const { config: { valEpochs, sampleEpochs, batchSize }, images: { train } } = this.prepared;
     const { plannedSteps } = this.schedule;
     const epochs = (of: Validation | SampleGrids) =>
       Number((of.everySteps(plannedSteps) * batchSize / train.length).toPrecision(3));
@@ -133,8 +129,8 @@ export class TrainingLoop implements Disposable {
    * @throws {TrainingError} if a loss or weight becomes NaN or infinite
    */
   async run(tracker: RunTracker, bar?: ProgressBar): Promise<void> {
-    const { config } = this.#prepared;
-    const { signal, say, onSettings } = this.#options;
+    const { config } = this.prepared;
+    const { signal, say, onSettings } = this.options;
     const { schedule, kept } = this;
     const trainer = this.#trainer;
     const burstLimitMs = config.maxMinutes > 0 ? Math.min(burstMs, config.maxMinutes * 600) : burstMs;
@@ -181,7 +177,7 @@ export class TrainingLoop implements Disposable {
     const trainer = this.#trainer;
     trainer.restore({ ...await trainer.state(), step }, "a dry run");
     let [warmMs, fromMs, steps] = [0, performance.now(), 0];
-    while (!this.#options.signal.aborted) {
+    while (!this.options.signal.aborted) {
       const { step } = trainer;
       for (const examples of await this.#pairs.batches(step, step + 1)) {
         trainer.queueStep(examples, this.schedule.learningRate(step));
@@ -203,12 +199,12 @@ export class TrainingLoop implements Disposable {
     const at = stages.findIndex(({ from }) => from === this.#trainer.step);
     if (at < 0) return;
     const { name, steps } = stages[at];
-    this.#options.say(`Stage ${at + 1} of ${stages.length}: ${name}, ${steps} steps`);
+    this.options.say(`Stage ${at + 1} of ${stages.length}: ${name}, ${steps} steps`);
   }
 
   /** Runs up to `count` steps, at most until the next event or the end of the run, and reads their losses. */
   async #runSteps(count: number): Promise<number[]> {
-    const { config: { batchSize } } = this.#prepared;
+    const { config: { batchSize } } = this.prepared;
     const { totalSteps, stages = [] } = this.schedule;
     const trainer = this.#trainer;
     const from = trainer.step;
@@ -249,14 +245,14 @@ export class TrainingLoop implements Disposable {
     this.schedule.observe(loss);
     this.#log({ step, epoch: this.#order.epochsAfter(step), val_loss: loss });
     if (!isLowest) return;
-    const weights = await stateOf(this.#prepared.network.averaged);
-    await saveWeights(this.#options.run, runFile.best, this.#prepared, weights);
+    const weights = await stateOf(this.prepared.network.averaged);
+    await saveWeights(this.options.run, runFile.best, this.prepared, weights);
   }
 
   async #logGrid(): Promise<void> {
     if (!this.#grids.enabled) return;
     const { step } = this.#trainer;
-    const picture = await this.#grids.write(this.#options.run, step);
+    const picture = await this.#grids.write(this.options.run, step);
     this.#tracker.log({ step, epoch: this.#order.epochsAfter(step), "image/samples": picture });
   }
 
@@ -274,11 +270,11 @@ export class TrainingLoop implements Disposable {
   /** Whether the user has asked to stop. */
   async isStopped(): Promise<boolean> {
     await yieldToEvents();
-    return this.#options.signal.aborted;
+    return this.options.signal.aborted;
   }
 
   #isMeasured(name: string): Promise<boolean> {
-    return isMeasured(this.#options.run, this.#trainer.step, name);
+    return isMeasured(this.options.run, this.#trainer.step, name);
   }
 
   /** Seconds of training in all sessions of the run. */
@@ -291,7 +287,7 @@ export class TrainingLoop implements Disposable {
   async save(): Promise<void> {
     const { step } = this.#trainer;
     const { lowest, step: validatedStep } = this.validation;
-    const saved = await saveRun(this.#options.run, this.#prepared, {
+    const saved = await saveRun(this.options.run, this.prepared, {
       step,
       elapsedSeconds: this.elapsedSeconds,
       bestValLoss: Number.isFinite(lowest) ? lowest : null,
@@ -309,7 +305,7 @@ export class TrainingLoop implements Disposable {
   }
 
   #adviceOnDivergence(): string {
-    const last = join(this.#options.run, runFile.last);
+    const last = join(this.options.run, runFile.last);
     const checkpoint = this.#savedStep > 0
       ? `the last good checkpoint is ${last}, step ${this.#savedStep}`
       : "no checkpoint has been saved";
@@ -325,10 +321,6 @@ const kept = 256;
  * does not wait. Each pairing depends only on seed and step.
  */
 export class PairedBatches implements Disposable {
-  readonly #order: BatchOrder;
-  readonly #coupling: Coupling;
-  readonly #data: HostExamples | undefined;
-  readonly #logEvery: number;
   readonly #pairings = new Map<number, Promise<Pairing>>();
   readonly #open = new Set<MessagePort>();
   readonly #failure = Promise.withResolvers<never>();
@@ -336,15 +328,11 @@ export class PairedBatches implements Disposable {
 
   /** @param logEvery steps of a line of metrics */
   constructor(
-    order: BatchOrder,
-    coupling: Coupling,
-    data: HostExamples | undefined,
-    { logEvery }: { readonly logEvery: number },
+    readonly order: BatchOrder,
+    readonly coupling: Coupling,
+    readonly data: HostExamples | undefined,
+    readonly logEvery: number,
   ) {
-    this.#order = order;
-    this.#coupling = coupling;
-    this.#data = data;
-    this.#logEvery = logEvery;
     this.#failure.promise.catch(() => {}); // the code that awaits a pairing gets the error
   }
 
@@ -356,17 +344,17 @@ export class PairedBatches implements Disposable {
    */
   async batches(from: number, to: number): Promise<Uint32Array<ArrayBuffer>[]> {
     const steps = Array.from({ length: to - from }, (_, i) => from + i);
-    const coupling = this.#coupling;
+    const coupling = this.coupling;
     if (!isTransport(coupling)) {
-      return steps.map((step) => coupling.pair(this.#order.batch(step), this.#draw(step), this.#data));
+      return steps.map((step) => coupling.pair(this.order.batch(step), this.#draw(step), this.data));
     }
     for (let step = from; step < 2 * to - from; step++) this.#pairing(coupling, step);
     const pairings = await Promise.all(steps.map((step) => this.#pairing(coupling, step)));
     for (const step of this.#pairings.keys()) {
-      if (step < from - this.#logEvery - kept) this.#pairings.delete(step);
+      if (step < from - this.logEvery - kept) this.#pairings.delete(step);
     }
     return pairings.map(({ order }, i) => {
-      const examples = this.#order.batch(steps[i]);
+      const examples = this.order.batch(steps[i]);
       return order.map((at) => examples[at]);
     });
   }
@@ -376,9 +364,9 @@ export class PairedBatches implements Disposable {
    * ends before `step`; undefined without transport.
    */
   async costs(step: number): Promise<Record<"transport_cost" | "independent_cost", number> | undefined> {
-    const coupling = this.#coupling;
+    const coupling = this.coupling;
     if (!isTransport(coupling) || step === 0) return undefined;
-    const steps = Array.from({ length: Math.min(this.#logEvery, step) }, (_, i) => step - 1 - i);
+    const steps = Array.from({ length: Math.min(this.logEvery, step) }, (_, i) => step - 1 - i);
     const pairings = await Promise.all(steps.map((step) => this.#pairing(coupling, step)));
     const mean = (name: "cost" | "independentCost") =>
       pairings.reduce((sum, pairing) => sum + pairing[name], 0) / pairings.length;
@@ -398,13 +386,13 @@ export class PairedBatches implements Disposable {
   }
 
   #draw(step: number): NoiseDraw {
-    return { seed: this.#order.seed, step };
+    return { seed: this.order.seed, step };
   }
 
   #pairing(coupling: TransportCoupling, step: number): Promise<Pairing> {
     const begun = this.#pairings.get(step);
     if (begun) return begun;
-    const batch = coupling.batch(this.#order.batch(step), this.#draw(step), this.#data);
+    const batch = coupling.batch(this.order.batch(step), this.#draw(step), this.data);
     const { port1: here, port2: there } = new MessageChannel();
     this.#open.add(here);
     const answer = new Promise<Pairing>((resolve) =>

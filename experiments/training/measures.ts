@@ -39,22 +39,20 @@ export class Validation {
   step = 0;
   /** The held-out images that are used: those of the first `valBatches` batches, or all if it is 0. */
   readonly images: Uint32Array;
-  readonly #prepared: PreparedTraining;
   #heldOut: HeldOutLoss | undefined;
 
-  constructor(prepared: PreparedTraining) {
+  constructor(readonly prepared: PreparedTraining) {
     const { config: { valBatches, batchSize }, images: { validation } } = prepared;
-    this.#prepared = prepared;
     this.images = valBatches > 0 ? validation.slice(0, valBatches * batchSize) : validation;
   }
 
   /** Steps between two by default, in a run of `totalSteps`. */
   everySteps(totalSteps: number): number {
-    return stepsBetween(this.images.length / this.#prepared.config.batchSize, totalSteps, 9);
+    return stepsBetween(this.images.length / this.prepared.config.batchSize, totalSteps, 9);
   }
 
   async measure(): Promise<number> {
-    const { network, source, config } = this.#prepared;
+    const { network, source, config } = this.prepared;
     this.#heldOut ??= new HeldOutLoss(network.averaged, source, heldOutOptions(config));
     return meanLoss(await this.#heldOut.losses(this.images, () => yieldToEvents()));
   }
@@ -75,16 +73,14 @@ const maxImages = 16;
 export class SampleGrids {
   /** Whether the run has grids. */
   readonly enabled: boolean;
-  readonly #prepared: PreparedTraining;
 
-  constructor(prepared: PreparedTraining) {
-    this.#prepared = prepared;
+  constructor(readonly prepared: PreparedTraining) {
     this.enabled = prepared.config.sampleEpochs !== 0 && prepared.config.samples > 0;
   }
 
   /** Steps between two by default, in a run of `totalSteps`. */
   everySteps(totalSteps: number): number {
-    const { batchSize } = this.#prepared.config;
+    const { batchSize } = this.prepared.config;
     const [{ model }, { count, conditioning, ...how }] = this.#drawing;
     const rows = conditioning && runsTwice(conditioning.guidance, model) ? 2 * count : count;
     return stepsBetween(rows * evaluationsOf(how)! / batchSize, totalSteps, 4);
@@ -96,7 +92,7 @@ export class SampleGrids {
   }
 
   get #drawing() {
-    const { network, source, config: { samples, guidance, seed, solver } } = this.#prepared;
+    const { network, source, config: { samples, guidance, seed, solver } } = this.prepared;
     const columns = classColumns(Math.min(samples, maxImages), source.classes, { scale: guidance });
     return [drawableOf(network.averaged, source), { ...columns, seed, ...makeFixedSteps(solver) }] as const;
   }

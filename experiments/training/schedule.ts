@@ -37,8 +37,6 @@ const tolerance = 0.1;
 export class RunSchedule {
   /** The stages of a distillation; each has the whole schedule. */
   readonly stages: readonly PlannedStage[] | undefined;
-  readonly #config: TrainingConfig;
-  readonly #order: BatchOrder;
   readonly #rates: Schedule;
   /** Steps after which the length changed, with the length from then on. */
   readonly #replans: (readonly [step: number, totalSteps: number])[];
@@ -48,11 +46,9 @@ export class RunSchedule {
   #isOpen: boolean;
   #dueSeconds = 0;
 
-  constructor(config: TrainingConfig, order: BatchOrder) {
+  constructor(readonly config: TrainingConfig, readonly order: BatchOrder) {
     const { epochs, maxSteps, maxMinutes, replans } = config;
     this.stages = stagesOf(config);
-    this.#config = config;
-    this.#order = order;
     this.#rates = scheduleOf(config);
     this.#maxSteps = Math.min(
       epochs > 0 ? order.stepsFor(epochs) : Infinity,
@@ -84,7 +80,7 @@ export class RunSchedule {
 
   /** The settings that repeat this length. */
   get settings(): Partial<TrainingConfig> {
-    if (this.#config.maxMinutes === 0) return {};
+    if (this.config.maxMinutes === 0) return {};
     const replans = this.#replans.length > 0 ? this.#replans.flat() : null;
     return { replans, ...!this.#isOpen && { maxSteps: this.totalSteps, maxMinutes: 0 } };
   }
@@ -97,7 +93,7 @@ export class RunSchedule {
    */
   end(seconds: number): string | undefined {
     this.#isOpen = false;
-    const limit = this.#config.maxMinutes * 60;
+    const limit = this.config.maxMinutes * 60;
     const isMissed = this.totalSteps < this.#maxSteps && Math.abs(seconds - limit) > tolerance * limit;
     return isMissed
       ? `Trained for ${formatTime(seconds)} instead of ${formatTime(limit)}: the speed changed on the way`
@@ -140,11 +136,11 @@ export class RunSchedule {
    * rate by more than 1 %
    */
   resume(run: string, earlier: TrainingConfig, { step, schedule, elapsedSeconds }: RunProgress): void {
-    const { schedule: name, lr, maxMinutes } = this.#config;
+    const { schedule: name, lr, maxMinutes } = this.config;
     if (maxMinutes > 0 && elapsedSeconds >= maxMinutes * 60) this.#maxSteps = Math.min(this.#maxSteps, step);
     if (earlier.schedule !== name || earlier.lr !== lr) return;
     this.#rates.restore?.(schedule);
-    const before = new RunSchedule(earlier, this.#order);
+    const before = new RunSchedule(earlier, this.order);
     const isSame = before.totalSteps === this.totalSteps && earlier.maxMinutes === maxMinutes;
     if (isSame || step === 0 || step >= this.totalSteps) return;
     const isFixed = this.totalSteps < Infinity;
@@ -170,7 +166,7 @@ export class RunSchedule {
    */
   follow(step: number, seconds: number): boolean {
     if (!this.#isOpen) return false;
-    const limit = this.#config.maxMinutes * 60;
+    const limit = this.config.maxMinutes * 60;
     this.#marks.push({ step, seconds });
     const [{ seconds: begin }] = this.#marks;
     if (this.#marks.length === 1) this.#dueSeconds = begin + Math.min(first.share * limit, first.seconds);

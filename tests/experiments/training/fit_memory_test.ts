@@ -111,6 +111,6 @@ testOnDevices("fittingNetwork() keeps the memory of one network, whether the bat
 });
 
 Deno.test("freeMainMemory() is the available memory, or the rest of a control group's limit", () => {
-  const free = [Infinity, 30, 60, 8].map((limit) => freeMainMemory({ total: 64, available: 40, limit }, 10));
+  const free = [Infinity, 30, 60, 8].map((limit) => freeMainMemory({ available: 40, limit }, 10));
   assert.deepEqual(free, [40, 20, 40, 0]);
 });

@@ -10,7 +10,7 @@ const [M, P] = [60, 9];
 const labels = Uint32Array.from({ length: M }, (_, m) => m % 4);
 const data = hostRows(Float32Array.from({ length: M * P }, (_, i) => Math.sin(i * i)), P, labels);
 const makeOrder = () => new BatchOrder(Uint32Array.from({ length: M }, (_, m) => m), 16, 7);
-const make = (coupling: Coupling) => new PairedBatches(makeOrder(), coupling, data, { logEvery: 3 });
+const make = (coupling: Coupling) => new PairedBatches(makeOrder(), coupling, data, 3);
 
 for (const [name, { make: makeCoupling }] of Object.entries(couplings)) {
   testNeeding(
