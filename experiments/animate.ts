@@ -1,7 +1,7 @@
 import { maxMs as maxOfApng } from "../viz/image/apng.ts";
 import { colormapNames, flowFields, pacings } from "../viz/mod.ts";
-import { loadTrajectories } from "./draw/stored_trajectories.ts";
-import { drawTrajectories, pictureName, trajectoryRows } from "./draw/trajectory_picture.ts";
+import { loadTrajectories } from "./draw/trajectories.ts";
+import { drawTrajectories, pictureName, trajectoryRows } from "./draw/pictures.ts";
 import { say } from "./cli/output.ts";
 import { main, task } from "./cli/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/run_folder.ts";

@@ -1,8 +1,8 @@
 import { dirname, join } from "node:path";
 import { init } from "../kernels/mod.ts";
 import { type Checkpoint, countParameters } from "../models/mod.ts";
-import { type NetworkClasses, recordedClassNames } from "./draw/classes.ts";
-import { defaultGuidance, isFlowMap } from "./draw/chosen_solver.ts";
+import { defaultGuidance, type NetworkClasses, recordedClassNames } from "./draw/conditioning.ts";
+import { isFlowMap } from "./draw/samples.ts";
 import { readWeights } from "./draw/load_network.ts";
 import { loadWeights, ownConfigIn } from "./networks/own_network.ts";
 import { say } from "./cli/output.ts";

@@ -3,6 +3,8 @@ import { costOf, type SolvedBatch } from "../models/solve/solve_flow.ts";
 import {
   type Autoguidance,
   checkNoClass,
+  chosenClasses,
+  className,
   type Conditioning,
   formatAutoguidance,
   formatGuidance,
@@ -13,14 +15,11 @@ import {
   roundToRows,
   runsTwice,
 } from "./draw/conditioning.ts";
-import { chosenClasses, className } from "./draw/classes.ts";
-import { comparedEvaluations, fewStepsPicture, fewStepsRows } from "./draw/few_steps.ts";
-import { checkSolver, usualSolver, withSeed } from "./draw/chosen_solver.ts";
+import { checkGrid, comparedEvaluations, fewStepsPicture, fewStepsRows } from "./draw/pictures.ts";
+import { checkSolver, drawBatches, formatCost, solvingError, usualSolver, withSeed } from "./draw/samples.ts";
 import { type OpenNetwork, openNetwork } from "./draw/load_network.ts";
 import { checkNpz, writeSamples } from "./draw/sample_files.ts";
-import { checkGrid } from "./draw/sample_grid.ts";
 import { drawPlanePoints, isPlaneCheckpoint } from "./draw/plane_points.ts";
-import { drawBatches, formatCost, solvingError } from "./draw/samples.ts";
 import { ProgressBar, say } from "./cli/output.ts";
 import { main, stopSignal, task } from "./cli/task.ts";
 import { checkEmptyFolder, checkFolderOf, writeAtomic } from "./run/run_folder.ts";

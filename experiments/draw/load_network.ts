@@ -14,7 +14,7 @@ import type { Dataset } from "../data/dataset.ts";
 import { loadWeights } from "../networks/own_network.ts";
 import { readFile, reasonOf, RunError } from "../run/run_folder.ts";
 import { findWeights, noWeights } from "../run/weights.ts";
-import { type NetworkClasses, recordedClassNames } from "./classes.ts";
+import { type NetworkClasses, recordedClassNames } from "./conditioning.ts";
 import type { Drawable } from "./samples.ts";
 import { ownModel } from "../cli/model_setting.ts";
 import type { shared } from "../cli/shared.ts";

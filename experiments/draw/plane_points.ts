@@ -9,9 +9,8 @@ import { say } from "../cli/output.ts";
 import { writeAtomic } from "../run/run_folder.ts";
 import { ConfigError, flagOf } from "../cli/settings.ts";
 import { makeSolver } from "../cli/solver.ts";
-import { checkSolver, usualSolver, withSeed } from "./chosen_solver.ts";
+import { checkSolver, formatCost, solvingError, usualSolver, withSeed } from "./samples.ts";
 import { isFile, readCheckpoint } from "./load_network.ts";
-import { formatCost, solvingError } from "./samples.ts";
 
 /** Whether a word names weights that the playground saved in the plane. */
 export async function isPlaneCheckpoint(checkpoint: string): Promise<boolean> {

@@ -4,8 +4,8 @@ import { npyHeader } from "../../models/files/npy.ts";
 import { encodePng, imageGrid, type ImageSize } from "../../viz/mod.ts";
 import { reasonOf, RunError, writeAtomic, writeAtomicParts } from "../run/run_folder.ts";
 import { ConfigError } from "../cli/settings.ts";
-import { className, type NetworkClasses } from "./classes.ts";
-import { samplesPng } from "./sample_grid.ts";
+import { className, type NetworkClasses } from "./conditioning.ts";
+import { samplesPng } from "./pictures.ts";
 
 /** Images to write, batch by batch. */
 interface DrawnImages {

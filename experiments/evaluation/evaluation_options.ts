@@ -5,7 +5,7 @@ import { ownModule } from "../cli/model_setting.ts";
 import { ConfigError, type Need, type Values } from "../cli/settings.ts";
 import { makeSolver, solverList, solverSetting } from "../cli/solver.ts";
 import type { Dataset } from "../data/dataset.ts";
-import { checkSolver, usualSolver } from "../draw/chosen_solver.ts";
+import { checkSolver, usualSolver } from "../draw/samples.ts";
 import { isFile } from "../draw/load_network.ts";
 import { runFile } from "../run/files.ts";
 import type { EvaluatedNetwork } from "./evaluated_network.ts";

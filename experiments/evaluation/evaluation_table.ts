@@ -1,6 +1,6 @@
 import { type JudgeName, judgeNames } from "../../models/mod.ts";
 import { say, textTable } from "../cli/output.ts";
-import { className } from "../draw/classes.ts";
+import { className } from "../draw/conditioning.ts";
 import { RunError } from "../run/run_folder.ts";
 import { type Evaluation, type EvaluationFigure, readEvaluation } from "./evaluation.ts";
 import {

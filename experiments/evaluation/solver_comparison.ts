@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { makeSolver } from "../cli/solver.ts";
 import { firstIndices } from "../data/dataset.ts";
-import { checkSolver } from "../draw/chosen_solver.ts";
+import { checkSolver } from "../draw/samples.ts";
 import { runFile } from "../run/files.ts";
 import { readFields, writeJson } from "../run/run_folder.ts";
 import {

@@ -22,10 +22,9 @@ import type {
 } from "../../viz/report/mod.ts";
 import { readExamples } from "../data/example_file.ts";
 import { readLossByTime } from "../evaluation/loss_by_time.ts";
-import { className } from "../draw/classes.ts";
-import { formatAutoguidance, formatGuidance } from "../draw/conditioning.ts";
-import { readPlaneTrajectories } from "../draw/plane_trajectories.ts";
-import { columnsOf } from "../draw/sample_grid.ts";
+import { className, formatAutoguidance, formatGuidance } from "../draw/conditioning.ts";
+import { readPlaneTrajectories } from "../draw/plane.ts";
+import { columnsOf } from "../draw/pictures.ts";
 import { findTrajectories } from "../draw/trajectories.ts";
 import { readEvaluation, readJudged, readLiveJudge } from "../evaluation/evaluation.ts";
 import { figureKeys, meaningOf } from "../evaluation/figures.ts";

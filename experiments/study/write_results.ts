@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { init, UserError } from "../../kernels/mod.ts";
 import { encodeRasterPng, figureRow, rasterizer } from "../../viz/mod.ts";
 import type { Passage, StudyFindings } from "../../viz/report/mod.ts";
-import { drawTrajectories, trajectoryRows } from "../draw/trajectory_picture.ts";
+import { drawTrajectories, trajectoryRows } from "../draw/pictures.ts";
 import { findTrajectories } from "../draw/trajectories.ts";
 import { writeAtomic } from "../run/run_folder.ts";
 import { compareModels } from "../report/compare_models.ts";

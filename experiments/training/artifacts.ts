@@ -3,7 +3,7 @@ import { evaluationsOf } from "../../models/mod.ts";
 import { makeFixedSteps } from "../cli/solver.ts";
 import { examplesOf, writeExamples } from "../data/example_file.ts";
 import { classColumns } from "../draw/conditioning.ts";
-import { writeSampleGrid } from "../draw/sample_grid.ts";
+import { writeSampleGrid } from "../draw/pictures.ts";
 import { testImages, writeTestLoss } from "../evaluation/loss_by_time.ts";
 import { writeReport } from "../report/write_report.ts";
 import { hasFile, runFile } from "../run/files.ts";

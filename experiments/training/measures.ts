@@ -4,7 +4,7 @@ import { makeFixedSteps } from "../cli/solver.ts";
 import { TrainingError } from "../cli/task.ts";
 import { heldOutOptions } from "../cli/training_config.ts";
 import { classColumns, runsTwice } from "../draw/conditioning.ts";
-import { writeSampleGrid } from "../draw/sample_grid.ts";
+import { writeSampleGrid } from "../draw/pictures.ts";
 import { drawableOf } from "../draw/samples.ts";
 import type { Metrics, RecentSteps } from "../run/metrics_log.ts";
 import type { PreparedTraining } from "./prepare_training.ts";

@@ -1,12 +1,10 @@
 import { join } from "node:path";
 import { readConfig } from "../cli/training_config.ts";
-import { className } from "../draw/classes.ts";
-import { balancedClasses, classColumns, roundToRows } from "../draw/conditioning.ts";
-import { comparedEvaluations, fewStepsPicture, fewStepsRows } from "../draw/few_steps.ts";
-import { followInPlane, writePlaneTrajectories } from "../draw/plane_trajectories.ts";
+import { balancedClasses, classColumns, className, roundToRows } from "../draw/conditioning.ts";
+import { comparedEvaluations, fewStepsPicture, fewStepsRows, trajectoryGif } from "../draw/pictures.ts";
+import { followInPlane, writePlaneTrajectories } from "../draw/plane.ts";
 import type { Drawable } from "../draw/samples.ts";
 import { followTrajectories, readTrajectories, writeTrajectories } from "../draw/trajectories.ts";
-import { trajectoryGif } from "../draw/trajectory_picture.ts";
 import { loadWeights } from "../networks/own_network.ts";
 import { fileAt, type files, hasFile, runFile } from "../run/files.ts";
 import { findContained, readFile, writeAtomic } from "../run/run_folder.ts";

@@ -4,7 +4,7 @@ import { ConfigError, flagOf } from "../cli/settings.ts";
 import type { TrainingConfig } from "../cli/training.ts";
 import { unlabelled } from "../cli/training_config.ts";
 import { roundToRows } from "../draw/conditioning.ts";
-import { checkGrid } from "../draw/sample_grid.ts";
+import { checkGrid } from "../draw/pictures.ts";
 import { type Coupling, couplings } from "../../models/mod.ts";
 import { makeVariant } from "../cli/kinds.ts";
 import { tryNetwork } from "./network.ts";

@@ -9,7 +9,7 @@ import { bareRun, oneThread, testTask, tinyRun, tinyRunWithPaths } from "./cli.t
 import { imageSize } from "./data/tiny_idx.ts";
 import { assertRefused } from "./refusals.ts";
 import { storeNetwork } from "./stored_network.ts";
-import { readPlaneTrajectories } from "../../experiments/draw/plane_trajectories.ts";
+import { readPlaneTrajectories } from "../../experiments/draw/plane.ts";
 import { dataIn } from "../viz/report/page_content.ts";
 
 /** Runs with labels: training, samples and files. */

@@ -8,7 +8,7 @@ import { loadDataset } from "../../experiments/data/load_dataset.ts";
 import { readExamples } from "../../experiments/data/example_file.ts";
 import { sourceOf } from "../../experiments/data/image_source.ts";
 import { drawSamples } from "../../experiments/draw/samples.ts";
-import { trajectoryGif } from "../../experiments/draw/trajectory_picture.ts";
+import { trajectoryGif } from "../../experiments/draw/pictures.ts";
 import { readTrajectories } from "../../experiments/draw/trajectories.ts";
 import { UserError } from "../../kernels/core/user_error.ts";
 import { readNetwork } from "../../experiments/report/read_runs.ts";

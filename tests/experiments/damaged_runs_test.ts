@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { ofExperiment } from "../../experiments/draw/stored_trajectories.ts";
-import { writeTrajectories } from "../../experiments/draw/trajectories.ts";
+import { ofExperiment, writeTrajectories } from "../../experiments/draw/trajectories.ts";
 import { listRuns } from "../../experiments/tracking/find_run.ts";
 import { testInFolder } from "../folder.ts";
 import { madeUpFlow } from "../viz/flow/made_up_flow.ts";

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { shuffled, splitImages } from "../../experiments/data/dataset.ts";
 import type { TrainingConfig } from "../../experiments/cli/training.ts";
 import { trainingConfig } from "../../experiments/cli/training_config.ts";
-import { readPlaneTrajectories } from "../../experiments/draw/plane_trajectories.ts";
+import { readPlaneTrajectories } from "../../experiments/draw/plane.ts";
 import { readTrajectories } from "../../experiments/draw/trajectories.ts";
 import { IDX_NAMES } from "../../experiments/data/idx.ts";
 import { ImageSource } from "../../experiments/data/image_source.ts";

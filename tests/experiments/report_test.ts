@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { readPlaneTrajectories } from "../../experiments/draw/plane_trajectories.ts";
+import { readPlaneTrajectories } from "../../experiments/draw/plane.ts";
 import { readLossByTime } from "../../experiments/evaluation/loss_by_time.ts";
 import { readNetwork } from "../../experiments/report/read_runs.ts";
 import type { PageData } from "../../viz/report/page_data.ts";

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { checkSolver } from "../../../experiments/draw/chosen_solver.ts";
+import { checkSolver, drawSamples } from "../../../experiments/draw/samples.ts";
 import {
   classColumns,
   formatGuidance,
@@ -14,14 +14,13 @@ import {
   followInPlane,
   readPlaneTrajectories,
   writePlaneTrajectories,
-} from "../../../experiments/draw/plane_trajectories.ts";
-import { drawSamples } from "../../../experiments/draw/samples.ts";
+} from "../../../experiments/draw/plane.ts";
 import {
   followTrajectories,
   readTrajectories,
   writeTrajectories,
 } from "../../../experiments/draw/trajectories.ts";
-import { trajectoryRows } from "../../../experiments/draw/trajectory_picture.ts";
+import { trajectoryRows } from "../../../experiments/draw/pictures.ts";
 import { readReportRuns } from "../../../experiments/report/read_runs.ts";
 import { init, type Tensor, tensor, withDevice } from "../../../kernels/mod.ts";
 import { createModel, guided, linearPath, sample, toPixels } from "../../../models/mod.ts";

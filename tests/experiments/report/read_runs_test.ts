@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { writePlaneTrajectories } from "../../../experiments/draw/plane_trajectories.ts";
+import { writePlaneTrajectories } from "../../../experiments/draw/plane.ts";
 import { writeTrajectories } from "../../../experiments/draw/trajectories.ts";
 import { writeLiveJudge } from "../../../experiments/evaluation/evaluation.ts";
 import { resultsOf } from "../../../experiments/report/facts.ts";

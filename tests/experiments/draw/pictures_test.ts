@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { sharpnessFinding } from "../../../experiments/draw/few_steps.ts";
+import { sharpnessFinding } from "../../../experiments/draw/pictures.ts";
 
 Deno.test("sharpnessFinding() tells blurred images from sharp ones, however grainy or faint", () => {
   const image = (of: (column: number) => number) => [Float32Array.from({ length: 64 }, (_, i) => of(i % 8))];
