@@ -14,7 +14,7 @@ testTask("Task.help() has a line for every flag of every task, with its default"
     assert.equal(code, 0);
     const { settings: { rows } } = await taskNamed(name);
     const usage = new RegExp(
-      `^Usage: deno run -A \\S+/cli.ts ${name}( [A-Z[|.\\]\\sa-z]+)? \\[flags\\]\n[A-Z].*[^.]\n`,
+      `^Usage: deno run -A \\S+/cli.ts ${name}( [A-Z[|.=\\]\\sa-z]+)? \\[flags\\]\n[A-Z].*[^.]\n`,
     );
     assert.match(stdout, usage);
     const lines = stdout.replaceAll(/\n {20,}/g, " ").split("\n"); // a long flag has its meaning on the next line
@@ -36,18 +36,20 @@ Deno.test("Settings.help() leaves out rare settings and their headings, unless a
   const table = defineSettings({
     size: integer({ doc: "size", default: 3 }),
     speed: integer({ doc: "speed", default: 4, rare: true }),
+    shade: line("NAME", "shade", { rare: true }),
     colour: line("NAME", "colour"),
-  }, { speed: "Motion", colour: "Look" });
+  }, { speed: "Motion", shade: "Look" });
   const linesOf = (all: boolean) => table.help("things", "Make things", {}, all).split("\n").slice(2);
   const size = "  --size N                size (default: 3)";
-  const look = ["", "Look", "  --colour NAME           colour (required)", ""];
+  const shade = "  --shade NAME            shade (required)";
+  const colour = "  --colour NAME           colour (required)";
   const help = "  -h, --help              print this text";
   assert.deepEqual(linesOf(true), [
     ...["", size, "", "Motion", "  --speed N               speed (default: 4)"],
-    ...look,
-    help,
+    ...["", "Look", shade, colour, "", help],
   ]);
-  assert.deepEqual(linesOf(false), ["", size, ...look, help, "  --help all              show 1 more flag"]);
+  const more = "  --help all              show 2 more flags";
+  assert.deepEqual(linesOf(false), ["", size, "", "Look", colour, "", help, more]);
   const asked = (...argv: string[]) => [table.parse(argv, true).help, ...table.parse(argv, true).words];
   assert.deepEqual(asked("--help"), ["usual"]);
   assert.deepEqual(asked("a", "-h"), ["usual", "a"]);
