@@ -108,7 +108,8 @@ class BackgroundTrainer {
 
   /** When the GPU is lost, continues on the processor with the latest weights; other errors end the training. */
   async #recover(error: unknown): Promise<void> {
-    const lost = error instanceof this.#library.DeviceError && /WebGPU/.test(error.message);
+    const lost = error instanceof this.#library.DeviceError &&
+      /WebGPU|the device has failed/.test(error.message);
     if (!lost) {
       this.#running = false;
       return send({ kind: "failed", message: messageOf(error) });
