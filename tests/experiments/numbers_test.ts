@@ -208,8 +208,11 @@ async function trained(values: Partial<TrainingConfig>, steps: number) {
   const network = { model: "base", filters: [4, 8], tEmb: 8, batchSize: 4, clip: 0, ema: 0 } as const;
   const config = trainingConfig({ ...network, ...values });
   const bytes = Uint8Array.from({ length: 8 * 64 }, (_, i) => i * 37 % 256);
-  const source = new ImageSource(bytes, { channels: 1, height: 8, width: 8 }, { scale: 2, shift: -1 });
-  const { trainer } = makeNetwork(config, source);
+  const labels = config.conditional === true
+    ? { values: Uint8Array.of(0, 1, 2, 0, 1, 2, 0, 1), classes: 3 }
+    : undefined;
+  const size = { channels: 1, height: 8, width: 8 };
+  const { trainer } = makeNetwork(config, new ImageSource(bytes, size, { scale: 2, shift: -1 }, labels));
   for (let step = 0; step < steps; step++) trainer.queueStep(Uint32Array.of(0, 1, 2, 3), config.lr);
   const { optimizer: moments } = await trainer.state();
   const of = (name: string) =>
@@ -237,4 +240,16 @@ Deno.test("makeNetwork() passes on every setting of the optimizer", async () => 
   const heavy = await trained({ optimizer: "sgd", weightDecay: 0, momentum: 0.5, lr: 1e-9 }, 2);
   const light = await trained({ optimizer: "sgd", weightDecay: 0, momentum: 0, lr: 1e-9 }, 2);
   assertNear([norm(heavy.m.map((b, i) => b - light.m[i]))], [0.5 * norm(gradient)], 1e-3);
+
+  const wide = { filters: [8, 16], optimizer: "muon", lr: 1e-9, weightDecay: 0 } as const;
+  const [still, ...moved] = await Promise.all(
+    [[0, 0.02], [1, 0.02], [1, 0.04]].map(([steps, muonLr]) => trained({ ...wide, muonLr }, steps)),
+  );
+  const [slow, fast] = moved.map(({ weights }) => norm(weights.map((w, i) => w - still.weights[i])));
+  assertNear([fast], [2 * slow], 1e-3);
+  assert.ok(slow > 0.01, `${slow}`);
+  const [kept, dropped] = await Promise.all(
+    [0, 1].map((labelDropout) => trained({ conditional: true, labelDropout }, 1)),
+  );
+  assert.notDeepEqual(kept.weights, dropped.weights, "the labels are left out");
 });
