@@ -78,9 +78,7 @@ export const studyTask = task({
     const study = await openStudy(out ?? join("runs", `study-${plan.name}`), plan);
     const { folder, cells: { length: all } } = study;
     if (only !== null && only > all) {
-      throw new ConfigError(
-        `Cannot run cell ${only} of ${folder}: it has ${all} cells (expected 1 to ${all})`,
-      );
+      throw new ConfigError(`Cannot run cell ${only} of ${folder}: it has ${all} (expected 1 to ${all})`);
     }
     await startStudy(study, options);
     const failed: string[] = [];

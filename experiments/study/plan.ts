@@ -237,9 +237,6 @@ export function cellsOf(plan: Plan): Cell[] {
   );
 }
 
-/** Clearer names for settings in ids. */
-const idWords: Readonly<Record<string, string>> = { attn: "attention" };
-
 /** Names a cell after the settings it differs in: `residual-attention-off-s1`, `default-s2`. */
 function cellId(asked: CellSettings, seed: number): string {
   const slug = (value: Value) => {
@@ -249,7 +246,7 @@ function cellId(asked: CellSettings, seed: number): string {
   const parts = Object.entries(asked).map(([name, value]) =>
     name === "model"
       ? slug(`${value}`.replace(/^.*\//, "").replace(/\.[cm]?[jt]s\b/, ""))
-      : `${idWords[name] ?? flagOf(name).slice(2)}-${slug(value)}`
+      : `${name === "attn" ? "attention" : flagOf(name).slice(2)}-${slug(value)}`
   );
   return [...parts.length > 0 ? parts : ["default"], `s${seed}`].join("-");
 }

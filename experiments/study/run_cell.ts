@@ -29,16 +29,18 @@ export interface CellOptions extends Required<Pick<RunTrainingOptions, "terminal
   readonly experiment: string | null;
 }
 
-/** How a cell ended: finished, now or earlier; busy, because another program runs it; or stopped. */
-export type CellEnd = "finished" | "finished earlier" | "busy" | "stopped";
-
 /**
  * Runs a cell of a study, or continues it: trains the network, evaluates it, and writes its result.
  *
+ * @returns how it ended; it is busy if another program runs it
  * @throws {RunError} if a file cannot be read or written
  * @throws as `runTraining` and `evaluateNetwork`
  */
-export async function runCell(study: Study, cell: Cell, options: CellOptions): Promise<CellEnd> {
+export async function runCell(
+  study: Study,
+  cell: Cell,
+  options: CellOptions,
+): Promise<"finished" | "finished earlier" | "busy" | "stopped"> {
   const folder = cellFolder(study, cell);
   await makeFolder(join(study.folder, runFolder.cells), cell.id);
   using lock = await tryLockRun(folder);

@@ -83,9 +83,7 @@ export async function isFinished(study: Study): Promise<boolean> {
 }
 
 const caption =
-  "Means over seeds, with 95 % intervals by Student's t. Quality is measured on samples after training, or also during " +
-  "it where there are milestones. Real images are training images, measured like samples. A cost that is the same for " +
-  "all setups has no panel.";
+  "Means over seeds, with 95 % intervals by Student's t, after training and at milestones. Real images are training images.";
 
 const note =
   "Intervals are 95 % confidence intervals of the mean over seeds, by Student's t; differences are taken within each " +

@@ -189,7 +189,7 @@ testTask(
       const [flags, says] of [
         [
           `plan.json --out jobs ${oneThread} --cell 3`,
-          "ConfigError: Cannot run cell 3 of jobs: it has 2 cells (expected 1",
+          "ConfigError: Cannot run cell 3 of jobs: it has 2 (expected 1",
         ],
         [
           `jobs --steps 3`,
