@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import * as k from "../../../kernels/mod.ts";
 import * as models from "../../../models/mod.ts";
+import { hostRows } from "../../../models/train/batch_source.ts";
 import { upTo } from "../../refusing.ts";
 import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
 import { alongFlow } from "../../../models/distill/mean_map.ts";
@@ -338,4 +339,15 @@ testOnCpu("DriftLoss() reads the real images of a file, and draws only classes t
   const valueFrom = (source: models.BatchSource) =>
     valueOf(new DriftLoss({ ...distillation(flowMap()), source }, options));
   assert.equal(await valueFrom(inFile), await valueFrom(inMemory));
+});
+
+testOnCpu("DriftLoss() draws real images at random, not the first ones", async () => {
+  const valueOfImages = (last: number) => {
+    const values = Float32Array.from(upTo(128 * 4), (i) => (i % 4) + (i < 64 * 4 ? 0 : last));
+    const source = batchSource(tensor(values, [128, 1, 2, 2]), hostRows(values, 4));
+    const options = { encode: () => [], references: Uint32Array.from(upTo(128)), classes: 0, evaluations: 1 };
+    const student = { velocity: (x: Tensor) => x, meanVelocity: (x: Tensor) => multiply(x, 0.1) };
+    return valueOf(new DriftLoss({ ...distillation(student), source }, { ...options, others, push }));
+  };
+  assert.notEqual(await valueOfImages(2), await valueOfImages(0));
 });
