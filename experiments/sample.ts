@@ -19,7 +19,6 @@ import { checkGrid, comparedEvaluations, fewStepsPicture, fewStepsRows } from ".
 import { checkSolver, drawBatches, formatCost, solvingError, usualSolver, withSeed } from "./draw/samples.ts";
 import { type OpenNetwork, openNetwork } from "./draw/load_network.ts";
 import { checkNpz, writeSamples } from "./draw/sample_files.ts";
-import { drawPlanePoints, isPlaneCheckpoint } from "./draw/plane_points.ts";
 import { ProgressBar, say } from "./cli/output.ts";
 import { main, stopSignal, task } from "./cli/task.ts";
 import { checkEmptyFolder, checkFolderOf, writeAtomic } from "./run/run_folder.ts";
@@ -151,7 +150,6 @@ export const sampleTask = task({
     const { seed, out } = config;
     if (out.endsWith("/")) await checkEmptyFolder(out);
     else await checkFolderOf(out);
-    if (await isPlaneCheckpoint(config.checkpoint)) return await drawPlanePoints(config);
     const network = await openNetwork(config);
     const { device, drawable, path, run } = network;
     const { how, description } = makeSolver(config.solver ?? usualSolver(drawable.model));

@@ -8,11 +8,10 @@ import type {
 } from "../web/mod.ts";
 import { digitPixels, type DigitsParts, type LabelledDigits } from "./digits_parts.ts";
 import type { Library } from "./library.ts";
-import { noLabel } from "./own_images.ts";
 import { rateAt, weightsDigest } from "./plane_training.ts";
 import { PlaygroundError, type PlaygroundSettings } from "./settings.ts";
 
-/** Number of classes; one sample is drawn of each. */
+/** Number of classes; one sample is drawn of each. As a label, it means no class. */
 export const classCount = 10;
 /** Images per training step. */
 const batch = 32;
@@ -55,8 +54,9 @@ export class DigitsTraining {
   #steps: number;
   readonly #model: Model;
   /** The network with averaged weights, which draws the samples. */
-  readonly #averaged: Model;
-  readonly #normalization: Normalization;
+  readonly averaged: Model;
+  /** How pixels relate to values of the network. */
+  readonly normalization: Normalization;
   readonly #trainer: InstanceType<Library["Trainer"]>;
   readonly #order: InstanceType<Library["BatchOrder"]>;
   readonly #heldOut: () => Promise<number>;
@@ -82,7 +82,7 @@ export class DigitsTraining {
     const ofPage = info.config as UNetModelOptions; // the page embeds no other kind
     const config = start === "checkpoint" ? ofPage : { ...ofPage, filters: [8, 16, 32], tEmb: 32 };
     this.#model = start === "checkpoint" ? model : createModel(config, seed);
-    this.#normalization = info.normalization;
+    this.normalization = info.normalization;
     this.#rate = start === "checkpoint" ? 1e-4 : 2e-3;
     this.#judge = library.loadJudge(data.judge, "the judge of the page");
     this.#images = pixelsOf(data.train, this.side);
@@ -95,8 +95,8 @@ export class DigitsTraining {
       labelDropout: 0.1,
     });
     this.#order = new library.BatchOrder(Uint32Array.from({ length: size }, (_, i) => i), batch, seed);
-    this.#averaged = createModel(config, blankInitialiser);
-    shareParameters(namedParameters(this.#averaged), this.#trainer.averaged);
+    this.averaged = createModel(config, blankInitialiser);
+    shareParameters(namedParameters(this.averaged), this.#trainer.averaged);
     this.#heldOut = this.#measurer();
     this.#draw = this.#drawer(seed);
     this.#painter = this.#newPainter();
@@ -140,12 +140,12 @@ export class DigitsTraining {
     const labels = this.#data.heldOut.labels.slice(0, bitsImages);
     const images = this.#data.heldOut.images.subarray(0, labels.length * digitPixels);
     const { side } = this;
-    const x1 = fromPixels(pixelsOf({ images, labels }, side), this.#normalization);
+    const x1 = fromPixels(pixelsOf({ images, labels }, side), this.normalization);
     const { mean, standardError } = await bitsPerDimension(
-      this.#averaged,
+      this.averaged,
       tensor(x1, [labels.length, 1, side, side]),
       {
-        normalization: this.#normalization,
+        normalization: this.normalization,
         condition: tensor(Uint32Array.from(labels)),
         rtol: 1e-2, // within 0.01 of rtol 1e-3
         batch: 8,
@@ -157,7 +157,7 @@ export class DigitsTraining {
 
   async digest(): Promise<string> {
     return weightsDigest(
-      Array.from((await this.#library.stateOf(this.#averaged)).values(), ({ data }) => data),
+      Array.from((await this.#library.stateOf(this.averaged)).values(), ({ data }) => data),
     );
   }
 
@@ -190,32 +190,20 @@ export class DigitsTraining {
   async lead(pixels: Float32Array, t: number, label: number): Promise<Float32Array<ArrayBuffer>> {
     const { fromPixels, tensor } = this.#library;
     const { side } = this;
-    this.#painter.label.write(Uint32Array.of(this.#hasClasses ? label : noLabel));
-    const x = tensor(fromPixels(pixels, this.#normalization), [1, 1, side, side]);
+    this.#painter.label.write(Uint32Array.of(label));
+    const x = tensor(fromPixels(pixels, this.normalization), [1, 1, side, side]);
     return this.#toPixels(await this.#painter.solve(x, t).read());
   }
 
-  /** The averaged weights as a checkpoint for `deno task sample`. */
-  save(): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#library.saveCheckpoint(this.#averaged, {
-      normalization: this.#normalization,
-      imageSize: [this.side, this.side],
-    });
-  }
-
-  get #hasClasses(): boolean {
-    return this.#data.train.labels.some((label) => label !== noLabel);
-  }
-
-  /** The averaged network, with guidance if there are classes. */
+  /** The averaged network, with guidance. */
   #guided(): VelocityField {
-    return this.#library.guided(this.#averaged, { scale: this.#hasClasses ? guidance : 1, none: noLabel });
+    return this.#library.guided(this.averaged, { scale: guidance, none: classCount });
   }
 
   #sourceOf(pixels: Float32Array, labels: Uint8Array) {
     const { batchSource, fromPixels, tensor } = this.#library;
     const size = labels.length;
-    const x1 = tensor(fromPixels(pixels, this.#normalization), [size, 1, this.side, this.side]);
+    const x1 = tensor(fromPixels(pixels, this.normalization), [size, 1, this.side, this.side]);
     return { size, source: batchSource({ x1, condition: tensor(Uint32Array.from(labels)) }) };
   }
 
@@ -223,7 +211,7 @@ export class DigitsTraining {
     const { HeldOutLoss, meanLoss } = this.#library;
     const { images, labels } = this.#data.heldOut;
     const { source, size } = this.#sourceOf(pixelsOf({ images, labels }, this.side), labels);
-    const held = new HeldOutLoss(this.#averaged, source, { batchSize: batch, seed: 0 });
+    const held = new HeldOutLoss(this.averaged, source, { batchSize: batch, seed: 0 });
     const all = Uint32Array.from({ length: size }, (_, i) => i);
     return async () => meanLoss(await held.losses(all));
   }
@@ -233,9 +221,7 @@ export class DigitsTraining {
     const { side } = this;
     const shape = [classCount, 1, side, side];
     const field = this.#guided();
-    const condition = tensor(
-      Uint32Array.from({ length: classCount }, (_, n) => this.#hasClasses ? n : noLabel),
-    );
+    const condition = tensor(Uint32Array.from({ length: classCount }, (_, n) => n));
     const many = new Sampler(field, shape, { solver: "euler", steps: drawSteps, condition });
     const one = new Sampler(field, shape, { solver: "euler", steps: 1, condition });
     const whole = side === 28
@@ -275,7 +261,7 @@ export class DigitsTraining {
   }
 
   #toPixels(values: Float32Array): Float32Array<ArrayBuffer> {
-    return Float32Array.from(this.#library.toPixels(values, this.#normalization));
+    return Float32Array.from(this.#library.toPixels(values, this.normalization));
   }
 }
 

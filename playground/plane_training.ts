@@ -1,15 +1,7 @@
-import type {
-  Coupling,
-  HostExamples,
-  State,
-  StepLoss,
-  Tensor,
-  TrainerState,
-  VelocityField,
-} from "../web/mod.ts";
+import type { Coupling, HostExamples, StepLoss, Tensor, TrainerState, VelocityField } from "../web/mod.ts";
 import type { Library } from "./library.ts";
 import { planePoints, pointCount } from "./plane_data.ts";
-import { addressOf, PlaygroundError, type PlaygroundSettings } from "./settings.ts";
+import { PlaygroundError, type PlaygroundSettings } from "./settings.ts";
 
 /** Opens a device; results on the processor are the same on every machine. */
 export function openDevice(
@@ -98,9 +90,6 @@ export function exactTeacher(library: Library, points: Float32Array): VelocityFi
     },
   };
 }
-
-/** The name of the network in files of weights. */
-export const planeWeights = "flow matching playground";
 
 /** Trains a network in the plane. The same settings give the same bits on every machine. */
 export class PlaneTraining {
@@ -216,25 +205,6 @@ export class PlaneTraining {
     };
   }
 
-  /** Notes for a file of the weights. */
-  notes(): Record<string, string> {
-    return {
-      network: planeWeights,
-      address: addressOf(this.#settings),
-      step: String(this.step),
-    };
-  }
-
-  /** The weights by name. */
-  weights(): ReturnType<Library["stateOf"]> {
-    return this.library.stateOf(this.#network);
-  }
-
-  /** Loads weights, for example from a file. @throws {StateError} if they belong to another network */
-  load(weights: State, source: string): void {
-    this.library.loadState(this.#network, weights, source);
-  }
-
   /** The state from which another device can restore the training. */
   state(): Promise<TrainerState> {
     return this.#trainer.state();
@@ -245,7 +215,9 @@ export class PlaneTraining {
   }
 
   async digest(): Promise<string> {
-    return weightsDigest(Array.from((await this.weights()).values(), ({ data }) => data));
+    return weightsDigest(
+      Array.from((await this.library.stateOf(this.#network)).values(), ({ data }) => data),
+    );
   }
 }
 

@@ -1,6 +1,5 @@
 /// <reference lib="dom" />
 import { byId } from "../../viz/report/page/dom.ts";
-import { messageOf } from "../../viz/report/page/remote_worker.ts";
 import { ExactField } from "../exact_field.ts";
 import {
   addressOf,
@@ -18,7 +17,6 @@ import { DigitsStage } from "./digits_stage.ts";
 import { Experiment } from "./experiment.ts";
 import { LossChart, LossCurve } from "./loss_chart.ts";
 import type { DigitsReport, Frame, FromTrainer, RestingWeights, TrainingPairs } from "./messages.ts";
-import { onFiles } from "./own_files.ts";
 import { PlaneCanvas } from "./plane_canvas.ts";
 import { PlanePointer } from "./plane_pointer.ts";
 import { probeTime } from "./plane_pen.ts";
@@ -27,7 +25,7 @@ import { formatDigest, statusOf } from "./readings.ts";
 import { RemoteTraining } from "./remote_training.ts";
 import { Story } from "./story.ts";
 import { storySteps } from "./story_steps.ts";
-import { ExportButtons } from "./export_buttons.ts";
+import { offerCopies } from "./export_buttons.ts";
 
 /** The page. Its address holds the settings, and everything else follows from them. */
 export class App {
@@ -42,7 +40,6 @@ export class App {
   readonly #controls: Controls;
   readonly #experiment: Experiment;
   readonly #clock: TimeControl;
-  readonly #exportButtons: ExportButtons;
   /** Absent if the page embeds no digits. */
   readonly #digits: DigitsSession | undefined;
   #settings: PlaygroundSettings;
@@ -73,16 +70,9 @@ export class App {
       onDraw: (drawn) => this.change({ drawn }),
     });
     this.#experiment = new Experiment(this.#plane, () => this.#settings.steps, () => this.#watch());
-    this.#exportButtons = new ExportButtons(
-      this.#plane,
-      () => this.#settings,
-      (message) => this.#remote.send(message),
-    );
+    offerCopies(() => this.#settings);
     this.#digits = DigitsStage.held
-      ? new DigitsSession(
-        (command) => this.#remote.send({ kind: "digits", command }),
-        (line) => this.tell(line),
-      )
+      ? new DigitsSession((command) => this.#remote.send({ kind: "digits", command }))
       : undefined;
     this.#settings = this.#readAddress();
     this.#remote = this.#newRemote();
@@ -128,12 +118,6 @@ export class App {
       this.#showButtons();
     });
     byId("clear").addEventListener("click", () => this.change({ drawn: "" }));
-    onFiles((files) => {
-      if (!this.#digits) return;
-      this.tell("");
-      if (!this.#showsDigits) this.change({ step: "digits" });
-      this.#digits.offer(files).catch((error) => this.tell(`${messageOf(error)}.`));
-    });
     if (!still && this.#settings.step === "watch" && this.#settings.t === 1) this.#clock.play();
   }
 
@@ -243,8 +227,6 @@ export class App {
         return this.#showLosses();
       case "digits":
         return this.#takeDigits(message.report);
-      case "file":
-        return this.#exportButtons.save(message.name, message.bytes);
       case "rested":
         this.#rest = message;
         return this.#showButtons();
@@ -286,7 +268,6 @@ export class App {
   }
 
   #takeDigits(report: DigitsReport): void {
-    if (report.about === "file") return this.#exportButtons.save("digits.safetensors", report.bytes);
     this.#digits?.take(report);
     this.#showButtons();
   }
@@ -340,11 +321,10 @@ export class App {
     const running = !rest?.done && !waits && (digits ? this.#digits?.running : this.#running);
     byId("run").textContent = running ? "Pause" : digits || rest?.done ? "Train on" : "Train";
     const disable = (id: string, is = false) => byId<HTMLButtonElement>(id).disabled = is;
-    for (const id of ["run", "copy-code", "save-weights"]) disable(id, waits);
+    for (const id of ["run", "copy-code"]) disable(id, waits);
     disable("one-step", digits || waits || this.#rest?.done);
-    disable("save-gif", digits || waits); // of the plane
     this.#showLosses();
-    const shared = this.#settings.device === "cpu" && !(digits && this.#digits?.hasOwn);
+    const shared = this.#settings.device === "cpu";
     const setting = digits ? "digit_steps" : "steps";
     byId("more-text").textContent = rest ? formatDigest(rest, shared ? setting : undefined) : "";
     document.documentElement.dataset.digest = rest?.done ? rest.digest : ""; // for tests

@@ -1,12 +1,10 @@
 /// <reference lib="dom" />
 import { byId } from "../../viz/report/page/dom.ts";
 import { sideOf } from "../digits_training.ts";
-import { maxImages } from "../own_images.ts";
 import type { PlaygroundSettings } from "../settings.ts";
 import { DigitsStage } from "./digits_stage.ts";
 import { LossCurve } from "./loss_chart.ts";
 import type { DigitsCommand, DigitsReport, HeldOut, RestingDigits } from "./messages.ts";
-import { pictureOf } from "./own_files.ts";
 import { statusOf } from "./readings.ts";
 
 /** The reader's work with digits: to start, train and paint. */
@@ -17,24 +15,15 @@ export class DigitsSession {
   rest: RestingDigits | undefined;
   readonly #stage: DigitsStage;
   readonly #send: (command: DigitsCommand) => void;
-  readonly #tell: (line: string) => void;
   /** The settings that the current training started with. */
   #begun: PlaygroundSettings | undefined;
   /** The number of samples that the judge recognises. */
   #right: number | undefined;
   #heldOut: HeldOut | undefined;
-  #hasOwn = false;
 
-  /** @param tell shows a line to the reader */
-  constructor(send: (command: DigitsCommand) => void, tell: (line: string) => void) {
+  constructor(send: (command: DigitsCommand) => void) {
     this.#send = send;
-    this.#tell = tell;
     this.#stage = new DigitsStage(send);
-  }
-
-  /** Whether it trains on the reader's images, which an address cannot hold. */
-  get hasOwn(): boolean {
-    return this.#hasOwn;
   }
 
   /** Shows digits, and starts a training unless there is one from the same start. */
@@ -60,20 +49,9 @@ export class DigitsSession {
     this.#stage.begin(settings, this.running);
   }
 
-  /** Sends the reader's files to the worker, which trains on them if they hold images. */
-  async offer(files: readonly File[]): Promise<void> {
-    const read = [];
-    for (const file of files.slice(0, maxImages)) {
-      read.push({ name: file.name, bytes: new Uint8Array(await file.arrayBuffer()) });
-    }
-    this.#send({ act: "own", files: read });
-  }
-
   /** Forgets the state of a replaced worker. */
   forget(): void {
     this.#begun = undefined;
-    this.#hasOwn = false;
-    byId("own-text").textContent = "";
     this.#stage.forget();
   }
 
@@ -93,21 +71,10 @@ export class DigitsSession {
   }
 
   /** Handles a report from the worker. */
-  take(report: Exclude<DigitsReport, { about: "file" }>): void {
+  take(report: DigitsReport): void {
     switch (report.about) {
       case "led":
         return this.#stage.take(report);
-      case "picture":
-        return void pictureOf(report.bytes).then((pixels) => this.#send({ act: "picture", pixels }));
-      case "refused":
-        return this.#tell(`${report.message}.`);
-      case "own":
-        this.#hasOwn = true;
-        byId("own-text").textContent = `${report.count.toLocaleString("en")} of your images, ` +
-          `${
-            report.labelled ? "with" : "without"
-          } labels. They stay in this page and are not part of its address.`;
-        return this.begin(this.#begun!);
       case "rested":
         this.rest = report.rest;
         this.#heldOut = report.rest.heldOut;
@@ -137,7 +104,7 @@ export class DigitsSession {
   #showReading(): void {
     const [heldOut, bits] = [this.#heldOut, this.rest?.bits];
     const sentences: string[] = [];
-    if (this.#right !== undefined && !this.#hasOwn) {
+    if (this.#right !== undefined) {
       sentences.push(`The judge sees the right digit in ${this.#right} of 10.`);
     }
     if (heldOut && heldOut.first !== heldOut.now) {

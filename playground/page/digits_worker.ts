@@ -3,13 +3,11 @@ import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import { bytesOf } from "../../viz/image/base64.ts";
 import { inflated } from "../../viz/report/page/inflate.ts";
 import type { TrainerState } from "../../web/mod.ts";
-import { digitPixels, type DigitsParts, unpackedDigits } from "../digits_parts.ts";
+import { type DigitsParts, unpackedDigits } from "../digits_parts.ts";
 import { DigitsTraining } from "../digits_training.ts";
 import type { Library } from "../library.ts";
-import { holdOut } from "../own_images.ts";
-import { PlaygroundError, type PlaygroundSettings } from "../settings.ts";
+import type { PlaygroundSettings } from "../settings.ts";
 import type { DigitsCommand, DigitsReport, HeldOut } from "./messages.ts";
-import { type OwnFile, readOwnFiles } from "./own_files.ts";
 
 /** Milliseconds between drawings, and between measurements of the held-out loss. */
 const [drawMs, measureMs] = [1000, 10_000];
@@ -23,10 +21,6 @@ export class DigitsWorker {
   readonly #send: (report: DigitsReport) => void;
   readonly #onError: (error: unknown) => void;
   #data: DigitsParts | undefined;
-  /** The reader's images. */
-  #own: Pick<DigitsParts, "train" | "heldOut"> | undefined;
-  /** Resolves with the picture that the page decodes. */
-  #onPicture: ((pixels: Uint8Array | undefined) => void) | undefined;
   #settings: PlaygroundSettings | undefined;
   #training: DigitsTraining | undefined;
   /** State of the training when it was last drawn. */
@@ -58,10 +52,6 @@ export class DigitsWorker {
         this.#losses = [];
         this.#running = command.running;
         return this.resume();
-      case "own":
-        return await this.#takeOwn(command.files);
-      case "picture":
-        return this.#onPicture?.(command.pixels);
       case "change":
         this.#training?.continueTo(command.steps);
         return void this.#loop();
@@ -71,33 +61,16 @@ export class DigitsWorker {
       case "paint":
         this.#paint = command;
         return this.#busy ? undefined : await this.#lead();
-      case "save":
-        return this.#send({ about: "file", bytes: await this.#training!.save() });
     }
   }
 
   /** Recreates the training on the current device from its state when last drawn. */
   resume(): void {
     if (!this.#settings) return;
-    this.#training = new DigitsTraining(this.#library, { ...this.#data!, ...this.#own }, this.#settings);
+    this.#training = new DigitsTraining(this.#library, this.#data!, this.#settings);
     if (this.#kept) this.#training.restore(this.#kept);
     this.#restedAt = undefined;
     void this.#loop();
-  }
-
-  /** Accepts the reader's images, or reports why it cannot. */
-  async #takeOwn(files: readonly OwnFile[]): Promise<void> {
-    try {
-      const { images, labels } = await readOwnFiles(files, (bytes) => {
-        this.#send({ about: "picture", bytes });
-        return new Promise((resolve) => this.#onPicture = resolve);
-      });
-      this.#own = holdOut(images, labels);
-      this.#send({ about: "own", count: images.length / digitPixels, labelled: labels !== undefined });
-    } catch (error) {
-      if (!(error instanceof PlaygroundError)) throw error;
-      this.#send({ about: "refused", message: error.message });
-    }
   }
 
   /** Whether there is work left: to draw or to train. */
@@ -174,10 +147,9 @@ export class DigitsWorker {
     this.#kept = kept;
     this.#drawn = { training, step };
     const losses = Float32Array.from(this.#losses.splice(0));
-    const judged = this.#own ? { ...drawn, seen: [] } : drawn; // the judge knows digits only
     this.#send({
       about: "frame",
-      frame: { step, losses, drawn: judged, milliseconds: this.#milliseconds, heldOut: this.#heldOut },
+      frame: { step, losses, drawn, milliseconds: this.#milliseconds, heldOut: this.#heldOut },
     });
   }
 

@@ -1,6 +1,5 @@
 import type { DrawnDigits } from "../digits_training.ts";
 import type { Point } from "../strokes.ts";
-import type { OwnFile } from "./own_files.ts";
 import type { Trajectories } from "../plane_views.ts";
 import type { PlaygroundSettings } from "../settings.ts";
 
@@ -27,9 +26,7 @@ export type ToTrainer =
   | { readonly kind: "run"; readonly running: boolean }
   | { readonly kind: "step" }
   | { readonly kind: "watch"; readonly watched: Watched }
-  | { readonly kind: "weights" }
-  | { readonly kind: "digits"; readonly command: DigitsCommand }
-  | { readonly kind: "gif"; readonly side: number; readonly frames: readonly Uint8ClampedArray[] };
+  | { readonly kind: "digits"; readonly command: DigitsCommand };
 
 /** A network's velocity at a watched place, after a training step. */
 export interface ProbedVelocity {
@@ -90,7 +87,6 @@ export type FromTrainer =
   | { readonly kind: "heat"; readonly training: number; readonly logp: Float32Array<ArrayBuffer> }
   | { readonly kind: "floor"; readonly training: number; readonly floor: number }
   | ({ readonly kind: "rested"; readonly training: number } & RestingWeights)
-  | { readonly kind: "file"; readonly name: string; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly kind: "digits"; readonly report: DigitsReport }
   | { readonly kind: "failed"; readonly message: string };
 
@@ -102,14 +98,9 @@ export type DigitsCommand =
     readonly parts?: Readonly<Record<string, string>> | undefined;
     readonly running: boolean;
   }
-  /** From the next `begin` on, the worker trains on the reader's images. */
-  | { readonly act: "own"; readonly files: readonly OwnFile[] }
-  /** Answers the report of the same name. */
-  | { readonly act: "picture"; readonly pixels: Uint8Array | undefined }
   | { readonly act: "change"; readonly steps: number }
   | { readonly act: "run"; readonly running: boolean }
-  | { readonly act: "paint"; readonly pixels: Float32Array; readonly t: number; readonly label: number }
-  | { readonly act: "save" };
+  | { readonly act: "paint"; readonly pixels: Float32Array; readonly t: number; readonly label: number };
 
 /** What the page shows of a training on digits. */
 export interface DigitsFrame {
@@ -138,8 +129,4 @@ export interface RestingDigits extends RestingWeights {
 export type DigitsReport =
   | { readonly about: "frame"; readonly frame: DigitsFrame }
   | { readonly about: "rested"; readonly rest: RestingDigits }
-  | { readonly about: "own"; readonly count: number; readonly labelled: boolean }
-  | { readonly about: "picture"; readonly bytes: Uint8Array<ArrayBuffer> }
-  | { readonly about: "refused"; readonly message: string }
-  | { readonly about: "led"; readonly pixels: Float32Array<ArrayBuffer> }
-  | { readonly about: "file"; readonly bytes: Uint8Array<ArrayBuffer> };
+  | { readonly about: "led"; readonly pixels: Float32Array<ArrayBuffer> };

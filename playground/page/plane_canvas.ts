@@ -79,23 +79,9 @@ export class PlaneCanvas {
   }
 
   #draw(): void {
+    const { state } = this;
     const { width, colours } = this.#canvas;
-    this.#drawWith(new PlanePen(this.#canvas.cleared(), width, colours, this.state.lit), this.state);
-  }
-
-  get element(): HTMLCanvasElement {
-    return this.#canvas.element;
-  }
-
-  /** Draws the plane at time t on another canvas, a square of `side` pixels. */
-  paint(context: CanvasRenderingContext2D, side: number, t: number): void {
-    const { colours } = this.#canvas;
-    context.fillStyle = colours.card;
-    context.fillRect(0, 0, side, side);
-    this.#drawWith(new PlanePen(context, side, colours), { ...this.state, t });
-  }
-
-  #drawWith(pen: PlanePen, state: PlaneState): void {
+    const pen = new PlanePen(this.#canvas.cleared(), width, colours, state.lit);
     pen.context.lineCap = "round";
     if (state.strokes) return this.#drawStrokes(pen);
     if (state.likelihood) drawContours(pen, state.likelihood);
@@ -104,6 +90,10 @@ export class PlaneCanvas {
     below?.(pen, state, this.#shown);
     this.#drawDots(pen, state.t, dots);
     above?.(pen, state, this.#shown);
+  }
+
+  get element(): HTMLCanvasElement {
+    return this.#canvas.element;
   }
 
   #drawDots(pen: PlanePen, t: number, alpha: number): void {

@@ -4,7 +4,6 @@ import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import { inflated } from "../../viz/report/page/inflate.ts";
 import { messageOf } from "../../viz/report/page/remote_worker.ts";
 import { GuidedField } from "../guided_field.ts";
-import { gifOfFrames } from "../gif_of_frames.ts";
 import type { Library } from "../library.ts";
 import { lossFloor } from "../loss_floor.ts";
 import { openDevice, PlaneTraining } from "../plane_training.ts";
@@ -159,14 +158,6 @@ class BackgroundTrainer {
         if (this.#busy) return;
         if (this.#copy?.lags) return void this.#loop();
         return message.watched.drops.length > 0 ? await this.#show() : await this.#look();
-      case "weights":
-        return await this.#sendWeights();
-      case "gif":
-        return send({
-          kind: "file",
-          name: "playground.gif",
-          bytes: gifOfFrames(message.frames, message.side),
-        });
       case "digits":
         return await this.#digits.take(message.command);
     }
@@ -343,13 +334,6 @@ class BackgroundTrainer {
       if (!(error instanceof Overtaken)) throw error;
     });
     if (logp) send({ kind: "heat", training: id, logp });
-  }
-
-  async #sendWeights(): Promise<void> {
-    if (!this.#current) return;
-    const { training } = this.#current;
-    const bytes = this.#library.encodeSafetensors(await training.weights(), training.notes());
-    send({ kind: "file", name: "playground.safetensors", bytes });
   }
 }
 

@@ -8,9 +8,14 @@
 import process from "node:process";
 import { playgroundDigits } from "../../experiments/serve.ts";
 import type { DigitsParts } from "../../playground/digits_parts.ts";
-import { DigitsTraining, drawSteps, enlarged, guidance } from "../../playground/digits_training.ts";
+import {
+  classCount,
+  DigitsTraining,
+  drawSteps,
+  enlarged,
+  guidance,
+} from "../../playground/digits_training.ts";
 import { ExactField } from "../../playground/exact_field.ts";
-import { noLabel } from "../../playground/own_images.ts";
 import { openDevice, PlaneTraining } from "../../playground/plane_training.ts";
 import { PlaneViews } from "../../playground/plane_views.ts";
 import { defaults, settingsOf } from "../../playground/settings.ts";
@@ -86,10 +91,10 @@ async function measureDigits(start: string): Promise<void> {
 
 /** The share of samples that the judge recognises as the requested digit, drawn as in the page. */
 async function recognised(training: DigitsTraining, parts: DigitsParts): Promise<number> {
-  const { model, info } = flow.loadCheckpoint(await training.save(), "the training");
-  const [count, { side }] = [200, training];
+  const { averaged, normalization, side } = training;
+  const count = 200;
   const labels = Uint32Array.from({ length: count }, (_, i) => i % 10);
-  const x1 = flow.sample(flow.guided(model, { scale: guidance, none: noLabel }), {
+  const x1 = flow.sample(flow.guided(averaged, { scale: guidance, none: classCount }), {
     count,
     shape: [1, side, side],
     seed: 46020,
@@ -97,7 +102,7 @@ async function recognised(training: DigitsTraining, parts: DigitsParts): Promise
     solver: "euler",
     condition: flow.tensor(labels),
   });
-  const pixels = flow.toPixels(await x1.read(), info.normalization);
+  const pixels = flow.toPixels(await x1.read(), normalization);
   const { probabilities } = await flow.loadJudge(parts.judge, "the judge").judge(enlarged(pixels, side));
   const right = labels.filter((label, n) => {
     const shares = probabilities.subarray(10 * n, 10 * (n + 1));

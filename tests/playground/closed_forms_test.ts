@@ -262,7 +262,7 @@ test("PlaneTraining.field converts the network's prediction to a velocity on its
   const [place, t, d] = [[0.4, -1.1], 0.3, 0.5];
   /** The output of a network with these weights, in f64. */
   const outputOf = async (training: PlaneTraining, inputs: readonly number[]) => {
-    const weights = await training.weights();
+    const { parameters: weights } = await training.state();
     return ["first", "second", "last"].reduce((x, layer) => {
       const [{ data: w }, { data: b }] = [weights.get(`${layer}.weight`)!, weights.get(`${layer}.bias`)!];
       const y = Array.from(

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { gifOfFrames } from "../../playground/gif_of_frames.ts";
 import { playgroundDigits } from "../../experiments/serve.ts";
 import { DigitsTraining } from "../../playground/digits_training.ts";
 import { openDevice, PlaneTraining } from "../../playground/plane_training.ts";
@@ -9,8 +8,6 @@ import { settingsOf } from "../../playground/settings.ts";
 import * as flow from "../../web/mod.ts";
 import { withFolder } from "../folder.ts";
 import { testNeeding } from "../permissions.ts";
-import { assertClose } from "../testing.ts";
-import { readGif } from "../viz/image/gif_reading.ts";
 
 const base = import.meta.resolve("../../");
 
@@ -51,12 +48,3 @@ for (
       }),
   );
 }
-
-Deno.test("gifOfFrames() nearly preserves the colours of every frame if they are few", () => {
-  const frame = (colour: (i: number) => readonly number[]) =>
-    Uint8ClampedArray.from({ length: 4 * 16 }, (_, k) => k % 4 === 3 ? 255 : colour(k >> 2)[k % 4]);
-  const frames = [5, 0, 11].map((split) => frame((i) => i < split ? [250, 120, 30] : [10, 20, 200]));
-  const { frames: read } = readGif(gifOfFrames(frames, 4));
-  assert.equal(read.length, 3);
-  read.forEach((pixels, f) => assertClose([...pixels], [...frames[f]], 8 / 255));
-});

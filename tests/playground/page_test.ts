@@ -2,8 +2,6 @@
 /** The playground in Chromium. */
 
 import assert from "node:assert/strict";
-import { Buffer } from "node:buffer";
-import { zipSync } from "npm:fflate@0.8.3";
 import { DigitsTraining } from "../../playground/digits_training.ts";
 import { openDevice, PlaneTraining } from "../../playground/plane_training.ts";
 import { settingsOf } from "../../playground/settings.ts";
@@ -236,47 +234,5 @@ await testReport("the playground trains from a file, and every control works by 
     await page.waitForFunction(() => Number(document.documentElement.dataset.digits) > 3);
     assert.match(await hashOf(page), /digit_steps=20003/);
     await page.locator("#run").click();
-  },
-  async "trains on an archive of the reader's images, and rejects other files in one line"(page) {
-    const screen = await page.screenshot({ clip: { x: 0, y: 0, width: 60, height: 40 } });
-    const archive = zipSync(Object.fromEntries(
-      ["a/1.png", "a/2.png", "b.png", "__MACOSX/a/1.png", "a/.DS_Store"].map((name) => [name, screen]),
-    ));
-    const drop = (name: string, bytes: Uint8Array) =>
-      page.evaluate(([name, bytes]) => {
-        const dataTransfer = new DataTransfer();
-        dataTransfer.items.add(new File([Uint8Array.from(bytes)], name));
-        document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true }));
-      }, [name, [...bytes]] as const);
-    await goTo(page, "#steps=20");
-    await drop("mine.zip", archive);
-    await page.waitForFunction(() =>
-      /^3 of your images, without/.test(document.getElementById("own-text")!.textContent!)
-    );
-    await page.waitForFunction(() => document.documentElement.dataset.digits === "0");
-    for (
-      const [name, bytes, problem] of [
-        [
-          "notes.txt",
-          [104, 105],
-          "Cannot use notes.txt: it is not a picture, an IDX file or an archive",
-        ],
-        ["half.zip", [...archive.subarray(0, 200)], "Cannot read half.zip: it is a damaged archive."],
-        ["x.gz", [0x1f, 0x8b, 8], "Cannot read x.gz: it is a damaged gzip file."],
-      ] as const
-    ) {
-      await drop(name, Uint8Array.from(bytes));
-      await page.waitForFunction(
-        (problem) => document.getElementById("message")!.innerText.startsWith(problem),
-        problem,
-      );
-    }
-    const bytes = [0, 0, 8, 3, 0, 0, 0, 12, 0, 0, 0, 14, 0, 0, 0, 14, ...new Uint8Array(12 * 196)];
-    await page.locator("#own-files").setInputFiles({
-      name: "mine",
-      mimeType: "application/octet-stream",
-      buffer: Buffer.from(bytes),
-    });
-    await page.waitForFunction(() => /^12 of your/.test(document.getElementById("own-text")!.textContent!));
   },
 }, { before: hurrying });
