@@ -7,8 +7,7 @@ import type {
   VelocityField,
 } from "../web/mod.ts";
 import { digitPixels, type DigitsParts, type LabelledDigits } from "./digits_parts.ts";
-import type { Library } from "./library.ts";
-import { rateAt, weightsDigest } from "./plane_training.ts";
+import { type Library, rateAt, weightsDigest } from "./plane_training.ts";
 import { PlaygroundError, type PlaygroundSettings } from "./settings.ts";
 
 /** Number of classes; one sample is drawn of each. As a label, it means no class. */
@@ -45,49 +44,49 @@ export interface DrawnDigits {
   readonly seen: readonly (readonly [label: number, share: number])[];
 }
 
+type Draw = (pause: () => Promise<void>) => Promise<Omit<DrawnDigits, "nearest" | "seen">>;
+
 /** Trains a network on images, from the checkpoint or from scratch. */
 export class DigitsTraining {
   readonly side: number;
-  readonly #library: Library;
-  readonly #data: DigitsParts;
   /** The number of steps to train. */
   #steps: number;
-  readonly #model: Model;
   /** The network with averaged weights, which draws the samples. */
   readonly averaged: Model;
   /** How pixels relate to values of the network. */
   readonly normalization: Normalization;
   readonly #trainer: InstanceType<Library["Trainer"]>;
   readonly #order: InstanceType<Library["BatchOrder"]>;
-  readonly #heldOut: () => Promise<number>;
+  /** The loss of the averaged weights on held-out images. */
+  readonly heldOut: () => Promise<number>;
   readonly #judge: ReturnType<Library["loadJudge"]>;
   readonly #images: Float32Array<ArrayBuffer>;
   readonly #rate: number;
-  readonly #draw: (pause: () => Promise<void>) => Promise<Omit<DrawnDigits, "nearest" | "seen">>;
-  readonly #painter: { readonly label: Tensor; solve(x: Tensor, from: number): Tensor };
+  readonly #draw: Draw;
+  /** The class of the painted image. */
+  readonly #painted: Tensor;
+  readonly #painter: InstanceType<Library["Sampler"]>;
 
   /** Creates the network on the current device. */
   constructor(
-    library: Library,
-    data: DigitsParts,
+    private readonly library: Library,
+    private readonly data: DigitsParts,
     { start, seed, digit_steps: steps }: Pick<PlaygroundSettings, "start" | "seed" | "digit_steps">,
   ) {
     const { blankInitialiser, createModel, loadCheckpoint, namedParameters, shareParameters, Trainer } =
       library;
-    this.#library = library;
-    this.#data = data;
     this.#steps = steps;
     this.side = sideOf(start);
     const { model, info } = loadCheckpoint(data.flow, "the flow of the page");
     const ofPage = info.config as UNetModelOptions; // the page embeds no other kind
     const config = start === "checkpoint" ? ofPage : { ...ofPage, filters: [8, 16, 32], tEmb: 32 };
-    this.#model = start === "checkpoint" ? model : createModel(config, seed);
+    const trained = start === "checkpoint" ? model : createModel(config, seed);
     this.normalization = info.normalization;
     this.#rate = start === "checkpoint" ? 1e-4 : 2e-3;
     this.#judge = library.loadJudge(data.judge, "the judge of the page");
     this.#images = pixelsOf(data.train, this.side);
     const { source, size } = this.#sourceOf(this.#images, data.train.labels);
-    this.#trainer = new Trainer(this.#model, source, {
+    this.#trainer = new Trainer(trained, source, {
       batchSize: batch,
       seed,
       learningRate: this.#rate,
@@ -97,9 +96,11 @@ export class DigitsTraining {
     this.#order = new library.BatchOrder(Uint32Array.from({ length: size }, (_, i) => i), batch, seed);
     this.averaged = createModel(config, blankInitialiser);
     shareParameters(namedParameters(this.averaged), this.#trainer.averaged);
-    this.#heldOut = this.#measurer();
+    this.heldOut = this.#measurer();
     this.#draw = this.#drawer(seed);
-    this.#painter = this.#newPainter();
+    this.#painted = library.tensor(new Uint32Array(1));
+    const how = { solver: "euler", steps: drawSteps, condition: this.#painted } as const;
+    this.#painter = new library.Sampler(this.#guided(), [1, 1, this.side, this.side], how);
   }
 
   /** Steps taken. */
@@ -125,20 +126,15 @@ export class DigitsTraining {
     throw new PlaygroundError(`The loss of step ${this.step} is not a number`);
   }
 
-  /** The loss of the averaged weights on held-out images. */
-  heldOut(): Promise<number> {
-    return this.#heldOut();
-  }
-
   /**
    * The mean bits per dimension of held-out images under the averaged weights, and its standard error. Raw bytes take 8.
    *
    * @param pause called between parts of the work
    */
   async bits(pause: () => Promise<void>): Promise<readonly [mean: number, error: number]> {
-    const { bitsPerDimension, fromPixels, tensor } = this.#library;
-    const labels = this.#data.heldOut.labels.slice(0, bitsImages);
-    const images = this.#data.heldOut.images.subarray(0, labels.length * digitPixels);
+    const { bitsPerDimension, fromPixels, tensor } = this.library;
+    const labels = this.data.heldOut.labels.slice(0, bitsImages);
+    const images = this.data.heldOut.images.subarray(0, labels.length * digitPixels);
     const { side } = this;
     const x1 = fromPixels(pixelsOf({ images, labels }, side), this.normalization);
     const { mean, standardError } = await bitsPerDimension(
@@ -157,7 +153,7 @@ export class DigitsTraining {
 
   async digest(): Promise<string> {
     return weightsDigest(
-      Array.from((await this.#library.stateOf(this.averaged)).values(), ({ data }) => data),
+      Array.from((await this.library.stateOf(this.averaged)).values(), ({ data }) => data),
     );
   }
 
@@ -188,48 +184,45 @@ export class DigitsTraining {
 
   /** Follows the flow from an image at time t, [side, side], to t = 1, conditioned on a class. */
   async lead(pixels: Float32Array, t: number, label: number): Promise<Float32Array<ArrayBuffer>> {
-    const { fromPixels, tensor } = this.#library;
+    const { fromPixels, tensor } = this.library;
     const { side } = this;
-    this.#painter.label.write(Uint32Array.of(label));
+    this.#painted.write(Uint32Array.of(label));
     const x = tensor(fromPixels(pixels, this.normalization), [1, 1, side, side]);
-    return this.#toPixels(await this.#painter.solve(x, t).read());
+    return this.#toPixels(await this.#painter.run(x, { from: t }).read());
   }
 
   /** The averaged network, with guidance. */
   #guided(): VelocityField {
-    return this.#library.guided(this.averaged, { scale: guidance, none: classCount });
+    return this.library.guided(this.averaged, { scale: guidance, none: classCount });
   }
 
   #sourceOf(pixels: Float32Array, labels: Uint8Array) {
-    const { batchSource, fromPixels, tensor } = this.#library;
+    const { batchSource, fromPixels, tensor } = this.library;
     const size = labels.length;
     const x1 = tensor(fromPixels(pixels, this.normalization), [size, 1, this.side, this.side]);
     return { size, source: batchSource({ x1, condition: tensor(Uint32Array.from(labels)) }) };
   }
 
   #measurer(): () => Promise<number> {
-    const { HeldOutLoss, meanLoss } = this.#library;
-    const { images, labels } = this.#data.heldOut;
+    const { HeldOutLoss, meanLoss } = this.library;
+    const { images, labels } = this.data.heldOut;
     const { source, size } = this.#sourceOf(pixelsOf({ images, labels }, this.side), labels);
     const held = new HeldOutLoss(this.averaged, source, { batchSize: batch, seed: 0 });
     const all = Uint32Array.from({ length: size }, (_, i) => i);
     return async () => meanLoss(await held.losses(all));
   }
 
-  #drawer(seed: number): (pause: () => Promise<void>) => Promise<Omit<DrawnDigits, "nearest" | "seen">> {
-    const { loadCheckpoint, noise, Sampler, tensor } = this.#library;
+  #drawer(seed: number): Draw {
+    const { loadCheckpoint, noise, Sampler, tensor } = this.library;
     const { side } = this;
     const shape = [classCount, 1, side, side];
     const field = this.#guided();
     const condition = tensor(Uint32Array.from({ length: classCount }, (_, n) => n));
     const many = new Sampler(field, shape, { solver: "euler", steps: drawSteps, condition });
     const one = new Sampler(field, shape, { solver: "euler", steps: 1, condition });
+    const oneStep = () => loadCheckpoint(this.data.oneStep, "the one-step network of the page").model;
     const whole = side === 28
-      ? new Sampler(loadCheckpoint(this.#data.oneStep, "the one-step network of the page").model, shape, {
-        solver: "map",
-        steps: 1,
-        condition,
-      })
+      ? new Sampler(oneStep(), shape, { solver: "map", steps: 1, condition })
       : undefined;
     return async (pause) => {
       const x0 = noise(seed, shape);
@@ -251,17 +244,8 @@ export class DigitsTraining {
     };
   }
 
-  #newPainter(): { readonly label: Tensor; solve(x: Tensor, from: number): Tensor } {
-    const { Sampler, tensor } = this.#library;
-    const label = tensor(new Uint32Array(1));
-    const field = this.#guided();
-    const shape = [1, 1, this.side, this.side];
-    const sampler = new Sampler(field, shape, { solver: "euler", steps: drawSteps, condition: label });
-    return { label, solve: (x, from) => sampler.run(x, { from }) };
-  }
-
   #toPixels(values: Float32Array): Float32Array<ArrayBuffer> {
-    return Float32Array.from(this.#library.toPixels(values, this.normalization));
+    return Float32Array.from(this.library.toPixels(values, this.normalization));
   }
 }
 

@@ -1,4 +1,6 @@
-import type { Point } from "./strokes.ts";
+import type { Point } from "./plane_data.ts";
+import type { Library, PlaneTraining } from "./plane_training.ts";
+import type { Trajectories } from "./plane_views.ts";
 import type { PlaygroundSettings } from "./settings.ts";
 
 /** The weights of data and noise at a time t, and their derivatives. */
@@ -21,6 +23,10 @@ const shares: Readonly<Record<PlaygroundSettings["path"], (t: number) => Shares>
 
 /** Lower bound of sigma where the code divides by it. */
 const leastSigma = 1e-3;
+/** Steps of a guided dot. */
+const steps = 32;
+/** Number of random places that the floor averages over, and how many are computed at a time. */
+const [draws, atOnce] = [8192, 128];
 
 /** The lines that meet at a point at one time. */
 export interface Meeting {
@@ -128,4 +134,91 @@ export class ExactField {
     const at = this.#shares(t);
     return { ...at, sigma: Math.max(at.sigma, leastSigma) };
   }
+}
+
+/**
+ * The loss of a perfect network, averaged over random places and times as in training. Over 8,192 draws, its relative
+ * error is about 1 %.
+ *
+ * @returns a generator that works for a millisecond or two at a time, then returns the floor; undefined for nearest pairs
+ * and whole steps, which have no closed form
+ */
+export async function* lossFloor(
+  library: Library,
+  { points, settings }: Pick<PlaneTraining, "points" | "settings">,
+): AsyncGenerator<void, number | undefined, void> {
+  const { path, pairs, objective, seed } = settings;
+  if (pairs === "nearest" || objective === "one_step") return undefined;
+  const exact = new ExactField(points, path);
+  const times = library.timeDistributions[settings.times].make({ mean: 0, scale: 1, a: 4 });
+  const { heldOutNoise, heldOutTime } = library.streams;
+  const key = library.tensor(Uint32Array.of(seed, heldOutTime, 0));
+  const t = await times.draw(key, draws).read();
+  const x0 = library.normals(seed, heldOutNoise, 0, 2 * draws);
+  let sum = 0;
+  for (let n = 0; n < draws; n++) {
+    const place = exact.between([x0[2 * n], x0[2 * n + 1]], exact.point(n % exact.size), t[n]);
+    sum += exact.meeting(place, t[n]).spread;
+    if (n % atOnce === atOnce - 1) yield;
+  }
+  return sum / draws;
+}
+
+/** The lines that meet at a place: to all data, to the data of a class, and the guided combination of their means. */
+export interface GuidedMeeting {
+  readonly all: Meeting;
+  readonly own: Meeting;
+  readonly guided: Point;
+}
+
+/**
+ * The exact velocity of classifier-free guidance: v + scale (v_class - v), v being the velocity of all data. At scale 1
+ * it is the velocity of the class.
+ */
+export class GuidedField {
+  readonly all: ExactField;
+  /** The field of the class's data. */
+  readonly own: ExactField;
+  readonly scale: number;
+
+  /** @param points f32[M, 2] */
+  constructor(points: Float32Array, { path, data, label, scale }: PlaygroundSettings) {
+    this.all = new ExactField(points, path);
+    this.own = new ExactField(classPoints(points, data, label), path);
+    this.scale = scale;
+  }
+
+  meeting(place: Point, t: number): GuidedMeeting {
+    const [all, own] = [this.all.meeting(place, t), this.own.meeting(place, t)];
+    const along = (axis: 0 | 1) => all.mean[axis] + this.scale * (own.mean[axis] - all.mean[axis]);
+    return { all, own, guided: [along(0), along(1)] };
+  }
+
+  /** The trajectories of dots that start at x0, f32[N, 2], by Euler steps; works for a few milliseconds at a time. */
+  *trajectories(x0: Float32Array): Generator<void, Trajectories, void> {
+    const N = x0.length / 2;
+    const times = Float32Array.from({ length: steps + 1 }, (_, k) => k / steps);
+    const places = new Float32Array((steps + 1) * 2 * N);
+    places.set(x0);
+    for (let k = 0; k < steps; k++) {
+      for (let n = 0; n < N; n++) {
+        const at = 2 * (k * N + n);
+        const { guided } = this.meeting([places[at], places[at + 1]], k / steps);
+        guided.forEach((velocity, axis) => places[at + 2 * N + axis] = places[at + axis] + velocity / steps);
+      }
+      yield;
+    }
+    return { times, places };
+  }
+}
+
+/** The points of a class: letters and tiles are split into left and right, other data by strand. */
+export function classPoints(
+  points: Float32Array,
+  data: PlaygroundSettings["data"],
+  label: PlaygroundSettings["label"],
+): Float32Array<ArrayBuffer> {
+  const first = (n: number) =>
+    data === "letters" || data === "checkerboard" ? points[2 * n] < -0.4 : n < points.length / 4;
+  return points.filter((_, i) => first(i >> 1) === (label === "first")) as Float32Array<ArrayBuffer>;
 }

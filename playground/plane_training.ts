@@ -1,7 +1,10 @@
+import type * as web from "../web/mod.ts";
 import type { Coupling, HostExamples, StepLoss, Tensor, TrainerState, VelocityField } from "../web/mod.ts";
-import type { Library } from "./library.ts";
 import { planePoints, pointCount } from "./plane_data.ts";
 import { PlaygroundError, type PlaygroundSettings } from "./settings.ts";
+
+/** The library; the page and Deno pass it to the code that trains. */
+export type Library = typeof web;
 
 /** Opens a device; results on the processor are the same on every machine. */
 export function openDevice(
@@ -61,40 +64,27 @@ function makeNetwork(library: Library, { hidden, objective, seed }: PlaygroundSe
 }
 
 /** The velocity that a perfect network would learn, as device ops: the teacher for whole steps. */
-export function exactTeacher(library: Library, points: Float32Array): VelocityField {
-  const {
-    add,
-    divide,
-    matmul,
-    matmulTransposedB,
-    maximum,
-    multiply,
-    reshape,
-    softmax,
-    square,
-    subtract,
-    sum,
-    tensor,
-  } = library;
-  const x1 = tensor(points, [pointCount, 2]);
-  const halfSquares = reshape(multiply(sum(square(x1), [1]), 0.5), [1, pointCount]);
+export function exactTeacher(flow: Library, points: Float32Array): VelocityField {
+  const x1 = flow.tensor(points, [pointCount, 2]);
+  const halfSquares = flow.reshape(flow.multiply(flow.sum(flow.square(x1), [1]), 0.5), [1, pointCount]);
   return {
     velocity(x, t) {
-      const at = reshape(t, [t.size, 1]);
-      const left = maximum(subtract(1, at), 1e-3);
+      const at = flow.reshape(t, [t.size, 1]);
+      const left = flow.maximum(flow.subtract(1, at), 1e-3);
       // -|x - t x1|^2 / (2 (1 - t)^2) without |x|^2, which is the same for all points
-      const products = multiply(matmulTransposedB(x, x1), at);
-      const logits = divide(subtract(products, multiply(halfSquares, square(at))), square(left));
-      const end = matmul(softmax(logits), x1);
-      return divide(add(end, multiply(x, -1)), left);
+      const products = flow.multiply(flow.matmulTransposedB(x, x1), at);
+      const logits = flow.divide(
+        flow.subtract(products, flow.multiply(halfSquares, flow.square(at))),
+        flow.square(left),
+      );
+      const end = flow.matmul(flow.softmax(logits), x1);
+      return flow.divide(flow.add(end, flow.multiply(x, -1)), left);
     },
   };
 }
 
 /** Trains a network in the plane. The same settings give the same bits on every machine. */
 export class PlaneTraining {
-  readonly library: Library;
-  #settings: PlaygroundSettings;
   /** The data, f32[1024, 2]. */
   readonly points: Float32Array<ArrayBuffer>;
   /** The network's prediction as a velocity, for solvers. */
@@ -106,13 +96,11 @@ export class PlaneTraining {
   readonly #host: HostExamples;
 
   /** Creates the network on the current device. */
-  constructor(library: Library, settings: PlaygroundSettings) {
+  constructor(readonly library: Library, public settings: PlaygroundSettings) {
     const { BatchOrder, batchSource, couplings, MeanMapLoss, paths, predicting, predictions, tensor } =
       library;
     const { seed, rate } = settings;
     const batch = batchOf(settings);
-    this.library = library;
-    this.#settings = settings;
     this.points = planePoints(settings);
     this.#network = makeNetwork(library, settings);
     const x1 = tensor(this.points, [pointCount, 2]);
@@ -130,16 +118,14 @@ export class PlaneTraining {
       coupling: this.#coupling,
       prediction: predictions[settings.prediction].make(),
     };
-    const shared = { batchSize: batch, seed, learningRate: rate };
-    const whole = (): StepLoss =>
-      new MeanMapLoss({
-        student: this.#network,
-        teacher: exactTeacher(library, points),
-        source,
-        batchSize: batch,
-      });
+    const whole = (): StepLoss => {
+      const teacher = exactTeacher(library, points);
+      return new MeanMapLoss({ student: this.#network, teacher, source, batchSize: batch });
+    };
     this.#trainer = new library.Trainer(this.#network, source, {
-      ...shared,
+      batchSize: batch,
+      seed,
+      learningRate: rate,
       ...settings.objective === "one_step"
         ? { stages: [{ steps: Number.MAX_SAFE_INTEGER, losses: [whole()] }] }
         : { objective },
@@ -150,13 +136,9 @@ export class PlaneTraining {
     this.#order = new BatchOrder(Uint32Array.from({ length: pointCount }, (_, i) => i), batch, seed);
   }
 
-  get settings(): PlaygroundSettings {
-    return this.#settings;
-  }
-
   /** Changes the number of steps to train. */
   continueTo(steps: number): void {
-    this.#settings = { ...this.#settings, steps };
+    this.settings = { ...this.settings, steps };
   }
 
   /** Steps taken. */
@@ -187,11 +169,8 @@ export class PlaneTraining {
     const losses = await this.#trainer.losses();
     const bad = losses.findIndex((loss) => !Number.isFinite(loss));
     if (bad < 0) return losses;
-    throw new PlaygroundError(
-      `The loss of step ${
-        from + bad + 1
-      } is not a number: the learning rate of ${this.settings.rate} is too large (choose a smaller one)`,
-    );
+    const reason = `the learning rate of ${this.settings.rate} is too large (choose a smaller one)`;
+    throw new PlaygroundError(`The loss of step ${from + bad + 1} is not a number: ${reason}`);
   }
 
   /** The pairs of noise and data in the first training step, f32[N, 2] each. */

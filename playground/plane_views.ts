@@ -1,8 +1,7 @@
 import type { Snapshot, VelocityField } from "../web/mod.ts";
-import type { Library } from "./library.ts";
-import type { PlaneTraining } from "./plane_training.ts";
+import type { Library, PlaneTraining } from "./plane_training.ts";
 import type { PlaygroundSettings } from "./settings.ts";
-import { halfSide, type Point } from "./strokes.ts";
+import { halfSide, type Point } from "./plane_data.ts";
 
 /** Number of dots, which start as noise. */
 export const dotCount = 512;
@@ -33,14 +32,13 @@ const maxRecorded = 8;
 
 /** Computes what the plane shows of a network: dots, arrows, and velocities at single places. */
 export class PlaneViews {
-  readonly #library: Library;
   readonly #field: VelocityField;
-  readonly #arrows: () => Promise<Float32Array>;
+  /** The velocities on a grid at several times, f32[times, side, side, 2], rows upwards. */
+  readonly arrows: () => Promise<Float32Array>;
   readonly #movers = new Map<string, TrajectoryOf>();
 
   /** Records the computations of the views. */
-  constructor(library: Library, { field }: Pick<PlaneTraining, "field">) {
-    this.#library = library;
+  constructor(private readonly library: Library, { field }: Pick<PlaneTraining, "field">) {
     this.#field = field;
     const { record, tensor } = library;
     const { side, times } = arrows;
@@ -52,15 +50,10 @@ export class PlaneViews {
     );
     const t = tensor(Float32Array.from(all, (i) => Math.floor(i / (side * side)) / (times - 1)));
     const step = record(() => field.velocity(x, t));
-    this.#arrows = () => {
+    this.arrows = () => {
       step.run();
       return step.result.read();
     };
-  }
-
-  /** The velocities on a grid at several times, f32[times, side, side, 2], rows upwards. */
-  arrows(): Promise<Float32Array> {
-    return this.#arrows();
   }
 
   /**
@@ -69,12 +62,12 @@ export class PlaneViews {
    * @param noise strength of the noise of an SDE solver, used instead of `solver`; it preserves the distribution
    */
   dots({ solver, moves, seed }: TrajectoryOptions, noise?: number): Promise<Trajectories> {
-    return this.#mover(dotCount, solver, moves, noise)(this.#library.noise(seed, [dotCount, 2]));
+    return this.#mover(dotCount, solver, moves, noise)(this.library.noise(seed, [dotCount, 2]));
   }
 
   /** The trajectory of a dot from a place at t = 0, in small steps. */
   drop(place: Point): Promise<Trajectories> {
-    return this.#mover(1, "heun", finest)(this.#library.tensor(Float32Array.from(place), [1, 2]));
+    return this.#mover(1, "heun", finest)(this.library.tensor(Float32Array.from(place), [1, 2]));
   }
 
   /**
@@ -83,7 +76,7 @@ export class PlaneViews {
    * @param pause called between parts of the work
    */
   async likelihood(pause: () => Promise<void>): Promise<Float32Array<ArrayBuffer>> {
-    const { logLikelihood, tensor } = this.#library;
+    const { logLikelihood, tensor } = this.library;
     const place = (index: number) => halfSide * ((index + 0.5) / heatSide * 2 - 1);
     const all = Float32Array.from(
       { length: 2 * heatSide * heatSide },
@@ -101,7 +94,7 @@ export class PlaneViews {
 
   /** The network's velocity at a place and time. */
   async look([x, y]: Point, t: number): Promise<Point> {
-    const { scope, tensor } = this.#library;
+    const { scope, tensor } = this.library;
     const velocity = await scope(() => this.#field.velocity(tensor([x, y], [1, 2]), tensor([t])))
       .read();
     return [velocity[0], velocity[1]];
@@ -120,7 +113,7 @@ export class PlaneViews {
   }
 
   #newMover(N: number, solver: TrajectoryOptions["solver"], moves: number, noise?: number): TrajectoryOf {
-    const sampler = new this.#library.Sampler(this.#field, [N, 2], {
+    const sampler = new this.library.Sampler(this.#field, [N, 2], {
       ...noise !== undefined
         ? { solver: "sde", noise }
         : { solver: this.#field.meanVelocity ? "map" : solver },

@@ -4,44 +4,35 @@ import { htmlFile, inScript, Markup, markup } from "../viz/report/markup.ts";
 import { type DigitsParts, packedDigits } from "./digits_parts.ts";
 import { body, lesson, program, style } from "./page.js";
 
-/** The parts of the page besides its program. */
-export interface PlaygroundParts {
-  /** Text of `web/flow.js`. */
-  readonly library: string;
-  /** The data for the step on digits; without it, the page lacks this step. */
-  readonly digits?: DigitsParts;
-}
-
 /**
- * Builds the playground as one HTML file that works offline.
+ * The playground as the text of one HTML file that works offline.
  *
- * @returns the text of a `.html` file
+ * @param parts the text of `web/flow.js`, and the data for the step on digits, which the page lacks without it
  */
-export function playgroundHtml({ library, digits }: PlaygroundParts): string {
+export function playgroundHtml(parts: { readonly library: string; readonly digits?: DigitsParts }): string {
+  const { library, digits } = parts;
+  const scripts = digits
+    ? [
+      bytesScript("part-flow", digits.flow),
+      bytesScript("part-one-step", digits.oneStep),
+      bytesScript("part-judge", digits.judge),
+      bytesScript("part-images", packedDigits(digits)),
+    ]
+    : "";
   return htmlFile(
     "Flow matching, live",
     style,
     markup`${new Markup(body)}
 ${bytesScript("library", deflateSync(new TextEncoder().encode(library)))}
-${
-      digits
-        ? [
-          bytesScript("part-flow", digits.flow),
-          bytesScript("part-one-step", digits.oneStep),
-          bytesScript("part-judge", digits.judge),
-          bytesScript("part-images", packedDigits(digits)),
-        ]
-        : ""
-    }
+${scripts}
 <script>${inScript(program)}</script>`,
   );
 }
 
 /**
- * Builds a module that defines the element `<flow-lesson step="average">`, for the steps in the plane.
+ * The text of a module that defines the element `<flow-lesson step="average">`, for the steps in the plane.
  *
  * @param library the text of `web/flow.js`
- * @returns the text of a `.js` file
  */
 export function lessonModule(library: string): string {
   const page = playgroundHtml({ library }).replace("<html", "<html data-embedded");

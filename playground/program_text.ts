@@ -14,6 +14,8 @@ export function programText(settings: PlaygroundSettings, base = "./"): string {
   const inputs = whole ? "x, t, d" : "x, t";
   const columns = (whole ? ["t", "d"] : ["t"]).map((time) => `flow.reshape(${time}, [${time}.size, 1])`);
   const points = JSON.stringify({ data, drawn });
+  const predicted = whole ? "mean velocity from t to t + d" : prediction;
+  const steps = `solver: "${whole ? "map" : solver}", steps: ${moves}, seed: ${seed}`;
   const helpers = whole ? "weightsDigest, exactTeacher, rateAt" : "weightsDigest, rateAt";
   const remote = /^https?:/.test(base);
   const flags = remote ? `--allow-import=${new URL(base).host}` : "--allow-read";
@@ -28,9 +30,7 @@ import { ${helpers} } from "${base}playground/plane_training.ts";
 await flow.init({ device: "cpu", fused: false }); // the same bits on every machine
 const initialiser = flow.randomInitialiser(${seed});
 
-/** ${
-    whole ? "Predicts the mean velocity from t to t + d" : `Predicts the ${prediction}`
-  }, at places x f32[N, 2]. */
+/** Predicts the ${predicted}, at places x f32[N, 2]. */
 class Network extends flow.Module {
   first = new flow.Linear(${whole ? 4 : 3}, ${hidden}, initialiser);
   second = new flow.Linear(${hidden}, ${hidden}, initialiser);
@@ -56,9 +56,7 @@ console.log(\`loss \${mean.toFixed(4)}, averaged over the last steps\`);
 console.log(weightsDigest([...(await flow.stateOf(network)).values()].map(({ data }) => data)));
 
 const field = ${converts ? "flow.predicting(network, objective.prediction, objective.path)" : "network"};
-const dots = flow.sample(field, { count: 512, shape: [2], solver: "${
-    whole ? "map" : solver
-  }", steps: ${moves}, seed: ${seed} });
+const dots = flow.sample(field, { count: 512, shape: [2], ${steps} });
 console.log(await dots.read()); // x and y of each dot
 `;
 }
@@ -86,9 +84,7 @@ console.log((await training.draw(() => Promise.resolve())).many); // images f32[
 `;
 }
 
-function trainingOfVelocity(
-  settings: PlaygroundSettings,
-): string {
+function trainingOfVelocity(settings: PlaygroundSettings): string {
   const { path, times, pairs, prediction, steps, seed, rate } = settings;
   const options = {
     uniform: "",

@@ -20,20 +20,16 @@ interface Setting<Value> {
   readonly names?: Readonly<Record<string, string>>;
   /** The range of a number. */
   readonly range?: readonly [min: number, max: number];
-  /** Whether a change needs a new training. */
-  readonly trains: boolean;
 }
 
 function choice<const Names extends Readonly<Record<string, string>>>(
   doc: string,
   names: Names,
-  { trains = true } = {},
 ): Setting<keyof Names & string> {
   const choices = Object.keys(names);
   return {
     doc,
     names,
-    trains,
     default: choices[0],
     expected: choices.join(", "),
     parse: (text) => choices.find((name) => name === text),
@@ -44,11 +40,10 @@ function number(
   doc: string,
   byDefault: number,
   [min, max]: readonly [number, number],
-  { whole = true, trains = true } = {},
+  { whole = true } = {},
 ): Setting<number> {
   return {
     doc,
-    trains,
     default: byDefault,
     range: [min, max],
     expected: `a ${whole ? "whole " : ""}number from ${min} to ${max}`,
@@ -74,7 +69,6 @@ export const settings = {
   }),
   drawn: {
     doc: "Strokes",
-    trains: true,
     default: "",
     expected: "strokes in the page's own encoding",
     parse: (text) => /^[\w-]*$/.test(text) && text.length <= maxDrawn ? text : undefined,
@@ -88,7 +82,7 @@ export const settings = {
     random: "Randomness",
     classes: "Classes",
     digits: "Digits",
-  }, { trains: false }),
+  }),
   pairs: choice("Pairs", { random: "random", nearest: "nearest" }),
   objective: choice("The network learns", {
     velocity: "the velocity here",
@@ -107,25 +101,21 @@ export const settings = {
   batch: number("Pairs per step", 256, [8, 256]),
   steps: number("Training steps", 4000, [1, 1_000_000]),
   seed: number("Seed", 1, [0, 2 ** 32 - 1]),
-  behind: choice("Behind the dots", { nothing: "nothing", likelihood: "how likely each place is" }, {
-    trains: false,
-  }),
-  solver: choice("Solver", { euler: "Euler", midpoint: "midpoint", heun: "Heun", rk4: "Runge-Kutta 4" }, {
-    trains: false,
-  }),
-  moves: number("Solver steps", 32, [1, 64], { trains: false }),
-  noise: number("Noise on the way", 1, [0, 4], { whole: false, trains: false }),
-  label: choice("Class", { first: "first", second: "second" }, { trains: false }),
-  scale: number("Guidance", 1.5, [0, 6], { whole: false, trains: false }),
+  behind: choice("Behind the dots", { nothing: "nothing", likelihood: "how likely each place is" }),
+  solver: choice("Solver", { euler: "Euler", midpoint: "midpoint", heun: "Heun", rk4: "Runge-Kutta 4" }),
+  moves: number("Solver steps", 32, [1, 64]),
+  noise: number("Noise on the way", 1, [0, 4], { whole: false }),
+  label: choice("Class", { first: "first", second: "second" }),
+  scale: number("Guidance", 1.5, [0, 6], { whole: false }),
   start: choice("Digits start from", {
     checkpoint: "a trained network",
     blank28: "nothing, 28 × 28",
     blank14: "nothing, 14 × 14",
-  }, { trains: false }),
-  digit_steps: number("Training steps on digits", 20_000, [1, 1_000_000], { trains: false }),
-  device: choice("Computes on", { cpu: "the processor", webgpu: "the GPU" }, { trains: false }),
-  threads: number("Threads", 1, [1, 64], { trains: false }),
-  t: number("t", 1, [0, 1], { whole: false, trains: false }),
+  }),
+  digit_steps: number("Training steps on digits", 20_000, [1, 1_000_000]),
+  device: choice("Computes on", { cpu: "the processor", webgpu: "the GPU" }),
+  threads: number("Threads", 1, [1, 64]),
+  t: number("t", 1, [0, 1], { whole: false }),
 } as const;
 
 export type SettingName = keyof typeof settings;
@@ -158,20 +148,14 @@ export const firstShown: Readonly<Record<PlaygroundSettings["step"], Partial<Pla
   digits: {},
 };
 
-/** The result of reading an address. */
-export interface ParsedAddress {
-  /** The settings, with defaults for those that are missing or invalid. */
-  readonly settings: PlaygroundSettings;
-  /** One line for each part that was ignored. */
-  readonly problems: readonly string[];
-}
-
 /**
- * Reads an address, or its part after `#`.
+ * Reads an address such as `playground.html#data=spiral&seed=7`, or its part after `#`.
  *
- * @param address such as `playground.html#data=spiral&seed=7`
+ * @returns the settings, with defaults for those that are missing or invalid, and a line for each part that was ignored
  */
-export function settingsOf(address: string): ParsedAddress {
+export function settingsOf(
+  address: string,
+): { readonly settings: PlaygroundSettings; readonly problems: readonly string[] } {
   const read: Record<string, string | number> = {};
   const problems: string[] = [];
   const query = address.includes("#") ? address.slice(address.indexOf("#") + 1) : address;
@@ -217,7 +201,13 @@ export function addressOf(settings: PlaygroundSettings): string {
   return `#${query}`;
 }
 
+/** The settings that determine the weights, besides the number of steps. */
+const ofTraining: readonly SettingName[] = [
+  ...["data", "drawn", "pairs", "objective", "hidden", "times"] as const,
+  ...["path", "prediction", "rate", "batch", "seed"] as const,
+];
+
 /** Whether a change of settings needs a new training. More steps continue the current one. */
 export function needsTraining(before: PlaygroundSettings, after: PlaygroundSettings): boolean {
-  return settingNames.some((name) => rowOf(name).trains && name !== "steps" && before[name] !== after[name]);
+  return ofTraining.some((name) => before[name] !== after[name]);
 }

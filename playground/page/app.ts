@@ -1,5 +1,7 @@
 /// <reference lib="dom" />
+import { proxy } from "npm:comlink@4.4.2";
 import { byId } from "../../viz/report/page/dom.ts";
+import { type RemoteObject, startWorker } from "../../viz/report/page/remote_worker.ts";
 import { ExactField } from "../exact_field.ts";
 import {
   addressOf,
@@ -9,27 +11,21 @@ import {
   settings as table,
   settingsOf,
 } from "../settings.ts";
-import { strokesOf } from "../strokes.ts";
-import { TimeControl } from "./time_control.ts";
-import { Controls } from "./controls.ts";
-import { DigitsSession } from "./digits_session.ts";
-import { DigitsStage } from "./digits_stage.ts";
+import { strokesOf } from "../plane_data.ts";
+import { Controls, offerCopies, TimeControl } from "./controls.ts";
+import { DigitsSession } from "./digits.ts";
 import { Experiment } from "./experiment.ts";
 import { LossChart, LossCurve } from "./loss_chart.ts";
-import type { DigitsReport, Frame, FromTrainer, RestingWeights, TrainingPairs } from "./messages.ts";
+import type { Frame, FromTrainer, RestingWeights, ToTrainer, TrainingPairs } from "./messages.ts";
 import { PlaneCanvas } from "./plane_canvas.ts";
 import { PlanePointer } from "./plane_pointer.ts";
 import { probeTime } from "./plane_pen.ts";
-import { keepDistances } from "./more_pictures.ts";
-import { formatDigest, statusOf } from "./readings.ts";
-import { RemoteTraining } from "./remote_training.ts";
-import { Story } from "./story.ts";
-import { storySteps } from "./story_steps.ts";
-import { offerCopies } from "./export_buttons.ts";
+import { formatDigest, keepDistances, statusOf } from "./readings.ts";
+import { Story, storySteps } from "./story.ts";
+import type { TrainingService } from "./worker.ts";
 
 /** The page. Its address holds the settings, and everything else follows from them. */
 export class App {
-  readonly #program: string;
   readonly #plane: PlaneCanvas;
   readonly #pointer: PlanePointer;
   readonly #chart = new LossChart(byId<HTMLCanvasElement>("loss"));
@@ -43,7 +39,8 @@ export class App {
   /** Absent if the page embeds no digits. */
   readonly #digits: DigitsSession | undefined;
   #settings: PlaygroundSettings;
-  #remote: RemoteTraining;
+  /** The worker that trains; it runs the program of the page. */
+  #worker: RemoteObject<TrainingService>;
   #device = "";
   /** The losses of the training in the plane. */
   #curve = new LossCurve();
@@ -57,8 +54,7 @@ export class App {
   #failed = false;
 
   /** @param program the source of this program, which the worker also runs */
-  constructor(program: string, still: boolean) {
-    this.#program = program;
+  constructor(private readonly program: string, still: boolean) {
     this.#plane = new PlaneCanvas(byId<HTMLCanvasElement>("plane"), still);
     this.#controls = new Controls((change) => this.change(change));
     this.#clock = new TimeControl(still, {
@@ -71,11 +67,11 @@ export class App {
     });
     this.#experiment = new Experiment(this.#plane, () => this.#settings.steps, () => this.#watch());
     offerCopies(() => this.#settings);
-    this.#digits = DigitsStage.held
-      ? new DigitsSession((command) => this.#remote.send({ kind: "digits", command }))
+    this.#digits = document.getElementById("part-flow")
+      ? new DigitsSession((command) => this.#send({ kind: "digits", command }))
       : undefined;
     this.#settings = this.#readAddress();
-    this.#remote = this.#newRemote();
+    this.#worker = this.#newWorker();
     this.#show();
     this.#begin();
     if (this.#showsDigits) this.#digits?.enter(this.#settings);
@@ -104,11 +100,11 @@ export class App {
     byId("one-step").addEventListener("click", () => {
       this.#running = false;
       this.#sendRunning();
-      this.#remote.send({ kind: "step" });
+      this.#send({ kind: "step" });
       this.#showButtons();
     });
     byId("reset").addEventListener("click", () => {
-      if (this.#failed) this.#remote = this.#newRemote();
+      if (this.#failed) this.#worker = this.#newWorker();
       this.tell("");
       if (this.#showsDigits) this.#digits?.begin(this.#settings);
       else {
@@ -144,10 +140,19 @@ export class App {
     this.#showButtons();
   }
 
-  #newRemote(): RemoteTraining {
+  /** @throws {Error} if the browser cannot start a worker from this page */
+  #newWorker(): RemoteObject<TrainingService> {
     this.#failed = false;
     this.#digits?.forget();
-    return new RemoteTraining(this.#program, this.#settings, (message) => this.#take(message));
+    const worker = startWorker<TrainingService>(this.program, "trains");
+    worker.failed.catch(({ message }) => this.#take({ kind: "failed", message }));
+    const take = proxy((message: FromTrainer) => this.#take(message));
+    worker.remote.open(byId("library").textContent!, this.#settings, take);
+    return worker;
+  }
+
+  #send(message: ToTrainer): void {
+    this.#worker.remote.take(message);
   }
 
   #apply(settings: PlaygroundSettings): void {
@@ -159,13 +164,13 @@ export class App {
     }
     this.#show();
     if (settings.threads !== before.threads || settings.device !== before.device) {
-      this.#remote.close();
-      this.#remote = this.#newRemote();
+      this.#worker.close();
+      this.#worker = this.#newWorker();
       this.#begin();
     } else if (needsTraining(before, settings)) this.#begin();
     else if (!this.#awaitsData) {
       if (settings.steps > before.steps) this.#rest = undefined;
-      this.#remote.send({ kind: "change", training: this.#training, settings });
+      this.#send({ kind: "change", training: this.#training, settings });
     }
     if (this.#showsDigits) this.#digits?.enter(settings);
     if (this.#showsDigits !== (before.step === "digits")) this.#sendRunning();
@@ -181,7 +186,7 @@ export class App {
     this.#floor = undefined;
     this.#experiment.forget();
     if (this.#awaitsData) this.#plane.forget();
-    else this.#remote.send({ kind: "train", training: this.#training, settings: this.#settings });
+    else this.#send({ kind: "train", training: this.#training, settings: this.#settings });
     this.#sendRunning();
     this.#showButtons();
   }
@@ -189,8 +194,8 @@ export class App {
   #sendRunning(): void {
     const visible = !document.hidden;
     const running = this.#running && visible && !this.#showsDigits && !this.#awaitsData;
-    this.#remote.send({ kind: "run", running });
-    this.#digits?.send(visible && this.#showsDigits);
+    this.#send({ kind: "run", running });
+    this.#digits?.sendRunning(visible && this.#showsDigits);
   }
 
   #watch(): void {
@@ -200,7 +205,7 @@ export class App {
     const place = step === "average" ? state.probe : undefined; // other steps do not show the network's arrow
     const drops = pointer === "drops" ? this.#pointer.drops : [];
     const copy = place && this.#experiment.copy;
-    this.#remote.send({ kind: "watch", watched: { place, copy, t: probeTime(state.t ?? t), drops } });
+    this.#send({ kind: "watch", watched: { place, copy, t: probeTime(state.t ?? t), drops } });
     this.#experiment.show();
     this.#story.showReading(this.#plane.state);
   }
@@ -226,7 +231,8 @@ export class App {
         this.#floor = message.floor;
         return this.#showLosses();
       case "digits":
-        return this.#takeDigits(message.report);
+        this.#digits?.take(message.report);
+        return this.#showButtons();
       case "rested":
         this.#rest = message;
         return this.#showButtons();
@@ -265,11 +271,6 @@ export class App {
     this.#plane.changed();
     this.#story.showReading(this.#plane.state);
     document.documentElement.dataset.step = String(frame.step); // for tests
-  }
-
-  #takeDigits(report: DigitsReport): void {
-    this.#digits?.take(report);
-    this.#showButtons();
   }
 
   /** Shows the losses and steps of the training on stage. */
@@ -324,9 +325,8 @@ export class App {
     for (const id of ["run", "copy-code"]) disable(id, waits);
     disable("one-step", digits || waits || this.#rest?.done);
     this.#showLosses();
-    const shared = this.#settings.device === "cpu";
-    const setting = digits ? "digit_steps" : "steps";
-    byId("more-text").textContent = rest ? formatDigest(rest, shared ? setting : undefined) : "";
+    const setting = this.#settings.device !== "cpu" ? undefined : digits ? "digit_steps" : "steps";
+    byId("more-text").textContent = rest ? formatDigest(rest, setting) : "";
     document.documentElement.dataset.digest = rest?.done ? rest.digest : ""; // for tests
   }
 

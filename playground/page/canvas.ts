@@ -1,33 +1,38 @@
 /// <reference lib="dom" />
 
-/** The page's colours, for canvases. */
-export interface CanvasColours {
-  /** The background of canvases. */
-  readonly card: string;
-  readonly paper: string;
-  readonly ink: string;
-  readonly muted: string;
-  readonly line: string;
-  readonly noise: string;
-  readonly data: string;
-  readonly velocity: string;
-}
+const colourNames = ["card", "paper", "ink", "muted", "line", "noise", "data", "velocity"] as const;
+
+/** The page's colours, for canvases; `card` is their background. */
+export type CanvasColours = Readonly<Record<(typeof colourNames)[number], string>>;
 
 /** Reads the colours, which depend on the colour scheme. */
 function canvasColours(): CanvasColours {
   const style = getComputedStyle(document.documentElement);
-  const of = (name: string) => style.getPropertyValue(`--${name}`).trim();
-  return {
-    card: of("card"),
-    paper: of("paper"),
-    ink: of("ink"),
-    muted: of("muted"),
-    line: of("line"),
-    noise: of("noise"),
-    data: of("data"),
-    velocity: of("velocity"),
-  };
+  const colours = colourNames.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]);
+  return Object.fromEntries(colours) as CanvasColours;
 }
+
+/** Properties of a canvas that drawings set. */
+type Drawing = Pick<
+  CanvasRenderingContext2D,
+  | "fillStyle"
+  | "font"
+  | "globalAlpha"
+  | "lineJoin"
+  | "lineWidth"
+  | "strokeStyle"
+  | "textAlign"
+  | "textBaseline"
+>;
+
+/** Sets how to draw. */
+export function set(context: CanvasRenderingContext2D, drawing: Partial<Drawing>): void {
+  Object.assign(context, drawing);
+}
+
+/** The page's font in canvases. */
+export const font = (size: number) =>
+  `${size}px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif`;
 
 /** Mixes two colours `#rrggbb`; share 0 is the first. */
 export function mixed(first: string, second: string, share: number): string {
@@ -42,20 +47,17 @@ export function mixed(first: string, second: string, share: number): string {
  * A canvas at the screen's resolution, redrawn when its size or the colours change. Its coordinates are CSS pixels.
  */
 export class SharpCanvas {
-  readonly element: HTMLCanvasElement;
   readonly #context: CanvasRenderingContext2D;
-  readonly #draw: () => void;
-  #colours = canvasColours();
+  /** The current colours. */
+  colours = canvasColours();
   #requested = false;
 
   /** @param draw draws on the canvas */
-  constructor(element: HTMLCanvasElement, draw: () => void) {
-    this.element = element;
+  constructor(readonly element: HTMLCanvasElement, private readonly draw: () => void) {
     this.#context = element.getContext("2d")!;
-    this.#draw = draw;
     new ResizeObserver(() => this.changed()).observe(element);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-      this.#colours = canvasColours();
+      this.colours = canvasColours();
       this.changed();
     });
   }
@@ -66,13 +68,8 @@ export class SharpCanvas {
     this.#requested = true;
     requestAnimationFrame(() => {
       this.#requested = false;
-      this.#draw();
+      this.draw();
     });
-  }
-
-  /** The current colours. */
-  get colours(): CanvasColours {
-    return this.#colours;
   }
 
   get width(): number {
@@ -96,6 +93,23 @@ export class SharpCanvas {
   }
 }
 
+/** Draws a filled circle. */
+export function disc(context: CanvasRenderingContext2D, x: number, y: number, radius: number): void {
+  context.beginPath();
+  context.arc(x, y, radius, 0, 7);
+  context.fill();
+}
+
+/** Draws a line through points. */
+export function polyline(
+  context: CanvasRenderingContext2D,
+  points: readonly (readonly [number, number])[],
+): void {
+  context.beginPath();
+  for (const [x, y] of points) context.lineTo(x, y);
+  context.stroke();
+}
+
 /** The direction of each arrow key, right and down. */
 export const arrowKeys: Readonly<Record<string, readonly [x: number, y: number]>> = {
   ArrowLeft: [-1, 0],
@@ -117,10 +131,7 @@ export function arrow(
   const size = Math.min(head, length);
   const [ux, uy] = [(x1 - x0) / length, (y1 - y0) / length];
   context.lineWidth = width;
-  context.beginPath();
-  context.moveTo(x0, y0);
-  context.lineTo(x1 - ux * size * 0.6, y1 - uy * size * 0.6);
-  context.stroke();
+  polyline(context, [[x0, y0], [x1 - ux * size * 0.6, y1 - uy * size * 0.6]]);
   context.beginPath();
   context.moveTo(x1, y1);
   context.lineTo(x1 - ux * size - uy * size * 0.45, y1 - uy * size + ux * size * 0.45);
@@ -138,13 +149,9 @@ export function label(
   colour: string,
   { align = "left" as CanvasTextAlign, paper = "" } = {},
 ): void {
-  context.font = '600 13px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif';
-  context.textAlign = align;
-  context.textBaseline = "middle";
+  set(context, { font: `600 ${font(13)}`, textAlign: align, textBaseline: "middle" });
   if (paper) {
-    context.lineWidth = 4;
-    context.lineJoin = "round";
-    context.strokeStyle = paper;
+    set(context, { lineWidth: 4, lineJoin: "round", strokeStyle: paper });
     context.strokeText(text, x, y);
   }
   context.fillStyle = colour;

@@ -1,18 +1,22 @@
 /// <reference lib="dom" />
 import { byId, element } from "../../viz/report/page/dom.ts";
+import { programText } from "../program_text.ts";
 import { type PlaygroundSettings, rowOf, type SettingName, settingNames } from "../settings.ts";
+
+/** Milliseconds that the flow takes from noise to data, and that it pauses there before it repeats. */
+const [playMs, pauseMs] = [2400, 1400];
+/** Number of still pictures for readers who prefer reduced motion, and milliseconds per picture. */
+const [stills, stillMs] = [5, 900];
 
 /** Settings with controls of their own elsewhere on the page. */
 const elsewhere: readonly SettingName[] = ["data", "drawn", "step", "t", "noise", "label", "scale"];
 
 /** The controls of the settings. */
 export class Controls {
-  readonly #onChange: (change: Partial<PlaygroundSettings>) => void;
   readonly #shown: ((settings: PlaygroundSettings) => void)[] = [];
 
   /** @param onChange called with each setting that the reader changes */
-  constructor(onChange: (change: Partial<PlaygroundSettings>) => void) {
-    this.#onChange = onChange;
+  constructor(private readonly onChange: (change: Partial<PlaygroundSettings>) => void) {
     this.#fill(byId<HTMLSelectElement>("data"), "data");
     for (const place of document.querySelectorAll<HTMLElement>("[data-choices]")) this.#choices(place);
     for (const place of document.querySelectorAll<HTMLElement>("[data-slider]")) this.#slider(place);
@@ -33,7 +37,7 @@ export class Controls {
   #change(name: SettingName, text: string): boolean {
     const value = rowOf(name).parse(text);
     if (value === undefined) return false;
-    this.#onChange({ [name]: value });
+    this.onChange({ [name]: value });
     return true;
   }
 
@@ -91,5 +95,97 @@ export class Controls {
       this.#shown.push((settings) => radio.checked = String(settings[name]) === value);
     }
     place.append(group);
+  }
+}
+
+interface TimeEffects {
+  /** Whether it repeats. */
+  loops(): boolean;
+  /** Called with each time; settled means that the reader released the slider, or that playing ended. */
+  onTime(t: number, settled: boolean): void;
+}
+
+/** Controls of the time t: a slider and a play button. */
+export class TimeControl {
+  readonly #slider = byId<HTMLInputElement>("t");
+  #playing: number | undefined;
+
+  /** @param still whether playing shows still pictures */
+  constructor(private readonly still: boolean, private readonly effects: TimeEffects) {
+    const { onTime } = effects;
+    this.#slider.addEventListener("input", () => {
+      this.stop();
+      onTime(this.#slider.valueAsNumber, false);
+    });
+    this.#slider.addEventListener("change", () => onTime(this.#slider.valueAsNumber, true));
+    byId("play").addEventListener("click", () => {
+      if (this.#playing === undefined) return this.play();
+      this.stop();
+      onTime(this.#slider.valueAsNumber, true);
+    });
+  }
+
+  show(t: number): void {
+    this.#slider.value = String(t);
+    byId("t-text").textContent = `t = ${t.toFixed(2)}`;
+    const where = t < 0.005 ? "noise" : t > 0.995 ? "data" : "on the way from noise to data";
+    this.#slider.ariaValueText = `t = ${t.toFixed(2)}, ${where}`;
+  }
+
+  /** Plays from the current time, or from noise if it is at the end. */
+  play(): void {
+    const start = this.#slider.valueAsNumber;
+    let from = start >= 0.99 ? 0 : start;
+    let started: number | undefined;
+    const next = (now: number) => {
+      started ??= now;
+      const t = this.still
+        ? Math.min(1, Math.floor((now - started) / stillMs) / (stills - 1))
+        : Math.min(1, from + (now - started) / playMs);
+      const ended = now - started - (this.still ? stillMs * stills : (1 - from) * playMs + pauseMs) >= 0;
+      if (t === 1 && !this.effects.loops()) {
+        this.effects.onTime(1, true);
+        return this.stop();
+      }
+      if (ended) [from, started] = [0, now];
+      if (t !== this.#slider.valueAsNumber) this.effects.onTime(t, false);
+      this.#playing = requestAnimationFrame(next);
+    };
+    this.#playing = requestAnimationFrame(next);
+    byId("play").textContent = "Stop";
+  }
+
+  stop(): void {
+    if (this.#playing !== undefined) cancelAnimationFrame(this.#playing);
+    this.#playing = undefined;
+    byId("play").textContent = "Play";
+  }
+}
+
+/** Lets the buttons copy the link or the program. @param settings returns the page's settings */
+export function offerCopies(settings: () => PlaygroundSettings): void {
+  byId("copy-link").addEventListener("click", () => void copy(location.href, "The link"));
+  byId("copy-code").addEventListener("click", () => {
+    const base = location.protocol === "http:" ? `${location.origin}/` : "./";
+    void copy(programText(settings(), base), "The program");
+  });
+}
+
+function say(words: string): void {
+  byId("exported").textContent = words;
+}
+
+/** Copies text to the clipboard; if the browser forbids it, shows the text for copying by hand. */
+async function copy(text: string, what: string): Promise<void> {
+  const shown = byId<HTMLTextAreaElement>("copied");
+  shown.value = text;
+  try {
+    await navigator.clipboard.writeText(text);
+    shown.hidden = true;
+    say(`${what} was copied.`);
+  } catch {
+    shown.hidden = false;
+    shown.select();
+    say(`The browser does not allow copying here. ${what} is below: press Ctrl+C to copy it.`);
   }
 }

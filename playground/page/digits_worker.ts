@@ -5,7 +5,7 @@ import { inflated } from "../../viz/report/page/inflate.ts";
 import type { TrainerState } from "../../web/mod.ts";
 import { type DigitsParts, unpackedDigits } from "../digits_parts.ts";
 import { DigitsTraining } from "../digits_training.ts";
-import type { Library } from "../library.ts";
+import type { Library } from "../plane_training.ts";
 import type { PlaygroundSettings } from "../settings.ts";
 import type { DigitsCommand, DigitsReport, HeldOut } from "./messages.ts";
 
@@ -17,9 +17,6 @@ export class Overtaken extends Error {}
 
 /** Trains on images in the worker, and reports to the page. */
 export class DigitsWorker {
-  readonly #library: Library;
-  readonly #send: (report: DigitsReport) => void;
-  readonly #onError: (error: unknown) => void;
   #data: DigitsParts | undefined;
   #settings: PlaygroundSettings | undefined;
   #training: DigitsTraining | undefined;
@@ -36,10 +33,11 @@ export class DigitsWorker {
   #heldOut: HeldOut | undefined;
   #paint: Extract<DigitsCommand, { act: "paint" }> | undefined;
 
-  constructor(library: Library, send: (report: DigitsReport) => void, onError: (error: unknown) => void) {
-    this.#library = library;
-    this.#send = send;
-    this.#onError = onError;
+  constructor(
+    private readonly library: Library,
+    private readonly send: (report: DigitsReport) => void,
+    private readonly onError: (error: unknown) => void,
+  ) {
   }
 
   /** Handles a message from the page. */
@@ -67,7 +65,7 @@ export class DigitsWorker {
   /** Recreates the training on the current device from its state when last drawn. */
   resume(): void {
     if (!this.#settings) return;
-    this.#training = new DigitsTraining(this.#library, this.#data!, this.#settings);
+    this.#training = new DigitsTraining(this.library, this.#data!, this.#settings);
     if (this.#kept) this.#training.restore(this.#kept);
     this.#restedAt = undefined;
     void this.#loop();
@@ -105,7 +103,7 @@ export class DigitsWorker {
         await this.#rest();
       } while (this.#goesOn);
     } catch (error) {
-      this.#onError(error);
+      this.onError(error);
     } finally {
       this.#busy = false;
     }
@@ -122,14 +120,14 @@ export class DigitsWorker {
     if (this.#goesOn) return;
     this.#restedAt = step;
     const rest = { step, digest, done: training.done, heldOut: this.#heldOut! };
-    this.#send({ about: "rested", rest });
+    this.send({ about: "rested", rest });
     const bits = await training.bits(async () => {
       await this.#attend();
       if (this.#goesOn) throw new Overtaken();
     }).catch((error) => {
       if (!(error instanceof Overtaken)) throw error;
     });
-    if (bits) this.#send({ about: "rested", rest: { ...rest, bits } });
+    if (bits) this.send({ about: "rested", rest: { ...rest, bits } });
     else this.#restedAt = undefined;
   }
 
@@ -147,7 +145,7 @@ export class DigitsWorker {
     this.#kept = kept;
     this.#drawn = { training, step };
     const losses = Float32Array.from(this.#losses.splice(0));
-    this.#send({
+    this.send({
       about: "frame",
       frame: { step, losses, drawn, milliseconds: this.#milliseconds, heldOut: this.#heldOut },
     });
@@ -163,7 +161,7 @@ export class DigitsWorker {
     if (!this.#paint || !this.#training) return;
     const { pixels, t, label } = this.#paint;
     this.#paint = undefined;
-    this.#send({ about: "led", pixels: await this.#training.lead(pixels, t, label) });
+    this.send({ about: "led", pixels: await this.#training.lead(pixels, t, label) });
   }
 }
 

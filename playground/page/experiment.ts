@@ -1,7 +1,6 @@
 /// <reference lib="dom" />
 import { byId } from "../../viz/report/page/dom.ts";
-import { SharpCanvas } from "./canvas.ts";
-import type { Watched } from "./messages.ts";
+import { disc, font, polyline, set, SharpCanvas } from "./canvas.ts";
 import type { PlaneCanvas } from "./plane_canvas.ts";
 import { currentProbe, probeTime } from "./plane_pen.ts";
 import { between } from "./readings.ts";
@@ -9,57 +8,42 @@ import { between } from "./readings.ts";
 /** Number of recent tips of the network's arrow to show. */
 const maxTrail = 10;
 
-/** The distance of the network from the mean at the pinned place, after a step. */
-interface Distance {
-  readonly step: number;
-  readonly away: number;
-}
-
 /** The experiment of step 2: an untrained copy of the network learns slowly, and the reader can answer in its place. */
 export class Experiment {
-  readonly #plane: PlaneCanvas;
   readonly #chart: SharpCanvas;
   readonly #why = byId<HTMLDetailsElement>("why-mean");
-  #copy = { id: 0, steps: 0 };
-  /** Distances at the pinned place and time. */
-  #distances: Distance[] = [];
+  /** The copy to watch. */
+  copy = { id: 0, steps: 0 };
+  /** Distances of the network from the mean at the pinned place and time, each after a step. */
+  #distances: { readonly step: number; readonly away: number }[] = [];
   #place = "";
 
   /** @param onChange called when the page should show another velocity */
-  constructor(plane: PlaneCanvas, steps: () => number, onChange: () => void) {
-    this.#plane = plane;
+  constructor(private readonly plane: PlaneCanvas, steps: () => number, onChange: () => void) {
     this.#chart = new SharpCanvas(byId<HTMLCanvasElement>("closing-in"), () => this.#draw());
     for (const button of document.querySelectorAll<HTMLElement>("#copy button")) {
       button.addEventListener("click", () => {
         const { steps: text } = button.dataset;
         if (text === "none") this.forget();
-        else {this.#copy = {
-            ...this.#copy,
-            steps: text === "all" ? steps() : this.#copy.steps + Number(text),
-          };}
+        else this.copy.steps = text === "all" ? steps() : this.copy.steps + Number(text);
         onChange();
       });
     }
     this.#why.addEventListener("toggle", () => {
-      this.#plane.state.answer = this.#why.open ? [1.2, -0.4] : undefined;
+      this.plane.state.answer = this.#why.open ? [1.2, -0.4] : undefined;
       this.show();
     });
   }
 
-  /** The copy to watch. */
-  get copy(): Watched["copy"] {
-    return this.#copy;
-  }
-
   /** Starts over with an untrained copy. */
   forget(): void {
-    this.#copy = { id: this.#copy.id + 1, steps: 0 };
+    this.copy = { id: this.copy.id + 1, steps: 0 };
     this.#distances = [];
   }
 
   /** Records the latest velocity. */
   record(): void {
-    const { state } = this.#plane;
+    const { state } = this.plane;
     const look = currentProbe(state);
     if (!look || !state.exact || state.probe !== state.pinned) return this.show();
     const place = `${[...look.place, look.t]}`;
@@ -76,9 +60,9 @@ export class Experiment {
 
   /** Shows the error at the place. */
   show(): void {
-    const { state } = this.#plane;
+    const { state } = this.plane;
     this.#chart.changed();
-    this.#plane.changed();
+    this.plane.changed();
     if (!state.answer || !state.exact) return;
     const { mean, spread } = state.exact.meeting(state.probe, probeTime(state.t));
     const distance = between(mean, state.answer) ** 2 / 2;
@@ -86,9 +70,8 @@ export class Experiment {
     const whole = Math.max(3 * spread, error, 1e-9);
     byId("error-spread").style.width = `${100 * spread / whole}%`;
     byId("error-distance").style.width = `${100 * distance / whole}%`;
-    byId("error-text").textContent = `Error ${error.toFixed(2)} = spread ${spread.toFixed(2)} + ½ distance² ${
-      distance.toFixed(2)
-    }`;
+    const [sum, first, second] = [error, spread, distance].map((value) => value.toFixed(2));
+    byId("error-text").textContent = `Error ${sum} = spread ${first} + ½ distance² ${second}`;
     Object.assign(byId("error-text").dataset, { error, spread, distance }); // for tests
   }
 
@@ -102,23 +85,14 @@ export class Experiment {
     const x = (step: number) =>
       left + (right - left) * Math.log1p(step) / Math.log1p(Math.max(30, last?.step ?? 0));
     const y = (away: number) => bottom - (bottom - top) * away / furthest;
-    context.font = '12px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif';
-    context.textBaseline = "middle";
-    context.fillStyle = muted;
-    context.textAlign = "left";
+    set(context, { font: font(12), textBaseline: "middle", fillStyle: muted, textAlign: "left" });
     context.fillText(`distance to the mean${last ? `: ${last.away.toFixed(2)}` : ""}`, left, 8);
     context.textAlign = "right";
     if (last) context.fillText(`step ${last.step.toLocaleString("en")}`, right, 8);
     context.strokeStyle = line;
     context.strokeRect(left, bottom, right - left, 0);
-    context.strokeStyle = context.fillStyle = velocity;
-    context.lineWidth = 2;
-    context.beginPath();
-    this.#distances.forEach(({ step, away }, i) => context[i === 0 ? "moveTo" : "lineTo"](x(step), y(away)));
-    context.stroke();
-    if (!last) return;
-    context.beginPath();
-    context.arc(x(last.step), y(last.away), 4, 0, 7);
-    context.fill();
+    set(context, { strokeStyle: velocity, fillStyle: velocity, lineWidth: 2 });
+    polyline(context, this.#distances.map(({ step, away }) => [x(step), y(away)]));
+    if (last) disc(context, x(last.step), y(last.away), 4);
   }
 }

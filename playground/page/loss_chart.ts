@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-import { SharpCanvas } from "./canvas.ts";
+import { font, polyline, set, SharpCanvas } from "./canvas.ts";
 
 /** Means of losses over equal numbers of steps; when there are too many, neighbours are merged. */
 export class LossCurve {
@@ -74,17 +74,17 @@ export class LossChart {
     const { ticks, share } = lossScale(points.map(([, loss]) => loss), this.floor);
     const x = (step: number) => left + (right - left) * step / Math.max(1, this.curve.count);
     const y = (loss: number) => bottom - (bottom - top) * share(loss);
-    context.font = '12px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif';
-    context.textBaseline = "middle";
-    context.textAlign = "right";
-    context.strokeStyle = line;
-    context.fillStyle = muted;
+    set(context, {
+      font: font(12),
+      textBaseline: "middle",
+      textAlign: "right",
+      strokeStyle: line,
+      fillStyle: muted,
+    });
     for (const { loss, text } of ticks) {
       context.lineWidth = 1;
-      context.beginPath();
-      context.moveTo(left, Math.round(y(loss)) + 0.5);
-      context.lineTo(right, Math.round(y(loss)) + 0.5);
-      context.stroke();
+      const height = Math.round(y(loss)) + 0.5;
+      polyline(context, [[left, height], [right, height]]);
       context.fillText(text, left - 6, y(loss));
     }
     context.fillText(`step ${this.curve.count.toLocaleString("en")}`, right, height - 9);
@@ -92,12 +92,8 @@ export class LossChart {
       ? "loss"
       : `loss above the lowest possible average, ${this.floor.toFixed(3)}`;
     context.fillText(name, right, 9);
-    context.strokeStyle = velocity;
-    context.lineWidth = 2;
-    context.lineJoin = "round";
-    context.beginPath();
-    points.forEach(([step, loss], i) => context[i === 0 ? "moveTo" : "lineTo"](x(step), y(loss)));
-    context.stroke();
+    set(context, { strokeStyle: velocity, lineWidth: 2, lineJoin: "round" });
+    polyline(context, points.map(([step, loss]) => [x(step), y(loss)]));
   }
 }
 

@@ -1,5 +1,5 @@
 import type { DrawnDigits } from "../digits_training.ts";
-import type { Point } from "../strokes.ts";
+import type { Point } from "../plane_data.ts";
 import type { Trajectories } from "../plane_views.ts";
 import type { PlaygroundSettings } from "../settings.ts";
 

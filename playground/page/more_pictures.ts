@@ -1,11 +1,11 @@
 /// <reference lib="dom" />
-import { GuidedField } from "../guided_field.ts";
+import { GuidedField } from "../exact_field.ts";
 import type { Trajectories } from "../plane_views.ts";
-import { halfSide, type Point } from "../strokes.ts";
-import { label, mixed } from "./canvas.ts";
+import { halfSide, type Point } from "../plane_data.ts";
+import { disc, label, mixed, polyline, set } from "./canvas.ts";
 import { fewSteps } from "./messages.ts";
 import { placeAt, PlanePen, type PlaneState, probeTime } from "./plane_pen.ts";
-import { distanceFromData, trainingLabel } from "./readings.ts";
+import { trainingLabel } from "./readings.ts";
 import { drawData, drawLines, drawMiddle, drawTrails, tipOf } from "./story_pictures.ts";
 
 /** Planes per row in the picture of few steps. */
@@ -33,14 +33,12 @@ export function drawFew(pen: PlanePen, state: PlaneState): void {
     context.fillStyle = mixed(colours.noise, colours.data, t);
     for (let n = 0; n < 256; n++) cell.dot(placeAt(dots, n, t), 1.2);
     if (i === 0) drawMiddle(cell, state, "");
-    context.strokeStyle = colours.ink;
-    context.lineWidth = 1.6;
+    set(context, { strokeStyle: colours.ink, lineWidth: 1.6 });
     cell.line(Array.from(dots.times, (s) => placeAt(dots, pointed, s)));
     context.fillStyle = colours.ink;
     cell.dot(placeAt(dots, pointed, t), 3.5);
     const chosen = fewSteps[i] === settings.moves;
-    context.strokeStyle = chosen ? colours.velocity : colours.line;
-    context.lineWidth = chosen ? 4 : 1;
+    set(context, { strokeStyle: chosen ? colours.velocity : colours.line, lineWidth: chosen ? 4 : 1 });
     context.strokeRect(0, 0, inside, inside);
     const name = `${fewSteps[i]} step${i === 0 ? "" : "s"}`;
     label(context, name, [8, 14], chosen ? colours.velocity : colours.ink, { paper: colours.paper });
@@ -73,48 +71,29 @@ function drawDistances(
   const write = (text: string, at: [number, number], colour: string, align: CanvasTextAlign) =>
     label(context, text, at, colour, { align, paper: colours.card });
   write("distance from the data at the end", [right, above + 14], colours.muted, "right");
-  context.strokeStyle = colours.line;
-  context.lineWidth = 1;
+  set(context, { strokeStyle: colours.line, lineWidth: 1 });
   context.strokeRect(left, bottom, right - left, 0);
   write("0", [left - 8, bottom], colours.muted, "right");
   write(highest.toFixed(2), [left - 8, top], colours.muted, "right");
   fewSteps.forEach((steps, i) => {
-    write(
-      `${steps}${i === 0 ? " step" : ""}`,
-      [x(i), bottom + 15],
-      colours.muted,
-      i === 5 ? "right" : "center",
-    );
+    const align = i === 5 ? "right" : "center";
+    write(`${steps}${i === 0 ? " step" : ""}`, [x(i), bottom + 15], colours.muted, align);
   });
   const now = trainingLabel(settings);
   let labelled = 1; // earlier ways are labelled at different steps
   for (const [way, distances] of [...kept].sort(([a], [b]) => +(a === now) - +(b === now))) {
     const colour = way === now ? colours.velocity : colours.muted;
-    context.strokeStyle = context.fillStyle = colour;
-    context.lineWidth = way === now ? 2.5 : 1.5;
-    context.beginPath();
-    distances.forEach((distance, i) => context[i === 0 ? "moveTo" : "lineTo"](x(i), y(distance)));
-    context.stroke();
-    distances.forEach((distance, i) => {
-      context.beginPath();
-      context.arc(x(i), y(distance), 3, 0, 7);
-      context.fill();
-    });
+    set(context, { strokeStyle: colour, fillStyle: colour, lineWidth: way === now ? 2.5 : 1.5 });
+    polyline(context, distances.map((distance, i) => [x(i), y(distance)]));
+    distances.forEach((distance, i) => disc(context, x(i), y(distance), 3));
     // Below the chart's title: a narrow window has no room beside it.
     if (way === now) write(way, [x(0) + 12, Math.max(y(distances[0]) - 12, top)], colour, "left");
-    else {write(
-        way,
-        [x(labelled += 2), y(distances[labelled]) - 12],
-        colour,
-        labelled === 5 ? "right" : "center",
-      );}
+    else {
+      labelled += 2;
+      const align = labelled === 5 ? "right" : "center";
+      write(way, [x(labelled), y(distances[labelled]) - 12], colour, align);
+    }
   }
-}
-
-/** Stores the final distance from the data for each number of steps, under the current way of training. */
-export function keepDistances({ frame, exact, kept }: PlaneState): void {
-  if (!exact || !frame || frame.planes.length === 0) return;
-  kept.set(trainingLabel(frame.settings), frame.planes.map((dots) => distanceFromData(dots, exact)));
 }
 
 /** Grid points per side of the density, and contour levels as shares of its maximum. */
@@ -129,8 +108,7 @@ export function drawCrowd(pen: PlanePen, { exact, t }: PlaneState, shown?: Traje
 /** Draws the contours of a density, f64[side, side]. */
 export function drawContours(pen: PlanePen, density: Float64Array): void {
   const highest = density.reduce((highest, value) => Math.max(highest, value), 0);
-  pen.context.strokeStyle = pen.colours.data;
-  pen.context.lineWidth = 1.2;
+  set(pen.context, { strokeStyle: pen.colours.data, lineWidth: 1.2 });
   levels.forEach((level, i) => {
     pen.context.globalAlpha = 0.35 + 0.15 * i;
     for (const line of contour(density, level * highest)) {

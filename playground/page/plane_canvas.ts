@@ -1,12 +1,12 @@
 /// <reference lib="dom" />
 import type { Trajectories } from "../plane_views.ts";
 import { defaults } from "../settings.ts";
-import { halfSide, type Point } from "../strokes.ts";
-import { label, mixed, SharpCanvas } from "./canvas.ts";
+import { halfSide, type Point } from "../plane_data.ts";
+import { label, mixed, set, SharpCanvas } from "./canvas.ts";
 import { placeAt, PlanePen, type PlaneState } from "./plane_pen.ts";
 import { drawContours } from "./more_pictures.ts";
 import { drawData } from "./story_pictures.ts";
-import { storySteps } from "./story_steps.ts";
+import { storySteps } from "./story.ts";
 
 /** The share of the way to their new places that dots move per animation frame. */
 const easing = 0.3;
@@ -26,13 +26,11 @@ export class PlaneCanvas {
     pen: false,
   };
   readonly #canvas: SharpCanvas;
-  readonly #still: boolean;
   /** The dots on screen, which glide to their new places. */
   #shown: Trajectories | undefined;
 
   /** @param still whether dots jump to new places instead of gliding */
-  constructor(element: HTMLCanvasElement, still: boolean) {
-    this.#still = still;
+  constructor(element: HTMLCanvasElement, private readonly still: boolean) {
     this.#canvas = new SharpCanvas(element, () => {
       if (this.#glide()) this.changed();
       this.#draw();
@@ -64,7 +62,7 @@ export class PlaneCanvas {
     const target = this.state.frame?.dots;
     const shown = this.#shown;
     if (!target) return false;
-    if (this.#still || shown?.places.length !== target.places.length || shown === target) {
+    if (this.still || shown?.places.length !== target.places.length || shown === target) {
       this.#shown = target;
       return false;
     }
@@ -92,15 +90,10 @@ export class PlaneCanvas {
     above?.(pen, state, this.#shown);
   }
 
-  get element(): HTMLCanvasElement {
-    return this.#canvas.element;
-  }
-
   #drawDots(pen: PlanePen, t: number, alpha: number): void {
     if (!this.#shown || alpha === 0) return;
     const { noise, data } = pen.colours;
-    pen.context.fillStyle = mixed(noise, data, t);
-    pen.context.globalAlpha = alpha;
+    set(pen.context, { fillStyle: mixed(noise, data, t), globalAlpha: alpha });
     for (let n = 0; n < this.#shown.places.length / 2 / this.#shown.times.length; n++) {
       pen.dot(placeAt(this.#shown, n, t), 2.4);
     }
@@ -108,13 +101,11 @@ export class PlaneCanvas {
   }
 
   #drawStrokes(pen: PlanePen): void {
-    pen.context.strokeStyle = pen.colours.data;
-    pen.context.fillStyle = pen.colours.data;
-    pen.context.lineWidth = 5;
-    pen.context.lineJoin = "round";
+    const { data } = pen.colours;
+    set(pen.context, { strokeStyle: data, fillStyle: data, lineWidth: 5, lineJoin: "round" });
     const { strokes = [] } = this.state;
     if (strokes.length === 0) {
-      label(pen.context, "Draw here", [pen.size / 2, pen.size / 2], pen.colours.data, { align: "center" });
+      label(pen.context, "Draw here", [pen.size / 2, pen.size / 2], data, { align: "center" });
     }
     for (const stroke of strokes) {
       pen.line(stroke);

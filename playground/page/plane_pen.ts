@@ -2,8 +2,8 @@
 import type { ExactField } from "../exact_field.ts";
 import type { Trajectories } from "../plane_views.ts";
 import type { PlaygroundSettings } from "../settings.ts";
-import { halfSide, type Point } from "../strokes.ts";
-import { arrow, type CanvasColours, label } from "./canvas.ts";
+import { halfSide, type Point } from "../plane_data.ts";
+import { arrow, type CanvasColours, disc, label, polyline, set } from "./canvas.ts";
 import type { Frame, ProbedVelocity, TrainingPairs } from "./messages.ts";
 
 /** What the plane shows. */
@@ -53,24 +53,18 @@ export class PlanePen {
 
   /** Draws a filled circle; the radius is in pixels. */
   dot(place: Point, radius: number): void {
-    const [x, y] = this.pixel(place);
-    this.context.beginPath();
-    this.context.arc(x, y, radius, 0, 7);
-    this.context.fill();
+    disc(this.context, ...this.pixel(place), radius);
   }
 
   line(places: readonly Point[]): void {
-    this.context.beginPath();
-    places.forEach((place, i) => this.context[i === 0 ? "moveTo" : "lineTo"](...this.pixel(place)));
-    this.context.stroke();
+    polyline(this.context, places.map((place) => this.pixel(place)));
   }
 
   /** Draws a named dot, with a ring if the formula highlights it. */
   mark(name: string, place: Point, radius: number): void {
     this.dot(place, radius);
     if (name !== this.lit) return;
-    this.context.lineWidth = 3;
-    this.context.strokeStyle = this.context.fillStyle;
+    set(this.context, { lineWidth: 3, strokeStyle: this.context.fillStyle });
     this.context.beginPath();
     this.context.arc(...this.pixel(place), radius + 6, 0, 7);
     this.context.stroke();

@@ -1,12 +1,12 @@
 /// <reference lib="dom" />
 import { byId } from "../../viz/report/page/dom.ts";
 import type { PlaygroundSettings } from "../settings.ts";
-import { drawnText, halfSide, type Point, strokesOf } from "../strokes.ts";
+import { drawnText, halfSide, type Point, strokesOf } from "../plane_data.ts";
 import { arrowKeys } from "./canvas.ts";
 import type { PlaneCanvas } from "./plane_canvas.ts";
 import { placeAt } from "./plane_pen.ts";
 import { leftAt, tipOf } from "./story_pictures.ts";
-import { type StoryStep, storySteps } from "./story_steps.ts";
+import { type StoryStep, storySteps } from "./story.ts";
 
 /** What the pointer and keys act on. */
 interface Mode {
@@ -38,39 +38,31 @@ const hints = {
 
 /** Handles the pointer and keys on the plane. */
 export class PlanePointer {
-  readonly #plane: PlaneCanvas;
   /** Whether the device has no pointer that can hover. */
   readonly #touches = matchMedia("(hover: none)").matches;
   readonly #canvas = byId<HTMLCanvasElement>("plane");
-  readonly #effects: Effects;
   #mode: Mode = { step: "watch", drawing: false, drawn: "" };
-  #drops: readonly Point[] = [[-1.1, 1.3]];
+  drops: readonly Point[] = [[-1.1, 1.3]];
   /** The stroke in progress. */
   #stroke: Point[] | undefined;
   /** Whether the reader is dragging the tip of the answer. */
   #answers = false;
 
-  constructor(plane: PlaneCanvas, effects: Effects) {
+  constructor(private readonly plane: PlaneCanvas, private readonly effects: Effects) {
     for (const word of document.querySelectorAll(".press")) if (this.#touches) word.textContent = "Tap";
-    this.#plane = plane;
-    this.#effects = effects;
     const canvas = this.#canvas;
     canvas.addEventListener("pointerdown", (event) => this.#down(event));
     canvas.addEventListener("pointermove", (event) => this.#move(event));
     for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => this.#lift());
     canvas.addEventListener("pointerleave", () => {
-      if (this.#use === "looks" && !this.#stroke) this.#look(this.#plane.state.pinned, false);
+      if (this.#use === "looks" && !this.#stroke) this.#look(this.plane.state.pinned, false);
     });
     byId("drop").addEventListener("click", () => this.#dropNoise());
     byId("another-pair").addEventListener("click", () => {
-      this.#plane.state.pair++;
-      this.#plane.changed();
+      this.plane.state.pair++;
+      this.plane.changed();
     });
     canvas.addEventListener("keydown", (event) => this.#key(event));
-  }
-
-  get drops(): readonly Point[] {
-    return this.#drops;
   }
 
   /** What pointer and keys do in the current step. */
@@ -79,14 +71,11 @@ export class PlanePointer {
   }
 
   set mode(mode: Mode) {
-    if (mode.step !== this.#mode.step) this.#plane.state.look = undefined;
+    if (mode.step !== this.#mode.step) this.plane.state.look = undefined;
     this.#mode = mode;
     const { description, pointer } = storySteps[mode.step];
     byId("plane-keys").textContent = mode.drawing || !pointer ? "" : hints[pointer][this.#touches ? 1 : 0];
-    this.#canvas.setAttribute(
-      "aria-label",
-      mode.drawing && mode.drawn === "" ? "Draw data here" : description,
-    );
+    this.#canvas.ariaLabel = mode.drawing && mode.drawn === "" ? "Draw data here" : description;
     if (mode.drawing || pointer) this.#canvas.tabIndex = 0;
     else this.#canvas.removeAttribute("tabindex"); // keys do nothing here
     document.documentElement.toggleAttribute("data-pen", mode.drawing || pointer === "looks");
@@ -95,19 +84,19 @@ export class PlanePointer {
 
   /** Drops a dot at the start of one of the dots on screen. */
   #dropNoise(): void {
-    const dots = this.#plane.state.frame?.dots;
+    const dots = this.plane.state.frame?.dots;
     if (!dots) return;
     const N = dots.places.length / 2 / dots.times.length;
     this.#drop(placeAt(dots, Math.floor(Math.random() * N), 0));
   }
 
   #drop(place: Point): void {
-    this.#drops = [...this.#drops, place].slice(-maxDrops);
-    this.#effects.onLook();
+    this.drops = [...this.drops, place].slice(-maxDrops);
+    this.effects.onLook();
   }
 
   #placeOf({ offsetX, offsetY }: PointerEvent): Point {
-    return this.#plane.placeAt(offsetX, offsetY);
+    return this.plane.placeAt(offsetX, offsetY);
   }
 
   #down(event: PointerEvent): void {
@@ -135,19 +124,19 @@ export class PlanePointer {
 
   /** Probes a place. @param pins whether it stays probed after the pointer leaves */
   #look(place: Point, pins: boolean): void {
-    this.#plane.state.probe = place;
-    if (pins) this.#plane.state.pinned = place;
-    if (this.#use === "looks") this.#effects.onLook();
+    this.plane.state.probe = place;
+    if (pins) this.plane.state.pinned = place;
+    if (this.#use === "looks") this.effects.onLook();
   }
 
   /** The reader's answer, which only step 2 has. */
   get #shownAnswer(): Point | undefined {
-    return this.#mode.step === "average" ? this.#plane.state.answer : undefined;
+    return this.#mode.step === "average" ? this.plane.state.answer : undefined;
   }
 
   /** Whether a place is at the tip of the reader's answer. */
   #isAtAnswer([x, y]: Point): boolean {
-    const { probe, t } = this.#plane.state, answer = this.#shownAnswer;
+    const { probe, t } = this.plane.state, answer = this.#shownAnswer;
     if (!answer) return false;
     const [tipX, tipY] = tipOf(probe, answer, t);
     return Math.hypot(x - tipX, y - tipY) < reach;
@@ -155,16 +144,16 @@ export class PlanePointer {
 
   /** Moves the tip of the reader's answer. */
   #answer([x, y]: Point): void {
-    const { state } = this.#plane;
+    const { state } = this.plane;
     const left = leftAt(state.t);
     state.answer = [(x - state.probe[0]) / left, (y - state.probe[1]) / left];
-    this.#effects.onLook();
+    this.effects.onLook();
   }
 
   #extend(place: Point): void {
-    this.#plane.state.probe = place;
+    this.plane.state.probe = place;
     this.#stroke?.push(place);
-    this.#plane.changed();
+    this.plane.changed();
   }
 
   #lift(): void {
@@ -172,11 +161,11 @@ export class PlanePointer {
     if (!this.#stroke) return;
     const strokes = [...strokesOf(this.#mode.drawn), this.#stroke];
     this.#stroke = undefined;
-    this.#effects.onDraw(drawnText(strokes));
+    this.effects.onDraw(drawnText(strokes));
   }
 
   #key(event: KeyboardEvent): void {
-    const { probe: [x, y], t } = this.#plane.state, answer = this.#shownAnswer;
+    const { probe: [x, y], t } = this.plane.state, answer = this.#shownAnswer;
     const direction = arrowKeys[event.key];
     if (direction && answer && event.shiftKey) {
       const [tipX, tipY] = tipOf([x, y], answer, t);
@@ -186,7 +175,7 @@ export class PlanePointer {
       const place: Point = [inside(x + stride * direction[0]), inside(y - stride * direction[1])];
       if (this.#stroke) this.#extend(place);
       else this.#look(place, true);
-      this.#plane.changed();
+      this.plane.changed();
     } else if (event.key === " " && this.#mode.drawing) {
       if (this.#stroke) this.#lift();
       else this.#stroke = [[x, y]];
@@ -199,11 +188,11 @@ export class PlanePointer {
 
   /** Shows strokes while one is being drawn, or while there is no data yet. */
   #showStrokes(): void {
-    const { state } = this.#plane;
+    const { state } = this.plane;
     const finished = this.#mode.drawing ? strokesOf(this.#mode.drawn) : [];
     const shows = this.#mode.drawing && (this.#stroke !== undefined || finished.length === 0);
     state.strokes = shows ? [...finished, ...this.#stroke ? [this.#stroke] : []] : undefined;
     state.pen = this.#stroke !== undefined;
-    this.#plane.changed();
+    this.plane.changed();
   }
 }

@@ -1,7 +1,6 @@
-import type { Point } from "../strokes.ts";
+import type { Point } from "../plane_data.ts";
 import type { PlaygroundSettings, SettingName } from "../settings.ts";
-import { classPoints } from "../guided_field.ts";
-import type { ExactField } from "../exact_field.ts";
+import { classPoints, type ExactField } from "../exact_field.ts";
 import type { Trajectories } from "../plane_views.ts";
 import { fewSteps, type RestingWeights } from "./messages.ts";
 import { currentProbe, placeAt, type PlaneState, probeTime } from "./plane_pen.ts";
@@ -27,6 +26,12 @@ export function distanceFromData(dots: Trajectories, exact: ExactField): number 
 /** The way of training, as the comparison of few steps names it. */
 export function trainingLabel({ objective, pairs }: Pick<PlaygroundSettings, "objective" | "pairs">): string {
   return objective === "one_step" ? "whole steps" : `${pairs} pairs`;
+}
+
+/** Stores the final distance from the data for each number of steps, under the current way of training. */
+export function keepDistances({ frame, exact, kept }: PlaneState): void {
+  if (!exact || !frame || frame.planes.length === 0) return;
+  kept.set(trainingLabel(frame.settings), frame.planes.map((dots) => distanceFromData(dots, exact)));
 }
 
 /** The line under the losses. */
@@ -76,11 +81,9 @@ export function fewReading({ frame, exact, kept }: PlaneState): Reading {
   const { moves } = settings;
   const at = fewSteps.findIndex((steps) => steps === moves);
   const distance = kept.get(trainingLabel(settings))?.[at] ?? distanceFromData(frame.dots, exact);
-  const steps = `${moves} solver step${moves === 1 ? "" : "s"}`;
-  const text = `${steps}, ${trainingLabel(settings)}: dots end ${
-    distance.toFixed(2)
-  } from the data on average.`;
-  return { text, values: { moves, distance } };
+  const how = `${moves} solver step${moves === 1 ? "" : "s"}, ${trainingLabel(settings)}`;
+  const away = distance.toFixed(2);
+  return { text: `${how}: dots end ${away} from the data on average.`, values: { moves, distance } };
 }
 
 /** How long the trajectories with noise are, and how far from the data they end. */
@@ -95,9 +98,8 @@ export function crowdReading({ frame, exact }: PlaneState): Reading {
     }
   }
   const distance = distanceFromData(frame.dots, exact);
-  const text = `Noise ${noise}: a trajectory is ${length.toFixed(2)} long, and ends ${
-    distance.toFixed(2)
-  } from the data on average.`;
+  const end = `ends ${distance.toFixed(2)} from the data on average`;
+  const text = `Noise ${noise}: a trajectory is ${length.toFixed(2)} long, and ${end}.`;
   return { text, values: { noise, length, distance } };
 }
 
@@ -105,13 +107,11 @@ export function crowdReading({ frame, exact }: PlaneState): Reading {
 export function classesReading({ frame, lesson }: PlaneState): Reading {
   if (!lesson || frame?.settings.step !== "classes") return nothing;
   const { data, label, scale } = frame.settings;
-  const own = classPoints(lesson.points, data, label);
-  const { dots } = frame;
-  const spread = spreadOf(dots.places.subarray(-dots.places.length / dots.times.length));
-  const ofData = spreadOf(own);
-  const text = `Guidance × ${scale}: the spread of the dots around their mean is ${
-    spread.toFixed(2)
-  }; that of the class's data is ${ofData.toFixed(2)}.`;
+  const { times, places } = frame.dots;
+  const spread = spreadOf(places.subarray(-places.length / times.length));
+  const ofData = spreadOf(classPoints(lesson.points, data, label));
+  const ofDots = `the spread of the dots around their mean is ${spread.toFixed(2)}`;
+  const text = `Guidance × ${scale}: ${ofDots}; that of the class's data is ${ofData.toFixed(2)}.`;
   return { text, values: { scale, spread, ofData } };
 }
 
@@ -131,9 +131,8 @@ export function followReading({ frame }: PlaneState): Reading {
   const places = Array.from(drop.times, (t) => placeAt(drop, 0, t));
   const length = places.slice(1).reduce((sum, place, i) => sum + between(places[i], place), 0);
   const straight = between(places[0], places[places.length - 1]);
-  const text = `The last trajectory is ${length.toFixed(2)} long; the straight line to its end is ${
-    straight.toFixed(2)
-  }.`;
+  const line = `the straight line to its end is ${straight.toFixed(2)}`;
+  const text = `The last trajectory is ${length.toFixed(2)} long; ${line}.`;
   return { text, values: { length, straight } };
 }
 

@@ -1,8 +1,85 @@
 /// <reference lib="dom" />
 import { byId } from "../../viz/report/page/dom.ts";
+import type { Trajectories } from "../plane_views.ts";
 import { addressOf, firstShown, type PlaygroundSettings, settingsOf } from "../settings.ts";
-import type { PlaneState } from "./plane_pen.ts";
-import { storySteps } from "./story_steps.ts";
+import type { PlanePen, PlaneState } from "./plane_pen.ts";
+import { cells, drawClasses, drawCrowd, drawFew } from "./more_pictures.ts";
+import {
+  classesReading,
+  crowdReading,
+  fanReading,
+  fewReading,
+  followReading,
+  type Reading,
+} from "./readings.ts";
+import { drawDropped, drawFan, drawField, drawPairs, labelField } from "./story_pictures.ts";
+
+/** @param shown the dots on screen, which glide to those of the latest frame */
+type Draw = (pen: PlanePen, state: PlaneState, shown?: Trajectories) => void;
+
+/** A step of the story: its picture, and what the reader can do in it. */
+export interface StoryStep {
+  /** What the plane shows, for screen readers. */
+  readonly description: string;
+  /** What pointer and keys do in the plane: probe a place or drop a dot; by default nothing. */
+  readonly pointer?: "looks" | "drops";
+  /** Planes per row; by default one plane fills the picture. */
+  readonly cells?: number;
+  /** Opacity of the dots, by default 0; `below` and `above` draw behind and in front of them. */
+  readonly dots?: number;
+  readonly below?: Draw;
+  readonly above?: Draw;
+  /** The line of numbers below its text. */
+  readonly reading?: (state: PlaneState) => Reading;
+}
+
+/** All steps, in order. To add one, add its row here, its name in the settings, and its section in body.html. */
+export const storySteps: Readonly<Record<PlaygroundSettings["step"], StoryStep>> = {
+  watch: {
+    description: "Dots on their way from noise to data",
+    dots: 1,
+    below: drawField,
+    above: labelField,
+  },
+  pair: {
+    description: "A noise dot, a data dot, the line between them and its velocity",
+    above: drawPairs,
+  },
+  average: {
+    description: "All lines through a place, their mean and the network's arrow",
+    pointer: "looks",
+    above: drawFan,
+    reading: fanReading,
+  },
+  follow: {
+    description: "Dropped dots, their straight lessons and their trajectories",
+    pointer: "drops",
+    dots: 0.3,
+    above: drawDropped,
+    reading: followReading,
+  },
+  few: {
+    description: "The same dots in one plane per number of solver steps, and how far from the data they end",
+    pointer: "looks",
+    cells,
+    above: drawFew,
+    reading: fewReading,
+  },
+  random: {
+    description: "Dots pushed at random on their way, and contours of their density",
+    dots: 1,
+    below: drawCrowd,
+    reading: crowdReading,
+  },
+  classes: {
+    description: "The lines from a place to a class and to all data, their means, and the guided velocity",
+    pointer: "looks",
+    dots: 0.5,
+    above: drawClasses,
+    reading: classesReading,
+  },
+  digits: { description: "" },
+};
 
 /** The links to the story's steps, the text of the current one, and the terms of its formulas. */
 export class Story {

@@ -1,8 +1,8 @@
 /// <reference lib="dom" />
 import type { ExactField, Meeting } from "../exact_field.ts";
 import { arrows as grid, type Trajectories } from "../plane_views.ts";
-import { halfSide, type Point } from "../strokes.ts";
-import { arrow, mixed } from "./canvas.ts";
+import { halfSide, type Point } from "../plane_data.ts";
+import { arrow, mixed, set } from "./canvas.ts";
 import { currentProbe, placeAt, type PlanePen, type PlaneState, probeTime } from "./plane_pen.ts";
 
 /** Maximum number of lines in a fan, and of a dropped dot's lessons. */
@@ -24,8 +24,7 @@ export function drawField(pen: PlanePen, { frame, t, exact }: PlaneState, shown?
   const { side, times } = grid;
   const at = Math.min(times - 2, Math.floor(t * (times - 1)));
   const share = t * (times - 1) - at;
-  pen.context.strokeStyle = pen.colours.velocity;
-  pen.context.globalAlpha = 0.45 * Math.min(1, 20 * (1 - t));
+  set(pen.context, { strokeStyle: pen.colours.velocity, globalAlpha: 0.45 * Math.min(1, 20 * (1 - t)) });
   for (let i = 0; i < side * side; i++) {
     const place = (index: number) => halfSide * ((index + 0.5) / side * 2 - 1);
     const of = (axis: number) => {
@@ -61,20 +60,16 @@ export function drawPairs(pen: PlanePen, { lesson, exact, t, pair }: PlaneState)
     Array.from({ length: 25 }, (_, k) => exact.between(x0, x1, k / 24));
   for (let n = 1; n <= 24; n++) {
     const [x0, x1] = ends(pair + n);
-    pen.context.globalAlpha = 0.25;
-    pen.context.strokeStyle = muted;
-    pen.context.lineWidth = 1;
+    set(pen.context, { globalAlpha: 0.25, strokeStyle: muted, lineWidth: 1 });
     pen.line(curve([x0, x1]));
-    pen.context.globalAlpha = 0.5;
-    pen.context.fillStyle = noise;
+    set(pen.context, { globalAlpha: 0.5, fillStyle: noise });
     pen.dot(x0, 2.2);
     pen.context.fillStyle = data;
     pen.dot(x1, 2.2);
   }
   pen.context.globalAlpha = 1;
   const [x0, x1] = ends(pair);
-  pen.context.strokeStyle = pen.colours.ink;
-  pen.context.lineWidth = 1.6;
+  set(pen.context, { strokeStyle: pen.colours.ink, lineWidth: 1.6 });
   pen.line(curve([x0, x1]));
   const at = exact.between(x0, x1, t);
   const tip = tipOf(at, exact.velocity(x0, x1, t), t);
@@ -107,8 +102,7 @@ export function drawPairs(pen: PlanePen, { lesson, exact, t, pair }: PlaneState)
 
 export function drawData(pen: PlanePen, { exact }: PlaneState, radius = 1.3): void {
   if (!exact) return;
-  pen.context.fillStyle = pen.colours.data;
-  pen.context.globalAlpha = 0.35;
+  set(pen.context, { fillStyle: pen.colours.data, globalAlpha: 0.35 });
   for (let i = 0; i < exact.size; i++) pen.dot(exact.point(i), radius);
   pen.context.globalAlpha = 1;
 }
@@ -130,8 +124,7 @@ export function drawLines(
   likely.forEach(({ weight, i }, rank) => {
     if (rank % every > 0) return;
     const start = exact.start(place, t, i);
-    pen.context.globalAlpha = darkest * (0.1 + 0.9 * weight / likely[0].weight);
-    pen.context.strokeStyle = colour;
+    set(pen.context, { globalAlpha: darkest * (0.1 + 0.9 * weight / likely[0].weight), strokeStyle: colour });
     pen.line(Array.from({ length: 13 }, (_, k) => exact.between(start, exact.point(i), k / 12)));
     pen.context.fillStyle = pen.colours.data;
     pen.dot(exact.point(i), pen.lit === "data" ? 4 : 2);
@@ -190,16 +183,13 @@ export function drawDropped(pen: PlanePen, { frame, exact, t }: PlaneState): voi
     const start = placeAt(moved, 0, 0);
     pen.context.strokeStyle = muted;
     pen.context.setLineDash([3, 4]);
-    pen.context.globalAlpha = 0.55;
-    pen.context.lineWidth = 1;
+    set(pen.context, { globalAlpha: 0.55, lineWidth: 1 });
     for (let k = 0; k < lessons; k++) {
       const end = exact.point(Math.floor((k + 0.5) / lessons * exact.size));
       pen.line(Array.from({ length: 13 }, (_, i) => exact.between(start, end, i / 12)));
     }
     pen.context.setLineDash([]);
-    pen.context.globalAlpha = 1;
-    pen.context.strokeStyle = velocity;
-    pen.context.lineWidth = pen.lit === "velocity" ? 6 : 3;
+    set(pen.context, { globalAlpha: 1, strokeStyle: velocity, lineWidth: pen.lit === "velocity" ? 6 : 3 });
     pen.line(Array.from(moved.times, (s) => placeAt(moved, 0, s)));
     pen.context.fillStyle = noise;
     pen.mark("noise", start, 5);
@@ -215,10 +205,12 @@ export function drawDropped(pen: PlanePen, { frame, exact, t }: PlaneState): voi
 /** Draws the solver steps of some dots. */
 export function drawTrails(pen: PlanePen, shown: Trajectories, count = 40, alpha = 0.5): void {
   const { times } = shown;
-  pen.context.strokeStyle = pen.colours.velocity;
-  pen.context.fillStyle = pen.colours.velocity;
-  pen.context.globalAlpha = alpha;
-  pen.context.lineWidth = pen.lit === "velocity" ? 2 : 1;
+  set(pen.context, {
+    strokeStyle: pen.colours.velocity,
+    fillStyle: pen.colours.velocity,
+    globalAlpha: alpha,
+    lineWidth: pen.lit === "velocity" ? 2 : 1,
+  });
   for (let n = 0; n < count; n++) {
     const path = Array.from(times, (t) => placeAt(shown, n, t));
     pen.line(path);
@@ -236,8 +228,7 @@ export function drawMiddle(pen: PlanePen, { exact }: PlaneState, name = "middle 
     y += exact.point(i)[1] / exact.size;
   }
   const [px, py] = pen.pixel([x, y]);
-  pen.context.strokeStyle = pen.colours.ink;
-  pen.context.lineWidth = 2;
+  set(pen.context, { strokeStyle: pen.colours.ink, lineWidth: 2 });
   pen.context.beginPath();
   for (const side of [-1, 1]) {
     pen.context.moveTo(px - 7, py - 7 * side);

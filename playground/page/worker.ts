@@ -3,18 +3,17 @@ import type { TrainerState } from "../../web/mod.ts";
 import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import { inflated } from "../../viz/report/page/inflate.ts";
 import { messageOf } from "../../viz/report/page/remote_worker.ts";
-import { GuidedField } from "../guided_field.ts";
-import type { Library } from "../library.ts";
-import { lossFloor } from "../loss_floor.ts";
-import { openDevice, PlaneTraining } from "../plane_training.ts";
+import { GuidedField, lossFloor } from "../exact_field.ts";
+import { type Library, openDevice, PlaneTraining } from "../plane_training.ts";
 import { PlaneViews, type Trajectories } from "../plane_views.ts";
 import { needsTraining, type PlaygroundSettings } from "../settings.ts";
 import { DigitsWorker, Overtaken } from "./digits_worker.ts";
 import { type Computing, fewSteps, type FromTrainer, type ToTrainer, type Watched } from "./messages.ts";
-import { SlowCopy } from "./slow_copy.ts";
 
 /** Milliseconds per burst of training, and between frames; frames take at most a quarter of the time. */
 const [burstMs, frameMs] = [12, 100];
+/** Milliseconds between bursts of the reader's copy. */
+const pauseMs = 30;
 /** Solver steps of dots with noise, and the number of guided dots. */
 const [noisySteps, guidedDots] = [64, 192];
 
@@ -48,9 +47,7 @@ interface Current {
 }
 
 class BackgroundTrainer {
-  readonly #library: Library;
   readonly #digits: DigitsWorker;
-  readonly #threads: number;
   #device: Computing["device"] = "cpu";
   /** State of the training when it was last shown. */
   #kept: TrainerState | undefined;
@@ -71,9 +68,7 @@ class BackgroundTrainer {
   /** When the next frame is due. */
   #nextFrameMs = -Infinity;
 
-  private constructor(library: Library, threads: number) {
-    this.#library = library;
-    this.#threads = threads;
+  private constructor(private readonly library: Library, private readonly threads: number) {
     this.#digits = new DigitsWorker(
       library,
       (report) => send({ kind: "digits", report }),
@@ -96,7 +91,7 @@ class BackgroundTrainer {
   /** Opens a device, or the processor if there is no GPU. @param reason why, as a line for the reader */
   async #use(device: Computing["device"], reason?: string): Promise<void> {
     try {
-      const { description } = await openDevice(this.#library, this.#threads, device);
+      const { description } = await openDevice(this.library, this.threads, device);
       this.#device = device;
       send({ kind: "opened", device, description, ...reason && { reason } });
     } catch (error) {
@@ -107,7 +102,7 @@ class BackgroundTrainer {
 
   /** When the GPU is lost, continues on the processor with the latest weights; other errors end the training. */
   async #recover(error: unknown): Promise<void> {
-    const lost = error instanceof this.#library.DeviceError &&
+    const lost = error instanceof this.library.DeviceError &&
       /WebGPU|the device has failed/.test(error.message);
     if (!lost) {
       this.#running = false;
@@ -165,14 +160,14 @@ class BackgroundTrainer {
 
   /** Creates a training, from a state if there is one. */
   #make(id: number, settings: PlaygroundSettings, state?: TrainerState): PlaneTraining {
-    const training = new PlaneTraining(this.#library, settings);
+    const training = new PlaneTraining(this.library, settings);
     if (state) training.restore(state);
     this.#kept = state;
     this.#current = {
       id,
       training,
-      views: new PlaneViews(this.#library, training),
-      floor: lossFloor(this.#library, training),
+      views: new PlaneViews(this.library, training),
+      floor: lossFloor(this.library, training),
     };
     return training;
   }
@@ -242,7 +237,7 @@ class BackgroundTrainer {
     const key = `${this.#current?.id} ${copy?.id}`;
     if (!copy || !this.#current) this.#copy = undefined;
     else if (this.#copy?.key !== key) {
-      this.#copy = new SlowCopy(this.#library, this.#current.training.settings, key);
+      this.#copy = new SlowCopy(this.library, this.#current.training.settings, key);
     }
     this.#copy?.continueTo(copy!.steps);
   }
@@ -251,7 +246,6 @@ class BackgroundTrainer {
     if (!this.#current || !this.#settings) return;
     const { id, training, views } = this.#current;
     const settings = this.#settings;
-    const { drops } = this.#watched;
     const losses = Float32Array.from(this.#losses.splice(0));
     const { step } = training;
     const started = performance.now();
@@ -263,22 +257,14 @@ class BackgroundTrainer {
       }
     }
     const kept = await training.state();
-    const dropped = [];
-    for (const from of drops) dropped.push(await views.drop(from));
+    const drops = [];
+    for (const from of this.#watched.drops) drops.push(await views.drop(from));
     const ended = performance.now();
     this.#nextFrameMs = Math.max(started + frameMs, ended + 3 * (ended - started));
     if (training !== this.#current?.training) return;
     this.#kept = kept;
-    const frame = {
-      settings,
-      step,
-      losses,
-      dots,
-      planes,
-      arrows,
-      drops: dropped,
-      milliseconds: this.#milliseconds,
-    };
+    const milliseconds = this.#milliseconds;
+    const frame = { settings, step, losses, dots, planes, arrows, drops, milliseconds };
     send({ kind: "frame", training: id, frame });
     await this.#look();
   }
@@ -291,7 +277,7 @@ class BackgroundTrainer {
     const key = JSON.stringify([seed, data, drawn, path, label, scale]);
     if (this.#guided?.key === key) return this.#guided.dots;
     const work = new GuidedField(training.points, settings).trajectories(
-      await this.#library.noise(seed, [guidedDots, 2]).read(),
+      await this.library.noise(seed, [guidedDots, 2]).read(),
     );
     for (let part = work.next();; part = work.next()) {
       if (part.done) {
@@ -334,6 +320,40 @@ class BackgroundTrainer {
       if (!(error instanceof Overtaken)) throw error;
     });
     if (logp) send({ kind: "heat", training: id, logp });
+  }
+}
+
+/** An untrained copy of a network, trained slowly enough for the reader to follow. */
+class SlowCopy {
+  readonly training: PlaneTraining;
+  readonly views: PlaneViews;
+  #steps = 0;
+
+  /** @param key identifies the copy */
+  constructor(library: Library, settings: PlaygroundSettings, readonly key: string) {
+    this.training = new PlaneTraining(library, settings);
+    this.views = new PlaneViews(library, this.training);
+  }
+
+  /** Sets the number of steps to train, at most that of the settings. */
+  continueTo(steps: number): void {
+    this.#steps = Math.min(steps, this.training.settings.steps);
+  }
+
+  /** Whether it has steps left to train. */
+  get lags(): boolean {
+    return this.training.step < this.#steps;
+  }
+
+  /** Trains a step; later, more and more steps at a time. */
+  async train(): Promise<void> {
+    const { training } = this;
+    const end = Math.min(this.#steps, training.step + Math.ceil(0.06 * training.step + 0.1));
+    while (training.step < end) {
+      await training.train(burstMs, end - training.step);
+      await yieldToEvents("task");
+    }
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }
 

@@ -1,10 +1,8 @@
 /** Compares the numbers of the playground's plane with closed forms. */
 
 import assert from "node:assert/strict";
-import { ExactField } from "../../playground/exact_field.ts";
-import { classPoints, GuidedField } from "../../playground/guided_field.ts";
-import { lossFloor } from "../../playground/loss_floor.ts";
-import { planePoints } from "../../playground/plane_data.ts";
+import { classPoints, ExactField, GuidedField, lossFloor } from "../../playground/exact_field.ts";
+import { halfSide, planePoints } from "../../playground/plane_data.ts";
 import {
   batchOf,
   exactTeacher,
@@ -14,7 +12,6 @@ import {
 } from "../../playground/plane_training.ts";
 import { arrows, dotCount, heatSide, PlaneViews } from "../../playground/plane_views.ts";
 import { defaults, type PlaygroundSettings, settingsOf } from "../../playground/settings.ts";
-import { halfSide } from "../../playground/strokes.ts";
 import * as flow from "../../web/mod.ts";
 import { assertClose } from "../testing.ts";
 

@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { ExactField } from "../../playground/exact_field.ts";
 import { mixed } from "../../playground/page/canvas.ts";
-import { paintDot, samplesAt } from "../../playground/page/digits_stage.ts";
+import { paintDot, samplesAt } from "../../playground/page/digits.ts";
 import { LossCurve, lossScale } from "../../playground/page/loss_chart.ts";
-import { contour, keepDistances } from "../../playground/page/more_pictures.ts";
+import { contour } from "../../playground/page/more_pictures.ts";
 import type { Frame, TrainingPairs } from "../../playground/page/messages.ts";
 import { placeAt, PlanePen, type PlaneState } from "../../playground/page/plane_pen.ts";
 import {
@@ -16,6 +16,7 @@ import {
   fewReading,
   followReading,
   formatDigest,
+  keepDistances,
   statusOf,
 } from "../../playground/page/readings.ts";
 import { tipOf } from "../../playground/page/story_pictures.ts";

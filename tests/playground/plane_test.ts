@@ -1,11 +1,8 @@
 import assert from "node:assert/strict";
-import { ExactField } from "../../playground/exact_field.ts";
-import { lossFloor } from "../../playground/loss_floor.ts";
-import { planePoints } from "../../playground/plane_data.ts";
-import type { Point } from "../../playground/strokes.ts";
+import { ExactField, lossFloor } from "../../playground/exact_field.ts";
+import { halfSide, planePoints, type Point } from "../../playground/plane_data.ts";
 import { exactTeacher, openDevice, PlaneTraining, weightsDigest } from "../../playground/plane_training.ts";
 import { heatSide, PlaneViews } from "../../playground/plane_views.ts";
-import { halfSide } from "../../playground/strokes.ts";
 import { settingsOf } from "../../playground/settings.ts";
 import * as flow from "../../web/mod.ts";
 

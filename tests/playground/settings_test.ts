@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { planePoints } from "../../playground/plane_data.ts";
+import { drawnText, planePoints, strokesOf } from "../../playground/plane_data.ts";
 import {
   addressOf,
   defaults,
@@ -7,7 +7,6 @@ import {
   type PlaygroundSettings,
   settingsOf,
 } from "../../playground/settings.ts";
-import { drawnText, strokesOf } from "../../playground/strokes.ts";
 import { assertClose } from "../testing.ts";
 
 Deno.test("settingsOf() reads what addressOf() writes, and leaves out defaults", () => {

@@ -1,9 +1,11 @@
 /// <reference lib="dom" />
 import { byId } from "../../viz/report/page/dom.ts";
-import { classCount, type DrawnDigits } from "../digits_training.ts";
+import { classCount, type DrawnDigits, sideOf } from "../digits_training.ts";
 import type { PlaygroundSettings } from "../settings.ts";
-import { arrowKeys, SharpCanvas } from "./canvas.ts";
-import type { DigitsCommand, DigitsFrame, DigitsReport } from "./messages.ts";
+import { arrowKeys, font, set, SharpCanvas } from "./canvas.ts";
+import { LossCurve } from "./loss_chart.ts";
+import type { DigitsCommand, DigitsFrame, DigitsReport, HeldOut, RestingDigits } from "./messages.ts";
+import { statusOf } from "./readings.ts";
 
 /** Rows of images, from the top. */
 const rows = ["many", "one", "whole", "nearest"] as const;
@@ -23,8 +25,118 @@ interface Stroke {
   readonly places: (readonly [x: number, y: number])[];
 }
 
+/** The reader's work with digits: to start, train and paint. */
+export class DigitsSession {
+  curve = new LossCurve();
+  running = false;
+  /** The weights while the training is paused or done. */
+  rest: RestingDigits | undefined;
+  readonly #stage: DigitsStage;
+  /** The settings that the current training started with. */
+  #begun: PlaygroundSettings | undefined;
+  /** The number of samples that the judge recognises. */
+  #right: number | undefined;
+  #heldOut: HeldOut | undefined;
+
+  constructor(private readonly send: (command: DigitsCommand) => void) {
+    this.#stage = new DigitsStage(send);
+  }
+
+  /** Shows digits, and starts a training unless there is one from the same start. */
+  enter(settings: PlaygroundSettings): void {
+    const { start, seed, digit_steps: steps } = settings;
+    if (this.#begun?.start !== start || this.#begun.seed !== seed) this.begin(settings);
+    else if (this.#begun.digit_steps !== steps) this.send({ act: "change", steps });
+    this.#begun = settings;
+    this.#stage.showTime(settings.t);
+  }
+
+  /** Starts a training; one from scratch runs immediately. */
+  begin(settings: PlaygroundSettings): void {
+    this.#begun = settings;
+    this.running = settings.start !== "checkpoint";
+    this.curve = new LossCurve();
+    this.rest = this.#right = this.#heldOut = undefined;
+    this.#showReading();
+    const side = sideOf(settings.start);
+    const where = `in a space of ${side ** 2} dimensions`;
+    byId("digit-size").textContent = `${side} by ${side} pixels is a dot too, ${where}`;
+    this.#stage.begin(settings, this.running);
+  }
+
+  /** Forgets the state of a replaced worker. */
+  forget(): void {
+    this.#begun = undefined;
+    this.#stage.forget();
+  }
+
+  /** Trains or pauses. */
+  run(running: boolean): void {
+    this.running = running;
+    this.sendRunning();
+  }
+
+  /** Tells the worker whether to train. @param visible whether the reader can see digits */
+  sendRunning(visible = true): void {
+    if (this.#begun !== undefined) this.send({ act: "run", running: this.running && visible });
+  }
+
+  showTime(t: number): void {
+    this.#stage.showTime(t);
+  }
+
+  /** Handles a report from the worker. */
+  take(report: DigitsReport): void {
+    switch (report.about) {
+      case "led":
+        return this.#stage.take(report);
+      case "rested":
+        this.rest = report.rest;
+        this.#heldOut = report.rest.heldOut;
+        return this.#showReading();
+      case "frame": {
+        const { losses, heldOut, drawn, step } = report.frame;
+        this.#stage.take(report);
+        this.curve.add(losses);
+        this.rest = undefined;
+        this.#heldOut = heldOut;
+        this.#right = drawn.seen.filter(([label], n) => label === n).length;
+        this.#showReading();
+        document.documentElement.dataset.digits = String(step); // for tests
+      }
+    }
+  }
+
+  /** The line under the losses. */
+  status(device: string): string {
+    const { frame } = this.#stage;
+    if (!frame || !this.#begun) return "Loading the network";
+    const { step, milliseconds } = frame;
+    const { digit_steps: steps } = this.#begun;
+    return statusOf({ step, steps, loss: this.curve.latest(), digits: 4, milliseconds, device });
+  }
+
+  #showReading(): void {
+    const [heldOut, bits] = [this.#heldOut, this.rest?.bits];
+    const sentences: string[] = [];
+    if (this.#right !== undefined) sentences.push(`The judge sees the right digit in ${this.#right} of 10.`);
+    if (heldOut && heldOut.first !== heldOut.now) {
+      const [first, now] = [heldOut.first.toFixed(4), heldOut.now.toFixed(4)];
+      const verdict = `${heldOut.now < heldOut.first ? "lower" : "not lower"} than it was at the start`;
+      sentences.push(`On images held out of training, the loss is ${now}, ${verdict} (${first}).`);
+    }
+    if (bits) {
+      const [mean, error] = bits.map((value) => value.toFixed(2));
+      sentences.push(
+        `These images take ${mean} ± ${error} bits per dimension, compared with 8 uncompressed.`,
+      );
+    }
+    byId("held-out").textContent = sentences.join(" ");
+  }
+}
+
 /** The stage for digits: rows of samples from the same noise, and one sample to paint in. */
-export class DigitsStage {
+class DigitsStage {
   readonly #grid: SharpCanvas;
   readonly #paint = byId<HTMLCanvasElement>("paint");
   readonly #led = byId<HTMLCanvasElement>("led");
@@ -32,10 +144,10 @@ export class DigitsStage {
   readonly #base = byId<HTMLSelectElement>("paint-base");
   readonly #label = byId<HTMLSelectElement>("paint-label");
   readonly #eraser = byId<HTMLInputElement>("paint-eraser");
-  readonly #send: (command: DigitsCommand) => void;
   /** Whether the worker has the embedded data. */
   #sent = false;
-  #frame: DigitsFrame | undefined;
+  /** The latest samples, if there are any. */
+  frame: DigitsFrame | undefined;
   #t = 1;
   #settled = false;
   #strokes: Stroke[] = [];
@@ -44,8 +156,7 @@ export class DigitsStage {
   #pen: [x: number, y: number] = [14, 14];
 
   /** @param send sends a command to the worker */
-  constructor(send: (command: DigitsCommand) => void) {
-    this.#send = send;
+  constructor(private readonly send: (command: DigitsCommand) => void) {
     this.#grid = new SharpCanvas(byId<HTMLCanvasElement>("digits-grid"), () => this.#draw());
     for (const select of [this.#base, this.#label]) {
       for (let label = 0; label < classCount; label++) select.add(new Option(`${label}`));
@@ -61,19 +172,14 @@ export class DigitsStage {
     this.#listen();
   }
 
-  /** Whether the page embeds digits. */
-  static get held(): boolean {
-    return document.getElementById("part-flow") !== null;
-  }
-
   begin(settings: PlaygroundSettings, running: boolean): void {
-    this.#frame = this.#ledTo = undefined;
+    this.frame = this.#ledTo = undefined;
     this.#strokes = [];
     this.#settled = settings.start === "checkpoint";
     const parts = this.#sent
       ? undefined
       : Object.fromEntries(partIds.map((id) => [id, byId(`part-${id}`).textContent!]));
-    this.#send({ act: "begin", settings, running, parts });
+    this.send({ act: "begin", settings, running, parts });
     this.#sent = true;
     this.#draw();
   }
@@ -86,13 +192,8 @@ export class DigitsStage {
   /** Handles a report from the worker. */
   take(report: Extract<DigitsReport, { about: "frame" | "led" }>): void {
     if (report.about === "led") this.#ledTo = report.pixels;
-    else this.#frame = report.frame;
+    else this.frame = report.frame;
     this.#draw();
-  }
-
-  /** The latest samples, if there are any. */
-  get frame(): DigitsFrame | undefined {
-    return this.#frame;
   }
 
   /** Shows the samples at a time. */
@@ -109,7 +210,7 @@ export class DigitsStage {
     });
     let down = false;
     const placeOf = ({ offsetX, offsetY }: PointerEvent): [number, number] => {
-      const side = this.#frame?.drawn.side ?? 28;
+      const side = this.frame?.drawn.side ?? 28;
       return [offsetX / this.#paint.clientWidth * side, offsetY / this.#paint.clientHeight * side];
     };
     this.#paint.addEventListener("pointerdown", (event) => {
@@ -127,7 +228,7 @@ export class DigitsStage {
       const move = arrowKeys[event.key];
       if (!move && event.key !== " ") return;
       event.preventDefault();
-      const side = this.#frame?.drawn.side ?? 28;
+      const side = this.frame?.drawn.side ?? 28;
       if (move) {
         const [x, y] = this.#pen.map((at, axis) => Math.max(0, Math.min(side, at + move[axis])));
         this.#pen = [x, y];
@@ -139,8 +240,8 @@ export class DigitsStage {
 
   /** The chosen sample at t with the strokes in it. */
   #painted(): Float32Array<ArrayBuffer> | undefined {
-    if (!this.#frame) return undefined;
-    const { side } = this.#frame.drawn;
+    if (!this.frame) return undefined;
+    const { side } = this.frame.drawn;
     const from = Number(this.#base.value) * side ** 2;
     const image = this.#at("many", this.#paintTime)!.slice(from, from + side ** 2);
     for (const { places, erases } of this.#strokes) {
@@ -168,7 +269,7 @@ export class DigitsStage {
   /** Asks the worker where the flow leads the painted image. */
   #lead(): void {
     const pixels = this.#painted();
-    if (pixels) this.#send({ act: "paint", pixels, t: this.#paintTime, label: Number(this.#label.value) });
+    if (pixels) this.send({ act: "paint", pixels, t: this.#paintTime, label: Number(this.#label.value) });
     this.#draw(pixels);
   }
 
@@ -180,7 +281,7 @@ export class DigitsStage {
 
   /** The images of a row; those of many steps, at time t. */
   #at(row: (typeof rows)[number], t: number): Float32Array<ArrayBuffer> | undefined {
-    const { drawn } = this.#frame!;
+    const { drawn } = this.frame!;
     return row === "many" ? samplesAt(drawn, t) : drawn[row];
   }
 
@@ -189,16 +290,9 @@ export class DigitsStage {
     const context = this.#grid.cleared();
     const { ink, muted, velocity } = this.#grid.colours;
     const width = this.#grid.width / classCount;
-    context.textAlign = "left";
-    context.textBaseline = "alphabetic";
-    const small = '13px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif';
-    context.font = small;
-    context.fillStyle = muted;
-    if (!this.#frame) {
-      context.fillText("Loading the network", 0, 20);
-      return;
-    }
-    const { drawn } = this.#frame;
+    set(context, { font: font(13), fillStyle: muted, textAlign: "left", textBaseline: "alphabetic" });
+    if (!this.frame) return context.fillText("Loading the network", 0, 20);
+    const { drawn } = this.frame;
     const names = {
       many: this.#t < 1
         ? `Half-finished, at t = ${this.#t.toFixed(2)}`
@@ -213,9 +307,7 @@ export class DigitsStage {
     for (const row of rows) {
       const images = this.#at(row, this.#t);
       if (!images) continue;
-      context.font = small;
-      context.fillStyle = muted;
-      context.textAlign = "left";
+      set(context, { fillStyle: muted, textAlign: "left" });
       context.fillText(names[row], 0, y + 14);
       y += 20;
       for (let n = 0; n < classCount; n++) {
@@ -224,8 +316,7 @@ export class DigitsStage {
         context.imageSmoothingEnabled = false;
         context.drawImage(picture, n * width + 1, y, width - 2, width - 2);
         if (row !== "many" || `${n}` !== this.#base.value) continue;
-        context.strokeStyle = velocity;
-        context.lineWidth = 3;
+        set(context, { strokeStyle: velocity, lineWidth: 3 });
         context.strokeRect(n * width + 1.5, y + 0.5, width - 3, width - 3);
       }
       y += width;
@@ -246,14 +337,13 @@ export class DigitsStage {
   }
 
   #drawPaint(image: Float32Array | undefined): void {
-    const { side } = this.#frame!.drawn;
+    const { side } = this.frame!.drawn;
     if (!image) return;
     show(this.#paint, image, side);
     byId("paint-text").textContent = `Paint here, at t = ${this.#paintTime.toFixed(2)}`;
     const context = this.#paint.getContext("2d")!;
     if (this.#paint.matches(":focus-visible")) {
-      context.strokeStyle = this.#grid.colours.velocity;
-      context.lineWidth = 3;
+      set(context, { strokeStyle: this.#grid.colours.velocity, lineWidth: 3 });
       const [x, y] = this.#pen.map((at) => at / side * this.#paint.width);
       context.strokeRect(x - 5, y - 5, 10, 10);
     }
