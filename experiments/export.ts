@@ -1,14 +1,17 @@
 import { dirname, join } from "node:path";
 import { init } from "../kernels/mod.ts";
 import { type Checkpoint, countParameters } from "../models/mod.ts";
-import { defaultGuidance, type NetworkClasses, recordedClassNames } from "./draw/conditioning.ts";
-import { isFlowMap } from "./draw/samples.ts";
+import {
+  defaultGuidance,
+  type NetworkClasses,
+  readAutoguidance,
+  recordedClassNames,
+} from "./draw/conditioning.ts";
 import { readWeights } from "./draw/load_network.ts";
 import { loadWeights, ownConfigIn } from "./networks/own_network.ts";
 import { say } from "./cli/output.ts";
 import { main, task } from "./cli/task.ts";
 import { checkEmptyFolder, writeAtomic } from "./run/run_folder.ts";
-import { findEarlyWeights } from "./run/weights.ts";
 import { readProgramFile } from "./run/program_files.ts";
 import { checkpoint, namedWeights } from "./cli/drawing.ts";
 import { path } from "./cli/kinds.ts";
@@ -44,9 +47,9 @@ export const exportTask = task({
     const device = await init({ device: "cpu", threads: 1 });
     const network = await loadWeights(bytes, path); // fails if the weights are not those of the network
     const names = await recordedClassNames(dirname(path), network.info.config.classes ?? 0);
-    const isGuided = run !== undefined && findEarlyWeights(run) !== undefined;
+    const isGuided = run !== undefined && await readAutoguidance(run) !== undefined;
     const files = {
-      "model.py": await readProgramFile("experiments/export/model.py"),
+      "model.py": await readProgramFile("experiments/networks/model.py"),
       "weights.safetensors": bytes,
       "README.md": readmeOf(path, network, names, isGuided),
     };
@@ -71,7 +74,7 @@ function readmeOf(
 ): string {
   const { type, classes = 0 } = config;
   const scale = defaultGuidance(model);
-  const isMap = isFlowMap(model);
+  const isMap = model.meanVelocity !== undefined;
   const kind = `${type === "UNet_FM" ? "base" : "residual"} U-Net, ${
     isMap ? "a flow map" : "trained by flow matching"
   }`;

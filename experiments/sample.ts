@@ -1,8 +1,11 @@
-import { noise } from "../models/mod.ts";
-import { costOf, type SolvedBatch } from "../models/solve/solve_flow.ts";
+import { checkpoint, describing, describingHeading, guiding, namedWeights, where } from "./cli/drawing.ts";
+import { choice, classList, integer, optional, outputFile, toggle } from "./cli/kinds.ts";
+import { ProgressBar, say } from "./cli/output.ts";
+import { defineSettings, type Values } from "./cli/settings.ts";
+import { makeSolver, solverSetting } from "./cli/solver.ts";
+import { main, stopSignal, task } from "./cli/task.ts";
 import {
-  type Autoguidance,
-  checkNoClass,
+  checkUnlabelled,
   chosenClasses,
   className,
   type Conditioning,
@@ -15,19 +18,10 @@ import {
   roundToRows,
   runsTwice,
 } from "./draw/conditioning.ts";
-import { checkGrid, comparedEvaluations, fewStepsPicture, fewStepsRows } from "./draw/pictures.ts";
-import { checkSolver, drawBatches, formatCost, solvingError, usualSolver, withSeed } from "./draw/samples.ts";
 import { type OpenNetwork, openNetwork } from "./draw/load_network.ts";
-import { checkNpz, writeSamples } from "./draw/sample_files.ts";
-import { ProgressBar, say } from "./cli/output.ts";
-import { main, stopSignal, task } from "./cli/task.ts";
-import { checkEmptyFolder, checkFolderOf, writeAtomic } from "./run/run_folder.ts";
-import { runFile } from "./run/files.ts";
-import { checkpoint, describing, describingHeading, guiding, namedWeights } from "./cli/drawing.ts";
-import { choice, classList, integer, optional, outputFile, toggle } from "./cli/kinds.ts";
-import { ConfigError, defineSettings, type Values } from "./cli/settings.ts";
-import { makeSolver, solverSetting } from "./cli/solver.ts";
-import { guidanceWithoutLabels, training } from "./cli/training.ts";
+import { comparedEvaluations, fewStepsRows, writeFewSteps } from "./draw/pictures.ts";
+import { checkFormat, checkPath, drawIntoFile } from "./draw/sample_files.ts";
+import { checkSolver, type Drawable, formatCost, solvingError, usualSolver } from "./draw/samples.ts";
 
 const isPicture = (out: unknown) => `${out}`.endsWith(".png");
 
@@ -41,12 +35,6 @@ export const sampling = defineSettings({
   })),
   class: classList("classes to draw in turn; none = unconditional (default: all)", "none"),
   ...guiding,
-  guidance: {
-    ...guiding.guidance,
-    details: [
-      `unlabelled networks: autoguidance by the run's early weights (default: ${guidanceWithoutLabels})`,
-    ],
-  },
   compare: toggle({
     doc: "draw the same noise with 1, 2, 4, 8 and 20 evaluations, one row each",
     default: false,
@@ -70,8 +58,7 @@ export const sampling = defineSettings({
     default: "pixels",
     needs: { words: "an array, --out FILE.npy", met: ({ out }) => `${out}`.endsWith(".npy") },
   }),
-  device: training.rows.device,
-  threads: training.rows.threads,
+  ...where,
   ...describing,
 }, {
   solver: "Solver",
@@ -87,54 +74,6 @@ export type SampleConfig = Values<typeof sampling.rows> & {
   readonly inFullRows: boolean;
 };
 
-/** The images that a command line requests: their number, and what `drawSamples` and the grid need. */
-interface RequestedImages {
-  readonly count: number;
-  /** Columns of the grid; 0 for a nearly square one. */
-  readonly columns: number;
-  readonly conditioning?: Conditioning;
-  /** Whether an evaluation runs two networks. */
-  readonly guided: boolean;
-  /** Text for messages, after `64 samples`. */
-  readonly words: string;
-}
-
-/** @throws {ConfigError} if the network lacks a class, or cannot be guided */
-function requestedImages(
-  config: SampleConfig,
-  { classes, path, drawable }: OpenNetwork,
-  autoguidance: Autoguidance | undefined,
-): RequestedImages {
-  const { count, columns, class: choice } = config;
-  if (classes.count === 0) {
-    checkNoClass({ ...config, guidance: null }, path);
-    if (config.guidance !== null && !autoguidance) {
-      throw new ConfigError(
-        `Cannot use --guidance with ${path}: its network was trained without classes, and there is no ` +
-          `${runFile.early} to guide it away from ` +
-          "(expected the folder of a run that has one, or leave it out)",
-      );
-    }
-    const { scale = 1 } = autoguidance ?? {};
-    const words = autoguidance ? `, ${formatAutoguidance(scale)}` : "";
-    return { count, columns, guided: scale !== 1, words };
-  }
-  if (choice === "none") return { count, columns, guided: false, words: " without a class" };
-  const chosen = chosenClasses(choice ?? "all", classes, path);
-  const N = config.inFullRows ? roundToRows(count, chosen.length) : count;
-  const guidance = guidanceOf(config, drawable.model);
-  const which = choice === null || choice === "all"
-    ? `all ${classes.count} classes`
-    : `class ${chosen.map((label) => className(label, classes.names)).join(", ")}`;
-  return {
-    count: N,
-    columns: columns || gridColumns(N, chosen.length),
-    conditioning: { labels: Uint32Array.from({ length: N }, (_, i) => chosen[i % chosen.length]), guidance },
-    guided: runsTwice(guidance, drawable.model),
-    words: ` of ${which}, ${formatGuidance(guidance)}`,
-  };
-}
-
 /** Draws images from a checkpoint or a run. */
 export const sampleTask = task({
   name: "sample",
@@ -147,79 +86,107 @@ export const sampleTask = task({
     inFullRows: !("count" in values),
   }),
   async run(config) {
-    const { seed, out } = config;
-    if (out.endsWith("/")) await checkEmptyFolder(out);
-    else await checkFolderOf(out);
+    await checkPath(config.out);
     const network = await openNetwork(config);
-    const { device, drawable, path, run } = network;
-    const { how, description } = makeSolver(config.solver ?? usualSolver(drawable.model));
-    const autoguidance = network.classes.count === 0 && run !== undefined
-      ? await readAutoguidance(run, config.guidance ?? guidanceWithoutLabels)
-      : undefined;
-    const { count, columns, conditioning, guided, words } = requestedImages(config, network, autoguidance);
-    if (config.compare) {
-      const drawn = { ...drawable, autoguidance };
-      const { names } = network.classes;
-      const headings = conditioning && Array.from(conditioning.labels, (label) => className(label, names));
-      const bar = new ProgressBar({ totalSteps: comparedEvaluations * count, imagesPerStep: 1 });
-      const picture = await fewStepsPicture(
-        fewStepsRows(drawn, conditioning),
-        { count, seed, headings },
-        (evaluations) => bar.update(evaluations),
-      ).catch((error) => {
-        throw solvingError(error, path);
-      }).finally(() => bar.clear());
-      await writeAtomic(out, picture);
-      say(`${count} samples${words}, with 1, 2, 4, 8 and 20 evaluations each: ${out}`);
-      device.close();
-      return;
-    }
-    checkSolver(drawable.model, how, path, conditioning?.guidance.scale);
-    const isArray = out.endsWith(".npy");
-    if (isPicture(out)) checkGrid(count, drawable.shape);
-    if (out.endsWith("/")) checkGrid(1, drawable.shape);
-    if (out.endsWith(".npz")) checkNpz(out, count, drawable.shape);
-    const started = performance.now();
-    const bar = new ProgressBar({ totalSteps: count, imagesPerStep: 1 });
-    const asSeen = isArray && config.values === "network";
-    const normalization = asSeen ? { scale: 1, shift: 0 } : drawable.normalization;
-    const { shape } = drawable;
-    const costs: Omit<SolvedBatch, "samples">[] = [];
-    using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit immediately`));
-    const subject = { ...drawable, normalization, autoguidance };
-    const x0 = noise(seed, [count, ...shape]);
-    const batches = drawBatches(subject, x0, conditioning, withSeed(how, seed), (done) => {
-      bar.update(done);
-      stop.signal.throwIfAborted();
-    });
-    async function* pixels() {
-      try {
-        for await (const { samples, ...cost } of batches) {
-          costs.push(cost);
-          yield samples;
-        }
-      } catch (error) {
-        throw solvingError(error, path);
-      }
-    }
-    const images = { count, shape, labels: conditioning?.labels, classes: network.classes, columns };
-    let written = 0;
-    try {
-      await writeSamples(out, { ...images, batches: pixels() }, (done) => written = done);
-    } catch (error) {
-      if (!stop.signal.aborted || error !== stop.signal.reason) throw error;
-      say(`Stopped: ${written > 0 ? `${written} of ${count} images are in ${out}` : "nothing was written"}`);
-      return stop.exitCode;
-    } finally {
-      bar.clear();
-    }
-    const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    const cost = formatCost(costOf(costs)) + (guided ? guidedCostSuffix(conditioning) : "");
-    say(
-      `${count} samples${words}, ${description}, ${cost}, in ${seconds} s on ${device.description}: ${out}`,
-    );
-    device.close();
+    const images = await requestedImages(config, network);
+    const code = await (config.compare ? compare : draw)(config, network, images);
+    network.device.close();
+    return code;
   },
 });
+
+/** The images that a command line requests. */
+interface RequestedImages {
+  readonly count: number;
+  /** Columns of the grid; 0 for a nearly square one. */
+  readonly columns: number;
+  readonly drawable: Drawable;
+  readonly conditioning?: Conditioning;
+  /** Whether an evaluation runs two networks. */
+  readonly guided: boolean;
+  /** Text for messages, after `64 samples`. */
+  readonly words: string;
+}
+
+/** @throws {ConfigError} if the network lacks a class, or cannot be guided */
+async function requestedImages(
+  config: SampleConfig,
+  { classes, path, drawable, run }: OpenNetwork,
+): Promise<RequestedImages> {
+  const { count, columns, class: choice } = config;
+  if (classes.count === 0) {
+    const autoguidance = run === undefined
+      ? undefined
+      : await readAutoguidance(run, config.guidance ?? undefined);
+    checkUnlabelled(config, path, autoguidance);
+    const { scale = 1 } = autoguidance ?? {};
+    const words = autoguidance ? `, ${formatAutoguidance(scale)}` : "";
+    return { count, columns, drawable: { ...drawable, autoguidance }, guided: scale !== 1, words };
+  }
+  if (choice === "none") return { count, columns, drawable, guided: false, words: " without a class" };
+  const chosen = chosenClasses(choice ?? "all", classes, path);
+  const N = config.inFullRows ? roundToRows(count, chosen.length) : count;
+  const guidance = guidanceOf(config, drawable.model);
+  const which = choice === null || choice === "all"
+    ? `all ${classes.count} classes`
+    : `class ${chosen.map((label) => className(label, classes.names)).join(", ")}`;
+  return {
+    count: N,
+    columns: columns || gridColumns(N, chosen.length),
+    drawable,
+    conditioning: { labels: Uint32Array.from({ length: N }, (_, i) => chosen[i % chosen.length]), guidance },
+    guided: runsTwice(guidance, drawable.model),
+    words: ` of ${which}, ${formatGuidance(guidance)}`,
+  };
+}
+
+/** Draws the images into a file or folder. @returns the exit code if it is stopped */
+async function draw(
+  { seed, out, solver, values }: SampleConfig,
+  { device, path, classes }: OpenNetwork,
+  { count, columns, drawable, conditioning, guided, words }: RequestedImages,
+): Promise<number | undefined> {
+  const { how, description } = makeSolver(solver ?? usualSolver(drawable.model));
+  checkSolver(drawable.model, how, path, conditioning?.guidance.scale);
+  checkFormat(out, count, drawable.shape);
+  const started = performance.now();
+  const bar = new ProgressBar({ totalSteps: count, imagesPerStep: 1 });
+  using stop = stopSignal((signal) => say(`\n${signal}: stopping; press again to quit immediately`));
+  const asSeen = out.endsWith(".npy") && values === "network";
+  const subject = asSeen ? { ...drawable, normalization: { scale: 1, shift: 0 } } : drawable;
+  const images = { count, seed, conditioning, classes, columns, how, source: path };
+  let written = 0;
+  const cost = await drawIntoFile(out, subject, images, (done) => {
+    bar.update(done);
+    stop.signal.throwIfAborted();
+  }, (images) => written = images)
+    .catch((error) => {
+      if (!stop.signal.aborted || error !== stop.signal.reason) throw error;
+    })
+    .finally(() => bar.clear());
+  if (!cost) {
+    say(`Stopped: ${written > 0 ? `${written} of ${count} images are in ${out}` : "nothing was written"}`);
+    return stop.exitCode;
+  }
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  const spent = formatCost(cost) + (guided ? guidedCostSuffix(conditioning) : "");
+  say(`${count} samples${words}, ${description}, ${spent}, in ${seconds} s on ${device.description}: ${out}`);
+}
+
+/** Draws the same noise with few and many evaluations. */
+async function compare(
+  { seed, out }: SampleConfig,
+  { path, classes: { names } }: OpenNetwork,
+  { count, drawable, conditioning, words }: RequestedImages,
+): Promise<undefined> {
+  const headings = conditioning && Array.from(conditioning.labels, (label) => className(label, names));
+  const bar = new ProgressBar({ totalSteps: comparedEvaluations * count, imagesPerStep: 1 });
+  const rows = fewStepsRows(drawable, conditioning);
+  await writeFewSteps(out, rows, { count, seed, headings }, (evaluations) => bar.update(evaluations))
+    .catch((error) => {
+      throw solvingError(error, path);
+    }).finally(() => bar.clear());
+  say(`${count} samples${words}, with 1, 2, 4, 8 and 20 evaluations each: ${out}`);
+}
 
 if (import.meta.main) await main(sampleTask);

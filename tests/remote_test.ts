@@ -199,7 +199,7 @@ testNeeding(
       ...["web/flow.js", "deno.json", "README.md"],
       ...[
         "experiments/doctor.sh",
-        "experiments/export/model.py",
+        "experiments/networks/model.py",
         "examples/sample_in_page.html",
         "examples/sample_in_worker.js",
       ],

@@ -1,7 +1,9 @@
 import { imageSize } from "./shared.ts";
-import { integer, interval, number, optional, path as pathTo, toggle } from "./kinds.ts";
+import { integer, interval, number, optional, path as pathTo, toggle, variantName } from "./kinds.ts";
+import { ownModel } from "./model_setting.ts";
 import { ConfigError, flagOf, type Need, type Setting, type Values } from "./settings.ts";
-import { network, presets, training } from "./training.ts";
+import { guidanceWithoutLabels, network, normalizationTo, presets, training } from "./training.ts";
+import { type CheckpointInfo, type LoadOptions, modelTypeOf, paths, predictions } from "../../models/mod.ts";
 
 const { filters, tEmb, attn, timeEmbedding, path, prediction, normalize } = training.rows;
 const { needs: _, ...groups } = training.rows.groups;
@@ -47,6 +49,78 @@ export const describingHeading = "Network, for files without a description, such
 /** A user's description of a network; null for settings not given. */
 export type NetworkFlags = Values<typeof describing>;
 
+/** Flags of a network that have defaults. */
+const optionalFlags = [
+  "attn",
+  "groups",
+  "timeEmbedding",
+  "path",
+  "prediction",
+  "channels",
+  "classes",
+] as const;
+
+/** Flags that replace a metadata field. */
+const flagsFor = {
+  config: ["model", "filters", "tEmb", ...optionalFlags],
+  normalization: ["normalize"],
+  image_size: ["imageSize"],
+} as const satisfies Record<string, readonly (keyof NetworkFlags)[]>;
+
+/**
+ * What flags say of a network whose file does not, such as a PyTorch state dict.
+ *
+ * @param source name of the file, for errors
+ * @throws {ConfigError} if the flags omit what the file does not state, or repeat what it states
+ */
+export function describedNetwork(
+  flags: NetworkFlags,
+  metadata: Readonly<Record<string, string>>,
+  source: string,
+): LoadOptions {
+  if (ownModel(flags.model)) flags = { ...flags, model: null };
+  for (const [field, names] of Object.entries(flagsFor)) {
+    const redundant = names.find((name) => flags[name] !== null);
+    if (!(field in metadata) || redundant === undefined) continue;
+    throw new ConfigError(
+      `Cannot use ${flagOf(redundant)} with ${source}: the file itself describes its network (leave it out)`,
+    );
+  }
+  return {
+    ...!("config" in metadata) && { config: configOf(flags, source) },
+    ...!("normalization" in metadata) && { normalization: normalizationOf(flags, source) },
+    ...flags.imageSize && { imageSize: flags.imageSize },
+  };
+}
+
+function configOf(flags: NetworkFlags, source: string): CheckpointInfo["config"] {
+  const { model, filters, tEmb, path, prediction } = flags;
+  if (model === null || filters === null || tEmb === null) {
+    const missing = (["model", "filters", "tEmb"] as const).filter((name) => flags[name] === null);
+    throw new ConfigError(
+      `Cannot draw from ${source}: it does not say which network its weights belong to ` +
+        `(missing ${missing.map(flagOf).join(", ")})`,
+    );
+  }
+  const optional = optionalFlags.filter((name) => flags[name] !== null).map((name) => [name, flags[name]]);
+  return {
+    type: modelTypeOf(model),
+    filters,
+    tEmb,
+    ...Object.fromEntries(optional),
+    ...path !== null && { path: variantName(paths, path) },
+    ...prediction !== null && { prediction: variantName(predictions, prediction) },
+  };
+}
+
+function normalizationOf({ normalize }: NetworkFlags, source: string): CheckpointInfo["normalization"] {
+  if (normalize !== null) return normalizationTo(normalize);
+  throw new ConfigError(
+    `Cannot draw from ${source}: it does not say which range of pixels its network was trained on ` +
+      `(missing ${flagOf("normalize")})`,
+  );
+}
+
 /** Default guidance, the same as in a run's own pictures. */
 export const usualGuidance = presets.quick.guidance;
 
@@ -57,13 +131,21 @@ const ofGuidance = {
   off: false,
 } satisfies Need;
 
-/** Settings of classifier-free guidance. */
+/** Where to draw. */
+export const where = { device: training.rows.device, threads: training.rows.threads } as const;
+
+/** Settings of guidance. */
 export const guiding = {
-  guidance: optional(number({
-    doc: `classifier-free guidance, 1 = none (default: ${usualGuidance})`,
-    min: 0,
-    needs: ofClass,
-  })),
+  guidance: {
+    ...optional(number({
+      doc: `classifier-free guidance, 1 = none (default: ${usualGuidance})`,
+      min: 0,
+      needs: ofClass,
+    })),
+    details: [
+      `unlabelled networks: autoguidance by the run's early weights (default: ${guidanceWithoutLabels})`,
+    ],
+  },
   guidanceInterval: { ...interval("range of t with guidance (default: 0,1)"), needs: ofGuidance },
   cfgZero: toggle({ doc: "use CFG-Zero*", default: false, needs: ofGuidance }),
 } as const;

@@ -11,6 +11,8 @@ import { loadWeights } from "../networks/own_network.ts";
 import { readFile, RunError } from "../run/run_folder.ts";
 import { findEarlyWeights } from "../run/weights.ts";
 import { givenGuidance, type GuidingConfig, usualGuidance } from "../cli/drawing.ts";
+import { guidanceWithoutLabels } from "../cli/training.ts";
+import { runFile } from "../run/files.ts";
 import { ConfigError, didYouMean, flagOf } from "../cli/settings.ts";
 import type { Classes } from "../cli/kinds.ts";
 import { readRecord } from "../tracking/record.ts";
@@ -49,7 +51,10 @@ export function samplingField(
 }
 
 /** Loads the early weights of a run; undefined if it has none. */
-export async function readAutoguidance(run: string, scale: number): Promise<Autoguidance | undefined> {
+export async function readAutoguidance(
+  run: string,
+  scale = guidanceWithoutLabels,
+): Promise<Autoguidance | undefined> {
   const early = findEarlyWeights(run);
   if (!early) return undefined;
   return { model: (await loadWeights(await readFile(early.path, run), early.path)).model, scale };
@@ -152,16 +157,27 @@ export function guidanceOf(
 }
 
 /**
- * Refuses flags that need a network with classes.
+ * Refuses flags that a network without classes cannot follow.
  *
  * @param source name of the network's file, for errors
- * @throws {ConfigError} if a class or guidance is given
+ * @param autoguidance its guidance, if it has early weights
+ * @throws {ConfigError} if a class is given, or guidance that it does not have
  */
-export function checkNoClass(config: GuidingConfig & { readonly class: unknown }, source: string): void {
-  const flag = config.class !== null ? "--class" : givenGuidance(config);
-  if (flag === undefined) return;
+export function checkUnlabelled(
+  config: GuidingConfig & { readonly class: unknown },
+  source: string,
+  autoguidance: Autoguidance | undefined,
+): void {
+  const flag = config.class !== null ? "--class" : givenGuidance({ ...config, guidance: null });
+  if (flag !== undefined) {
+    throw new ConfigError(
+      `Cannot use ${flag} with ${source}: its network was trained without classes (leave it out)`,
+    );
+  }
+  if (config.guidance === null || autoguidance) return;
   throw new ConfigError(
-    `Cannot use ${flag} with ${source}: its network was trained without classes (leave it out)`,
+    `Cannot use --guidance with ${source}: its network was trained without classes, and there is no ` +
+      `${runFile.early} to guide it away from (expected the folder of a run that has one, or leave it out)`,
   );
 }
 

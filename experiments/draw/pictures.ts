@@ -152,13 +152,14 @@ function sharpnessOf(images: readonly Float32Array[], width: number): number {
 }
 
 /**
- * Draws images from the same noise with few and many evaluations, one row per number.
+ * Writes a picture of images from the same noise with few and many evaluations, one row per number.
  *
+ * @param path of a PNG
  * @param count images in a row
  * @param headings above the columns, such as classes
- * @returns a PNG
  */
-export async function fewStepsPicture(
+export async function writeFewSteps(
+  path: string,
   rows: readonly FewStepsRow[],
   { count, seed, headings }: {
     readonly count: number;
@@ -166,7 +167,7 @@ export async function fewStepsPicture(
     readonly headings: readonly string[] | undefined;
   },
   onProgress: (evaluations: number) => void = () => {},
-): Promise<Uint8Array> {
+): Promise<void> {
   const images: Float32Array[] = [];
   let evaluations = 0;
   for (const { drawable, solver, conditioning } of rows) {
@@ -198,7 +199,7 @@ export async function fewStepsPicture(
   const width = Math.min(112, Math.max(56, 560 / count)); // few columns are wider, for their captions
   const scale = Math.max(1, Math.round(width / shape[2]));
   const grid = captionedGrid([rows.length, count], shape, { captions, scale });
-  return encodeRasterPng((await rasterizer())(grid.svg(images)));
+  await writeAtomic(path, encodeRasterPng((await rasterizer())(grid.svg(images))));
 }
 
 /** Maximum number of samples of one run in one row. */

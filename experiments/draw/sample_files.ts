@@ -2,10 +2,20 @@ import { join } from "node:path";
 import { Zip, ZipPassThrough } from "npm:fflate@0.8.3";
 import { npyHeader } from "../../models/files/npy.ts";
 import { encodePng, imageGrid, type ImageSize } from "../../viz/mod.ts";
-import { reasonOf, RunError, writeAtomic, writeAtomicParts } from "../run/run_folder.ts";
+import {
+  checkEmptyFolder,
+  checkFolderOf,
+  reasonOf,
+  RunError,
+  writeAtomic,
+  writeAtomicParts,
+} from "../run/run_folder.ts";
 import { ConfigError } from "../cli/settings.ts";
-import { className, type NetworkClasses } from "./conditioning.ts";
-import { samplesPng } from "./pictures.ts";
+import { className, type Conditioning, type NetworkClasses } from "./conditioning.ts";
+import { checkGrid, samplesPng } from "./pictures.ts";
+import { type Drawable, drawBatches, type OnSamples, solvingError, withSeed } from "./samples.ts";
+import { noise, type SolvedFlow, type SolverOptions } from "../../models/mod.ts";
+import { costOf, type SolvedBatch } from "../../models/solve/solve_flow.ts";
 
 /** Images to write, batch by batch. */
 interface DrawnImages {
@@ -24,14 +34,63 @@ interface DrawnImages {
 /** Maximum bytes of the arrays in a ZIP archive without 64-bit sizes. */
 const maxBytes = 2 ** 32 - 2 ** 16;
 
-/** Checks, before images are drawn, that they fit in an .npz file. @throws {ConfigError} if there are too many */
-export function checkNpz(path: string, count: number, shape: ImageSize): void {
+/** Checks, before a network is loaded, that a file or an empty folder can be written. */
+export async function checkPath(path: string): Promise<void> {
+  await (path.endsWith("/") ? checkEmptyFolder(path) : checkFolderOf(path));
+}
+
+/** Checks, before images are drawn, that a file of the path's format holds them. @throws if there are too many */
+export function checkFormat(path: string, count: number, shape: ImageSize): void {
+  if (path.endsWith(".png")) checkGrid(count, shape);
+  if (path.endsWith("/")) checkGrid(1, shape);
   const bytes = count * (sizeOf(shape) + 8);
-  if (bytes < maxBytes) return;
+  if (!path.endsWith(".npz") || bytes < maxBytes) return;
   throw new ConfigError(
     `Cannot use --out ${path}: ${count} images take ${(bytes / 2 ** 30).toFixed(1)} GiB ` +
       "(expected less than 4 GiB, or a folder, --out FOLDER/)",
   );
+}
+
+/** Images to draw into a file or folder. */
+interface DrawnInto extends Pick<DrawnImages, "count" | "classes" | "columns"> {
+  readonly seed: number;
+  readonly conditioning: Conditioning | undefined;
+  readonly how: SolverOptions;
+  /** Name of the network's file, for errors. */
+  readonly source: string;
+}
+
+/**
+ * Draws images, and writes them while it draws the next ones; see {@linkcode writeSamples}.
+ *
+ * @param onDrawn called with the number of images drawn
+ * @param onWritten called with the number of images in the folder
+ * @returns the cost of the images
+ */
+export async function drawIntoFile(
+  path: string,
+  drawable: Drawable,
+  { count, seed, conditioning, classes, columns, how, source }: DrawnInto,
+  onDrawn: OnSamples,
+  onWritten: (images: number) => void,
+): Promise<Omit<SolvedFlow, "samples">> {
+  const { shape } = drawable;
+  const x0 = noise(seed, [count, ...shape]);
+  const drawing = drawBatches(drawable, x0, conditioning, withSeed(how, seed), onDrawn);
+  const costs: Omit<SolvedBatch, "samples">[] = [];
+  async function* batches() {
+    try {
+      for await (const { samples, ...cost } of drawing) {
+        costs.push(cost);
+        yield samples;
+      }
+    } catch (error) {
+      throw solvingError(error, source);
+    }
+  }
+  const images = { count, shape, labels: conditioning?.labels, classes, columns, batches: batches() };
+  await writeSamples(path, images, onWritten);
+  return costOf(costs);
 }
 
 /**

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { readConfig } from "../cli/training_config.ts";
 import { balancedClasses, classColumns, className, roundToRows } from "../draw/conditioning.ts";
-import { comparedEvaluations, fewStepsPicture, fewStepsRows, trajectoryGif } from "../draw/pictures.ts";
+import { comparedEvaluations, fewStepsRows, trajectoryGif, writeFewSteps } from "../draw/pictures.ts";
 import { followInPlane, writePlaneTrajectories } from "../draw/plane.ts";
 import type { Drawable } from "../draw/samples.ts";
 import { followTrajectories, readTrajectories, writeTrajectories } from "../draw/trajectories.ts";
@@ -67,10 +67,7 @@ export const fewSteps: Artifact = {
     const conditioning = conditioned(1);
     const headings = conditioning &&
       Array.from(conditioning.labels, (label) => className(label, data.classNames));
-    await writeAtomic(
-      join(run, runFile.fewSteps),
-      await fewStepsPicture(rows, { count, seed, headings }),
-    );
+    await writeFewSteps(join(run, runFile.fewSteps), rows, { count, seed, headings });
   },
 };
 
