@@ -11,7 +11,7 @@ import { drawSamples } from "../../experiments/draw/samples.ts";
 import { trajectoryGif } from "../../experiments/draw/pictures.ts";
 import { readTrajectories } from "../../experiments/draw/trajectories.ts";
 import { UserError } from "../../kernels/core/user_error.ts";
-import { readNetwork } from "../../experiments/report/read_runs.ts";
+import { readNetwork } from "../../experiments/report/drawn.ts";
 import { writeReport } from "../../experiments/report/write_report.ts";
 import { readConfig, trainingConfig } from "../../experiments/cli/training_config.ts";
 import { checkPictures } from "../../experiments/training/training_data.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { readPlaneTrajectories } from "../../experiments/draw/plane.ts";
 import { readLossByTime } from "../../experiments/evaluation/loss_by_time.ts";
-import { readNetwork } from "../../experiments/report/read_runs.ts";
+import { readNetwork } from "../../experiments/report/drawn.ts";
 import type { PageData } from "../../viz/report/page_data.ts";
 import { testInFolder } from "../folder.ts";
 import { dataIn } from "../viz/report/page_content.ts";

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
-import { writeSamples } from "../../experiments/draw/sample_files.ts";
+import { init, withDevice } from "../../kernels/mod.ts";
+import { drawIntoFile, writeSamples } from "../../experiments/draw/sample_files.ts";
 import { drawSamples } from "../../experiments/draw/samples.ts";
 import { createModel, decodeSafetensors, encodeSafetensors, sample, toPixels } from "../../models/mod.ts";
 import { assertSameNumbers } from "../same_numbers.ts";
@@ -348,6 +349,19 @@ testTask("writeSamples() leaves another program's image where it is", async (pla
     message: /^Cannot write .*000001.png: .*; 1 images are complete$/,
   });
   assert.equal(await Deno.readTextFile(`${folder}000001.png`), "theirs");
+});
+
+testTask("drawIntoFile() writes what drawSamples() draws, with the noise of their seed", async (place) => {
+  await withDevice(await init({ device: "cpu", threads: 1 }), async () => {
+    const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 1);
+    const drawable = { model, normalization: { scale: 2, shift: -1 }, shape: [1, 4, 4] as const };
+    const how = { solver: "sde", steps: 2, noise: 1 } as const;
+    const images = { count: 2, seed: 3, conditioning: undefined, classes: { count: 0 }, columns: 0 };
+    const path = place.file("x.npy");
+    await drawIntoFile(path, drawable, { ...images, how, source: "a" }, () => {}, () => {});
+    const { pixels } = await drawSamples(drawable, { count: 2, seed: 3, ...how });
+    assertSameNumbers(readNpy(await place.read("x.npy")).values, pixels);
+  });
 });
 
 testTask("writeSamples() gives equal bytes for equal images at another time", async (place) => {

@@ -31,8 +31,6 @@ export interface ReportRun {
   readonly summary: string;
   /** One sentence on why it ended, if it was stopped or failed. */
   readonly ending?: string;
-  /** The user's note. */
-  readonly note?: string;
   /** The subject of the images, such as `digits`; by default `images`. */
   readonly subject?: string;
   /** Names of classes; classes without a name are shown as numbers. */

@@ -43,11 +43,10 @@ export function trainingSection(data: ReportData): Markup {
   const { runs, lossWarning } = data;
   const several = runs.length > 1;
   const pictures = several ? runs.map(samplesPicture) : undefined; // a single run's picture is further up
-  const words = runs.map(({ name, summary, ending, note }) => {
+  const words = runs.map(({ name, summary, ending }) => {
     const whose = several ? markup`<b>${name}</b>: ` : undefined;
-    const said = note === undefined ? undefined : markup`<p class="note">${note}</p>`;
     const ended = ending === undefined ? undefined : markup`<p class="ending">${ending}</p>`;
-    return markup`<p>${whose}${summary}</p>${ended}${said}`;
+    return markup`<p>${whose}${summary}</p>${ended}`;
   });
   const results = several ? markup`<h3>Results</h3>${factsOf(runs, "results")}` : undefined;
   const warning = lossWarning === undefined ? undefined : markup`<p class="note">${lossWarning}</p>`;

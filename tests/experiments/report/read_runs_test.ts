@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { samplesPng } from "../../../experiments/draw/pictures.ts";
 import { writePlaneTrajectories } from "../../../experiments/draw/plane.ts";
 import { writeTrajectories } from "../../../experiments/draw/trajectories.ts";
 import { writeLiveJudge } from "../../../experiments/evaluation/evaluation.ts";
-import { resultsOf } from "../../../experiments/report/facts.ts";
-import { readReportRuns } from "../../../experiments/report/read_runs.ts";
+import { readReportRuns, resultsOf } from "../../../experiments/report/read_runs.ts";
 import { writeReport } from "../../../experiments/report/write_report.ts";
 import { findWeights } from "../../../experiments/run/weights.ts";
 import { appendMetrics } from "../../../experiments/run/metrics_log.ts";
@@ -148,6 +148,20 @@ testRuns(
     assert.equal((await readReportRuns([run], "none"))[0].live, "none");
   },
 );
+
+testRuns("readReportRuns() names the columns of samples if each shows one class", ["run"], async (run) => {
+  const about = { name: "birds", source: "", channels: 1, height: 4, width: 4, digest: "c".repeat(64) };
+  const dataset = { ...about, classes: 2, classNames: ["finch", "owl"], train: 9, validation: 1, test: 1 };
+  await writeRun(run, { dataset });
+  await Deno.writeTextFile(join(run, "config.json"), '{"conditional":true}');
+  const cases = [[2, "one class per column", ["finch", "owl"]], [3, "classes in turn", undefined]] as const;
+  for (const [columns, words, names] of cases) {
+    const png = samplesPng(new Float32Array(6 * 16), 6, [1, 4, 4], columns);
+    await Deno.writeFile(join(run, "samples.png"), png);
+    const [{ samplesText, samplesColumns }] = await readReportRuns([run]);
+    assert.deepEqual([samplesText, samplesColumns], [`${words}, no guidance`, names]);
+  }
+});
 
 testRuns("writeReport() warns above the losses of runs on different data", ["a", "b"], async (a, b) => {
   const data = { name: "MNIST", source: "", channels: 1, height: 4, width: 4, classes: 0 };

@@ -100,8 +100,8 @@ function comparison(): Comparison {
   };
 }
 
-/** One run with a hostile name and note. */
-export const one: ReportData = { runs: [run(hostile, { note: hostile })] };
+/** One run with a hostile name. */
+export const one: ReportData = { runs: [run(hostile)] };
 
 /** Two runs side by side. */
 export const two: ReportData = { runs: [run("residual"), run("base")], comparison: comparison() };
