@@ -6,7 +6,7 @@ import { startCommand, taskCommand } from "./run/program_files.ts";
 import { optional } from "./cli/kinds.ts";
 import { ConfigError, defineSettings } from "./cli/settings.ts";
 import { namesWith, presets, training } from "./cli/training.ts";
-import { distillation } from "./cli/distilled_config.ts";
+import { distillation } from "./cli/stored_network.ts";
 import { readConfig, trainingConfig } from "./cli/training_config.ts";
 import { findConfig, findRun } from "./tracking/find_run.ts";
 import { type GivenTraining, trainOrResume } from "./train.ts";

@@ -1,4 +1,11 @@
-import { checkpoint, describing, describingHeading, guiding, namedWeights, where } from "./cli/drawing.ts";
+import {
+  checkpoint,
+  describing,
+  describingHeading,
+  guiding,
+  namedWeights,
+  where,
+} from "./cli/stored_network.ts";
 import { choice, classList, integer, optional, outputFile, toggle } from "./cli/kinds.ts";
 import { ProgressBar, say } from "./cli/output.ts";
 import { defineSettings, type Values } from "./cli/settings.ts";

@@ -1,5 +1,5 @@
 import { type Device, init } from "../kernels/mod.ts";
-import { ownModel, trainingTask } from "./cli/model_setting.ts";
+import { ownModel, trainingTask } from "./cli/shared.ts";
 import { say, stderr } from "./cli/output.ts";
 import { main, stopSignal, task } from "./cli/task.ts";
 import { presetFor, presets, trainFlags } from "./cli/training.ts";

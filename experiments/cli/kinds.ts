@@ -228,10 +228,7 @@ export type VariantRegistry<T> = Readonly<Record<string, Variant<T>>>;
  *
  * @param registry the variants, with their settings, defaults and bounds
  */
-export function variant(
-  registry: VariantRegistry<unknown>,
-  options: Options<string>,
-): Setting<string> {
+export function variant(registry: VariantRegistry<unknown>, options: Options<string>): Setting<string> {
   const names = Object.keys(registry);
   const expected = anyOf(names);
   const plain = names.every((name) => Object.keys(registry[name].settings).length === 0);

@@ -1,8 +1,23 @@
+/** Settings of several tasks: where to compute, the data, the network, the stages of a distillation. */
+
 import { maxThreads } from "../../kernels/devices/cpu/thread_team.ts";
 import type { Device } from "../../kernels/mod.ts";
-import { address, choice, integer, line, numbersOf, optional, path, toggle } from "./kinds.ts";
-import { listOf } from "../run/field_checks.ts";
-import type { Need, Setting } from "./settings.ts";
+import {
+  address,
+  choice,
+  integer,
+  line,
+  makeVariant,
+  numbersOf,
+  optional,
+  path,
+  toggle,
+  type Variant,
+  variant,
+} from "./kinds.ts";
+import { anyOf, listOf } from "../run/field_checks.ts";
+import { asText, type Need, type Setting } from "./settings.ts";
+import { modelNames, type OptionValue } from "../../models/mod.ts";
 
 /** Settings of several tasks; a task may reword their `--help`. */
 export const shared = {
@@ -22,9 +37,7 @@ export const shared = {
 } as const;
 
 /** Settings that locate the runs of a task. */
-export const runSource = {
-  root: { ...path("DIR", "folder that holds the runs"), default: "runs" },
-} as const;
+export const runSource = { root: { ...path("DIR", "folder that holds the runs"), default: "runs" } } as const;
 
 /** Whether a device computes on a GPU; a software adapter does not count. */
 export function isGpu({ kind, tuning }: Pick<Device, "kind" | "tuning">): boolean {
@@ -101,7 +114,214 @@ export function optionalDataSettings(doc: string, data: Need, otherNeeds: Need =
 }
 
 /** `--dry-run` of the tasks that take long. */
-export const dryRun = toggle({
-  doc: "show the plan and the time; write nothing",
-  default: false,
+export const dryRun = toggle({ doc: "show the plan and the time; write nothing", default: false });
+
+/** A custom network, written as `FILE:key=value,...` in a setting; a run records `FILE@sha256:DIGEST:key=value,...`. */
+export interface OwnModel {
+  /** Its module. */
+  readonly file: string;
+  /** SHA-256 of the module, in hex. */
+  readonly digest?: string;
+  /** The options that the setting gives, as text. */
+  readonly options: ReadonlyMap<string, string>;
+}
+
+/** A module (or the copy of one in a run of version 0.9) and options; a comma before `key=` ends a value. */
+const form = /^(\P{Cc}*?\.(?:[cm]?[jt]s|json))(?:@sha256:([0-9a-f]{64}))?(?::(\P{Cc}*))?$/u;
+
+/** Reads a setting that names a custom network; undefined if it names a U-Net, or nothing. */
+export function ownModel(text: unknown): OwnModel | undefined {
+  const [, file, digest, list = ""] = form.exec(String(text)) ?? [];
+  if (file === undefined) return undefined;
+  const pairs = list.split(/,(?=[A-Za-z_$][\w$]*=)/).filter((pair) => pair !== "")
+    .map((pair) => /^([A-Za-z_$][\w$]*)=(.*)$/.exec(pair));
+  const options = new Map(pairs.flatMap((pair) => pair ? [[pair[1], pair[2]]] : []));
+  return options.size === pairs.length ? { file, options, ...digest !== undefined && { digest } } : undefined;
+}
+
+/** Writes the setting of a custom network with options. */
+export function modelText(
+  file: string,
+  options: Readonly<Record<string, OptionValue>>,
+  digest?: string,
+): string {
+  const module = digest === undefined ? file : `${file}@sha256:${digest}`;
+  const pairs = Object.entries(options).map(([name, value]) => `${name}=${value}`);
+  return pairs.length === 0 ? module : `${module}:${pairs.join()}`;
+}
+
+/** A network: a U-Net by name, or the file of a module. */
+export function modelSetting(doc: string): Setting<string> {
+  return {
+    doc,
+    hint: [...modelNames, "FILE"].join("|"),
+    expected: anyOf([...modelNames, "the file of a module, such as ./mine.ts"]),
+    choices: modelNames,
+    accepts: (value): value is string =>
+      typeof value === "string" &&
+      (modelNames.some((name) => name === value) || ownModel(value) !== undefined),
+  };
+}
+
+/** The module of a network that weights or a run name. */
+export const ownModule: Setting<string | null> = {
+  doc: "module of the network, if it is your own",
+  hint: "FILE",
+  expected: "the file of a module, such as ./mine.ts",
+  default: null,
+  accepts: (value): value is string | null => value === null || ownModel(value) !== undefined,
+};
+
+/** What settings of U-Nets need. */
+export const unet: Need = {
+  words: `--model ${modelNames.join(" or ")}`,
+  met: ({ model }) => ownModel(model) === undefined,
+};
+
+/** The settings that only U-Nets have. A custom network may have options of these names instead. */
+export const unetSettings = ["filters", "tEmb", "attn", "groups", "timeEmbedding"] as const;
+
+/** Describes the network of settings: `residual U-Net [16,32,64]`, or `mine.ts (hidden=128)`. */
+export function formatNetwork({ model, filters, attn }: Readonly<Record<string, unknown>>): string {
+  const own = ownModel(model);
+  if (own) {
+    const options = [...own.options].map(([name, value]) => `${name}=${value}`);
+    return own.file + (options.length > 0 ? ` (${options.join(", ")})` : "");
+  }
+  const channels = Array.isArray(filters) ? filters.map(asText) : asText(filters);
+  return `${asText(model)} U-Net [${channels}]${attn ? " with attention" : ""}`;
+}
+
+/** The task that trains a network, as a command line names it. */
+export function trainingTask(model: string): string {
+  return ownModel(model) ? `train --model ${ownModel(model)!.file}` : `train:${model}`;
+}
+
+const images = (count: number) => ({ doc: "images to train on", default: count, above: 0, max: 1e9 });
+const rate = (factor: number) => ({
+  doc: "factor of the learning rates",
+  default: factor,
+  above: 0,
+  max: 100,
 });
+const points = "with the teacher's velocity";
+
+/** Name of a stage. */
+export type StageName = "bake" | "mean" | "shortcut" | "reflow" | "drift";
+
+/** A stage with complete settings. */
+export interface StageSpec {
+  readonly name: StageName;
+  readonly settings: Readonly<Record<string, number>>;
+}
+
+function kind(name: StageName, doc: string, settings: Variant<StageSpec>["settings"]): Variant<StageSpec> {
+  return { doc, settings, make: (settings) => ({ name, settings }) };
+}
+
+/** The stages of a distillation, by name. */
+const kinds: Readonly<Record<StageName, Variant<StageSpec>>> = {
+  bake: kind("bake", "one row learns what guidance makes of two", { images: images(6400), rate: rate(0.5) }),
+  mean: kind("mean", `flow map by the mean rule, ${points}`, { images: images(25_600), rate: rate(1) }),
+  shortcut: kind("shortcut", `flow map by the shortcut rule, ${points}`, {
+    images: images(25_600),
+    rate: rate(1),
+  }),
+  reflow: kind("reflow", "straight lines between noise and the teacher's images", {
+    images: images(9600),
+    rate: rate(1),
+    pairs: { doc: "images that the teacher draws", default: 2400, min: 1, max: 1e6 },
+    steps: { doc: "Heun steps of each", default: 5, min: 1, max: 1000 },
+    whole: { doc: "share that learns the whole line in one step", default: 1, min: 0, max: 1 },
+  }),
+  drift: kind("drift", "generated images drift towards real ones and apart", {
+    images: images(100_000),
+    rate: rate(1),
+    evaluations: { doc: "evaluations from noise to image", default: 1, min: 1, max: 64 },
+    references: { doc: "real images", default: 20_000, min: 1, max: 1e6 },
+    keep: {
+      doc: "one step in N by the shortcut rule, which keeps more evaluations and the flow good; 0 = none",
+      default: 6,
+      min: 0,
+      max: 100,
+    },
+    others: { doc: "weight of other classes, which push away", default: 0.1, above: 0, max: 1 },
+    push: { doc: "share by which the push away outweighs the pull", default: 0.03, min: 0, max: 1 },
+  }),
+};
+
+const one = variant(kinds, { doc: "" });
+
+/** A setting for stages in their order, `reflow+drift:images=64000`: names with settings, joined by plus signs. */
+export function stagesSetting(options: Pick<Setting<string>, "doc" | "default" | "needs">): Setting<string> {
+  const problemOf = (value: unknown) =>
+    typeof value === "string"
+      ? value.split("+").map((text) => one.accepts(text) ? undefined : one.problem?.(text)).find(Boolean)
+      : `expected ${anyOf(Object.keys(kinds))}`;
+  return {
+    ...options,
+    hint: "STAGE[+STAGE...]",
+    expected: "stages such as reflow+drift:images=64000",
+    details: Object.entries(kinds).map(([name, { doc, settings }]) => {
+      const defaults = Object.entries(settings).map(([key, setting]) => `${key}=${setting.default}`);
+      return `${name}  ${doc} (${defaults.join(", ")})`;
+    }),
+    accepts: (value): value is string => problemOf(value) === undefined,
+    problem: (value) => problemOf(asText(value)),
+  };
+}
+
+/** A stage of a run. */
+export interface PlannedStage extends StageSpec {
+  /** The step that it begins with. */
+  readonly from: number;
+  readonly steps: number;
+}
+
+const specsOf = (text: string) => text.split("+").map((part) => makeVariant<StageSpec>(kinds, part));
+
+/**
+ * The stages with the values of all their settings.
+ *
+ * @throws {RangeError} if the setting refuses the text
+ */
+export function completeStages(text: string): string {
+  return specsOf(text).map(({ name, settings }) =>
+    `${name}:${Object.entries(settings).map((pair) => pair.join("=")).join()}`
+  ).join("+");
+}
+
+/**
+ * The stages in a text, with their steps.
+ *
+ * @param total steps of all stages together, in which each keeps its share; by default as many as their images need
+ * @throws {RangeError} if the setting refuses the text
+ */
+export function plannedStages(text: string, batchSize: number, total?: number): PlannedStage[] {
+  const specs = specsOf(text);
+  const images = specs.reduce((sum, { settings }) => sum + settings.images, 0);
+  const perImage = (total ?? Math.max(1, images / batchSize)) / images;
+  let [seen, from] = [0, 0];
+  return specs.map((spec) => {
+    seen += spec.settings.images;
+    const [start, end] = [from, Math.round(seen * perImage)];
+    from = end;
+    return { ...spec, from: start, steps: end - start };
+  });
+}
+
+/** The stages of a run with their steps; undefined if it is not a distillation. */
+export function stagesOf(
+  { stages, batchSize, maxSteps }: {
+    readonly stages: string | null;
+    readonly batchSize: number;
+    readonly maxSteps: number;
+  },
+): readonly PlannedStage[] | undefined {
+  return stages === null ? undefined : plannedStages(stages, batchSize, maxSteps);
+}
+
+/** The stage of a step. */
+export function stageAt(stages: readonly PlannedStage[], step: number): PlannedStage {
+  return stages.findLast(({ from }) => from <= step)!;
+}

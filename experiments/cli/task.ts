@@ -71,11 +71,7 @@ export class Task<Table extends Rows = Rows, Config = unknown> {
   }
 
   /** The text of `--help`. */
-  async help(
-    values: Partial<Values<Table>> = {},
-    settings = this.settings,
-    all = false,
-  ): Promise<string> {
+  async help(values: Partial<Values<Table>> = {}, settings = this.settings, all = false): Promise<string> {
     const { name, about, words, preset, epilogue } = this.#declaration;
     const command = typeof name === "string" ? name : name(values);
     const usage = `${startCommand(command)}${words === undefined ? "" : ` ${words}`}`;

@@ -24,11 +24,18 @@ import {
   toggle,
   variant,
 } from "./kinds.ts";
-import { modelSetting, ownModel, unet } from "./model_setting.ts";
+import {
+  dataSettings,
+  dryRun,
+  isGpu,
+  modelSetting,
+  ownModel,
+  shared,
+  stagesSetting,
+  unet,
+} from "./shared.ts";
 import { defineSettings, type Need, type Traits, type Values } from "./settings.ts";
-import { dataSettings, dryRun, isGpu, shared } from "./shared.ts";
 import { solverSetting } from "./solver.ts";
-import { stagesSetting } from "./stages.ts";
 
 const presetNames = ["quick", "standard", "paper", "overfit"] as const;
 
@@ -92,13 +99,7 @@ export const training = defineSettings({
   filters: integers({ doc: "channels of each level", needs: unet }),
   tEmb: integer({ doc: "features of the time embedding", min: 1, needs: unet, rare }),
   attn: toggle({ doc: "attention at the innermost level", default: false, needs: unet, rare }),
-  groups: integer({
-    doc: "groups of the group normalisations",
-    min: 1,
-    default: 8,
-    needs: norm,
-    rare,
-  }),
+  groups: integer({ doc: "groups of the group normalisations", min: 1, default: 8, needs: norm, rare }),
   timeEmbedding: choice(timeEmbeddingNames, {
     rare,
     doc: "encoding of t: t itself, or sines and cosines of it",
@@ -138,12 +139,7 @@ export const training = defineSettings({
   trainLimit: integer({ doc: "train on N images only, 0 = all", default: 0, distilled, rare }),
 
   path: variant(paths, { doc: "path from noise to data", default: "linear", changesLoss }),
-  times: variant(timeDistributions, {
-    rare,
-    doc: "distribution of t",
-    default: "uniform",
-    changesLoss,
-  }),
+  times: variant(timeDistributions, { rare, doc: "distribution of t", default: "uniform", changesLoss }),
   coupling: variant(couplings, { doc: "how noise and data are paired", default: "independent", changesLoss }),
   prediction: variant(predictions, {
     rare,

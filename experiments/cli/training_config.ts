@@ -14,12 +14,10 @@ import {
 import { startCommand } from "../run/program_files.ts";
 import { findContained, RunError } from "../run/run_folder.ts";
 import { runFile } from "../run/files.ts";
-import { distillation, stepsOfStages, taught, taughtSettings } from "./distilled_config.ts";
-import { modelText, ownModel, unetSettings } from "./model_setting.ts";
-import { ConfigError, flagOf } from "./settings.ts";
+import { distillation, initialNetwork, stepsOfStages, taught, taughtSettings } from "./stored_network.ts";
+import { completeStages, modelText, ownModel, unetSettings } from "./shared.ts";
+import { asText, ConfigError, flagOf } from "./settings.ts";
 import { makeSolver } from "./solver.ts";
-import { completeStages } from "./stages.ts";
-import { initialNetwork } from "./stored_network.ts";
 import {
   guidanceWithoutLabels,
   namesWith,
@@ -151,9 +149,7 @@ function repeatedConfig({ config: _, ...flags }: GivenSettings, source: string):
     const { stages, batchSize, maxGuidance } = { ...saved, ...flags };
     const isSame = flags.stages === undefined && flags.batchSize === undefined;
     const total = flags.maxSteps ?? (isSame ? saved.maxSteps : undefined);
-    const decided = {
-      maxSteps: stepsOfStages({ stages: stages!, batchSize, maxGuidance }, total),
-    };
+    const decided = { maxSteps: stepsOfStages({ stages: stages!, batchSize, maxGuidance }, total) };
     return checkConfig(training.resolve({ ...flags, ...decided }, saved));
   }
   const values = isOther && !program || flags.filters ? withOptimizer({ model, ...flags }, saved) : saved;
@@ -315,4 +311,64 @@ export function objectiveOf(
 /** Options for measuring losses of held-out images. */
 export function heldOutOptions(config: TrainingConfig): HeldOutOptions {
   return { batchSize: config.batchSize, seed: config.seed, objective: objectiveOf(config) };
+}
+
+/** What the losses of a run depend on besides its network. */
+export interface LossMeaning {
+  /** Settings by name, as in `config.json`; missing ones are unknown. */
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** The data, if known: runs of other programs may not record it. */
+  readonly dataset?: LossData | null | undefined;
+}
+
+/** A data set by the digest of its images, or only by its name, as MLflow stores it. */
+export interface LossData {
+  readonly name: string;
+  readonly digest?: string;
+}
+
+/** The setting that changes only the training loss: held-out losses use uniform times. */
+const ofTraining = "times";
+const ofAll = namesWith(({ changesLoss }) => changesLoss).filter((name) => name !== ofTraining);
+
+/**
+ * Explains why the losses of several runs cannot be compared.
+ *
+ * @param runs what the losses of each run depend on; unknown values are skipped
+ * @returns e.g. `Losses of these runs are not comparable (--normalize is -1..1 or 0..1)`; undefined if they are
+ */
+export function lossWarning(runs: readonly LossMeaning[]): string | undefined {
+  const [all, training] = [reasonsOf(runs), differing(ofTraining, runs)];
+  if (all.length > 0) return `Losses of these runs are not comparable (${[...all, ...training].join("; ")})`;
+  if (training.length === 0) return undefined;
+  return `Training losses of these runs are not comparable (${training}), but validation and test losses are`;
+}
+
+/** Whether losses on held-out images, such as the velocity error, are comparable between runs. */
+export function heldOutComparable(runs: readonly LossMeaning[]): boolean {
+  return reasonsOf(runs).length === 0;
+}
+
+function reasonsOf(runs: readonly LossMeaning[]): string[] {
+  const data = runs.flatMap(({ dataset }) => dataset ?? []);
+  return [...differingData(data), ...ofAll.flatMap((name) => differing(name, runs))];
+}
+
+/** `["--normalize is -1..1 or 0..1"]`, or empty if all runs that know the setting have one value. */
+function differing(name: string, runs: readonly LossMeaning[]): string[] {
+  const known = runs.map(({ settings }) => settings[name]).filter((value) => value !== undefined);
+  const values = new Set(known.map(asText));
+  return values.size > 1 ? [`${flagOf(name)} is ${[...values].join(" or ")}`] : [];
+}
+
+/** `["different data sets: MNIST, fashion-mnist"]`, with digests if all have one name; empty if the data is the same. */
+export function differingData(data: readonly LossData[]): string[] {
+  const haveDigests = data.every(({ digest }) => digest !== undefined);
+  const sets = [...new Map(data.map((one) => [haveDigests ? one.digest : one.name, one])).values()];
+  if (sets.length < 2) return [];
+  const names = new Set(sets.map(({ name }) => name));
+  const shown = names.size > 1
+    ? [...names]
+    : sets.map(({ name, digest }) => `${name} (${digest?.slice(0, 12)})`);
+  return [`different data sets: ${shown.join(", ")}`];
 }

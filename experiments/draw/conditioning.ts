@@ -10,7 +10,7 @@ import {
 import { loadWeights } from "../networks/own_network.ts";
 import { readFile, RunError } from "../run/run_folder.ts";
 import { findEarlyWeights } from "../run/weights.ts";
-import { givenGuidance, type GuidingConfig, usualGuidance } from "../cli/drawing.ts";
+import { givenGuidance, type GuidingConfig, usualGuidance } from "../cli/stored_network.ts";
 import { guidanceWithoutLabels } from "../cli/training.ts";
 import { runFile } from "../run/files.ts";
 import { ConfigError, didYouMean, flagOf } from "../cli/settings.ts";

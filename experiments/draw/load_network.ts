@@ -9,7 +9,7 @@ import { type NetworkClasses, recordedClassNames } from "./conditioning.ts";
 import type { Drawable } from "./samples.ts";
 import type { shared } from "../cli/shared.ts";
 import type { Values } from "../cli/settings.ts";
-import { describedNetwork, type NetworkFlags } from "../cli/drawing.ts";
+import { describedNetwork, type NetworkFlags } from "../cli/stored_network.ts";
 import { findRun } from "../tracking/find_run.ts";
 
 /** A network to draw from, on a device of its own. */

@@ -1,7 +1,6 @@
 import { featureCount, type SolverOptions } from "../../models/mod.ts";
-import { dataSettings, optionalDataSettings } from "../cli/shared.ts";
+import { dataSettings, optionalDataSettings, ownModule } from "../cli/shared.ts";
 import { choice, integer, number, optional, path } from "../cli/kinds.ts";
-import { ownModule } from "../cli/model_setting.ts";
 import { ConfigError, type Need, type Values } from "../cli/settings.ts";
 import { makeSolver, solverList, solverSetting } from "../cli/solver.ts";
 import type { Dataset } from "../data/dataset.ts";

@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import { modelText, ownModel, unetSettings } from "../cli/model_setting.ts";
+import { modelText, ownModel, unetSettings } from "../cli/shared.ts";
 import {
   ConfigError,
   defineSettings,

@@ -13,7 +13,7 @@ import {
   type OptionValue,
 } from "../../models/mod.ts";
 import { choice, integer, integers, number, text, toggle } from "../cli/kinds.ts";
-import { modelText, type OwnModel, ownModel } from "../cli/model_setting.ts";
+import { modelText, type OwnModel, ownModel } from "../cli/shared.ts";
 import { accepted, ConfigError, didYouMean, type Setting, valueOf } from "../cli/settings.ts";
 import { reasonOf, sha256 } from "../run/run_folder.ts";
 

@@ -4,7 +4,7 @@ import { type Comparison, type ReportData, reportHtml, type StudyFindings } from
 import { qualityNoteOf } from "../evaluation/evaluation_table.ts";
 import { readJson, RunError, writeAtomic } from "../run/run_folder.ts";
 import { runFile } from "../run/files.ts";
-import { type LossMeaning, lossWarning } from "../cli/loss_meaning.ts";
+import { type LossMeaning, lossWarning } from "../cli/training_config.ts";
 import { readRecord } from "../tracking/record.ts";
 import { readReportRuns } from "./read_runs.ts";
 

@@ -12,7 +12,7 @@ import {
   titleOf,
 } from "../evaluation/figures.ts";
 import { formatOrder } from "../evaluation/evaluation_table.ts";
-import { differingData, heldOutComparable, lossWarning } from "../cli/loss_meaning.ts";
+import { differingData, heldOutComparable, lossWarning } from "../cli/training_config.ts";
 import type { Plan } from "./plan.ts";
 import type { Study } from "./study.ts";
 import {

@@ -15,7 +15,7 @@ import {
   textField,
 } from "../run/field_checks.ts";
 import { fileName, integer, number, optional } from "../cli/kinds.ts";
-import { ownModel, unetSettings } from "../cli/model_setting.ts";
+import { ownModel, shared, unetSettings } from "../cli/shared.ts";
 import {
   accepted,
   asText,
@@ -29,7 +29,6 @@ import {
   valueOf,
   type Values,
 } from "../cli/settings.ts";
-import { shared } from "../cli/shared.ts";
 import { solverList } from "../cli/solver.ts";
 import { presets, training, type TrainingConfig } from "../cli/training.ts";
 import { trainingConfig } from "../cli/training_config.ts";

@@ -3,7 +3,7 @@ import { couplings, predictions, timeDistributions } from "../../models/mod.ts";
 import { readJson, writeAtomic } from "../run/run_folder.ts";
 import { anyOf } from "../run/field_checks.ts";
 import { nameNetwork } from "../networks/own_network.ts";
-import { ownModel } from "../cli/model_setting.ts";
+import { ownModel } from "../cli/shared.ts";
 import { readProgramFile } from "../run/program_files.ts";
 import { ConfigError, didYouMean } from "../cli/settings.ts";
 import { usualSolvers } from "../cli/solver.ts";

@@ -4,7 +4,7 @@ import { join, normalize } from "node:path";
 import { runFile } from "../run/files.ts";
 import { readMetrics } from "../run/metrics_log.ts";
 import { readJson } from "../run/run_folder.ts";
-import { formatNetwork, ownModel } from "../cli/model_setting.ts";
+import { formatNetwork, ownModel } from "../cli/shared.ts";
 import { asText, flagOf, type Rows } from "../cli/settings.ts";
 import { training } from "../cli/training.ts";
 import type { Entry, Point } from "./mlflow_client.ts";

@@ -33,7 +33,7 @@ import {
   type VelocityField,
 } from "../../models/mod.ts";
 import { stageProgress, type Terminal } from "../cli/output.ts";
-import { type PlannedStage, stagesOf } from "../cli/stages.ts";
+import { type PlannedStage, stagesOf } from "../cli/shared.ts";
 import type { TrainingConfig } from "../cli/training.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import { fileAt, runFile, runFolder } from "../run/files.ts";

@@ -1,4 +1,4 @@
-import { ownModel } from "../cli/model_setting.ts";
+import { ownModel } from "../cli/shared.ts";
 import { say } from "../cli/output.ts";
 import { parseInit } from "../cli/stored_network.ts";
 import { type GivenSettings, trainingConfig } from "../cli/training_config.ts";

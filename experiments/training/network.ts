@@ -18,7 +18,7 @@ import {
 import type { ImageSource } from "../data/image_source.ts";
 import { type ChosenNetwork, chosenNetwork, moduleError } from "../networks/own_network.ts";
 import { ConfigError } from "../cli/settings.ts";
-import { ownModel } from "../cli/model_setting.ts";
+import { ownModel } from "../cli/shared.ts";
 import { objectiveOf } from "../cli/training_config.ts";
 import { variantName } from "../cli/kinds.ts";
 import type { TrainingConfig } from "../cli/training.ts";

@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { CpuDevice } from "../../kernels/devices/cpu/cpu_device.ts";
 import type { Device } from "../../kernels/mod.ts";
-import { formatNetwork, trainingTask } from "../cli/model_setting.ts";
+import { formatNetwork, trainingTask } from "../cli/shared.ts";
 import type { TrainingConfig } from "../cli/training.ts";
 import { recordedConfig } from "../cli/training_config.ts";
 import { describeData } from "../data/dataset.ts";

@@ -6,7 +6,7 @@ import {
   scheduleSettings,
 } from "../../models/mod.ts";
 import { formatTime } from "../cli/output.ts";
-import { type PlannedStage, stageAt, stagesOf } from "../cli/stages.ts";
+import { type PlannedStage, stageAt, stagesOf } from "../cli/shared.ts";
 import { TrainingError } from "../cli/task.ts";
 import type { TrainingConfig } from "../cli/training.ts";
 import type { RunProgress } from "../run/metrics_log.ts";

@@ -12,7 +12,7 @@ import { networkOfRun } from "../../experiments/evaluation/evaluated_network.ts"
 import { compareSolvers } from "../../experiments/evaluation/solver_comparison.ts";
 import { judgesFor } from "../../experiments/evaluation/judges.ts";
 import { textTable } from "../../experiments/cli/output.ts";
-import { usualGuidance } from "../../experiments/cli/drawing.ts";
+import { usualGuidance } from "../../experiments/cli/stored_network.ts";
 
 const solver = "heun:steps=10";
 const count = 2000;

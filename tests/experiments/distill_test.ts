@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { decodeCheckpoint } from "../../models/mod.ts";
 import { readReportRuns } from "../../experiments/report/read_runs.ts";
-import { usualGuidance } from "../../experiments/cli/drawing.ts";
+import { usualGuidance } from "../../experiments/cli/stored_network.ts";
 import { oneThread, testTask, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
 import { assertRefused } from "./refusals.ts";

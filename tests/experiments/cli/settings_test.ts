@@ -5,7 +5,7 @@ import { training } from "../../../experiments/cli/training.ts";
 import { configOf } from "./config_of.ts";
 import { sampleTask, sampling } from "../../../experiments/sample.ts";
 import { defineSettings } from "../../../experiments/cli/settings.ts";
-import { stagesOf } from "../../../experiments/cli/stages.ts";
+import { stagesOf } from "../../../experiments/cli/shared.ts";
 import { makeVariant, variant, type VariantRegistry } from "../../../experiments/cli/kinds.ts";
 
 Deno.test("Settings.read() reads back what JSON.stringify() wrote", () => {

@@ -5,11 +5,15 @@ import { reportTask } from "../../../experiments/report.ts";
 import { sampleTask } from "../../../experiments/sample.ts";
 import { type PresetName, training, type TrainingConfig } from "../../../experiments/cli/training.ts";
 import { ConfigError } from "../../../experiments/cli/settings.ts";
-import { readConfig, recordedConfig } from "../../../experiments/cli/training_config.ts";
+import {
+  type LossMeaning,
+  lossWarning,
+  readConfig,
+  recordedConfig,
+} from "../../../experiments/cli/training_config.ts";
 import { trainTask } from "../../../experiments/train.ts";
 import { testInFolder } from "../../folder.ts";
 import { assertRefused, configOf } from "./config_of.ts";
-import { type LossMeaning, lossWarning } from "../../../experiments/cli/loss_meaning.ts";
 
 Deno.test("trainingConfig() completes flags by the preset, and drops the other limits of a run if one is given", () => {
   const cases: [flags: string, expected: Partial<TrainingConfig>, preset?: PresetName][] = [
