@@ -1,4 +1,4 @@
-import { qualityNoteOf } from "./evaluation/evaluation_table.ts";
+import { qualityNoteOf } from "./evaluation/evaluation.ts";
 import { main, task } from "./cli/task.ts";
 import { finite } from "./run/metrics_log.ts";
 import { toggle } from "./cli/kinds.ts";

@@ -1,9 +1,9 @@
 import { currentDevice } from "../../kernels/mod.ts";
 import { pickPoints } from "../../models/mod.ts";
 import { firstIndices } from "../data/dataset.ts";
-import type { EvaluatedNetwork } from "./evaluated_network.ts";
+import { type EvaluatedNetwork, hasFewTestImages } from "./evaluated_network.ts";
 import type { Evaluated, EvaluationFigure } from "./evaluation.ts";
-import { type EvaluationOptions, hasFewTestImages } from "./evaluation_options.ts";
+import type { EvaluationOptions } from "./evaluation_options.ts";
 import { imageSets, Monitor, samplingEvaluations, type SetName, type Watch } from "./image_sets.ts";
 import type { DataJudge } from "./judges.ts";
 import { type Findings, type JudgedSets, type Measurement, measurements } from "./measurements.ts";

@@ -1,4 +1,5 @@
 import { relative } from "node:path";
+import { featureCount } from "../../models/mod.ts";
 import { readConfig } from "../cli/training_config.ts";
 import { type Dataset, firstIndices, splitImages } from "../data/dataset.ts";
 import { type DatasetOptions, loadDataset } from "../data/load_dataset.ts";
@@ -89,4 +90,12 @@ async function subjectOf(
   const { classes = 0 } = config;
   checkFit("evaluate", path, { shape, classes }, data);
   return { drawable: { model, normalization, shape }, data, classes };
+}
+
+/** Least images for the covariance of a judge's features, and so for the Fréchet distance. */
+export const leastImages: number = 2 * featureCount;
+
+/** Whether test images are too few for the Fréchet distance, so that judges compare by the kernel distance. */
+export function hasFewTestImages({ test }: Pick<Dataset, "test">): boolean {
+  return test.count < leastImages;
 }

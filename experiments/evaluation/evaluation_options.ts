@@ -3,11 +3,10 @@ import { dataSettings, optionalDataSettings, ownModule } from "../cli/shared.ts"
 import { choice, integer, number, optional, path } from "../cli/kinds.ts";
 import { ConfigError, type Need, type Values } from "../cli/settings.ts";
 import { makeSolver, solverList, solverSetting } from "../cli/solver.ts";
-import type { Dataset } from "../data/dataset.ts";
 import { checkSolver, usualSolver } from "../draw/samples.ts";
 import { isFile } from "../draw/load_network.ts";
 import { runFile } from "../run/files.ts";
-import type { EvaluatedNetwork } from "./evaluated_network.ts";
+import { type EvaluatedNetwork, hasFewTestImages, leastImages } from "./evaluated_network.ts";
 import { judgeChoices } from "./judges.ts";
 
 /** What settings of a file of weights need. */
@@ -120,14 +119,6 @@ export function evaluationOptions(
   const { how, description } = makeSolver(solver ?? subject.drawnBy ?? usualSolver(model));
   checkSolver(model, how, subject.weights.file, subject.classes > 0 ? guidance : 1);
   return { count, seed, courseImages, bitsImages, guidance, how, words: description };
-}
-
-/** Least images for the covariance of a judge's features, and so for the Fréchet distance. */
-const leastImages = 2 * featureCount;
-
-/** Whether test images are too few for the Fréchet distance, so that judges compare by the kernel distance. */
-export function hasFewTestImages({ test }: Pick<Dataset, "test">): boolean {
-  return test.count < leastImages;
 }
 
 /** The largest number of samples for which there are as many real images; few test images are compared with more. */

@@ -28,8 +28,8 @@ import {
 import type { JudgedSamples, QualityFigure, TimeBin } from "../../viz/report/mod.ts";
 import { firstIndices } from "../data/dataset.ts";
 import { sourceOf } from "../data/image_source.ts";
-import type { EvaluatedNetwork } from "./evaluated_network.ts";
-import { type EvaluationOptions, hasFewTestImages } from "./evaluation_options.ts";
+import { type EvaluatedNetwork, hasFewTestImages } from "./evaluated_network.ts";
+import type { EvaluationOptions } from "./evaluation_options.ts";
 import {
   conditionOf,
   imagesAt,

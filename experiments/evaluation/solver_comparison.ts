@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { ConfigError } from "../cli/settings.ts";
 import { makeSolver } from "../cli/solver.ts";
 import { firstIndices } from "../data/dataset.ts";
 import { checkSolver } from "../draw/samples.ts";
@@ -13,8 +14,7 @@ import {
   listOf,
   textField,
 } from "../run/field_checks.ts";
-import type { EvaluatedNetwork } from "./evaluated_network.ts";
-import { hasFewTestImages } from "./evaluation_options.ts";
+import { type EvaluatedNetwork, hasFewTestImages } from "./evaluated_network.ts";
 import { figureFields, type FigureKey, figureKey, type FigureName, keysOf } from "./figures.ts";
 import { drawForEvaluation, imagesAt, Monitor, samplingEvaluations, type Watch } from "./image_sets.ts";
 import type { DataJudge } from "./judges.ts";
@@ -133,7 +133,8 @@ export async function measureSolvers(
   },
 ): Promise<SolverCosts> {
   const { count, seed, guidance } = options;
-  const { drawable: { model }, weights, classes } = subject;
+  const { drawable: { model }, weights, classes, data } = subject;
+  if (judges.length === 0) throw new ConfigError(`Cannot compare solvers without a judge of ${data.name}`);
   for (const spec of specs) {
     checkSolver(model, makeSolver(spec).how, weights.file, classes > 0 ? guidance : 1);
   }

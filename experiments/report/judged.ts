@@ -12,10 +12,9 @@ import type {
 } from "../../viz/report/mod.ts";
 import { readLossByTime } from "../evaluation/loss_by_time.ts";
 import { readPlaneTrajectories } from "../draw/plane.ts";
-import { readEvaluation, readJudged } from "../evaluation/evaluation.ts";
+import { aboutEvaluation, readEvaluation, readJudged } from "../evaluation/evaluation.ts";
 import { figureKeys, meaningOf } from "../evaluation/figures.ts";
 import { cheapestOfBest, readSolverCosts } from "../evaluation/solver_comparison.ts";
-import { aboutEvaluation } from "../evaluation/evaluation_table.ts";
 import { runFile } from "../run/files.ts";
 
 /** Reads what judges and the data say of a run's network; `step` is its last step, to recognise an evaluation of earlier weights. */

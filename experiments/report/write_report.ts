@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { library } from "../../web/flow_text.js";
 import { type Comparison, type ReportData, reportHtml, type StudyFindings } from "../../viz/report/mod.ts";
-import { qualityNoteOf } from "../evaluation/evaluation_table.ts";
+import { qualityNoteOf } from "../evaluation/evaluation.ts";
 import { readJson, RunError, writeAtomic } from "../run/run_folder.ts";
 import { runFile } from "../run/files.ts";
 import { type LossMeaning, lossWarning } from "../cli/training_config.ts";

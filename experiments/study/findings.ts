@@ -11,7 +11,7 @@ import {
   shownFigure,
   titleOf,
 } from "../evaluation/figures.ts";
-import { formatOrder } from "../evaluation/evaluation_table.ts";
+import { formatOrder } from "../evaluation/evaluation.ts";
 import { differingData, heldOutComparable, lossWarning } from "../cli/training_config.ts";
 import type { Plan } from "./plan.ts";
 import type { Study } from "./study.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { firstIndices } from "../../../experiments/data/dataset.ts";
 import { pixelsOf } from "../../../experiments/data/images.ts";
 import { evaluateNetwork, expectedEvaluations } from "../../../experiments/evaluation/evaluate_network.ts";
-import { aboutEvaluation } from "../../../experiments/evaluation/evaluation_table.ts";
+import { aboutEvaluation } from "../../../experiments/evaluation/evaluation.ts";
 import { imageSets, Monitor, type Watch } from "../../../experiments/evaluation/image_sets.ts";
 import type { DataJudge } from "../../../experiments/evaluation/judges.ts";
 import { type MeasurementInput, measurements } from "../../../experiments/evaluation/measurements.ts";

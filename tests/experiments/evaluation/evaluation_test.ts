@@ -1,17 +1,15 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import {
+  aboutEvaluation,
   type Evaluation,
+  evaluationTable,
+  formatOrder,
+  qualityWarning,
   readEvaluation,
   readLiveJudge,
   recordEvaluation,
 } from "../../../experiments/evaluation/evaluation.ts";
-import {
-  aboutEvaluation,
-  evaluationTable,
-  formatOrder,
-  qualityWarning,
-} from "../../../experiments/evaluation/evaluation_table.ts";
 import { figuresByKey, shownFigure } from "../../../experiments/evaluation/figures.ts";
 import { writeJson } from "../../../experiments/run/run_folder.ts";
 import { encodeSafetensors, saveJudge } from "../../../models/mod.ts";
