@@ -128,7 +128,7 @@ Deno.test("flowFrames() draws three channels in colour, and their mean velocity"
     const frames = flowFrames([{ trajectories: [pixel] }], { field, frames: 3, scale: 120 });
     return [0, 1, 2].map((i) => {
       const { width, rgba } = draw(frames.svg(i));
-      const at = 4 * (40 * width + 20);
+      const at = 4 * (40 * width + (width >> 1));
       return [...rgba.subarray(at, at + 3)];
     });
   };
