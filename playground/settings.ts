@@ -84,10 +84,7 @@ export const settings = {
     digits: "Digits",
   }),
   pairs: choice("Pairs", { random: "random", nearest: "nearest" }),
-  objective: choice("The network learns", {
-    velocity: "the velocity here",
-    one_step: "the whole step",
-  }),
+  objective: choice("The network learns", { velocity: "the velocity here", one_step: "the whole step" }),
   hidden: number("Hidden units", 64, [4, 256]),
   times: choice("Times in training", {
     uniform: "uniform",

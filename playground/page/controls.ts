@@ -68,13 +68,8 @@ export class Controls {
   #slider(place: HTMLElement): void {
     const name = place.dataset.slider as SettingName;
     const { doc, range: [min, max] = [0, 1] } = rowOf(name);
-    const slider = element("input", {
-      type: "range",
-      min: `${min}`,
-      max: `${max}`,
-      step: "0.25",
-      id: `slide-${name}`,
-    });
+    const slider = element("input", { type: "range", min: `${min}`, max: `${max}`, step: "0.25" });
+    slider.id = `slide-${name}`;
     const output = element("output", { for: slider.id });
     slider.addEventListener("input", () => output.textContent = slider.value);
     slider.addEventListener("change", () => this.#change(name, slider.value));

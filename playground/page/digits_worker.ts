@@ -37,8 +37,7 @@ export class DigitsWorker {
     private readonly library: Library,
     private readonly send: (report: DigitsReport) => void,
     private readonly onError: (error: unknown) => void,
-  ) {
-  }
+  ) {}
 
   /** Handles a message from the page. */
   async take(command: DigitsCommand): Promise<void> {

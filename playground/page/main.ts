@@ -7,10 +7,7 @@ import { TrainingService } from "./worker.ts";
 
 if (globalThis.document) {
   try {
-    new App(
-      document.currentScript!.textContent!,
-      matchMedia("(prefers-reduced-motion: reduce)").matches,
-    );
+    new App(document.currentScript!.textContent!, matchMedia("(prefers-reduced-motion: reduce)").matches);
     document.documentElement.dataset.ready = "true"; // for tests
   } catch (error) {
     byId("message").textContent = messageOf(error);

@@ -35,6 +35,12 @@ export interface PlaneState {
   pen: boolean;
 }
 
+/** The length of an arrow's head in pixels, and its colour, by default the latest. */
+interface ArrowLook {
+  readonly head?: number;
+  readonly colour?: string;
+}
+
 /** Draws in coordinates of the plane. */
 export class PlanePen {
   /** @param size side of the canvas in pixels */
@@ -51,8 +57,9 @@ export class PlanePen {
     return [(x / halfSide + 1) / 2 * size, (1 - y / halfSide) / 2 * size];
   }
 
-  /** Draws a filled circle; the radius is in pixels. */
-  dot(place: Point, radius: number): void {
+  /** Draws a filled circle; the radius is in pixels. By default it has the latest colour. */
+  dot(place: Point, radius: number, colour?: string): void {
+    if (colour !== undefined) this.context.fillStyle = colour;
     disc(this.context, ...this.pixel(place), radius);
   }
 
@@ -61,8 +68,8 @@ export class PlanePen {
   }
 
   /** Draws a named dot, with a ring if the formula highlights it. */
-  mark(name: string, place: Point, radius: number): void {
-    this.dot(place, radius);
+  mark(name: string, place: Point, radius: number, colour: string): void {
+    this.dot(place, radius, colour);
     if (name !== this.lit) return;
     set(this.context, { lineWidth: 3, strokeStyle: this.context.fillStyle });
     this.context.beginPath();
@@ -71,17 +78,13 @@ export class PlanePen {
   }
 
   /** Draws a named arrow, bolder if the formula highlights it; the width is in pixels. */
-  arrow(name: string, from: Point, to: Point, width: number, head?: number): void {
+  arrow(name: string, from: Point, to: Point, width: number, { head, colour }: ArrowLook = {}): void {
+    if (colour !== undefined) this.context.strokeStyle = colour;
     arrow(this.context, this.pixel(from), this.pixel(to), name === this.lit ? 2 * width : width, head);
   }
 
   /** Writes text to the right (side 1) or left (-1) of a place, or wherever there is room. */
-  label(
-    text: string,
-    place: Point,
-    colour: string,
-    { side = 1, down = 0 } = {},
-  ): void {
+  label(text: string, place: Point, colour: string, { side = 1, down = 0 } = {}): void {
     const [x, y] = this.pixel(place).map((at) => Math.max(16, Math.min(this.size - 16, at)));
     const needed = 8 * text.length + 20;
     const right = side > 0 ? x < this.size - needed : x < needed;

@@ -41,10 +41,7 @@ export const storySteps: Readonly<Record<PlaygroundSettings["step"], StoryStep>>
     below: drawField,
     above: labelField,
   },
-  pair: {
-    description: "A noise dot, a data dot, the line between them and its velocity",
-    above: drawPairs,
-  },
+  pair: { description: "A noise dot, a data dot, the line between them and its velocity", above: drawPairs },
   average: {
     description: "All lines through a place, their mean and the network's arrow",
     pointer: "looks",

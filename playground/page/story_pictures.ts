@@ -2,7 +2,7 @@
 import type { ExactField, Meeting } from "../exact_field.ts";
 import { arrows as grid, type Trajectories } from "../plane_views.ts";
 import { halfSide, type Point } from "../plane_data.ts";
-import { arrow, mixed, set } from "./canvas.ts";
+import { arrow, mixed, polyline, set } from "./canvas.ts";
 import { currentProbe, placeAt, type PlanePen, type PlaneState, probeTime } from "./plane_pen.ts";
 
 /** Maximum number of lines in a fan, and of a dropped dot's lessons. */
@@ -45,8 +45,7 @@ export function labelField(pen: PlanePen, { exact, t }: PlaneState, shown?: Traj
     .reduce((highest, point) => point[1] > highest[1] ? point : highest);
   pen.label("data", highest, data, { down: -14 });
   const here = placeAt(shown, 0, t);
-  pen.context.fillStyle = mixed(noise, data, t);
-  pen.dot(here, 5);
+  pen.dot(here, 5, mixed(noise, data, t));
   if (t < 0.97) pen.label(t < 0.03 ? "noise" : "a dot on its way", here, t < 0.03 ? noise : velocity);
 }
 
@@ -62,10 +61,9 @@ export function drawPairs(pen: PlanePen, { lesson, exact, t, pair }: PlaneState)
     const [x0, x1] = ends(pair + n);
     set(pen.context, { globalAlpha: 0.25, strokeStyle: muted, lineWidth: 1 });
     pen.line(curve([x0, x1]));
-    set(pen.context, { globalAlpha: 0.5, fillStyle: noise });
-    pen.dot(x0, 2.2);
-    pen.context.fillStyle = data;
-    pen.dot(x1, 2.2);
+    pen.context.globalAlpha = 0.5;
+    pen.dot(x0, 2.2, noise);
+    pen.dot(x1, 2.2, data);
   }
   pen.context.globalAlpha = 1;
   const [x0, x1] = ends(pair);
@@ -82,22 +80,17 @@ export function drawPairs(pen: PlanePen, { lesson, exact, t, pair }: PlaneState)
     }
     pen.context.globalAlpha = 1;
   }
-  pen.context.fillStyle = data;
-  pen.mark("data", x1, 6);
+  pen.mark("data", x1, 6, data);
   pen.arrow("velocity", at, tip, 3);
-  pen.context.fillStyle = noise;
-  pen.mark("noise", x0, 6);
-  pen.context.fillStyle = mixed(noise, data, t);
-  pen.mark("place", at, 5);
+  pen.mark("noise", x0, 6, noise);
+  pen.mark("place", at, 5, mixed(noise, data, t));
   const side = x1[0] > x0[0] ? 1 : -1;
   pen.label("noise", x0, noise, { side: -side });
   pen.label("data", x1, data, { side });
   const middle: Point = [(at[0] + tip[0]) / 2, (at[1] + tip[1]) / 2];
   const isWide = pen.size >= 480; // otherwise it would cover the label of the noise
-  pen.label(exact.straight && isWide ? "velocity = data − noise" : "velocity", middle, velocity, {
-    side,
-    down: tip[1] > at[1] ? 18 : -18,
-  });
+  const words = exact.straight && isWide ? "velocity = data − noise" : "velocity";
+  pen.label(words, middle, velocity, { side, down: tip[1] > at[1] ? 18 : -18 });
 }
 
 export function drawData(pen: PlanePen, { exact }: PlaneState, radius = 1.3): void {
@@ -126,10 +119,8 @@ export function drawLines(
     const start = exact.start(place, t, i);
     set(pen.context, { globalAlpha: darkest * (0.1 + 0.9 * weight / likely[0].weight), strokeStyle: colour });
     pen.line(Array.from({ length: 13 }, (_, k) => exact.between(start, exact.point(i), k / 12)));
-    pen.context.fillStyle = pen.colours.data;
-    pen.dot(exact.point(i), pen.lit === "data" ? 4 : 2);
-    pen.context.fillStyle = pen.colours.noise;
-    pen.dot(start, pen.lit === "noise" ? 4 : 2);
+    pen.dot(exact.point(i), pen.lit === "data" ? 4 : 2, pen.colours.data);
+    pen.dot(start, pen.lit === "noise" ? 4 : 2, pen.colours.noise);
   });
   pen.context.globalAlpha = 1;
 }
@@ -145,10 +136,7 @@ export function drawFan(pen: PlanePen, state: PlaneState): void {
   const random = lesson?.closed ?? false;
   if (random) drawLines(pen, exact, meeting, probe, now, ink);
   const tip = (velocity: Point) => tipOf(probe, velocity, now);
-  if (random) {
-    pen.context.strokeStyle = ink;
-    pen.arrow("mean", probe, tip(mean), 6, 18);
-  }
+  if (random) pen.arrow("mean", probe, tip(mean), 6, { colour: ink, head: 18 });
   const seen = currentProbe(state);
   if (seen) {
     pen.context.strokeStyle = pen.context.fillStyle = velocity;
@@ -168,8 +156,7 @@ export function drawFan(pen: PlanePen, state: PlaneState): void {
     pen.context.setLineDash([]);
     pen.label("your answer", tip(answer), data, { down: -14 });
   }
-  pen.context.fillStyle = mixed(noise, data, now);
-  pen.dot(probe, 5);
+  pen.dot(probe, 5, mixed(noise, data, now));
   const apart = seen && tip(seen.velocity)[1] < tip(mean)[1] ? -14 : 14; // the label of the lower tip goes below it
   if (random) pen.label("mean of all lines", tip(mean), ink, { down: apart });
   if (seen) pen.label("network", tip(seen.velocity), velocity, { down: random ? -apart : 0 });
@@ -191,10 +178,8 @@ export function drawDropped(pen: PlanePen, { frame, exact, t }: PlaneState): voi
     pen.context.setLineDash([]);
     set(pen.context, { globalAlpha: 1, strokeStyle: velocity, lineWidth: pen.lit === "velocity" ? 6 : 3 });
     pen.line(Array.from(moved.times, (s) => placeAt(moved, 0, s)));
-    pen.context.fillStyle = noise;
-    pen.mark("noise", start, 5);
-    pen.context.fillStyle = mixed(noise, data, t);
-    pen.mark("place", placeAt(moved, 0, t), 6);
+    pen.mark("noise", start, 5, noise);
+    pen.mark("place", placeAt(moved, 0, t), 6, mixed(noise, data, t));
   }
   const last = frame.drops[frame.drops.length - 1];
   if (!last) return;
@@ -205,12 +190,9 @@ export function drawDropped(pen: PlanePen, { frame, exact, t }: PlaneState): voi
 /** Draws the solver steps of some dots. */
 export function drawTrails(pen: PlanePen, shown: Trajectories, count = 40, alpha = 0.5): void {
   const { times } = shown;
-  set(pen.context, {
-    strokeStyle: pen.colours.velocity,
-    fillStyle: pen.colours.velocity,
-    globalAlpha: alpha,
-    lineWidth: pen.lit === "velocity" ? 2 : 1,
-  });
+  const { velocity } = pen.colours;
+  const lineWidth = pen.lit === "velocity" ? 2 : 1;
+  set(pen.context, { strokeStyle: velocity, fillStyle: velocity, globalAlpha: alpha, lineWidth });
   for (let n = 0; n < count; n++) {
     const path = Array.from(times, (t) => placeAt(shown, n, t));
     pen.line(path);
@@ -220,7 +202,7 @@ export function drawTrails(pen: PlanePen, shown: Trajectories, count = 40, alpha
 }
 
 /** Marks the mean of the data. */
-export function drawMiddle(pen: PlanePen, { exact }: PlaneState, name = "middle of the data"): void {
+export function drawMiddle(pen: PlanePen, { exact }: PlaneState): void {
   if (!exact) return;
   let [x, y] = [0, 0];
   for (let i = 0; i < exact.size; i++) {
@@ -229,13 +211,7 @@ export function drawMiddle(pen: PlanePen, { exact }: PlaneState, name = "middle 
   }
   const [px, py] = pen.pixel([x, y]);
   set(pen.context, { strokeStyle: pen.colours.ink, lineWidth: 2 });
-  pen.context.beginPath();
-  for (const side of [-1, 1]) {
-    pen.context.moveTo(px - 7, py - 7 * side);
-    pen.context.lineTo(px + 7, py + 7 * side);
-  }
-  pen.context.stroke();
-  if (name) pen.label(name, [x, y], pen.colours.ink);
+  for (const y of [7, -7]) polyline(pen.context, [[px - 7, py - y], [px + 7, py + y]]);
 }
 
 function pointOf(points: Float32Array, n: number): Point {

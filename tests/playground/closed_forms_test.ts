@@ -224,10 +224,7 @@ test("PlaneViews follow a known flow: dots by each solver, dropped dots, a veloc
     assertClose(times, [0, 0.25, 0.5, 0.75, 1], 1e-6);
     assertClose(places, [...times].flatMap((t) => starts.flatMap((start) => flowed(start, t))), 1e-4);
     assertClose((await views.dots({ solver: "euler", moves: 4, seed: 7 })).places.subarray(-2), [
-      ...[0, 0.25, 0.5, 0.75].reduce(([x, y], t) => [
-        x + (a * x + c * t) / 4,
-        y + b * y / 4,
-      ], starts.at(-1)!),
+      ...[0, 0.25, 0.5, 0.75].reduce(([x, y], t) => [x + (a * x + c * t) / 4, y + b * y / 4], starts.at(-1)!),
     ], 1e-5);
   }
   const quiet = await views.dots({ solver: "euler", moves: 4, seed: 7 }, 0);

@@ -59,9 +59,7 @@ await testReport(
       await train("Start over");
       await after(0);
     },
-    async "computes the error of an answer: the spread plus half its squared distance to the mean"(
-      page,
-    ) {
+    async "computes the error of an answer: the spread plus half its squared distance to the mean"(page) {
       await goTo(page, "#steps=60&step=average&t=0.5");
       await digestOfPage(page);
       await page.locator("#why-mean > summary").click();

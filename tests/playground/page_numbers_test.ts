@@ -176,10 +176,7 @@ Deno.test("statusOf() and formatDigest() omit unknown values", () => {
     device: "1 thread",
   };
   assert.equal(statusOf(known), "Step 1,200 of 4,000 · loss 0.612 · 0.46 ms per step · 1 thread");
-  assert.equal(
-    statusOf({ ...known, loss: undefined, milliseconds: 0 }),
-    "Step 1,200 of 4,000 · 1 thread",
-  );
+  assert.equal(statusOf({ ...known, loss: undefined, milliseconds: 0 }), "Step 1,200 of 4,000 · 1 thread");
   const rest = { step: 1200, digest: "ab", done: true };
   assert.equal(formatDigest(rest), "After step 1,200, the weights have the digest ab.");
   assert.match(formatDigest(rest, "steps"), / With steps=1200, .*\.$/);
@@ -219,14 +216,7 @@ Deno.test("samplesAt() interpolates within a step; paintDot() lightens pixels ne
   paintDot(image, 28, [20.5, 3.5]);
   assert.deepEqual(
     [[3, 20], [3, 21], [4, 21], [3, 22], [2, 20], [20, 3]].map(([y, x]) => image[28 * y + x]),
-    [
-      1,
-      Math.fround(0.9),
-      Math.fround(1.9 - Math.SQRT2),
-      0.25,
-      Math.fround(0.9),
-      0.25,
-    ],
+    [1, Math.fround(0.9), Math.fround(1.9 - Math.SQRT2), 0.25, Math.fround(0.9), 0.25],
   );
   paintDot(image, 28, [20.5, 3.5], true);
   assert.deepEqual([[3, 20], [20, 3]].map(([y, x]) => image[28 * y + x]), [0, 0.25], "an eraser darkens");

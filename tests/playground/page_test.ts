@@ -159,10 +159,7 @@ await testReport("the playground trains from a file, and every control works by 
   },
   async "reports invalid settings in an address"(page) {
     await goTo(page, "#data=cats&steps=20");
-    assert.match(
-      await message(page),
-      /^Some settings .* ignored: data is "cats" \(expected moons, /,
-    );
+    assert.match(await message(page), /^Some settings .* ignored: data is "cats" \(expected moons, /);
     await page.locator("#reset").click();
     await digestOfPage(page);
     await goTo(page, "#steps=20");
