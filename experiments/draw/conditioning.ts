@@ -185,7 +185,7 @@ export function checkUnlabelled(
 const maxListed = 20;
 
 /** Words for classes without names, which are usually digits. */
-export const digitNames = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+const digitNames = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
 
 /** The classes of a network. */
 export interface NetworkClasses {

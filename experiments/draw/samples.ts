@@ -116,39 +116,22 @@ export type OnSamples = (done: number) => void | Promise<void>;
  *
  * @returns their pixels f32[count, C, H, W], 0 black, 1 white, not clipped, and their cost
  */
-export function drawSamples(
+export async function drawSamples(
   drawable: Drawable,
   { count, seed, conditioning, columns: _, ...how }: SampleRequest & SolverOptions,
   onProgress: OnSamples = () => {},
 ) {
   const x0 = noise(seed, [count, ...drawable.shape]);
-  return drawFromNoise(drawable, x0, conditioning, withSeed(how, seed), onProgress);
-}
-
-/**
- * Draws samples from noise, x0 f32[N, C, H, W].
- *
- * @returns their pixels f32[N, C, H, W], 0 black, 1 white, not clipped, and their cost
- */
-export async function drawFromNoise(
-  drawable: Drawable,
-  x0: Tensor,
-  conditioning: Conditioning | undefined,
-  how: SolverOptions,
-  onProgress: OnSamples,
-) {
   const pixels = new Float32Array(x0.size);
-  const drawing = drawBatches(drawable, x0, conditioning, how, onProgress);
+  const drawing = drawBatches(drawable, x0, conditioning, withSeed(how, seed), onProgress);
   const batches = await Array.fromAsync(drawing, ({ samples, ...cost }) => {
-    pixels.set(samples, cost.first * x0.size / x0.shape[0]);
+    pixels.set(samples, cost.first * x0.size / count);
     return cost;
   });
   return { pixels, ...costOf(batches) };
 }
 
-/**
- * Draws as {@linkcode drawFromNoise}, and yields each batch with its `samples` as pixels, so that none has to be kept.
- */
+/** Draws samples from noise, x0 f32[N, C, H, W], and yields each batch with its `samples` as pixels, so that none is kept. */
 export async function* drawBatches(
   drawable: Drawable,
   x0: Tensor,

@@ -80,7 +80,7 @@ function seriesOf(metrics: readonly Metrics[], name: string): Series {
 type Fields = Readonly<Record<string, unknown>>;
 
 /** The data of a run folder, apart from pictures. */
-export interface RunFacts {
+interface RunFacts {
   /** Contents of `config.json`. */
   readonly config: Fields;
   readonly environment: Fields;
@@ -93,7 +93,7 @@ export interface RunFacts {
  *
  * @throws {RunError} if it is not a run folder, or a file in it cannot be read
  */
-export async function readFacts(folder: string): Promise<RunFacts> {
+async function readFacts(folder: string): Promise<RunFacts> {
   const config = await readJson(join(folder, runFile.config));
   if (config === undefined) {
     throw new RunError(
@@ -109,7 +109,7 @@ export async function readFacts(folder: string): Promise<RunFacts> {
 }
 
 /** Formats the facts for a report. */
-export function formatFacts(
+function formatFacts(
   facts: RunFacts,
 ): Pick<ReportRun, "summary" | "ending" | "results" | "settings" | "environment"> {
   const results = resultsOf(facts);
@@ -124,7 +124,7 @@ export function formatFacts(
 }
 
 /** A title for a run, such as `Residual U-Net on MNIST`. */
-export function formatTitle({ config, record }: RunFacts): string {
+function formatTitle({ config, record }: RunFacts): string {
   const network = formatNetwork(config).replace(/ \[.*/, "");
   const { name = "" } = record?.dataset ?? {};
   const data = name && ` on ${name === "mnist" ? "MNIST" : name}`;

@@ -33,21 +33,13 @@ interface ReportOptions {
 export async function writeReport(
   runs: readonly string[],
   out: string,
-  options?: ReportOptions,
-): Promise<void> {
-  await writeAtomic(out, await reportText(runs, options));
-}
-
-/** Builds the text of the report that {@linkcode writeReport} writes. */
-export async function reportText(
-  runs: readonly string[],
   { compare, live = true, study }: ReportOptions = {},
-): Promise<string> {
+): Promise<void> {
   const read = await readReportRuns(runs, live);
   const warning = lossWarning(await Promise.all(runs.map(lossMeaningOf)));
   const qualityNote = await qualityNoteOf(runs);
   const comparison = read.length > 1 ? await compare?.() : undefined;
-  return htmlOf({
+  const html = htmlOf({
     runs: read,
     ...warning !== undefined && { lossWarning: warning },
     ...qualityNote !== undefined && { qualityNote },
@@ -55,6 +47,7 @@ export async function reportText(
     ...study && { study },
     library,
   });
+  await writeAtomic(out, html);
 }
 
 async function lossMeaningOf(run: string): Promise<LossMeaning> {

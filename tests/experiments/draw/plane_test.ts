@@ -8,7 +8,7 @@ import {
   writePlaneTrajectories,
 } from "../../../experiments/draw/plane.ts";
 import { add, init, multiply, tanh, uniforms, withDevice } from "../../../kernels/mod.ts";
-import { assertClose, testOnDevices } from "../../testing.ts";
+import { assertClose, testOnCpu } from "../../testing.ts";
 import { EigenvalueDecomposition, Matrix } from "npm:ml-matrix@6.15.1";
 import { join } from "node:path";
 import { binByTime, timeBins } from "../../../experiments/evaluation/loss_by_time.ts";
@@ -21,7 +21,7 @@ import {
 } from "../../../models/mod.ts";
 import { testInFolder } from "../../folder.ts";
 
-testOnDevices("NearestImages classifies distinct classes, and scores itself on held-out images", async () => {
+testOnCpu("NearestImages classifies distinct classes, and scores itself on held-out images", async () => {
   const P = 16;
   const draw = (count: number, seed: number) => {
     const noise = uniforms(seed, 0, 0, count * P);
@@ -44,7 +44,7 @@ testOnDevices("NearestImages classifies distinct classes, and scores itself on h
   );
 });
 
-testOnDevices("NearestImages chooses the most frequent class, and the nearest one in a tie", async () => {
+testOnCpu("NearestImages chooses the most frequent class, and the nearest one in a tie", async () => {
   const images = Uint8Array.of(0, 10, 20, 200, 255);
   const classOf = async (labels: number[], pixel: number, count = 5) => {
     const nearest = new NearestImages({ images, labels: Uint8Array.from(labels), count }, 1);
@@ -54,14 +54,14 @@ testOnDevices("NearestImages chooses the most frequent class, and the nearest on
   assert.deepEqual([await classOf([7, 7, 3, 3], 0, 4), await classOf([7, 7, 3, 3], 0.78, 4)], [7, 3]);
 });
 
-testOnDevices("NearestImages classifies nothing without labels", async () => {
+testOnCpu("NearestImages classifies nothing without labels", async () => {
   const images = Uint8Array.of(0, 10, 20, 200, 255);
   const bare = new NearestImages({ images, count: 5 }, 1);
   assert.deepEqual([bare.labels, await bare.classify(Float32Array.of(1))], [undefined, undefined]);
   assert.equal(await bare.tryOn({ images, count: 5 }, 1), undefined);
 });
 
-testOnDevices("NearestImages learns all classes of images that are sorted by class", async () => {
+testOnCpu("NearestImages learns all classes of images that are sorted by class", async () => {
   const [count, P] = [2500, 3];
   const labels = Uint8Array.from({ length: count }, (_, n) => n < 2100 ? Math.floor(n / 1050) : 2);
   const images = Uint8Array.from(
