@@ -54,7 +54,6 @@ const endings = { gif: [".gif"], apng: [".png", ".apng"], png: [".png"] } as con
  * Completes and checks the settings.
  *
  * @param runs folders or names
- * @throws {ConfigError} if a flag has no effect, or the file's extension does not match its format
  */
 function resolveAnimation(
   values: Partial<Values<typeof animating.rows>>,

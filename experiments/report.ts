@@ -25,7 +25,6 @@ export const reporting = defineSettings({
 
 type ReportConfig = Values<typeof reporting.rows> & { readonly runs: readonly string[] };
 
-/** @throws {ConfigError} if no run is named, or a flag has no effect */
 function resolve(values: Partial<Values<typeof reporting.rows>>, runs: readonly string[]): ReportConfig {
   if (runs.length === 0) {
     throw new ConfigError("Missing RUN: name the folder of a run, or of several to compare (see --help)");

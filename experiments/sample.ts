@@ -115,7 +115,6 @@ interface RequestedImages {
   readonly words: string;
 }
 
-/** @throws {ConfigError} if the network lacks a class, or cannot be guided */
 async function requestedImages(
   config: SampleConfig,
   { classes, path, drawable, run }: OpenNetwork,

@@ -7,8 +7,7 @@ import { integer } from "./cli/kinds.ts";
 import { print, say } from "./cli/output.ts";
 import { ConfigError, defineSettings } from "./cli/settings.ts";
 import { describeError, main, stopSignal, task } from "./cli/task.ts";
-import { DataError, firstIndices, type LabelledImages } from "./data/dataset.ts";
-import { rowsOf } from "./data/images.ts";
+import { DataError, type LabelledImages } from "./data/dataset.ts";
 import { loadDataset } from "./data/load_dataset.ts";
 import { checkout, readProgramFile, startCommand } from "./run/program_files.ts";
 import { reasonOf } from "./run/run_folder.ts";
@@ -37,7 +36,6 @@ export const serveTask = task({
   },
 });
 
-/** @throws {ConfigError} if another program uses the port */
 function checkPort(port: number): void {
   try {
     Deno.listen({ hostname: "127.0.0.1", port }).close();
@@ -57,13 +55,13 @@ export async function playgroundDigits(): Promise<DigitsParts> {
   const [flow, oneStep, judge] = await Promise.all(weights);
   const { train, test } = await loadDataset();
   const first = ({ images, labels }: LabelledImages, count: number) => ({
-    images: rowsOf(images, firstIndices(count), digitPixels),
+    images: images.slice(0, count * digitPixels),
     labels: labels!.subarray(0, count),
   });
   return { flow, oneStep, judge, train: first(train, trained), heldOut: first(test, measured) };
 }
 
-/** The playground as one HTML file. @throws {DataError} if MNIST is neither cached nor to be had */
+/** The playground as one HTML file. */
 export async function playgroundPage(): Promise<string> {
   return playgroundHtml({ library, digits: await playgroundDigits() });
 }

@@ -73,7 +73,6 @@ export async function holdsArrays(folder: string): Promise<boolean> {
  * each class, always the same ones.
  *
  * @param path an .npz file, an .npy file, or a folder of .npy files
- * @throws {DataError} if an array is missing, damaged or of the wrong kind
  */
 export async function readArrays(
   path: string,
@@ -147,26 +146,15 @@ async function readNpy(path: string): Promise<NumberArray> {
 }
 
 /** How values are read, by kind and number of bytes. */
-const readers: Readonly<Record<string, (view: DataView, at: number, little: boolean) => number>> = {
-  b1: (view, at) => view.getUint8(at),
-  u1: (view, at) => view.getUint8(at),
-  u2: (view, at, little) => view.getUint16(at, little),
-  u4: (view, at, little) => view.getUint32(at, little),
-  u8: (view, at, little) => Number(view.getBigUint64(at, little)),
-  i1: (view, at) => view.getInt8(at),
-  i2: (view, at, little) => view.getInt16(at, little),
-  i4: (view, at, little) => view.getInt32(at, little),
-  i8: (view, at, little) => Number(view.getBigInt64(at, little)),
-  f2: (view, at, little) => view.getFloat16(at, little),
-  f4: (view, at, little) => view.getFloat32(at, little),
-  f8: (view, at, little) => view.getFloat64(at, little),
+const readers = {
+  ...{ b1: "getUint8", u1: "getUint8", u2: "getUint16", u4: "getUint32", u8: "getBigUint64" } as const,
+  ...{ i1: "getInt8", i2: "getInt16", i4: "getInt32", i8: "getBigInt64" } as const,
+  ...{ f2: "getFloat16", f4: "getFloat32", f8: "getFloat64" } as const,
 };
 
 /**
  * Opens an array in NumPy's format: a magic number, a header that reads like a Python dictionary, then the values.
  *
- * @throws {DataError} if the bytes are not in this format, do not hold numbers, are more or fewer than the header says,
- *   or are in Fortran order
  * Source: NumPy Enhancement Proposal 1, and numpy/lib/format.py
  */
 function openNpy(file: Uint8Array, title: string): NumberArray {
@@ -187,8 +175,8 @@ function openNpy(file: Uint8Array, title: string): NumberArray {
     throw new DataError(`Cannot read ${title}: its header is damaged (expected what numpy.save() writes)`);
   }
   const descr = /'descr': *'([^']*)'/.exec(text)?.[1] ?? "records";
-  const read = readers[descr.slice(1)];
-  if (!read) {
+  const kind = descr.slice(1);
+  if (!Object.hasOwn(readers, kind)) {
     throw new DataError(
       `Cannot use ${title}: it holds ${descr} (expected numbers, such as |u1, <f4 or <f8); convert it with .astype("float32")`,
     );
@@ -207,7 +195,8 @@ function openNpy(file: Uint8Array, title: string): NumberArray {
       }); save or download it again`,
     );
   }
-  const valueAt = (i: number) => read(view, from + i * width, little);
+  const read = readers[kind as keyof typeof readers];
+  const valueAt = (i: number) => Number(view[read](from + i * width, little));
   return { title, shape, descr, width, bytes: file.subarray(from), valueAt };
 }
 
@@ -220,7 +209,6 @@ export function formatShape(shape: readonly number[]): string {
  * Makes a data set from its arrays.
  *
  * @param given which values are black and white, if that is known; else it follows from the values
- * @throws {DataError} if the arrays do not belong together, or hold anything but images and labels
  */
 export function datasetOfArrays(
   { images, labels: labelArray, testImages, testLabels: testLabelArray }: DataParts,
@@ -259,8 +247,8 @@ export function datasetOfArrays(
   }
   const [channels, height, width] = train.shape;
   return {
-    train: partOf(train, split.train, labels),
-    test: partOf(test, split.test, testImages ? testLabels : labels),
+    train: train.part(split.train, labels),
+    test: test.part(split.test, testImages ? testLabels : labels),
     ...testImages && { testNumbers: Uint32Array.from(split.test) },
     ...{ channels, height, width },
     classes: [...labels ?? [], ...testLabels ?? []].reduce((most, label) => Math.max(most, label + 1), 0),
@@ -270,11 +258,7 @@ export function datasetOfArrays(
   };
 }
 
-/**
- * Which values are black and white: 0 and 255, 0 and 1, -1 and 1, or else 0 and the largest.
- *
- * @throws {DataError} if a value is not finite, or the range is none of these
- */
+/** Which values are black and white: 0 and 255, 0 and 1, -1 and 1, or else 0 and the largest. */
 function scaleOf(arrays: readonly NumberArray[]): Scale {
   let [low, high] = [Infinity, -Infinity];
   for (const { title, descr, bytes, width, valueAt } of arrays) {
@@ -297,21 +281,12 @@ function scaleOf(arrays: readonly NumberArray[]): Scale {
   );
 }
 
-/** Prepared images of an array. */
-interface PreparedRows {
-  readonly title: string;
-  readonly count: number;
-  /** [C, H, W] of each. */
-  readonly shape: readonly [channels: number, height: number, width: number];
-  /** Bytes of image n, u8[C, H, W]. */
-  readonly row: (n: number) => Uint8Array;
-}
-
+/** The images of an array, and their shape [C, H, W] once prepared; `part` picks some in an order. */
 function preparedRows(
   array: NumberArray,
   [black, white]: Scale,
   preparation: ImagePreparation,
-): PreparedRows {
+) {
   const { count, ...view } = layoutOf(array);
   const size = view.channels * view.height * view.width;
   const isBytes = array.descr === "|u1" && black === 0 && white === 255;
@@ -328,7 +303,14 @@ function preparedRows(
     return prepareImage({ ...view, bytes }, preparation);
   };
   const { channels, height, width } = read(0);
-  return { title: array.title, count, shape: [channels, height, width], row: (n) => read(n).planes };
+  const part = (indices: ArrayLike<number>, labels: Uint8Array | undefined): LabelledImages => {
+    const rows = Uint32Array.from(indices);
+    const values = channels * height * width;
+    const images = roomFor(rows.length, values, array.title);
+    rows.forEach((n, place) => images.set(read(n).planes, place * values));
+    return { images, count: rows.length, ...labels && { labels: Uint8Array.from(rows, (n) => labels[n]) } };
+  };
+  return { count, shape: [channels, height, width], part };
 }
 
 /** Images, channels and size of an array, and the position of a value in an image. */
@@ -374,17 +356,4 @@ function labelsOf(array: NumberArray | undefined, images: string, count: number)
     if (Number.isInteger(label) && label >= 0 && label <= 255) return label;
     throw new DataError(`Cannot use ${title}: label ${n} is ${label} (expected whole numbers from 0 to 255)`);
   });
-}
-
-/** Some of the images, in this order. @throws {DataError} if they need too much memory */
-function partOf(
-  { title, shape, row }: PreparedRows,
-  indices: ArrayLike<number>,
-  labels: Uint8Array | undefined,
-): LabelledImages {
-  const rows = Uint32Array.from(indices);
-  const [count, size] = [rows.length, shape.reduce((product, n) => product * n, 1)];
-  const images = roomFor(count, size, title);
-  rows.forEach((n, place) => images.set(row(n), place * size));
-  return { images, count, ...labels && { labels: Uint8Array.from(rows, (n) => labels[n]) } };
 }

@@ -85,18 +85,6 @@ export function splitTest(
   return { train: order.filter((image) => !held.has(image)), test };
 }
 
-/**
- * Splits images by whether each is a test image.
- *
- * @returns indices in random order, the same for the same choice
- */
-export function splitBy(
-  isTest: readonly boolean[],
-): { readonly train: readonly number[]; readonly test: readonly number[] } {
-  const order = [...shuffled(isTest.length)];
-  return { train: order.filter((image) => !isTest[image]), test: order.filter((image) => isTest[image]) };
-}
-
 /** Indices of the images to learn from, and of those for validation. */
 export interface ImageSplit {
   readonly train: Uint32Array;
@@ -108,7 +96,6 @@ export interface ImageSplit {
  *
  * @param trainLimit largest number of images to learn from, 0 for all
  * @returns the validation images do not depend on the limit
- * @throws {ConfigError} if there are fewer images to learn from than a batch needs
  */
 export function splitImages(
   count: number,
@@ -196,17 +183,18 @@ export function describeData(
 
 /** Folders and files of data sets. They may lie anywhere, and links may lead anywhere. */
 
-/**
- * Lists a folder of data.
- *
- * @throws {DataError} if it cannot be read
- */
+/** Lists a folder of data. */
 export async function listFolder(folder: string): Promise<Deno.DirEntry[]> {
   try {
     return await Array.fromAsync(Deno.readDir(folder));
   } catch (error) {
     throw new DataError(`Cannot read the data folder ${folder}: ${reasonOf(error)}`, { cause: error });
   }
+}
+
+/** Whether a path, or where its link leads, is a folder. */
+export async function isFolder(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);
 }
 
 /** Maximum bytes of a file of data, and of a data set in memory. */
@@ -217,7 +205,6 @@ export const maxDataBytes: number = 2 ** 32;
  *
  * @param size bytes of each
  * @param title of their file, for the message
- * @throws {DataError} if it is too much
  */
 export function roomFor(count: number, size: number, title: string): Uint8Array<ArrayBuffer> {
   if (count * size <= maxDataBytes) return new Uint8Array(count * size);
@@ -231,7 +218,6 @@ export function roomFor(count: number, size: number, title: string): Uint8Array<
  * Reads a regular file. Its kind and size are checked before it is opened, since opening a pipe would block.
  *
  * @param read opens and reads it
- * @throws {DataError} if it is not a file, is too large, or cannot be read
  */
 export async function readDataFile<Content>(
   path: string,

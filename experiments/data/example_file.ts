@@ -29,11 +29,7 @@ function inRotation(labels: Uint8Array): number[] {
   return turns.sort((a, b) => a.turn - b.turn || a.label - b.label).map(({ index }) => index);
 }
 
-/**
- * Writes `examples.safetensors` of a run: f32 tensors `image` and, with classes, `labels`.
- *
- * @throws {RunError} if the file cannot be written
- */
+/** Writes `examples.safetensors` of a run: f32 tensors `image` and, with classes, `labels`. */
 export async function writeExamples(run: string, { shape, image, labels }: TestImages): Promise<void> {
   const tensors: Record<string, HostTensor> = {
     image: { shape, data: image },
@@ -46,8 +42,6 @@ export async function writeExamples(run: string, { shape, image, labels }: TestI
  * Reads the test images that a run saved.
  *
  * @returns undefined if it saved none
- * @throws {RunError} if the file cannot be read or holds no test images
- * @throws {SafetensorsError} if the file is damaged
  */
 export async function readExamples(run: string): Promise<TestImages | undefined> {
   const path = join(run, runFile.examples);

@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { idxHeader } from "../../viz/image/idx.ts";
 import { sha256 } from "../run/run_folder.ts";
-import { type DataParts, datasetOfArrays, formatShape, type NumberArray } from "./arrays.ts";
+import { datasetOfArrays, formatShape, type NumberArray } from "./arrays.ts";
 import { DataError, type Dataset, listFolder, maxDataBytes, readDataFile } from "./dataset.ts";
 import type { ImagePreparation } from "./images.ts";
 
@@ -26,11 +26,7 @@ export type IdxFiles =
   & Record<"trainImages" | "testImages", IdxFile>
   & Partial<Record<"trainLabels" | "testLabels", IdxFile>>;
 
-/**
- * Whether a folder holds an IDX file; if so, other files there are ignored.
- *
- * @throws {DataError} if the folder cannot be read
- */
+/** Whether a folder holds an IDX file; if so, other files there are ignored. */
 export async function hasIdxFiles(folder: string): Promise<boolean> {
   return (await findFiles(folder)).some(({ spelling }) => spelling !== undefined);
 }
@@ -40,7 +36,6 @@ export async function hasIdxFiles(folder: string): Promise<boolean> {
  * `train-images-idx4-ubyte`.
  *
  * @returns the unpacked files, with labels for both parts or for none
- * @throws {DataError} if the folder or a file is missing, cannot be read, or has the wrong content
  */
 export async function readIdxFolder(folder: string): Promise<IdxFiles> {
   const all = await findFiles(folder);
@@ -93,8 +88,6 @@ async function readFile(path: string): Promise<IdxFile> {
 /**
  * Makes a data set from its files. Training images keep their order, since runs refer to them by number; test images
  * are shuffled.
- *
- * @throws {DataError} if a file is not an IDX file of its kind, or the files do not belong together
  */
 export async function datasetOfFiles(
   files: IdxFiles,
@@ -102,24 +95,20 @@ export async function datasetOfFiles(
   digests: Partial<Record<keyof IdxFiles, string>> = {},
 ): Promise<Omit<Dataset, "name" | "source">> {
   const { trainImages, trainLabels, testImages, testLabels } = files;
-  const arrays: DataParts = {
-    images: parseIdx(trainImages, "images"),
-    labels: trainLabels && parseIdx(trainLabels, "labels"),
+  const images = parseIdx(trainImages, "images");
+  const labels = trainLabels && parseIdx(trainLabels, "labels");
+  const test = {
     testImages: parseIdx(testImages, "images"),
     testLabels: testLabels && parseIdx(testLabels, "labels"),
   };
   return {
-    ...datasetOfArrays(arrays, preparation, [0, 255]),
+    ...datasetOfArrays({ images, labels, ...test }, preparation, [0, 255]),
     digest: digests.trainImages ?? await sha256(trainImages.bytes),
     ...trainLabels && { labelDigest: digests.trainLabels ?? await sha256(trainLabels.bytes) },
   };
 }
 
-/**
- * Parses a file: images [N, H, W] or [N, H, W, C], or labels [N].
- *
- * @throws {DataError} if it is not an IDX file of its kind, is too short or too long, or holds nothing
- */
+/** Parses a file: images [N, H, W] or [N, H, W, C], or labels [N]. */
 export function parseIdx({ path, bytes }: IdxFile, what: "images" | "labels"): NumberArray {
   const ranks = what === "images" ? [3, 4] : [1];
   const header = idxHeader(bytes);

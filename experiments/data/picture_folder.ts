@@ -5,12 +5,12 @@ import { join } from "node:path";
 import {
   DataError,
   type Dataset,
+  isFolder,
   type LabelledImages,
   listFolder,
   readDataFile,
   roomFor,
   shuffled,
-  splitBy,
   splitTest,
 } from "./dataset.ts";
 import { type ImagePreparation, type PreparedImage, prepareImage } from "./images.ts";
@@ -51,7 +51,6 @@ export interface PictureFolderOptions extends ImagePreparation {
  * links; ignores hidden files and files that are not pictures.
  *
  * @param folder path of the folder
- * @throws {DataError} if the layout or the list is wrong, there are too few images to split, or files cannot be used
  */
 export async function readPictures(
   folder: string,
@@ -113,12 +112,16 @@ async function readParts(
     })
   );
   const files = [...train, ...test];
+  const all = [...shuffled(train.length)];
   const order = listed
-    ? splitBy(train.map(({ path }) => listed.has(path)))
+    ? {
+      train: all.filter((image) => !listed.has(train[image].path)),
+      test: all.filter((image) => listed.has(train[image].path)),
+    }
     : parts.length === 1
     ? splitTest(train.map(({ label }) => label))
     : {
-      train: [...shuffled(train.length)],
+      train: all,
       test: Array.from(shuffled(test.length), (image) => train.length + image),
     };
   if (order.train.length === 0) {
@@ -169,9 +172,7 @@ async function readParts(
   return {
     train: part(order.train, 0),
     test: part(order.test, order.train.length),
-    channels,
-    height,
-    width,
+    ...{ channels, height, width },
     classes: labelled ? classNames.length : 0,
     ...labelled && { classNames },
     digest: hash.digest("hex"),
@@ -182,7 +183,6 @@ async function readParts(
  * Reads the list of test images.
  *
  * @returns their paths in the folder
- * @throws {DataError} if the folder has a test already, or a line is not an image in it
  */
 async function readTestList(list: string, folder: string, parts: readonly Part[]): Promise<Set<string>> {
   if (parts.length > 1) {
@@ -216,40 +216,36 @@ class ImageStack {
   height = 0;
   width = 0;
   bytes = new Uint8Array();
-  readonly #count: number;
   /** Path of the first image. */
   #first: string | undefined;
 
-  constructor(count: number) {
-    this.#count = count;
-  }
+  constructor(readonly count: number) {}
 
   put(n: number, { channels, height, width, planes }: PreparedImage, path: string): void {
-    const isFirst = this.#first === undefined;
-    if (isFirst) Object.assign(this, { height, width });
-    this.#first ??= path;
+    if (this.#first === undefined) {
+      this.#first = path;
+      Object.assign(this, { channels, height, width, bytes: roomFor(this.count, planes.length, path) });
+    }
     if (height !== this.height || width !== this.width) {
       throw new DataError(
         `Cannot use ${path}: it is ${height}x${width} (expected ${this.height}x${this.width} as ${this.#first}); ` +
           "pass --resize H,W",
       );
     }
-    if (isFirst || channels > this.channels) this.#allocate(channels);
     const size = height * width;
-    for (let channel = 0; channel < this.channels; channel++) {
-      const from = channels === 1 ? 0 : channel * size;
-      this.bytes.set(planes.subarray(from, from + size), (n * this.channels + channel) * size);
+    if (channels > this.channels) { // the grey ones so far become three equal channels
+      const grey = this.bytes;
+      this.bytes = roomFor(this.count, planes.length, this.#first);
+      this.channels = channels;
+      for (let i = 0; i < this.count; i++) this.#set(i, grey.subarray(i * size, (i + 1) * size), size);
     }
+    this.#set(n, planes, size);
   }
 
-  /** Makes room for all images, and turns the grey ones so far into three equal channels. */
-  #allocate(channels: 1 | 3): void {
-    const size = this.height * this.width;
-    const grey = this.bytes;
-    this.bytes = roomFor(this.#count, channels * size, this.#first!);
-    this.channels = channels;
-    for (let at = 0; at < grey.length; at += size) {
-      for (let c = 0; c < 3; c++) this.bytes.set(grey.subarray(at, at + size), 3 * at + c * size);
+  #set(n: number, planes: Uint8Array, size: number): void {
+    for (let c = 0; c < this.channels; c++) {
+      const from = planes.length === size ? 0 : c * size;
+      this.bytes.set(planes.subarray(from, from + size), (n * this.channels + c) * size);
     }
   }
 }
@@ -312,7 +308,7 @@ async function listLevel(folder: string): Promise<Record<"folders" | "images", s
   for (const { name, isDirectory, isSymlink } of await listFolder(folder)) {
     if (name.startsWith(".")) continue;
     const path = join(folder, name);
-    if (isDirectory || isSymlink && await leadsToFolder(path)) folders.push(name);
+    if (isDirectory || isSymlink && await isFolder(path)) folders.push(name);
     else if (pictures.test(name)) images.push(name);
     else if (otherPictures.test(name)) {
       throw new DataError(
@@ -321,9 +317,4 @@ async function listLevel(folder: string): Promise<Record<"folders" | "images", s
     }
   }
   return { folders: folders.sort(), images: images.sort() };
-}
-
-/** Whether a link leads to a folder; false for a dangling link. */
-async function leadsToFolder(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);
 }

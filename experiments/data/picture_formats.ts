@@ -26,11 +26,7 @@ export const maxFileBytes: number = 2 ** 25;
 /** Maximum pixels of an image, such as 8192 x 4096. */
 export const maxPixels: number = 2 ** 25;
 
-/**
- * Decodes an image by the extension of its name.
- *
- * @throws {DataError} if the file is damaged or unusable
- */
+/** Decodes an image by the extension of its name. */
 export async function decodePicture(bytes: Uint8Array<ArrayBuffer>, path: string): Promise<ImageView> {
   return /png$/i.test(path) ? decodePng(bytes, path) : await decodeJpeg(bytes, path);
 }
@@ -48,7 +44,6 @@ const damagedOne = (path: string, format: string, reason?: string) =>
       "replace or remove it",
   );
 
-/** @throws {DataError} if the image has no pixels, or too many */
 function checkPixels(height: number, width: number, path: string): void {
   if (height * width >= 1 && height * width <= maxPixels) return;
   throw new DataError(
@@ -62,7 +57,6 @@ function checkPixels(height: number, width: number, path: string): void {
  * palette, interlaced or not. A palette of greys counts as grey. Gamma and colour profiles are ignored.
  *
  * @param path its name, for messages
- * @throws {DataError} if the file is damaged, or the image is too large, not opaque, or needs more than eight bits
  */
 export function decodePng(bytes: Uint8Array, path: string): ImageView {
   const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -138,7 +132,6 @@ let problem: string | undefined;
  * Decodes a JPEG file, grey or in colour, upright as its Exif data says. Colour profiles are ignored.
  *
  * @param path its name, for messages
- * @throws {DataError} if the file is damaged or not JPEG, or the image is too large or in four inks
  */
 export async function decodeJpeg(bytes: Uint8Array<ArrayBuffer>, path: string): Promise<ImageView> {
   if (bytes[0] !== 0xff || bytes[1] !== 0xd8) throw notOne(path, "JPEG");
