@@ -1,5 +1,5 @@
 import { isFile } from "./draw/load_network.ts";
-import { settingsWithNetwork } from "./networks/network_flags.ts";
+import { settingsWithNetwork } from "./networks/own_network.ts";
 import { dataSettingNames, dataSettings, dryRun } from "./cli/shared.ts";
 import { main, task } from "./cli/task.ts";
 import { startCommand, taskCommand } from "./run/program_files.ts";

@@ -176,7 +176,6 @@ export function parseFacts(text: string) {
  * Collects the facts about this machine; none outside of Linux, where the system includes the drivers.
  *
  * @param test a folder in place of the root folder, and the environment variables there
- * @throws {UserError} if doctor.sh cannot run
  */
 export async function look(test?: { root: string; env: Record<string, string> }): Promise<Facts> {
   if (Deno.build.os !== "linux") return parseFacts("");

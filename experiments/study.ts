@@ -4,7 +4,7 @@ import { describeError, main, stopSignal, task, TrainingError } from "./cli/task
 import { integer, optional, path } from "./cli/kinds.ts";
 import { ConfigError, defineSettings, flagOf, type Values } from "./cli/settings.ts";
 import { training } from "./cli/training.ts";
-import { findPlan, isSetting, planNames, plans } from "./study/plans.ts";
+import { findPlan, isSetting, planNames, plans } from "./study/plan.ts";
 import { type CellOptions, runCell } from "./study/run_cell.ts";
 import { openStudy, readStudy, type Study } from "./study/study.ts";
 import { endStudy, sendCell, startStudy, type StudyTracking } from "./study/study_tracking.ts";

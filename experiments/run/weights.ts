@@ -23,35 +23,18 @@ const names = [runFile.ema, runFile.last];
 /** Why a run without weights cannot be used, for messages. */
 export const noWeights = `it has no ${names.join(" or ")}`;
 
-/** A checkpoint and its size in bytes. */
-export interface RunWeights {
-  readonly path: string;
-  readonly size: number;
-}
-
-/**
- * Finds the weights of a run to draw from.
- *
- * @returns undefined if there are none
- * @throws {RunError} if the folder cannot be read, or a link in it leads out of it
- */
-export function findWeights(run: string): RunWeights | undefined {
-  for (const name of names) {
-    const weights = find(run, name);
-    if (weights) return weights;
+/** Finds the weights of a run to draw from, and their size in bytes; undefined if there are none. */
+export function findWeights(run: string, among: readonly string[] = names) {
+  for (const name of among) {
+    const path = join(run, name);
+    const file = findContained(path);
+    if (file) return { path, size: file.size };
   }
-  return undefined;
 }
 
-/** Finds the early weights of a run, see `autoguided`; undefined if it has none. @throws as {@linkcode findWeights} */
-export function findEarlyWeights(run: string): RunWeights | undefined {
-  return find(run, runFile.early);
-}
-
-function find(run: string, name: string): RunWeights | undefined {
-  const path = join(run, name);
-  const file = findContained(path);
-  return file && { path, size: file.size };
+/** Finds the early weights of a run, see `autoguided`; undefined if it has none. */
+export function findEarlyWeights(run: string) {
+  return findWeights(run, [runFile.early]);
 }
 
 /** Weights that a setting names. */
@@ -62,37 +45,26 @@ export interface GivenWeights {
   readonly info: CheckpointInfo & { readonly config: CompleteOptions };
 }
 
-/**
- * The file of weights that a setting names: the file itself, or the averaged weights of a run.
- *
- * @param doing for the error, such as `distil`
- * @throws {RunError} if there is none
- */
-export function weightsPath(source: string, doing: string): string {
+function attempt<Result>(doing: string, path: string, read: () => Result): Result {
   try {
-    if (Deno.statSync(source).isFile) return source;
+    return read();
   } catch (error) {
-    throw new RunError(`Cannot ${doing} ${source}: ${reasonOf(error)}`);
+    throw new RunError(`Cannot ${doing} ${path}: ${reasonOf(error)}`);
   }
+}
+
+/** The file of weights that a setting names: itself, or the averaged weights of a run. @param doing such as `distil` */
+export function weightsPath(source: string, doing: string): string {
+  if (attempt(doing, source, () => Deno.statSync(source)).isFile) return source;
   const weights = findWeights(source);
   if (weights) return weights.path;
   throw new RunError(`Cannot ${doing} ${source}: ${noWeights}`);
 }
 
-/**
- * Reads the weights that a setting names. Needs no device.
- *
- * @throws {RunError} if they cannot be read
- * @throws as `decodeCheckpoint`
- */
+/** Reads the weights that a setting names. Needs no device. */
 export function readGivenWeights(source: string, doing: string): GivenWeights {
   const path = weightsPath(source, doing);
-  let bytes: Uint8Array<ArrayBuffer>;
-  try {
-    bytes = Deno.readFileSync(path);
-  } catch (error) {
-    throw new RunError(`Cannot ${doing} ${path}: ${reasonOf(error)}`);
-  }
+  const bytes = attempt(doing, path, () => Deno.readFileSync(path));
   const { tensors, info } = decodeCheckpoint(bytes, path);
   return { path, bytes, tensors, info: { ...info, config: info.config as CompleteOptions } }; // it fills in the defaults
 }
@@ -104,12 +76,7 @@ export interface Teacher extends Checkpoint {
   readonly path: string;
 }
 
-/** The file of a teacher's weights: the file itself, or the averaged weights of a run. */
-export function teacherFile(teacher: string): string {
-  return weightsPath(teacher, "distil");
-}
-
-/** Describes the network in a teacher's file. @throws {RunError} if it cannot be distilled */
+/** Describes the network in a teacher's file. */
 export function teacherInfo(teacher: string): GivenWeights["info"] & { readonly path: string } {
   const { path, info } = readGivenWeights(teacher, "distil");
   const { prediction } = info.config;
@@ -145,12 +112,7 @@ export class TensorFile {
   readonly metadata: Readonly<Record<string, string>>;
   readonly #tensors: ReturnType<typeof decodeSafetensors>["tensors"];
 
-  /**
-   * Decodes a file.
-   *
-   * @param path for messages
-   * @param advice what to do with an unusable file
-   */
+  /** Decodes a file. @param advice what to do with an unusable one */
   constructor(bytes: Uint8Array, readonly path: string, readonly advice: string) {
     ({ tensors: this.#tensors, metadata: this.metadata } = decodeSafetensors(bytes, path));
   }

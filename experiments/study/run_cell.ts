@@ -33,8 +33,6 @@ export interface CellOptions extends Required<Pick<RunTrainingOptions, "terminal
  * Runs a cell of a study, or continues it: trains the network, evaluates it, and writes its result.
  *
  * @returns how it ended; it is busy if another program runs it
- * @throws {RunError} if a file cannot be read or written
- * @throws as `runTraining` and `evaluateNetwork`
  */
 export async function runCell(
   study: Study,

@@ -33,12 +33,7 @@ const studyFields = {
   cells: listOf(cellFields),
 };
 
-/**
- * Reads the study in a folder, or in the folder of that name among the runs.
- *
- * @returns undefined if there is none
- * @throws {RunError} if its file cannot be read, or is not a study
- */
+/** Reads the study in a folder, or in the folder of that name among the runs. @returns undefined if there is none */
 export async function readStudy(name: string): Promise<Study | undefined> {
   return await readStudyIn(name) ?? await readStudyIn(join(runsRoot, name));
 }
@@ -52,12 +47,7 @@ async function readStudyIn(folder: string): Promise<Study | undefined> {
 /** Samples of each network, unless the plan says how many, or the data allows fewer. */
 const usualCount = 1000;
 
-/**
- * Starts the study of a plan in a folder, or continues it there; several programs may do so at once.
- *
- * @throws {ConfigError} if a cell contradicts itself or cannot be evaluated, or the folder has the study of another plan
- * @throws {RunError} if the folder holds something else, or cannot be written
- */
+/** Starts the study of a plan in a folder, or continues it there; several programs may do so at once. */
 export async function openStudy(folder: string, plan: Plan): Promise<Study> {
   const names = await namesIn(folder); // before the study is read, which another program may be starting
   const known = await readStudyIn(folder);
@@ -104,12 +94,7 @@ function checkUnchanged(known: Study, now: Pick<Study, "plan" | "cells">): void 
   );
 }
 
-/**
- * Decides how many samples to draw of each network, before hours of training.
- *
- * @throws {ConfigError} if the data has too few images
- * @throws {DataError} if it cannot be loaded
- */
+/** Decides how many samples to draw of each network, before hours of training. */
 async function countFor(plan: Plan, cells: readonly Cell[]): Promise<number> {
   const loaded = new Map<string, Promise<Dataset>>();
   const subjects = [];

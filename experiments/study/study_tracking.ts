@@ -25,9 +25,6 @@ export interface StudyTracking {
 /**
  * Records a study as a running run in its folder, with cells as nested runs, and sends it to the chosen server, if any,
  * which must have it before its cells.
- *
- * @throws {ConfigError} if the server cannot be used
- * @throws {RunError} if the folder cannot be written
  */
 export function startStudy(study: Study, tracking: StudyTracking): Promise<void> {
   return record(study, tracking, () => Promise.resolve({ status: "RUNNING", endedAt: null, reason: null }));
@@ -37,7 +34,6 @@ export function startStudy(study: Study, tracking: StudyTracking): Promise<void>
  * Records that the cells have run, and how the finished ones are; other programs may still run some.
  *
  * @param failure why cells failed
- * @throws {RunError} if the folder cannot be written
  */
 export function endStudy(
   study: Study,

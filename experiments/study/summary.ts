@@ -47,7 +47,7 @@ const resultFields = {
 /** The measurements of a finished cell. */
 export type CellResult = Fields<typeof resultFields>;
 
-/** The result of a cell; undefined if it is not finished. @throws {RunError} if its file is damaged */
+/** The result of a cell; undefined if it is not finished. */
 export async function readResult(study: Study, cell: Cell): Promise<CellResult | undefined> {
   const path = join(cellFolder(study, cell), resultFile);
   return await readFields(path, resultFields, "delete the file, and the study will measure the cell again");

@@ -28,9 +28,6 @@ export interface StudyOutcome {
 /**
  * Writes the results of the finished cells into the folder of a study: `study.md`, `study.csv`, `study.png`,
  * `comparison.gif` and `report.html`.
- *
- * @throws {DeviceError} if the device cannot be used
- * @throws {RunError} if a result is damaged, or a file cannot be written
  */
 export async function writeResults(
   study: Study,
@@ -138,11 +135,7 @@ function sharedSeed(setups: readonly Setup[]): number | undefined {
 /** Limits of the animation, which is larger than that of a run. */
 const [maxSetups, maxSamples, frames] = [12, 5, 40];
 
-/**
- * Animates samples of the setups from the same noise, one row per setup, unless fewer than two have trajectories.
- *
- * @throws {RunError} if a trajectory cannot be read, or images of setups differ in size
- */
+/** Animates samples of the setups from the same noise, one row per setup, unless fewer than two have trajectories. */
 async function writeGif(study: Study, setups: readonly Setup[]): Promise<void> {
   const seed = sharedSeed(setups);
   const runs: (Parameters<typeof trajectoryRows>[0][number] & { readonly label: string })[] = [];
@@ -171,8 +164,6 @@ const maxWeights = 4 * 2 ** 20;
 /**
  * Writes the report on all finished runs of a study under one slider, with the study's findings above them. The velocities
  * of one run per setup are compared at the same points, on the device in use.
- *
- * @throws {RunError} if a file cannot be read or written
  */
 async function writeStudyReport(
   study: Study,

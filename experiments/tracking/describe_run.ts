@@ -88,7 +88,6 @@ export async function latestOf(run: string, startedAt: number): Promise<Record<s
  * Describes a run by the files in its folder.
  *
  * @param page the server's id of the run, if it has the samples for the note
- * @throws {RunError} if one of the files cannot be read
  */
 export async function describeRun(run: string, record: RunRecord, page?: string) {
   const config = await readSettings(run);
@@ -112,7 +111,7 @@ export async function describeRun(run: string, record: RunRecord, page?: string)
   return { params, tags: entries("tag", tags), inputs: inputsOf(record) };
 }
 
-/** The settings of a run: those of training, or a study's plan. @throws {RunError} if they cannot be read */
+/** The settings of a run: those of training, or a study's plan. */
 export async function readSettings(run: string): Promise<Record<string, unknown>> {
   return await readJson(join(run, runFile.config)) ?? planOf(await readJson(join(run, runFile.study)) ?? {});
 }

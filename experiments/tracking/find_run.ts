@@ -45,7 +45,7 @@ export async function listRuns(
   return summaries;
 }
 
-/** Summarises a run from its folder. @throws {RunError} if it is not a run folder, or cannot be read */
+/** Summarises a run from its folder. */
 export async function summarizeRun(folder: string): Promise<RunSummary> {
   const record = await requireRecord(folder, "read");
   const { name, experiment, status, startedAt, endedAt, dataset } = record;
@@ -61,8 +61,6 @@ export async function summarizeRun(folder: string): Promise<RunSummary> {
 /**
  * Finds the folder of a run by its path, the path of one of its files, its folder's name below `root`, or the name of the
  * run, set by `--run-name` or `--name`; if several have that name, the latest one.
- *
- * @throws {ConfigError} if there is no such run; the message suggests the nearest name
  */
 export async function findRun(name: string, root: string = runsRoot): Promise<string> {
   for (const folder of [name, join(root, name)]) {

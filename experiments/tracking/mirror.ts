@@ -51,8 +51,6 @@ export class Mirror {
    * Sends what the server lacks; for a run in progress, only data that is already final.
    *
    * @returns the number of points and files sent
-   * @throws {ServerError} if the server cannot be reached or rejects a request
-   * @throws {RunError} if the folder cannot be read or written
    */
   async pass(): Promise<{ points: number; files: number }> {
     const record = await readRecord(this.run);
@@ -348,7 +346,6 @@ type SentFiles = Record<string, { readonly modified: number; readonly digest: st
  * Reads `mlflow.json`: the server's id of a run, and the files it has.
  *
  * @returns undefined if the run is on no server, or on another one than `url`
- * @throws {RunError} if it cannot be read
  */
 async function readCursor(
   run: string,
@@ -358,7 +355,7 @@ async function readCursor(
   return server === url && typeof runId === "string" ? { runId, sent: Object(sent) } : undefined;
 }
 
-/** Opens a file of a run to send. @returns undefined if there is none @throws {RunError} if it is not one of the run's */
+/** Opens a file of a run to send. @returns undefined if there is none */
 export async function openFile(run: string, path: string) {
   if (isOwn(path)) throw new RunError(`Cannot send ${path}: it is not a result`);
   const file = await openContained(join(run, path), run);

@@ -108,7 +108,7 @@ export class MlflowClient {
     return { [Symbol.dispose]: () => (clearTimeout(timer), this.#onProgress = () => {}) };
   }
 
-  /** Waits. @throws {ServerError} if it has given up */
+  /** Waits. */
   async pause(ms: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#wake = resolve;

@@ -80,13 +80,13 @@ function userName(): string | null {
   }
 }
 
-/** Reads the record of a run; undefined if the folder has none. @throws {RunError} if it cannot be read */
+/** Reads the record of a run; undefined if the folder has none. */
 export async function readRecord(folder: string): Promise<RunRecord | undefined> {
   const advice = "correct it, or restore it from a backup";
   return await readFields(join(folder, runFile.record), checks, advice, { ...unknown, user: null });
 }
 
-/** Writes the record of a run. @throws {RunError} if the folder cannot be written */
+/** Writes the record of a run. */
 export async function writeRecord(folder: string, record: RunRecord): Promise<void> {
   await writeJson(join(folder, runFile.record), record);
 }
@@ -97,7 +97,7 @@ export async function currentRecord(folder: string): Promise<RunRecord | undefin
   return record === undefined || await isLocked(folder) ? record : await settled(folder, record);
 }
 
-/** Like {@linkcode currentRecord}. @param action for the error, e.g. `send` @throws {RunError} if it is not a run folder */
+/** Like {@linkcode currentRecord}. @param action for the error, e.g. `send` */
 export async function requireRecord(folder: string, action: string): Promise<RunRecord> {
   const record = await currentRecord(folder);
   if (record !== undefined) return record;
@@ -149,7 +149,7 @@ export function nestedRuns(run: string): Promise<string[]> {
   return runFolders(join(run, runFolder.cells));
 }
 
-/** The run folders in a folder, sorted by name and so by time. @throws {RunError} if it cannot be read */
+/** The run folders in a folder, sorted by name and so by time. */
 export async function runFolders(root: string): Promise<string[]> {
   try {
     const entries = await Array.fromAsync(Deno.readDir(root));

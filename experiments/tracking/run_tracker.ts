@@ -71,11 +71,7 @@ export class RunTracker implements AsyncDisposable {
     this.#path = join(run, runFile.metrics);
   }
 
-  /**
-   * Starts or continues recording a run, whose lock the caller releases after disposing of the tracker.
-   *
-   * @throws {RunError} if the folder cannot be written, or a new run would start in the folder of another
-   */
+  /** Starts or continues recording a run, whose lock the caller releases after disposing of the tracker. */
   static async start(
     { run }: RunLock,
     { choice, about, startedAt, resumedAt, gauges, say, waiting }: TrackingStart,
@@ -101,7 +97,7 @@ export class RunTracker implements AsyncDisposable {
     return tracker;
   }
 
-  /** Records the measurements at a step; never waits for a server. @throws {RunError} if it cannot write */
+  /** Records the measurements at a step; never waits for a server. */
   log(metrics: Metrics): void {
     const now = performance.now(); // the wall clock may jump
     // Only with a training loss, because all other measurements interrupt training and lower its rate.
@@ -250,7 +246,6 @@ export function machineGauges(device: Device, images: () => number): () => Recor
  *
  * @param say called with a line for each run
  * @returns the errors of cells that could not be sent
- * @throws {ServerError | RunError} if the run cannot be sent, or the server accepts no cell either
  */
 export async function sendRun(run: string, client: MlflowClient, say: Say): Promise<string[]> {
   await requireRecord(run, "send"); // before leaving a lock file in a folder without a run

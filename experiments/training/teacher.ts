@@ -8,7 +8,7 @@ import { checkFit, readCheckpoint } from "../draw/load_network.ts";
 import { chosenNetwork, loadWeights } from "../networks/own_network.ts";
 import { runFile } from "../run/files.ts";
 import { readFile } from "../run/run_folder.ts";
-import { type Teacher, teacherFile } from "../run/weights.ts";
+import { type Teacher, weightsPath } from "../run/weights.ts";
 
 /**
  * The network to distil, if there is one: the copy in the run's folder, once it has one.
@@ -18,7 +18,7 @@ import { type Teacher, teacherFile } from "../run/weights.ts";
 export async function teacherOf(config: TrainingConfig, data: Dataset): Promise<Teacher | undefined> {
   const { resume } = config;
   if (config.teacher === null) return undefined;
-  const path = resume === null ? teacherFile(config.teacher) : join(resume, runFile.teacher);
+  const path = resume === null ? weightsPath(config.teacher, "distil") : join(resume, runFile.teacher);
   const bytes = resume === null ? await readCheckpoint(path) : await readFile(path, resume);
   const make = chosenNetwork(config.model)?.make;
   const teacher = { ...await loadWeights(bytes, path, { make }), bytes, path };

@@ -4,10 +4,11 @@ import {
   cellsOf,
   combinations,
   configOf,
+  findPlan,
   type GivenPlan,
+  planNames,
   readPlan,
 } from "../../../experiments/study/plan.ts";
-import { findPlan, planNames } from "../../../experiments/study/plans.ts";
 import { testInFolder } from "../../folder.ts";
 
 const planOf = (given: GivenPlan) => readPlan({ name: "mine", ...given }, "mine.json");
