@@ -1,14 +1,17 @@
-import { anyOf, check, flag, listOf, oneOf, word } from "../run/field_checks.ts";
-import { hasCredentials, shownAddress } from "../run/program_files.ts";
+import {
+  anyOf,
+  check,
+  type FieldCheck,
+  flag,
+  listOf,
+  numberIn,
+  oneOf,
+  type Range,
+  wholeNumberIn,
+  word,
+} from "../run/field_checks.ts";
+import { serverUrl, shownAddress } from "../run/program_files.ts";
 import { asText, didYouMean, type Need, type Setting, type Traits, valueOf } from "./settings.ts";
-
-/** Bounds of a number: `min` and `max` are inclusive, `above` and `below` exclusive. */
-export interface Range {
-  readonly min?: number;
-  readonly above?: number;
-  readonly max?: number;
-  readonly below?: number;
-}
 
 /** Options of every kind of setting. */
 export interface Options<Value> extends Traits {
@@ -19,28 +22,15 @@ export interface Options<Value> extends Traits {
 
 /** A whole number, at least 0 by default. */
 export function integer(options: Options<number> & Range): Setting<number> {
-  const range = { min: 0, ...options };
-  return {
-    ...options,
-    hint: "N",
-    expected: `a whole number ${formatRange(range)}`,
-    fromText: toNumber,
-    accepts: (value): value is number => Number.isSafeInteger(value) && within(value as number, range),
-  };
+  return { ...options, ...wholeNumberIn({ min: 0, ...options }), hint: "N", fromText: toNumber };
 }
 
 /** A finite number in a range. */
 export function number(options: Options<number> & Range): Setting<number> {
-  return {
-    ...options,
-    hint: "X",
-    expected: `a number ${formatRange(options)}`.trim(),
-    fromText: toNumber,
-    accepts: (value): value is number => Number.isFinite(value) && within(value as number, options),
-  };
+  return { ...options, ...numberIn(options), hint: "X", fromText: toNumber };
 }
 
-const lengths = listOf(integer({ doc: "", min: 1 }));
+const lengths = listOf(wholeNumberIn({ min: 1 }));
 
 /** A list of positive whole numbers, written `16,32,64`. */
 export function integers(options: Options<readonly number[]>): Setting<readonly number[]> {
@@ -79,17 +69,27 @@ export function autoToggle(options: Options<boolean | "auto">): Setting<boolean 
 export function text(
   options: Options<string> & { hint: string; pattern: RegExp; expected: string },
 ): Setting<string> {
+  return { ...options, ...matching(options.pattern, options.expected) };
+}
+
+function matching(pattern: RegExp, expected: string): FieldCheck<string> {
+  return check(expected, (value) => typeof value === "string" && pattern.test(value));
+}
+
+/** Checks a text by a function that reads it; if that returns a text, it says what is wrong. */
+export function readBy(read: (text: string) => unknown) {
+  const problemOf = (text: string) => {
+    const result = read(text);
+    return typeof result === "string" ? result : undefined;
+  };
   return {
-    ...options,
-    accepts: (value): value is string => typeof value === "string" && options.pattern.test(value),
+    accepts: (value: unknown): value is string => typeof value === "string" && problemOf(value) === undefined,
+    problem: (value: unknown) => problemOf(asText(value)),
   };
 }
 
 /** The name of a file or folder, without a path. */
-export const fileName = check<string>(
-  "letters, digits, dots, hyphens and underscores",
-  (value) => typeof value === "string" && /^\w[\w.-]*$/.test(value),
-);
+export const fileName = matching(/^\w[\w.-]*$/, "letters, digits, dots, hyphens and underscores");
 
 /** A path; `hint` stands for it in `--help`. */
 export function path(hint: string, doc: string, traits: Traits = {}): Setting<string> {
@@ -110,14 +110,16 @@ export function outputFile(endings: readonly string[], options: Options<string>)
 /** A server address without user and password, which others could see; errors show no part that may be secret. */
 export function address(hint: string, doc: string): Setting<string> {
   const text = line(hint, doc);
+  const why =
+    "other users can see command lines; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead";
   return {
     ...text,
     shown: (value) => typeof value === "string" ? shownAddress(value) : "",
-    accepts: (value): value is string => text.accepts(value) && !hasCredentials(value),
-    problem: (value) =>
-      text.accepts(value) && hasCredentials(value)
-        ? "other users can see command lines; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead"
-        : undefined,
+    ...readBy((value) => {
+      if (!text.accepts(value)) return `expected ${text.expected}`;
+      const url = serverUrl(value);
+      return url && url.username + url.password !== "" ? why : undefined;
+    }),
   };
 }
 
@@ -160,7 +162,8 @@ export function classList<const Others extends readonly string[]>(
     hint: ["NAME,NAME,...", ...words].join("|"),
     expected: ["classes by name or number, such as 3,owl", ...words].join(", or "),
     fromText: (text) => words.includes(text) ? text : text.split(","),
-    accepts: (value): value is Classes | Others[number] => oneOf(words).accepts(value) || areWords(value),
+    accepts: (value): value is Classes | Others[number] =>
+      oneOf(words).accepts(value) || listOf(word).accepts(value),
   });
 }
 
@@ -179,24 +182,6 @@ export function interval(doc: string): Setting<readonly [from: number, to: numbe
 function toNumber(text: string): number {
   return text.trim() === "" ? NaN : Number(text);
 }
-
-function within(
-  value: number,
-  { min = -Infinity, above = -Infinity, max = Infinity, below = Infinity }: Range,
-) {
-  return value >= min && value > above && value <= max && value < below;
-}
-
-function formatRange({ min, above, max, below }: Range): string {
-  return [
-    min === undefined ? "" : `of at least ${min}`,
-    above === undefined ? "" : `above ${above}`,
-    max === undefined ? "" : `of at most ${max}`,
-    below === undefined ? "" : `below ${below}`,
-  ].filter((words) => words !== "").join(" and ");
-}
-
-const areWords = listOf(word).accepts;
 
 /** The numbers in a text, between commas. */
 export function numbersOf(text: string): number[] {
@@ -237,11 +222,7 @@ export function variant(registry: VariantRegistry<unknown>, options: Options<str
     hint: plain ? names.join("|") : "NAME[:KEY=X,...]",
     expected,
     details: Object.entries(registry).map(helpLine),
-    accepts: (value): value is string => typeof value === "string" && "settings" in parse(registry, value),
-    problem(value) {
-      const parsed = parse(registry, asText(value));
-      return "problem" in parsed ? parsed.problem : `expected ${expected}`;
-    },
+    ...readBy((text) => parse(registry, text)),
   };
 }
 
@@ -256,7 +237,7 @@ function helpLine([name, { doc, settings }]: [string, Variant<unknown>]): string
 /** Makes the value of a text. @throws {RangeError} if it is one that {@linkcode variant} refuses */
 export function makeVariant<T>(registry: VariantRegistry<T>, text: string): T {
   const result = parse(registry, text);
-  if ("problem" in result) throw new RangeError(`Cannot make ${JSON.stringify(text)}: ${result.problem}`);
+  if (typeof result === "string") throw new RangeError(`Cannot make ${JSON.stringify(text)}: ${result}`);
   return registry[result.name].make(result.settings);
 }
 
@@ -272,21 +253,18 @@ export function variantName<Name extends string>(
 /** What the value of a pair may be. */
 export type PairRow = Pick<Setting<unknown>, "accepts" | "expected" | "fromText" | "problem">;
 
-type Parsed =
-  | { readonly name: string; readonly settings: Readonly<Record<string, number>> }
-  | { readonly problem: string };
-
-/** Reads `name:key=value,key=value`, and adds the defaults. */
-function parse(registry: VariantRegistry<unknown>, text: string): Parsed {
+/** Reads `name:key=value,key=value`, and adds the defaults; or says what is wrong. */
+function parse(
+  registry: VariantRegistry<unknown>,
+  text: string,
+): { readonly name: string; readonly settings: Readonly<Record<string, number>> } | string {
   const [name] = text.split(":");
   const names = Object.keys(registry);
-  if (!Object.hasOwn(registry, name)) {
-    return { problem: `expected ${anyOf(names)}${didYouMean(name, names)}` };
-  }
+  if (!Object.hasOwn(registry, name)) return `expected ${anyOf(names)}${didYouMean(name, names)}`;
   const { settings } = registry[name];
   const all = Object.entries(settings);
   const pairs = pairsAfter(name, text, Object.fromEntries(all.map(([key, row]) => [key, number(row)])));
-  if (typeof pairs === "string") return { problem: pairs };
+  if (typeof pairs === "string") return pairs;
   const defaults = all.map(([key, setting]) => [key, setting.default]);
   const values = [...pairs].map(([key, value]) => [key, Number(value)]);
   return { name, settings: Object.fromEntries([...defaults, ...values]) };

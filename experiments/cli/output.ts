@@ -157,9 +157,6 @@ const eraseToEnd = "\x1b[K";
  * crash cannot leave it hidden.
  */
 export class ProgressBar implements Disposable {
-  readonly #work: Workload;
-  readonly #terminal: Terminal;
-  readonly #now: () => number;
   readonly #startMs: number;
   #drawnMs: number;
   #visible = false;
@@ -172,10 +169,11 @@ export class ProgressBar implements Disposable {
   #seconds = 0;
 
   /** @param now clock in milliseconds */
-  constructor(work: Workload, terminal: Terminal = stderr, now: () => number = () => performance.now()) {
-    this.#work = work;
-    this.#terminal = terminal;
-    this.#now = now;
+  constructor(
+    private readonly work: Workload,
+    private readonly terminal: Terminal = stderr,
+    private readonly now: () => number = () => performance.now(),
+  ) {
     this.#startMs = this.#stepMs = now();
     this.#drawnMs = terminal.isTerminal ? -Infinity : this.#startMs;
     this.#step = work.startStep ?? 0;
@@ -188,7 +186,7 @@ export class ProgressBar implements Disposable {
    * @param loss the loss if known at this step; otherwise the last one is shown
    */
   update(step: number, loss?: number): void {
-    const nowMs = this.#now();
+    const nowMs = this.now();
     const seconds = (nowMs - this.#stepMs) / 1000;
     const kept = Math.exp(-seconds / smoothingSeconds);
     this.#recentSteps = this.#recentSteps * kept + step - this.#step;
@@ -197,18 +195,18 @@ export class ProgressBar implements Disposable {
     this.#step = step;
     this.#stepMs = nowMs;
     this.#loss = loss ?? this.#loss;
-    if (nowMs - this.#drawnMs >= (this.#terminal.isTerminal ? redrawMs : lineMs)) this.#draw();
+    if (nowMs - this.#drawnMs >= (this.terminal.isTerminal ? redrawMs : lineMs)) this.#draw();
   }
 
   /** Leaves the time since the last update out of the rate, because it was spent on other work. */
   skipTime(): void {
-    this.#stepMs = this.#now();
+    this.#stepMs = this.now();
   }
 
   /** Removes the line until the next change, to make room for other lines. */
   clear(): void {
     if (!this.#visible) return;
-    this.#terminal.write("\r" + eraseToEnd);
+    this.terminal.write("\r" + eraseToEnd);
     this.#visible = false;
   }
 
@@ -217,7 +215,7 @@ export class ProgressBar implements Disposable {
     if (this.#finished) return;
     this.#finished = true;
     this.#draw();
-    if (this.#terminal.isTerminal) this.#terminal.write("\n");
+    if (this.terminal.isTerminal) this.terminal.write("\n");
   }
 
   /** Ends the line when a `using` block ends, even by an error. */
@@ -226,16 +224,16 @@ export class ProgressBar implements Disposable {
   }
 
   #draw(): void {
-    this.#drawnMs = this.#now();
-    const { totalSteps } = this.#work;
+    this.#drawnMs = this.now();
+    const { totalSteps } = this.work;
     const text = this.#text((this.#drawnMs - this.#startMs) / 1000);
-    if (!this.#terminal.isTerminal) return this.#terminal.write(text + "\n");
-    writeBar(this.#terminal, text, totalSteps > 0 ? Math.min(1, this.#step / totalSteps) : 0);
+    if (!this.terminal.isTerminal) return this.terminal.write(text + "\n");
+    writeBar(this.terminal, text, totalSteps > 0 ? Math.min(1, this.#step / totalSteps) : 0);
     this.#visible = true;
   }
 
   #text(elapsedSeconds: number): string {
-    const { totalSteps, imagesPerStep, unit = "images", startStep = 0 } = this.#work;
+    const { totalSteps, imagesPerStep, unit = "images", startStep = 0 } = this.work;
     const step = this.#step;
     const stepsPerSecond = this.#recentSeconds > 0 ? this.#recentSteps / this.#recentSeconds : 0;
     const rate = stepsPerSecond * imagesPerStep;

@@ -108,15 +108,7 @@ export function didYouMean(name: string, candidates: readonly string[]): string 
 
 /** Settings that a command line or a file can give. */
 export class Settings<Table extends Rows> {
-  /** The settings by name. */
-  readonly rows: Table;
-  /** Headings of `--help`, by the name of the setting that they precede. */
-  readonly headings: Readonly<Record<string, string | undefined>>;
-
-  constructor(rows: Table, headings: Readonly<Record<string, string | undefined>>) {
-    this.rows = rows;
-    this.headings = headings;
-  }
+  constructor(readonly rows: Table, readonly headings: Readonly<Record<string, string | undefined>>) {}
 
   /**
    * Parses a command line, without filling in defaults.
@@ -185,7 +177,34 @@ export class Settings<Table extends Rows> {
    * @param all whether to show rare settings, too: `--help all`
    */
   help(usage: string, about: string, preset: Partial<Values<Table>> = {}, all = false): string {
-    return helpText(usage, about, this, { ...preset }, all);
+    const lines: string[] = [];
+    let heading: string | undefined; // of the next setting that is shown
+    for (const [name, setting] of Object.entries(this.rows)) {
+      heading = this.headings[name] ?? heading;
+      if (setting.rare && !all) continue;
+      if (heading) lines.push("", heading);
+      heading = undefined;
+      const flag = flagOf(name);
+      const left = setting.hint === undefined
+        ? `${flag}, ${flag.replace("--", "--no-")}`
+        : `${flag} ${setting.hint}`;
+      lines.push(...columns(left, [...setting.doc.split(" "), ...remark(preset[name] ?? setting.default)]));
+      for (const line of setting.details ?? []) lines.push(...wrapped(line.split(" "), column, column + 2));
+    }
+    const start = [
+      ...wrapped(`Usage: ${usage} [flags]`.split(" "), 0, 2),
+      ...wrapped(about.split(" "), 0, 0),
+    ];
+    const rare = all ? 0 : Object.values(this.rows).filter(({ rare }) => rare).length;
+    const more = rare === 0 ? [] : columns("--help all", [`show ${rare} more flag${rare > 1 ? "s" : ""}`]);
+    return [
+      ...start,
+      ...(lines[0] === "" ? [] : [""]),
+      ...lines,
+      "",
+      ...columns("-h, --help", ["print this text"]),
+      ...more,
+    ].join("\n");
   }
 }
 
@@ -228,17 +247,20 @@ export interface Flags<Table extends Rows> {
 }
 
 function parseFlags<Table extends Rows>(rows: Table, argv: readonly string[]): Flags<Table> {
-  const names = new Map<string, string>();
-  for (const [name, { hint }] of Object.entries(rows)) {
-    const flag = flagOf(name).slice(2);
-    names.set(flag, name);
-    if (hint === undefined) names.set(`no-${flag}`, name);
-  }
-
+  const names = new Map(
+    Object.entries(rows).flatMap(([name, { hint }]) => {
+      const flag = flagOf(name).slice(2);
+      return [flag, ...hint === undefined ? [`no-${flag}`] : []].map((flag) => [flag, name]);
+    }),
+  );
+  const types = Array.from(names, ([flag, name]) => {
+    return [flag, { type: rows[name].hint === undefined ? "boolean" as const : "string" as const }] as const;
+  });
+  const options = { ...Object.fromEntries(types), help: { type: "boolean" as const, short: "h" } };
   const words: string[] = [];
   const values = new Map<string, unknown>();
   let help: Flags<Table>["help"] = false;
-  for (const token of tokenize(rows, names, argv)) {
+  for (const token of parseArgs({ args: [...argv], options, strict: false, tokens: true }).tokens) {
     if (token.kind === "positional") {
       if (token.value === "all" && /^(-h|--help)$/.test(argv[token.index - 1])) help = "all";
       else words.push(token.value);
@@ -274,21 +296,8 @@ function flagAbout(rows: Rows, typed: string): string | undefined {
 }
 
 function notFlag(word: string): ConfigError {
-  return new ConfigError(
-    `Cannot use ${JSON.stringify(shownWord(word))}: only flags are expected (see --help)`,
-  );
-}
-
-function tokenize(rows: Rows, names: ReadonlyMap<string, string>, argv: readonly string[]) {
-  const options = [...names].map(([flag, name]) => {
-    return [flag, { type: rows[name].hint === undefined ? "boolean" as const : "string" as const }] as const;
-  });
-  return parseArgs({
-    args: [...argv],
-    options: { ...Object.fromEntries(options), help: { type: "boolean", short: "h" } },
-    strict: false,
-    tokens: true,
-  }).tokens;
+  const shown = JSON.stringify(shownWord(word));
+  return new ConfigError(`Cannot use ${shown}: only flags are expected (see --help)`);
 }
 
 function flagValue(
@@ -300,10 +309,9 @@ function flagValue(
   const setting = rows[name];
   const flag = flagOf(name);
   if (setting.hint === undefined) {
-    if (token.value === undefined) return token.name === flag.slice(2);
-    throw new ConfigError(
-      `Cannot use ${written}: it takes no value (expected ${flag} or --no-${flag.slice(2)})`,
-    );
+    if (token.value === undefined) return `--${token.name}` === flag;
+    const both = `${flag} or ${flag.replace("--", "--no-")}`;
+    throw new ConfigError(`Cannot use ${written}: it takes no value (expected ${both})`);
   }
   if (token.value === undefined || (!token.inlineValue && token.value.startsWith("--"))) {
     throw new ConfigError(`Missing value of ${flag}: expected ${setting.expected}`);
@@ -313,40 +321,6 @@ function flagValue(
 
 /** Width of `--help`, and where its right column begins. */
 const [width, column] = [80, 26];
-
-function helpText(
-  usage: string,
-  about: string,
-  { rows, headings }: Pick<Settings<Rows>, "rows" | "headings">,
-  preset: Readonly<Record<string, unknown>>,
-  all: boolean,
-): string {
-  const lines: string[] = [];
-  let heading: string | undefined; // of the next setting that is shown
-  for (const [name, setting] of Object.entries(rows)) {
-    heading = headings[name] ?? heading;
-    if (setting.rare && !all) continue;
-    if (heading) lines.push("", heading);
-    heading = undefined;
-    const flag = flagOf(name);
-    const left = setting.hint === undefined
-      ? `${flag}, ${flag.replace("--", "--no-")}`
-      : `${flag} ${setting.hint}`;
-    lines.push(...columns(left, [...setting.doc.split(" "), ...remark(preset[name] ?? setting.default)]));
-    for (const line of setting.details ?? []) lines.push(...wrapped(line.split(" "), column, column + 2));
-  }
-  const start = [...wrapped(`Usage: ${usage} [flags]`.split(" "), 0, 2), ...wrapped(about.split(" "), 0, 0)];
-  const rare = all ? 0 : Object.values(rows).filter(({ rare }) => rare).length;
-  const more = rare === 0 ? [] : columns("--help all", [`show ${rare} more flag${rare > 1 ? "s" : ""}`]);
-  return [
-    ...start,
-    ...(lines[0] === "" ? [] : [""]),
-    ...lines,
-    "",
-    ...columns("-h, --help", ["print this text"]),
-    ...more,
-  ].join("\n");
-}
 
 function columns(left: string, right: readonly string[]): string[] {
   const [first, ...rest] = wrapped(right, column, column);

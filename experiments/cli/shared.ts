@@ -11,11 +11,12 @@ import {
   numbersOf,
   optional,
   path,
+  readBy,
   toggle,
   type Variant,
   variant,
 } from "./kinds.ts";
-import { anyOf, listOf } from "../run/field_checks.ts";
+import { anyOf, check, listOf, oneOf, wholeNumberIn } from "../run/field_checks.ts";
 import { asText, type Need, type Setting } from "./settings.ts";
 import { modelNames, type OptionValue } from "../../models/mod.ts";
 
@@ -57,15 +58,7 @@ export const imageSize: Setting<readonly [height: number, width: number]> = {
     return lengths.length === 1 ? [lengths[0], lengths[0]] : lengths;
   },
   accepts: (value): value is readonly [number, number] =>
-    listOf(integer({ doc: "", min: 1, max: maxLength })).accepts(value) && value.length === 2,
-};
-
-const channelCount: Setting<1 | 3> = {
-  doc: "1 converts images to grey, 3 to RGB (default: as they are)",
-  hint: "1|3",
-  expected: "1 or 3",
-  fromText: Number,
-  accepts: (value): value is 1 | 3 => value === 1 || value === 3,
+    listOf(wholeNumberIn({ min: 1, max: maxLength })).accepts(value) && value.length === 2,
 };
 
 /** The settings of a data set: which one, how its images are prepared, and which of them are test images. */
@@ -80,19 +73,20 @@ export const dataSettings = {
   crop: choice(["none", "center"], {
     doc: "center: crop the middle to the proportions of --resize first; none: scale the whole image",
     default: "none",
-    rare: true,
-    needs: { words: "--resize", met: ({ resize }) => resize !== null, off: "none" },
+    ...{ rare: true, needs: { words: "--resize", met: ({ resize }) => resize !== null, off: "none" } },
   }),
-  channels: optional(channelCount),
-  testList: optional(
-    path("FILE", "file listing the test images, one path per line (default: a tenth of each class)", {
-      rare: true,
-    }),
-  ),
+  channels: optional({
+    ...check<1 | 3>("1 or 3", (value) => value === 1 || value === 3),
+    doc: "1 converts images to grey, 3 to RGB (default: as they are)",
+    ...{ hint: "1|3", fromText: Number },
+  }),
+  testList: optional({
+    ...path("FILE", "file listing the test images, one path per line (default: a tenth of each class)"),
+    rare: true,
+  }),
   skipDamaged: toggle({
     doc: "leave out damaged images of a folder, and count them in run.json",
-    default: false,
-    rare: true,
+    ...{ default: false, rare: true },
   }),
 } as const;
 
@@ -107,9 +101,9 @@ export const dataSettingNames = Object.keys(dataSettings) as readonly (keyof typ
  * @param otherNeeds what the other settings need; by default the same
  */
 export function optionalDataSettings(doc: string, data: Need, otherNeeds: Need = data): typeof dataSettings {
-  const rows = Object.fromEntries(
-    dataSettingNames.map((name) => [name, { ...dataSettings[name], needs: otherNeeds }]),
-  );
+  const rows = Object.fromEntries(dataSettingNames.map((name) => {
+    return [name, { ...dataSettings[name], needs: otherNeeds }];
+  }));
   return { ...rows as typeof dataSettings, data: { ...dataSettings.data, doc, needs: data } };
 }
 
@@ -150,27 +144,29 @@ export function modelText(
   return pairs.length === 0 ? module : `${module}:${pairs.join()}`;
 }
 
+const moduleFile = check<string>(
+  "the file of a module, such as ./mine.ts",
+  (value) => typeof value === "string" && ownModel(value) !== undefined,
+);
+
 /** A network: a U-Net by name, or the file of a module. */
 export function modelSetting(doc: string): Setting<string> {
   return {
     doc,
     hint: [...modelNames, "FILE"].join("|"),
-    expected: anyOf([...modelNames, "the file of a module, such as ./mine.ts"]),
     choices: modelNames,
-    accepts: (value): value is string =>
-      typeof value === "string" &&
-      (modelNames.some((name) => name === value) || ownModel(value) !== undefined),
+    ...check(
+      anyOf([...modelNames, moduleFile.expected]),
+      (value) => oneOf(modelNames).accepts(value) || moduleFile.accepts(value),
+    ),
   };
 }
 
 /** The module of a network that weights or a run name. */
-export const ownModule: Setting<string | null> = {
-  doc: "module of the network, if it is your own",
-  hint: "FILE",
-  expected: "the file of a module, such as ./mine.ts",
-  default: null,
-  accepts: (value): value is string | null => value === null || ownModel(value) !== undefined,
-};
+export const ownModule = optional({
+  ...moduleFile,
+  ...{ doc: "module of the network, if it is your own", hint: "FILE" },
+});
 
 /** What settings of U-Nets need. */
 export const unet: Need = {
@@ -197,17 +193,8 @@ export function trainingTask(model: string): string {
   return ownModel(model) ? `train --model ${ownModel(model)!.file}` : `train:${model}`;
 }
 
-const images = (count: number) => ({ doc: "images to train on", default: count, above: 0, max: 1e9 });
-const rate = (factor: number) => ({
-  doc: "factor of the learning rates",
-  default: factor,
-  above: 0,
-  max: 100,
-});
-const points = "with the teacher's velocity";
-
 /** Name of a stage. */
-export type StageName = "bake" | "mean" | "shortcut" | "reflow" | "drift";
+type StageName = "bake" | "mean" | "shortcut" | "reflow" | "drift";
 
 /** A stage with complete settings. */
 export interface StageSpec {
@@ -215,35 +202,36 @@ export interface StageSpec {
   readonly settings: Readonly<Record<string, number>>;
 }
 
-function kind(name: StageName, doc: string, settings: Variant<StageSpec>["settings"]): Variant<StageSpec> {
+function kind(
+  name: StageName,
+  doc: string,
+  [images, rate]: readonly [images: number, rate: number],
+  others: Variant<StageSpec>["settings"] = {},
+): Variant<StageSpec> {
+  const settings = {
+    images: { doc: "images to train on", default: images, above: 0, max: 1e9 },
+    rate: { doc: "factor of the learning rates", default: rate, above: 0, max: 100 },
+    ...others,
+  };
   return { doc, settings, make: (settings) => ({ name, settings }) };
 }
 
 /** The stages of a distillation, by name. */
 const kinds: Readonly<Record<StageName, Variant<StageSpec>>> = {
-  bake: kind("bake", "one row learns what guidance makes of two", { images: images(6400), rate: rate(0.5) }),
-  mean: kind("mean", `flow map by the mean rule, ${points}`, { images: images(25_600), rate: rate(1) }),
-  shortcut: kind("shortcut", `flow map by the shortcut rule, ${points}`, {
-    images: images(25_600),
-    rate: rate(1),
-  }),
-  reflow: kind("reflow", "straight lines between noise and the teacher's images", {
-    images: images(9600),
-    rate: rate(1),
+  bake: kind("bake", "one row learns what guidance makes of two", [6400, 0.5]),
+  mean: kind("mean", "flow map by the mean rule, with the teacher's velocity", [25_600, 1]),
+  shortcut: kind("shortcut", "flow map by the shortcut rule, with the teacher's velocity", [25_600, 1]),
+  reflow: kind("reflow", "straight lines between noise and the teacher's images", [9600, 1], {
     pairs: { doc: "images that the teacher draws", default: 2400, min: 1, max: 1e6 },
     steps: { doc: "Heun steps of each", default: 5, min: 1, max: 1000 },
     whole: { doc: "share that learns the whole line in one step", default: 1, min: 0, max: 1 },
   }),
-  drift: kind("drift", "generated images drift towards real ones and apart", {
-    images: images(100_000),
-    rate: rate(1),
+  drift: kind("drift", "generated images drift towards real ones and apart", [100_000, 1], {
     evaluations: { doc: "evaluations from noise to image", default: 1, min: 1, max: 64 },
     references: { doc: "real images", default: 20_000, min: 1, max: 1e6 },
     keep: {
       doc: "one step in N by the shortcut rule, which keeps more evaluations and the flow good; 0 = none",
-      default: 6,
-      min: 0,
-      max: 100,
+      ...{ default: 6, min: 0, max: 100 },
     },
     others: { doc: "weight of other classes, which push away", default: 0.1, above: 0, max: 1 },
     push: { doc: "share by which the push away outweighs the pull", default: 0.03, min: 0, max: 1 },
@@ -254,10 +242,6 @@ const one = variant(kinds, { doc: "" });
 
 /** A setting for stages in their order, `reflow+drift:images=64000`: names with settings, joined by plus signs. */
 export function stagesSetting(options: Pick<Setting<string>, "doc" | "default" | "needs">): Setting<string> {
-  const problemOf = (value: unknown) =>
-    typeof value === "string"
-      ? value.split("+").map((text) => one.accepts(text) ? undefined : one.problem?.(text)).find(Boolean)
-      : `expected ${anyOf(Object.keys(kinds))}`;
   return {
     ...options,
     hint: "STAGE[+STAGE...]",
@@ -266,8 +250,7 @@ export function stagesSetting(options: Pick<Setting<string>, "doc" | "default" |
       const defaults = Object.entries(settings).map(([key, setting]) => `${key}=${setting.default}`);
       return `${name}  ${doc} (${defaults.join(", ")})`;
     }),
-    accepts: (value): value is string => problemOf(value) === undefined,
-    problem: (value) => problemOf(asText(value)),
+    ...readBy((text) => text.split("+").map((part) => one.problem!(part)).find(Boolean)),
   };
 }
 
@@ -312,13 +295,9 @@ export function plannedStages(text: string, batchSize: number, total?: number): 
 
 /** The stages of a run with their steps; undefined if it is not a distillation. */
 export function stagesOf(
-  { stages, batchSize, maxSteps }: {
-    readonly stages: string | null;
-    readonly batchSize: number;
-    readonly maxSteps: number;
-  },
+  run: { readonly stages: string | null; readonly batchSize: number; readonly maxSteps: number },
 ): readonly PlannedStage[] | undefined {
-  return stages === null ? undefined : plannedStages(stages, batchSize, maxSteps);
+  return run.stages === null ? undefined : plannedStages(run.stages, run.batchSize, run.maxSteps);
 }
 
 /** The stage of a step. */

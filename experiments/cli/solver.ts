@@ -13,8 +13,17 @@ import {
   type TimesOptions,
 } from "../../models/mod.ts";
 import { anyOf, listOf, textField } from "../run/field_checks.ts";
-import { integer, makeVariant, number, type Options, type PairRow, pairsAfter, variant } from "./kinds.ts";
-import { asText, ConfigError, didYouMean, type Setting } from "./settings.ts";
+import {
+  integer,
+  makeVariant,
+  number,
+  type Options,
+  type PairRow,
+  pairsAfter,
+  readBy,
+  variant,
+} from "./kinds.ts";
+import { ConfigError, didYouMean, type Setting } from "./settings.ts";
 
 /** Solvers that a task can use: `fixed` steps only, those that also run `backward` from image to noise, or `all`. */
 type Use = "fixed" | "backward" | "all";
@@ -46,8 +55,7 @@ function rowsOf(name: FlowSolverName, use: Use): Readonly<Record<string, PairRow
     steps: integer({ doc: "", min: 1, max: 2 ** 24 }),
     grid: {
       expected: `${grids.expected}, or times from 0 to 1 such as 0/0.35/1`,
-      accepts: (value): value is string => typeof value === "string" && gridProblem(value) === undefined,
-      problem: (value) => gridProblem(asText(value)),
+      ...readBy(gridProblem),
     },
     ...use !== "fixed" && tableau.error && {
       rtol: number(tolerance),
@@ -81,11 +89,7 @@ export function solverSetting(options: Options<string> & { readonly use?: Use })
         return example ? [`${example} ${does} (${evaluationsPerStep(tableau)} evaluation per step)`] : [];
       }),
     ],
-    accepts: (value): value is string => typeof value === "string" && "how" in parse(value, use),
-    problem: (value) => {
-      const parsed = parse(asText(value), use);
-      return "problem" in parsed ? parsed.problem : undefined;
-    },
+    ...readBy((text) => parse(text, use)),
   };
 }
 
@@ -102,7 +106,7 @@ export function solverList<Default extends readonly string[]>(
     if (!texts.accepts(value)) return `expected ${expected}`;
     for (const [i, text] of value.entries()) {
       const parsed = parse(text, "all");
-      if ("problem" in parsed) return `${text}: ${parsed.problem}`;
+      if (typeof parsed === "string") return `${text}: ${parsed}`;
       if (value.indexOf(text) < i) return `${text} is listed twice`;
     }
   };
@@ -119,8 +123,10 @@ export function solverList<Default extends readonly string[]>(
 }
 
 /** Makes the solver that a text describes. @throws {ConfigError} if it names none, or a setting has no effect */
-export function makeSolver(text: string): ChosenSolver {
-  return requireSolver(text, "all");
+export function makeSolver(text: string, use: Use = "all"): ChosenSolver {
+  const parsed = parse(text, use);
+  if (typeof parsed !== "string") return parsed;
+  throw new ConfigError(`Cannot use the solver ${JSON.stringify(text)}: ${parsed}`);
 }
 
 /**
@@ -129,60 +135,39 @@ export function makeSolver(text: string): ChosenSolver {
  * @throws {ConfigError} as {@linkcode makeSolver}, and for solvers with other steps
  */
 export function makeFixedSteps(text: string): FixedSteps {
-  return requireSolver(text, "fixed").how as FixedSteps; // `requireSolver` refuses other solvers
+  return makeSolver(text, "fixed").how as FixedSteps; // `makeSolver` refuses other solvers
 }
 
-function requireSolver(text: string, use: Use): ChosenSolver {
-  const parsed = parse(text, use);
-  if ("how" in parsed) return parsed;
-  throw new ConfigError(`Cannot use the solver ${JSON.stringify(text)}: ${parsed.problem}`);
-}
-
-type Parsed = ChosenSolver | { readonly problem: string };
-
-/** Reads `name:key=value,key=value`. */
-function parse(text: string, use: Use): Parsed {
+/** Reads `name:key=value,key=value`, or says what is wrong. */
+function parse(text: string, use: Use): ChosenSolver | string {
   const [name] = text.split(":");
-  const solverName = allNames.find((solverName) => solverName === name);
+  const solverName = allNames.find((known) => known === name);
   const names = namesFor(use);
-  if (solverName === undefined) return { problem: `expected ${anyOf(names)}${didYouMean(name, names)}` };
+  if (solverName === undefined) return `expected ${anyOf(names)}${didYouMean(name, names)}`;
   if (!names.includes(solverName)) {
     const why = use === "backward" ? "only leads from noise to images" : "adds noise on the way";
-    return { problem: `${name} ${why} (expected ${anyOf(names)})` };
+    return `${name} ${why} (expected ${anyOf(names)})`;
   }
   const settings = pairsAfter(name, text, rowsOf(solverName, use));
-  return typeof settings === "string" ? { problem: settings } : solverOf(solverName, settings);
+  return typeof settings === "string" ? settings : solverOf(solverName, settings);
 }
 
 /** Makes a solver from settings that are valid one by one, or reports one that has no effect with the others. */
-function solverOf(name: FlowSolverName, settings: ReadonlyMap<string, string>): Parsed {
+function solverOf(name: FlowSolverName, settings: ReadonlyMap<string, string>): ChosenSolver | string {
   const { addsNoise, defaultSteps } = flowSolvers[name];
   const numberOf = (key: string) => settings.has(key) ? Number(settings.get(key)) : undefined;
   const [rtol, atol] = [numberOf("rtol"), numberOf("atol")];
-  const adapts = rtol !== undefined || atol !== undefined;
-  if (settings.has("max-evaluations") && !adapts) {
-    return { problem: "max-evaluations has no effect without rtol or atol; remove it" };
+  const maxEvaluations = numberOf("max-evaluations");
+  if (rtol !== undefined || atol !== undefined) {
+    const key = ["steps", "grid"].find((key) => settings.has(key));
+    if (key) return `with rtol or atol, ${name} chooses its own steps (leave out ${key})`;
+    const both = { rtol: rtol ?? atol!, atol: atol ?? rtol! };
+    const how = { solver: name, ...both, maxEvaluations: maxEvaluations ?? defaultMaxEvaluations };
+    return { how, description: `${name}, rtol ${both.rtol}, atol ${both.atol}` };
   }
-  for (const key of ["steps", "grid"]) {
-    if (adapts && settings.has(key)) {
-      return { problem: `with rtol or atol, ${name} chooses its own steps (leave out ${key})` };
-    }
-  }
-  if (adapts) {
-    const limits = {
-      rtol: rtol ?? atol!,
-      atol: atol ?? rtol!,
-      maxEvaluations: numberOf("max-evaluations") ?? defaultMaxEvaluations,
-    };
-    return {
-      how: { solver: name, ...limits },
-      description: `${name}, rtol ${limits.rtol}, atol ${limits.atol}`,
-    };
-  }
+  if (maxEvaluations !== undefined) return "max-evaluations has no effect without rtol or atol; remove it";
   const grid = settings.get("grid") ?? "uniform";
-  if (isList(grid) && settings.has("steps")) {
-    return { problem: `grid=${grid} has its own steps (leave out steps)` };
-  }
+  if (isList(grid) && settings.has("steps")) return `grid=${grid} has its own steps (leave out steps)`;
   const when = timesFor(grid, numberOf("steps") ?? defaultSteps);
   const steps = "times" in when ? when.times.length - 1 : when.steps;
   const description = `${name}, ${steps} step${steps > 1 ? "s" : ""}${
@@ -193,7 +178,7 @@ function solverOf(name: FlowSolverName, settings: ReadonlyMap<string, string>): 
   const max = maxNoise(timesOf(when));
   if (noise > max) {
     const expected = `expected at most ${Number(max.toPrecision(3))}, or more steps`;
-    return { problem: `noise ${noise} is too strong for ${steps} steps (${expected})` };
+    return `noise ${noise} is too strong for ${steps} steps (${expected})`;
   }
   return { how: { solver: name, noise, ...when }, description: `${description}, noise ${noise}` };
 }

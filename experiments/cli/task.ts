@@ -35,17 +35,15 @@ export interface TaskDeclaration<Table extends Rows, Config> {
 
 /** A task of `deno.json`: its file runs it as a program, and tests call it in process. */
 export class Task<Table extends Rows = Rows, Config = unknown> {
-  readonly settings: Settings<Table>;
-  readonly #declaration: TaskDeclaration<Table, Config>;
+  constructor(private readonly declaration: TaskDeclaration<Table, Config>) {}
 
-  constructor(declaration: TaskDeclaration<Table, Config>) {
-    this.#declaration = declaration;
-    this.settings = declaration.settings;
+  get settings(): Settings<Table> {
+    return this.declaration.settings;
   }
 
   /** Parses a command line. @throws {ConfigError} if it is invalid */
   parse(argv: readonly string[]): Config {
-    const { values, words } = this.#commandLine(argv, this.settings);
+    const { values, words } = this.settings.parse(argv, this.declaration.words !== undefined);
     return this.#resolve(values, words);
   }
 
@@ -57,13 +55,13 @@ export class Task<Table extends Rows = Rows, Config = unknown> {
    */
   async run(argv: readonly string[]): Promise<number> {
     try {
-      const settings = await this.#declaration.settingsFor?.(argv) ?? this.settings;
-      const { help, values, words } = this.#commandLine(argv, settings);
+      const settings = await this.declaration.settingsFor?.(argv) ?? this.settings;
+      const { help, values, words } = settings.parse(argv, this.declaration.words !== undefined);
       if (help) {
         print(await this.help(values, settings, help === "all"));
         return 0;
       }
-      return await this.#declaration.run(this.#resolve(values, words), argv) ?? 0;
+      return await this.declaration.run(this.#resolve(values, words), argv) ?? 0;
     } catch (error) {
       say(describeError(error));
       return 1;
@@ -72,20 +70,15 @@ export class Task<Table extends Rows = Rows, Config = unknown> {
 
   /** The text of `--help`. */
   async help(values: Partial<Values<Table>> = {}, settings = this.settings, all = false): Promise<string> {
-    const { name, about, words, preset, epilogue } = this.#declaration;
+    const { name, about, words, preset, epilogue } = this.declaration;
     const command = typeof name === "string" ? name : name(values);
     const usage = `${startCommand(command)}${words === undefined ? "" : ` ${words}`}`;
     const flags = settings.help(usage, about, await preset?.(values), all);
     return epilogue === undefined ? flags : `${flags}\n\n${epilogue}`;
   }
 
-  #commandLine(argv: readonly string[], settings: Settings<Table>) {
-    const { words, help, values } = settings.parse(argv, this.#declaration.words !== undefined);
-    return { words, help, values };
-  }
-
   #resolve(values: Partial<Values<Table>>, words: readonly string[]): Config {
-    const { resolve } = this.#declaration;
+    const { resolve } = this.declaration;
     return resolve ? resolve(values, words) : this.settings.resolve(values) as Config;
   }
 }

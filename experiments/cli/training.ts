@@ -66,11 +66,7 @@ const muon: Need = { words: "--optimizer muon", met: ({ optimizer }) => optimize
 const sgd: Need = { words: "--optimizer sgd", met: ({ optimizer }) => optimizer === "sgd" };
 const adam: Need = { words: "--optimizer adamw, adam or muon", met: ({ optimizer }) => optimizer !== "sgd" };
 const plateau: Need = { words: "--schedule plateau", met: ({ schedule }) => schedule === "plateau" };
-const heldOut: Need = {
-  words: "--val-fraction above 0",
-  met: ({ valFraction }) => valFraction !== 0,
-  off: 0,
-};
+const heldOut: Need = { words: "--val-fraction above 0", met: (config) => config.valFraction !== 0, off: 0 };
 const samples: Need = { words: "--samples above 0", met: (config) => config.samples !== 0 };
 const flow: Need = { words: "--flow-samples above 0", met: ({ flowSamples }) => flowSamples !== 0 };
 const withTeacher: Need = { words: "a teacher", met: ({ teacher }) => typeof teacher === "string" };
@@ -79,11 +75,7 @@ const withUNet: Need = {
   met: (config) => withTeacher.met(config) && unet.met(config),
 };
 const oneGuidance: Need = { words: "no --max-guidance", met: ({ maxGuidance }) => maxGuidance === 1 };
-const untaught: Need = {
-  words: "no --teacher",
-  met: ({ teacher }) => typeof teacher !== "string",
-  off: false,
-};
+const untaught: Need = { words: "no --teacher", met: (config) => !withTeacher.met(config), off: false };
 const gpu: Need = { words: "--device webgpu or auto", met: ({ device }) => device !== "cpu", off: false };
 
 const share = { min: 0, below: 1 };
@@ -116,24 +108,17 @@ export const training = defineSettings({
   ...dataSettings,
   flip: toggle({ doc: "mirror half of the training images, at random", default: false, needs: untaught }),
   shift: integer({
-    rare,
     doc: "shift training images at random, by up to N pixels along each axis; edge pixels are repeated",
-    default: 0,
-    needs: { ...untaught, off: 0 },
+    ...{ default: 0, needs: { ...untaught, off: 0 }, rare },
   }),
   valFraction: number({ doc: "share of the training images held out", ...share, default: 0.1, rare }),
   conditional: autoToggle({
     doc: "give labels to the network; auto = if the data has them",
-    default: false,
-    changesLoss,
+    ...{ default: false, changesLoss },
   }),
   labelDropout: number({
-    rare,
     doc: "share of labels left out in training, as guidance requires",
-    min: 0,
-    max: 1,
-    default: 0.1,
-    needs: labels,
+    ...{ min: 0, max: 1, default: 0.1, needs: labels, rare },
   }),
   normalize: choice(pixelRanges, { doc: "range of the pixels", changesLoss, rare }),
   trainLimit: integer({ doc: "train on N images only, 0 = all", default: 0, distilled, rare }),
@@ -152,9 +137,7 @@ export const training = defineSettings({
   stages: optional(stagesSetting({ doc: "stages of a distillation", needs: withTeacher })),
   teacherGuidance: number({
     doc: "guidance of the teacher, which the flow map learns",
-    min: 0,
-    default: 1.4,
-    needs: oneGuidance,
+    ...{ min: 0, default: 1.4, needs: oneGuidance },
   }),
   maxGuidance: number({
     doc: "let the flow map take guidance from 1 to X as an input; 1 = it learns only --teacher-guidance",
@@ -165,21 +148,15 @@ export const training = defineSettings({
   epochs: integer({ doc: "stop after N epochs, 0 = no limit", ...length }),
   maxSteps: integer({ doc: "stop after N steps, 0 = no limit", default: 0, ...length }),
   maxMinutes: number({ doc: "stop after X minutes, 0 = no limit", min: 0, ...length }),
-  replans: optional({
-    ...integers({
-      doc: "steps at which a run limited by minutes changed its length, each with the new length",
-    }),
+  replans: optional(integers({
+    doc: "steps at which a run limited by minutes changed its length, each with the new length",
     setByStudy: "steps",
-  }),
+  })),
   optimizer: choice(optimizerKinds, { doc: "optimizer", default: "adamw" }),
   lr: number({ doc: "peak learning rate", above: 0, resumable, distilled }),
   muonLr: number({
-    rare,
     doc: "peak learning rate of muon's weights; the rest use --lr",
-    above: 0,
-    default: 0.02,
-    needs: muon,
-    distilled,
+    ...{ above: 0, default: 0.02, needs: muon, distilled, rare },
   }),
   weightDecay: number({ doc: "weight decay", min: 0, default: 0.01, distilled, rare }),
   momentum: number({ doc: "momentum of sgd", ...share, default: 0.9, needs: sgd, rare }),
@@ -189,18 +166,12 @@ export const training = defineSettings({
   schedule: choice(scheduleNames, { doc: "learning-rate schedule", resumable, rare }),
   warmUp: number({ doc: "share of the run in which the learning rate rises", ...share, distilled, rare }),
   plateauFactor: number({
-    rare,
     doc: "factor by which plateau lowers the learning rate",
-    above: 0,
-    below: 1,
-    default: 0.5,
-    needs: plateau,
+    ...{ above: 0, below: 1, default: 0.5, needs: plateau, rare },
   }),
   plateauPatience: integer({
-    rare,
     doc: "validations without improvement before plateau acts",
-    default: 5,
-    needs: plateau,
+    ...{ default: 5, needs: plateau, rare },
   }),
   clip: number({ doc: "largest global norm of the gradients, 0 = no clipping", min: 0, distilled, rare }),
   ema: number({ doc: "decay of the averaged weights per step, 0 = no averaging", ...share, distilled, rare }),
@@ -232,19 +203,12 @@ export const training = defineSettings({
     details: [inRowsOfClasses],
   },
   flowSteps: integer({
-    rare,
     doc: "Euler steps of these trajectories, one evaluation and snapshot each",
-    min: 1,
-    needs: flow,
-    distilled,
+    ...{ min: 1, needs: flow, distilled, rare },
   }),
   flowFrames: integer({
     doc: "frames of their animation",
-    min: 2,
-    max: 10_000,
-    default: 60,
-    needs: flow,
-    rare,
+    ...{ min: 2, max: 10_000, default: 60, needs: flow, rare },
   }),
   pacing: choice(pacings, {
     doc: "how the frames are spread over time",
@@ -256,11 +220,7 @@ export const training = defineSettings({
     rare,
     ...orAuto(number({
       doc: "epochs between grids in samples/, from epoch 0 on; 0 = none",
-      min: 0,
-      default: 1,
-      needs: { ...samples, off: 0 },
-      resumable,
-      distilled,
+      ...{ min: 0, default: 1, needs: { ...samples, off: 0 }, resumable, distilled },
     })),
     details: ["auto: every 400 steps, or up to 4 times in short runs; at most 5 % of the time"],
   },
@@ -293,30 +253,21 @@ export const training = defineSettings({
     resumable,
   }),
   tune: autoToggle({
-    rare,
     doc: "time kernels and keep the fastest; auto = on a GPU",
     default: "auto",
-    needs: gpu,
+    ...{ needs: gpu, rare },
   }),
   preset: choice(presetNames, {
     doc:
       "defaults of the other flags: for a CPU, for a GPU, of the reference networks, or to memorise 100 images",
   }),
   checkpointMinutes: number({
-    rare,
     doc: "minutes between checkpoints; epochs of 10 seconds or more also end with one",
-    min: 0,
-    default: 2,
-    resumable,
-    distilled,
+    ...{ min: 0, default: 2, resumable, distilled, rare },
   }),
   logEvery: integer({
     doc: "steps per line of metrics.jsonl",
-    min: 1,
-    default: 20,
-    resumable,
-    distilled,
-    rare,
+    ...{ min: 1, default: 20, resumable, distilled, rare },
   }),
 
   mlflow: {
@@ -388,30 +339,18 @@ const byPreset = {
   solver: ["heun:steps=10", "heun:steps=25", "euler:steps=1000", "heun:steps=10"],
   sampleEpochs: ["auto", "auto", "auto", "auto"],
   flowSteps: [100, 250, 1000, 100],
-} as const satisfies {
-  readonly [Name in keyof TrainingConfig]?: readonly [
-    quick: TrainingConfig[Name],
-    standard: TrainingConfig[Name],
-    paper: TrainingConfig[Name],
-    overfit: TrainingConfig[Name],
-  ];
-};
+} as const satisfies { readonly [Name in keyof TrainingConfig]?: EachPreset<TrainingConfig[Name]> };
+
+type EachPreset<Value> = readonly [quick: Value, standard: Value, paper: Value, overfit: Value];
 
 /** The settings of a preset. */
 export type Preset = Pick<TrainingConfig, keyof typeof byPreset>;
 
 /** Defaults by preset. */
-export const presets: Readonly<Record<PresetName, Preset>> = {
-  quick: presetAt(0),
-  standard: presetAt(1),
-  paper: presetAt(2),
-  overfit: presetAt(3),
-};
-
-function presetAt(index: number): Preset {
-  const rows: [name: string, values: readonly unknown[]][] = Object.entries(byPreset);
-  return Object.fromEntries(rows.map(([name, values]) => [name, values[index]])) as Preset;
-}
+export const presets = Object.fromEntries(presetNames.map((preset, i) => {
+  const rows = Object.entries<readonly unknown[]>(byPreset);
+  return [preset, Object.fromEntries(rows.map(([name, values]) => [name, values[i]])) as Preset];
+})) as Readonly<Record<PresetName, Preset>>;
 
 /** The default preset for a device. */
 export function presetFor(device: Pick<Device, "kind" | "tuning">): PresetName {

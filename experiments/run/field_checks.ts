@@ -36,8 +36,42 @@ export const word = check<string>(
   (value) => typeof value === "string" && value !== "" && value.isWellFormed(),
 );
 
+/** Bounds of a number: `min` and `max` are inclusive, `above` and `below` exclusive. */
+export interface Range {
+  readonly min?: number;
+  readonly above?: number;
+  readonly max?: number;
+  readonly below?: number;
+}
+
+/** A finite number in a range. */
+export function numberIn(range: Range): FieldCheck<number> {
+  return check(
+    `a number ${rangeText(range)}`.trim(),
+    (value) => Number.isFinite(value) && within(value, range),
+  );
+}
+
+/** A whole number in a range. */
+export function wholeNumberIn(range: Range): FieldCheck<number> {
+  const isValid = (value: unknown) => Number.isSafeInteger(value) && within(value, range);
+  return check(`a whole number ${rangeText(range)}`, isValid);
+}
+
+function within(given: unknown, range: Range): boolean {
+  const { min = -Infinity, above = -Infinity, max = Infinity, below = Infinity } = range;
+  const value = Number(given);
+  return value >= min && value > above && value <= max && value < below;
+}
+
+function rangeText(range: Range): string {
+  const words = { min: "of at least", above: "above", max: "of at most", below: "below" } as const;
+  const given = (Object.keys(words) as (keyof Range)[]).filter((bound) => range[bound] !== undefined);
+  return given.map((bound) => `${words[bound]} ${range[bound]}`).join(" and ");
+}
+
 /** A finite number. */
-export const finiteNumber = check<number>("a number", Number.isFinite);
+export const finiteNumber = numberIn({});
 
 /** A number, NaN and infinities included. */
 export const anyNumber = check<number>("a number", (value) => typeof value === "number");
@@ -46,10 +80,7 @@ export const anyNumber = check<number>("a number", (value) => typeof value === "
 export const flag = check<boolean>("true or false", (value) => typeof value === "boolean");
 
 /** A whole number of at least 0. */
-export const count = check<number>(
-  "a whole number of at least 0",
-  (value) => Number.isSafeInteger(value) && Number(value) >= 0,
-);
+export const count = wholeNumberIn({ min: 0 });
 
 /** Milliseconds since 1970, within the range of `Date`. */
 export const time = check<number>(

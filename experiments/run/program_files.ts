@@ -56,21 +56,15 @@ export function startCommand(name: string, module = import.meta.url, folder = De
   return `deno run -A ${cli} ${name}`;
 }
 
-/** The address of a server; undefined if it is none, or an `@` after the host makes it unclear where credentials end. */
+/** The address of a server; undefined if it is none, or an `@` after the host leaves it open where credentials end. */
 export function serverUrl(text: string): URL | undefined {
   const url = URL.parse(text);
-  const isServer = url && /^https?:$/.test(url.protocol) &&
+  const isClear = url && /^https?:$/.test(url.protocol) &&
     !/@|%40/.test(url.pathname + url.search + url.hash);
-  return isServer ? url : undefined;
+  return isClear ? url : undefined;
 }
 
-/** Whether an address names a user or a password. */
-export function hasCredentials(text: string): boolean {
-  const { username = "", password = "" } = serverUrl(text) ?? {};
-  return username + password !== "";
-}
-
-/** The part of an address that is safe to show, without user, password, query and fragment; empty if it is none. */
+/** An address without user, password, query and fragment; empty if it cannot be parsed and any part may be secret. */
 export function shownAddress(text: string): string {
   const url = serverUrl(text);
   return url ? url.origin + url.pathname.replace(/\/+$/, "") : "";
