@@ -65,9 +65,8 @@ export function initialNetwork(
   const { source } = parseInit(init);
   const { path: file, info: { config, normalization } } = weights;
   if (config.flowMap) {
-    throw new ConfigError(
-      `Cannot start from ${file}: it is a flow map (expected the network that it was distilled from)`,
-    );
+    const expected = "expected the network that it was distilled from";
+    throw new ConfigError(`Cannot start from ${file}: it is a flow map (${expected})`);
   }
   const { path, prediction } = config;
   const normalize = pixelRangeOf(normalization, `start from ${file}`);
@@ -84,9 +83,7 @@ export function initialNetwork(
     if (other === undefined || asText(other) === asText(value)) continue;
     const flag = typeof other === "boolean" ? flagOf(name) : `${flagOf(name)} ${other}`;
     const has = typeof value === "boolean" ? (value ? "it" : "none") : `${value}`;
-    throw new ConfigError(
-      `Cannot use ${flag} with --init ${source}: its network has ${has} (leave it out)`,
-    );
+    throw new ConfigError(`Cannot use ${flag} with --init ${source}: its network has ${has} (leave it out)`);
   }
   return network;
 }
@@ -100,18 +97,8 @@ export const taught = [
 
 /** Defaults of a distillation. */
 export const distillation = {
-  stages: "reflow+drift",
-  batchSize: 64,
-  optimizer: "muon",
-  lr: 1e-3,
-  muonLr: 1e-2,
-  schedule: "one_cycle",
-  warmUp: 0.1,
-  clip: 1,
-  ema: 0.99,
-  valFraction: 0,
-  guidance: 1,
-  solver: "map:steps=1",
+  ...{ stages: "reflow+drift", batchSize: 64, valFraction: 0, guidance: 1, solver: "map:steps=1" },
+  ...{ optimizer: "muon", lr: 1e-3, muonLr: 1e-2, schedule: "one_cycle", warmUp: 0.1, clip: 1, ema: 0.99 },
 } as const satisfies Partial<TrainingConfig>;
 
 /**
@@ -138,11 +125,8 @@ export function taughtSettings(flags: Partial<TrainingConfig>, teacher: string) 
   const isGuided = classes > 0 && !config.flowMap;
   const guiding = (["teacherGuidance", "maxGuidance"] as const).find((name) => (flags[name] ?? 1) !== 1);
   if (guiding && !isGuided) {
-    const why = classes === 0 ? "was trained without classes" : "has learned its guidance";
-    throw refuse(
-      `use ${flagOf(guiding)} ${flags[guiding]} with ${teacher}`,
-      `its network ${why} (leave it out)`,
-    );
+    const why = `its network ${classes === 0 ? "was trained without classes" : "has learned its guidance"}`;
+    throw refuse(`use ${flagOf(guiding)} ${flags[guiding]} with ${teacher}`, `${why} (leave it out)`);
   }
   const { stages = distillation.stages, batchSize = distillation.batchSize, maxGuidance = 1 } = flags;
   const guidance = Math.min(maxGuidance, presets.quick.guidance);
@@ -151,7 +135,7 @@ export function taughtSettings(flags: Partial<TrainingConfig>, teacher: string) 
     ...!isGuided && { teacherGuidance: 1 },
     ...maxGuidance > 1 && { guidance, teacherGuidance: guidance },
     ...{ conditional: classes > 0, epochs: 0, maxMinutes: 0 },
-    maxSteps: stepsOfStages({ stages: stages!, batchSize, maxGuidance }, flags.maxSteps),
+    maxSteps: stepsOfStages(stages!, batchSize, maxGuidance, flags.maxSteps),
   };
 }
 
@@ -160,14 +144,7 @@ export function taughtSettings(flags: Partial<TrainingConfig>, teacher: string) 
  *
  * @throws {ConfigError} if a stage has fewer pairs than a batch, or cannot teach guidance as an input
  */
-export function stepsOfStages(
-  { stages: text, batchSize, maxGuidance }: {
-    readonly stages: string;
-    readonly batchSize: number;
-    readonly maxGuidance: number;
-  },
-  total: number | undefined,
-): number {
+export function stepsOfStages(text: string, batchSize: number, maxGuidance: number, total?: number): number {
   const stages = plannedStages(text, batchSize, total);
   const fixed = stages.find(({ name }) => name === "reflow" || name === "drift");
   if (maxGuidance > 1 && fixed) {
@@ -178,9 +155,8 @@ export function stepsOfStages(
   }
   const few = stages.find(({ settings: { pairs = batchSize } }) => pairs < batchSize);
   if (few) {
-    throw new ConfigError(
-      `Cannot use --stages with ${few.settings.pairs} pairs and batches of ${batchSize} (expected pairs for at least one batch)`,
-    );
+    const given = `${few.settings.pairs} pairs and batches of ${batchSize}`;
+    throw new ConfigError(`Cannot use --stages with ${given} (expected pairs for at least one batch)`);
   }
   const { from, steps } = stages.at(-1)!;
   return from + steps;
@@ -232,14 +208,8 @@ export type NetworkFlags = Values<typeof describing>;
 
 /** Flags of a network that have defaults. */
 const optionalFlags = [
-  "attn",
-  "groups",
-  "timeEmbedding",
-  "path",
-  "prediction",
-  "channels",
-  "classes",
-] as const;
+  ...["attn", "groups", "timeEmbedding", "path", "prediction", "channels", "classes"] as const,
+];
 
 /** Flags that replace a metadata field. */
 const flagsFor = {
@@ -263,9 +233,8 @@ export function describedNetwork(
   for (const [field, names] of Object.entries(flagsFor)) {
     const redundant = names.find((name) => flags[name] !== null);
     if (!(field in metadata) || redundant === undefined) continue;
-    throw new ConfigError(
-      `Cannot use ${flagOf(redundant)} with ${source}: the file itself describes its network (leave it out)`,
-    );
+    const why = "the file itself describes its network (leave it out)";
+    throw new ConfigError(`Cannot use ${flagOf(redundant)} with ${source}: ${why}`);
   }
   return {
     ...!("config" in metadata) && { config: configOf(flags, source) },

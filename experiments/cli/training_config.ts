@@ -50,29 +50,24 @@ export function trainingConfig(flags: GivenSettings, defaultPreset: PresetName =
   if (typeof flags.resume === "string") return resumedConfig(flags, flags.resume);
   if (typeof flags.config === "string") return repeatedConfig(flags, flags.config);
   const preset = flags.preset ?? defaultPreset;
-  if (flags.resume === null) return checkConfig(training.resolve({}, { ...presets[preset], ...flags })); // a config.json
+  if (flags.resume === null) return resolved({}, { ...presets[preset], ...flags }); // a config.json
   const { teacher, init } = flags;
   if (typeof teacher === "string") {
     const decided = taughtSettings(flags, teacher);
     const defaults = withOptimizer(decided, { ...presets[preset], ...distillation });
-    return checkConfig(
-      training.resolve({ ...flags, preset, model: decided.model }, { ...defaults, ...decided }),
-    );
+    return resolved({ ...flags, preset, model: decided.model }, { ...defaults, ...decided });
   }
   const network = typeof init === "string" ? initialNetwork(flags, init) : {};
   const values = { ...withOptimizer({ ...flags, ...network }, presets[preset]), ...network };
   const model = network.model === undefined ? {} : { model: network.model }; // with all its options
-  return checkConfig(
-    training.resolve({ ...flags, preset, ...model }, withEnds(flags, withLabels(flags, values))),
-  );
+  return resolved({ ...flags, preset, ...model }, withEnds(flags, withLabels(flags, values)));
 }
 
-/**
- * Reads the settings of an earlier run.
- *
- * @param run the run's folder
- * @throws {ConfigError} if the file cannot be read or a field is invalid
- */
+function resolved(given: GivenSettings, defaults: GivenSettings): TrainingConfig {
+  return checkConfig(training.resolve(given, defaults));
+}
+
+/** Reads the settings in a run's folder. @throws {ConfigError} if the file cannot be read or a field is invalid */
 export function readConfig(run: string): TrainingConfig {
   return readConfigFile(join(run, runFile.config));
 }
@@ -98,15 +93,14 @@ function resumedConfig(flags: GivenSettings, run: string): TrainingConfig {
     );
   }
   if (flags.model !== undefined && !isSameModel(flags.model, saved.model)) {
-    throw new ConfigError(
-      `Cannot resume ${run} with --model ${flags.model}: it trains the ${saved.model} model`,
-    );
+    const why = `it trains the ${saved.model} model`;
+    throw new ConfigError(`Cannot resume ${run} with --model ${flags.model}: ${why}`);
   }
   // A server named in the folder gets no credentials; see `trackingOf`.
   const values = { ...withEnds(flags, withRate(flags, saved)), mlflow: null };
   const [own, given] = [ownModel(saved.model), ownModel(flags.model)];
   const moved = own && given && { model: modelText(given.file, Object.fromEntries(own.options), own.digest) };
-  return checkConfig(training.resolve({ ...flags, ...moved }, values));
+  return resolved({ ...flags, ...moved }, values);
 }
 
 /**
@@ -130,8 +124,7 @@ function repeatedConfig({ config: _, ...flags }: GivenSettings, source: string):
   };
   const { teacher, model } = saved;
   const isOther = flags.model !== undefined && flags.model !== model;
-  const own = ownModel(saved.model);
-  const given = ownModel(flags.model);
+  const [own, given] = [ownModel(model), ownModel(flags.model)];
   const program = own && given && basename(own.file) === basename(given.file) ? given : undefined;
   if (program) { // the same network, which may have changed
     const options = Object.fromEntries([...own!.options, ...program.options]);
@@ -149,11 +142,10 @@ function repeatedConfig({ config: _, ...flags }: GivenSettings, source: string):
     const { stages, batchSize, maxGuidance } = { ...saved, ...flags };
     const isSame = flags.stages === undefined && flags.batchSize === undefined;
     const total = flags.maxSteps ?? (isSame ? saved.maxSteps : undefined);
-    const decided = { maxSteps: stepsOfStages({ stages: stages!, batchSize, maxGuidance }, total) };
-    return checkConfig(training.resolve({ ...flags, ...decided }, saved));
+    return resolved({ ...flags, maxSteps: stepsOfStages(stages!, batchSize, maxGuidance, total) }, saved);
   }
   const values = isOther && !program || flags.filters ? withOptimizer({ model, ...flags }, saved) : saved;
-  return checkConfig(training.resolve(flags, withEnds(flags, withLabels(flags, values))));
+  return resolved(flags, withEnds(flags, withLabels(flags, values)));
 }
 
 function isFolder(path: string): boolean {
@@ -256,21 +248,15 @@ function problemOf(config: TrainingConfig): string | undefined {
   const { model, filters, attn, groups, timeEmbedding, tEmb, coupling, batchSize, schedule, valFraction } =
     config;
   const isUNet = ownModel(model) === undefined;
-  const undivided = !isUNet
-    ? -1
-    : filters.findIndex((channels, level) =>
-      (model === "residual" || (attn && level === filters.length - 1)) && channels % groups !== 0
-    );
+  const normalises = (level: number) => model === "residual" || attn && level === filters.length - 1;
+  const undivided = filters.findIndex((channels, i) => isUNet && normalises(i) && channels % groups !== 0);
   if (undivided >= 0) {
     const reason = model === "residual"
       ? "the residual model normalises every level"
       : "--attn normalises the last";
-    return `Cannot use --groups ${groups} with --filters ${filters}: ${groups} does not divide ${
-      filters[undivided]
-    }, ` +
-      `the channels of level ${
-        undivided + 1
-      } (${reason}; expected multiples of ${groups}, or other --groups)`;
+    const what = `${groups} does not divide ${filters[undivided]}, the channels of level ${undivided + 1}`;
+    return `Cannot use --groups ${groups} with --filters ${filters}: ${what} ` +
+      `(${reason}; expected multiples of ${groups}, or other --groups)`;
   }
   if (isUNet && timeEmbedding === "sinusoidal" && tEmb % 2 !== 0) {
     return `Cannot use --time-embedding sinusoidal with --t-emb ${tEmb}: the features of t are pairs of sine and cosine (expected an even number)`;
@@ -287,9 +273,8 @@ function problemOf(config: TrainingConfig): string | undefined {
       `step (expected at most ${maxPaired})`;
   }
   if (flowSolverOf(makeSolver(config.solver).how.solver).needsMap && config.teacher === null) {
-    return `Cannot use --solver ${config.solver}: only a distilled network can take such steps (see ${
-      startCommand("distill")
-    })`;
+    const see = startCommand("distill");
+    return `Cannot use --solver ${config.solver}: only a distilled network can take such steps (see ${see})`;
   }
   if (schedule === "plateau" && valFraction === 0) {
     return "Cannot use --schedule plateau with --val-fraction 0: it follows the validation loss (expected above 0)";
