@@ -135,11 +135,7 @@ export function defaultGuidance({ maxGuidance, meanVelocity }: VelocityField): n
   return meanVelocity && maxGuidance === undefined ? 1 : Math.min(usualGuidance, maxGuidance ?? Infinity);
 }
 
-/**
- * The guidance of a command line, for a network with classes.
- *
- * @throws {ConfigError} if a network that takes guidance as an input is to be guided in another way
- */
+/** The guidance of a command line, for a network with classes. */
 export function guidanceOf(
   { guidance, guidanceInterval: interval, cfgZero }: GuidingConfig,
   model: Model,
@@ -161,7 +157,6 @@ export function guidanceOf(
  *
  * @param source name of the network's file, for errors
  * @param autoguidance its guidance, if it has early weights
- * @throws {ConfigError} if a class is given, or guidance that it does not have
  */
 export function checkUnlabelled(
   config: GuidingConfig & { readonly class: unknown },
@@ -218,7 +213,6 @@ export async function recordedClassNames(
  *
  * @param classes of the network, at least one
  * @param source name of its file, for errors
- * @throws {ConfigError} if the network lacks one of them
  */
 export function chosenClasses(
   choice: Classes,

@@ -23,11 +23,7 @@ export interface OpenNetwork {
   readonly run: string | undefined;
 }
 
-/**
- * Opens the network of a command line: a file, or a run for {@linkcode findRun}.
- *
- * @throws {ConfigError} if there is no such file or run, or flags do not describe the network
- */
+/** Opens the network of a command line: a file, or a run for {@linkcode findRun}. */
 export async function openNetwork(
   settings: NetworkFlags & Pick<Values<typeof shared>, "device" | "threads"> & {
     readonly checkpoint: string;
@@ -48,7 +44,7 @@ export async function openNetwork(
   return { device, path, run, drawable: { model, shape, normalization }, classes: { count, names } };
 }
 
-/** Reads the weights that a command line names: a file, or those of a run. @throws {ConfigError} if there are none */
+/** Reads the weights that a command line names: a file, or those of a run. */
 export async function readWeights(
   checkpoint: string,
 ): Promise<{ readonly path: string; readonly bytes: Uint8Array; readonly run?: string }> {
@@ -59,7 +55,7 @@ export async function readWeights(
   return { path: weights.path, bytes: await readFile(weights.path, run), run };
 }
 
-/** Reads a file of weights. @throws {RunError} if it cannot be read */
+/** Reads a file of weights. */
 export async function readCheckpoint(path: string): Promise<Uint8Array<ArrayBuffer>> {
   return await Deno.readFile(path).catch((error) => {
     throw new RunError(`Cannot read the checkpoint ${path}: ${reasonOf(error)}`);

@@ -31,11 +31,7 @@ import type { RunTrajectories, StoredTrajectory } from "./trajectories.ts";
 /** Width of an image pixel and gap between images, in pixels of the picture. */
 const look = { scale: 3, gap: 2 } as const;
 
-/**
- * Checks, before images are drawn, that they fit in one grid.
- *
- * @throws {RunError} if there are too many, or they do not have one or three channels
- */
+/** Checks, before images are drawn, that they fit in one grid. */
 export function checkGrid(count: number, [C, H, W]: ImageSize): void {
   if (C !== 1 && C !== 3) {
     throw new RunError(
@@ -238,7 +234,6 @@ type PictureTexts = Pick<TrajectoryRows, "columnTitles" | "columns" | "remark">;
  * Makes the rows of a picture: one for each run, with samples that all runs store.
  *
  * @param samples their numbers; empty for all that the runs have in common
- * @throws {RunError} if a run does not store a sample, the runs have none in common, or their images differ in size
  */
 export function trajectoryRows(
   runs: readonly RunTrajectories[],

@@ -8,7 +8,6 @@ import {
   SampleBatches,
   Sampler,
   type Snapshot,
-  snapshotToPixels,
 } from "../../models/mod.ts";
 import { type Dataset, firstIndices, type LabelledImages, subsetOrder } from "../data/dataset.ts";
 import { pixelsOf } from "../data/images.ts";
@@ -19,7 +18,7 @@ import { check, count, fieldsOf, finiteNumber, listOf } from "../run/field_check
 import { runFile, runFolder } from "../run/files.ts";
 import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import { type Conditioning, samplingField } from "./conditioning.ts";
-import { type Drawable, finiteImages } from "./samples.ts";
+import { type Drawable, type Drawing, finiteSnapshot } from "./samples.ts";
 import { TensorFile, tensorsOf } from "../run/weights.ts";
 
 /** The mean of images, and the directions of their largest variance. */
@@ -59,12 +58,24 @@ export function principalComponents(images: Float32Array, P: number, K: number):
   let basis = Matrix.from1DArray(L, P, uniforms(0, 0, 0, L * P).map((value) => value - 0.5));
   let values: number[] = [];
   for (let i = 0; i < iterations; i++) {
-    basis = orthonormal(i === 0 ? basis : X.mmul(basis.transpose()).transpose().mmul(X)); // Q X^T X
-    ({ basis, values } = rayleighRitz(X.mmul(basis.transpose()), basis));
+    const rows = i === 0 ? basis : X.mmul(basis.transpose()).transpose().mmul(X); // Q X^T X
+    const orthonormal = new QrDecomposition(rows.transpose()).orthogonalMatrix.transpose();
+    const scores = X.mmul(orthonormal.transpose());
+    const { realEigenvalues: found, eigenvectorMatrix } = new EigenvalueDecomposition(
+      scores.transpose().mmul(scores),
+      { assumeSymmetric: true },
+    );
+    const order = found.map((_, i) => i).sort((a, b) => found[b] - found[a]);
+    basis = eigenvectorMatrix.transpose().subMatrixRow(order).mmul(orthonormal);
+    values = order.map((i) => Math.max(found[i], 0));
   }
   const components = new Float32Array(K * P);
   components.set(basis.to1DArray().slice(0, K * P));
-  fixSigns(components, K, P);
+  for (let k = 0; k < K; k++) {
+    const row = components.subarray(k * P, (k + 1) * P);
+    const largest = row.reduce((best, value) => Math.abs(value) > Math.abs(best) ? value : best, 0);
+    if (largest < 0) row.forEach((value, p) => row[p] = -value);
+  }
   const share = new Float32Array(K);
   if (total > 0) share.set(values.slice(0, K).map((value) => value / total));
   return { mean, components, share };
@@ -89,30 +100,6 @@ export function project(
   const centred = centre ? images.map((value, i) => value - mean[i % P]) : images;
   const axes = Matrix.from1DArray(K, P, components.subarray(0, K * P)).transpose();
   return Float32Array.from(Matrix.from1DArray(N, P, centred).mmul(axes).to1DArray());
-}
-
-/** Rotates the basis to the eigenvectors of the covariance within its span, in order of falling eigenvalue. */
-function rayleighRitz(scores: Matrix, basis: Matrix) {
-  const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(
-    scores.transpose().mmul(scores),
-    { assumeSymmetric: true },
-  );
-  const order = realEigenvalues.map((_, i) => i).sort((a, b) => realEigenvalues[b] - realEigenvalues[a]);
-  const vectors = eigenvectorMatrix.transpose().subMatrixRow(order);
-  return { basis: vectors.mmul(basis), values: order.map((i) => Math.max(realEigenvalues[i], 0)) };
-}
-
-/** Orthonormal rows with the same span. */
-function orthonormal(rows: Matrix): Matrix {
-  return new QrDecomposition(rows.transpose()).orthogonalMatrix.transpose();
-}
-
-function fixSigns(components: Float32Array, K: number, P: number): void {
-  for (let k = 0; k < K; k++) {
-    const row = components.subarray(k * P, (k + 1) * P);
-    const largest = row.reduce((best, value) => Math.abs(value) > Math.abs(best) ? value : best, 0);
-    if (largest < 0) row.forEach((value, p) => row[p] = -value);
-  }
 }
 
 /** Maximum number of real images for components and voting, and of images for testing the classifier. */
@@ -195,16 +182,6 @@ function mostFrequent(labels: readonly number[]): number {
 /** Number of real images shown behind the trajectories. */
 const shownReal = 500;
 
-/** Options of {@linkcode followInPlane}: samples, noise and Euler steps. */
-export interface PlaneOptions {
-  readonly count: number;
-  readonly seed: number;
-  readonly steps: number;
-  /** Largest batch of samples. */
-  readonly batch: number;
-  readonly conditioning?: Conditioning | undefined;
-}
-
 /**
  * Follows many samples from noise to data, and projects their trajectories to a plane.
  *
@@ -213,7 +190,11 @@ export interface PlaneOptions {
 export async function followInPlane(
   { model, shape, normalization }: Drawable,
   data: Pick<Dataset, "train" | "test">,
-  { count: N, seed, steps, batch, conditioning }: PlaneOptions,
+  { count: N, seed, steps, batch, conditioning }: Pick<Drawing, "count" | "seed" | "conditioning"> & {
+    readonly steps: number;
+    /** Largest batch of samples. */
+    readonly batch: number;
+  },
 ): Promise<PlaneTrajectories> {
   const [C, H, W] = shape;
   const P = C * H * W;
@@ -252,11 +233,8 @@ export async function followInPlane(
   const sampler = new Sampler(batches.field(field), batches.shape, { solver: "euler", steps });
   for (const { first, x0 } of batches) {
     const snapshots = await Array.fromAsync(sampler.trajectory(x0));
-    for (const { image, velocity } of snapshots) {
-      for (const values of [image, velocity]) if (values) finiteImages("follow samples", values);
-    }
     await yieldToEvents();
-    add(snapshots.map((snapshot) => snapshotToPixels(snapshot, normalization)), first);
+    add(snapshots.map((snapshot) => finiteSnapshot(snapshot, normalization)), first);
   }
   const classes = await nearest.classify(arrays.image);
   const classifier = await nearest.tryOn(data.test, P);

@@ -39,7 +39,7 @@ export async function checkPath(path: string): Promise<void> {
   await (path.endsWith("/") ? checkEmptyFolder(path) : checkFolderOf(path));
 }
 
-/** Checks, before images are drawn, that a file of the path's format holds them. @throws if there are too many */
+/** Checks, before images are drawn, that a file of the path's format holds them. */
 export function checkFormat(path: string, count: number, shape: ImageSize): void {
   if (path.endsWith(".png")) checkGrid(count, shape);
   if (path.endsWith("/")) checkGrid(1, shape);
@@ -99,7 +99,6 @@ export async function drawIntoFile(
  * gradually.
  *
  * @param onWritten called with the number of images in the folder
- * @throws {RunError} if a file cannot be written
  * @throws what the batches throw
  */
 export async function writeSamples(
@@ -184,7 +183,8 @@ async function fillFolder(
   const made = new Set<string>();
   let written = 0;
   for await (const pixels of batches) {
-    for (const image of imagesOf(pixels, sizeOf(shape))) {
+    for (let at = 0; at < pixels.length; at += sizeOf(shape)) {
+      const image = pixels.subarray(at, at + sizeOf(shape));
       const place = labels ? join(folder, folderName(labels[written], classes)) : folder;
       const path = join(place, `${`${written}`.padStart(digits, "0")}.png`);
       try {
@@ -200,10 +200,6 @@ async function fillFolder(
     }
     onWritten(written);
   }
-}
-
-function* imagesOf(pixels: Float32Array, size: number): Generator<Float32Array> {
-  for (let at = 0; at < pixels.length; at += size) yield pixels.subarray(at, at + size);
 }
 
 /**

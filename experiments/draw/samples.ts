@@ -4,6 +4,8 @@ import {
   type Model,
   noise,
   type Normalization,
+  type Snapshot,
+  snapshotToPixels,
   type SolvedFlow,
   SolverError,
   type SolverOptions,
@@ -40,7 +42,6 @@ export function withSeed(how: SolverOptions, seed: number): SolverOptions {
  *
  * @param source name of the network's file, for errors
  * @param guidance the scale of guidance by class, 1 for none
- * @throws {ConfigError} if the network is not a flow map, its path is not linear, or it cannot use this guidance
  */
 export function checkSolver(
   field: VelocityField,
@@ -168,6 +169,13 @@ export function finiteImages(task: string, values: Float32Array): Float32Array {
     `Cannot ${task}: the network gives ${bad} (expected finite numbers); its weights are damaged or have ` +
       "diverged: use other weights, or train with a smaller --lr or --clip 1",
   );
+}
+
+/** A snapshot in pixels, if it is finite. */
+export function finiteSnapshot(snapshot: Snapshot, normalization: Normalization): Snapshot {
+  const pixels = snapshotToPixels(snapshot, normalization);
+  for (const values of [pixels.image, pixels.velocity]) if (values) finiteImages("follow samples", values);
+  return pixels;
 }
 
 /**

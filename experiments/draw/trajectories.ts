@@ -3,7 +3,6 @@ import {
   encodeSafetensors,
   SafetensorsError,
   type Snapshot,
-  snapshotToPixels,
   type SolverName,
   trajectory,
 } from "../../models/mod.ts";
@@ -12,7 +11,7 @@ import { makeFolder, readFile, reasonOf, RunError, writeAtomic } from "../run/ru
 import { fileAt, isRunFile, runFile, runFolder } from "../run/files.ts";
 import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import { type Conditioning, samplingField } from "./conditioning.ts";
-import { type Drawable, type Drawing, finiteImages } from "./samples.ts";
+import { type Drawable, type Drawing, finiteSnapshot } from "./samples.ts";
 import { TensorFile, tensorsOf } from "../run/weights.ts";
 import { ConfigError } from "../cli/settings.ts";
 import { printable, say as tellUser } from "../cli/output.ts";
@@ -52,9 +51,7 @@ export async function followTrajectories(
   const snapshots: Snapshot[] = [];
   const { field, ...condition } = samplingField({ model }, conditioning);
   for await (const snapshot of trajectory(field, { ...drawing, shape, ...condition })) {
-    const pixels = snapshotToPixels(snapshot, normalization);
-    for (const values of [pixels.image, pixels.velocity]) if (values) finiteImages("follow samples", values);
-    snapshots.push(pixels);
+    snapshots.push(finiteSnapshot(snapshot, normalization));
     await yieldToEvents();
   }
   return Array.from({ length: drawing.count }, (_, n) => trajectoryOf(snapshots, n, shape));
@@ -155,7 +152,6 @@ function encodeTrajectory(
  * Decodes the trajectory of one sample.
  *
  * @param source name of the file, for messages
- * @throws {RunError} if the file does not hold a trajectory
  */
 function decodeTrajectory(bytes: Uint8Array, source: string): StoredTrajectory {
   const file = new TensorFile(bytes, source, "delete it, and the run is shown without this sample");
@@ -206,8 +202,6 @@ export interface RunTrajectories {
  * Loads the trajectories of runs, or of all runs of an experiment that store them.
  *
  * @param names of runs, see {@linkcode findRun}
- * @throws {ConfigError} if no run is named, or a named run does not exist
- * @throws {RunError} if a named run, or every run of the experiment, has no trajectories
  */
 export async function loadTrajectories(
   names: readonly string[],

@@ -20,7 +20,6 @@ const seed = 0;
  * @param runs folders of runs
  * @returns velocities in pixels per unit of t; undefined, with a line on stderr, if the runs scale pixels differently, so
  * that their points are not comparable
- * @throws {RunError} if a run has no weights, or the images of two runs differ in size
  */
 export async function compareModels(runs: readonly string[]): Promise<Comparison | undefined> {
   const models: Checkpoint[] = [];

@@ -15,7 +15,6 @@ import { readQuality } from "./judged.ts";
  * Reads the data of a report from run folders.
  *
  * @param live whether the page can sample from the networks, or why not
- * @throws {RunError} if a folder is not a run folder, a file in it cannot be read, or a run is repeated
  * @throws the errors of `decodeCheckpoint` and `decodeJudge` if weights are damaged
  */
 export async function readReportRuns(
@@ -88,11 +87,7 @@ interface RunFacts {
   readonly record?: RunRecord | undefined;
 }
 
-/**
- * Reads the data of a run folder.
- *
- * @throws {RunError} if it is not a run folder, or a file in it cannot be read
- */
+/** Reads the data of a run folder. */
 async function readFacts(folder: string): Promise<RunFacts> {
   const config = await readJson(join(folder, runFile.config));
   if (config === undefined) {
