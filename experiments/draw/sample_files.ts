@@ -11,10 +11,10 @@ import {
   writeAtomicParts,
 } from "../run/run_folder.ts";
 import { ConfigError } from "../cli/settings.ts";
-import { className, type Conditioning, type NetworkClasses } from "./conditioning.ts";
+import { className, type NetworkClasses } from "./conditioning.ts";
 import { checkGrid, samplesPng } from "./pictures.ts";
-import { type Drawable, drawBatches, type OnSamples, solvingError, withSeed } from "./samples.ts";
-import { noise, type SolvedFlow, type SolverOptions } from "../../models/mod.ts";
+import { type Drawable, drawBatches, type OnSamples, type SampleRequest, solvingError } from "./samples.ts";
+import type { SolvedFlow, SolverOptions } from "../../models/mod.ts";
 import { costOf, type SolvedBatch } from "../../models/solve/solve_flow.ts";
 
 /** Images to write, batch by batch. */
@@ -52,9 +52,8 @@ export function checkFormat(path: string, count: number, shape: ImageSize): void
 }
 
 /** Images to draw into a file or folder. */
-interface DrawnInto extends Pick<DrawnImages, "count" | "classes" | "columns"> {
-  readonly seed: number;
-  readonly conditioning: Conditioning | undefined;
+interface DrawnInto
+  extends Pick<DrawnImages, "classes" | "columns">, Pick<SampleRequest, "count" | "seed" | "conditioning"> {
   readonly how: SolverOptions;
   /** Name of the network's file, for errors. */
   readonly source: string;
@@ -75,8 +74,7 @@ export async function drawIntoFile(
   onWritten: (images: number) => void,
 ): Promise<Omit<SolvedFlow, "samples">> {
   const { shape } = drawable;
-  const x0 = noise(seed, [count, ...shape]);
-  const drawing = drawBatches(drawable, x0, conditioning, withSeed(how, seed), onDrawn);
+  const drawing = drawBatches(drawable, { count, seed, conditioning, ...how }, onDrawn);
   const costs: Omit<SolvedBatch, "samples">[] = [];
   async function* batches() {
     try {

@@ -15,7 +15,6 @@ import {
 import { startCommand } from "../run/program_files.ts";
 import { ConfigError } from "../cli/settings.ts";
 import type { FixedSteps } from "../cli/solver.ts";
-import type { Tensor } from "../../kernels/mod.ts";
 import type { ImageSize } from "../../viz/mod.ts";
 import { costOf, type SolvedBatch, solveInBatches } from "../../models/solve/solve_flow.ts";
 import { RunError } from "../run/run_folder.ts";
@@ -30,11 +29,6 @@ export function isFlowMap(field: VelocityField): boolean {
 /** The default solver of a network's samples: one step of a flow map, 20 of Heun's method otherwise. */
 export function usualSolver(field: VelocityField): string {
   return isFlowMap(field) ? "map:steps=1" : "heun:steps=20";
-}
-
-/** A solver with the seed of the samples, if it adds noise. */
-export function withSeed(how: SolverOptions, seed: number): SolverOptions {
-  return flowSolverOf(how.solver).addsNoise ? { ...how, seed } : how;
 }
 
 /**
@@ -90,7 +84,7 @@ export interface Drawable {
 }
 
 /** Which samples to draw. */
-interface SampleRequest {
+export interface SampleRequest {
   /** Number of samples. */
   readonly count: number;
   /** Seed of the noise: sample n starts from the same noise in every model, whatever the number of samples. */
@@ -119,41 +113,37 @@ export type OnSamples = (done: number) => void | Promise<void>;
  */
 export async function drawSamples(
   drawable: Drawable,
-  { count, seed, conditioning, columns: _, ...how }: SampleRequest & SolverOptions,
+  request: SampleRequest & SolverOptions,
   onProgress: OnSamples = () => {},
 ) {
-  const x0 = noise(seed, [count, ...drawable.shape]);
-  const pixels = new Float32Array(x0.size);
-  const drawing = drawBatches(drawable, x0, conditioning, withSeed(how, seed), onProgress);
-  const batches = await Array.fromAsync(drawing, ({ samples, ...cost }) => {
-    pixels.set(samples, cost.first * x0.size / count);
+  const size = drawable.shape.reduce((product, axis) => product * axis);
+  const pixels = new Float32Array(request.count * size);
+  const batches = await Array.fromAsync(drawBatches(drawable, request, onProgress), (batch) => {
+    const { samples, ...cost } = batch;
+    pixels.set(samples, cost.first * size);
     return cost;
   });
   return { pixels, ...costOf(batches) };
 }
 
-/** Draws samples from noise, x0 f32[N, C, H, W], and yields each batch with its `samples` as pixels, so that none is kept. */
+/** Draws as {@linkcode drawSamples}, and yields each batch with its `samples` as pixels, so that none is kept. */
 export async function* drawBatches(
   drawable: Drawable,
-  x0: Tensor,
-  conditioning: Conditioning | undefined,
-  how: SolverOptions,
-  onProgress: OnSamples,
+  { count, seed, conditioning, columns: _, ...how }: SampleRequest & SolverOptions,
+  report: OnSamples,
 ): AsyncGenerator<SolvedBatch, void, void> {
   const { field, ...condition } = samplingField(drawable, conditioning);
-  const options = { ...how, ...condition, ...inBatches(onProgress) };
+  const options = {
+    ...{ ...how, ...flowSolverOf(how.solver).addsNoise && { seed }, ...condition, batch },
+    async onProgress(done: number) {
+      await report(done);
+      await yieldToEvents(); // lets signals in
+    },
+  };
+  const x0 = noise(seed, [count, ...drawable.shape]);
   for await (const { samples, ...cost } of solveInBatches(field, x0, options)) {
     yield { samples: finiteImages("draw samples", toPixels(samples, drawable.normalization)), ...cost };
   }
-}
-
-/** Options for batches that report progress and let signals in. */
-function inBatches(report: OnSamples) {
-  const onProgress = async (done: number) => {
-    await report(done);
-    await yieldToEvents();
-  };
-  return { batch, onProgress };
 }
 
 /**
