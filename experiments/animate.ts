@@ -6,7 +6,7 @@ import { say } from "./cli/output.ts";
 import { main, task } from "./cli/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/run_folder.ts";
 import { choice, integer, integers, optional, outputFile } from "./cli/kinds.ts";
-import { ConfigError, defineSettings, flagOf, type Need, type Values } from "./cli/settings.ts";
+import { ConfigError, defineSettings, flagOf, type Need } from "./cli/settings.ts";
 import { runSource, shared } from "./cli/shared.ts";
 
 const moving: Need = { words: "an animation (--format gif or apng)", met: ({ format }) => format !== "png" };
@@ -44,37 +44,7 @@ const animating = defineSettings({
   root: runSource.root,
 }, { field: "Picture", experiment: "Runs" });
 
-type AnimateConfig = Values<typeof animating.rows> & {
-  readonly runs: readonly string[];
-};
-
 const endings = { gif: [".gif"], apng: [".png", ".apng"], png: [".png"] } as const;
-
-/**
- * Completes and checks the settings.
- *
- * @param runs folders or names
- */
-function resolveAnimation(
-  values: Partial<Values<typeof animating.rows>>,
-  runs: readonly string[],
-): AnimateConfig {
-  const config = animating.resolve(values);
-  const { format, out } = config;
-  const long = (["delay", "hold"] as const).find((name) => format === "apng" && config[name] > maxOfApng);
-  if (long) {
-    throw new ConfigError(
-      `Cannot use ${flagOf(long)} ${config[long]} with --format apng: expected at most ${maxOfApng} (or gif)`,
-    );
-  }
-  if (out !== null && !endings[format].some((ending) => out.endsWith(ending))) {
-    throw new ConfigError(
-      `Cannot use --out ${JSON.stringify(out)} with --format ${format}: ` +
-        `expected a name that ends with ${endings[format].join(" or ")}`,
-    );
-  }
-  return { ...config, runs };
-}
 
 /** Draws the stored trajectories of runs. */
 export const animateTask = task({
@@ -82,7 +52,25 @@ export const animateTask = task({
   about: "Draw the stored trajectories of runs as GIF, APNG or a strip of stills",
   words: "RUN...",
   settings: animating,
-  resolve: resolveAnimation,
+  resolve(values, runs) {
+    const config = animating.resolve(values);
+    const { format, out } = config;
+    const long = (["delay", "hold"] as const).find((name) => format === "apng" && config[name] > maxOfApng);
+    if (long) {
+      throw new ConfigError(
+        `Cannot use ${flagOf(long)} ${
+          config[long]
+        } with --format apng: expected at most ${maxOfApng} (or gif)`,
+      );
+    }
+    if (out !== null && !endings[format].some((ending) => out.endsWith(ending))) {
+      throw new ConfigError(
+        `Cannot use --out ${JSON.stringify(out)} with --format ${format}: ` +
+          `expected a name that ends with ${endings[format].join(" or ")}`,
+      );
+    }
+    return { ...config, runs };
+  },
   async run(config) {
     const out = config.out ?? pictureName(config);
     await checkFolderOf(out);

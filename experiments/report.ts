@@ -5,7 +5,7 @@ import { compareModels } from "./report/compare_models.ts";
 import { reportPath, writeReport } from "./report/write_report.ts";
 import { checkFolderOf } from "./run/run_folder.ts";
 import { optional, outputFile, toggle } from "./cli/kinds.ts";
-import { ConfigError, defineSettings, type Values } from "./cli/settings.ts";
+import { ConfigError, defineSettings } from "./cli/settings.ts";
 import { shared } from "./cli/shared.ts";
 import { say } from "./cli/output.ts";
 import { findRuns } from "./tracking/find_run.ts";
@@ -23,27 +23,23 @@ export const reporting = defineSettings({
   threads: shared.threads,
 });
 
-type ReportConfig = Values<typeof reporting.rows> & { readonly runs: readonly string[] };
-
-function resolve(values: Partial<Values<typeof reporting.rows>>, runs: readonly string[]): ReportConfig {
-  if (runs.length === 0) {
-    throw new ConfigError("Missing RUN: name the folder of a run, or of several to compare (see --help)");
-  }
-  const idle = (["device", "threads"] as const).find((name) => name in values);
-  if (runs.length === 1 && idle) {
-    throw new ConfigError(
-      `Cannot use --${idle} with one run: only a comparison of several runs needs a device`,
-    );
-  }
-  return { runs, ...reporting.resolve(values) };
-}
-
 export const reportTask = task({
   name: "report",
   about: "Write an HTML report of one run, or of several side by side",
   words: "RUN...",
   settings: reporting,
-  resolve,
+  resolve(values, runs) {
+    if (runs.length === 0) {
+      throw new ConfigError("Missing RUN: name the folder of a run, or of several to compare (see --help)");
+    }
+    const idle = (["device", "threads"] as const).find((name) => name in values);
+    if (runs.length === 1 && idle) {
+      throw new ConfigError(
+        `Cannot use --${idle} with one run: only a comparison of several runs needs a device`,
+      );
+    }
+    return { runs, ...reporting.resolve(values) };
+  },
   async run({ runs: names, out, live, ...chosen }) {
     if (out !== null) await checkFolderOf(out);
     const runs = await findRuns(names);
@@ -57,19 +53,14 @@ export const reportTask = task({
         device.close();
       }
     };
-    if (out === null && runs.length === 1) await complete(runs[0]);
+    if (out === null && runs.length === 1) {
+      await completeArtifacts(runs[0]).catch((error) => {
+        if (!(error instanceof ConfigError)) throw error; // another version wrote the settings
+      });
+    }
     await writeReport(runs, path, { compare, live });
     say(`Done; see ${path}`);
   },
 });
-
-/** Makes missing artifacts, unless another version wrote the settings. */
-async function complete(run: string): Promise<void> {
-  try {
-    await completeArtifacts(run);
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-  }
-}
 
 if (import.meta.main) await main(reportTask);

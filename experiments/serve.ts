@@ -20,7 +20,11 @@ export const serveTask = task({
     port: integer({ doc: "port on this machine", min: 1, max: 65535, default: 8000 }),
   }),
   async run({ port }) {
-    checkPort(port);
+    try {
+      Deno.listen({ hostname: "127.0.0.1", port }).close();
+    } catch (error) {
+      throw new ConfigError(`Cannot use port ${port}: ${reasonOf(error)}; give another --port`);
+    }
     const server = serveFiles({ port, headers: isolation, page: playgroundPage });
     const address = `http://127.0.0.1:${port}`;
     print(`${address}/   what this serves, with the reports of runs\n`);
@@ -35,14 +39,6 @@ export const serveTask = task({
     return stop.exitCode;
   },
 });
-
-function checkPort(port: number): void {
-  try {
-    Deno.listen({ hostname: "127.0.0.1", port }).close();
-  } catch (error) {
-    throw new ConfigError(`Cannot use port ${port}: ${reasonOf(error)}; give another --port`);
-  }
-}
 
 /** Images to train on in the playground, and to measure the loss on. */
 const [trained, measured] = [3000, 256];
@@ -140,7 +136,8 @@ export function serveFiles(
     const ofRun = path.startsWith("/runs/");
     const folder = ofRun ? runs : root;
     const file = folder && await openServed(folder, ofRun ? path.slice("/runs".length) : path);
-    return file && [file.readable, typeOf(path), ofRun ? confined : headers] as const;
+    const type = types[extname(path)] ?? "application/octet-stream";
+    return file && [file.readable, type, ofRun ? confined : headers] as const;
   };
   const server: Deno.HttpServer<Deno.NetAddr> = Deno.serve(
     { hostname: "127.0.0.1", port, onListen() {} },
@@ -164,10 +161,6 @@ export function serveFiles(
     },
   );
   return server;
-}
-
-function typeOf(path: string): string {
-  return types[extname(path)] ?? "application/octet-stream";
 }
 
 /** The path in an address; undefined if it is not valid, or a name begins with a dot. A URL has no `..` left. */

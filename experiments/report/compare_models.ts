@@ -63,7 +63,9 @@ export async function compareModels(runs: readonly string[]): Promise<Comparison
       t[i] = time;
       place(toPixels(image, normalization), points[p]);
       for (const [r, other] of models.entries()) {
-        const v = r === p ? velocity : await velocityOf(other, image, shape, time);
+        const t = () => tensor(new Float32Array(samples).fill(time));
+        const drawn = () => other.model.velocity(tensor(image, shape), t(), conditionOf(other).condition);
+        const v = r === p ? velocity : await scope(drawn).read();
         place(velocityToPixels(v, normalization), velocities[p][r]);
       }
       i++;
@@ -87,20 +89,6 @@ export function differences(a: Float32Array, b: Float32Array, [S, T]: readonly [
   const sums = new Float64Array(T);
   for (let i = 0; i < a.length; i++) sums[Math.floor(i / P) % T] += (a[i] - b[i]) ** 2;
   return Array.from(sums, (sum) => Number(Math.sqrt(sum / (S * P)).toPrecision(6)));
-}
-
-function velocityOf(
-  checkpoint: Checkpoint,
-  image: Float32Array,
-  shape: number[],
-  time: number,
-): Promise<Float32Array> {
-  const v = scope(() => {
-    const { condition } = conditionOf(checkpoint);
-    const t = tensor(new Float32Array(samples).fill(time));
-    return checkpoint.model.velocity(tensor(image, shape), t, condition);
-  });
-  return v.read();
 }
 
 /** The class of each sample; undefined if the model has no classes. */

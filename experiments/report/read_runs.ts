@@ -183,12 +183,7 @@ function factsOf(fields: Fields): Fact[] {
 function dataOf(record: RunFacts["record"]): string | undefined {
   if (!record?.dataset) return undefined;
   const { channels = 1, classes = 0, classNames, ...rest } = record.dataset;
-  return describeData({
-    ...rest,
-    channels,
-    classes,
-    classNames: classNames ?? undefined,
-  });
+  return describeData({ ...rest, channels, classes, classNames: classNames ?? undefined });
 }
 
 function durationOf(seconds: number): string {
