@@ -16,6 +16,7 @@ import { asText, didYouMean, type Need, type Setting, type Traits, valueOf } fro
 /** Options of every kind of setting. */
 export interface Options<Value> extends Traits {
   readonly doc: string;
+  readonly details?: readonly string[];
   readonly default?: Value;
   readonly needs?: Need;
 }

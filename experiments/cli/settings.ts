@@ -208,12 +208,7 @@ export class Settings<Table extends Rows> {
   }
 }
 
-/**
- * Defines settings that a command line or a file can give.
- *
- * @param rows the settings by name; the flag of `batchSize` is `--batch-size`
- * @param headings for `--help`, by the name of the setting that they precede
- */
+/** Defines settings by name, and the headings of `--help` by the name of the setting that they precede. */
 export function defineSettings<const Table extends Rows>(
   rows: Table,
   headings: { readonly [Name in keyof Table]?: string } = {},

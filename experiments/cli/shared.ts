@@ -263,15 +263,10 @@ export interface PlannedStage extends StageSpec {
 
 const specsOf = (text: string) => text.split("+").map((part) => makeVariant<StageSpec>(kinds, part));
 
-/**
- * The stages with the values of all their settings.
- *
- * @throws {RangeError} if the setting refuses the text
- */
+/** The stages with the values of all their settings. @throws {RangeError} if the setting refuses the text */
 export function completeStages(text: string): string {
-  return specsOf(text).map(({ name, settings }) =>
-    `${name}:${Object.entries(settings).map((pair) => pair.join("=")).join()}`
-  ).join("+");
+  const pairsOf = ({ settings }: StageSpec) => Object.entries(settings).map((pair) => pair.join("="));
+  return specsOf(text).map((spec) => `${spec.name}:${pairsOf(spec)}`).join("+");
 }
 
 /**

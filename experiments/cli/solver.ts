@@ -129,11 +129,7 @@ export function makeSolver(text: string, use: Use = "all"): ChosenSolver {
   throw new ConfigError(`Cannot use the solver ${JSON.stringify(text)}: ${parsed}`);
 }
 
-/**
- * Makes a solver with fixed steps from its text.
- *
- * @throws {ConfigError} as {@linkcode makeSolver}, and for solvers with other steps
- */
+/** Makes a solver with fixed steps. @throws {ConfigError} as {@linkcode makeSolver}, and for solvers with other steps */
 export function makeFixedSteps(text: string): FixedSteps {
   return makeSolver(text, "fixed").how as FixedSteps; // `makeSolver` refuses other solvers
 }

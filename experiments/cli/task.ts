@@ -90,14 +90,9 @@ export function task<Table extends Rows, Config = Values<Table>>(
   return new Task(declaration);
 }
 
-/** Whether a task is running as a program, and the program must not end. */
-export let isRunning = false;
-
 /** Runs a task as a program: `if (import.meta.main) await main(sampleTask)`. */
 export async function main(task: { run(argv: readonly string[]): Promise<number> }): Promise<void> {
-  isRunning = true;
   const code = await task.run(Deno.args);
-  isRunning = false;
   if (code !== 0) Deno.exit(code);
 }
 
@@ -113,21 +108,14 @@ export function describeError(error: unknown): string {
 /** Exit codes after a signal: 128 plus the signal's number. */
 const exitCodes: Partial<Record<Deno.Signal, number>> = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
 
-/** A user's request to stop a task. */
-export interface Stop extends Disposable {
-  /** Aborted at the first signal. */
-  readonly signal: AbortSignal;
-  /** Exit code of a task that stopped early. */
-  readonly exitCode: number;
-}
-
 /**
  * Listens for Ctrl-C, SIGTERM and the end of the terminal (SIGHUP). The first aborts `signal`, the second ends the
  * program immediately.
  *
  * @param onStop called at the first signal
+ * @returns the signal, and the exit code of a task that it has stopped
  */
-export function stopSignal(onStop: (signal: Deno.Signal) => void): Stop {
+export function stopSignal(onStop: (signal: Deno.Signal) => void) {
   const signals = Object.keys(exitCodes) as Deno.Signal[];
   const stop = new AbortController();
   let exitCode = 0;
@@ -135,10 +123,7 @@ export function stopSignal(onStop: (signal: Deno.Signal) => void): Stop {
     .map((signal) => {
       const listener = () => {
         exitCode = exitCodes[signal]!;
-        if (stop.signal.aborted) {
-          isRunning = false;
-          Deno.exit(exitCode);
-        }
+        if (stop.signal.aborted) Deno.exit(exitCode);
         stop.abort();
         onStop(signal);
       };

@@ -50,9 +50,6 @@ export function normalizationTo(range: typeof pixelRanges[number]): Normalizatio
 /** Autoguidance of unlabelled networks, if the preset uses guidance. */
 export const guidanceWithoutLabels = 2;
 
-/** Rule for numbers of images, for `--help`. */
-const inRowsOfClasses = "with labels, rounded to a multiple of the number of classes";
-
 /** The model of a task that can train any. */
 export const network = modelSetting("network to train");
 
@@ -83,6 +80,10 @@ const share = { min: 0, below: 1 };
 // Traits of settings; a setting has none unless its row says so.
 const [rare, resumable, distilled, changesLoss] = [true, true, true, true];
 const length = { resumable, setByStudy: "steps" };
+const ofRows = {
+  details: ["with labels, rounded to a multiple of the number of classes"],
+  ...{ distilled, rare },
+};
 const perRun = (setByStudy: string): Traits => ({ distilled, setByStudy });
 
 /** The settings of a training run. A setting without a default comes from the preset or must be given. */
@@ -93,10 +94,9 @@ export const training = defineSettings({
   attn: toggle({ doc: "attention at the innermost level", default: false, needs: unet, rare }),
   groups: integer({ doc: "groups of the group normalisations", min: 1, default: 8, needs: norm, rare }),
   timeEmbedding: choice(timeEmbeddingNames, {
-    rare,
     doc: "encoding of t: t itself, or sines and cosines of it",
     default: "scalar",
-    needs: unet,
+    ...{ needs: unet, rare },
   }),
 
   init: optional({
@@ -127,10 +127,8 @@ export const training = defineSettings({
   times: variant(timeDistributions, { rare, doc: "distribution of t", default: "uniform", changesLoss }),
   coupling: variant(couplings, { doc: "how noise and data are paired", default: "independent", changesLoss }),
   prediction: variant(predictions, {
-    rare,
     doc: "what the network predicts",
-    default: "velocity",
-    changesLoss,
+    ...{ default: "velocity", changesLoss, rare },
   }),
 
   teacher: optional(path("FILE|RUN", "network to distil into a flow map")),
@@ -184,11 +182,7 @@ export const training = defineSettings({
   },
   valBatches: integer({ doc: "batches per validation, 0 = all", needs: heldOut, rare }),
   testBatches: integer({ doc: "batches of the final test, 0 = all", default: 0, distilled, rare }),
-  samples: {
-    rare,
-    ...integer({ doc: "images in samples.png, 0 = none", default: 64, distilled }),
-    details: [inRowsOfClasses],
-  },
+  samples: integer({ doc: "images in samples.png, 0 = none", default: 64, ...ofRows }),
   guidance: {
     ...number({ doc: "guidance of the samples, 1 = none", min: 0, default: 1 }),
     details: [
@@ -197,11 +191,7 @@ export const training = defineSettings({
     ],
   },
   solver: solverSetting({ doc: "ODE solver of the samples", use: "fixed", needs: samples, distilled, rare }),
-  flowSamples: {
-    rare,
-    ...integer({ doc: "samples whose trajectories are stored, 0 = none", default: 5, distilled }),
-    details: [inRowsOfClasses],
-  },
+  flowSamples: integer({ doc: "samples whose trajectories are stored, 0 = none", default: 5, ...ofRows }),
   flowSteps: integer({
     doc: "Euler steps of these trajectories, one evaluation and snapshot each",
     ...{ min: 1, needs: flow, distilled, rare },
@@ -213,8 +203,7 @@ export const training = defineSettings({
   pacing: choice(pacings, {
     doc: "how the frames are spread over time",
     default: "linear",
-    needs: flow,
-    rare,
+    ...{ needs: flow, rare },
   }),
   sampleEpochs: {
     rare,
@@ -224,11 +213,10 @@ export const training = defineSettings({
     })),
     details: ["auto: every 400 steps, or up to 4 times in short runs; at most 5 % of the time"],
   },
-  pathSamples: {
-    rare,
-    ...integer({ doc: "trajectories that the report shows in a plane, 0 = none", default: 200, distilled }),
-    details: [inRowsOfClasses],
-  },
+  pathSamples: integer({
+    doc: "trajectories that the report shows in a plane, 0 = none",
+    ...{ default: 200, ...ofRows },
+  }),
 
   name: optional({
     ...fileName,
@@ -247,10 +235,9 @@ export const training = defineSettings({
   device: { ...shared.device, resumable, ...perRun("--device") },
   threads: { ...shared.threads, resumable, ...perRun("--threads"), rare },
   precision: choice(["f32", "f16"], {
-    rare,
     doc: "precision of stored activations; f16 needs webgpu with shader-f16",
     default: "f32",
-    resumable,
+    ...{ resumable, rare },
   }),
   tune: autoToggle({
     doc: "time kernels and keep the fastest; auto = on a GPU",
