@@ -79,7 +79,7 @@ const share = { min: 0, below: 1 };
 
 // Traits of settings; a setting has none unless its row says so.
 const [rare, resumable, distilled, changesLoss] = [true, true, true, true];
-const length = { resumable, setByStudy: "steps" };
+const length = { resumable, setByStudy: "--steps, or steps of the plan" };
 const ofRows = {
   details: ["with labels, rounded to a multiple of the number of classes"],
   ...{ distilled, rare },
@@ -148,7 +148,7 @@ export const training = defineSettings({
   maxMinutes: number({ doc: "stop after X minutes, 0 = no limit", min: 0, ...length }),
   replans: optional(integers({
     doc: "steps at which a run limited by minutes changed its length, each with the new length",
-    setByStudy: "steps",
+    setByStudy: "--steps, or steps of the plan",
   })),
   optimizer: choice(optimizerKinds, { doc: "optimizer", default: "adamw" }),
   lr: number({ doc: "peak learning rate", above: 0, resumable, distilled }),
@@ -173,7 +173,7 @@ export const training = defineSettings({
   }),
   clip: number({ doc: "largest global norm of the gradients, 0 = no clipping", min: 0, distilled, rare }),
   ema: number({ doc: "decay of the averaged weights per step, 0 = no averaging", ...share, distilled, rare }),
-  seed: { ...shared.seed, ...perRun("seeds") },
+  seed: { ...shared.seed, ...perRun("--seeds, or seeds of the plan") },
 
   valEpochs: {
     rare,
