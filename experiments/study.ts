@@ -5,10 +5,11 @@ import { integer, optional, path } from "./cli/kinds.ts";
 import { ConfigError, defineSettings, flagOf, type Values } from "./cli/settings.ts";
 import { training } from "./cli/training.ts";
 import { findPlan, isSetting, planNames, plans } from "./study/plan.ts";
-import { type CellOptions, runCell } from "./study/run_cell.ts";
-import { openStudy, readStudy, type Study } from "./study/study.ts";
-import { endStudy, sendCell, startStudy, type StudyTracking } from "./study/study_tracking.ts";
-import { isFinished, writeResults } from "./study/write_results.ts";
+import { runCell } from "./study/run_cell.ts";
+import { openStudy, readStudy, type Study, type StudyOptions } from "./study/study.ts";
+import { endStudy, sendCell, startStudy } from "./study/study_tracking.ts";
+import { readResults } from "./study/summary.ts";
+import { writeResults } from "./study/write_results.ts";
 
 const { preset, device, threads, mlflow, experiment } = training.rows;
 
@@ -99,7 +100,7 @@ export const studyTask = task({
     const failure = failed.length > 0
       ? `${failed.length} of ${all} cells failed: ${failed.join(", ")}`
       : undefined;
-    if (!stop.signal.aborted && (only === null || await isFinished(study))) {
+    if (!stop.signal.aborted && (only === null || (await readResults(study)).length === all)) {
       await showResults(study, options, failure);
     }
     if (failure !== undefined) throw new TrainingError(failure);
@@ -112,13 +113,9 @@ export const studyTask = task({
 });
 
 /** Writes and prints the results of a study's finished cells. @param failure why cells failed */
-async function showResults(
-  study: Study,
-  options: StudyTracking & Pick<CellOptions, "device" | "threads">,
-  failure?: string,
-): Promise<void> {
+async function showResults(study: Study, options: StudyOptions, failure?: string): Promise<void> {
   const outcome = await writeResults(study, options);
-  const { conclusion, table: { head, rows }, problems } = outcome;
+  const { conclusion, setups: { head, rows }, problems } = outcome;
   problems.forEach((problem) => say(problem));
   print(`${conclusion}\n\n${textTable([[...head], ...rows], (column) => column > 0)}`);
   await endStudy(study, outcome, options, failure);

@@ -48,14 +48,11 @@ const named = new Map<string, OwnNetwork>();
 
 /** Loads a network that the user names, with `--model` or in a plan. */
 export async function nameNetwork(file: string): Promise<OwnNetwork> {
-  let path: string;
-  let bytes: Uint8Array<ArrayBuffer>;
-  try {
-    path = Deno.realPathSync(file);
-    bytes = Deno.readFileSync(path);
-  } catch (error) {
+  const refuse = (error: unknown) => {
     throw new ConfigError(`Cannot use ${file}: ${reasonOf(error)}`);
-  }
+  };
+  const path = await Deno.realPath(file).catch(refuse);
+  const bytes = await Deno.readFile(path).catch(refuse);
   const digest = await sha256(bytes);
   const existing = named.get(file);
   if (existing?.digest === digest) return existing;
@@ -65,25 +62,18 @@ export async function nameNetwork(file: string): Promise<OwnNetwork> {
   });
   const { default: make, options = {} } = exports;
   if (typeof make !== "function") {
-    const names = Object.keys(exports);
-    const has = "default" in exports
-      ? `${describeValue(make)} by default`
-      : names.length === 0
-      ? "nothing"
-      : `${names.join(", ")} and no default`;
+    const names = Object.keys(exports).join(", ");
+    const others = names === "" ? "nothing" : `${names} and no default`;
+    const has = "default" in exports ? `${describeValue(make)} by default` : others;
     throw new ConfigError(
       `Cannot use ${file}: it exports ${has} (expected \`export default\` of a network's class, or of a function that ` +
         "makes it)",
     );
   }
-  const network = { file, digest, make: make as NetworkMaker, rows: rowsOf(options, file) };
-  named.set(file, network);
-  return network;
-}
-
-function rowsOf(options: unknown, file: string): OptionRows {
   try {
-    return optionRows(options, file);
+    const network = { file, digest, make: make as NetworkMaker, rows: optionRows(options, file) };
+    named.set(file, network);
+    return network;
   } catch (error) {
     throw moduleError(file, "its options: ", error); // a getter, for example, runs the module's code
   }
@@ -187,7 +177,11 @@ export async function loadWeights(
   }
 }
 
-function namedFor({ name, digest }: OwnConfig, source: string, given?: OwnNetwork): OwnNetwork {
+function namedFor(
+  { name, digest }: NonNullable<ReturnType<typeof ownConfigIn>>,
+  source: string,
+  given?: OwnNetwork,
+): OwnNetwork {
   const all = given ? [given] : [...named.values()];
   const found = digest === undefined ? all.at(-1) : all.find((network) => network.digest === digest);
   if (found) return found;
@@ -196,16 +190,11 @@ function namedFor({ name, digest }: OwnConfig, source: string, given?: OwnNetwor
     : changed(source, all.at(-1)!, digest);
 }
 
-/** The custom network that a checkpoint names. */
-export interface OwnConfig {
-  /** Its module. */
-  readonly name: string;
-  /** SHA-256 of the module. */
-  readonly digest?: string;
-}
-
-/** The network that a checkpoint names; undefined if it is not custom. */
-export function ownConfigIn(bytes: Uint8Array, source: string): OwnConfig | undefined {
+/** The module of a custom network that a checkpoint names, and its SHA-256; undefined for a U-Net. */
+export function ownConfigIn(
+  bytes: Uint8Array,
+  source: string,
+): { readonly name: string; readonly digest?: string } | undefined {
   const { metadata } = decodeSafetensors(bytes, source);
   try {
     const { type, name, digest } = JSON.parse(metadata.config);
@@ -245,11 +234,9 @@ export function optionRows(options: unknown, file: string): OptionRows {
 
 /** The setting of an option: `128`, `0.1`, `true`, `"text"`, `[16, 32]`, words to choose from, or `{ default, doc }`. */
 function rowOf(name: string, option: unknown, file: string): Setting<OptionValue> {
-  const declared = isDeclared(option) ? option : { default: option };
-  const { default: value, doc = `option of ${basename(file)}` } = declared as {
-    default: unknown;
-    doc?: unknown;
-  };
+  const isDeclared = typeof option === "object" && option !== null && "default" in option;
+  const declared: { default: unknown; doc?: unknown } = isDeclared ? option : { default: option };
+  const { default: value, doc = `option of ${basename(file)}` } = declared;
   const shared = { doc: String(doc) };
   if (typeof value === "boolean") return toggle({ ...shared, default: value });
   if (typeof value === "string") {
@@ -275,10 +262,6 @@ function rowOf(name: string, option: unknown, file: string): Setting<OptionValue
     } (expected a default: a number, a switch, text, a list ` +
       "of whole numbers, or of words to choose from)",
   );
-}
-
-function isDeclared(option: unknown): option is { readonly default: unknown; readonly doc?: unknown } {
-  return typeof option === "object" && option !== null && "default" in option;
 }
 
 /** All options of a network, with those that a setting gives. */

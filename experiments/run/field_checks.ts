@@ -9,18 +9,15 @@ export interface FieldCheck<Value = unknown> {
 /** The type that a check accepts. */
 export type Checked<Check> = Check extends FieldCheck<infer Value> ? Value : never;
 
-/** The type of an object whose fields pass these checks; fields that may be missing are optional. */
+/** The names of fields that may be missing. */
+type Optional<Checks> = {
+  [Name in keyof Checks]: undefined extends Checked<Checks[Name]> ? Name : never;
+}[keyof Checks];
+
+/** The type of an object whose fields pass these checks. */
 export type Fields<Checks> =
-  & {
-    readonly [Name in keyof Checks as undefined extends Checked<Checks[Name]> ? never : Name]: Checked<
-      Checks[Name]
-    >;
-  }
-  & {
-    readonly [Name in keyof Checks as undefined extends Checked<Checks[Name]> ? Name : never]?: Checked<
-      Checks[Name]
-    >;
-  };
+  & { readonly [Name in Exclude<keyof Checks, Optional<Checks>>]: Checked<Checks[Name]> }
+  & { readonly [Name in Optional<Checks>]?: Checked<Checks[Name]> };
 
 /** A check by a function that tells whether a value is valid. */
 export function check<Value>(expected: string, isValid: (value: unknown) => boolean): FieldCheck<Value> {

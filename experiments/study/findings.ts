@@ -1,6 +1,6 @@
 /** The findings of a study: its conclusion, tables and figure. */
 
-import { type Figure, figure, type LegendEntry, pointMarks, type Trace, traceColors } from "../../viz/mod.ts";
+import { figure, type LegendEntry, pointMarks, type Trace, traceColors } from "../../viz/mod.ts";
 import type { Passage, StudyFindings } from "../../viz/report/mod.ts";
 import {
   type FigureKey,
@@ -225,12 +225,6 @@ export function metricsOf({ setups }: Summary): Record<string, number> {
   return Object.fromEntries(metrics.flatMap(([name, value]) => value === undefined ? [] : [[name, value]]));
 }
 
-/** Panels that share a legend. */
-export interface QualityFigure {
-  readonly panels: readonly Figure[];
-  readonly legend: readonly LegendEntry[];
-}
-
 /** A point of a panel. */
 interface Point {
   readonly x: number;
@@ -239,11 +233,9 @@ interface Point {
 
 /**
  * Draws the figures of the conclusion against images, parameters and seconds of training, with intervals over seeds, and
- * a line at the value of real images. A cost that is equal for all points has no panel.
- *
- * @returns undefined without panels
+ * a line at the value of real images. A cost that is equal for all points has no panel; undefined without panels.
  */
-export function qualityFigure({ setups, primaries }: Summary): QualityFigure | undefined {
+export function qualityFigure({ setups, primaries }: Summary) {
   const looks = setups.map(({ label }, i) => ({
     name: label,
     color: traceColors[i % traceColors.length],

@@ -1,39 +1,29 @@
+import { join } from "node:path";
 import { countMultiplyAdds, currentDevice, tensor, zeros } from "../../kernels/mod.ts";
 import { evaluateNetwork } from "../evaluation/evaluate_network.ts";
 import { recordEvaluation } from "../evaluation/evaluation.ts";
 import { type EvaluatedNetwork, networkOfRun } from "../evaluation/evaluated_network.ts";
 import { evaluationOptions } from "../evaluation/evaluation_options.ts";
-import { type ByFigure, figureKeys, valuesOf } from "../evaluation/figures.ts";
-import { type DataJudge, type JudgeOptions, judgesFor } from "../evaluation/judges.ts";
-import { compareSolvers, type ComparisonOptions, measureSolvers } from "../evaluation/solver_comparison.ts";
+import { figureKeys, valuesOf } from "../evaluation/figures.ts";
+import { type JudgeOptions, judgesFor } from "../evaluation/judges.ts";
+import { compareSolvers, measureSolvers } from "../evaluation/solver_comparison.ts";
+import { fileAt, runFile } from "../run/files.ts";
 import { readIfThere } from "../run/run_folder.ts";
 import { loadWeights } from "../networks/own_network.ts";
 import type { Study } from "./study.ts";
-import type { CellResult } from "./summary.ts";
-
-/** Weights that a run kept at a step of its training. */
-interface Milestone {
-  readonly step: number;
-  readonly path: string;
-}
-
-/** What is measured of a trained cell. */
-export type Measures =
-  & Pick<CellResult, "multiplyAdds" | "dataset" | "figures" | "real" | "solvers">
-  & { readonly milestones: readonly { readonly step: number; readonly figures: ByFigure<number> }[] };
 
 /**
  * Evaluates the run of a cell, like `deno task evaluate`. The caller holds the run's lock.
  *
- * @param files of quality by solver, to write, and of weights at the milestones of training, to read
+ * @param milestones steps of training whose weights the run has kept
  * @returns undefined if it was stopped
  */
 export async function measureCell(
   run: string,
   { plan, count: planned }: Study,
-  files: { readonly solvers: string; readonly milestones: readonly Milestone[] },
+  milestones: readonly number[],
   how: JudgeOptions & { readonly signal: AbortSignal },
-): Promise<Measures | undefined> {
+) {
   const { say, signal } = how;
   const subject = await networkOfRun(run);
   const judges = await judgesFor(subject.data, how);
@@ -52,20 +42,25 @@ export async function measureCell(
   const solvers = [];
   if (judges.length > 0 && specs.length > 0) {
     const device = currentDevice().description;
-    const costs = await measureSolvers(files.solvers, subject, judges, specs, {
-      ...comparison,
-      device,
-      say,
-    });
+    const path = join(run, runFile.solvers);
+    const costs = await measureSolvers(path, subject, judges, specs, { ...comparison, device, say });
     for (const { spec, evaluations, ...figures } of costs.solvers) {
       // The evaluations of adaptive solvers are a mean over batches.
       solvers.push({ spec, evaluations: Number(evaluations.toPrecision(9)), figures: valuesOf(figures) });
     }
   }
   const solver = plan.evaluation.solver ?? subject.drawnBy!; // every run stores its solver
-  const milestones = judges.length === 0
-    ? []
-    : await measureMilestones(files.milestones, subject, judges, solver, comparison);
+  const course = [];
+  for (const step of judges.length === 0 ? [] : milestones) {
+    const path = join(run, fileAt(runFile.weightsAt, step));
+    const bytes = await readIfThere(path);
+    if (!bytes) continue;
+    const { model } = await loadWeights(bytes, path);
+    const then = { ...subject, drawable: { ...subject.drawable, model } };
+    for await (const cost of compareSolvers(then, judges, [solver], comparison)) { // from the same noise
+      course.push({ step, figures: valuesOf(cost) });
+    }
+  }
   if (signal.aborted) return undefined;
   await recordEvaluation(run, evaluated);
   const { figures } = evaluated.evaluation;
@@ -76,10 +71,10 @@ export async function measureCell(
   return {
     multiplyAdds: multiplyAddsOf(subject),
     dataset: { name, digest },
-    figures: valuesOf(figures) as CellResult["figures"],
+    figures: valuesOf(figures) as Record<string, number>,
     real: Object.fromEntries(real),
     solvers,
-    milestones,
+    milestones: course,
   };
 }
 
@@ -88,25 +83,4 @@ function multiplyAddsOf({ drawable: { model, shape }, classes }: EvaluatedNetwor
     const condition = classes > 0 ? tensor(new Uint32Array(1)) : undefined;
     model.velocity(zeros([1, ...shape]), tensor(new Float32Array(1)), condition);
   });
-}
-
-/** Measures a network at the milestones of its training that have weights, on samples from the same noise. */
-async function measureMilestones(
-  milestones: readonly Milestone[],
-  subject: EvaluatedNetwork,
-  judges: readonly DataJudge[],
-  solver: string,
-  options: ComparisonOptions,
-): Promise<Measures["milestones"]> {
-  const measured = [];
-  for (const { step, path } of milestones) {
-    const bytes = await readIfThere(path);
-    if (!bytes) continue;
-    const { model } = await loadWeights(bytes, path);
-    const then = { ...subject, drawable: { ...subject.drawable, model } };
-    for await (const cost of compareSolvers(then, judges, [solver], options)) {
-      measured.push({ step, figures: valuesOf(cost) });
-    }
-  }
-  return measured;
 }

@@ -11,23 +11,14 @@ import {
   tryLockRun,
   writeJson,
 } from "../run/run_folder.ts";
-import { fileAt, runFile, runFolder } from "../run/files.ts";
+import { runFile, runFolder } from "../run/files.ts";
 import { readMetrics } from "../run/metrics_log.ts";
 import { readRecord } from "../tracking/record.ts";
-import { runTraining, type RunTrainingOptions } from "../training/run_training.ts";
+import { runTraining } from "../training/run_training.ts";
 import { measureCell } from "./measure_cell.ts";
 import { type Cell, configOf } from "./plan.ts";
-import { cellFolder, type Study } from "./study.ts";
+import { cellFolder, type Study, type StudyOptions } from "./study.ts";
 import { type CellResult, readResult, resultFile } from "./summary.ts";
-
-export interface CellOptions extends Required<Pick<RunTrainingOptions, "terminal" | "signal" | "say">> {
-  readonly device: "auto" | "webgpu" | "cpu";
-  /** Threads of the CPU device, 0 for one per core. */
-  readonly threads: number;
-  /** The server and its experiment, if set on the command line. */
-  readonly mlflow: string | null;
-  readonly experiment: string | null;
-}
 
 /**
  * Runs a cell of a study, or continues it: trains the network, evaluates it, and writes its result.
@@ -37,7 +28,7 @@ export interface CellOptions extends Required<Pick<RunTrainingOptions, "terminal
 export async function runCell(
   study: Study,
   cell: Cell,
-  options: CellOptions,
+  options: StudyOptions,
 ): Promise<"finished" | "finished earlier" | "busy" | "stopped"> {
   const folder = cellFolder(study, cell);
   await makeFolder(join(study.folder, runFolder.cells), cell.id);
@@ -54,12 +45,8 @@ export async function runCell(
       const { interrupted } = await runTraining(config, { ...how, device, lock, runName: cell.id, keepAt });
       if (interrupted) return "stopped";
     }
-    const files = {
-      solvers: join(folder, runFile.solvers),
-      milestones: keepAt.map((step) => ({ step, path: join(folder, fileAt(runFile.weightsAt, step)) })),
-    };
     say(`Evaluating ${cell.id}`);
-    const measures = await measureCell(folder, study, files, how);
+    const measures = await measureCell(folder, study, keepAt, how);
     if (!measures) return "stopped";
     await writeReport([folder], reportPath([folder]));
     await writeJson(join(folder, resultFile), await resultOf(study, cell, measures));
@@ -74,7 +61,7 @@ async function configFor(
   study: Study,
   cell: Cell,
   folder: string,
-  { mlflow, experiment }: Pick<CellOptions, "mlflow" | "experiment">,
+  { mlflow, experiment }: StudyOptions,
 ) {
   if (!findContained(join(folder, runFile.state))) {
     await clear(folder);

@@ -10,6 +10,7 @@ import { runFile, runFolder } from "../run/files.ts";
 import { dataSettingNames } from "../cli/shared.ts";
 import { ConfigError } from "../cli/settings.ts";
 import { runsRoot } from "../tracking/find_run.ts";
+import type { RunTrainingOptions } from "../training/run_training.ts";
 import { type Cell, cellFields, cellsOf, configOf, type Plan, readPlan } from "./plan.ts";
 
 /** A plan and its cells, the content of `study.json`. */
@@ -19,6 +20,18 @@ export interface Study {
   /** Samples of each network, and test images to compare them with. */
   readonly count: number;
   readonly cells: readonly Cell[];
+}
+
+/** How to run a study: flags, and what the task gives. */
+export interface StudyOptions extends Required<Pick<RunTrainingOptions, "terminal" | "signal" | "say">> {
+  readonly device: "auto" | "webgpu" | "cpu";
+  /** Threads of the CPU device, 0 for one per core. */
+  readonly threads: number;
+  /** The server and its experiment, if set on the command line. */
+  readonly mlflow: string | null;
+  readonly experiment: string | null;
+  /** The words of the command line, for the record. */
+  readonly argv: readonly string[];
 }
 
 /** The folder of a cell, which is an ordinary run folder. */
@@ -49,7 +62,11 @@ const usualCount = 1000;
 
 /** Starts the study of a plan in a folder, or continues it there; several programs may do so at once. */
 export async function openStudy(folder: string, plan: Plan): Promise<Study> {
-  const names = await namesIn(folder); // before the study is read, which another program may be starting
+  // Before the study is read, which another program may be starting.
+  const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name).catch((error) => {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw new RunError(`Cannot use the folder ${folder}: ${reasonOf(error)}`);
+  });
   const known = await readStudyIn(folder);
   const cells = cellsOf(plan);
   if (known) {
@@ -67,15 +84,6 @@ export async function openStudy(folder: string, plan: Plan): Promise<Study> {
   await makeFolder(folder, "");
   await writeJson(join(folder, runFile.study), { version: 2, plan, count: study.count, cells });
   return study;
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  try {
-    return await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return [];
-    throw new RunError(`Cannot use the folder ${folder}: ${reasonOf(error)}`);
-  }
 }
 
 /** Cells of different plans cannot be compared, so a changed plan needs a new folder. */

@@ -8,25 +8,13 @@ import { trackingOf } from "../tracking/choose_tracking.ts";
 import { newRecord, type RunRecord, settleRecord, writeRecord } from "../tracking/record.ts";
 import { sendLocked, trySending, trySendingRun } from "../tracking/run_tracker.ts";
 import type { Cell } from "./plan.ts";
-import { cellFolder, type Study } from "./study.ts";
-import type { StudyOutcome } from "./write_results.ts";
-
-/** Where to record a study. */
-export interface StudyTracking {
-  /** The server and its experiment, if set on the command line. */
-  readonly mlflow: string | null;
-  readonly experiment: string | null;
-  /** The words of the command line, for the record. */
-  readonly argv: readonly string[];
-  /** Called with lines for the user. */
-  readonly say: (line: string) => void;
-}
+import { cellFolder, type Study, type StudyOptions } from "./study.ts";
 
 /**
  * Records a study as a running run in its folder, with cells as nested runs, and sends it to the chosen server, if any,
  * which must have it before its cells.
  */
-export function startStudy(study: Study, tracking: StudyTracking): Promise<void> {
+export function startStudy(study: Study, tracking: StudyOptions): Promise<void> {
   return record(study, tracking, () => Promise.resolve({ status: "RUNNING", endedAt: null, reason: null }));
 }
 
@@ -37,8 +25,11 @@ export function startStudy(study: Study, tracking: StudyTracking): Promise<void>
  */
 export function endStudy(
   study: Study,
-  { metrics: figures, isFinished }: Pick<StudyOutcome, "metrics" | "isFinished">,
-  tracking: StudyTracking,
+  { metrics: figures, isFinished }: {
+    readonly metrics: Readonly<Record<string, number>>;
+    readonly isFinished: boolean;
+  },
+  tracking: StudyOptions,
   failure?: string,
 ): Promise<void> {
   return record(study, tracking, async ({ status, endedAt }) => {
@@ -56,7 +47,7 @@ const waitMs = 300_000;
 
 async function record(
   { folder }: Study,
-  { mlflow, experiment, argv, say }: StudyTracking,
+  { mlflow, experiment, argv, say }: StudyOptions,
   change: (earlier: RunRecord) => Promise<Partial<RunRecord>>,
 ): Promise<void> {
   const choice = await trackingOf({ mlflow, experiment }, folder);
@@ -82,7 +73,7 @@ async function record(
 export async function sendCell(
   study: Study,
   cell: Cell,
-  { mlflow, experiment, say }: StudyTracking,
+  { mlflow, experiment, say }: StudyOptions,
 ): Promise<void> {
   const run = cellFolder(study, cell);
   const { target } = await trackingOf({ mlflow, experiment }, run);

@@ -12,27 +12,14 @@ import { conclude, metricsOf, qualityFigure, type Table, tablesOf } from "./find
 import { cellFolder, type Study } from "./study.ts";
 import { type CellResult, readResults, type Setup, summarizeStudy } from "./summary.ts";
 
-/** The outcome of a study so far. */
-export interface StudyOutcome {
-  readonly conclusion: string;
-  /** The table of setups. */
-  readonly table: Table;
-  /** Whether all cells are finished. */
-  readonly isFinished: boolean;
-  /** Means of the setups by metric. */
-  readonly metrics: Readonly<Record<string, number>>;
-  /** One line per file that could not be made. */
-  readonly problems: readonly string[];
-}
-
 /**
  * Writes the results of the finished cells into the folder of a study: `study.md`, `study.csv`, `study.png`,
- * `comparison.gif` and `report.html`.
+ * `comparison.gif` and `report.html`; returns what they say, and one line per file that could not be made.
  */
 export async function writeResults(
   study: Study,
   how: { readonly device: "auto" | "webgpu" | "cpu"; readonly threads: number },
-): Promise<StudyOutcome> {
+) {
   const { folder, plan } = study;
   const results = await readResults(study);
   const summary = summarizeStudy(study.cells, results);
@@ -59,24 +46,12 @@ export async function writeResults(
   await attempt("comparison.gif", () => writeGif(study, summary.setups));
   if (results.length > 0) {
     const device = await init(how);
-    await attempt(
-      "report.html",
-      () => writeStudyReport(study, summary.setups, { title, passages, tables, ...figure && { figure } }),
-    );
+    const findings = { title, passages, tables, ...figure && { figure } };
+    await attempt("report.html", () => writeStudyReport(study, summary.setups, findings));
     device.close();
   }
-  return {
-    conclusion,
-    table: tables[0],
-    isFinished: results.length === study.cells.length,
-    metrics: metricsOf(summary),
-    problems,
-  };
-}
-
-/** Whether all cells of a study are finished. */
-export async function isFinished(study: Study): Promise<boolean> {
-  return (await readResults(study)).length === study.cells.length;
+  const isFinished = results.length === study.cells.length;
+  return { conclusion, setups: tables[0], isFinished, metrics: metricsOf(summary), problems };
 }
 
 const caption =
@@ -158,8 +133,8 @@ async function writeGif(study: Study, setups: readonly Setup[]): Promise<void> {
 
 /** Maximum number of runs to compare velocities of; the work grows with its square. */
 const maxCompared = 10;
-/** Maximum bytes of weights in a report. */
-const maxWeights = 4 * 2 ** 20;
+/** Maximum size of weights in a report. */
+const maxMiB = 4;
 
 /**
  * Writes the report on all finished runs of a study under one slider, with the study's findings above them. The velocities
@@ -172,18 +147,14 @@ async function writeStudyReport(
 ): Promise<void> {
   const results = setups.flatMap(({ results }) => results);
   const runs = results.map(({ cell }) => cellFolder(study, { id: cell }));
-  const bytes = runs.reduce(
-    (sum, run) => sum + (findWeights(run)?.size ?? 0) + (findEarlyWeights(run)?.size ?? 0),
-    0,
-  );
+  const weights = runs.flatMap((run) => [findWeights(run), findEarlyWeights(run)]);
+  const bytes = weights.reduce((sum, file) => sum + (file?.size ?? 0), 0);
   const seed = sharedSeed(setups);
   const compared = [...runs.keys()].filter((i) => results[i].seed === seed).slice(0, maxCompared);
   await writeReport(runs, join(study.folder, "report.html"), {
     study: findings,
-    live: bytes <= maxWeights ||
-      `the report on a study holds at most ${
-        maxWeights >> 20
-      } MiB of weights; open the report on the run instead`,
+    live: bytes <= maxMiB * 2 ** 20 ||
+      `the report on a study holds at most ${maxMiB} MiB of weights; open the report on the run instead`,
     ...compared.length > 1 && {
       compare: async () => {
         const comparison = await compareModels(compared.map((i) => runs[i]));

@@ -54,12 +54,7 @@ export type RecordedDataset = Checked<typeof dataset>;
 /** Identity and status of a run, the content of `run.json`. Times are milliseconds since 1970. */
 export type RunRecord = { readonly [Name in keyof typeof checks]: Checked<typeof checks[Name]> };
 
-/** Status of a run, in MLflow's terms. */
-export type RunStatus = RunRecord["status"];
-
-const unknown = {
-  ...{ endedAt: null, reason: null, gitBranch: null, parameterCount: null, dataset: null },
-};
+const unknown = { endedAt: null, reason: null, gitBranch: null, parameterCount: null, dataset: null };
 
 /** Creates the record of a new run; omitted facts are unknown. */
 export function newRecord(
@@ -155,16 +150,12 @@ export async function runFolders(root: string): Promise<string[]> {
     const entries = await Array.fromAsync(Deno.readDir(root));
     const folders = entries.filter(({ isDirectory }) => isDirectory).map(({ name }) => join(root, name))
       .sort();
-    const areRuns = await Promise.all(folders.map(isRun));
-    return folders.filter((_, i) => areRuns[i]);
+    const records = await Promise.allSettled(folders.map((run) => Deno.lstat(join(run, runFile.record))));
+    return folders.filter((_, i) => records[i].status === "fulfilled");
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return [];
     throw new RunError(`Cannot read ${root}: ${reasonOf(error)}`);
   }
-}
-
-function isRun(folder: string): Promise<boolean> {
-  return Deno.lstat(join(folder, runFile.record)).then(() => true, () => false);
 }
 
 /** The study that a run is a cell of; undefined if it is none. */

@@ -13,7 +13,6 @@ import {
   readRecord,
   requireRecord,
   type RunRecord,
-  type RunStatus,
   settleRecord,
   writeRecord,
 } from "./record.ts";
@@ -21,7 +20,7 @@ import {
 /** Shows a line to the user. */
 type Say = (line: string) => void;
 
-export type Ending = Exclude<RunStatus, "RUNNING">;
+export type Ending = Exclude<RunRecord["status"], "RUNNING">;
 
 /** Options of a tracker at the start of a run. */
 export interface TrackingStart {
@@ -46,10 +45,7 @@ export interface Waiting {
   readonly patienceMs: number;
 }
 
-/** How long a task waits at its end for a server that makes no progress, in milliseconds. */
-const endingMs = 10_000;
-const usual: Waiting = { lookMs: 2_000, outageMs: 30_000, patienceMs: endingMs };
-
+const usual: Waiting = { lookMs: 2_000, outageMs: 30_000, patienceMs: 10_000 };
 const gaugeMs = 10_000;
 
 /**
@@ -137,7 +133,7 @@ export class RunTracker implements AsyncDisposable {
   /** Goes back to a step, moving later lines to a separate file. */
   async #rewind(step: number): Promise<void> {
     // This session may repeat measurements that earlier resumed sessions removed.
-    const names = (await Array.fromAsync(Deno.readDir(this.run))).map(({ name }) => name);
+    const names = await Array.fromAsync(Deno.readDir(this.run), ({ name }) => name);
     const files = names.filter((name) => isRunFile(runFile.replacedMetrics, name)).sort();
     const before = await Promise.all(files.map((name) => readMetrics(join(this.run, name))));
     const cut = await truncateAfterStep(this.#path, step);
@@ -163,12 +159,7 @@ class LiveMirror {
   #isEnding = false;
   #isLost = false;
 
-  constructor(
-    readonly run: string,
-    readonly target: Target,
-    readonly say: Say,
-    readonly waiting = usual,
-  ) {
+  constructor(readonly run: string, readonly target: Target, readonly say: Say, readonly waiting = usual) {
     this.#client = new MlflowClient(target);
     this.#client.onRetry = ({ message }, retry) => {
       if (retry > 1 || this.#mirror.page === undefined) this.#lose(message); // later on, a retry may well succeed
@@ -292,7 +283,7 @@ export async function trySending(
   send: (client: MlflowClient) => Promise<void>,
 ): Promise<void> {
   const client = new MlflowClient(target);
-  using _ = client.giveUpAfter(endingMs);
+  using _ = client.giveUpAfter(usual.patienceMs);
   try {
     await send(client);
   } catch (error) {
@@ -303,12 +294,9 @@ export async function trySending(
 
 /** Sends a run and its cells at the end of a task. */
 export async function trySendingRun(run: string, target: Target, say: Say): Promise<void> {
-  await trySending(
-    run,
-    target,
-    say,
-    async (client) => (await sendRun(run, client, say)).forEach((line) => say(line)),
-  );
+  await trySending(run, target, say, async (client) => {
+    for (const failure of await sendRun(run, client, say)) say(failure);
+  });
 }
 
 function restLine(error: unknown, run: string, target: Target): string {
