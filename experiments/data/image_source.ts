@@ -107,26 +107,23 @@ export class ImageSource implements BatchSource {
     };
     return {
       shape: this.shape,
-      stage: (batchSize) => this.#stageChanged(batchSize, change),
+      stage: (batchSize) => { // the images are changed in host memory
+        const bytes = packBytes(new Uint8Array(batchSize * this.#pixels));
+        const words = new Uint32Array(bytes.size);
+        const [places, indices] = [tensor(firstIndices(batchSize)), tensor(new Uint32Array(batchSize))];
+        return {
+          write: (examples, draw) => {
+            indices.write(examples);
+            new Uint8Array(words.buffer).set(this.#rows(examples, { change, draw }));
+            bytes.write(words);
+          },
+          batch: () => this.#batchOf(bytes, places, indices),
+        };
+      },
       host: {
         ...this.host,
         values: (examples, draw) => this.#normalized(this.#rows(examples, draw && { change, draw })),
       },
-    };
-  }
-
-  /** Makes room for batches of images that are changed in host memory. */
-  #stageChanged(batchSize: number, change: Change): StagedBatch {
-    const bytes = packBytes(new Uint8Array(batchSize * this.#pixels));
-    const words = new Uint32Array(bytes.size);
-    const [places, indices] = [tensor(firstIndices(batchSize)), tensor(new Uint32Array(batchSize))];
-    return {
-      write: (examples, draw) => {
-        indices.write(examples);
-        new Uint8Array(words.buffer).set(this.#rows(examples, { change, draw }));
-        bytes.write(words);
-      },
-      batch: () => this.#batchOf(bytes, places, indices),
     };
   }
 

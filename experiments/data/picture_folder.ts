@@ -14,7 +14,7 @@ import {
   splitTest,
 } from "./dataset.ts";
 import { type ImagePreparation, type PreparedImage, prepareImage } from "./images.ts";
-import { decodePicture, maxFileBytes } from "./picture_formats.ts";
+import { decodeJpeg, decodePng, maxFileBytes } from "./picture_formats.ts";
 
 /** Number of files read at a time. */
 const together = 16;
@@ -148,11 +148,14 @@ async function readParts(
     );
     for (const [i, path] of batch.entries()) {
       hash.update(`${path}\0${contents[i].length}\0`).update(contents[i]);
-      const decoded = await decodePicture(contents[i], join(folder, path)).catch((error: unknown) => {
+      const place = join(folder, path);
+      const decode = async () =>
+        /png$/i.test(path) ? decodePng(contents[i], place) : await decodeJpeg(contents[i], place);
+      const decoded = await decode().catch((error: unknown) => {
         if (!(error instanceof DataError)) throw error;
         damaged.set(path, error);
       });
-      if (decoded) stack.put(places[from + i], prepareImage(decoded, preparation), join(folder, path));
+      if (decoded) stack.put(places[from + i], prepareImage(decoded, preparation), place);
     }
     onRead?.(from + batch.length, files.length);
   }

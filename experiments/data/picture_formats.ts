@@ -26,11 +26,6 @@ export const maxFileBytes: number = 2 ** 25;
 /** Maximum pixels of an image, such as 8192 x 4096. */
 export const maxPixels: number = 2 ** 25;
 
-/** Decodes an image by the extension of its name. */
-export async function decodePicture(bytes: Uint8Array<ArrayBuffer>, path: string): Promise<ImageView> {
-  return /png$/i.test(path) ? decodePng(bytes, path) : await decodeJpeg(bytes, path);
-}
-
 const notOne = (path: string, format: string) =>
   new DataError(
     `Cannot read ${path}: it is damaged or not a ${format} file (expected ${format}, as its name says); ` +

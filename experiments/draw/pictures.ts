@@ -263,25 +263,20 @@ export function trajectoryRows(
     })
   );
   const seeds = runs.map((run) => run.samples[0].seed);
+  const [texts, ...more] = drawn.map(textsOf);
+  const isShared = more.every(({ columnTitles, remark }) =>
+    `${columnTitles}` === `${texts.columnTitles}` && remark === texts.remark
+  );
   return {
     rows: drawn.map((samples, row) => ({
       ...runs.length > 1 && { label: runs[row].name },
       trajectories: samples.map(({ trajectory }) => trajectory),
     })),
-    ...sharedTexts(drawn),
+    ...isShared ? texts : { columnTitles: numbered(drawn[0]) }, // classes differ between the runs
     ...new Set(seeds).size > 1 && {
       warning: `The runs start from different noise: their seeds are ${seeds.join(", ")} in the order given`,
     },
   };
-}
-
-/** Labels for the samples of all runs; leaves out classes that differ between runs. */
-function sharedTexts(runs: readonly (readonly StoredTrajectory[])[]): PictureTexts {
-  const [texts, ...more] = runs.map(textsOf);
-  const isShared = more.every(({ columnTitles, remark }) =>
-    `${columnTitles}` === `${texts.columnTitles}` && remark === texts.remark
-  );
-  return isShared ? texts : { columnTitles: numbered(runs[0]) };
 }
 
 function textsOf(samples: readonly StoredTrajectory[]): PictureTexts {

@@ -151,7 +151,12 @@ export class NearestImages {
     const k = Math.min(neighbours, this.count);
     const { indices } = await nearestNeighbours(points, this.#points(this.coordinates), k);
     return Uint32Array.from({ length: points.rows }, (_, n) => {
-      return mostFrequent(Array.from(indices.subarray(n * k, (n + 1) * k), (row) => labels[row]));
+      const votes = new Map<number, number>();
+      for (const row of indices.subarray(n * k, (n + 1) * k)) {
+        votes.set(labels[row], (votes.get(labels[row]) ?? 0) + 1);
+      }
+      // A tie goes to the label that comes first, so to the nearest image.
+      return [...votes].reduce((best, vote) => vote[1] > best[1] ? vote : best)[0];
     });
   }
 
@@ -170,13 +175,6 @@ export class NearestImages {
   #points(values: Float32Array): Points {
     return { values, rows: values.length / this.#K, width: this.#K };
   }
-}
-
-/** The most frequent label; a tie goes to the label that comes first, so to the nearest image. */
-function mostFrequent(labels: readonly number[]): number {
-  const votes = new Map<number, number>();
-  for (const label of labels) votes.set(label, (votes.get(label) ?? 0) + 1);
-  return [...votes].reduce((best, vote) => vote[1] > best[1] ? vote : best)[0];
 }
 
 /** Number of real images shown behind the trajectories. */

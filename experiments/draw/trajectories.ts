@@ -202,31 +202,22 @@ export interface RunTrajectories {
  * Loads the trajectories of runs, or of all runs of an experiment that store them.
  *
  * @param names of runs, see {@linkcode findRun}
+ * @param say called with a message for each run of an experiment that is skipped because of a damaged file
  */
 export async function loadTrajectories(
   names: readonly string[],
   { root, experiment }: { readonly root: string; readonly experiment: string | null },
+  say: (message: string) => void = tellUser,
 ): Promise<RunTrajectories[]> {
   if (names.length === 0 && experiment === null) {
     throw new ConfigError("Missing RUN: name the folder of a run, or an --experiment (see --help)");
   }
-  if (names.length === 0) return await ofExperiment(root, experiment);
-  return await Promise.all(names.map(async (name) => {
-    const folder = await findRun(name, root);
-    return { name: basename(resolve(folder)), key: folder, samples: await readTrajectories(folder) };
-  }));
-}
-
-/**
- * Loads the trajectories of the runs that store them.
- *
- * @param say called with a message for each run that is skipped because of a damaged file
- */
-export async function ofExperiment(
-  root: string,
-  experiment: string | null,
-  say: (message: string) => void = tellUser,
-): Promise<RunTrajectories[]> {
+  if (names.length > 0) {
+    return await Promise.all(names.map(async (name) => {
+      const folder = await findRun(name, root);
+      return { name: basename(resolve(folder)), key: folder, samples: await readTrajectories(folder) };
+    }));
+  }
   const loaded: RunTrajectories[] = [];
   for (const { name, key } of await listRuns(root, experiment, say)) {
     try {

@@ -97,31 +97,19 @@ async function readSolverQuality(run: string): Promise<SolverQuality[] | undefin
 }
 
 /** Reads the trajectories in a plane; the run's judge, if there is one, assigns their classes. */
-async function readPlane(
-  folder: string,
-  judge: LiveJudge | undefined,
-): Promise<PlaneTrajectories | undefined> {
-  const plane = await readPlaneTrajectories(folder);
-  return plane && judge
-    ? { ...plane, ...await judged(plane.image, judge, join(folder, runFile.judge)) }
-    : plane;
-}
-
-async function judged(
-  pixels: Float32Array,
-  { weights }: LiveJudge,
-  source: string,
-): Promise<Pick<PlaneTrajectories, "classes" | "classifier">> {
+async function readPlane(run: string, live: LiveJudge | undefined): Promise<PlaneTrajectories | undefined> {
+  const plane = await readPlaneTrajectories(run);
+  if (!plane || !live) return plane;
   const device = await CpuDevice.open({ threads: 1 }); // separate from the device in use
   try {
-    const judge = withDevice(device, () => loadJudge(weights, source));
-    const { probabilities } = await judge.judge(asBytes(pixels));
+    const judge = withDevice(device, () => loadJudge(live.weights, join(run, runFile.judge)));
+    const { probabilities } = await judge.judge(asBytes(plane.image));
     const K = judge.info.classes;
     const classes = Uint32Array.from({ length: probabilities.length / K }, (_, n) => {
       const shares = probabilities.subarray(n * K, (n + 1) * K);
       return shares.indexOf(Math.max(...shares));
     });
-    return { classes, classifier: { judgeAccuracy: judge.info.accuracy } };
+    return { ...plane, classes, classifier: { judgeAccuracy: judge.info.accuracy } };
   } finally {
     device.close();
   }

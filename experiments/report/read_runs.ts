@@ -34,14 +34,28 @@ export async function readReportRuns(
 }
 
 async function readReportRun(folder: string, name: string, live: boolean | string): Promise<ReportRun> {
-  const facts = await readFacts(folder);
-  const { config, metrics, record } = facts;
+  const config = await readJson(join(folder, runFile.config));
+  if (config === undefined) {
+    throw new RunError(
+      `Cannot report ${folder}: it does not contain ${runFile.config} (expected the folder of a run)`,
+    );
+  }
+  const environment = await readJson(join(folder, runFile.environment)) ?? {};
+  const metrics = await readMetrics(join(folder, runFile.metrics));
+  const record = await currentRecord(folder);
+  const facts = { config, environment, metrics, record };
+  const results = resultsOf(facts);
+  const ending = endingOf(facts);
   const classNames = record?.dataset?.classNames;
   const judge = await readLiveJudge(folder);
   return {
     name,
     title: formatTitle(facts),
-    ...formatFacts(facts),
+    summary: summaryOf(new Map(results)),
+    ...ending !== undefined && { ending },
+    results,
+    settings: factsOf(config),
+    environment: factsOf(environment),
     ...classNames && { classNames },
     ...record?.dataset?.name === "mnist" && { subject: "digits" },
     trainLoss: seriesOf(metrics, "train_loss"),
@@ -85,37 +99,6 @@ interface RunFacts {
   readonly environment: Fields;
   readonly metrics: readonly Metrics[];
   readonly record?: RunRecord | undefined;
-}
-
-/** Reads the data of a run folder. */
-async function readFacts(folder: string): Promise<RunFacts> {
-  const config = await readJson(join(folder, runFile.config));
-  if (config === undefined) {
-    throw new RunError(
-      `Cannot report ${folder}: it does not contain ${runFile.config} (expected the folder of a run)`,
-    );
-  }
-  return {
-    config,
-    environment: await readJson(join(folder, runFile.environment)) ?? {},
-    metrics: await readMetrics(join(folder, runFile.metrics)),
-    record: await currentRecord(folder),
-  };
-}
-
-/** Formats the facts for a report. */
-function formatFacts(
-  facts: RunFacts,
-): Pick<ReportRun, "summary" | "ending" | "results" | "settings" | "environment"> {
-  const results = resultsOf(facts);
-  const ending = endingOf(facts);
-  return {
-    summary: summaryOf(new Map(results)),
-    ...ending !== undefined && { ending },
-    results,
-    settings: factsOf(facts.config),
-    environment: factsOf(facts.environment),
-  };
 }
 
 /** A title for a run, such as `Residual U-Net on MNIST`. */

@@ -39,27 +39,24 @@ export async function writeReport(
   const warning = lossWarning(await Promise.all(runs.map(lossMeaningOf)));
   const qualityNote = await qualityNoteOf(runs);
   const comparison = read.length > 1 ? await compare?.() : undefined;
-  const html = htmlOf({
+  const data: ReportData = {
     runs: read,
     ...warning !== undefined && { lossWarning: warning },
     ...qualityNote !== undefined && { qualityNote },
     ...comparison && { comparison },
     ...study && { study },
     library,
-  });
+  };
+  let html: string;
+  try {
+    html = reportHtml(data);
+  } catch (error) {
+    throw error instanceof RangeError ? new RunError(error.message) : error;
+  }
   await writeAtomic(out, html);
 }
 
 async function lossMeaningOf(run: string): Promise<LossMeaning> {
   const settings = await readJson(join(run, runFile.config)) ?? {};
   return { settings, dataset: (await readRecord(run))?.dataset };
-}
-
-function htmlOf(data: ReportData): string {
-  try {
-    return reportHtml(data);
-  } catch (error) {
-    if (error instanceof RangeError) throw new RunError(error.message);
-    throw error;
-  }
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { ofExperiment, writeTrajectories } from "../../experiments/draw/trajectories.ts";
+import { loadTrajectories, writeTrajectories } from "../../experiments/draw/trajectories.ts";
 import { listRuns } from "../../experiments/tracking/find_run.ts";
 import { testInFolder } from "../folder.ts";
 import { madeUpFlow } from "../viz/flow/made_up_flow.ts";
@@ -74,14 +74,14 @@ testInFolder("listRuns() skips damaged runs, says why, and lists the others", as
 });
 
 testInFolder(
-  "ofExperiment() skips runs with damaged trajectories, and says so",
+  "loadTrajectories() skips runs with damaged trajectories, and says so",
   async (root) => {
     const source = { modelType: "UNet_FM", seed: 7, solver: "euler", steps: 4 } as const;
     const folders = await Promise.all(["a", "b"].map((name) => writeRun(root, name, { "run.json": record })));
     for (const folder of folders) await writeTrajectories(folder, [madeUpFlow(1, 5, [4, 4])], source);
     await Deno.truncate(join(folders[0], "flow", "sample_1.safetensors"), 100);
     const said: string[] = [];
-    const flows = await ofExperiment(root, null, (line) => said.push(line));
+    const flows = await loadTrajectories([], { root, experiment: "UNet_FM" }, (line) => said.push(line));
     assert.deepEqual(flows.map(({ key }) => key), [folders[1]]);
     assert.equal(said.length, 1);
     assert.match(said[0], /^Skipped: Cannot read .*a\/flow\/sample_1.safetensors: /);
