@@ -5,7 +5,7 @@ import { training } from "../../../experiments/cli/training.ts";
 import { configOf } from "./config_of.ts";
 import { sampleTask, sampling } from "../../../experiments/sample.ts";
 import { defineSettings } from "../../../experiments/cli/settings.ts";
-import { stagesOf } from "../../../experiments/cli/shared.ts";
+import { stagesOf, stagesSetting } from "../../../experiments/cli/shared.ts";
 import { makeVariant, variant, type VariantRegistry } from "../../../experiments/cli/kinds.ts";
 
 Deno.test("Settings.read() reads back what JSON.stringify() wrote", () => {
@@ -201,4 +201,7 @@ Deno.test("stagesOf() gives each stage its share of the steps of a run", () => {
     ) => `${name} ${from} ${steps}`);
   assert.deepEqual([shares(4), shares(8)], [["bake 0 1", "mean 1 3"], ["bake 0 2", "mean 2 6"]]);
   assert.equal(stagesOf({ stages: null, batchSize: 8, maxSteps: 8 }), undefined);
+  const setting = stagesSetting({ doc: "" });
+  assert.ok(setting.accepts("bake+mean") && !setting.accepts("bake+mean:pairs=1"));
+  assert.equal(setting.problem?.("bake+maen+drift")?.split(" (")[1], "did you mean mean?)");
 });

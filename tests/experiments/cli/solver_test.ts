@@ -19,6 +19,7 @@ Deno.test("makeSolver() reads solvers, and describes them", () => {
         "euler, 2 steps, times 0/0.1/1",
       ],
       ["dopri5:rtol=1e-3", { ...adaptive, rtol: 1e-3, atol: 1e-3 }, "dopri5, rtol 0.001, atol 0.001"],
+      ["dopri5:atol=0.1", { ...adaptive, rtol: 0.1, atol: 0.1 }, "dopri5, rtol 0.1, atol 0.1"],
       [
         "dopri5:atol=0.1,rtol=1e-3,max-evaluations=50",
         { ...adaptive, rtol: 1e-3, atol: 0.1, maxEvaluations: 50 },
