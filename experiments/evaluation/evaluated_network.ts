@@ -28,11 +28,19 @@ export interface EvaluatedNetwork {
 }
 
 /** The network of a run or, without one, of a checkpoint, as the words of a command line describe it. */
-export function evaluatedNetwork(
+export async function evaluatedNetwork(
   run: string | undefined,
   words: DatasetOptions & Readonly<Record<"checkpoint" | "data" | "model", string | null>>,
 ): Promise<EvaluatedNetwork> {
-  return run === undefined ? networkOfCheckpoint(words.checkpoint!, words) : networkOfRun(run, words.model);
+  if (run !== undefined) return await networkOfRun(run, words.model);
+  const path = words.checkpoint!;
+  const bytes = await readCheckpoint(path);
+  const data = await loadDataset(words.data ?? undefined, words);
+  return {
+    ...await subjectOf(bytes, path, data, words.model),
+    trained: firstIndices(data.train.count),
+    weights: { file: path, sha256: await sha256(bytes) },
+  };
 }
 
 /**
@@ -67,25 +75,7 @@ export async function networkOfRun(run: string, model: string | null = null): Pr
   };
 }
 
-async function networkOfCheckpoint(
-  path: string,
-  words: DatasetOptions & Readonly<Record<"data" | "model", string | null>>,
-): Promise<EvaluatedNetwork> {
-  const bytes = await readCheckpoint(path);
-  const data = await loadDataset(words.data ?? undefined, words);
-  return {
-    ...await subjectOf(bytes, path, data, words.model),
-    trained: firstIndices(data.train.count),
-    weights: { file: path, sha256: await sha256(bytes) },
-  };
-}
-
-async function subjectOf(
-  bytes: Uint8Array,
-  path: string,
-  data: Dataset,
-  own: string | null,
-): Promise<Pick<EvaluatedNetwork, "drawable" | "data" | "classes">> {
+async function subjectOf(bytes: Uint8Array, path: string, data: Dataset, own: string | null) {
   const { model, info: { normalization, config }, shape } = await loadWeights(bytes, path, {}, own);
   const { classes = 0 } = config;
   checkFit("evaluate", path, { shape, classes }, data);

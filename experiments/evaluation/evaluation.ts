@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { decodeJudge, encodeSafetensors, type JudgeName, judgeNames } from "../../models/mod.ts";
-import type { JudgedSamples, LiveJudge } from "../../viz/report/mod.ts";
-import { readIfThere, readJson, RunError, writeAtomic, writeJson } from "../run/run_folder.ts";
+import type { JudgedSamples, LiveJudge, TimeBin } from "../../viz/report/mod.ts";
+import { readFields, readIfThere, readJson, RunError, writeAtomic, writeJson } from "../run/run_folder.ts";
 import {
   check,
   type Checked,
@@ -13,6 +13,7 @@ import {
   ifGiven,
   listOf,
   oneOf,
+  orNull,
   tableOf,
   textField,
   time,
@@ -32,7 +33,6 @@ import {
   shownFigure,
   titleOf,
 } from "./figures.ts";
-import { timeBins } from "./loss_by_time.ts";
 import { say, textTable } from "../cli/output.ts";
 import { className } from "../draw/conditioning.ts";
 import { cheapestOfBest, judgedKeys, type SolverCosts } from "./solver_comparison.ts";
@@ -68,6 +68,10 @@ const figure = fieldsOf({
   noise: ifGiven(finiteNumber),
 });
 
+export const timeBins: FieldCheck<readonly TimeBin[]> = listOf(
+  fieldsOf({ from: finiteNumber, to: finiteNumber, images: count, loss: orNull(finiteNumber) }),
+);
+
 const checks = {
   version: check<2>("1 or 2", (value) => value === 2),
   /** Time of the evaluation, in milliseconds since 1970. */
@@ -82,7 +86,7 @@ const checks = {
   dataset: fieldsOf({ name: textField, digest: textField, classNames: ifGiven(listOf(textField)) }),
   /** The judges, the first of which has the figures whose keys name none; none without labels. */
   judges: listOf(judgeField),
-  /** See {@linkcode EvaluationRequest}. */
+  /** See {@linkcode EvaluationOptions}. */
   asked: ifGiven(fieldsOf({
     ...{ count, seed: count, guidance: finiteNumber, words: textField },
     ...{ courseImages: count, bitsImages: count },
@@ -115,6 +119,12 @@ export async function readEvaluation(run: string): Promise<Evaluation | undefine
   const evaluation = current as unknown as Evaluation;
   const known = Object.entries(evaluation.figures).filter(([key]) => figureKeys.includes(key as FigureKey));
   return { ...evaluation, figures: Object.fromEntries(known) };
+}
+
+/** Reads the bins in `loss_by_time.json` of a run; undefined if it has none. */
+export async function readLossByTime(run: string): Promise<readonly TimeBin[] | undefined> {
+  const advice = "delete the file, and the run is shown without it";
+  return (await readFields(join(run, runFile.lossByTime), { bins: timeBins }, advice))?.bins;
 }
 
 /** Converts a file of version 0.9, which has one judge, to the present form. */
@@ -159,11 +169,6 @@ const shapesOf = ([N, K, ...size]: readonly number[]) => ({
 /** Tensors of a second judge. */
 const secondShapes = (N: number) => ({ second_confidence: [N], second_classes: [N] });
 
-function readSecond(file: TensorFile, N: number): NonNullable<JudgedSamples["second"]> {
-  const { second_confidence: confidence, second_classes: classes } = file.readAll(secondShapes(N));
-  return { confidence, classes };
-}
-
 /**
  * Writes `judged.safetensors` of a run: f32 tensors named as the fields of {@linkcode JudgedSamples}, and those of a
  * second judge with `second_` before their names.
@@ -189,11 +194,14 @@ export async function readJudged(run: string): Promise<JudgedSamples | undefined
   const file = new TensorFile(bytes, path, advice);
   const shape = file.shapeOf("nearest") as JudgedSamples["shape"];
   if (shape.length !== 5) throw file.mismatch("nearest", "f32[N, K, C, H, W]");
+  const [N] = shape;
+  const first = file.readAll(shapesOf(shape));
+  const second = file.has("second_confidence") ? file.readAll(secondShapes(N)) : undefined;
   return {
     shape,
-    ...file.readAll(shapesOf(shape)),
-    ...file.has("second_confidence") && { second: readSecond(file, shape[0]) },
-    ...file.has("labels") && { labels: file.labels("labels", shape[0]) },
+    ...first,
+    ...second && { second: { confidence: second.second_confidence, classes: second.second_classes } },
+    ...file.has("labels") && { labels: file.labels("labels", N) },
   };
 }
 
@@ -208,11 +216,7 @@ export async function writeLiveJudge(run: string, { weights, reference }: LiveJu
   await writeAtomic(join(run, runFile.reference), encodeSafetensors(new Map([["features", features]])));
 }
 
-/**
- * Reads the files that the report's page needs to judge fresh samples.
- *
- * @returns undefined if one of the files is missing, as in runs that were not evaluated
- */
+/** Reads the files of {@linkcode writeLiveJudge}; undefined if one is missing, as in runs that were not evaluated. */
 export async function readLiveJudge(run: string): Promise<LiveJudge | undefined> {
   const path = join(run, runFile.reference), judge = join(run, runFile.judge);
   const weights = await readIfThere(judge, run);
@@ -259,23 +263,20 @@ export function evaluationTable({ figures }: Evaluation): string {
     if (!figure) return [];
     const shown = (value: number | undefined) => value === undefined ? "" : shownFigure(key, value);
     const bare = (value: number) => shown(value).replace(" %", "");
-    const fewer = fewerReal(figure);
+    const { real, count, realCount = count } = figure;
+    const isFewer = real !== undefined && realCount !== undefined && realCount !== count;
+    const fewer = isFewer ? ` (${whole(realCount)})` : "";
     if (fewer !== "") notes.add("In brackets: the number of real images, if it differs from that of samples");
     const mark = noiseScoresWell(key, figure) ? "*" : "";
     if (mark !== "") notes.add("* Even noise scores well here; do not use this figure alone");
     return [[
       titleOf(key) + mark,
       `${shown(figure.value)} (${bare(figure.low)} to ${bare(figure.high)})`,
-      shown(figure.real) + fewer,
+      shown(real) + fewer,
       shown(figure.noise),
     ]];
   });
   return [textTable([head, ...rows], (column) => column > 0), ...notes].join("\n");
-}
-
-/** The number of real images in brackets, if it differs from that of samples. */
-function fewerReal({ real, count, realCount = count }: EvaluationFigure): string {
-  return real === undefined || realCount === undefined || realCount === count ? "" : ` (${whole(realCount)})`;
 }
 
 /** Whether noise has as good a value as the samples. */
@@ -328,11 +329,7 @@ export async function qualityNoteOf(runs: readonly string[]): Promise<string | u
 }
 
 /** A value, with the ends of its 95 % interval if there is one. */
-interface Ranked {
-  readonly value: number;
-  readonly low?: number;
-  readonly high?: number;
-}
+type Ranked = Pick<EvaluationFigure, "value"> & Partial<EvaluationFigure>;
 
 /**
  * States by which figures the judges rank things, such as networks or solvers, differently beyond their intervals.

@@ -80,7 +80,7 @@ export type MeasuringWords =
   & Partial<Pick<Values<typeof measuring>, "judge">>;
 
 /** The measurements to make, and on how many images. */
-export interface EvaluationRequest {
+export interface EvaluationOptions {
   /** Number of samples, and of real images of each kind. */
   readonly count: number;
   /** Seed of the noise. */
@@ -93,18 +93,10 @@ export interface EvaluationRequest {
   readonly courseImages: number;
   /** Test images for bits per dimension, at most `count`. */
   readonly bitsImages: number;
-}
-
-export interface EvaluationOptions extends EvaluationRequest {
   readonly how: SolverOptions;
 }
 
-/**
- * Chooses how to evaluate a network: by the flags, otherwise the way its run draws samples.
- *
- * @param usual default number of samples
- * @throws {ConfigError} if the flags request more images than there are, or guidance that the network cannot have
- */
+/** Chooses how to evaluate a network: by the flags, otherwise the way its run draws `usual` samples. */
 export function evaluationOptions(
   words: MeasuringWords,
   subject: EvaluatedNetwork,
@@ -126,10 +118,7 @@ export function maxSamples({ data, trained }: Pick<EvaluatedNetwork, "data" | "t
   return hasFewTestImages(data) ? trained.length : Math.min(data.test.count, trained.length);
 }
 
-/**
- * @param isJudged whether judges compare samples with test images
- * @throws {ConfigError} if there are fewer real images, or too few samples for a covariance of features
- */
+/** Refuses more samples than real images, or too few for the covariance of a judge's features. */
 export function checkSampleCount(
   count: number,
   subject: Pick<EvaluatedNetwork, "data" | "trained">,
@@ -150,18 +139,8 @@ export function checkSampleCount(
   );
 }
 
-/**
- * The guidance scale of the samples.
- *
- * @param scale null for that of the run
- * @throws {ConfigError} if it is given for a network without classes and early weights
- */
-export function guidanceFor(
-  scale: number | null,
-  { classes, drawable, guidance = 1 }: Pick<EvaluatedNetwork, "classes" | "guidance"> & {
-    readonly drawable: { readonly autoguidance?: unknown };
-  },
-): number {
+/** The guidance scale of the samples; that of the run if it is null. */
+function guidanceFor(scale: number | null, { classes, drawable, guidance = 1 }: EvaluatedNetwork): number {
   if (classes > 0 || drawable.autoguidance !== undefined) return scale ?? guidance;
   if (scale === null) return 1;
   throw new ConfigError(

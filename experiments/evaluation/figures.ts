@@ -10,11 +10,8 @@ export type FigureName = NamesOf<typeof measurements[number]>;
 export { figureKey };
 
 /** The names of all figures, in display order. */
-export const figureNames = (measurements as readonly Measurement[]).flatMap(({ figures }) =>
-  Object.keys(figures)
-) as readonly FigureName[];
+export const figureNames = measurements.flatMap(({ figures }) => Object.keys(figures) as FigureName[]);
 
-/** See {@linkcode figureKey}. */
 export type FigureKey = FigureName | `${JudgeName}/${FigureName}`;
 
 export type ByFigure<Value> = Readonly<Partial<Record<FigureKey, Value>>>;
@@ -44,7 +41,7 @@ export function keysOf(names: readonly FigureName[]): FigureKey[] {
   return names.flatMap((name) => figureKeys.filter((key) => figuresByKey.get(key)!.name === name));
 }
 
-/** Checks of a file's fields for these figures; each field is optional. */
+/** Optional fields of a file for these figures. */
 export function figureFields<Value>(names: readonly FigureName[], check: FieldCheck<Value>) {
   const fields = Object.fromEntries(keysOf(names).map((key) => [key, ifGiven(check)]));
   return fields as Readonly<Record<FigureKey, FieldCheck<Value | undefined>>>;
@@ -58,9 +55,7 @@ export function valuesOf(
   return Object.fromEntries(keys.flatMap((key) => figures[key] ? [[key, figures[key].value]] : []));
 }
 
-export function meaningOf(key: FigureKey): Figured {
-  return figuresByKey.get(key)!;
-}
+export const meaningOf = (key: FigureKey): Figured => figuresByKey.get(key)!;
 
 /** Title of a figure, with its judge if it has one: `Fréchet distance (vgg)`. */
 export function titleOf(key: FigureKey): string {
@@ -74,6 +69,4 @@ export function shownFigure(key: FigureKey, value: number): string {
 }
 
 /** Name of a figure's metric in a tracker, e.g. `eval/frechet` or `eval/vgg/frechet`. */
-export function metricOf(key: FigureKey): string {
-  return `eval/${key}`;
-}
+export const metricOf = (key: FigureKey): string => `eval/${key}`;

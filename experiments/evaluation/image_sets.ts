@@ -1,5 +1,4 @@
 import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
-import { type Tensor, tensor } from "../../kernels/mod.ts";
 import {
   asBytes,
   evaluationsOf,
@@ -32,24 +31,21 @@ export type SetName = "samples" | "test" | "train" | "noise";
  */
 export type ImageSets = Readonly<Record<SetName, Points>>;
 
-/** Callbacks and signal of long work. */
+/** Callbacks of long work, and the signal that ends it. */
 export interface Watch {
-  /** Called with the number of network evaluations so far. */
+  /** Called with the number of network evaluations so far, each of one image at one time. */
   readonly onProgress?: (done: number) => void;
   /** Called with the number of image pairs compared so far, and an upper bound. */
   readonly onCompared?: (done: number, most: number) => void;
-  /** Ends the work early. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Counts network evaluations, reports progress, and ends the work on a signal. */
+/** Counts network evaluations, reports progress, and throws the reason of a signal that has fired. */
 export class Monitor {
-  /** Network evaluations, each of one image at one time. */
   evaluations = 0;
 
   constructor(readonly watch: Watch) {}
 
-  /** Adds evaluations and lets signals in. @throws the signal's reason if it has fired */
   async advance(evaluations: number): Promise<void> {
     this.evaluations += evaluations;
     this.watch.onProgress?.(this.evaluations);
@@ -57,7 +53,16 @@ export class Monitor {
     this.watch.signal?.throwIfAborted();
   }
 
-  /** Reports compared image pairs. @throws the signal's reason if it has fired */
+  /** A callback that takes the number of images so far, each of which took `each` evaluations. */
+  advanceTo(each = 1): (done: number) => Promise<void> {
+    let counted = 0;
+    return (done) => {
+      const more = (done - counted) * each;
+      counted = done;
+      return this.advance(more);
+    };
+  }
+
   compared(done: number, most: number): void {
     this.watch.onCompared?.(done, most);
     this.watch.signal?.throwIfAborted();
@@ -78,7 +83,7 @@ export class Monitor {
 /** Expected evaluations of a sample with adaptive steps. */
 const adaptiveEvaluations = 60;
 
-type Drawing = Pick<EvaluationOptions, "count" | "seed" | "how" | "guidance">;
+export type Drawing = Pick<EvaluationOptions, "count" | "seed" | "how" | "guidance">;
 
 /** Expected evaluations of the network for drawing the samples. */
 export function samplingEvaluations(
@@ -105,10 +110,8 @@ function autoguided({ autoguidance, ...drawable }: Drawable, scale: number): Dra
 }
 
 /**
- * Draws samples, equal numbers of each class.
- *
- * @returns them as pixels in steps of 1 / 255, with their field and labels, their cost (evaluations per sample, the mean
- * if they differ, and seconds for all), and a description
+ * Draws samples, equal numbers of each class, as pixels in steps of 1 / 255. The cost is in evaluations per sample (the
+ * mean if they differ), and in seconds for all.
  */
 export async function drawForEvaluation(
   subject: EvaluatedNetwork,
@@ -121,12 +124,8 @@ export async function drawForEvaluation(
   const drawable = autoguided(subject.drawable, guidance);
   const runs = runsPerEvaluation(subject, guidance);
   const each = (evaluationsOf(how) ?? adaptiveEvaluations) * runs;
-  let counted = 0;
-  const { pixels, ...cost } = await drawSamples(drawable, { ...how, count, seed, conditioning }, (done) => {
-    const more = (done - counted) * each;
-    counted = done;
-    return monitor.advance(more);
-  });
+  const advance = monitor.advanceTo(each);
+  const { pixels, ...cost } = await drawSamples(drawable, { ...how, count, seed, conditioning }, advance);
   return {
     field: samplingField(drawable, conditioning).field,
     labels: conditioning?.labels,
@@ -141,11 +140,7 @@ export async function drawForEvaluation(
   };
 }
 
-/**
- * Draws samples, and the images to compare them with.
- *
- * @returns the sets of images, the field and labels of the samples, and how they were drawn, with the cost
- */
+/** Draws samples, and the images to compare them with. */
 export async function imageSets(subject: EvaluatedNetwork, options: EvaluationOptions, monitor: Monitor) {
   const { drawable, data, trained } = subject;
   const { count, seed } = options;
@@ -173,15 +168,4 @@ export async function imageSets(subject: EvaluatedNetwork, options: EvaluationOp
 export function imagesAt({ images, count }: LabelledImages, indices: Uint32Array): Points {
   const width = images.length / count;
   return { values: pixelsOf(images, indices, width), rows: indices.length, width };
-}
-
-/** The labels of test images as the condition of a network, u32[count]; undefined without classes. */
-export function conditionOf(
-  { classes, data: { test } }: EvaluatedNetwork,
-  from: number,
-  count: number,
-): Tensor | undefined {
-  return classes > 0 && test.labels
-    ? tensor(Uint32Array.from(test.labels.subarray(from, from + count)))
-    : undefined;
 }

@@ -17,9 +17,8 @@ import { batchSize, digestOf, type JudgedData, judgedData, makeJudge, recipes } 
 
 /** A judge of a data set. */
 export interface DataJudge extends JudgeInfo {
-  /** The judge's file. */
+  /** Its file, and the SHA-256 of that in hex. */
   readonly bytes: Uint8Array;
-  /** SHA-256 of its file, in hex. */
   readonly digest: string;
   /** Whether it comes with the repository, was trained by an earlier task, or was trained now. */
   readonly source: "stored" | "cached" | "trained";
@@ -58,19 +57,14 @@ export const judgeChoices = ["all", ...judgeNames, "none"] as const;
 
 export type JudgeChoice = typeof judgeChoices[number];
 
-/** Options for finding the judges of a data set. */
+/** Options for finding the judges of a data set; by default all. */
 export interface JudgeOptions {
-  /** Which judges to find; by default all. */
   readonly judge?: JudgeChoice;
-  /** Called with a message about training, or about an ignored judge. */
   readonly say: (line: string) => void;
-  /** Ends the training. */
   readonly signal?: AbortSignal | undefined;
-  /** Shows the progress of training. */
   readonly terminal?: Terminal | undefined;
   /** Steps of new judges; by default there may be judges already, and new ones take the steps of their recipes. */
   readonly steps?: number | undefined;
-  /** The judges that come with the repository. */
   readonly stored?: readonly StoredJudge[];
   /** Folder of judges trained by earlier tasks. */
   readonly cache?: string;
@@ -78,11 +72,8 @@ export interface JudgeOptions {
 
 /**
  * Finds the judges of a data set on the current device, in the order of `judgeNames`: in the repository, or among those
- * trained by earlier tasks; others are trained and kept. Data without labels or with one class has none, and a message
- * says why.
- *
- * @returns none also if training was stopped
- * @throws {JudgeError} if the repository's judge is missing or has another digest
+ * trained by earlier tasks; others are trained and kept. There are none if training was stopped, or for data without
+ * labels or with one class; then a message says why.
  */
 export async function judgesFor(data: Dataset, options: JudgeOptions): Promise<readonly DataJudge[]> {
   const { judge: choice = "all" } = options;
@@ -101,6 +92,13 @@ export async function judgesFor(data: Dataset, options: JudgeOptions): Promise<r
   return judges;
 }
 
+/** Which judge of which data to find. */
+interface Sought {
+  readonly name: JudgeName;
+  readonly data: JudgedData;
+  readonly dataDigest: string;
+}
+
 /** Finds or trains one judge of a data set; undefined if training was stopped. */
 async function judgeOf(
   name: JudgeName,
@@ -108,24 +106,21 @@ async function judgeOf(
   { stored = storedJudges, cache = join("runs", ".judges"), ...options }: JudgeOptions,
 ): Promise<DataJudge | undefined> {
   const dataDigest = await digestOf(data);
+  const sought = { name, data, dataDigest };
   const known = stored.find((judge) => judge.name === name && judge.dataDigest === dataDigest);
   if (known && options.steps === undefined) {
-    return await openJudge(name, await readStored(known), known.file, data, "stored");
+    return await openJudge(sought, await readStored(known), known.file, "stored");
   }
   const path = join(cache, cachedFile(name, dataDigest, options.steps));
-  const cached = await cachedJudge(name, path, data, options.say);
+  const cached = await cachedJudge(sought, path, options.say);
   if (cached || options.signal?.aborted) return cached;
   using _ = await lockTraining(cache, options);
   if (options.signal?.aborted) return undefined;
   // Another program may have trained it while this one waited.
-  return await cachedJudge(name, path, data, () => {}) ?? await trainedJudge(name, path, data, options);
+  return await cachedJudge(sought, path, () => {}) ?? await trainedJudge(sought, path, options);
 }
 
-/**
- * Reads a judge that comes with the repository.
- *
- * @throws {JudgeError} if the file is missing or has another digest
- */
+/** Reads a judge that comes with the repository. @throws {JudgeError} if the file is missing or has another digest */
 export async function readStored({ file, digest }: StoredJudge): Promise<Uint8Array<ArrayBuffer>> {
   const advice = checkout === undefined ? "" : `; restore it with git checkout ${file}`;
   const fail = (why: string) => new JudgeError(`Cannot use the judge ${file}: ${why}${advice}`);
@@ -137,17 +132,11 @@ export async function readStored({ file, digest }: StoredJudge): Promise<Uint8Ar
   return bytes;
 }
 
-/**
- * Loads a judge of a data set onto the current device.
- *
- * @param path of the file, for messages
- * @throws {JudgeError} if the file is not this judge, or judges other data
- */
+/** Loads a judge onto the current device. @throws {JudgeError} if the file is not this judge, or judges other data */
 async function openJudge(
-  name: JudgeName,
+  { name, data, dataDigest }: Sought,
   bytes: Uint8Array<ArrayBuffer>,
   path: string,
-  data: JudgedData,
   source: DataJudge["source"],
 ): Promise<DataJudge> {
   const judge = loadJudge(bytes, path);
@@ -156,7 +145,7 @@ async function openJudge(
   const facts: readonly (readonly [actual: string, expected: string])[] = [
     [judge.info.name, name],
     [about(judge.info), about(data)],
-    [`of the images ${judge.info.dataDigest}`, `of the images ${await digestOf(data)}`],
+    [`of the images ${judge.info.dataDigest}`, `of the images ${dataDigest}`],
   ];
   const wrong = facts.find(([actual, expected]) => actual !== expected);
   if (wrong) {
@@ -164,81 +153,52 @@ async function openJudge(
       `Cannot use the judge ${path}: it is ${wrong[0]} (expected ${wrong[1]}, as in ${data.name})`,
     );
   }
-  return {
-    ...judge.info,
-    bytes,
-    digest: await sha256(bytes),
-    source,
-    judge: (pixels) => judge.judge(pixels),
-  };
+  const digest = await sha256(bytes);
+  return { ...judge.info, bytes, digest, source, judge: (pixels) => judge.judge(pixels) };
 }
 
-/**
- * File of a judge in the cache. The first judge's file has kept its name of version 0.2, without the judge's name.
- *
- * @param steps of its training, if they are not those of its recipe
- */
+/** A judge's file in the cache, with `steps` that are not those of its recipe; that of the first judge names none. */
 export function cachedFile(name: JudgeName, dataDigest: string, steps?: number): string {
   const parts = [dataDigest, ...name === judgeNames[0] ? [] : [name], ...steps === undefined ? [] : [steps]];
   return `${parts.join("-")}.safetensors`;
 }
 
 /** The judge of an earlier task; undefined if its file is missing or damaged. */
-async function cachedJudge(
-  name: JudgeName,
-  path: string,
-  data: JudgedData,
-  say: JudgeOptions["say"],
-): Promise<DataJudge | undefined> {
+async function cachedJudge(sought: Sought, path: string, say: JudgeOptions["say"]) {
   try {
     const bytes = await readIfThere(path);
-    return bytes && await openJudge(name, bytes, path, data, "cached");
+    return bytes && await openJudge(sought, bytes, path, "cached");
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     say(`${error.message}; training another one`);
   }
 }
 
-/** The lock of a folder in which a program trains a judge. */
-export const trainingLock = ".training";
-
 /**
  * Waits while another program, such as one with a cell of a study, trains a judge for the same folder. If the folder
  * cannot be locked, the judge may be trained twice, which does no harm.
  */
-async function lockTraining(
-  folder: string,
-  { say, signal }: Pick<JudgeOptions, "say" | "signal">,
-): Promise<Lock | undefined> {
+async function lockTraining(folder: string, { say, signal }: JudgeOptions): Promise<Lock | undefined> {
   try {
     await Deno.mkdir(folder, { recursive: true });
-    return await waitForLock(
-      folder,
-      trainingLock,
-      signal,
-      (holder) => say(`Waiting for ${holder}, which trains a judge in ${folder}`),
-    );
+    const onWait = (holder: string) => say(`Waiting for ${holder}, which trains a judge in ${folder}`);
+    return await waitForLock(folder, ".training", signal, onWait);
   } catch { /* writing the judge will report the reason */ }
 }
 
 /** Trains a judge and stores it; undefined if stopped. */
 async function trainedJudge(
-  name: JudgeName,
+  sought: Sought,
   path: string,
-  data: JudgedData,
   { say, signal, terminal = stderr, steps }: JudgeOptions,
 ): Promise<DataJudge | undefined> {
+  const { name, data } = sought;
   const totalSteps = steps ?? recipes[name].steps;
   const length = `${steps === undefined ? "up to " : ""}${totalSteps} steps`;
   say(`Training the judge ${name} for ${data.name}, ${length}; it is kept in ${path}`);
   using bar = new ProgressBar({ totalSteps, imagesPerStep: batchSize }, terminal);
-  const made = await makeJudge(data, {
-    name,
-    steps,
-    seed: recipes[name].seed,
-    signal,
-    onProgress: (step, loss) => bar.update(step, loss),
-  });
+  const onProgress = (step: number, loss: number) => bar.update(step, loss);
+  const made = await makeJudge(data, { name, steps, seed: recipes[name].seed, signal, onProgress });
   bar.finish();
   if (!made) return undefined;
   try {
@@ -247,5 +207,5 @@ async function trainedJudge(
   } catch (error) {
     say(`Cannot keep the judge in ${path}: ${reasonOf(error)}; the next task trains it again`);
   }
-  return await openJudge(name, made.bytes, path, data, "trained");
+  return await openJudge(sought, made.bytes, path, "trained");
 }

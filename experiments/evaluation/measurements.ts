@@ -30,18 +30,11 @@ import { firstIndices } from "../data/dataset.ts";
 import { sourceOf } from "../data/image_source.ts";
 import { type EvaluatedNetwork, hasFewTestImages } from "./evaluated_network.ts";
 import type { EvaluationOptions } from "./evaluation_options.ts";
-import {
-  conditionOf,
-  imagesAt,
-  type ImageSets,
-  type Monitor,
-  runsPerEvaluation,
-  type SetName,
-} from "./image_sets.ts";
+import { imagesAt, type ImageSets, type Monitor, runsPerEvaluation, type SetName } from "./image_sets.ts";
 import type { DataJudge } from "./judges.ts";
-import { binByTime } from "./loss_by_time.ts";
 import {
   authenticity,
+  binByTime,
   classSpread,
   frechetDistance,
   kernelDistance,
@@ -82,12 +75,10 @@ export interface Measured extends Estimate {
   /** Number of images, if not that of the samples. */
   readonly count?: number;
   readonly real?: number;
-  /** Number of real images. */
   readonly realCount?: number;
   readonly noise?: number;
 }
 
-/** Results of a measurement. */
 export interface Findings<Key extends string = string> {
   readonly figures: Readonly<Partial<Record<Key, Measured>>>;
   /** Samples to look at. */
@@ -118,15 +109,16 @@ export function figureKey<Name extends string>(name: Name, judge: JudgeName = ju
   return judge === judgeNames[0] ? name : `${judge}/${name}` as const;
 }
 
-function measurement<const Name extends string>(row: Measurement<Name>): Measurement<Name> {
-  return row;
-}
+const measurement = <const Name extends string>(row: Measurement<Name>): Measurement<Name> => row;
 
-/**
- * A measurement of one set of images by each judge: of the samples, and for comparison of real images and of noise.
- *
- * @param real the set of real images
- */
+/** A figure beside its values for real images and for noise, as far as they are known. */
+const compared = (own: Estimate, real: number | undefined, realCount: number, noise?: number): Measured => ({
+  ...own,
+  ...real !== undefined && { real, realCount },
+  ...noise !== undefined && { noise },
+});
+
+/** A measurement by each judge of the samples, and for comparison of a set of real images and of noise. */
 function byEachJudge<const Name extends string>(
   figures: Readonly<Record<Name, FigureMeaning>>,
   real: "test" | "train",
@@ -149,11 +141,7 @@ function byEachJudge<const Name extends string>(
         const [own, ofReal, ofNoise] = [await of("samples", labels), await of(real), await of("noise")];
         for (const [name, estimate] of Object.entries<Estimate>(own as Record<Name, Estimate>)) {
           const [best, worst] = [ofReal[name as Name]?.value, ofNoise[name as Name]?.value];
-          found[figureKey(name, judge.name)] = {
-            ...estimate,
-            ...best !== undefined && { real: best, realCount: views[real].features.rows },
-            ...worst !== undefined && { noise: worst },
-          };
+          found[figureKey(name, judge.name)] = compared(estimate, best, views[real].features.rows, worst);
         }
       }
       return { figures: found as Findings<Name>["figures"] };
@@ -270,12 +258,8 @@ export const measurements = [
       const own = labels && classSpread(samples, labels);
       if (!own) return Promise.resolve({ figures: {} });
       const real = data.test.labels && classSpread(test, data.test.labels)?.value;
-      const none = classSpread(noise, labels)?.value;
-      const marks = {
-        ...real !== undefined && { real, realCount: test.rows },
-        ...none !== undefined && { noise: none },
-      };
-      return Promise.resolve({ figures: { class_spread: { ...own, ...marks } } });
+      const figure = compared(own, real, test.rows, classSpread(noise, labels)?.value);
+      return Promise.resolve({ figures: { class_spread: figure } });
     },
   }),
 
@@ -304,7 +288,7 @@ export const measurements = [
       const { authentic, nearest } = await authenticity(train, samples, neighbours, onPairs);
       const real = controls && (await authenticity(train, controls, 1, onPairs)).authentic.value;
       return {
-        figures: { authentic: { ...authentic, ...real !== undefined && { real, realCount: rest.length } } },
+        figures: { authentic: compared(authentic, real, rest.length) },
         shown: judgedSamples(input, train, nearest),
       };
     },
@@ -325,11 +309,7 @@ export const measurements = [
       const test = sourceOf(data, "test", { conditional: classes > 0, normalization });
       const heldOut = new HeldOutLoss(drawable.model, test, { batchSize: batch, seed });
       const images = firstIndices(Math.min(data.test.count, maxLosses));
-      let counted = 0;
-      const losses = await heldOut.losses(images, async (done) => {
-        await monitor.advance(done - counted);
-        counted = done;
-      });
+      const losses = await heldOut.losses(images, monitor.advanceTo());
       return {
         figures: { velocity_error: { ...bootstrap(meanLoss(losses), losses.loss), count: images.length } },
         lossByTime: binByTime(losses),
@@ -483,16 +463,15 @@ async function alongTrajectories({ subject, options, field, labels, monitor }: M
 
 /** Batches of the first test images in the network's range of pixels, with their classes if it takes any. */
 function* testBatches(
-  { subject, sets: { test } }: MeasurementInput,
+  { subject: { classes, data, drawable: { shape, normalization } }, sets: { test } }: MeasurementInput,
   limit: number,
 ): Generator<{ readonly x1: Tensor; readonly rows: number; readonly condition?: Tensor }> {
-  const { shape, normalization } = subject.drawable;
   const count = Math.min(limit, test.rows);
   for (let from = 0; from < count; from += batch) {
     const rows = Math.min(batch, count - from);
     const { values } = pickPoints(test, Array.from({ length: rows }, (_, n) => from + n));
-    const condition = conditionOf(subject, from, rows);
+    const labels = classes > 0 ? data.test.labels?.subarray(from, from + rows) : undefined;
     const x1 = tensor(fromPixels(values, normalization), [rows, ...shape]);
-    yield { x1, rows, ...condition && { condition } };
+    yield { x1, rows, ...labels && { condition: tensor(Uint32Array.from(labels)) } };
   }
 }

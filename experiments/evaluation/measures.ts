@@ -16,8 +16,10 @@ import {
   productBlocks,
   proportion,
   type Resampling,
+  type TimedLosses,
 } from "../../models/mod.ts";
 import { squaredDistance } from "../../models/measures/points.ts";
+import type { TimeBin } from "../../viz/report/mod.ts";
 
 /**
  * Fréchet distance between two sets of features, modelled as normal distributions, with its interval: |m_r - m_s|^2 +
@@ -234,6 +236,23 @@ export function classEntropy(
   const terms = Float64Array.from(labels, (label) => surprise[label]);
   const { value, low, high } = meanEstimate(terms, resampling);
   return { value, low: Math.max(low, 0), high: Math.min(high, Math.log2(classes)) };
+}
+
+/** Means of losses over equal bins of t. */
+export function binByTime({ t, loss }: TimedLosses, bins = 10): TimeBin[] {
+  const sums = new Float64Array(bins);
+  const images = new Uint32Array(bins);
+  t.forEach((time, i) => {
+    const bin = Math.min(Math.floor(time * bins), bins - 1);
+    sums[bin] += loss[i];
+    images[bin]++;
+  });
+  return Array.from(sums, (sum, bin) => ({
+    from: bin / bins,
+    to: (bin + 1) / bins,
+    images: images[bin],
+    loss: images[bin] > 0 ? sum / images[bin] : null,
+  }));
 }
 
 /** Lowest probability at which a judge is confident of a class. */

@@ -16,7 +16,8 @@ import {
 } from "../run/field_checks.ts";
 import { type EvaluatedNetwork, hasFewTestImages } from "./evaluated_network.ts";
 import { figureFields, type FigureKey, figureKey, type FigureName, keysOf } from "./figures.ts";
-import { drawForEvaluation, imagesAt, Monitor, samplingEvaluations, type Watch } from "./image_sets.ts";
+import { drawForEvaluation, type Drawing, imagesAt, Monitor, samplingEvaluations } from "./image_sets.ts";
+import type { Watch } from "./image_sets.ts";
 import type { DataJudge } from "./judges.ts";
 import { frechetDistance, kernelDistance, recognised } from "./measures.ts";
 
@@ -60,24 +61,15 @@ export type SolverCost = Checked<typeof solverCost>;
 export const solversFile = (run: string) => join(run, runFile.solvers);
 
 /** Reads a comparison of solvers; undefined if there is none. */
-export async function readSolverCosts(path: string): Promise<SolverCosts | undefined> {
-  return await readFields(path, checks, "delete the file, or measure the solvers again");
+export function readSolverCosts(path: string): Promise<SolverCosts | undefined> {
+  return readFields(path, checks, "delete the file, or measure the solvers again");
 }
 
-export interface ComparisonOptions extends Watch {
-  /** Number of samples for each solver. */
-  readonly count: number;
-  readonly seed: number;
-  /** Guidance scale; 1 is none. */
-  readonly guidance: number;
-}
+export interface ComparisonOptions extends Watch, Omit<Drawing, "how"> {}
 
 /**
- * Draws samples from the same noise by each solver, and judges them. Yields each result as soon as it is known; when
- * stopped, drops the unfinished one.
- *
- * @param specs solvers in the syntax of `makeSolver`
- * @throws {MeasureError} if there are too few samples for the Fréchet distance
+ * Draws samples from the same noise by each solver, in the syntax of `makeSolver`, and judges them. Yields each result
+ * as soon as it is known; when stopped, drops the unfinished one.
  */
 export async function* compareSolvers(
   subject: EvaluatedNetwork,
@@ -111,15 +103,11 @@ export async function* compareSolvers(
 }
 
 /**
- * Compares solvers, and stores each result in a file as soon as it is known. Stored results under the same conditions
- * are not measured again.
+ * Compares solvers, and stores each result in a file (null: none) as soon as it is known. Stored results under the same
+ * conditions are not measured again.
  *
- * @param file null to store nothing
- * @param device description of the device, for the file
- * @param say called with a message if stored results cannot be used
  * @param onStart called with the expected evaluations of the network
  * @returns stored and new results; only the finished ones, if stopped
- * @throws {ConfigError} if a solver does not suit the network
  */
 export async function measureSolvers(
   file: string | null,
@@ -140,8 +128,8 @@ export async function measureSolvers(
   }
   const judge = judges.map(({ digest }) => digest).join();
   const common = { weights: weights.sha256, judge, device, count, seed, guidance };
-  const names = Object.keys(common) as (keyof typeof common)[];
   const earlier = file === null ? undefined : await readSolverCosts(file);
+  const names = Object.keys(common) as (keyof typeof common)[];
   const changed = names.filter((name) => earlier && common[name] !== earlier.common[name]);
   if (changed.length > 0) say(`Remeasuring: ${changed.join(", ")} changed`);
   let costs: SolverCosts = earlier && changed.length === 0 ? earlier : { version: 1, common, solvers: [] };

@@ -68,24 +68,15 @@ export function digestOf({ digest, train: { labels } }: JudgedData): Promise<str
   return sha256(bytes);
 }
 
-/** How a judge is trained. */
-interface Recipe {
-  /** Default number of training steps. */
-  readonly steps: number;
-  readonly seed: number;
-  /** Largest shift of a training image along each axis, in pixels; for small images at most a 14th of their side. */
-  readonly shift: number;
-  /**
-   * Whether a quarter of the images is blurred, and another quarter grainy, and the judge learns to estimate how much.
-   */
-  readonly faults: boolean;
-}
-
-/** How each judge is trained. */
-export const recipes: Readonly<Record<JudgeName, Recipe>> = {
+/**
+ * How each judge is trained: its usual steps and seed, the largest shift of an image along each axis in pixels (for small
+ * images at most a 14th of their side), and whether a quarter of the images is blurred, and another quarter grainy, and
+ * the judge learns to estimate how much.
+ */
+export const recipes = {
   lenet: { steps: 6000, seed: 46020, shift: 1, faults: false },
   vgg: { steps: 6000, seed: 1, shift: 2, faults: true },
-};
+} as const satisfies Record<JudgeName, unknown>;
 /** Images per step. */
 export const batchSize = 64;
 /** With fewer training images, a judge may need less than its recipe: training stops early. */
@@ -122,10 +113,7 @@ export interface JudgeTrainingOptions {
  *
  * @returns its safetensors file with its metadata; undefined if it was stopped
  */
-export async function makeJudge(
-  data: JudgedData,
-  options: JudgeTrainingOptions,
-): Promise<{ readonly bytes: Uint8Array<ArrayBuffer>; readonly info: JudgeInfo } | undefined> {
+export async function makeJudge(data: JudgedData, options: JudgeTrainingOptions) {
   const { classes, channels, height, width } = data;
   const { name, seed } = options;
   const untrained: JudgeInfo = {
@@ -143,13 +131,12 @@ export async function makeJudge(
 
 /** The command that trains the judge again, without the data's path. */
 function commandOf({ name: data, source }: JudgedData, { name, steps, seed }: JudgeTrainingOptions): string {
-  const flags = [
-    `--judge ${name}`,
-    ...source === MNIST_PACKAGE ? [] : [`--data ${/^[\w.-]+$/.test(data) ? data : JSON.stringify(data)}`],
-    ...steps === undefined ? [] : [`--steps ${steps}`],
-    `--seed ${seed} --device ${currentDevice().kind}`,
-  ];
-  return `deno run -A tools/train_judge.ts ${flags.join(" ")}`;
+  const from = source === MNIST_PACKAGE
+    ? ""
+    : ` --data ${/^[\w.-]+$/.test(data) ? data : JSON.stringify(data)}`;
+  const length = steps === undefined ? "" : ` --steps ${steps}`;
+  const flags = `--judge ${name}${from}${length} --seed ${seed} --device ${currentDevice().kind}`;
+  return `deno run -A tools/train_judge.ts ${flags}`;
 }
 
 /** Share of images whose most probable class is their label. */
@@ -165,12 +152,12 @@ export async function accuracyOf(judge: Judge, { images, labels, count }: Labell
   return right / count;
 }
 
-/** Trains a classifier. @returns it, and the steps that it took; undefined if it was stopped */
+/** Trains a classifier, and tells the steps that it took; undefined if it was stopped. */
 async function trainClassifier(
   data: JudgedData,
   info: JudgeInfo,
   { name, steps, seed, signal, onProgress }: JudgeTrainingOptions,
-): Promise<{ readonly classifier: Classifier; readonly steps: number } | undefined> {
+) {
   const { train, heldOut, lengths } = planTraining(data, steps ?? recipes[name].steps, steps === undefined);
   const model = new Classifier(info, randomInitialiser(seed));
   const parameters = namedParameters(model);
@@ -251,7 +238,7 @@ export function classifierBatches(
   data: Pick<JudgedData, "channels" | "height" | "width" | "train">,
   N: number,
   seed: number,
-  { shift: largest, faults: hasFaults }: Pick<Recipe, "shift" | "faults">,
+  { shift: largest, faults: hasFaults }: { readonly shift: number; readonly faults: boolean },
 ) {
   const { channels: C, height: H, width: W, train } = data;
   const P = C * H * W;

@@ -10,7 +10,7 @@ import type {
   ReportRun,
   SolverQuality,
 } from "../../viz/report/mod.ts";
-import { readLossByTime } from "../evaluation/loss_by_time.ts";
+import { readLossByTime } from "../evaluation/evaluation.ts";
 import { readPlaneTrajectories } from "../draw/plane.ts";
 import { aboutEvaluation, readEvaluation, readJudged } from "../evaluation/evaluation.ts";
 import { figureKeys, meaningOf } from "../evaluation/figures.ts";

@@ -1,39 +1,42 @@
 import { join } from "node:path";
-import { evaluationsOf } from "../../models/mod.ts";
-import { makeFixedSteps } from "../cli/solver.ts";
+import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
+import { HeldOutLoss, meanLoss } from "../../models/mod.ts";
+import { heldOutOptions } from "../cli/training_config.ts";
+import { firstIndices } from "../data/dataset.ts";
 import { examplesOf, writeExamples } from "../data/example_file.ts";
-import { classColumns } from "../draw/conditioning.ts";
-import { writeSampleGrid } from "../draw/pictures.ts";
-import { testImages, writeTestLoss } from "../evaluation/loss_by_time.ts";
+import { sourceOf } from "../data/image_source.ts";
+import { binByTime } from "../evaluation/measures.ts";
 import { writeReport } from "../report/write_report.ts";
 import { hasFile, runFile } from "../run/files.ts";
-import {
-  type Artifact,
-  evaluationsFor,
-  fewSteps,
-  flowGif,
-  flows,
-  type Measured,
-  paths,
-  type TrainedRun,
-} from "./pictures.ts";
+import { writeJson } from "../run/run_folder.ts";
+import { type Artifact, fewSteps, flowGif, flows, type Measured, paths, samples } from "./pictures.ts";
+import type { TrainedRun } from "./pictures.ts";
 
 export type { Measured };
 
 /** Number of test images in a report. */
 const exampleCount = 24;
 
-const testLoss: Artifact = { makes: "lossByTime", evaluations: testImages, write: writeTestLoss };
+/** Description in `loss_by_time.json`, for people who read the file. */
+const what =
+  "flow-matching loss on the test images, by the time t drawn for each (test_loss is the mean over all)";
 
-const samples: Artifact = {
-  makes: "samples",
-  evaluations: (trained) => {
-    const { samples, solver } = trained.config;
-    return evaluationsFor(trained, samples, evaluationsOf(makeFixedSteps(solver))!);
-  },
-  async write({ run, config: { samples, guidance, seed, solver }, source, drawable }) {
-    const columns = classColumns(samples, source.classes, { scale: guidance });
-    await writeSampleGrid(run, drawable, { ...columns, seed, ...makeFixedSteps(solver) });
+const testImages = ({ config: { testBatches, batchSize }, data: { test } }: TrainedRun) =>
+  testBatches > 0 ? Math.min(test.count, testBatches * batchSize) : test.count;
+
+const testLoss: Artifact = {
+  makes: "lossByTime",
+  evaluations: testImages,
+  async write(trained, onProgress) {
+    const { run, config, data, source: { normalization }, drawable } = trained;
+    const test = sourceOf(data, "test", { conditional: config.conditional, normalization });
+    const heldOut = new HeldOutLoss(drawable.model, test, heldOutOptions(config));
+    const losses = await heldOut.losses(firstIndices(testImages(trained)), async (done) => {
+      onProgress?.(done);
+      await yieldToEvents();
+    });
+    await writeJson(join(run, runFile.lossByTime), { what, bins: binByTime(losses) });
+    return { test_loss: meanLoss(losses) };
   },
 };
 
@@ -49,22 +52,11 @@ const report: Artifact = {
 };
 
 /** The outputs of a run in the order in which they are written; the report is last because it shows the others. */
-const artifacts: readonly Artifact[] = [
-  testLoss,
-  samples,
-  fewSteps,
-  flows,
-  flowGif,
-  paths,
-  examples,
-  report,
-];
+const artifacts: readonly Artifact[] = [testLoss, samples, fewSteps, flows, flowGif, paths, examples, report];
 
 /**
- * Writes all artifacts of a trained run.
+ * Writes all artifacts of a trained run, until `stopped`; `measured` takes the metrics of each.
  *
- * @param measured called with the metrics of an artifact before the next one
- * @param stopped checked before each artifact; true ends the work
  * @param onProgress called with the number of network evaluations so far, and the approximate total
  * @returns whether all were written
  */

@@ -1,7 +1,15 @@
 import { join } from "node:path";
+import { evaluationsOf } from "../../models/mod.ts";
+import { makeFixedSteps } from "../cli/solver.ts";
 import { readConfig } from "../cli/training_config.ts";
 import { balancedClasses, classColumns, className, roundToRows } from "../draw/conditioning.ts";
-import { comparedEvaluations, fewStepsRows, trajectoryGif, writeFewSteps } from "../draw/pictures.ts";
+import {
+  comparedEvaluations,
+  fewStepsRows,
+  trajectoryGif,
+  writeFewSteps,
+  writeSampleGrid,
+} from "../draw/pictures.ts";
 import { followInPlane, writePlaneTrajectories } from "../draw/plane.ts";
 import type { Drawable } from "../draw/samples.ts";
 import { followTrajectories, readTrajectories, writeTrajectories } from "../draw/trajectories.ts";
@@ -44,7 +52,7 @@ export interface Artifact {
 const planeSteps = 20;
 
 /** Evaluations for about `count` samples, in rows of one per class; classifier-free guidance takes two per step. */
-export function evaluationsFor({ source, config }: TrainedRun, count: number, each: number): number {
+function evaluationsFor({ source, config }: TrainedRun, count: number, each: number): number {
   return roundToRows(count, source.classes) * each * (source.classes > 0 && config.guidance !== 1 ? 2 : 1);
 }
 
@@ -68,6 +76,18 @@ export const fewSteps: Artifact = {
     const headings = conditioning &&
       Array.from(conditioning.labels, (label) => className(label, data.classNames));
     await writeFewSteps(join(run, runFile.fewSteps), rows, { count, seed, headings });
+  },
+};
+
+export const samples: Artifact = {
+  makes: "samples",
+  evaluations: (trained) => {
+    const { samples, solver } = trained.config;
+    return evaluationsFor(trained, samples, evaluationsOf(makeFixedSteps(solver))!);
+  },
+  async write({ run, config: { samples, guidance, seed, solver }, source, drawable }) {
+    const columns = classColumns(samples, source.classes, { scale: guidance });
+    await writeSampleGrid(run, drawable, { ...columns, seed, ...makeFixedSteps(solver) });
   },
 };
 

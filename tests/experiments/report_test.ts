@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { readPlaneTrajectories } from "../../experiments/draw/plane.ts";
-import { readLossByTime } from "../../experiments/evaluation/loss_by_time.ts";
+import { readLossByTime } from "../../experiments/evaluation/evaluation.ts";
 import { readNetwork } from "../../experiments/report/drawn.ts";
 import type { PageData } from "../../viz/report/page_data.ts";
 import { testInFolder } from "../folder.ts";

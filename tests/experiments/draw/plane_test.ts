@@ -11,7 +11,8 @@ import { add, init, multiply, tanh, uniforms, withDevice } from "../../../kernel
 import { assertClose, testOnCpu } from "../../testing.ts";
 import { EigenvalueDecomposition, Matrix } from "npm:ml-matrix@6.15.1";
 import { join } from "node:path";
-import { binByTime, timeBins } from "../../../experiments/evaluation/loss_by_time.ts";
+import { timeBins } from "../../../experiments/evaluation/evaluation.ts";
+import { binByTime } from "../../../experiments/evaluation/measures.ts";
 import {
   decodeSafetensors,
   encodeSafetensors,
