@@ -6,6 +6,7 @@ import { presetFor, presets, trainFlags } from "./cli/training.ts";
 import { type GivenSettings, trainingConfig, withOptimizer } from "./cli/training_config.ts";
 import { settingsWithNetwork } from "./networks/own_network.ts";
 import { taskCommand } from "./run/program_files.ts";
+import { lockRun } from "./run/run_folder.ts";
 import { printTrainingPlan } from "./training/dry_run.ts";
 import { defaultModel, findNamed } from "./training/named_run.ts";
 import { runTraining } from "./training/run_training.ts";
@@ -34,20 +35,11 @@ export const trainTask = task({
   },
 });
 
-/**
- * Trains a network, or continues an earlier run, with progress and Ctrl-C.
- *
- * @param command the command line, for the record of the run
- * @returns the exit code
- * @throws as `trainingConfig` and `runTraining`
- */
-export async function trainOrResume(
-  { dryRun = false, ...given }: GivenTraining,
-  command: string,
-): Promise<number> {
+/** Trains a network, or continues an earlier run, with progress and Ctrl-C, and returns the exit code. */
+export async function trainOrResume({ dryRun, ...given }: GivenTraining, command: string): Promise<number> {
   const startedAt = new Date();
-  using named = await findNamed(given, !dryRun);
-  const { values, lock } = named;
+  const values = await findNamed(given);
+  using lock = values.resume && !dryRun ? await lockRun(values.resume) : undefined;
   const device = await openDevice(values);
   const config = trainingConfig(values, presetFor(device));
   using stop = stopSignal((signal) =>

@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
-import type { Device } from "../../kernels/mod.ts";
-import { formatTime, gigabytes, printDryRun, type Terminal } from "../cli/output.ts";
+import { formatTime, gigabytes, printDryRun } from "../cli/output.ts";
 import type { TrainingConfig } from "../cli/training.ts";
 import { describeData } from "../data/dataset.ts";
 import { filesOfTraining } from "../run/files.ts";
@@ -9,25 +8,17 @@ import { checkEmptyFolder } from "../run/run_folder.ts";
 import { TrainingLoop } from "./loop.ts";
 import { prepareTraining } from "./prepare_training.ts";
 import { networkLine } from "./record_run.ts";
+import type { RunTrainingOptions } from "./run_training.ts";
 
 /** Seconds of steps that are timed, after as many that are not: kernels are compiled and optimised. */
 const trialSeconds = 2;
 
-/**
- * Times a few steps of a run, and prints what it would do. Writes nothing.
- *
- * @param settings see `trainingConfig`; with `resume`, the rest of that run is described
- * @returns false if it was stopped
- * @throws as `runTraining`
- */
+/** Times a few steps of a run (if it is resumed, of its rest), and prints what it would do. Returns false if stopped. */
 export async function printTrainingPlan(
   settings: TrainingConfig,
-  { device, say, terminal, signal }: {
-    readonly device: Device;
-    readonly say: (message: string) => void;
-    readonly terminal: Terminal;
-    readonly signal: AbortSignal;
-  },
+  { device, say, terminal, signal }: Required<
+    Pick<RunTrainingOptions, "device" | "say" | "terminal" | "signal">
+  >,
 ): Promise<boolean> {
   const prepared = await prepareTraining(device, settings, { say, terminal });
   const { config, data, images, initial, name } = prepared;

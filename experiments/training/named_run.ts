@@ -4,27 +4,13 @@ import { parseInit } from "../cli/stored_network.ts";
 import { type GivenSettings, trainingConfig } from "../cli/training_config.ts";
 import { isFile } from "../draw/load_network.ts";
 import { chosenNetwork } from "../networks/own_network.ts";
-import { lockRun, type RunLock } from "../run/run_folder.ts";
 import { findConfig, findRun } from "../tracking/find_run.ts";
 
 /** The network of a run that names none. */
 export const defaultModel = "residual";
 
-/** The settings of a command line, with the folders of the runs that it names. */
-export interface NamedRun extends Disposable {
-  readonly values: GivenSettings;
-  /** The lock of the run to resume, which nobody else changes from now on. */
-  readonly lock: RunLock | undefined;
-}
-
-/**
- * Finds the runs that a command line names, locks the one to resume, and checks that their own networks are there.
- *
- * @param locks whether the run will be written
- * @throws {ConfigError} if there is no such run or file
- * @throws {RunError} if another program works on the run to resume
- */
-export async function findNamed(given: GivenSettings, locks: boolean): Promise<NamedRun> {
+/** Finds the runs that a command line names, and checks that their own networks are there. */
+export async function findNamed(given: GivenSettings): Promise<GivenSettings> {
   const { resume, config, init, teacher } = given;
   const named = {
     ...!(resume || config || init || teacher) && { model: defaultModel },
@@ -34,8 +20,7 @@ export async function findNamed(given: GivenSettings, locks: boolean): Promise<N
     ...init && { init: await findInit(init) },
   };
   checkNetwork(named);
-  const lock = named.resume && locks ? await lockRun(named.resume) : undefined;
-  return { values: named, lock, [Symbol.dispose]: () => lock?.[Symbol.dispose]() };
+  return named;
 }
 
 /** The setting `init` with the folder of a run that it names. */

@@ -18,7 +18,6 @@ import { fileAt, type files, hasFile, runFile } from "../run/files.ts";
 import { findContained, readFile, writeAtomic } from "../run/run_folder.ts";
 import type { PreparedTraining } from "./prepare_training.ts";
 
-/** A run's folder and settings. */
 export interface RunFiles {
   readonly run: string;
   readonly config: PreparedTraining["config"];
@@ -30,7 +29,6 @@ export interface TrainedRun extends RunFiles, Pick<PreparedTraining, "network" |
   readonly drawable: Drawable;
 }
 
-/** Metrics measured by an artifact. */
 export type Measured = Readonly<Record<string, number>>;
 
 /** An output of a run. */
@@ -39,12 +37,7 @@ export interface Artifact {
   readonly makes: keyof typeof files;
   /** Approximate number of network evaluations, for progress; by default none. */
   evaluations?(trained: TrainedRun): number;
-  /**
-   * Writes the artifact into the run's folder.
-   *
-   * @param onProgress called with the evaluations so far, if it takes many
-   * @returns metrics, if it measures any
-   */
+  /** Writes the artifact into the run's folder, and returns metrics, if it measures any. */
   write(trained: TrainedRun, onProgress?: (evaluations: number) => void): Promise<Measured | void>;
 }
 

@@ -28,11 +28,7 @@ export interface PreparedTraining {
   readonly name: string;
 }
 
-/**
- * Loads the data, makes the network and checks that both fit, without writing anything.
- *
- * @throws as `runTraining`
- */
+/** Loads the data, makes the network and checks that both fit, without writing anything. */
 export async function prepareTraining(
   device: Device,
   settings: TrainingConfig,
@@ -62,14 +58,7 @@ export async function prepareTraining(
   return { config, network, data, images, source, teacher, initial, name };
 }
 
-/**
- * Loads the data set of a task; shows progress if that takes a while.
- *
- * @param settings which one, and how it is prepared; without data it is MNIST
- * @param terminal where to show progress, if anywhere
- * @param now clock in milliseconds
- * @throws {DataError} if it cannot be loaded
- */
+/** Loads the data set of a task, without data MNIST; shows progress if that takes a while on the clock `now`. */
 export async function loadData(
   { data: source, ...how }: DatasetOptions & Pick<TrainingConfig, "data">,
   terminal: Terminal | undefined,
@@ -77,9 +66,5 @@ export async function loadData(
 ): Promise<Dataset> {
   if (source === null) return await loadDataset(undefined, how);
   const progress = stageProgress(`reading images in ${source}`, terminal, now);
-  try {
-    return await loadDataset(source, { ...how, onRead: progress.update });
-  } finally {
-    progress.end();
-  }
+  return await loadDataset(source, { ...how, onRead: progress.update }).finally(progress.end);
 }

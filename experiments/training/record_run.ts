@@ -55,10 +55,8 @@ export async function writeEnvironment(
 }
 
 /** The network and the device of a run, in one line. */
-export function networkLine(
-  { config, network: { size, options } }: PreparedTraining,
-  device: Device,
-): string {
+export function networkLine({ config, network }: PreparedTraining, device: Device): string {
+  const { size, options } = network;
   const { preset, conditional } = config;
   return `${formatNetwork(config)}, ${size.toLocaleString("en")} parameters, ` +
     `${conditional ? `conditional on ${options.classes} classes, ` : ""}preset ${preset}, ` +

@@ -18,31 +18,24 @@ export interface RunTrainingOptions {
   readonly device?: Device;
   /** Saves and ends the run early, so that it can be resumed. */
   readonly signal?: AbortSignal;
-  /** Called with messages for the user. */
   readonly say?: (message: string) => void;
-  /** Shows progress. */
   readonly terminal?: Terminal;
-  /** Start of the run, by default now. */
   readonly startedAt?: Date;
   /** The lock of the run's folder, if the caller holds it; the caller also releases it. */
   readonly lock?: RunLock;
   /** Name of the run; by default that of the settings, of MLFLOW_RUN_NAME or of its folder. */
   readonly runName?: string;
-  /** The command line that started the run, for its record; by default the task. */
+  /** The command line, for the run's record; by default the task. */
   readonly command?: string;
   /** Steps after which averaged weights are kept, as `weights/step_000500.safetensors`. */
   readonly keepAt?: readonly number[];
 }
 
-/** Result of a training run. */
+/** Result of a training run: its folder, its report (once it has ended), and its steps over all sessions. */
 export interface TrainingResult {
-  /** The run's folder. */
   readonly run: string;
-  /** Its report, once it has ended. */
   readonly report: string;
-  /** Steps of the run, over all sessions. */
   readonly step: number;
-  /** Whether it stopped before the end of the run. */
   readonly interrupted: boolean;
   readonly valLoss: number | undefined;
   readonly testLoss: number | undefined;
@@ -55,14 +48,8 @@ export interface TrainingResult {
  * train:residual`.
  *
  * @param config see `trainingConfig`; with `resume` it continues that run
- * @throws {ConfigError} if the tracking server or a custom network cannot be used, or labels are required and the
- * data has none
- * @throws {DataError} if the data cannot be loaded
- * @throws {DeviceError} if the device is unavailable or fails
- * @throws {RunError} if the folder cannot be written, another program works on it, or there is no checkpoint to resume
- * @throws {SafetensorsError} if the checkpoint to resume is damaged
- * @throws {StateError} if the checkpoint to resume belongs to another network
- * @throws {TrainingError} if the network does not fit the device, nothing is left to do, or the loss becomes NaN
+ * @throws {UserError} as ConfigError, DataError, DeviceError, RunError, SafetensorsError (the checkpoint to resume is
+ * damaged), StateError (it belongs to another network) or TrainingError (such as a loss that becomes NaN)
  */
 export async function runTraining(
   config: TrainingConfig,

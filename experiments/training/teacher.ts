@@ -10,11 +10,7 @@ import { runFile } from "../run/files.ts";
 import { readFile } from "../run/run_folder.ts";
 import { type Teacher, weightsPath } from "../run/weights.ts";
 
-/**
- * The network to distil, if there is one: the copy in the run's folder, once it has one.
- *
- * @throws {RunError} if it does not fit the data
- */
+/** The network to distil, if there is one: the copy in the run's folder, once it has one. */
 export async function teacherOf(config: TrainingConfig, data: Dataset): Promise<Teacher | undefined> {
   const { resume } = config;
   if (config.teacher === null) return undefined;
@@ -26,12 +22,9 @@ export async function teacherOf(config: TrainingConfig, data: Dataset): Promise<
   return teacher;
 }
 
-/** @throws {ConfigError} if a network has a different velocity than the teacher whose weights it took over */
-export async function checkStart(
-  { model, info: { config: { classes = 0 } }, shape, path }: Teacher,
-  network: Model,
-  file: string,
-): Promise<void> {
+/** Refuses a network that has a different velocity than the teacher whose weights it took over. */
+export async function checkStart(teacher: Teacher, network: Model, file: string): Promise<void> {
+  const { model, info: { config: { classes = 0 } }, shape, path } = teacher;
   const x = randomNormal(tensor(new Uint32Array(3)), [2, ...shape]);
   const t = tensor([0.25, 0.75]);
   const labels = classes > 0 ? tensor(Uint32Array.of(0, classes)) : undefined;

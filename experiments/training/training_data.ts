@@ -10,17 +10,12 @@ import { makeVariant } from "../cli/kinds.ts";
 import { tryNetwork } from "./network.ts";
 
 /**
- * Decides whether a run is conditional, once its data is known, and tries a custom network on data of this size.
- *
- * @param say called with a message for the user if the data or the network leaves no choice
- * @throws {ConfigError} if labels are required and the data has none, or the network takes none or cannot be trained
+ * Decides whether a run is conditional, once its data is known, and tries a custom network on data of this size. `say` is
+ * called if the data or the network leaves no choice.
  */
 export function decideConditional(
   config: TrainingConfig,
-  { name, classes, channels, height, width }: Pick<
-    Dataset,
-    "name" | "classes" | "channels" | "height" | "width"
-  >,
+  { name, classes, channels, height, width }: Omit<Dataset, "train" | "test">,
   say: (message: string) => void,
 ): TrainingConfig {
   const own = chosenNetwork(config.model);
@@ -47,14 +42,7 @@ const maxValues = 2 ** 28;
 /** Width of the widest GIF, and of the gap between its images, in pixels. */
 const gif = { width: 65_535, gap: 6 };
 
-/**
- * Checks, before a run begins, that its pictures can be drawn.
- *
- * @param size of its images
- * @param classes of the samples, one column each; 0 without
- * @throws {ConfigError} naming the setting that is too large to draw
- * @throws {RunError} if the samples do not fit in one grid
- */
+/** Checks, before a run begins, that its pictures can be drawn: of images of a size, with a column for each class. */
 export function checkPictures(
   config: TrainingConfig,
   size: readonly [C: number, H: number, W: number],
@@ -66,19 +54,21 @@ export function checkPictures(
   if (samples > 0) checkGrid(samples, size);
   const flowValues = 2 * values * (flowSteps + 1); // images and velocities of one sample
   const inRow = Math.floor(gif.width / (size[2] + gif.gap));
-  atMost("flowSamples", flowSamples, Math.min(inRow, Math.floor(maxValues / flowValues)));
-  atMost("pathSamples", pathSamples, Math.floor(maxValues / values));
+  const limits = [
+    ["flowSamples", flowSamples, Math.min(inRow, Math.floor(maxValues / flowValues))],
+    ["pathSamples", pathSamples, Math.floor(maxValues / values)],
+  ] as const;
+  for (const [name, count, most] of limits) {
+    if (count <= most) continue;
+    throw new ConfigError(
+      `Cannot use ${
+        flagOf(name)
+      } ${count} here: there would be too much to draw at the end (expected at most ${most})`,
+    );
+  }
 }
 
-function atMost(name: "flowSamples" | "pathSamples", count: number, most: number): void {
-  if (count <= most) return;
-  const flag = flagOf(name);
-  throw new ConfigError(
-    `Cannot use ${flag} ${count} here: there would be too much to draw at the end (expected at most ${most})`,
-  );
-}
-
-/** @throws {ConfigError} if the coupling pairs within classes, and the network gets no labels */
+/** Refuses a coupling that pairs within classes if the network gets no labels. */
 export function checkCoupling({ coupling, conditional }: TrainingConfig): void {
   const { sees }: Coupling = makeVariant(couplings, coupling);
   if (sees !== "labels" || conditional === true) return;
@@ -88,7 +78,7 @@ export function checkCoupling({ coupling, conditional }: TrainingConfig): void {
   );
 }
 
-/** @throws {ConfigError} if the schedule follows the validation loss, and there are no validation images */
+/** Refuses a schedule that follows the validation loss if there are no validation images. */
 export function checkValidation(
   { schedule, valFraction, resume }: Pick<TrainingConfig, "schedule" | "valFraction" | "resume">,
   { train, validation }: ImageSplit,
