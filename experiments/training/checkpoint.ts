@@ -21,10 +21,8 @@ import type { PreparedTraining } from "./prepare_training.ts";
 import type { RunSchedule } from "./schedule.ts";
 
 /**
- * Writes the latest and averaged weights, and the whole state of the run as one file, atomically.
- *
- * @returns false, with nothing written, if a weight, moment or average is not finite
- * @throws {RunError} if a file cannot be written
+ * Writes the latest and averaged weights, and the whole state of the run as one file, atomically. Returns false, with
+ * nothing written, if a weight, moment or average is not finite.
  */
 export async function saveRun(
   run: string,
@@ -44,12 +42,9 @@ export async function saveRun(
   return true;
 }
 
-/** Whether all values of a state are finite. */
-function isFiniteState(state: State): boolean {
-  return state.values().every(({ data }) => data.every(Number.isFinite));
-}
+const isFiniteState = (state: State) => state.values().every(({ data }) => data.every(Number.isFinite));
 
-/** Writes weights of a run as a checkpoint, to a file such as `runFile.best`. @throws {RunError} if that fails */
+/** Writes weights of a run as a checkpoint, to a file such as `runFile.best`. */
 export async function saveWeights(
   run: string,
   file: string,
@@ -60,14 +55,7 @@ export async function saveWeights(
   await writeAtomic(join(run, file), await saveCheckpoint(model, info, weights));
 }
 
-/**
- * Restores a trainer to the last checkpoint of a run.
- *
- * @param data the data to continue with; its labels matter only if the run learned from labels
- * @throws {RunError} if the run has no checkpoint, or was trained on other data
- * @throws {SafetensorsError} if the file is damaged
- * @throws {StateError} if it belongs to another network or program, or has values that training never saves
- */
+/** Restores a trainer to the last checkpoint of a run. The labels of its data matter only if the run learned from them. */
 export async function restoreRun(
   run: string,
   trainer: Trainer,
@@ -90,17 +78,13 @@ export async function restoreRun(
   }
   checkFinite(tensors, path);
   const { dataDigest, labelDigest } = progress;
-  const changed = dataDigest !== data.digest
-    ? ["images", dataDigest]
-    : labelDigest && labelDigest !== data.labelDigest
-    ? ["labels", labelDigest]
-    : undefined;
-  if (changed) {
-    const [what, digest] = changed;
+  const refuse = (what: string, digest: string) => {
     throw new RunError(
       `Cannot resume ${run}: it was trained on other ${what} (digest ${digest.slice(0, 12)}...)`,
     );
-  }
+  };
+  if (dataDigest !== data.digest) refuse("images", dataDigest);
+  if (labelDigest && labelDigest !== data.labelDigest) refuse("labels", labelDigest);
   trainer.restore(trainerStateOf(tensors, progress.step), path);
   return progress;
 }
@@ -143,7 +127,7 @@ export class KeptWeights {
     return Math.min(...[...this.keepAt, this.#earlyStep(schedule)].filter((step) => step > from));
   }
 
-  /** Writes the weights if they are kept after a step. @throws {RunError} if a file cannot be written */
+  /** Writes the weights if they are kept after a step. */
   async keep(step: number, schedule: RunSchedule): Promise<void> {
     if (step === this.#earlyStep(schedule)) await this.#save(runFile.early);
     if (!this.keepAt.includes(step)) return;

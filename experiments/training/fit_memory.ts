@@ -15,13 +15,7 @@ const shareOfMemory = 0.8;
 /** Memory limits of a device. */
 type Limits = Pick<Device, "tuning" | "maxRangeBytes" | "maxBytes" | "allocatedBytes">;
 
-/**
- * Halves the batch size until training fits the device.
- *
- * @param plan memory of training by batch size
- * @returns the batch size, and the reason if it was reduced
- * @throws {TrainingError} if not even one image fits
- */
+/** Halves the batch size until the planned training fits the device. Returns it, with the reason if it was reduced. */
 export function fitBatch(
   device: Limits,
   requested: number,
@@ -58,12 +52,10 @@ function freeBytes({ tuning, maxBytes, allocatedBytes }: Limits): number {
 }
 
 /**
- * Makes the network of a configuration, with a smaller batch if training does not fit the device.
+ * Makes the network of a configuration, with a smaller batch if training does not fit the device; a resumed run must fit.
  *
- * @param say called with a message for the user if the batch was reduced
  * @param write replaces weights, as in `makeNetwork`
  * @returns the network, and the configuration with the final batch size
- * @throws {TrainingError} if not even one image fits, or the batch of a resumed run does not
  */
 export function fittingNetwork(
   config: TrainingConfig,
@@ -76,10 +68,8 @@ export function fittingNetwork(
   const [bytes, free] = [2 * 4 * parameters, freeBytes(device)];
   if (bytes > free) { // before they are allocated
     throw new TrainingError(
-      `Cannot train this network here: its ${parameters} parameters and their gradients take ${
-        megabytes(bytes)
-      }, ` +
-        `but only ${megabytes(free)} are free; use a smaller one`,
+      `Cannot train this network here: its ${parameters} parameters and their gradients take ` +
+        `${megabytes(bytes)}, but only ${megabytes(free)} are free; use a smaller one`,
     );
   }
   const { batchSize, reason } = scope(() => { // frees the network used for planning
@@ -110,34 +100,25 @@ function planRun(
   const conditioning = source.classes > 0
     ? { labels: new Uint32Array(images), guidance: { scale } }
     : undefined;
-  const { field, ...condition } = samplingField({
-    model: averaged,
-    autoguidance: { model: averaged, scale },
-  }, conditioning);
+  const steered = { model: averaged, autoguidance: { model: averaged, scale } };
+  const { field, ...condition } = samplingField(steered, conditioning);
+  const how = { ...makeFixedSteps(solver), ...condition };
   const plans = [
     trainer.plan(batchSize),
     ...[held, held], // validation, which stays recorded, and test
-    ...images > 0
-      ? [Sampler.plan(field, [images, ...source.shape], { ...makeFixedSteps(solver), ...condition })]
-      : [],
+    ...images > 0 ? [Sampler.plan(field, [images, ...source.shape], how)] : [],
   ];
-  return {
-    bytes: plans.reduce((sum, { bytes }) => sum + bytes, 0),
-    largestBytes: Math.max(...plans.map(({ largestBytes }) => largestBytes)),
-    workspaceBytes: Math.max(...plans.map(({ workspaceBytes }) => workspaceBytes)),
-    calls: plans.reduce((sum, { calls }) => sum + calls, 0),
-  };
+  return plans.reduce((all, plan) => ({
+    bytes: all.bytes + plan.bytes,
+    largestBytes: Math.max(all.largestBytes, plan.largestBytes),
+    workspaceBytes: Math.max(all.workspaceBytes, plan.workspaceBytes),
+    calls: all.calls + plan.calls,
+  }));
 }
 
-function megabytes(bytes: number): string {
-  return `${Math.ceil(bytes / 2 ** 20)} MiB`;
-}
+const megabytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
 
-/**
- * Main memory of this machine in bytes, with the limit of a control group, such as a container's or a job's.
- *
- * @throws {Deno.errors.NotCapable} without `--allow-sys=systemMemoryInfo`
- */
+/** Main memory of this machine in bytes, with the limit of a control group, such as a container's or a job's. */
 export function mainMemory() {
   const { total, available } = Deno.systemMemoryInfo();
   const limit = process.constrainedMemory(); // without one: 0, or more than all memory
@@ -146,7 +127,7 @@ export function mainMemory() {
 
 /** Memory that this process can still use, in bytes; it uses `used` now. */
 export function freeMainMemory(
-  { available, limit }: Pick<ReturnType<typeof mainMemory>, "available" | "limit">,
+  { available, limit }: Omit<ReturnType<typeof mainMemory>, "total">,
   used: number,
 ): number {
   return Math.max(0, Math.min(available, limit - used));

@@ -27,13 +27,11 @@ const freshMs = 10_000;
 
 /** What a loop needs besides its network and data. */
 export interface LoopOptions {
-  /** The run's folder. */
   readonly run: string;
   /** Steps after which averaged weights are kept. */
   readonly keepAt: readonly number[];
   /** Ends the loop early. */
   readonly signal: AbortSignal;
-  /** Called with messages for the user. */
   readonly say: (message: string) => void;
   /** Called with the settings that repeat the run, when they change. */
   readonly onSettings: (settings: RunSchedule["settings"]) => Promise<void>;
@@ -69,7 +67,6 @@ export class TrainingLoop implements Disposable {
     this.kept = new KeptWeights(options.run, prepared, options.keepAt);
   }
 
-  /** Stops the worker that pairs batches. */
   [Symbol.dispose](): void {
     this.#pairs[Symbol.dispose]();
   }
@@ -78,13 +75,7 @@ export class TrainingLoop implements Disposable {
     return this.prepared.network.trainer;
   }
 
-  /**
-   * Restores the last checkpoint of the run without writing anything.
-   *
-   * @returns the step of the checkpoint
-   * @throws as `restoreRun`
-   * @throws {TrainingError} if nothing is left to do, or another length would move the learning rate
-   */
+  /** Restores the last checkpoint of the run without writing anything, and returns its step. */
   async resume(): Promise<number> {
     const { run } = this.options;
     const progress = await restoreRun(run, this.#trainer, this.prepared.data);
@@ -121,13 +112,7 @@ export class TrainingLoop implements Disposable {
     };
   }
 
-  /**
-   * Trains until the end or the signal, then saves.
-   *
-   * @param tracker records metrics
-   * @param bar shows progress
-   * @throws {TrainingError} if a loss or weight becomes NaN or infinite
-   */
+  /** Trains until the end or the signal, then saves. @throws {TrainingError} if a loss or weight is not finite */
   async run(tracker: RunTracker, bar?: ProgressBar): Promise<void> {
     const { config } = this.prepared;
     const { signal, say, onSettings } = this.options;
@@ -283,7 +268,7 @@ export class TrainingLoop implements Disposable {
     return this.#elapsedBefore + since / 1000;
   }
 
-  /** Saves the state of the run, for `--resume`. @throws {TrainingError} if weights are not finite */
+  /** Saves the state of the run, for `--resume`. */
   async save(): Promise<void> {
     const { step } = this.#trainer;
     const { lowest, step: validatedStep } = this.validation;
@@ -336,12 +321,7 @@ export class PairedBatches implements Disposable {
     this.#failure.promise.catch(() => {}); // the code that awaits a pairing gets the error
   }
 
-  /**
-   * The examples of steps from `from` up to `to`, in the order of the noise. Starts pairing the same number of steps
-   * ahead.
-   *
-   * @throws {TrainingError} if the worker fails
-   */
+  /** The examples of steps from `from` up to `to`, in the order of the noise. Pairs as many steps ahead. */
   async batches(from: number, to: number): Promise<Uint32Array<ArrayBuffer>[]> {
     const steps = Array.from({ length: to - from }, (_, i) => from + i);
     const coupling = this.coupling;
@@ -373,7 +353,6 @@ export class PairedBatches implements Disposable {
     return { transport_cost: mean("cost"), independent_cost: mean("independentCost") };
   }
 
-  /** Ends the workers. */
   [Symbol.dispose](): void {
     this.#worker?.terminate();
     this.#worker = undefined;

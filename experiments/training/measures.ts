@@ -31,9 +31,7 @@ export function stepsBetween(batches: number, totalSteps: number, atLeast: numbe
 
 /** The validation loss of a run. */
 export class Validation {
-  /** The latest loss. */
   loss: number | undefined;
-  /** The lowest loss. */
   lowest = Infinity;
   /** The step of the latest measurement. */
   step = 0;
@@ -105,10 +103,7 @@ export class LossLog {
   #open = 0;
   #learningRate: number | undefined;
 
-  /**
-   * @param every steps per line
-   * @param advice what to do about a NaN or infinite loss, for the error
-   */
+  /** Has a line for `every` steps, and `advice` for the error of a NaN or infinite loss. */
   constructor(readonly order: BatchOrder, readonly every: number, readonly advice: () => string) {}
 
   /** The latest steps, enough for a line. */
@@ -116,18 +111,11 @@ export class LossLog {
     return { losses: this.#losses, gradientNorms: this.#gradientNorms, open: this.#open };
   }
 
-  /** Restores the latest steps. */
   restore({ losses, gradientNorms, open }: RecentSteps): void {
     [this.#losses, this.#gradientNorms, this.#open] = [[...losses], [...gradientNorms], open];
   }
 
-  /**
-   * Adds a step.
-   *
-   * @param step the step, from 0
-   * @returns a line of the log, if one is complete
-   * @throws {TrainingError} if the loss is not a finite number
-   */
+  /** Adds a step, counted from 0. Returns a line of the log, if one is complete. */
   add(
     step: number,
     { loss, gradientNorm }: { readonly loss: number; readonly gradientNorm: number },
@@ -150,10 +138,8 @@ export class LossLog {
 
   /**
    * The last line of a run, if some steps are not in a line yet. It averages a tenth of the run or `every` steps,
-   * whichever is less, because a single step says little about where a run ended.
-   *
-   * @param steps steps of the run
-   * @param learningRate of the last step, if an earlier session took it
+   * whichever is less, because a single step says little about where a run ended. The learning rate counts if an earlier
+   * session took the last step.
    */
   end(steps: number, learningRate: number): Metrics | undefined {
     if (this.#open === 0) return undefined;

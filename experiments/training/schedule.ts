@@ -11,7 +11,7 @@ import { TrainingError } from "../cli/task.ts";
 import type { TrainingConfig } from "../cli/training.ts";
 import type { RunProgress } from "../run/metrics_log.ts";
 
-/** Makes the learning-rate schedule of a configuration. */
+/** The learning-rate schedule of a configuration. */
 export function scheduleOf(
   { schedule, lr, warmUp: warmup, plateauFactor: factor, plateauPatience: patience }: TrainingConfig,
 ): Schedule {
@@ -85,12 +85,7 @@ export class RunSchedule {
     return { replans, ...!this.#isOpen && { maxSteps: this.totalSteps, maxMinutes: 0 } };
   }
 
-  /**
-   * Fixes the length, once the run has ended.
-   *
-   * @param seconds of training
-   * @returns a message if a limit in minutes was missed by more than a tenth
-   */
+  /** Fixes the length, once the run has ended. Returns a message if a limit in minutes was missed by more than a tenth. */
   end(seconds: number): string | undefined {
     this.#isOpen = false;
     const limit = this.config.maxMinutes * 60;
@@ -100,19 +95,16 @@ export class RunSchedule {
       : undefined;
   }
 
-  /** The learning rate of a step. */
   learningRate(step: number): number {
     if (!this.stages) return this.#rates.learningRate(this.#progress(step));
     const { from, steps, settings } = stageAt(this.stages, step);
     return this.#rates.learningRate(progressAt(step - from, steps)) * settings.rate;
   }
 
-  /** Takes a validation loss into account. */
   observe(loss: number): void {
     this.#rates.observe?.(loss);
   }
 
-  /** State to save. */
   get state(): Record<string, number> {
     return this.#rates.state?.() ?? {};
   }
@@ -129,11 +121,8 @@ export class RunSchedule {
   }
 
   /**
-   * Restores the state of a resumed run, unless the user has chosen another rate or schedule.
-   *
-   * @param earlier the settings that the run had
-   * @throws {TrainingError} if the schedule follows the length of the run, and a new length would move the learning
-   * rate by more than 1 %
+   * Restores the state of a resumed run, unless the user has chosen another rate or schedule than the earlier settings.
+   * Refuses a new length that would move the learning rate by more than 1 %.
    */
   resume(run: string, earlier: TrainingConfig, { step, schedule, elapsedSeconds }: RunProgress): void {
     const { schedule: name, lr, maxMinutes } = this.config;
@@ -147,22 +136,19 @@ export class RunSchedule {
     const rate = this.#rates.learningRate(before.#progress(step));
     const next = this.#rates.learningRate(isFixed ? this.#progress(step) : 0.5); // the length is not known yet
     if (Math.abs(next - rate) <= 0.01 * rate) return;
+    const length = isFixed ? `${this.totalSteps} steps` : `${maxMinutes} minutes`;
     throw new TrainingError(
-      `Cannot resume ${run} for ${
-        isFixed ? `${this.totalSteps} steps` : `${maxMinutes} minutes`
-      }: its schedule ` +
-        `${name} is laid out for ${before.totalSteps} steps, so the learning rate would jump from ` +
-        `${rate.toExponential(1)}${isFixed ? ` to ${next.toExponential(1)}` : ""} ` +
+      `Cannot resume ${run} for ${length}: its schedule ${name} is laid out for ${before.totalSteps} steps, ` +
+        `so the learning rate would jump from ${rate.toExponential(1)}${
+          isFixed ? ` to ${next.toExponential(1)}` : ""
+        } ` +
         "(expected --lr X for a constant rate, or another --schedule)",
     );
   }
 
   /**
-   * Estimates the length of a run that is limited by minutes from the rate of its latest steps.
-   *
-   * @param step steps so far
-   * @param seconds of training so far; the first call is at the start of a session
-   * @returns whether `settings` has changed
+   * Estimates the length of a run that is limited by minutes from the rate of its latest steps; the first call is at the
+   * start of a session. Returns whether `settings` has changed.
    */
   follow(step: number, seconds: number): boolean {
     if (!this.#isOpen) return false;

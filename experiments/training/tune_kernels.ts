@@ -15,7 +15,6 @@ export interface Choosing {
   readonly device: Pick<Device, "kind" | "tuning">;
   /** Whether to measure; `auto` measures on GPUs. */
   readonly tune: boolean | "auto";
-  /** The run's folder, where the choice is recorded. */
   readonly run: string;
   /** Whether an earlier session may have recorded a choice. */
   readonly resumed: boolean;
@@ -23,21 +22,13 @@ export interface Choosing {
   readonly terminal?: Terminal | undefined;
 }
 
-const runKernels = {
-  /** The adapter on which they were chosen. */
-  adapter: textField,
-  /** The candidate for each call, by kernel and sizes. */
-  calls: tableOf(textField),
-};
-
-/** The kernels chosen for a run. */
+/** The kernels chosen for a run on an adapter: the candidate for each call, by kernel and sizes. */
+const runKernels = { adapter: textField, calls: tableOf(textField) };
 type RunKernels = Fields<typeof runKernels>;
 
 /**
  * Chooses the kernels of a training run and records them in its folder. A resumed run uses its earlier kernels, to
  * continue with the same bits; a new run uses the fastest ones, measured now or on an earlier start.
- *
- * @throws {RunError} if the record is damaged or cannot be written
  */
 export async function tuneKernels(trainer: Pick<Trainer, "tune">, choosing: Choosing): Promise<void> {
   const { device, run, resumed, say } = choosing;
@@ -52,9 +43,7 @@ export async function tuneKernels(trainer: Pick<Trainer, "tune">, choosing: Choo
   }
   const isOld = resumed && !recorded; // it trained with the default kernels
   const measures = !isOld && (choosing.tune === "auto" ? isGpu(device) : choosing.tune);
-  const choices = measures
-    ? await measureKernels(trainer, choosing.tune === true ? secondsOnRequest : secondsPerStart, choosing)
-    : before;
+  const choices = measures ? await measureKernels(trainer, choosing) : before;
   const left = untuned(choices);
   if (measures && left) {
     say(`Not tuned yet, of ${choices.length} kernels: ${left}; the next start continues, or one with --tune`);
@@ -72,11 +61,8 @@ function untuned(choices: readonly KernelChoice[]): string | undefined {
 }
 
 /** Measures the kernels of a training step, and stores the results for later starts. */
-async function measureKernels(
-  trainer: Pick<Trainer, "tune">,
-  seconds: number,
-  { say, terminal }: Pick<Choosing, "say" | "terminal">,
-): Promise<KernelChoice[]> {
+async function measureKernels(trainer: Pick<Trainer, "tune">, { tune, say, terminal }: Choosing) {
+  const seconds = tune === true ? secondsOnRequest : secondsPerStart;
   const store = await ChoiceCache.open(choiceCacheFile, say);
   const progress = stageProgress("tuning kernels", terminal);
   try {
