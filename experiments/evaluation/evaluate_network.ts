@@ -1,5 +1,5 @@
 import { currentDevice } from "../../kernels/mod.ts";
-import { pickPoints } from "../../models/mod.ts";
+import { type Judgement, pickPoints } from "../../models/mod.ts";
 import { firstIndices } from "../data/dataset.ts";
 import { type EvaluatedNetwork, hasFewTestImages } from "./evaluated_network.ts";
 import type { Evaluated, EvaluationFigure } from "./evaluation.ts";
@@ -29,10 +29,8 @@ function wanted(judges: readonly DataJudge[]): readonly Measurement[] {
 }
 
 /**
- * Measures the quality of a network: draws samples, judges them and real images, and takes all measurements.
- *
- * @param judges none for data without labels; figures that need them are then left out
- * @returns undefined if it was stopped
+ * Measures the quality of a network: draws samples, judges them and real images, and takes all measurements. Without
+ * judges, figures that need them are left out. Undefined if it was stopped.
  */
 export async function evaluateNetwork(
   subject: EvaluatedNetwork,
@@ -46,17 +44,12 @@ export async function evaluateNetwork(
     const { cost, how, ...drawn } = await imageSets(subject, options, monitor);
     const judged: JudgedSets[] = [];
     for (const judge of judges) {
-      const view = async (set: SetName) => {
+      const views: Partial<Record<SetName, Judgement>> = {};
+      for (const set of ["samples", "test", "train", "noise"] as const) {
         await monitor.advance(0);
-        return await judge.judge(drawn.sets[set].values);
-      };
-      judged.push({
-        judge,
-        samples: await view("samples"),
-        test: await view("test"),
-        train: await view("train"),
-        noise: await view("noise"),
-      });
+        views[set] = await judge.judge(drawn.sets[set].values);
+      }
+      judged.push({ judge, ...views as Record<SetName, Judgement> });
     }
     const figures: Record<string, EvaluationFigure> = {};
     let rest: Omit<Findings, "figures"> = {};
@@ -75,6 +68,8 @@ export async function evaluateNetwork(
     const { weights, data: { name, digest, classNames } } = subject;
     const { how: _, ...asked } = options;
     const [first] = judged;
+    const features = first?.test.features;
+    const rows = Math.min(liveRows, features?.rows ?? 0);
     return {
       evaluation: {
         version: 2,
@@ -94,13 +89,7 @@ export async function evaluateNetwork(
       },
       judged: shown,
       live: first && !hasFewTestImages(subject.data)
-        ? {
-          weights: first.judge.bytes,
-          reference: pickPoints(
-            first.test.features,
-            firstIndices(Math.min(liveRows, first.test.features.rows)),
-          ),
-        }
+        ? { weights: first.judge.bytes, reference: pickPoints(features!, firstIndices(rows)) }
         : undefined,
     };
   });

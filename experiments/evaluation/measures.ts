@@ -76,9 +76,7 @@ function functionOf(symmetric: Matrix, f: (eigenvalue: number) => number): Matri
   return scaled.mmul(eigenvectorMatrix.transpose());
 }
 
-function decomposed(symmetric: Matrix): EigenvalueDecomposition {
-  return new EigenvalueDecomposition(symmetric, { assumeSymmetric: true });
-}
+const decomposed = (symmetric: Matrix) => new EigenvalueDecomposition(symmetric, { assumeSymmetric: true });
 
 /**
  * Kernel distance (KID) between two sets of features, with its interval: the unbiased squared maximum mean discrepancy with
@@ -94,11 +92,8 @@ export async function kernelDistance(
   resampling?: Resampling,
 ): Promise<Estimate> {
   checkPair("take the kernel distance", reference, samples, 2);
-  const [within, amongReal, toReal] = [
-    await meanKernels(samples),
-    await meanKernels(reference),
-    await meanKernels(samples, reference),
-  ];
+  const [within, amongReal] = [await meanKernels(samples), await meanKernels(reference)];
+  const toReal = await meanKernels(samples, reference);
   const value = average(within) + average(amongReal) - 2 * average(toReal);
   return bootstrap(value, within.map((mean, n) => 2 * (mean - toReal[n])), resampling);
 }
@@ -121,9 +116,7 @@ async function meanKernels(a: Points, to?: Points): Promise<Float64Array> {
   return sums.map((sum) => sum / (to ? b.rows : b.rows - 1));
 }
 
-function average(values: Float64Array): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
+const average = (values: Float64Array) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /**
  * How many samples are new, with the nearest training images of each, by exact distances between pixels. A sample is
@@ -201,7 +194,7 @@ export function verdicts(probabilities: Float32Array, classes: number) {
   };
 }
 
-/** Number of samples in each class, u32[classes]. @throws {MeasureError} without labels, or if one is out of range */
+/** Number of samples in each class, u32[classes]. */
 export function classHistogram(labels: ArrayLike<number>, classes: number): Uint32Array {
   if (labels.length === 0) {
     throw new MeasureError("Cannot count classes: there are no labels (expected at least one)");
@@ -224,15 +217,9 @@ export function classHistogram(labels: ArrayLike<number>, classes: number): Uint
  *
  * Source: Shannon 1948, A mathematical theory of communication
  */
-export function classEntropy(
-  labels: ArrayLike<number>,
-  classes: number,
-  resampling?: Resampling,
-): Estimate {
-  const surprise = Float64Array.from(
-    classHistogram(labels, classes),
-    (count) => count > 0 ? -Math.log2(count / labels.length) : 0,
-  );
+export function classEntropy(labels: ArrayLike<number>, classes: number, resampling?: Resampling): Estimate {
+  const bits = (count: number) => count > 0 ? -Math.log2(count / labels.length) : 0;
+  const surprise = Float64Array.from(classHistogram(labels, classes), bits);
   const terms = Float64Array.from(labels, (label) => surprise[label]);
   const { value, low, high } = meanEstimate(terms, resampling);
   return { value, low: Math.max(low, 0), high: Math.min(high, Math.log2(classes)) };

@@ -52,7 +52,7 @@ const report: Artifact = {
 };
 
 /** The outputs of a run in the order in which they are written; the report is last because it shows the others. */
-const artifacts: readonly Artifact[] = [testLoss, samples, fewSteps, flows, flowGif, paths, examples, report];
+const outputs: Artifact[] = [testLoss, samples, fewSteps, flows, flowGif, paths, examples, report];
 
 /**
  * Writes all artifacts of a trained run, until `stopped`; `measured` takes the metrics of each.
@@ -66,7 +66,7 @@ export async function writeArtifacts(
   stopped: () => Promise<boolean>,
   onProgress: (done: number, all: number) => void,
 ): Promise<boolean> {
-  const due = artifacts.filter(({ makes }) => hasFile(makes, trained))
+  const due = outputs.filter(({ makes }) => hasFile(makes, trained))
     .map((artifact) => ({ artifact, cost: artifact.evaluations?.(trained) ?? 0 }));
   const all = due.reduce((sum, { cost }) => sum + cost, 0);
   let done = 0;

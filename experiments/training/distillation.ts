@@ -49,11 +49,7 @@ export interface Taught {
 /** Times of the flow at which the teacher encodes images: it sees different features at each. */
 const encodedAt = [0.95, 0.8, 0.6];
 
-/**
- * Makes the flow map: the teacher's weights, and an embedding of d that starts at zero.
- *
- * @throws {StateError | ShapeError} if the teacher is another network than the options describe
- */
+/** Makes the flow map: the teacher's weights, and an embedding of d that starts at zero. */
 export function makeStudent(
   teacher: Teacher,
   options: ModelOptions,
@@ -73,19 +69,16 @@ export function makeStudent(
   return student;
 }
 
-/** What the work before a run's first step needs: a folder, a signal, and where messages go. */
-export interface Preparation {
-  readonly run: string;
-  readonly signal: AbortSignal;
-  readonly say: (message: string) => void;
-  readonly terminal: Terminal | undefined;
-}
-
 /** The stages of a distillation for a trainer, and the work before the first step. */
 export interface PreparedStages {
   readonly stages: readonly Stage[];
   /** Draws or reads the pairs that a stage needs, until it is stopped. */
-  prepare(preparation: Preparation): Promise<void>;
+  prepare(needed: {
+    readonly run: string;
+    readonly signal: AbortSignal;
+    readonly say: (message: string) => void;
+    readonly terminal: Terminal | undefined;
+  }): Promise<void>;
 }
 
 /** Makes the losses of a configuration's stages. */
@@ -162,12 +155,7 @@ export class PairStore {
   /** The label of each row; classes take turns. */
   readonly #labels: Uint32Array<ArrayBuffer> | undefined;
 
-  /**
-   * Draws the noise, and reserves the memory of the images.
-   *
-   * @param shape [C, H, W] of an image
-   * @param classes 0 without labels
-   */
+  /** Draws the noise, and reserves the memory of images [C, H, W]. */
   constructor(readonly count: number, shape: Shape, classes: number, seed: number) {
     const rows = Uint32Array.from({ length: count }, (_, row) => row);
     const key = tensor(Uint32Array.of(seed, streams.pairNoise, 0));
@@ -179,12 +167,8 @@ export class PairStore {
   }
 
   /**
-   * Reads the stored pairs of a run, and draws and stores the missing ones.
-   *
-   * @param field the flow to follow, in `steps` steps of Heun's method
-   * @param onProgress called with the pairs so far
-   * @returns false if it was stopped
-   * @throws {RunError} if a file is damaged or cannot be written
+   * Reads the stored pairs of a run, and draws and stores the missing ones by `steps` steps of Heun's method. Returns false
+   * if it was stopped.
    */
   async fill(
     run: string,
@@ -206,17 +190,14 @@ export class PairStore {
         values = file.read("x1", N, ...shape);
       } else {
         const labels = this.#labels?.slice(first, first + N);
-        const stop = new Error("stopped");
         const drawn = await solveFlow(field, slice(this.#noise, 0, first, N), {
-          solver: "heun",
-          steps,
-          ...labels && { condition: tensor(labels) },
+          ...{ solver: "heun", steps, ...labels && { condition: tensor(labels) } },
           onProgress: async () => {
             await yieldToEvents();
-            if (signal.aborted) throw stop;
+            signal.throwIfAborted();
           },
         }).catch((error) => {
-          if (error !== stop) throw error;
+          if (!signal.aborted || error !== signal.reason) throw error;
         });
         if (!drawn) return false;
         values = drawn.samples;

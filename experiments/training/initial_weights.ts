@@ -31,13 +31,7 @@ export interface InitialWeights {
   readonly lines: readonly string[];
 }
 
-/**
- * Reads the weights that a new run starts from, if it names some.
- *
- * @param config with `conditional` decided
- * @throws {ConfigError} if they are not the weights that the setting names, or none of them fit
- * @throws {StateError} if the module of a custom network has other parameters
- */
+/** Reads the weights that a new run starts from, if it names some. Its `conditional` has been decided. */
 export async function readInitialWeights(
   config: TrainingConfig,
   { shape, classes }: Pick<ImageSource, "shape" | "classes">,
@@ -119,18 +113,11 @@ function inspect<T>(options: ModelOptions, look: (parameters: ReadonlyMap<string
 
 /** The shapes of a network's parameters, as text. */
 function shapesOf(options: ModelOptions): ReadonlyMap<string, string> {
-  return inspect(
-    options,
-    (parameters) => new Map(Array.from(parameters, ([name, { shape }]) => [name, `${shape}`])),
-  );
+  return inspect(options, (found) => new Map(Array.from(found, ([name, { shape }]) => [name, `${shape}`])));
 }
 
 /** Whether the run of the weights has learned these classes, as far as is known. */
-async function hasClasses(
-  path: string,
-  count: number,
-  names: readonly string[] | undefined,
-): Promise<boolean> {
+async function hasClasses(path: string, count: number, names: readonly string[] | undefined) {
   const record = await readRecord(dirname(path)) ?? await readRecord(dirname(dirname(path)));
   if (!record?.dataset) return true;
   const numbers = Array.from({ length: count }, (_, label) => `${label}`);

@@ -25,19 +25,11 @@ import type { TrainingConfig } from "../cli/training.ts";
 import { distillationStages, makeStudent, type PreparedStages, type Taught } from "./distillation.ts";
 
 /** The settings of a network. */
-export type NetworkSettings = Pick<
+type NetworkSettings = Pick<
   TrainingConfig,
-  | "model"
-  | "filters"
-  | "tEmb"
-  | "attn"
-  | "groups"
-  | "timeEmbedding"
-  | "path"
-  | "prediction"
-  | "teacher"
-  | "maxGuidance"
+  UNetSettings | "model" | "path" | "prediction" | "teacher" | "maxGuidance"
 >;
+type UNetSettings = "filters" | "tEmb" | "attn" | "groups" | "timeEmbedding";
 
 /** [C, H, W] of images. */
 type ImageShape = ImageSource["shape"];
@@ -69,17 +61,8 @@ export function modelOptions(
     const { make, digest, options, file: name } = own;
     return { type: "own", name, make, digest, options, shape, classes, flowMap, path, prediction };
   }
-  const type = modelTypeOf(model);
-  const unet = {
-    type,
-    filters: [...filters],
-    tEmb,
-    channels: shape[0],
-    attn,
-    groups,
-    classes,
-    timeEmbedding,
-  };
+  const [type, [channels]] = [modelTypeOf(model), shape];
+  const unet = { type, filters: [...filters], tEmb, channels, attn, groups, classes, timeEmbedding };
   return { ...unet, flowMap, maxGuidance, path, prediction };
 }
 
@@ -87,9 +70,7 @@ export function modelOptions(
  * Makes the network and trainer of a configuration.
  *
  * @param initial source of the weights; by default the configuration's seed
- * @param distilled what a distillation learns from
  * @param write replaces weights before their average begins
- * @throws {ConfigError} if the optimizer's own rule would apply to none of the weights
  */
 export function makeNetwork(
   config: TrainingConfig,
@@ -146,10 +127,7 @@ const N = 2;
 
 /**
  * Tries out a custom network without computing anything, before files are written: creates it, and traces its velocity
- * and gradients.
- *
- * @returns whether its velocity depends on labels
- * @throws {ConfigError} with the file and the reason if it cannot be trained
+ * and gradients. Returns whether its velocity depends on labels.
  */
 export function tryNetwork(
   { file }: ChosenNetwork,
