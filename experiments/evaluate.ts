@@ -37,11 +37,8 @@ export const evaluating = defineSettings({
 
 type Given = Values<typeof evaluating.rows>;
 
-/** @throws {ConfigError} unless runs or a file are named, or if a flag has no effect */
-function resolve(
-  flags: Partial<Given>,
-  words: readonly string[],
-): Given & { readonly runs: readonly string[] } {
+/** Refuses words that name neither runs nor a file, and flags without effect. */
+function resolve(flags: Partial<Given>, words: readonly string[]) {
   const [values, runs] = fileOrRuns(flags, words);
   const config = evaluating.resolve(values);
   if (config.checkpoint === null && runs.length === 0) {

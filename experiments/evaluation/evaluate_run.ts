@@ -30,11 +30,9 @@ type Asked =
 
 /**
  * Measures a run, or the checkpoint that was asked for; prints and records the figures, or the comparison of solvers,
- * and sends the run to its tracking server.
+ * and sends the run with its `report` to its tracking server. Undefined if it was stopped, or solvers were compared.
  *
  * @param usual number of samples, unless another was asked for
- * @param report writes the report of a run, before it is sent
- * @returns the evaluation; undefined if it was stopped, or solvers were compared
  */
 export async function evaluateRun(
   run: string | undefined,
@@ -52,9 +50,8 @@ export async function evaluateRun(
   const subject = await evaluatedNetwork(run, asked);
   const options = evaluationOptions(asked, subject, usual);
   const { judge, judgeSteps } = asked;
-  const judges = await judgesFor(subject.data, {
-    ...{ judge, steps: judgeSteps ?? undefined, say, signal, terminal: stderr },
-  });
+  const seeking = { judge, steps: judgeSteps ?? undefined, say, signal, terminal: stderr };
+  const judges = await judgesFor(subject.data, seeking);
   if (signal.aborted) return undefined;
 
   let bar: ProgressBar | undefined;

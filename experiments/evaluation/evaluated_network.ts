@@ -43,12 +43,7 @@ export async function evaluatedNetwork(
   };
 }
 
-/**
- * The network of a run, with its averaged weights.
- *
- * @param model the user's module of the network, if it is a custom one
- * @throws {RunError} if the run has no weights, or its data has changed
- */
+/** The network of a run, with its averaged weights; `model` is the user's module, if the network is a custom one. */
 export async function networkOfRun(run: string, model: string | null = null): Promise<EvaluatedNetwork> {
   const record = await requireRecord(run, "evaluate");
   const config = readConfig(run);

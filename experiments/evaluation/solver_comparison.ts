@@ -134,10 +134,8 @@ export async function measureSolvers(
   if (changed.length > 0) say(`Remeasuring: ${changed.join(", ")} changed`);
   let costs: SolverCosts = earlier && changed.length === 0 ? earlier : { version: 1, common, solvers: [] };
   const left = specs.filter((spec) => !costs.solvers.some((cost) => cost.spec === spec));
-  const expected = left.map((spec) =>
-    samplingEvaluations(subject, { ...options, how: makeSolver(spec).how })
-  );
-  onStart?.(expected.reduce((sum, evaluations) => sum + evaluations, 0));
+  const expected = (spec: string) => samplingEvaluations(subject, { ...options, how: makeSolver(spec).how });
+  onStart?.(left.reduce((sum, spec) => sum + expected(spec), 0));
   for await (const cost of compareSolvers(subject, judges, left, options)) {
     costs = { ...costs, solvers: [...costs.solvers, cost] };
     if (file !== null) await writeJson(file, costs);

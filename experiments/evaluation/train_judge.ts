@@ -46,11 +46,7 @@ export interface JudgedData extends Dataset {
   readonly test: Labelled;
 }
 
-/**
- * Narrows a data set to one with labels.
- *
- * @throws {JudgeError} if it has no labels, or all its images are of one class
- */
+/** Narrows a data set to one with labels of two classes or more. */
 export function judgedData(data: Dataset): JudgedData {
   const { train, test, classes } = data;
   if (!train.labels || !test.labels || classes < 2) {
@@ -92,7 +88,7 @@ const burst = 20;
 /** Test images per batch. */
 const atOnce = 2000;
 
-export interface JudgeTrainingOptions {
+interface JudgeTrainingOptions {
   readonly name: JudgeName;
   /**
    * Number of steps; by default that of the recipe. With less than 10,000 training images the default is an upper limit: a
@@ -101,7 +97,6 @@ export interface JudgeTrainingOptions {
   readonly steps?: number | undefined;
   /** Seed of weights, order, shifts and faults, an integer in [0, 2^32). */
   readonly seed: number;
-  /** Ends training early. */
   readonly signal?: AbortSignal | undefined;
   /** Called every 20 steps. */
   readonly onProgress?: (step: number, loss: number) => void;
@@ -201,11 +196,7 @@ async function trainClassifier(
 }
 
 /** The images that a classifier learns from, the steps of a round, and the images that tell when to stop, if it may. */
-function planTraining(
-  { train, ...data }: JudgedData,
-  steps: number,
-  mayStop: boolean,
-): { readonly train: Labelled; readonly heldOut?: Labelled; readonly lengths: readonly number[] } {
+function planTraining({ train, ...data }: JudgedData, steps: number, mayStop: boolean) {
   if (!mayStop || train.count >= enoughImages) return { train, lengths: [steps] };
   const { images, labels } = train;
   const split = splitTest([...labels]);
@@ -295,16 +286,11 @@ export function classifierBatches(
 }
 
 /** Blurs images by a Gaussian of standard deviation sigma in pixels, above 0; outside an image is black. */
-export function blurred(
-  pixels: Float32Array,
-  { height, width }: Pick<JudgedData, "height" | "width">,
-  sigma: number,
-): Float32Array {
+export function blurred(pixels: Float32Array, size: Pick<Dataset, "height" | "width">, sigma: number) {
+  const { height, width } = size;
   const reach = Math.ceil(3 * sigma);
-  const raw = Array.from(
-    { length: 2 * reach + 1 },
-    (_, i) => Math.exp(-((i - reach) ** 2) / (2 * sigma ** 2)),
-  );
+  const heightAt = (i: number) => Math.exp(-((i - reach) ** 2) / (2 * sigma ** 2));
+  const raw = Array.from({ length: 2 * reach + 1 }, (_, i) => heightAt(i));
   const total = raw.reduce((sum, weight) => sum + weight, 0);
   const weights = raw.map((weight) => weight / total);
   /** One pass along an axis, whose pixels are `stride` apart. */
