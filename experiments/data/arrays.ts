@@ -317,22 +317,22 @@ function preparedRows(
 function layoutOf({ title, shape }: NumberArray): Omit<ImageView, "bytes"> & { readonly count: number } {
   const [count, ...rest] = shape;
   const side = Math.round(Math.sqrt(rest[0]));
-  const asImages = ([channels, height, width]: readonly number[], isPlanar: boolean) => ({
-    ...{ count, channels: channels as 1 | 3, height, width },
-    ...isPlanar ? { planeStep: height * width, pixelStep: 1 } : { planeStep: 1, pixelStep: channels },
-  });
-  const isColour = (channels: number) => channels === 1 || channels === 3;
-  const layout = rest.length === 1 && side * side === rest[0]
-    ? asImages([1, side, side], true)
+  const isColour = (axis: number) => rest.length === 3 && (rest[axis] === 1 || rest[axis] === 3);
+  const isLast = isColour(2);
+  const [channels, height, width] = rest.length === 1 && side * side === rest[0]
+    ? [1, side, side]
     : rest.length === 2
-    ? asImages([1, ...rest], true)
-    : rest.length === 3 && isColour(rest[2])
-    ? asImages([rest[2], rest[0], rest[1]], false)
-    : rest.length === 3 && isColour(rest[0])
-    ? asImages(rest, true)
-    : undefined;
-  const pixels = layout ? layout.height * layout.width : 0;
-  if (layout && count > 0 && pixels > 0 && pixels <= maxPixels) return layout;
+    ? [1, ...rest]
+    : isLast
+    ? [rest[2], rest[0], rest[1]]
+    : isColour(0)
+    ? rest
+    : [0, 0, 0];
+  const pixels = height * width;
+  if (channels > 0 && count > 0 && pixels > 0 && pixels <= maxPixels) {
+    const steps = isLast ? { planeStep: 1, pixelStep: channels } : { planeStep: pixels, pixelStep: 1 };
+    return { count, channels: channels as 1 | 3, height, width, ...steps };
+  }
   throw new DataError(
     `Cannot use ${title}: it is ${formatShape(shape)} ` +
       `(expected images [N, H, W], [N, H, W, C], [N, C, H, W] with 1 or 3 channels, or [N, H * H], of 1 to ${maxPixels} pixels)`,

