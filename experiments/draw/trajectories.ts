@@ -6,7 +6,7 @@ import {
   type SolverName,
   trajectory,
 } from "../../models/mod.ts";
-import { checkTrajectory, type ImageSize, type Trajectory } from "../../viz/mod.ts";
+import { checkTrajectory, type Trajectory } from "../../viz/mod.ts";
 import { makeFolder, readFile, reasonOf, RunError, writeAtomic } from "../run/run_folder.ts";
 import { fileAt, isRunFile, runFile, runFolder } from "../run/files.ts";
 import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
@@ -25,8 +25,6 @@ export interface TrajectorySource {
   readonly solver: SolverName;
   /** Steps from t = 0 to t = 1; the trajectory itself holds the times of its snapshots. */
   readonly steps: number;
-  /** Guidance by the label, if the sample has one; 1 is none. */
-  readonly guidance?: number;
 }
 
 /** The trajectory of one sample, as stored in a run. */
@@ -36,6 +34,8 @@ export interface StoredTrajectory extends TrajectorySource {
   /** The class of the sample, if any, and its name, if it has one. */
   readonly label?: number;
   readonly className?: string;
+  /** Guidance by the label, if the sample has one; 1 is none. */
+  readonly guidance?: number;
   readonly trajectory: Trajectory;
 }
 
@@ -54,21 +54,19 @@ export async function followTrajectories(
     snapshots.push(finiteSnapshot(snapshot, normalization));
     await yieldToEvents();
   }
-  return Array.from({ length: drawing.count }, (_, n) => trajectoryOf(snapshots, n, shape));
-}
-
-/** The trajectory of sample n in the snapshots of a batch. */
-function trajectoryOf(snapshots: readonly Snapshot[], n: number, [C, H, W]: ImageSize): Trajectory {
+  const [C, H, W] = shape;
   const [M, size] = [snapshots.length, C * H * W];
-  const part = (batch: Float32Array) => batch.subarray(n * size, (n + 1) * size);
-  const image = new Float32Array(M * size);
-  const velocity = new Float32Array((M - 1) * size);
-  snapshots.forEach((snapshot, m) => {
-    image.set(part(snapshot.image), m * size);
-    if (snapshot.velocity) velocity.set(part(snapshot.velocity), m * size);
+  return Array.from({ length: drawing.count }, (_, n) => {
+    const part = (batch: Float32Array) => batch.subarray(n * size, (n + 1) * size);
+    const image = new Float32Array(M * size);
+    const velocity = new Float32Array((M - 1) * size);
+    snapshots.forEach((snapshot, m) => {
+      image.set(part(snapshot.image), m * size);
+      if (snapshot.velocity) velocity.set(part(snapshot.velocity), m * size);
+    });
+    const t = Float32Array.from(snapshots, ({ t }) => t);
+    return { t, image, velocity, shape: C === 1 ? [M, H, W] : [M, C, H, W] };
   });
-  const t = Float32Array.from(snapshots, ({ t }) => t);
-  return { t, image, velocity, shape: C === 1 ? [M, H, W] : [M, C, H, W] };
 }
 
 /**
@@ -92,15 +90,22 @@ export async function writeTrajectories(
 ): Promise<string[]> {
   if (trajectories.length === 0) return [];
   await makeFolder(run, runFolder.flow);
+  const { modelType, seed, solver, steps } = source;
   return await Promise.all(trajectories.map(async (trajectory, i) => {
-    const path = join(run, fileAt(runFile.flow, i + 1));
+    checkTrajectory("store trajectory", trajectory);
+    const { shape: [M, ...size] } = trajectory;
+    const tensors = tensorsOf({ t: [M], image: [M, ...size], velocity: [M - 1, ...size] }, trajectory);
     const label = conditioning?.labels[i];
-    const drawnAs = conditioning && label !== undefined && {
-      label,
-      guidance: conditioning.guidance.scale,
-      ...label in classNames && { className: classNames[label] },
+    const metadata = {
+      model_type: modelType,
+      solver,
+      ...label !== undefined && label in classNames && { class_name: classNames[label] },
+      ...{ seed, sample: i + 1, steps },
+      ...label !== undefined && { label, guidance: conditioning!.guidance.scale },
     };
-    await writeAtomic(path, encodeTrajectory({ ...source, ...drawnAs, k: i + 1, trajectory }));
+    const texts = Object.entries(metadata).map(([name, value]) => [name, String(value)]);
+    const path = join(run, fileAt(runFile.flow, i + 1));
+    await writeAtomic(path, encodeSafetensors(tensors, Object.fromEntries(texts)));
     return path;
   }));
 }
@@ -133,19 +138,6 @@ export async function findTrajectories(run: string): Promise<StoredTrajectory[]>
     return decodeTrajectory(await readFile(file, run), file);
   }));
   return all.sort((a, b) => a.k - b.k);
-}
-
-/** Encodes the trajectory of one sample; {@linkcode decodeTrajectory} restores the same values. */
-function encodeTrajectory(
-  { trajectory, modelType, seed, k, solver, steps, label, className, guidance }: StoredTrajectory,
-): Uint8Array<ArrayBuffer> {
-  checkTrajectory("store trajectory", trajectory);
-  const { shape: [M, ...size] } = trajectory;
-  const tensors = tensorsOf({ t: [M], image: [M, ...size], velocity: [M - 1, ...size] }, trajectory);
-  const numbers = { seed, sample: k, steps, ...label !== undefined && { label, guidance: guidance ?? 1 } };
-  const texts = Object.entries(numbers).map(([name, value]) => [name, String(value)]);
-  const names = { model_type: modelType, solver, ...className !== undefined && { class_name: className } };
-  return encodeSafetensors(tensors, { ...names, ...Object.fromEntries(texts) });
 }
 
 /**
