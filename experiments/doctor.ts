@@ -59,13 +59,8 @@ async function thisMachine(requested: Machine["requested"]): Promise<Machine> {
   const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" }) ?? null;
   const gpu = await open("webgpu");
   const noGpu = gpu instanceof DeviceError ? gpu.message : undefined;
-  return {
-    requested,
-    adapter,
-    device: requested === "webgpu" ? gpu : await open(requested),
-    noGpu,
-    facts: await look(),
-  };
+  const device = requested === "webgpu" ? gpu : await open(requested);
+  return { requested, adapter, device, noGpu, facts: await look() };
 }
 
 /** Opens a device, describes it and closes it. */

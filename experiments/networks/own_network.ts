@@ -259,8 +259,8 @@ function rowOf(name: string, option: unknown, file: string): Setting<OptionValue
   throw new ConfigError(
     `Cannot use ${file}: its option ${name} is ${
       Deno.inspect(value)
-    } (expected a default: a number, a switch, text, a list ` +
-      "of whole numbers, or of words to choose from)",
+    } (expected a default: a number, a switch, ` +
+      "text, a list of whole numbers, or of words to choose from)",
   );
 }
 
@@ -269,11 +269,8 @@ export function chosenOptions({ file, options }: OwnModel, rows: OptionRows): Re
   const unknown = options.keys().find((name) => !Object.hasOwn(rows, name));
   if (unknown !== undefined) {
     const names = Object.keys(rows);
-    throw new ConfigError(
-      `Cannot use ${file}: it has no option ${unknown}${didYouMean(unknown, names)}; it has ${
-        names.join(", ") || "none"
-      }`,
-    );
+    const meant = `${didYouMean(unknown, names)}; it has ${names.join(", ") || "none"}`;
+    throw new ConfigError(`Cannot use ${file}: it has no option ${unknown}${meant}`);
   }
   return Object.fromEntries(
     Object.entries(rows).map(([name, row]) => {

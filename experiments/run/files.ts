@@ -18,8 +18,6 @@ interface RunFileRow {
   readonly path: string;
   /** What is in it. */
   readonly about: string;
-  /** The task that writes it, by default training. */
-  readonly by?: "evaluate" | "study" | "sync" | "resume";
   /** Whether training writes it, by default always. */
   readonly when?: (outline: RunOutline) => boolean;
   /** When a server gets it, by default as soon as it changes; tensors, which change at every checkpoint, at the end. */
@@ -31,16 +29,37 @@ interface RunFileRow {
 const withSamples = ({ config }: RunOutline) => config.samples > 0;
 const withFlow = ({ config }: RunOutline) => config.flowSamples > 0;
 
-/** The table, by name. */
+/** Files that resuming a run and other tasks write. */
+const filesOfOthers = {
+  resumedEnvironment: {
+    path: "environment-resumed-<time>.json",
+    about: "machine, versions and commit when resumed",
+  },
+  replacedMetrics: { path: "metrics-replaced-<time>.jsonl", about: "steps repeated when resumed" },
+  weightsAt: { path: "weights/step_<step>.safetensors", about: "averaged weights after this step" },
+  evaluation: { path: "evaluation.json", about: "figures of quality", report: "quality" },
+  judged: {
+    path: "judged.safetensors",
+    about: "samples by the judges' confidence, each with its nearest training images",
+    report: "quality",
+  },
+  judge: { path: "judge.safetensors", about: "the first judge", report: "flow" },
+  reference: {
+    path: "reference.safetensors",
+    about: "features of test images by the first judge",
+    report: "flow",
+  },
+  solvers: { path: "solvers.json", about: "sample quality against solver cost", report: "solvers" },
+  study: { path: "study.json", about: "the plan and the cells of a study" },
+  cells: { path: "cells/", about: "the runs of a study", mirrored: "never" },
+  cursor: { path: "mlflow.json", about: "record of what a server has received", mirrored: "never" },
+} as const satisfies Record<string, RunFileRow>;
+
+/** The table, by name: what training writes, then the rest. */
 export const files = {
   record: { path: "run.json", about: "what the run is, and how far it got", report: "training" },
   config: { path: "config.json", about: "all settings, for --config", report: "settings" },
   environment: { path: "environment.json", about: "machine, versions, git commit", report: "settings" },
-  resumedEnvironment: {
-    path: "environment-resumed-<time>.json",
-    about: "machine, versions and commit when resumed",
-    by: "resume",
-  },
   kernels: { path: "kernels.json", about: "kernels used in training", when: ({ onGpu = false }) => onGpu },
   teacher: {
     path: "teacher.safetensors",
@@ -52,11 +71,6 @@ export const files = {
     about: "losses and other measurements, one line every few steps",
     mirrored: "at the end",
     report: "training",
-  },
-  replacedMetrics: {
-    path: "metrics-replaced-<time>.jsonl",
-    about: "steps repeated when resumed",
-    by: "resume",
   },
   ema: {
     path: "ema.safetensors",
@@ -75,11 +89,6 @@ export const files = {
     about: "averaged weights after a sixth of a run",
     when: ({ config }) => keepsEarly(config),
     report: "flow",
-  },
-  weightsAt: {
-    path: "weights/step_<step>.safetensors",
-    about: "averaged weights after this step",
-    by: "study",
   },
   state: { path: "state.safetensors", about: "what --resume needs besides the weights" },
   pairs: {
@@ -124,35 +133,8 @@ export const files = {
     when: withFlow, // without trajectories the report's page draws no samples
     report: "flow",
   },
-  evaluation: { path: "evaluation.json", about: "figures of quality", by: "evaluate", report: "quality" },
-  judged: {
-    path: "judged.safetensors",
-    about: "samples by the judges' confidence, each with its nearest training images",
-    by: "evaluate",
-    report: "quality",
-  },
-  judge: { path: "judge.safetensors", about: "the first judge", by: "evaluate", report: "flow" },
-  reference: {
-    path: "reference.safetensors",
-    about: "features of test images by the first judge",
-    by: "evaluate",
-    report: "flow",
-  },
-  solvers: {
-    path: "solvers.json",
-    about: "sample quality against solver cost",
-    by: "evaluate",
-    report: "solvers",
-  },
   report: { path: "report.html", about: "the report" },
-  study: { path: "study.json", about: "the plan and the cells of a study", by: "study" },
-  cells: { path: "cells/", about: "the runs of a study", by: "study", mirrored: "never" },
-  cursor: {
-    path: "mlflow.json",
-    about: "record of what a server has received",
-    by: "sync",
-    mirrored: "never",
-  },
+  ...filesOfOthers,
 } as const satisfies Record<string, RunFileRow>;
 
 /** Whether a run keeps early weights, for autoguidance. */
@@ -226,8 +208,8 @@ export function whenMirrored(path: string): "as it changes" | "at the end" | "ne
 
 /** Whether a training run has a file. */
 export function hasFile(name: keyof typeof files, outline: RunOutline): boolean {
-  const { by, when = () => true }: RunFileRow = files[name];
-  return by === undefined && when(outline);
+  const { when = () => true }: RunFileRow = files[name];
+  return !Object.hasOwn(filesOfOthers, name) && when(outline);
 }
 
 /** The files that training leaves. */

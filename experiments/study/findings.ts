@@ -226,10 +226,7 @@ export function metricsOf({ setups }: Summary): Record<string, number> {
 }
 
 /** A point of a panel. */
-interface Point {
-  readonly x: number;
-  readonly quality: SeedMean;
-}
+type Point = { readonly x: number; readonly quality: SeedMean };
 
 /**
  * Draws the figures of the conclusion against images, parameters and seconds of training, with intervals over seeds, and
@@ -279,15 +276,13 @@ function pointsOf(setup: Setup, cost: "images" | "parameters" | "seconds", key: 
 /** Points, a line through them, and a vertical line for each interval. */
 function tracesOf(points: readonly Point[], { color, mark = "circle" }: LegendEntry): Trace[] {
   const [x, y] = [points.map(({ x }) => x), points.map(({ quality }) => quality.mean)];
-  const bars = points.map(({ x, quality }) => ({ x, ends: barOf(quality) })).filter(({ ends }) =>
-    ends.length > 0
-  );
+  const bars = points.filter(({ quality }) => barOf(quality).length > 0);
   return [
     ...points.length > 1 ? [{ x, y, color, size: 1.5 }] : [],
     { x, y, color, mark, mode: "markers", size: 8 },
     {
       x: bars.flatMap(({ x }) => [x, x, NaN]),
-      y: bars.flatMap(({ ends }) => [...ends, NaN]),
+      y: bars.flatMap(({ quality }) => [...barOf(quality), NaN]),
       color,
       size: 1.5,
     },

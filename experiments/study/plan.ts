@@ -355,14 +355,12 @@ export const plans: Readonly<Record<string, BuiltInPlan>> = {
 
 export const planNames: readonly string[] = Object.keys(plans);
 
-/** The flags that change a plan; null leaves it. */
-export interface PlanFlags {
-  readonly preset: Plan["preset"] | null;
-  /** Number of seeds, from 1. */
-  readonly seeds: number | null;
-  readonly steps: number | null;
-  readonly count: number | null;
-}
+/** The flags that change a plan, such as the number of seeds; null leaves it. */
+type PlanFlags =
+  & { readonly preset?: Plan["preset"] | null }
+  & {
+    readonly [Name in "seeds" | "steps" | "count"]?: number | null;
+  };
 
 /**
  * Finds a plan, changes it, and loads its custom networks.
@@ -373,7 +371,7 @@ export interface PlanFlags {
 export async function findPlan(
   named: string | undefined,
   settings: readonly string[] = [],
-  { preset = null, seeds = null, steps = null, count = null }: Partial<PlanFlags> = {},
+  { preset = null, seeds = null, steps = null, count = null }: PlanFlags = {},
 ): Promise<Plan> {
   const plan = await namedPlan(named);
   const given = Map.groupBy(settings.map(settingIn), ([name]) => name);

@@ -149,8 +149,14 @@ function studentTails(t: number, freedom: number): number {
   return 1 - (odd ? (angle + sine * sum) * 2 / Math.PI : sine * sum);
 }
 
+/** Means of figures over seeds. */
+interface Figures {
+  readonly figures: ByFigure<SeedMean>;
+}
+
 /** One combination of the settings that a plan varies, with the results of its finished seeds. */
-export interface Setup extends LossMeaning {
+export interface Setup
+  extends LossMeaning, Partial<Pick<CellResult, "parameters" | "multiplyAdds" | "images">> {
   /** Its distinguishing settings, e.g. `residual, no attn`. */
   readonly label: string;
   /** The settings in which it differs from the plan, and all that the plan names. */
@@ -159,38 +165,22 @@ export interface Setup extends LossMeaning {
   /** Number of its seeds. */
   readonly planned: number;
   readonly results: readonly CellResult[];
-  /** These are absent if no seed is finished. */
-  readonly parameters?: number;
-  readonly multiplyAdds?: number;
-  readonly images?: number;
+  /** Absent if no seed is finished, as are those of the first one. */
   readonly seconds?: SeedMean;
   readonly figures: ByFigure<SeedMean>;
   /** Quality by solver, cheapest first, with the mean number of network evaluations per sample. */
-  readonly solvers: readonly {
-    readonly spec: string;
-    readonly evaluations: number;
-    readonly figures: ByFigure<SeedMean>;
-  }[];
+  readonly solvers: readonly (Omit<CellResult["solvers"][number], "figures"> & Figures)[];
   /** Quality during training, as far as all finished seeds measured it. */
-  readonly course: readonly {
-    readonly images: number;
-    readonly seconds: number;
-    readonly figures: ByFigure<SeedMean>;
-  }[];
+  readonly course: readonly (Omit<CellResult["course"][number], "figures"> & Figures)[];
 }
 
 /** The effect of one choice: the difference between two setups that differ only in it. */
-export interface Difference {
+export interface Difference extends Figures {
   /** Labels: figures are those of a, the later one in the study, minus those of b. */
   readonly a: string;
   readonly b: string;
   /** Cost of a, relative to b. */
-  readonly ratio: {
-    readonly parameters: number;
-    readonly multiplyAdds: number;
-    readonly seconds: number;
-  };
-  readonly figures: ByFigure<SeedMean>;
+  readonly ratio: Readonly<Record<"parameters" | "multiplyAdds" | "seconds", number>>;
 }
 
 /** All measurements of a study. */
@@ -212,12 +202,8 @@ export function summarizeStudy(cells: readonly Cell[], results: readonly CellRes
     setups,
     differences: differencesOf(setups),
     primaries: (measured.find(({ length }) => length > 0) ?? []).map((key) => {
-      const real = meanOverSeeds(
-        new Map(results.flatMap((result, i) => {
-          const value = result.real[key];
-          return value === undefined ? [] : [[i, value]];
-        })),
-      );
+      const values = results.flatMap(({ real }) => real[key] ?? []);
+      const real = meanOverSeeds(new Map(values.entries()));
       return { key, ...isSame && real && { real: real.mean } };
     }),
   };
