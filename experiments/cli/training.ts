@@ -71,7 +71,10 @@ const withUNet: Need = {
   words: "a teacher that is a U-Net",
   met: (config) => withTeacher.met(config) && unet.met(config),
 };
-const oneGuidance: Need = { words: "no --max-guidance", met: ({ maxGuidance }) => maxGuidance === 1 };
+const oneGuidance: Need = {
+  words: "no --max-guidance",
+  met: (config) => withTeacher.met(config) && (config.maxGuidance ?? 1) === 1,
+};
 const untaught: Need = { words: "no --teacher", met: (config) => !withTeacher.met(config), off: false };
 const gpu: Need = { words: "--device webgpu or auto", met: ({ device }) => device !== "cpu", off: false };
 

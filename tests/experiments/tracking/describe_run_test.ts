@@ -72,6 +72,7 @@ Deno.test("settingsOf() names settings like flags, and omits those without effec
       { teacher: "a", stages: "mean:steps=9", teacherGuidance: 1.4, flip: false },
       { teacher: "a", stages: "mean:steps=9", "teacher-guidance": 1.4 },
     ],
+    [{ teacher: null, stages: null, teacherGuidance: 1.4, maxGuidance: 1, flip: false }, { flip: false }],
     [{ epochs: 0, maxSteps: 20, maxMinutes: 0 }, { "max-steps": 20 }],
     [{ model: "base", attn: false, groups: 8 }, { model: "base", attn: false }],
     [
