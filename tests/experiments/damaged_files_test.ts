@@ -170,6 +170,11 @@ testNeeding(
         const normalization = normalizationTo(config.normalize);
         const source = sourceOf(dataset, "train", { conditional: true, normalization }); // like the run
         const { trainer } = makeNetwork(config, source);
+        const relabelled = { ...dataset, labelDigest: "0".repeat(64) };
+        await assert.rejects(
+          restoreRun(run, trainer, relabelled),
+          /: it was trained on other labels \(digest /,
+        );
         await tryKind(run, "state.safetensors", {
           times: 30,
           mutate: mutateSafetensors,

@@ -192,3 +192,10 @@ Deno.test("judges compare samples, real images and noise with test images; few o
     assertClose([kernel.value, kernel.real!, kernel.noise!], expected, 1e-5);
   });
 });
+
+Deno.test("Monitor.advanceTo() counts each image once, in any batches", async () => {
+  const monitor = new Monitor({});
+  const advance = monitor.advanceTo(3);
+  for (const done of [2, 5]) await advance(done);
+  assert.equal(monitor.evaluations, 3 * 5);
+});
