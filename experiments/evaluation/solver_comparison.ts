@@ -16,8 +16,14 @@ import {
 } from "../run/field_checks.ts";
 import { type EvaluatedNetwork, hasFewTestImages } from "./evaluated_network.ts";
 import { figureFields, type FigureKey, figureKey, type FigureName, keysOf } from "./figures.ts";
-import { drawForEvaluation, type Drawing, imagesAt, Monitor, samplingEvaluations } from "./image_sets.ts";
-import type { Watch } from "./image_sets.ts";
+import {
+  drawForEvaluation,
+  type Drawing,
+  imagesAt,
+  Monitor,
+  samplingEvaluations,
+  type Watch,
+} from "./image_sets.ts";
 import type { DataJudge } from "./judges.ts";
 import { frechetDistance, kernelDistance, recognised } from "./measures.ts";
 
