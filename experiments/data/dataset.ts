@@ -96,12 +96,9 @@ export interface ImageSplit {
  */
 export function splitImages(
   count: number,
-  { seed, valFraction, trainLimit, batchSize }: {
-    seed: number;
-    valFraction: number;
-    trainLimit: number;
-    batchSize: number;
-  },
+  { seed, valFraction, trainLimit, batchSize }: Readonly<
+    Record<"seed" | "valFraction" | "trainLimit" | "batchSize", number>
+  >,
 ): ImageSplit {
   const order = permutation(seed, streams.split, 0, count);
   const kept = count - Math.round(count * valFraction);
@@ -178,9 +175,7 @@ export function describeData(
   );
 }
 
-/** Folders and files of data sets. They may lie anywhere, and links may lead anywhere. */
-
-/** Lists a folder of data. */
+/** Lists a folder of data; like files of data, it may lie anywhere, and links may lead anywhere. */
 export async function listFolder(folder: string): Promise<Deno.DirEntry[]> {
   try {
     return await Array.fromAsync(Deno.readDir(folder));

@@ -20,13 +20,11 @@ export function examplesOf({ test, ...data }: Dataset, count: number): TestImage
 
 /** Indices of labels: the first of each class, then the second of each, and so on. */
 function inRotation(labels: Uint8Array): number[] {
-  const seen = new Map<number, number>();
-  const turns = Array.from(labels, (label, index) => {
-    const turn = seen.get(label) ?? 0;
-    seen.set(label, turn + 1);
-    return { turn, label, index };
-  });
-  return turns.sort((a, b) => a.turn - b.turn || a.label - b.label).map(({ index }) => index);
+  const turns = Map.groupBy(labels.keys(), (index) => labels[index]).values()
+    .flatMap((ofClass) => ofClass.map((index, turn) => ({ index, turn })));
+  return [...turns].sort((a, b) => a.turn - b.turn || labels[a.index] - labels[b.index]).map(({ index }) =>
+    index
+  );
 }
 
 /** Writes `examples.safetensors` of a run: f32 tensors `image` and, with classes, `labels`. */

@@ -24,7 +24,11 @@ const seed = 0;
 export async function compareModels(runs: readonly string[]): Promise<Comparison | undefined> {
   const models: Checkpoint[] = [];
   try {
-    for (const run of runs) models.push(await loadRun(run)); // in order, so that the first error is always the same
+    for (const run of runs) { // in order, so that the first error is always the same
+      const weights = findWeights(run);
+      if (!weights) throw new RunError(`Cannot compare ${run}: ${noWeights} (expected the weights of a run)`);
+      models.push(await loadWeights(await readFile(weights.path), weights.path));
+    }
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     say(`Cannot compare velocities: ${error.message}`); // it needs a module
@@ -99,10 +103,4 @@ function labelsOf({ info: { config: { classes = 0 } } }: Checkpoint): Uint32Arra
 function conditionOf(checkpoint: Checkpoint) {
   const labels = labelsOf(checkpoint);
   return labels ? { condition: tensor(labels) } : {};
-}
-
-async function loadRun(run: string): Promise<Checkpoint> {
-  const weights = findWeights(run);
-  if (!weights) throw new RunError(`Cannot compare ${run}: ${noWeights} (expected the weights of a run)`);
-  return await loadWeights(await readFile(weights.path), weights.path);
 }
