@@ -284,8 +284,9 @@ testTask(
       const process = place.start("sample", flags);
       const end = ended(process);
       const folder = place.file(out.split("/")[0]);
+      const isProbe = ({ name }: Deno.DirEntry) => /^\.[^.]+\.tmp$/.test(name); // of the check before the work
       const hasBegun = async () =>
-        await Array.fromAsync(Deno.readDir(folder)).then(({ length }) => length > 0, () => false);
+        await Array.fromAsync(Deno.readDir(folder)).then((names) => !names.every(isProbe), () => false);
       while (!await hasBegun()) await new Promise((resolve) => setTimeout(resolve, 5));
       process.kill("SIGINT");
       const { code, stderr } = await end;
