@@ -40,6 +40,7 @@ testServer("serveFiles() serves regular files in the folder, and no others", asy
   await link("../../..", "folder");
   await link("/dev/zero", "endless");
   await link("../../.env", "hidden");
+  await link(".env", "beside");
   await link("../..", "checkout");
   if (granted("run")) {
     await new Deno.Command("mkfifo", { args: [join(root, "checkout/runs/a/pipe")] }).output();
@@ -59,6 +60,7 @@ testServer("serveFiles() serves regular files in the folder, and no others", asy
       ["/runs/a/endless", [404, "not found"]],
       ["/runs/a/pipe", [404, "not found"]],
       ["/runs/a/hidden", [404, "not found"]],
+      ["/runs/a/beside", [404, "not found"]],
       ["/runs/a/checkout/.env", [404, "not found"]],
       ["/runs/a", [404, "not found"]],
     ] as const

@@ -145,4 +145,5 @@ Deno.test("couplings and assignments refuse what they cannot pair", () => {
     [/^RangeError/, () => assignment(Float64Array.of(NaN), 1)],
   ];
   for (const [message, call] of refused) assert.throws(call, message);
+  assert.equal(transportPairs.pair(new Uint32Array(256), draw, data).length, 256, "the largest batch");
 });

@@ -77,8 +77,13 @@ Deno.test("rasterizer() draws text in its own font, sharp at any scale", () => {
 
 Deno.test("encodeRasterPng() is pixel-exact, opaque or not, and grey where all is grey", () => {
   // colour types of PNG: 0 grey, 2 RGB, 6 RGBA
-  for (const [opacity, fill, type] of [[1, "#a05", 2], [0.5, "#a05", 6], [1, "#777", 0]] as const) {
-    const ground = type === 0 ? "#eee" : "#123";
+  const cases = [
+    [1, "#a05", "#123", 2],
+    [0.5, "#a05", "#123", 6],
+    [1, "#777", "#eee", 0],
+    ...["#770", "#707", "#077"].map((fill) => [1, fill, "#eee", 2] as const), // two channels are equal
+  ] as const;
+  for (const [opacity, fill, ground, type] of cases) {
     const raster = draw(svg(
       `<g opacity="${opacity}"><path d="M0 0h60v20h-60z" fill="${ground}"/><circle cx="9" cy="9" r="8" fill="${fill}"/></g>`,
     ));
