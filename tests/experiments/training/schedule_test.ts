@@ -23,6 +23,11 @@ function train(schedule: RunSchedule, cost: (step: number) => number, from = { s
   return { step, seconds, rates, settings, missed: schedule.end(seconds) };
 }
 
+const progress = {
+  ...{ validatedStep: 0, schedule: {}, dataDigest: "" },
+  recentSteps: { losses: [], gradientNorms: [], open: 0 },
+};
+
 const speeds: Readonly<Record<string, (step: number) => number>> = {
   "an even speed": () => 0.1,
   "slow first steps": (step) => step < 20 ? 0.5 : 0.05,
@@ -56,6 +61,14 @@ Deno.test("RunSchedule says when a run has missed its minutes, and stops at othe
   const short = train(scheduleOf({ maxMinutes: 1, maxSteps: 30 }), () => 0.1);
   assert.deepEqual([short.step, short.missed], [30, undefined]);
   assert.deepEqual(scheduleOf({ maxSteps: 30 }).settings, {}, "a run limited by steps keeps its settings");
+});
+
+Deno.test("RunSchedule.resume() ends a run at its step once its minutes are over, and not before", () => {
+  for (const [elapsedSeconds, steps] of [[0, Infinity], [59, Infinity], [60, 7], [90, 7]]) {
+    const schedule = scheduleOf({ maxMinutes: 1 });
+    schedule.resume("run", schedule.config, { ...progress, step: 7, elapsedSeconds });
+    assert.equal(schedule.totalSteps, steps, `${elapsedSeconds} seconds`);
+  }
 });
 
 Deno.test("RunSchedule.stepAfter() is known in advance, and the same when a run is repeated", () => {
