@@ -116,11 +116,15 @@ const scatterRows: Op<"dy[N, P], indices:u32[N] -> dtable[M, P]", { M: "u32" }> 
     for (let n = 0; n < N; n++) for (let p = 0; p < P; p++) dtable[indices[n] * P + p] += dy[n * P + p];
   },
   wasm: "scatterRows",
-  samples: [{
-    shapes: { dy: [5, 3], indices: [5] },
-    attributes: { M: 4 },
-    values: { indices: rowIndices },
-  }],
+  samples: [
+    { shapes: { dy: [5, 3], indices: [5] }, attributes: { M: 4 }, values: { indices: rowIndices } },
+    // In several tasks of the CPU device, the last one row shorter.
+    {
+      shapes: { dy: [2, 16], indices: [2] },
+      attributes: { M: 1023 },
+      values: { indices: Uint32Array.of(1022, 0) },
+    },
+  ],
 });
 
 /**
