@@ -375,6 +375,7 @@ testTask("writeSamples() gives equal bytes for equal images at another time", as
     return await place.read(name);
   };
   const before = await write("a.npz");
+  assert.deepEqual([...before.subarray(10, 14)], [0, 0, 0x21, 0], "1 January 1980, the earliest time of ZIP");
   const { now } = Date;
   Date.now = () => now() + 86_400_000;
   try {
