@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { averagePool2d, conv2d, convTranspose2d, type Shape, uniforms } from "../../../kernels/mod.ts";
+import { isSoftware } from "../../../kernels/devices/webgpu/adapter.ts";
 import { sizeOf } from "../../../kernels/core/shape.ts";
 import { Conv2d, ConvTranspose2d } from "../../../models/mod.ts";
 import { assertConvolves, convolutionCases } from "../../convolution_vectors.ts";
@@ -92,7 +93,9 @@ const randomOnes = [true, false].map((forCpu) => lazily(() => randomConvolutions
 
 for (const [i, testOn] of [testOnCpus, testOnShaders].entries()) {
   testOn("random convolutions have the values and gradients of their references", async () => {
-    for (const check of randomOnes[i]()) await check();
+    const adapter = await navigator.gpu?.requestAdapter();
+    const onCard = adapter && !isSoftware(adapter); // which compiles any kernel at once
+    for (const check of randomOnes[onCard ? 0 : i]()) await check();
   });
 }
 
