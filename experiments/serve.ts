@@ -135,7 +135,8 @@ export function serveFiles(
     if (path === "/playground.html") return [await playground(), types[".html"], headers] as const;
     const ofRun = path.startsWith("/runs/");
     const folder = ofRun ? runs : root;
-    const file = folder && await openServed(folder, ofRun ? path.slice("/runs".length) : path);
+    const file = folder &&
+      (ofRun ? await openServed(folder, path.slice("/runs".length)) : await openServed(folder, path, runs));
     const type = types[extname(path)] ?? "application/octet-stream";
     return file && [file.readable, type, ofRun ? confined : headers] as const;
   };
@@ -177,11 +178,17 @@ function hasHidden(path: string): boolean {
   return path.split(/[\\/]/).some((name) => name.startsWith("."));
 }
 
-/** Opens a regular file of a folder; undefined if there is none, or links lead out of the folder. */
-async function openServed(folder: string, path: string): Promise<Deno.FsFile | undefined> {
+/**
+ * Opens a regular file of a folder; undefined if there is none, or links lead out of the folder.
+ *
+ * @param except a folder whose files are served in another way, by whatever path they are reached
+ */
+async function openServed(folder: string, path: string, except?: string): Promise<Deno.FsFile | undefined> {
   try {
     const real = await Deno.realPath(join(folder, path));
     if (hasHidden(relative(await Deno.realPath(folder), real))) return undefined;
+    const other = except && await Deno.realPath(except).catch(() => undefined);
+    if (other && !relative(other, real).startsWith("..")) return undefined;
     if ((await Deno.stat(real)).isFile) return await Deno.open(real); // opening a pipe would block
   } catch {
     // there is no such file, or it must not be read

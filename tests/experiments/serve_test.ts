@@ -51,6 +51,7 @@ testServer("serveFiles() serves regular files in the folder, and no others", asy
       ["/runs/a/report.html", [200, "report"]],
       ["/mod.ts", [200, "mod"]],
       ["/runs/a/checkout/mod.ts", [404, "not found"]],
+      ["//runs/a/report.html", [404, "not found"]], // which would not be confined
       ["/runs/a/.env", [404, "not found"]],
       ["/runs/.hidden/x", [404, "not found"]],
       ["/.env", [404, "not found"]],
