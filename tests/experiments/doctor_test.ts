@@ -9,7 +9,7 @@ import { testTask } from "./cli.ts";
 
 const json = "/usr/share/vulkan/icd.d";
 
-/** The output of look.sh on a machine with one NVIDIA card on which Vulkan works. */
+/** The output of doctor.sh on a machine with one NVIDIA card on which Vulkan works. */
 const nvidia = `
 card\t0x10de\tnvidia
 nvidia\tNVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.14  Thu Feb 22
