@@ -94,6 +94,6 @@ export {
 } from "./record/record.ts";
 export { scope } from "./core/scope.ts";
 export { type Shape, ShapeError } from "./core/shape.ts";
-export { UserError } from "./core/user_error.ts";
+export { UserError } from "./core/checks.ts";
 export type { Storage } from "./core/memory.ts";
 export { type GradientRule, type History, Tensor, tensor } from "./core/tensor.ts";

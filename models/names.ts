@@ -1,5 +1,5 @@
 import { closest, distance } from "npm:fastest-levenshtein@1.0.16";
-import { UserError } from "../kernels/core/user_error.ts"; // for programs without kernels, too
+import { UserError } from "../kernels/core/checks.ts"; // for programs without kernels, too
 
 /** The first letters of a name's words: lr for learningRate and learning_rate. */
 const initialsOf = (name: string) =>

@@ -1,6 +1,6 @@
 /** The settings of the playground. The page's address holds them, so a link trains the same model. */
 
-import { UserError } from "../kernels/core/user_error.ts";
+import { UserError } from "../kernels/core/checks.ts";
 
 /** The playground cannot start or continue a training. */
 export class PlaygroundError extends UserError {

@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { UserError } from "../../kernels/core/user_error.ts";
+import { UserError } from "../../kernels/core/checks.ts";
 import { nearest } from "../../models/names.ts";
 import type { FieldCheck } from "../run/field_checks.ts";
 import { shownWord } from "../run/program_files.ts";

@@ -1,4 +1,4 @@
-import { UserError } from "../../kernels/core/user_error.ts";
+import { UserError } from "../../kernels/core/checks.ts";
 import { permutation, streams } from "../../models/mod.ts";
 import { formatSize } from "../../viz/image/image_shape.ts";
 import { ConfigError } from "../cli/settings.ts";

@@ -1,5 +1,5 @@
 import { dirname, join } from "node:path";
-import { UserError } from "../../kernels/core/user_error.ts";
+import { UserError } from "../../kernels/core/checks.ts";
 import {
   type ClassifierOptions,
   JudgeError,

@@ -2,7 +2,7 @@
 
 import { hostname } from "node:os";
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
-import { UserError } from "../../kernels/core/user_error.ts";
+import { UserError } from "../../kernels/core/checks.ts";
 import { type FieldCheck, fieldProblem, type Fields, isObject } from "./field_checks.ts";
 
 /** A file of a run cannot be read or written: thrown by every function that touches one. */

@@ -1,6 +1,6 @@
 /** The part of MLflow's REST API that tracking uses, with the retries of MLflow's own client. */
 
-import { UserError } from "../../kernels/core/user_error.ts";
+import { UserError } from "../../kernels/core/checks.ts";
 import { formatTime, say } from "../cli/output.ts";
 import type { RetryPolicy, ServerAddress, Target } from "./choose_tracking.ts";
 

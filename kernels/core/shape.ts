@@ -1,5 +1,4 @@
-import { UserError } from "./user_error.ts";
-import { describeValue, isCount } from "./checks.ts";
+import { describeValue, isCount, refuse, UserError } from "./checks.ts";
 
 /** The lengths of a tensor's axes, outermost first. */
 export type Shape = readonly number[];
@@ -15,24 +14,15 @@ export function sizeOf(shape: Shape): number {
   return shape.reduce((product, length) => product * length, 1);
 }
 
-/**
- * Checks a shape and returns its number of elements.
- *
- * @throws {ShapeError} if a length is not a whole number of at least 0
- */
+/** The number of elements of a shape of whole numbers; all others are refused. */
 export function checkedSizeOf(shape: Shape): number {
   if (!Array.isArray(shape)) {
-    throw new ShapeError(
-      `Cannot make a tensor of shape ${describeValue(shape)} (expected a list of lengths, such as [2, 3])`,
-    );
+    refuse(ShapeError, `make a tensor of shape ${describeValue(shape)}`, "a list of lengths, such as [2, 3]");
   }
   const size = sizeOf(shape);
   if (Number.isSafeInteger(size) && shape.every((length) => isCount(length))) return size;
-  throw new ShapeError(
-    `Cannot make a tensor of shape [${
-      shape.map(describeValue).join(", ")
-    }] (expected whole numbers of at least 0)`,
-  );
+  const shown = shape.map(describeValue).join(", ");
+  refuse(ShapeError, `make a tensor of shape [${shown}]`, "whole numbers of at least 0");
 }
 
 /** Whether two shapes are the same. */
@@ -45,21 +35,15 @@ export function showShape(shape: Shape, type = "f32"): string {
   return `${type}[${shape.join(", ")}]`;
 }
 
-/**
- * The shape that `a` and `b` broadcast to: axes are aligned at the end, and an axis of length 1 stretches.
- *
- * @throws {ShapeError} if two aligned lengths differ and neither is 1
- */
+/** The shape that `a` and `b` broadcast to: axes are aligned at the end, and an axis of length 1 stretches. */
 export function broadcastShapes(a: Shape, b: Shape): Shape {
   const rank = Math.max(a.length, b.length);
   return Array.from({ length: rank }, (_, axis) => {
     const m = a[axis - rank + a.length] ?? 1;
     const n = b[axis - rank + b.length] ?? 1;
     if (m !== n && m !== 1 && n !== 1) {
-      throw new ShapeError(
-        `Cannot broadcast ${showShape(a)} with ${showShape(b)}: lengths ${m} and ${n} meet ` +
-          "(expected equal lengths or 1)",
-      );
+      const shapes = `${showShape(a)} with ${showShape(b)}`;
+      refuse(ShapeError, `broadcast ${shapes}: lengths ${m} and ${n} meet`, "equal lengths or 1");
     }
     return m === 1 ? n : m;
   });
@@ -90,9 +74,7 @@ export function axisOf(axis: number, rank: number, of: string): number {
   const plain = axis < 0 ? axis + rank : axis;
   if (!Number.isInteger(axis) || plain < 0 || plain >= rank) {
     const expected = rank > 0 ? `an axis from ${-rank} to ${rank - 1}` : "a tensor with axes";
-    throw new ShapeError(
-      `Cannot run ${of}: axis ${axis} is outside a tensor of rank ${rank} (expected ${expected})`,
-    );
+    refuse(ShapeError, `run ${of}: axis ${axis} is outside a tensor of rank ${rank}`, expected);
   }
   return plain;
 }

@@ -1,10 +1,9 @@
 import { currentDevice } from "./context.ts";
-import { describeValue, isCount } from "./checks.ts";
+import { describeValue, isCount, UserError } from "./checks.ts";
 import type { Device } from "../devices/device.ts";
 import { checkedSizeOf, sameShape, type Shape, ShapeError, showShape } from "./shape.ts";
 import type { DataType } from "./signature.ts";
 import { allocateNow, owners, peeks, type Storage } from "./memory.ts";
-import { UserError } from "./user_error.ts";
 
 /** The method that Deno's Jupyter kernel calls on the last value of a cell to display it. */
 export const tensorDisplay: unique symbol = Symbol.for("Jupyter.display");

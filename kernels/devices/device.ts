@@ -1,4 +1,4 @@
-import { UserError } from "../core/user_error.ts";
+import { UserError } from "../core/checks.ts";
 import type { Port } from "../core/signature.ts";
 import type { WasmCall } from "./cpu/wasm_call.ts";
 

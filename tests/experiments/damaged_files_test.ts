@@ -10,7 +10,7 @@ import { sourceOf } from "../../experiments/data/image_source.ts";
 import { drawSamples } from "../../experiments/draw/samples.ts";
 import { trajectoryGif } from "../../experiments/draw/pictures.ts";
 import { readTrajectories } from "../../experiments/draw/trajectories.ts";
-import { UserError } from "../../kernels/core/user_error.ts";
+import { UserError } from "../../kernels/core/checks.ts";
 import { readNetwork } from "../../experiments/report/drawn.ts";
 import { writeReport } from "../../experiments/report/write_report.ts";
 import { readConfig, trainingConfig } from "../../experiments/cli/training_config.ts";

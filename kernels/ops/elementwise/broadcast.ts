@@ -1,7 +1,7 @@
 import { broadcastShapes, broadcastStrides, type Shape, ShapeError } from "../../core/shape.ts";
 import type { Dims, NumberArray, Tuning } from "../../devices/device.ts";
 import { inQuads } from "./shared_wgsl.ts";
-import { describeValue } from "../../core/checks.ts";
+import { describeValue, UserError } from "../../core/checks.ts";
 import { Tensor } from "../../core/tensor.ts";
 import { Binary, Ternary } from "../../devices/cpu/elementwise_functions.ts";
 import type { WasmCall } from "../../devices/cpu/wasm_call.ts";
@@ -9,7 +9,6 @@ import { defineOp, type Op } from "../../op.ts";
 import type { Sample } from "../../op_definition.ts";
 import { sumTo } from "../reduce/reduce.ts";
 import { withDevice } from "../../core/context.ts";
-import { UserError } from "../../core/user_error.ts";
 import { full } from "../layout/fill.ts";
 
 /**

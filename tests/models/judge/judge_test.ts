@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import * as k from "../../../kernels/mod.ts";
-import { UserError } from "../../../kernels/core/user_error.ts";
+import { UserError } from "../../../kernels/core/checks.ts";
 import * as models from "../../../models/mod.ts";
 import { mutateSafetensors, randomOf } from "../../experiments/mutations.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
