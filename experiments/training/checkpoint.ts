@@ -102,7 +102,7 @@ export async function isComplete(run: string, step: number): Promise<boolean> {
   return findContained(join(run, runFile.report)) !== undefined;
 }
 
-/** Share of a run after which its early weights are kept. At a half, samples gain less; see docs/conditions.md. */
+/** Share of a run after which its early weights are kept. At a half, samples gain less; see docs/objectives.md. */
 const earlyShare = 1 / 6;
 
 /**

@@ -208,7 +208,7 @@ async function missing(folder: string | undefined): Promise<string | undefined> 
 for (const { file, name, digest, dataDigest } of storedJudges) {
   testUnless(
     await missing(folders[file]),
-    `judgesFor() finds ${file}, which has the digest and accuracy of docs/judge.md`,
+    `judgesFor() finds ${file}, which has the digest and accuracy of docs/evaluation.md`,
     async () => {
       using device = await opened();
       const data = judgedData(await loadDataset(folders[file]));
@@ -217,9 +217,9 @@ for (const { file, name, digest, dataDigest } of storedJudges) {
         [judge.source, judge.digest, judge.dataDigest, judge.classes],
         ["stored", digest, dataDigest, 10],
       );
-      const docs = await textOf("docs/judge.md");
+      const docs = await textOf("docs/evaluation.md");
       for (const told of [basename(file), digest, `${(100 * judge.accuracy).toFixed(2)} %`]) {
-        assert.ok(docs.includes(told), `docs/judge.md does not say ${told}`);
+        assert.ok(docs.includes(told), `docs/evaluation.md does not say ${told}`);
       }
       const count = 1000;
       const images = rowsOf(data.test.images, firstIndices(count), 784);

@@ -128,9 +128,9 @@ testOnCpu("Ema keeps a share of min(d, (1 + k) / (10 + k)) in step k", async () 
 
 testNeeding(
   { read: true },
-  "docs/training.md and docs/training_your_own.md give the formula of Ema",
+  "docs/training.md and docs/library.md give the formula of Ema",
   async () => {
-    for (const page of ["training", "training_your_own"]) {
+    for (const page of ["training", "library"]) {
       const text = await Deno.readTextFile(new URL(`../../../docs/${page}.md`, import.meta.url));
       const formulas = [...text.matchAll(/`(min\(.*?\))`/gs)].map(([, formula]) => formula);
       assert.deepEqual(formulas, ["min(d, (1 + k) / (10 + k))"], page);
