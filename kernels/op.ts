@@ -1,3 +1,4 @@
+import { refuse } from "./core/checks.ts";
 import { checkSaved, makeHistory } from "./autograd/history.ts";
 import {
   attributeCheck,
@@ -42,9 +43,6 @@ export interface Op<S extends string, A extends AttributeTypes = Record<never, n
    * Runs the op.
    *
    * @returns its new output, or all in order, without inputs that it updates in place
-   * @throws {ShapeError} if shapes do not fit the signature
-   * @throws {TypeError} if tensors or attributes are missing, unknown or of another type
-   * @throws {Error} if tensors share memory that the op overwrites, or are not aligned for the device
    */
   (...args: OpArguments<S, A>): OpResult<OutputNames<S>>;
   /** Its declaration. */
@@ -56,9 +54,6 @@ export interface Op<S extends string, A extends AttributeTypes = Record<never, n
    *
    * @param shapes shapes of the inputs, in order
    * @param attributes by name; `{}` for an op without any
-   * @throws {ShapeError} if shapes do not fit the signature, or a length of an output is not a whole number of at least
-   * 0
-   * @throws {TypeError} if attributes are missing, unknown or of another type
    */
   readonly plan: (shapes: readonly Shape[], attributes: Readonly<Record<string, number>>) => CallPlan;
 }
@@ -120,8 +115,6 @@ export interface CallPlan {
  * @param definition the op; see `OpDefinition`
  * @param options whether it may replace an op of the same name; functions that hold the replaced op still run it
  * @returns a function of its tensors and, if it has any, attributes
- * @throws {Error} if an op of that name exists, unless `replace` is true
- * @throws {TypeError} if the signature is malformed
  */
 export function defineOp<const S extends string, const A extends AttributeTypes = Record<never, never>>(
   definition: OpDefinition<S, A>,
@@ -129,10 +122,8 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
 ): Op<S, A> {
   const { name, backward, forward, composite } = definition;
   if (registry.has(name) && !replace) {
-    throw new Error(
-      `Cannot declare op ${name}: an op of that name exists; choose another name, or replace it with ` +
-        "defineOp(definition, { replace: true })",
-    );
+    const advice = "choose another name, or replace it with defineOp(definition, { replace: true })";
+    refuse(Error, `declare op ${name}: an op of that name exists; ${advice}`);
   }
   const signature = parseSignature(definition);
   const isInput = (port: Port) => signature.inputs.some((input) => input.name === port.name);
@@ -190,10 +181,8 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
     outputs.forEach((shape, i) => {
       if (shape.every((length) => Number.isInteger(length) && length >= 0)) return;
       const made = showShape(shape, fresh[i].type);
-      throw new ShapeError(
-        `Cannot run ${name}: ${fresh[i].name} would be ${made} for ${showInputs(signature, shapes)} ` +
-          `(expected ${signature.text})`,
-      );
+      const inputs = showInputs(signature, shapes);
+      refuse(ShapeError, `run ${name}: ${fresh[i].name} would be ${made} for ${inputs}`, signature.text);
     });
     return { dims: axes.dims, outputs, hasEmptyInput };
   }
@@ -208,18 +197,14 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
     const at = signature.inputs.findIndex(({ axes }) => axes.some(({ name }) => name === axis));
     if (bound === undefined || bound === length || at < 0) return;
     const { name: port, type } = signature.inputs[at];
-    throw new ShapeError(
-      `Cannot run ${name}: ${axis} is ${bound} in ${port} ${showShape(shapes[at], type)} ` +
-        `(expected ${length} in ${signature.text})`,
-    );
+    const found = `${axis} is ${bound} in ${port} ${showShape(shapes[at], type)}`;
+    refuse(ShapeError, `run ${name}: ${found}`, `${length} in ${signature.text}`);
   }
 
   function run(inputs: readonly Tensor[], attributes: Readonly<Record<string, number>>): Tensor[] {
     signature.inputs.forEach(({ name: port, type }, i) => {
       if (inputs[i]?.type !== type) {
-        throw new TypeError(
-          `Cannot run ${name}: ${port} is ${inputs[i]} (expected ${type} in ${signature.text})`,
-        );
+        refuse(TypeError, `run ${name}: ${port} is ${inputs[i]}`, `${type} in ${signature.text}`);
       }
     });
     const { dims, outputs: shapes, hasEmptyInput } = plan(inputs.map((input) => input.shape), attributes);
@@ -228,9 +213,7 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
     const written = updated.size === 0 ? [] : inputs.filter((_, i) => updated.has(inputNames[i]));
     const isSymbolic = inputs.some(({ storage }) => storage.isSymbolic);
     if (isSymbolic && written.length > 0) {
-      throw new Error(
-        `Cannot push tangents through a gradient rule that calls ${name}: it updates ${written[0]}`,
-      );
+      refuse(Error, `push tangents through a gradient rule that calls ${name}: it updates ${written[0]}`);
     }
     const nothingToDo = shapes.every((shape) => sizeOf(shape) === 0) &&
       written.every(({ size }) => size === 0);
@@ -255,9 +238,7 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
     const { empty } = definition;
     if (empty) return withDevice(inputs[0].device, () => empty(shape));
     const at = inputs.findIndex(({ size }) => size === 0);
-    throw new ShapeError(
-      `Cannot run ${name}: ${inputNames[at]} ${inputs[at]} is empty (expected at least one element)`,
-    );
+    refuse(ShapeError, `run ${name}: ${inputNames[at]} ${inputs[at]} is empty`, "at least one element");
   }
 
   /**

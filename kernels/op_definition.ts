@@ -1,4 +1,4 @@
-import { describeValue, isCount } from "./core/checks.ts";
+import { describeValue, isCount, refuse } from "./core/checks.ts";
 import type { InputNames, OutputNames } from "./core/signature.ts";
 import type { Shape } from "./core/shape.ts";
 import type { GradientRule, Tensor } from "./core/tensor.ts";
@@ -21,19 +21,19 @@ type AttributeCheck = (attributes: Readonly<Record<string, unknown>>, dims: Reco
 export function attributeCheck(op: string, types: AttributeTypes): AttributeCheck {
   const declared = Object.entries(types);
   return (attributes, dims) => {
-    for (const name in attributes) if (!Object.hasOwn(types, name)) refuse(`unknown attribute ${name}`);
+    for (const name in attributes) if (!Object.hasOwn(types, name)) fail(`unknown attribute ${name}`);
     for (const [name, type] of declared) {
       const value = attributes[name];
       if (typeof value !== "number" || (type === "u32" && !isCount(value))) {
-        refuse(`attribute ${name} is ${describeValue(value)}`);
+        fail(`attribute ${name} is ${describeValue(value)}`);
       }
       dims[name] = value;
     }
   };
 
-  function refuse(why: string): never {
+  function fail(why: string): never {
     const expected = declared.map(([name, type]) => `${name}: ${type}`).join(", ") || "none";
-    throw new TypeError(`Cannot run ${op}: ${why} (expected attributes: ${expected})`);
+    refuse(TypeError, `run ${op}: ${why}`, `attributes: ${expected}`);
   }
 }
 

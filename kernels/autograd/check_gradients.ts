@@ -2,7 +2,7 @@ import { gradients } from "./gradients.ts";
 import { multiply } from "../ops/elementwise/binary.ts";
 import { sum } from "../ops/reduce/reduce.ts";
 import { uniforms } from "../ops/random/threefry.ts";
-import { refuseUnknown } from "../core/checks.ts";
+import { refuse, refuseUnknown } from "../core/checks.ts";
 import { checkTensor, type Tensor, tensor } from "../core/tensor.ts";
 import { scope } from "../core/scope.ts";
 import type { Kernel } from "../devices/device.ts";
@@ -35,11 +35,7 @@ const stencil = [[2, -1], [1, 8], [-1, -8], [-2, 1]] as const;
  *
  * @param f a deterministic function, smooth within two steps of the inputs: avoid kinks such as relu's at 0
  * @param inputs small tensors: f runs four times for each element
- * @throws {TypeError} if an input or the result of f is not a tensor, or an option is unknown
- * @throws {ShapeError} if f returns other shapes for the same inputs
- * @throws {RangeError} if the tolerance or the step is not a number above 0
  * @throws {GradientError} naming the input, the element, both values and the allowed error
- * @throws {Error} if f does not depend on an f32 input, or gradients stop on the way to it
  *
  * ```ts
  * import { checkGradients, init, multiply, tanh, tensor } from "../mod.ts";
@@ -58,7 +54,7 @@ export async function checkGradients(
   inputs.forEach((x, i) => checkTensor("check gradients", `input ${i} is`, x));
   for (const [name, value] of Object.entries({ tolerance, step })) {
     if (value > 0 && value < Infinity) continue;
-    throw new RangeError(`Cannot check gradients: ${name} is ${value} (expected a number above 0)`);
+    refuse(RangeError, `check gradients: ${name} is ${value}`, "a number above 0");
   }
   const copies = await Promise.all(inputs.map(async (x) => {
     return x.type === "u32" ? x : tensor(await x.read(), x.shape); // leaves the caller's tensors unchanged
@@ -81,10 +77,9 @@ export async function checkGradients(
     for (const [i, value] of expected.entries()) {
       if (Math.abs(dx[i] - value) <= allowed) continue;
       const of = f.name === "" ? "" : ` of ${f.name}`;
-      throw new GradientError(
-        `Cannot confirm the gradient${of}: at element ${i} of ${inputName(copies.indexOf(x))} ${x} it is ` +
-          `${dx[i]}, but central differences give ${value} (expected within ${allowed.toPrecision(3)})`,
-      );
+      const found = `at element ${i} of ${inputName(copies.indexOf(x))} ${x} it is ${dx[i]}`;
+      const what = `confirm the gradient${of}: ${found}, but central differences give ${value}`;
+      refuse(GradientError, what, `within ${allowed.toPrecision(3)}`);
     }
   }
 

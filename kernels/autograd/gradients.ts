@@ -2,7 +2,7 @@ import { add } from "../ops/elementwise/binary.ts";
 import { full, zeros } from "../ops/layout/fill.ts";
 import { reshape } from "../ops/layout/movement.ts";
 import { withDevice } from "../core/context.ts";
-import { checkList } from "../core/checks.ts";
+import { checkList, refuse } from "../core/checks.ts";
 import { checkTensor, type GradientRule, type History, type Tensor } from "../core/tensor.ts";
 import { ShapeError } from "../core/shape.ts";
 import { nextOrder } from "../core/memory.ts";
@@ -43,10 +43,6 @@ export function opsBetween(
  * @param parameters tensors of any shape
  * @returns one gradient per parameter, of its shape, in the same order. Some may share memory, such as those of a and b in
  * `add(a, b)`: copy one, for example with `add(da, 0)`, before an op overwrites it
- * @throws {TypeError} if the loss, a parameter or a rule's result is not a tensor, or the parameters are not a list
- * @throws {ShapeError} if the loss is not a single number, or a rule's gradient does not have the shape of its input
- * @throws {Error} if the loss does not depend on a parameter, an op in between has no gradient rule for an input, or a
- * value that a rule needs was overwritten or moved to other memory, as `withParameters` does with parameters
  *
  * ```ts
  * import { gradients, init, multiply, sum, tensor } from "../mod.ts";
@@ -63,9 +59,7 @@ export function gradients(loss: Tensor, parameters: readonly Tensor[]): Tensor[]
   checkList("take gradients", "parameters are", parameters, "tensors");
   parameters.forEach((parameter, i) => checkTensor("take gradients", `parameter ${i} is`, parameter));
   if (loss.size !== 1) {
-    throw new ShapeError(
-      `Cannot take gradients of ${loss} (expected a single number: take its sum() or mean())`,
-    );
+    refuse(ShapeError, `take gradients of ${loss}`, "a single number: take its sum() or mean()");
   }
   return withDevice(loss.device, () => {
     const all = pullBack(new Map([[loss, full(loss.shape, 1)]]), parameters);
@@ -73,7 +67,7 @@ export function gradients(loss: Tensor, parameters: readonly Tensor[]): Tensor[]
       const gradient = all[i];
       if (gradient) return gradient;
       if (parameter.size === 0) return zeros(parameter.shape);
-      throw new Error(`Cannot take gradients: the loss does not depend on parameter ${i}, ${parameter}`);
+      refuse(Error, `take gradients: the loss does not depend on parameter ${i}, ${parameter}`);
     });
   });
 }
@@ -94,7 +88,7 @@ export function pullBack(
   const gradient = new Map(cotangents);
   for (const y of cotangents.keys()) {
     const lost = between.has(y) ? overwrittenSinceMade(y) : undefined;
-    if (lost !== undefined) throw overwrittenError(y, lost);
+    if (lost !== undefined) refuseOverwritten(y, lost);
   }
   for (const [y, history] of between) {
     const rules = rulesOf(history, gradient.get(y)!);
@@ -132,40 +126,37 @@ export function remade(history: History) {
   const since = nextOrder();
   const views = history.inputs.map((x) => reshape(x, x.shape));
   const output = history.composite?.(views);
-  if (!output) throw noRuleError(history, 0);
+  if (!output) refuseWithoutRule(history, 0);
   return { inputs: views, output, since };
 }
 
-/** @throws {Error} if an input was overwritten after an op computed it and before this op read it */
 export function checkKept(
   { overwritten, inputs }: History,
   i: number,
   between: ReadonlyMap<Tensor, History>,
 ): void {
   const by = overwritten?.get(i);
-  if (by !== undefined && between.has(inputs[i])) throw overwrittenError(inputs[i], by);
+  if (by !== undefined && between.has(inputs[i])) refuseOverwritten(inputs[i], by);
 }
 
-/** Runs the gradient rule of an input. @throws {Error} if there is none */
+/** Runs the gradient rule of an input. */
 export function applyRule(history: History, i: number, rule?: GradientRule, before?: Tensor): Tensor {
-  if (!rule) throw noRuleError(history, i);
+  if (!rule) refuseWithoutRule(history, i);
   const [x, name] = [history.inputs[i], history.names[i]];
   const task = `take gradients through ${history.op}`;
   return checkTensor(task, `the rule of its input ${name} returned`, rule(before), x.shape);
 }
 
-function noRuleError({ op, output, names, inputs }: History, i: number): Error {
-  return new Error(
-    `Cannot take gradients through ${op}: no rule leads from its output ${output} to its input ${names[i]} ` +
-      `${inputs[i]}; declare one in the op's backward, or detach() the input where gradients should end`,
-  );
+function refuseWithoutRule({ op, output, names, inputs }: History, i: number): never {
+  const why = `no rule leads from its output ${output} to its input ${names[i]} ${inputs[i]}`;
+  const advice = "declare one in the op's backward, or detach() the input where gradients should end";
+  refuse(Error, `take gradients through ${op}: ${why}; ${advice}`);
 }
 
-function overwrittenError(y: Tensor, by: string): Error {
-  return new Error(
-    `Cannot take gradients through ${y.history?.op}: ${by} has overwritten its output ${y.history?.output} ${y} ` +
-      "before it was used; take gradients before, or overwrite a copy",
-  );
+function refuseOverwritten(y: Tensor, by: string): never {
+  const lost = `${by} has overwritten its output ${y.history?.output} ${y} before it was used`;
+  const advice = "take gradients before, or overwrite a copy";
+  refuse(Error, `take gradients through ${y.history?.op}: ${lost}; ${advice}`);
 }
 
 /** A tensor and all tensors that it was computed from, as far as histories reach. */

@@ -1,3 +1,4 @@
+import { refuse } from "../core/checks.ts";
 import { nextOrder, overlap } from "../core/memory.ts";
 import { type GradientRule, type History, Tensor } from "../core/tensor.ts";
 
@@ -96,33 +97,25 @@ function runRule<T>(rule: Rule, run: () => T): T {
   }
 }
 
-/**
- * Checks the inputs of an op that a gradient rule calls.
- *
- * @throws {Error} if an input or output saved for the rule was overwritten or moved to other memory since
- */
+/** Checks the inputs of an op that a gradient rule calls. */
 export function checkSaved(tensors: readonly Tensor[]): void {
   const rule = current;
   if (!rule) return;
   for (const tensor of tensors) {
     const { storage, offset, size } = tensor;
     const moved = rule.moved.find((x) => overlap(x, tensor));
-    if (moved) throw movedError(rule, moved);
+    if (moved) {
+      const [name] = Object.entries(rule.saved).find(([, value]) => value === moved)!;
+      const why =
+        `${name} ${moved} has moved to other memory since the op ran, and its gradient needs the old values`;
+      const advice = "take gradients before a parameter moves, for example inside withParameters()";
+      refuse(Error, `take gradients through ${rule.op}: ${why}; ${advice}`);
+    }
     const by = storage.overwritten(offset, size, rule.order);
     if (by === undefined) continue;
     const saved = Object.entries(rule.saved).find(([, value]) => value.storage === storage);
     if (!saved) continue;
-    throw new Error(
-      `Cannot take gradients through ${rule.op}: ${by} has overwritten ${saved[0]} ${saved[1]}, ` +
-        "which its gradient needs; take gradients before, or overwrite a copy",
-    );
+    const lost = `${by} has overwritten ${saved[0]} ${saved[1]}, which its gradient needs`;
+    refuse(Error, `take gradients through ${rule.op}: ${lost}; take gradients before, or overwrite a copy`);
   }
-}
-
-function movedError({ op, saved }: Rule, x: Tensor): Error {
-  const [name] = Object.entries(saved).find(([, value]) => value === x)!;
-  return new Error(
-    `Cannot take gradients through ${op}: ${name} ${x} has moved to other memory since the op ran, and its gradient ` +
-      "needs the values from that time; take gradients before a parameter moves, for example inside withParameters()",
-  );
 }

@@ -1,5 +1,5 @@
 import { withDevice } from "../core/context.ts";
-import { checkList } from "../core/checks.ts";
+import { checkList, refuse } from "../core/checks.ts";
 import { nextOrder, Storage } from "../core/memory.ts";
 import { checkTensor, type History, Tensor } from "../core/tensor.ts";
 import { add } from "../ops/elementwise/binary.ts";
@@ -19,9 +19,6 @@ import { applyRule, checkKept, opsBetween, pullBack, remade } from "./gradients.
  * parameters; a tensor that is given twice then moves along its first tangent
  * @param tangents the direction: one per value, of its shape
  * @returns what f returned, and its derivative in the same form
- * @throws {TypeError} if a value, a tangent or a result is not a tensor, or one of the lists is not a list
- * @throws {ShapeError} if a tangent does not have the shape of its value
- * @throws {Error} if an op in between has no rule for derivatives, or a value that a rule needs was overwritten
  *
  * ```ts
  * import { init, jvp, multiply, tensor } from "../mod.ts";
@@ -112,8 +109,6 @@ function transposed(
   });
   const [tangent] = pullBack(cotangents, [dy], since);
   if (!tangent?.storage.isSymbolic) return tangent;
-  throw new Error(
-    `Cannot push tangents through ${history.op}: its gradient rules are not linear in the gradient of its output ` +
-      `${history.output} (expected a sum of products with it)`,
-  );
+  const why = `its gradient rules are not linear in the gradient of its output ${history.output}`;
+  refuse(Error, `push tangents through ${history.op}: ${why}`, "a sum of products with it");
 }

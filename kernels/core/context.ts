@@ -17,8 +17,6 @@ export type DeviceChoice = "auto" | "webgpu" | "cpu";
  * @param fused whether the CPU device fuses multiply and add; by default if the engine can. Fused results differ in the
  * last bits; without fusing, all engines give the same results
  * @returns the device; `close()` frees it before the program ends
- * @throws {DeviceError} if the requested device is not available, with `auto` if none is, or `threads` is out of range
- * @throws {TypeError} if `device` has another value
  *
  * ```ts
  * import { init } from "../mod.ts";

@@ -1,3 +1,4 @@
+import { refuse } from "./checks.ts";
 import type { Dims, Kernel } from "../devices/device.ts";
 import { ShapeError } from "./shape.ts";
 import type { Tensor } from "./tensor.ts";
@@ -12,12 +13,7 @@ export function noteWrites(op: string, tensors: readonly Tensor[]): void {
   }
 }
 
-/**
- * Runs a kernel now, or adds it to the step being recorded.
- *
- * @throws {Error} if a tensor lives on another device, is not aligned for this one, or its memory was freed
- * @throws {ShapeError} if a tensor is larger than what a kernel can bind
- */
+/** Runs a kernel now, or adds it to the step being recorded. */
 export function execute(
   kernel: Kernel,
   tensors: readonly Tensor[],
@@ -25,8 +21,13 @@ export function execute(
   device: Tensor["device"],
 ): void {
   tensors.forEach((tensor, i) => {
-    if (tensor.device !== device) throw strayError(kernel, tensor, device);
-    if (tensor.offset % device.offsetAlignment !== 0) throw misplacedError(kernel, i, tensor, device);
+    if (tensor.device !== device) refuseStray(kernel, tensor, device);
+    if (tensor.offset % device.offsetAlignment !== 0) {
+      const why = `${kernel.ports[i].name} ${tensor} starts at element ${tensor.offset} of its memory`;
+      const expected =
+        `a multiple of ${device.offsetAlignment} on ${device.kind}; slice() copies a part of a tensor`;
+      refuse(Error, `run ${kernel.name}: ${why}`, expected);
+    }
   });
   if (owners.recording) {
     owners.recording.calls.push({
@@ -38,41 +39,24 @@ export function execute(
     const ranges = tensors.map(({ storage, offset, size }) => storage.range(offset, size));
     const large = ranges.findIndex(({ length }) => length * 4 > device.maxRangeBytes);
     if (large >= 0) {
-      throw new ShapeError(
-        `Cannot run ${kernel.name}: ${kernel.ports[large].name} ${tensors[large]} is larger than the ` +
-          `${device.maxRangeBytes} bytes that a kernel can bind on this device; use a smaller batch`,
-      );
+      const expected = `at most ${device.maxRangeBytes} bytes; use a smaller batch`;
+      const value = `${kernel.ports[large].name} ${tensors[large]}`;
+      refuse(ShapeError, `run ${kernel.name}: ${value} is too large`, expected);
     }
     device.run({ kernel, ranges, dims });
   }
 }
 
-function strayError({ name }: Kernel, tensor: Tensor, { kind }: Tensor["device"]): Error {
+function refuseStray({ name }: Kernel, tensor: Tensor, { kind }: Tensor["device"]): never {
   const elsewhere = tensor.device.kind === kind ? `another ${kind}` : kind;
-  return new Error(
-    `Cannot run ${name}: ${tensor} lives on ${tensor.device.kind}, the others on ${elsewhere}; each ` +
-      "init() opens a device of its own: make all tensors on one, after the last init() or in withDevice()",
-  );
-}
-
-function misplacedError(
-  { name, ports }: Kernel,
-  at: number,
-  tensor: Tensor,
-  { kind, offsetAlignment }: Tensor["device"],
-): Error {
-  const port = ports[at].name;
-  return new Error(
-    `Cannot run ${name}: ${port} ${tensor} starts at element ${tensor.offset} of its memory (expected a ` +
-      `multiple of ${offsetAlignment} on ${kind}); take a part of a tensor with slice(), which copies it`,
-  );
+  const where = `${tensor} lives on ${tensor.device.kind}, the others on ${elsewhere}`;
+  const advice = "make all tensors on one, after the last init() or in withDevice()";
+  refuse(Error, `run ${name}: ${where}; each init() opens a device of its own: ${advice}`);
 }
 
 /**
  * Refuses on every device what would make a WebGPU device fail: a kernel may not overwrite a buffer that it also reads,
  * not even in another part, nor overwrite the same elements through two tensors.
- *
- * @throws {Error} naming both tensors
  */
 export function checkSharing(
   { name, ports }: Kernel,
@@ -84,10 +68,8 @@ export function checkSharing(
       if (i === j || a.storage !== b.storage) return;
       if (ports[j].writable && !overlap(a, b)) return;
       const [one, other] = [ports[i].name, ports[j].name];
-      throw new Error(
-        `Cannot run ${name}: ${one}, which it overwrites, and ${other} share memory, ` +
-          "which WebGPU does not allow; copy one of them first, for example with add(x, 0)",
-      );
+      const why = `${one}, which it overwrites, and ${other} share memory, which WebGPU does not allow`;
+      refuse(Error, `run ${name}: ${why}; copy one of them first, for example with add(x, 0)`);
     });
   });
 }

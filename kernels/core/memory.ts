@@ -1,3 +1,4 @@
+import { refuse } from "./checks.ts";
 import type { BufferRange, Device, DeviceBuffer, Dims, Kernel } from "../devices/device.ts";
 
 /** Owners of new memory: the innermost scope, and the step being traced. */
@@ -74,17 +75,15 @@ export class Storage {
     return this.#buffer !== undefined;
   }
 
-  /** Checks that the memory was not freed. @throws {Error} if it was */
+  /** Checks that the memory was not freed. */
   check(): void {
     if (this.#freed !== undefined) throw new Error(this.#freed);
   }
 
-  /** A range of its buffer. @throws {Error} if the memory was freed, or belongs to a recorded step */
+  /** A range of its buffer. */
   range(offset: number, length: number): BufferRange {
     this.check();
-    if (!this.#buffer) {
-      throw new Error("Cannot use a value of a recorded step outside it: return it from the step");
-    }
+    if (!this.#buffer) refuse(Error, "use a value of a recorded step outside it: return it from the step");
     return { buffer: this.#buffer, offset, length };
   }
 

@@ -1,3 +1,4 @@
+import { refuse } from "./checks.ts";
 import { owners, Scope } from "./memory.ts";
 import { Tensor } from "./tensor.ts";
 
@@ -17,8 +18,6 @@ export function tensorsIn(value: unknown, seen: Set<unknown> = new Set()): Tenso
  * Returned tensors keep their values but lose their history, since `gradients` cannot use freed memory. Tensors made
  * outside keep both.
  *
- * @throws {TypeError} if the function is asynchronous: read values after the scope
- *
  * ```ts
  * import { init, multiply, scope, tensor } from "../mod.ts";
  *
@@ -37,9 +36,7 @@ export function scope<T>(run: () => T): T {
   try {
     const result = run();
     if (result instanceof Promise) {
-      throw new TypeError(
-        "Cannot run an asynchronous function in a scope: read values after the scope",
-      );
+      refuse(TypeError, "run an asynchronous function in a scope: read values after the scope");
     }
     kept = tensorsIn(result);
     return result;

@@ -1,3 +1,4 @@
+import { refuse } from "./checks.ts";
 import { sameShape, type Shape, ShapeError, showShape, sizeOf } from "./shape.ts";
 
 /** Element type of a buffer: numbers are f32; bytes, indices and random keys are u32. */
@@ -58,23 +59,17 @@ interface BoundAxes {
   readonly shapes: Record<string, Shape>;
 }
 
-/**
- * Matches the shapes of a call against a signature.
- *
- * @throws {ShapeError} if a rank or a length does not fit; names the axis and every input
- */
+/** Matches the shapes of a call against a signature. */
 export function bindAxes(op: string, signature: Signature, given: readonly Shape[]): BoundAxes {
   const dims: Record<string, number> = {};
   const shapes: Record<string, Shape> = {};
   const firstSeen: Record<string, string> = {};
   if (given.length !== signature.inputs.length) {
-    throw new ShapeError(
-      `Cannot run ${op}: ${given.length} shapes (expected ${signature.inputs.length}, ${signature.text})`,
-    );
+    refuse(ShapeError, `run ${op}: ${given.length} shapes`, `${signature.inputs.length}, ${signature.text}`);
   }
   const fail = (why: string): never => {
     const inputs = showInputs(signature, given);
-    throw new ShapeError(`Cannot run ${op}: ${why}: ${inputs} (expected ${signature.text})`);
+    refuse(ShapeError, `run ${op}: ${why}: ${inputs}`, signature.text);
   };
   signature.inputs.forEach(({ name: port, axes }, i) => {
     const shape = given[i];
@@ -135,16 +130,12 @@ interface Declaration {
   readonly derive?: unknown;
 }
 
-/**
- * Parses the signature of an op.
- *
- * @throws {TypeError} if it is malformed, names a buffer twice, has no output, or an axis of an output is unknown
- */
+/** Parses the signature of an op. */
 export function parseSignature(
   { name: op, signature: text, attributes = {}, derive }: Declaration,
 ): Signature {
   const fail = (why: string, expected = `a signature such as ${example}`): never => {
-    throw new TypeError(`Cannot declare op ${op}: its signature "${text}" ${why} (expected ${expected})`);
+    refuse(TypeError, `declare op ${op}: its signature "${text}" ${why}`, expected);
   };
   const sides = text.split(" -> ");
   if (sides.length !== 2) fail(`has ${sides.length - 1} arrows " -> " between inputs and outputs`);

@@ -1,5 +1,5 @@
 import { currentDevice } from "./context.ts";
-import { describeValue, isCount, UserError } from "./checks.ts";
+import { describeValue, isCount, refuse, UserError } from "./checks.ts";
 import type { Device } from "../devices/device.ts";
 import { checkedSizeOf, sameShape, type Shape, ShapeError, showShape } from "./shape.ts";
 import type { DataType } from "./signature.ts";
@@ -49,8 +49,6 @@ export class Tensor {
   /**
    * A view of memory from element `offset` on; `tensor` and `zeros` allocate new memory. Ops accept views that start at a
    * multiple of the device's `offsetAlignment`.
-   *
-   * @throws {ShapeError} if a length or the offset is not a whole number, or the memory is too small
    */
   constructor(
     storage: Storage,
@@ -61,12 +59,8 @@ export class Tensor {
   ) {
     this.size = checkedSizeOf(shape);
     if (!isCount(offset, 0, storage.elements - this.size)) {
-      throw new ShapeError(
-        `Cannot view ${showShape(shape, type)} from element ${
-          describeValue(offset)
-        } on in memory of ${storage.elements} ` +
-          "(expected a whole number, and all elements inside)",
-      );
+      const what = `view ${showShape(shape, type)} from element ${describeValue(offset)} on`;
+      refuse(ShapeError, what, `a whole number, and all elements inside memory of ${storage.elements}`);
     }
     this.#storage = storage;
     this.#offset = offset;
@@ -136,20 +130,16 @@ export class Tensor {
    * Overwrites the values in place. Taking gradients that need the old values is an error afterwards.
    *
    * @param values a `Uint32Array` for a u32 tensor, else a `Float32Array`: their bits are copied
-   * @throws {ShapeError} if the number of values differs from the tensor's size
-   * @throws {TypeError} if they are of another type
    */
   write(values: Float32Array | Uint32Array): void {
     const expected = this.type === "u32" ? Uint32Array : Float32Array;
     if (!(values instanceof expected)) {
       const given: unknown = values;
       const type = given?.constructor?.name ?? given;
-      throw new TypeError(
-        `Cannot write to a tensor ${this}: the values are of type ${type} (expected a ${expected.name})`,
-      );
+      refuse(TypeError, `write to a tensor ${this}: the values are of type ${type}`, `a ${expected.name}`);
     }
     if (values.length !== this.size) {
-      throw new ShapeError(`Cannot write ${values.length} values to a tensor ${this} of ${this.size}`);
+      refuse(ShapeError, `write ${values.length} values to a tensor ${this} of ${this.size}`);
     }
     this.device.write(this.storage.range(this.offset, this.size), values);
     this.storage.noteWrite(this.offset, this.size, "write()");
@@ -171,13 +161,10 @@ export class Tensor {
   }
 }
 
-/** @throws {UserError} if the step being recorded computes the tensor */
 function checkComputed(x: Tensor): void {
   if (!owners.recording?.owns(x.storage)) return;
-  throw new UserError(
-    `Cannot read ${x} inside a network or step that is being recorded: it is computed later (expected read() outside, or ` +
-      "peek(x, label), which prints the values of each run)",
-  );
+  const what = `read ${x} inside a network or step that is being recorded: it is computed later`;
+  refuse(UserError, what, "read() outside, or peek(x, label), which prints the values of each run");
 }
 
 /**
@@ -186,14 +173,12 @@ function checkComputed(x: Tensor): void {
  * @param values numbers, row-major; a `Uint32Array` makes a u32 tensor, all else f32. Nested arrays are refused:
  * flatten them, and give the shape
  * @param shape by default one axis with all values
- * @throws {TypeError} if the values are not numbers
- * @throws {ShapeError} if the shape is invalid or does not hold that many values
  * @throws {DeviceError} before `init()`
  */
 export function tensor(values: ArrayLike<number>, shape: Shape = [values?.length]): Tensor {
   checkNumbers(values);
   if (checkedSizeOf(shape) !== values.length) {
-    throw new ShapeError(`Cannot make a tensor of shape [${shape.join(", ")}] from ${values.length} values`);
+    refuse(ShapeError, `make a tensor of shape [${shape.join(", ")}] from ${values.length} values`);
   }
   const device = currentDevice();
   const data = values instanceof Uint32Array || values instanceof Float32Array
@@ -204,22 +189,19 @@ export function tensor(values: ArrayLike<number>, shape: Shape = [values?.length
   return new Tensor(storage, shape, data instanceof Uint32Array ? "u32" : "f32");
 }
 
-/** @throws {TypeError} if values are not numbers */
 function checkNumbers(values: ArrayLike<unknown>): void {
   const isBig = values instanceof BigInt64Array || values instanceof BigUint64Array;
   if (ArrayBuffer.isView(values) && "length" in values && !isBig) return;
   if (!isCount(values?.length) || typeof values === "string") {
-    throw new TypeError(`Cannot make a tensor from ${describeValue(values)} (expected a list of numbers)`);
+    refuse(TypeError, `make a tensor from ${describeValue(values)}`, "a list of numbers");
   }
   for (let i = 0; i < values.length; i++) {
     const value = values[i];
     if (typeof value === "number") continue;
     const isList = typeof value === "object" && value !== null && "length" in value;
     const shown = isList ? "a list" : typeof value === "string" ? `"${value}"` : `${value}`;
-    throw new TypeError(
-      `Cannot make a tensor: value ${i} is ${shown} (expected a number` +
-        `${isList ? "; flatten nested lists, and give the shape as the second argument" : ""})`,
-    );
+    const advice = isList ? "; flatten nested lists, and give the shape as the second argument" : "";
+    refuse(TypeError, `make a tensor: value ${i} is ${shown}`, `a number${advice}`);
   }
 }
 
@@ -228,18 +210,16 @@ function checkNumbers(values: ArrayLike<unknown>): void {
  *
  * @param task what needs it, as in `Cannot ${task}`
  * @param subject where it came from, with a verb: `velocity() returned`
- * @throws {TypeError} if it is not a tensor, such as a promise of one
- * @throws {ShapeError} if it is a tensor of another type or shape
  */
 export function checkTensor(task: string, subject: string, value: unknown, shape?: Shape): Tensor {
   const expected = shape ? showShape(shape) : "a tensor";
   if (!(value instanceof Tensor)) {
     const isPromise = typeof value === "object" && value !== null && "then" in value;
     const hint = isPromise ? " from a synchronous function" : "";
-    throw new TypeError(`Cannot ${task}: ${subject} ${describeValue(value)} (expected ${expected}${hint})`);
+    refuse(TypeError, `${task}: ${subject} ${describeValue(value)}`, `${expected}${hint}`);
   }
   if (!shape || (value.type === "f32" && sameShape(value.shape, shape))) return value;
-  throw new ShapeError(`Cannot ${task}: ${subject} ${value} (expected ${expected})`);
+  refuse(ShapeError, `${task}: ${subject} ${value}`, expected);
 }
 
 /** Type, shape and device, `f32[2, 3] on cpu`. */

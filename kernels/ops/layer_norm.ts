@@ -1,4 +1,4 @@
-import { refuseUnknown } from "../core/checks.ts";
+import { refuse, refuseUnknown } from "../core/checks.ts";
 import { ShapeError, sizeOf } from "../core/shape.ts";
 import { checkTensor, type Tensor } from "../core/tensor.ts";
 import type { Dims, NumberArray } from "../devices/device.ts";
@@ -219,9 +219,6 @@ const scalesOfRuns: Op<"x[R, C], dy[R, C] -> scales[S, C]", { run: "u32"; epsilo
  * @param beta f32[C]
  * @param options the number added to the variance, by default 1e-5
  * @returns f32[..., C]
- * @throws {ShapeError} if x has no axis, or gamma or beta do not fit its last one
- * @throws {RangeError} if epsilon is not a finite number of at least 0
- * @throws {TypeError} if an option is unknown
  * Source: Ba, Kiros and Hinton 2016, arXiv:1607.06450
  */
 export function layerNorm(
@@ -235,12 +232,10 @@ export function layerNorm(
     checkTensor("run layerNorm", `${name} is`, given);
   }
   if (!(epsilon >= 0 && epsilon < Infinity)) {
-    throw new RangeError(`Cannot run layerNorm: epsilon is ${epsilon} (expected a number of at least 0)`);
+    refuse(RangeError, `run layerNorm: epsilon is ${epsilon}`, "a number of at least 0");
   }
   const C = x.shape.at(-1);
-  if (C === undefined) {
-    throw new ShapeError(`Cannot run layerNorm: x ${x} has no axis (expected at least one)`);
-  }
+  if (C === undefined) refuse(ShapeError, `run layerNorm: x ${x} has no axis`, "at least one");
   const rows = reshape(x, [sizeOf(x.shape.slice(0, -1)), C]);
   return reshape(normalise(rows, gamma, beta, { epsilon }), x.shape);
 }

@@ -134,7 +134,6 @@ export const emaUpdate: Op<"e[n], p[n], settings[1] -> e[n]"> = defineOp({
  *
  * @param g f32 of any shape
  * @returns f32[1]
- * @throws {TypeError} if g is u32
  */
 export function squaredNorm(g: Tensor): Tensor {
   return reshape(sum(square(g)), [1]);

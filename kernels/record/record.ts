@@ -7,7 +7,7 @@ import {
   planOf,
   writtenRanges,
 } from "./memory_plan.ts";
-import { refuseUnknown } from "../core/checks.ts";
+import { refuse, refuseUnknown } from "../core/checks.ts";
 import { tensorsIn } from "../core/scope.ts";
 import { allocateNow, giveOwner, owners, Recording, type Storage } from "../core/memory.ts";
 
@@ -17,16 +17,14 @@ export function whenRun(callback: () => void): void {
   else callback();
 }
 
-/** Traces a step; if that fails, frees the memory that the record owns. @throws {TypeError} if it is asynchronous */
+/** Traces a step; if that fails, frees the memory that the record owns. */
 export function trace<T>(step: () => T): { recording: Recording; result: T } {
-  if (owners.recording) throw new Error("Cannot record a step inside another: record only the outer one");
+  if (owners.recording) refuse(Error, "record a step inside another: record only the outer one");
   const recording = new Recording();
   owners.recording = recording;
   try {
     const result = step();
-    if (result instanceof Promise) {
-      throw new TypeError("Cannot record an asynchronous step: read values after run()");
-    }
+    if (result instanceof Promise) refuse(TypeError, "record an asynchronous step: read values after run()");
     return { recording, result };
   } catch (error) {
     recording.free();
@@ -85,14 +83,12 @@ type Layout<T> = ReturnType<typeof layOut<T>>;
 function layOut<T>(recording: Recording, result: T, { precision = "f32", ...unknown }: RecordOptions) {
   refuseUnknown("record a step", unknown, ["precision"]);
   const device = recording.calls[0]?.tensors[0]?.storage.device;
-  if (!device) throw new Error("Cannot record a step that runs no op");
+  if (!device) refuse(Error, "record a step that runs no op");
   if (precision !== "f32" && precision !== "f16") {
-    throw new TypeError(`Cannot keep values in ${precision} (expected precision f32 or f16)`);
+    refuse(TypeError, `keep values in ${precision}`, "precision f32 or f16");
   }
   if (precision === "f16" && !device.halfStorage) {
-    throw new DeviceError(
-      `Cannot keep values in f16 on ${device.description}: it has no shader-f16 (expected precision f32)`,
-    );
+    refuse(DeviceError, `keep values in f16 on ${device.description}: it has no shader-f16`, "precision f32");
   }
   const outputs = tensorsIn([result, recording.peeks.map(({ x }) => x)]);
   const kept = new Set(outputs.map(({ storage }) => storage));
@@ -107,9 +103,6 @@ function layOut<T>(recording: Recording, result: T, { precision = "f32", ...unkn
  * The memory that a step would need, computed without running its ops or allocating memory.
  *
  * @param step a synchronous function of ops
- * @throws {Error} inside another `record` or `planMemory`, or if the step runs no op
- * @throws {TypeError} if the step is asynchronous, or the precision or an option is unknown
- * @throws {DeviceError} if the device cannot keep values in the given precision
  */
 export function planMemory(step: () => unknown, options: RecordOptions = {}): MemoryPlan {
   return withLayout(step, options, ({ recording, plan }) => {
@@ -139,10 +132,6 @@ export function planMemory(step: () => unknown, options: RecordOptions = {}): Me
  *
  * @param step a synchronous function of ops; it is called once
  * @returns the step, which has not run yet
- * @throws {Error} inside another `record` or `planMemory`, if the step runs no op, or a value is larger than a kernel
- * can bind
- * @throws {TypeError} if the step is asynchronous, or the precision or an option is unknown
- * @throws {DeviceError} if the device cannot keep values in the given precision
  */
 export function record<T>(step: () => T, options: RecordOptions = {}): RecordedStep<T> {
   return withLayout(step, options, prepared);
@@ -151,10 +140,8 @@ export function record<T>(step: () => T, options: RecordOptions = {}): RecordedS
 function prepared<T>(layout: Layout<T>): RecordedStep<T> {
   const { recording, result, device, outputs, kept, half, slots, slotOf, plan } = layout;
   if (plan.largestBytes > device.maxRangeBytes) {
-    throw new Error(
-      `Cannot record the step: its largest value has ${plan.largestBytes} bytes, and a kernel can bind ` +
-        `${device.maxRangeBytes} on this device; use a smaller batch`,
-    );
+    const most = `at most ${device.maxRangeBytes} on this device; use a smaller batch`;
+    refuse(Error, `record the step: its largest value has ${plan.largestBytes} bytes`, most);
   }
   for (const output of outputs) if (recording.owns(output.storage)) output.detach();
   for (const storage of recording.memory) giveOwner(storage);
@@ -214,8 +201,6 @@ function prepared<T>(layout: Layout<T>): RecordedStep<T> {
 /**
  * Counts the multiply-adds of a step, without running it: convolutions (padding included), matrix products, attention,
  * and their gradients.
- *
- * @throws {TypeError} if the step is asynchronous
  *
  * ```ts
  * import { countMultiplyAdds, init, matmul, zeros } from "../mod.ts";

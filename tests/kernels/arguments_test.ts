@@ -199,8 +199,8 @@ const refused: Readonly<Record<string, () => unknown>> = {
     crossEntropy(zeros([3, 2]), zeros([3])),
   "TypeError: Cannot run where: condition is f32[2] (expected u32 in condition:u32[C...], a[A...], b[B...] -> y[Y...])":
     () => where(x(), x(), 0),
-  "TypeError: Cannot run where: b is 0.5 beside a u32 tensor (expected a whole number from 0 to 4294967295)":
-    () => where(words(1, 0), words(7, 8), 0.5),
+  "TypeError: Cannot run where: b is 0.5, beside u32 (expected a whole number from 0 to 4294967295)": () =>
+    where(words(1, 0), words(7, 8), 0.5),
   "TypeError: Cannot concat u32[0] with f32[2] (expected one type)": () =>
     concat([tensor(new Uint32Array(0), [0]), zeros([2])], 0),
   // shapes
@@ -208,7 +208,7 @@ const refused: Readonly<Record<string, () => unknown>> = {
     () => matmul(matrix(), zeros([4, 2])),
   "Cannot broadcast f32[2, 3] with f32[4, 2]: lengths 2 and 4 meet (expected equal lengths or 1)": () =>
     add(matrix(), zeros([4, 2])),
-  "Cannot broadcast [2, 1, 2, 1, 2] with [1, 2, 1, 2, 1]: they stretch in 5 groups of axes (expected at most 4; neighbouring axes that stretch alike count as one); permute axes so that such axes are neighbours":
+  "Cannot broadcast [2, 1, 2, 1, 2] with [1, 2, 1, 2, 1]: they stretch in 5 groups of axes (expected at most 4; permute axes so that those which stretch alike are neighbours)":
     () => add(zeros([2, 1, 2, 1, 2]), zeros([1, 2, 1, 2, 1])),
   "TypeError: Cannot run pow: the exponent is f32[2] (expected a number; for a tensor of exponents, use exp(multiply(log(x), b)))":
     () => pow(x(), any(x())),
@@ -218,11 +218,11 @@ const refused: Readonly<Record<string, () => unknown>> = {
     layerNorm(zeros([]), zeros([1]), zeros([1])),
   "Cannot stack f32[2, 3] with f32[2] (expected one shape)": () => stack([matrix(), x()]),
   "Cannot stack: there are no tensors (expected at least one)": () => stack([]),
-  "Cannot pad f32[2] by [[1,1],[0,2]] (expected a pair of whole numbers for each of the last axes)": () =>
+  "Cannot pad f32[2] by [[1,1],[0,2]] (expected a pair of whole numbers for each last axis)": () =>
     pad(x(), [[1, 1], [0, 2]]),
-  "Cannot pad f32[2] by [1,1] (expected a pair of whole numbers for each of the last axes)": () =>
+  "Cannot pad f32[2] by [1,1] (expected a pair of whole numbers for each last axis)": () =>
     pad(x(), any([1, 1])),
-  "Cannot run averagePool2d: images of 4 x 4 with padding 0 have no window of 5 x 5": () =>
+  "Cannot run averagePool2d: 4 x 4 pixels with padding 0 have no window of 5 x 5": () =>
     averagePool2d(image(), 5),
   "Cannot run linear: K is 3 in x but 4 in w: x f32[2, 3], w f32[5, 4], bias f32[5] (expected x[M, K], w[N, K], bias[N] -> y[M, N])":
     () => linear(matrix(), zeros([5, 4]), zeros([5])),
@@ -233,11 +233,11 @@ const refused: Readonly<Record<string, () => unknown>> = {
     argmax(zeros([]), 0),
   "Cannot run conv2d: w f32[4, 2, 3, 3] covers 5 x 9 pixels (expected at most 6 x 4, the size of x f32[1, 2, 4, 4] with padding)":
     () => conv2d(image(), weights(), undefined, { padding: [1, 0], dilation: [2, 4] }),
-  "Cannot run conv2d: groups is 3 for 2 input and 4 output channels (expected a divisor of both)": () =>
+  "Cannot run conv2d: groups is 3 for 2 to 4 channels (expected a divisor of both)": () =>
     conv2d(image(), weights(), undefined, { groups: 3 }),
   "Cannot run conv2d: w takes 4 channels, 2 in each of 2 groups (expected 2, as x has)": () =>
     conv2d(image(), weights(), undefined, { groups: 2 }),
-  "Cannot run conv2d: residual is f32[1, 4, 1, 1] (expected the shape of the result, f32[1, 4, 2, 2])": () =>
+  "Cannot run conv2d: residual is f32[1, 4, 1, 1] (expected f32[1, 4, 2, 2], as the result)": () =>
     conv2d(image(), weights(), undefined, { stride: 2, padding: 1, residual: zeros([1, 4, 1, 1]) }),
   "Cannot run convTranspose2d: w takes 3 channels (expected 2, as x has)": () =>
     convTranspose2d(image(), zeros([3, 3, 3, 2])),

@@ -89,8 +89,7 @@ testOnDevices("an op accepts buffers of vectors", async () => {
 testOnWebGpu("a buffer whose length is not a multiple of four is refused", () => {
   assert.throws(() => doubled(tensor([1, 2, 3, 4, 5])), {
     name: "DeviceError",
-    message:
-      "Cannot run doubledVectors: x has 5 elements (expected a multiple of 4, as its kernel takes vectors)",
+    message: "Cannot run doubledVectors by vectors: x has 5 elements (expected a multiple of 4)",
   });
 });
 

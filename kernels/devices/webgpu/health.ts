@@ -1,3 +1,4 @@
+import { refuse } from "../../core/checks.ts";
 import { DeviceError, deviceFailure } from "../device.ts";
 
 /** Milliseconds within which platforms report the loss of a device. */
@@ -41,14 +42,10 @@ export class Health {
     this.device.destroy();
   }
 
-  /** @throws {DeviceError} if the device was closed */
   checkOpen(): void {
-    if (this.#closed) {
-      throw new DeviceError("Cannot use a WebGPU device after close(); init() opens a new one");
-    }
+    if (this.#closed) refuse(DeviceError, "use a WebGPU device after close(); init() opens a new one");
   }
 
-  /** @throws {DeviceError} if the device was closed or has failed */
   check(): void {
     this.checkOpen();
     if (this.#failure) throw this.#failure;

@@ -1,4 +1,4 @@
-import { isCount, maxU32 } from "../../core/checks.ts";
+import { isCount, maxU32, refuse } from "../../core/checks.ts";
 import { DeviceError, type Kernel, type KernelCall, type Tuning } from "../device.ts";
 import type { Choices } from "./choices.ts";
 import { shaderOf } from "./shader.ts";
@@ -66,7 +66,7 @@ export class PipelineCache {
     this.#memory = new UniformMemory(device);
   }
 
-  /** The pipeline of a call; it may turn out invalid later. @throws {DeviceError} if `compile` has found it invalid */
+  /** The pipeline of a call; it may turn out invalid later. */
   of(call: KernelCall): Pipeline {
     const key = this.#keyOf(call);
     const cached = this.#pipelines.get(key);
@@ -131,9 +131,7 @@ export class PipelineCache {
       if (kernel.floats.has(name)) view.setFloat32(i * 4, dims[name], true);
       else if (isCount(dims[name], 0, maxU32)) view.setUint32(i * 4, dims[name], true);
       else {
-        throw new DeviceError(
-          `Cannot run ${kernel.name}: ${name} is ${dims[name]} (expected at most ${maxU32})`,
-        );
+        refuse(DeviceError, `run ${kernel.name}: ${name} is ${dims[name]}`, `at most ${maxU32}`);
       }
     });
     view.setUint32(fields.length * 4, runs, true);
@@ -198,15 +196,11 @@ function refusal({ kernel: { name } }: KernelCall, { message }: { readonly messa
   return new DeviceError(`Cannot compile the kernel of ${name}: ${message.trim()}`);
 }
 
-/** @throws {DeviceError} if a shader reads vectors from a range whose length is not a multiple of four */
 function checkVectors({ kernel, dims, ranges, half }: KernelCall, tuning: Tuning): void {
   const vectors = kernel.vectors?.(kernel.specialise(dims, tuning)) ?? [];
   kernel.ports.forEach(({ name }, i) => {
     const elements = ranges[i].length * (half?.includes(name) ? 2 : 1);
     if (!vectors.includes(name) || elements % 4 === 0) return;
-    throw new DeviceError(
-      `Cannot run ${kernel.name}: ${name} has ${elements} elements (expected a multiple of 4, as its kernel takes ` +
-        "vectors)",
-    );
+    refuse(DeviceError, `run ${kernel.name} by vectors: ${name} has ${elements} elements`, "a multiple of 4");
   });
 }

@@ -1,3 +1,4 @@
+import { refuse } from "../../core/checks.ts";
 import { showAxes } from "../../core/signature.ts";
 import type { Kernel, KernelCall, Tuning } from "../device.ts";
 
@@ -92,5 +93,5 @@ function endOf(wgsl: string, from: number, closing: "]" | ";"): number {
     if ("([{".includes(wgsl[i])) depth++;
     else if (")]}".includes(wgsl[i])) depth--;
   }
-  throw new SyntaxError(`Cannot store in f16: no "${closing}" after ${wgsl.slice(from, from + 40)}`);
+  refuse(SyntaxError, `store in f16: no "${closing}" after ${wgsl.slice(from, from + 40)}`);
 }

@@ -9,7 +9,7 @@ import {
   type TuneOptions,
   type Tuning,
 } from "../device.ts";
-import { checkCount } from "../../core/checks.ts";
+import { checkCount, refuse } from "../../core/checks.ts";
 import { adapterKey, isSoftware, noAdapter } from "./adapter.ts";
 import { BufferPool, type GpuBuffer } from "./buffer_pool.ts";
 import { PassWorkspace } from "./workspace.ts";
@@ -78,7 +78,6 @@ export class WebGpuDevice implements Device {
    * Both are correct everywhere, and tests run both
    * @param table like `software`, but only for the choice of kernels, not for the number of pieces of a step
    * @param candidate name of the variant to run, for every op that has one of this name, unless tuning chose another
-   * @throws {DeviceError} if there is no adapter, or it offers no device
    */
   static async open(
     { software, table, candidate }: { software?: boolean; table?: boolean; candidate?: string } = {},
@@ -121,10 +120,8 @@ export class WebGpuDevice implements Device {
     checkCount("allocate memory", "the number of bytes", bytes);
     const most = this.#device.limits.maxBufferSize;
     if (bytes > most) { // requesting it would break this device for good
-      throw new DeviceError(
-        `Cannot allocate ${bytes} bytes for one value on ${this.description} (expected at most ${most}); ` +
-          "use a smaller batch or network",
-      );
+      const what = `allocate ${bytes} bytes for one value on ${this.description}`;
+      refuse(DeviceError, what, `at most ${most}; use a smaller batch or network`);
     }
     return this.#pool.take(bytes);
   }

@@ -1,4 +1,4 @@
-import { describeValue, isCount, refuseUnknown } from "../../core/checks.ts";
+import { describeValue, isCount, refuse, refuseUnknown } from "../../core/checks.ts";
 import { sameShape, ShapeError } from "../../core/shape.ts";
 import { Tensor } from "../../core/tensor.ts";
 import { zeros } from "../layout/fill.ts";
@@ -30,25 +30,20 @@ export interface TransposedConvolutionOptions extends ConvolutionOptions {
 const showPair = (value: unknown) =>
   Array.isArray(value) ? `[${value.map(describeValue).join(", ")}]` : describeValue(value);
 
-/** Both numbers of an option. @throws {ShapeError} if it is not one number or two */
+/** Both numbers of an option. */
 function pairOf(task: string, name: string, value: unknown, least: number): readonly [number, number] {
   const pair = Array.isArray(value) ? value : [value, value];
   if (pair.length === 2 && pair.every((number) => isCount(number, least, 2 ** 16))) {
     return [pair[0], pair[1]];
   }
-  throw new ShapeError(
-    `Cannot ${task}: ${name} is ${
-      showPair(value)
-    } (expected a whole number of at least ${least}, or two: [vertical, horizontal])`,
-  );
+  const expected = `a whole number of at least ${least}, or two: [vertical, horizontal]`;
+  refuse(ShapeError, `${task}: ${name} is ${showPair(value)}`, expected);
 }
 
 /**
  * The attributes that follow from options; stride and dilation are 1 by default, padding is 0.
  *
  * @param handled names of the options that the caller handles, for messages
- * @throws {ShapeError} if a number is out of range
- * @throws {TypeError} if an option is unknown
  */
 export function geometryOf(
   task: string,
@@ -57,9 +52,7 @@ export function geometryOf(
 ): Geometry {
   refuseUnknown(task, unknown, ["stride", "padding", "dilation", "groups", ...handled]);
   if (!isCount(groups, 1)) {
-    throw new ShapeError(
-      `Cannot ${task}: groups is ${describeValue(groups)} (expected a whole number of at least 1)`,
-    );
+    refuse(ShapeError, `${task}: groups is ${describeValue(groups)}`, "a whole number of at least 1");
   }
   const [strideH, strideW] = pairOf(task, "stride", stride, 1);
   const [paddingH, paddingW] = pairOf(task, "padding", padding, 0);
@@ -67,24 +60,20 @@ export function geometryOf(
   return { strideH, strideW, paddingH, paddingW, dilationH, dilationW, groups };
 }
 
-/** @throws {ShapeError} if x or w is not of four axes */
 function checkImages(task: string, x: Tensor, w: Tensor): void {
   if (x.shape.length === 4 && w.shape.length === 4) return;
-  throw new ShapeError(`Cannot ${task}: x is ${x}, w is ${w} (expected x[N, C, H, W] and w of four axes)`);
+  refuse(ShapeError, `${task}: x is ${x}, w is ${w}`, "x[N, C, H, W] and w of four axes");
 }
 
-/** The bias of K channels as rows, of zeros if there is none. @throws {TypeError} if it is not a tensor */
+/** The bias of K channels as rows, of zeros if there is none. */
 function biasRows(task: string, bias: Tensor | undefined, K: number): Tensor {
   if (bias === undefined) return zeros([1, K]);
   if (!(bias instanceof Tensor)) {
-    throw new TypeError(
-      `Cannot ${task}: bias is ${
-        describeValue(bias)
-      } (expected a tensor, or undefined for none; options come after it)`,
-    );
+    const expected = "a tensor, or undefined for none; options come after it";
+    refuse(TypeError, `${task}: bias is ${describeValue(bias)}`, expected);
   }
   if (bias.shape.length > 2 || bias.shape.at(-1) !== K) {
-    throw new ShapeError(`Cannot ${task}: bias is ${bias} (expected f32[${K}], or f32[N, ${K}])`);
+    refuse(ShapeError, `${task}: bias is ${bias}`, `f32[${K}], or f32[N, ${K}]`);
   }
   return bias.shape.length === 1 ? reshape(bias, [1, K]) : bias;
 }
@@ -106,9 +95,6 @@ function biasRows(task: string, bias: Tensor | undefined, K: number): Tensor {
  * @param dilation pixels from one tap to the next, 1 by default: one number, or [vertical, horizontal]
  * @param groups number of groups of channels, each convolved on its own; 1 by default, C for a depthwise convolution
  * @returns f32[N, K, P, Q], where P = floor((H + 2 padding - dilation (R - 1) - 1) / stride) + 1, and Q likewise
- * @throws {ShapeError} if channels, groups or biases do not fit, the kernel is larger than the padded image, or an
- * option is not an integer in range
- * @throws {TypeError} if an option is unknown, or the bias is not a tensor
  */
 export function conv2d(
   x: Tensor,
@@ -122,17 +108,14 @@ export function conv2d(
   const { P, Q } = convolvedSize({ H, W, R, S, ...geometry });
   if (P < 1 || Q < 1) {
     const { paddingH, paddingW, dilationH, dilationW } = geometry;
-    throw new ShapeError(
-      `Cannot ${task}: w ${w} covers ${spanOf(R, dilationH)} x ${spanOf(S, dilationW)} pixels ` +
-        `(expected at most ${H + 2 * paddingH} x ${W + 2 * paddingW}, the size of x ${x} with padding)`,
-    );
+    const expected = `at most ${H + 2 * paddingH} x ${W + 2 * paddingW}, the size of x ${x} with padding`;
+    const covered = `${spanOf(R, dilationH)} x ${spanOf(S, dilationW)} pixels`;
+    refuse(ShapeError, `${task}: w ${w} covers ${covered}`, expected);
   }
   const attributes = { ...geometry, transposed: 0, P, Q }, rows = biasRows(task, bias, K);
   if (!residual) return convolution(x, w, rows, attributes);
   if (sameShape(residual.shape, [N, K, P, Q])) return convolutionAdd(x, w, rows, residual, attributes);
-  throw new ShapeError(
-    `Cannot ${task}: residual is ${residual} (expected the shape of the result, f32[${N}, ${K}, ${P}, ${Q}])`,
-  );
+  refuse(ShapeError, `${task}: residual is ${residual}`, `f32[${N}, ${K}, ${P}, ${Q}], as the result`);
 }
 
 /**
@@ -149,8 +132,6 @@ export function conv2d(
  * @param dilation pixels from one tap to the next, 1 by default
  * @param groups number of groups of channels, 1 by default
  * @returns f32[N, K, P, Q], where P = stride (H - 1) + dilation (R - 1) + 1 - 2 padding + outputPadding, and Q likewise
- * @throws {ShapeError} if a shape does not fit, C is 0, nothing is left of the result, or an option is not an integer in range
- * @throws {TypeError} if an option is unknown, or the bias is not a tensor
  */
 export function convTranspose2d(
   x: Tensor,
@@ -163,19 +144,14 @@ export function convTranspose2d(
   checkImages(task, x, w);
   const { strideH, strideW, paddingH, paddingW, dilationH, dilationW, groups } = geometry;
   if (extra[0] >= strideH || extra[1] >= strideW) {
-    throw new ShapeError(
-      `Cannot ${task}: outputPadding is ${showPair(outputPadding)} (expected less than the stride, ${
-        showPair(stride)
-      })`,
-    );
+    const expected = `less than the stride, ${showPair(stride)}`;
+    refuse(ShapeError, `${task}: outputPadding is ${showPair(outputPadding)}`, expected);
   }
   const [, , H, W] = x.shape, [, D, R, S] = w.shape;
   const P = strideH * (H - 1) + spanOf(R, dilationH) - 2 * paddingH + extra[0];
   const Q = strideW * (W - 1) + spanOf(S, dilationW) - 2 * paddingW + extra[1];
   if (P < 1 || Q < 1) {
-    throw new ShapeError(
-      `Cannot ${task}: padding leaves ${P} x ${Q} pixels of the result (expected at least 1 x 1)`,
-    );
+    refuse(ShapeError, `${task}: padding leaves ${P} x ${Q} pixels of the result`, "at least 1 x 1");
   }
   return convolution(x, w, biasRows(task, bias, D * groups), { ...geometry, transposed: 1, P, Q });
 }

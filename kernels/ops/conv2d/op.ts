@@ -1,3 +1,4 @@
+import { refuse } from "../../core/checks.ts";
 import { defineOp, type Op } from "../../op.ts";
 import { makeHistory } from "../../autograd/history.ts";
 import { type Shape, ShapeError } from "../../core/shape.ts";
@@ -49,20 +50,14 @@ function fields(terms: Terms) {
       const op = transposed ? "convTranspose2d" : "conv2d";
       const [takes, K] = transposed ? [A, D * groups] : [D * groups, A];
       if (C % groups !== 0 || K % groups !== 0) {
-        throw new ShapeError(
-          `Cannot run ${op}: groups is ${groups} for ${C} input and ${K} output channels (expected a divisor of both)`,
-        );
+        refuse(ShapeError, `run ${op}: groups is ${groups} for ${C} to ${K} channels`, "a divisor of both");
       }
       if (C !== takes) {
         const shares = groups > 1 && !transposed ? `, ${D} in each of ${groups} groups` : "";
-        throw new ShapeError(
-          `Cannot run ${op}: w takes ${takes} channels${shares} (expected ${C}, as x has)`,
-        );
+        refuse(ShapeError, `run ${op}: w takes ${takes} channels${shares}`, `${C}, as x has`);
       }
       if (B !== 1 && B !== N) {
-        throw new ShapeError(
-          `Cannot run ${op}: bias has ${B} rows for a batch of ${N} (expected one row, or one per image)`,
-        );
+        refuse(ShapeError, `run ${op}: bias has ${B} rows for a batch of ${N}`, "one row, or one per image");
       }
       return { K };
     },

@@ -28,12 +28,7 @@ export function negate(x: Tensor): Tensor {
   return affine(x, { scale: -1, shift: 0 });
 }
 
-/**
- * a + b, elementwise, broadcasting; either may be a number.
- *
- * @throws {ShapeError} if the shapes do not broadcast in at most four groups of axes
- * @throws {UserError} if neither is a tensor
- */
+/** a + b, elementwise, broadcasting; either may be a number. */
 export function add(a: Tensor | number, b: Tensor | number): Tensor {
   checkOperands("add", a, b);
   if (!(a instanceof Tensor)) return affine(b as Tensor, { scale: 1, shift: a });
@@ -60,9 +55,6 @@ const isNormal = (x: number) => Math.abs(x) >= 2 ** -126 && Math.abs(x) < 2 ** 1
 /**
  * a / b, elementwise, broadcasting; either may be a number. Division by a number is a (1 / b) if f32 holds
  * 1 / b, which may differ in the last digit.
- *
- * @throws {ShapeError} if the shapes do not broadcast in at most four groups of axes
- * @throws {UserError} if neither is a tensor
  */
 export function divide(a: Tensor | number, b: Tensor | number): Tensor {
   if (!(a instanceof Tensor) || b instanceof Tensor) return divideOp(...operands("divide", a, b));

@@ -1,7 +1,7 @@
 import { broadcastShapes, broadcastStrides, type Shape, ShapeError } from "../../core/shape.ts";
 import type { Dims, NumberArray, Tuning } from "../../devices/device.ts";
 import { inQuads } from "./shared_wgsl.ts";
-import { describeValue, UserError } from "../../core/checks.ts";
+import { describeValue, refuse, UserError } from "../../core/checks.ts";
 import { Tensor } from "../../core/tensor.ts";
 import { Binary, Ternary } from "../../devices/cpu/elementwise_functions.ts";
 import type { WasmCall } from "../../devices/cpu/wasm_call.ts";
@@ -14,8 +14,6 @@ import { full } from "../layout/fill.ts";
 /**
  * How to walk broadcast operands: neighbouring axes with the same pattern are merged, into at most four of lengths n0
  * to n3. Operand `a` has strides a0 to a3. `flat` is 1 if all operands are read in order.
- *
- * @throws {ShapeError} if the shapes do not broadcast, or more than four groups of axes remain
  */
 function broadcastWalk(operands: Readonly<Record<string, Shape>>): Record<string, number | Shape> {
   const shapes = Object.values(operands);
@@ -34,10 +32,8 @@ function broadcastWalk(operands: Readonly<Record<string, Shape>>): Record<string
   }
   if (lengths.length > 4) {
     const operandShapes = shapes.map((shape) => `[${shape.join(", ")}]`).join(" with ");
-    throw new ShapeError(
-      `Cannot broadcast ${operandShapes}: they stretch in ${lengths.length} groups of axes (expected at most 4; ` +
-        "neighbouring axes that stretch alike count as one); permute axes so that such axes are neighbours",
-    );
+    const what = `broadcast ${operandShapes}: they stretch in ${lengths.length} groups of axes`;
+    refuse(ShapeError, what, "at most 4; permute axes so that those which stretch alike are neighbours");
   }
   const flat = shapes.every((shape) => shape.join() === shapes[0].join());
   const walk: Record<string, number | Shape> = { Y: y, flat: flat ? 1 : 0 };
@@ -206,16 +202,15 @@ export function scalarBeside(x: Tensor, value: Tensor | number): Tensor {
   return value instanceof Tensor ? value : withDevice(x.device, () => full([], value));
 }
 
-/** Both operands as tensors. @throws {UserError} if neither is a tensor, or one is neither a tensor nor a number */
+/** Both operands as tensors. */
 export function operands(name: string, a: Tensor | number, b: Tensor | number): [a: Tensor, b: Tensor] {
   checkOperands(name, a, b);
   return [scalarBeside(b as Tensor, a), scalarBeside(a as Tensor, b)];
 }
 
-/** @throws {UserError} if neither operand is a tensor, or one is neither a tensor nor a number */
 export function checkOperands(name: string, a: unknown, b: unknown): void {
   const isTensor = [a, b].map((value) => value instanceof Tensor);
   if (isTensor.every((is, i) => is || typeof [a, b][i] === "number") && isTensor.includes(true)) return;
   const shown = `a is ${describeValue(a)} and b is ${describeValue(b)}`;
-  throw new UserError(`Cannot run ${name}: ${shown} (expected tensors, or a tensor and a number)`);
+  refuse(UserError, `run ${name}: ${shown}`, "tensors, or a tensor and a number");
 }

@@ -5,7 +5,7 @@ import { sumTo } from "../reduce/reduce.ts";
 import { binaryKernel, defineBinary, operands, scalarBeside, ternaryKernel } from "./broadcast.ts";
 import { nanWgsl } from "./shared_wgsl.ts";
 import { withDevice } from "../../core/context.ts";
-import { isCount, maxU32 } from "../../core/checks.ts";
+import { isCount, maxU32, refuse } from "../../core/checks.ts";
 
 /** The share of dy that goes to a in max(a, b): all if a > b, half at a tie, none if a < b. */
 const largerShare: Op<"a[A...], b[B...], dy[D...] -> da[Y...]"> = defineOp({
@@ -53,18 +53,12 @@ fn smaller(a: f32, b: f32) -> f32 { return select(b, a, isNan(a) || (a < b && !i
  * The larger of a and b, elementwise, broadcasting; NaN if either is NaN. Either may be a number.
  *
  * At a tie, a and b get half of the gradient each; if either is NaN, both get all of it, as in PyTorch.
- *
- * @throws {ShapeError} if the shapes do not broadcast in at most four groups of axes
  */
 export function maximum(a: Tensor | number, b: Tensor | number): Tensor {
   return maximumOp(...operands("maximum", a, b));
 }
 
-/**
- * The smaller of a and b, elementwise, broadcasting; NaN and ties as in `maximum`.
- *
- * @throws {ShapeError} if the shapes do not broadcast in at most four groups of axes
- */
+/** The smaller of a and b, elementwise, broadcasting; NaN and ties as in `maximum`. */
 export function minimum(a: Tensor | number, b: Tensor | number): Tensor {
   return minimumOp(...operands("minimum", a, b));
 }
@@ -83,7 +77,6 @@ const greaterOp: Op<"a[A...], b[B...] -> y:u32[Y...]"> = defineOp({
  * Whether a > b, elementwise, broadcasting: a condition for `where`. Either may be a number.
  *
  * @returns u32, 1 if a > b, else 0, also if either is NaN; gradients end here
- * @throws {ShapeError} if the shapes do not broadcast in at most four groups of axes
  */
 export function greater(a: Tensor | number, b: Tensor | number): Tensor {
   return greaterOp(...operands("greater", a, b));
@@ -144,8 +137,6 @@ const whereWords = defineOp({
  * @param a f32, or u32 such as labels, of the same type as b; a number beside a u32 tensor must be whole, from 0 to
  * 2^32 - 1
  * @returns a tensor of the type of a and b
- * @throws {ShapeError} if the shapes do not broadcast in at most four groups of axes
- * @throws {TypeError} if the condition is not u32, or a and b are not of the same type
  */
 export function where(condition: Tensor, a: Tensor | number, b: Tensor | number): Tensor {
   if (![a, b].some((value) => value instanceof Tensor && value.type === "u32")) {
@@ -159,22 +150,17 @@ export function where(condition: Tensor, a: Tensor | number, b: Tensor | number)
  *
  * @param low lower end, or -Infinity
  * @param high upper end, or Infinity
- * @throws {RangeError} if they are not numbers with `low` at most `high`
  */
 export function clamp(x: Tensor, low: number, high: number): Tensor {
   if (!(low <= high)) {
-    throw new RangeError(
-      `Cannot run clamp: low is ${low}, high is ${high} (expected numbers, low at most high)`,
-    );
+    refuse(RangeError, `run clamp: low is ${low}, high is ${high}`, "numbers, low at most high");
   }
   return where(greater(x, high), high, where(less(x, low), low, x));
 }
 
-/** A number as a u32 scalar on the device of x. @throws {TypeError} if u32 cannot hold it */
+/** A number as a u32 scalar on the device of x. */
 function wordsBeside(x: Tensor, name: string, value: Tensor | number): Tensor {
   if (value instanceof Tensor) return value;
   if (isCount(value, 0, maxU32)) return withDevice(x.device, () => tensor(Uint32Array.of(value)));
-  throw new TypeError(
-    `Cannot run where: ${name} is ${value} beside a u32 tensor (expected a whole number from 0 to ${maxU32})`,
-  );
+  refuse(TypeError, `run where: ${name} is ${value}, beside u32`, `a whole number from 0 to ${maxU32}`);
 }

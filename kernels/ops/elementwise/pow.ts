@@ -1,3 +1,4 @@
+import { refuse } from "../../core/checks.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { Transcendental } from "../../devices/cpu/elementwise_functions.ts";
 import { defineOp, type Op } from "../../op.ts";
@@ -54,14 +55,11 @@ fn kernel(i: u32) {
  * x to the power of a number, elementwise. NaN for a negative x and an exponent that is not whole; 1 for exponent 0.
  *
  * @param exponent a number; for a tensor b of exponents, `exp(multiply(log(x), b))`
- * @throws {TypeError} if the exponent is not a finite number
  */
 export function pow(x: Tensor, exponent: number): Tensor {
   if (typeof exponent !== "number" || !Number.isFinite(Math.fround(exponent))) {
-    throw new TypeError(
-      `Cannot run pow: the exponent is ${exponent} (expected a number; for a tensor of exponents, use ` +
-        "exp(multiply(log(x), b)))",
-    );
+    const expected = "a number; for a tensor of exponents, use exp(multiply(log(x), b))";
+    refuse(TypeError, `run pow: the exponent is ${exponent}`, expected);
   }
   if (exponent === 2) return square(x);
   return exponent === 0.5 ? sqrt(x) : power(x, { exponent });

@@ -1,7 +1,7 @@
 import type { WasmCall } from "../../devices/cpu/wasm_call.ts";
 import type { Dims, NumberArray } from "../../devices/device.ts";
 import { defineOp, type Op } from "../../op.ts";
-import { describeValue, isCount, refuseUnknown } from "../../core/checks.ts";
+import { describeValue, isCount, refuse, refuseUnknown } from "../../core/checks.ts";
 import { type Shape, ShapeError } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import { pullBack } from "../../autograd/gradients.ts";
@@ -255,9 +255,6 @@ const groupNormGradientAdd = defineOp({
  * @param epsilon added to the variance, 1e-5 by default
  * @param activation applied to the result in the same kernel, `none` by default
  * @returns f32[N, C, H, W]
- * @throws {ShapeError} if a shape does not fit, images have no pixels, or `groups` does not divide C
- * @throws {RangeError} if epsilon is not a finite number of at least 0
- * @throws {TypeError} if the activation or an option is unknown
  * Source: Wu and He 2018, arXiv:1803.08494
  */
 export function groupNorm(
@@ -272,17 +269,15 @@ export function groupNorm(
 ): Tensor {
   refuseUnknown("run groupNorm", unknown, ["groups", "epsilon", "activation"]);
   if (!isCount(groups, 1) || x.shape[1] % groups !== 0) {
-    throw new ShapeError(
-      `Cannot run groupNorm: ${describeValue(groups)} groups do not divide the channels of x ${x}`,
-    );
+    refuse(ShapeError, `run groupNorm: ${describeValue(groups)} groups do not divide the channels of x ${x}`);
   }
   if (!(epsilon >= 0 && epsilon < Infinity)) {
-    throw new RangeError(`Cannot run groupNorm: epsilon is ${epsilon} (expected a number of at least 0)`);
+    refuse(RangeError, `run groupNorm: epsilon is ${epsilon}`, "a number of at least 0");
   }
   const chosen = activations.findIndex(({ name }) => name === activation);
   if (chosen < 0) {
     const known = activations.map(({ name }) => name).join(", ");
-    throw new TypeError(`Cannot run groupNorm: unknown activation ${activation} (known: ${known})`);
+    refuse(TypeError, `run groupNorm: unknown activation ${activation} (known: ${known})`);
   }
   return normalise(x, gamma, beta, { G: groups, epsilon, activation: chosen })[0];
 }

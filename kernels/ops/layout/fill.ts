@@ -37,15 +37,12 @@ const fill = defineOp({
   }],
 });
 
-/**
- * A tensor filled with one value, on the device in use. @throws {ShapeError} if a length is not a whole number of at
- * least 0
- */
+/** A tensor filled with one value, on the device in use. */
 export function full(shape: Shape, value: number): Tensor {
   return new Tensor(fill({ n: checkedSizeOf(shape), value }).storage, shape);
 }
 
-/** A tensor of zeros, on the device in use. @throws {ShapeError} if a length is not a whole number of at least 0 */
+/** A tensor of zeros, on the device in use. */
 export function zeros(shape: Shape): Tensor {
   return full(shape, 0);
 }

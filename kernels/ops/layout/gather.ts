@@ -1,6 +1,6 @@
 import { defineOp, type Op } from "../../op.ts";
 import type { Dims, NumberArray } from "../../devices/device.ts";
-import { maxU32 } from "../../core/checks.ts";
+import { maxU32, refuse } from "../../core/checks.ts";
 import { ShapeError } from "../../core/shape.ts";
 import { type Tensor, tensor } from "../../core/tensor.ts";
 import { zeros } from "./fill.ts";
@@ -44,8 +44,6 @@ const gatherPixels = defineOp({
  * @param bytes u32[ceil(M pixels / 4)], the pixels of M images, four to a word; see `packBytes`
  * @param indices u32[N], each below M; an out-of-range image is NaN, because an op cannot fail on values on the device
  * @returns f32[N, pixels]
- * @throws {ShapeError} if bytes or indices do not have one axis, or there are no bytes
- * @throws {TypeError} if they are not u32, or `pixels` is not a whole number of at least 0
  */
 export function gatherImages(
   bytes: Tensor,
@@ -134,25 +132,20 @@ const scatterRows: Op<"dy[N, P], indices:u32[N] -> dtable[M, P]", { M: "u32" }> 
  * @param indices u32[N], each below M. An op cannot fail on values on the device, so an out-of-range row is NaN, or 2^32 - 1
  * (an invalid label) from a u32 table, and gets no gradient
  * @returns [N, P], or [N] for a table of one axis, of the table's type
- * @throws {ShapeError} if the table does not have one or two axes
  */
 export function gatherRows(table: Tensor, indices: Tensor): Tensor {
   const [M, ...row] = table.shape;
   if (table.shape.length !== 1 && table.shape.length !== 2) {
-    throw new ShapeError(`Cannot run gatherRows: table is ${table} (expected one or two axes)`);
+    refuse(ShapeError, `run gatherRows: table is ${table}`, "one or two axes");
   }
   const gather = table.type === "u32" ? gatherWords : gatherNumbers;
   const rows = gather(reshape(table, [M, row[0] ?? 1]), indices);
   return reshape(rows, [indices.size, ...row]);
 }
 
-/**
- * Packs bytes into a u32 tensor on the device in use, four to a word; the last word is padded with zeros.
- *
- * @throws {ShapeError} if there are none
- */
+/** Packs bytes into a u32 tensor on the device in use, four to a word; the last word is padded with zeros. */
 export function packBytes(bytes: Uint8Array): Tensor {
-  if (bytes.length === 0) throw new ShapeError("Cannot pack bytes: there are none (expected at least one)");
+  if (bytes.length === 0) refuse(ShapeError, "pack bytes: there are none", "at least one");
   const padded = new Uint8Array(Math.ceil(bytes.length / 4) * 4);
   padded.set(bytes);
   return tensor(new Uint32Array(padded.buffer));

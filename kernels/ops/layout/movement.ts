@@ -1,5 +1,5 @@
 import { makeHistory } from "../../autograd/history.ts";
-import { checkList, describeValue, isCount } from "../../core/checks.ts";
+import { checkList, describeValue, isCount, refuse } from "../../core/checks.ts";
 import { defineOp, type Op } from "../../op.ts";
 import {
   axisOf,
@@ -20,13 +20,10 @@ import { copyRows, zeros } from "./fill.ts";
  * @param x f32 or u32
  * @param shape the new shape, with the same number of elements
  * @returns a view of x with this shape
- * @throws {ShapeError} if the number of elements differs, or a length is not a whole number of at least 0
  */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   if (checkedSizeOf(shape) !== x.size) {
-    throw new ShapeError(
-      `Cannot reshape ${x} to ${showShape(shape)} (expected a shape of ${x.size} elements)`,
-    );
+    refuse(ShapeError, `reshape ${x} to ${showShape(shape)}`, `a shape of ${x.size} elements`);
   }
   const history = makeHistory({
     op: "reshape",
@@ -127,23 +124,19 @@ function around(shape: Shape, axis: number): [number, number, number] {
  * @param tensors f32[..., L, ...], with the same other axes
  * @param axis the axis to join along; negative ones count from the end
  * @returns f32[..., sum of all L, ...]; a single tensor, or the only one with L above 0, is returned itself
- * @throws {ShapeError} if other axes differ, the axis does not exist or there is no tensor
- * @throws {TypeError} if `tensors` is not a list
  */
 export function concat(tensors: readonly Tensor[], axis: number): Tensor {
   checkList("run concat", "tensors are", tensors, "tensors");
-  if (tensors.length === 0) {
-    throw new ShapeError("Cannot concat: there are no tensors (expected at least one)");
-  }
+  if (tensors.length === 0) refuse(ShapeError, "concat: there are no tensors", "at least one");
   const k = axisOf(axis, tensors[0].shape.length, "concat");
   const join = (a: Tensor, b: Tensor): Tensor => {
     if (
       b.shape.length !== a.shape.length ||
       a.shape.some((length, other) => other !== k && length !== b.shape[other])
     ) {
-      throw new ShapeError(`Cannot concat ${a} with ${b} along axis ${k}: other axes differ`);
+      refuse(ShapeError, `concat ${a} with ${b} along axis ${k}: other axes differ`);
     }
-    if (b.type !== a.type) throw new TypeError(`Cannot concat ${a} with ${b} (expected one type)`);
+    if (b.type !== a.type) refuse(TypeError, `concat ${a} with ${b}`, "one type");
     if (a.shape[k] === 0) return b;
     if (b.shape[k] === 0) return a;
     const y = concatPair(reshape(a, around(a.shape, k)), reshape(b, around(b.shape, k)));
@@ -163,18 +156,14 @@ export function concat(tensors: readonly Tensor[], axis: number): Tensor {
  * @param tensors f32 of one shape
  * @param axis the new axis in the result, the first by default; negative ones count from the end
  * @returns f32, with one more axis, whose length is the number of tensors
- * @throws {ShapeError} if the shapes differ, the axis does not exist or there is no tensor
- * @throws {TypeError} if `tensors` is not a list
  */
 export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
   checkList("run stack", "tensors are", tensors, "tensors");
-  if (tensors.length === 0) {
-    throw new ShapeError("Cannot stack: there are no tensors (expected at least one)");
-  }
+  if (tensors.length === 0) refuse(ShapeError, "stack: there are no tensors", "at least one");
   const [first] = tensors;
   const k = axisOf(axis, first.shape.length + 1, "stack");
   const other = tensors.find(({ shape }) => !sameShape(shape, first.shape));
-  if (other) throw new ShapeError(`Cannot stack ${first} with ${other} (expected one shape)`);
+  if (other) refuse(ShapeError, `stack ${first} with ${other}`, "one shape");
   return concat(tensors.map((x) => reshape(x, [...x.shape.slice(0, k), 1, ...x.shape.slice(k)])), k);
 }
 
@@ -186,8 +175,6 @@ export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
  * @param start index of the first element, from 0
  * @param length number of elements, at least 1
  * @returns f32[..., length, ...]
- * @throws {ShapeError} if the axis does not exist, or the elements are not all inside the tensor
- * @throws {TypeError} if x is u32
  */
 export function slice(x: Tensor, axis: number, start: number, length: number): Tensor {
   const k = axisOf(axis, x.shape.length, "slice");
@@ -195,11 +182,8 @@ export function slice(x: Tensor, axis: number, start: number, length: number): T
     !(Number.isInteger(start) && Number.isInteger(length) && start >= 0 && length >= 1 &&
       start + length <= x.shape[k])
   ) {
-    throw new ShapeError(
-      `Cannot slice ${x}: ${describeValue(length)} from ${describeValue(start)} along axis ${k} of length ${
-        x.shape[k]
-      }`,
-    );
+    const part = `${describeValue(length)} from ${describeValue(start)}`;
+    refuse(ShapeError, `slice ${x}: ${part} along axis ${k} of length ${x.shape[k]}`);
   }
   const y = sliceMiddle(reshape(x, around(x.shape, k)), { start, B: length });
   return reshape(y, x.shape.map((whole, other) => other === k ? length : whole));
@@ -212,8 +196,6 @@ export function slice(x: Tensor, axis: number, start: number, length: number): T
  * @param sides the numbers of zeros before and after, for each of the last axes: `[[1, 1], [2, 2]]` adds a row above and
  * below images, and two columns on either side
  * @returns f32; x itself if there is nothing to add
- * @throws {ShapeError} if there are more pairs than axes, or a number is not a whole number of at least 0
- * @throws {TypeError} if `sides` is not a list
  */
 export function pad(x: Tensor, sides: readonly (readonly [before: number, after: number])[]): Tensor {
   checkList("run pad", "sides are", sides, "pairs, such as [[1, 1], [2, 2]]");
@@ -222,11 +204,7 @@ export function pad(x: Tensor, sides: readonly (readonly [before: number, after:
     sides.length > rank ||
     !sides.every((pair) => Array.isArray(pair) && pair.length === 2 && pair.every((side) => isCount(side)))
   ) {
-    throw new ShapeError(
-      `Cannot pad ${x} by ${
-        JSON.stringify(sides)
-      } (expected a pair of whole numbers for each of the last axes)`,
-    );
+    refuse(ShapeError, `pad ${x} by ${JSON.stringify(sides)}`, "a pair of whole numbers for each last axis");
   }
   return sides.reduce((y, [before, after], i) => {
     const k = rank - sides.length + i, length = before + y.shape[k] + after;

@@ -1,4 +1,4 @@
-import { checkList } from "../../core/checks.ts";
+import { checkList, refuse } from "../../core/checks.ts";
 import { type Shape, ShapeError, stridesOf } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import type { WasmCall } from "../../devices/cpu/wasm_call.ts";
@@ -93,8 +93,6 @@ function orderAttributes(order: readonly number[]) {
  * @param x f32, with at most six axes
  * @param order each axis of x once, counted from 0
  * @returns f32; its axis k is as long as axis `order[k]` of x
- * @throws {ShapeError} if `order` is not a permutation of the axes, or there are more than six
- * @throws {TypeError} if `order` is not a list
  */
 export function permute(x: Tensor, order: readonly number[]): Tensor {
   checkList("run permute", "order is", order, "axes, such as [1, 0]");
@@ -103,9 +101,7 @@ export function permute(x: Tensor, order: readonly number[]): Tensor {
     order.length !== rank || new Set(order).size !== rank || order.some((axis) => !(axis in x.shape)) ||
     rank > maxRank
   ) {
-    throw new ShapeError(
-      `Cannot permute ${x} by [${order.join(", ")}] (expected each axis once, at most ${maxRank} axes)`,
-    );
+    refuse(ShapeError, `permute ${x} by [${order.join(", ")}]`, `each axis once, at most ${maxRank} axes`);
   }
   return permuted(x, orderAttributes(order));
 }

@@ -1,3 +1,4 @@
+import { refuse } from "../../core/checks.ts";
 import type { WasmCall } from "../../devices/cpu/wasm_call.ts";
 import type { Dims, NumberArray } from "../../devices/device.ts";
 import { makeHistory, withoutHistory } from "../../autograd/history.ts";
@@ -88,7 +89,7 @@ function productFields(name: keyof typeof layouts) {
   return {
     empty: zeros,
     derive: ({ A, B }: Record<string, number>) => {
-      if (A !== B && A !== 1 && B !== 1) throw new ShapeError(`Cannot run ${name}: batches of ${A} and ${B}`);
+      if (A !== B && A !== 1 && B !== 1) refuse(ShapeError, `run ${name}: batches of ${A} and ${B}`);
       return { Y: A === 1 ? B : A };
     },
     ...kernelsOf(productOf(name)),
@@ -221,7 +222,6 @@ const linearOp = defineOp({
  * @param a f32[..., M, K]
  * @param b f32[..., K, N]
  * @returns f32[..., M, N]
- * @throws {ShapeError} if the inner lengths differ or the batches do not broadcast
  */
 export function matmul(a: Tensor, b: Tensor): Tensor {
   return batched(matmulOp, a, b, true);
@@ -241,7 +241,7 @@ export function matmulTransposedA(a: Tensor, b: Tensor): Tensor {
 function batched(product: ProductOp, a: Tensor, b: Tensor, inRows: boolean): Tensor {
   for (const [name, given] of Object.entries({ a, b })) checkTensor("multiply matrices", `${name} is`, given);
   if (a.shape.length < 2 || b.shape.length < 2) {
-    throw new ShapeError(`Cannot multiply ${a} and ${b} as matrices (expected at least two axes each)`);
+    refuse(ShapeError, `multiply ${a} and ${b} as matrices`, "at least two axes each");
   }
   const batches = [a, b].map((x) => x.shape.slice(0, -2));
   const batch = broadcastShapes(batches[0], batches[1]);
@@ -286,10 +286,10 @@ function repeat(x: Tensor, batch: Shape): Tensor {
   return withDevice(x.device, () => add(zeros([...batch, 1, 1]), x));
 }
 
-/** x with its last two axes swapped. @throws {ShapeError} if it has fewer than two */
+/** x with its last two axes swapped. */
 export function transpose(x: Tensor): Tensor {
   const rank = x.shape.length;
-  if (rank < 2) throw new ShapeError(`Cannot transpose ${x} (expected at least two axes)`);
+  if (rank < 2) refuse(ShapeError, `transpose ${x}`, "at least two axes");
   return permute(x, [...x.shape.keys()].map((axis) => axis < rank - 2 ? axis : 2 * rank - 3 - axis));
 }
 
@@ -300,15 +300,14 @@ export function transpose(x: Tensor): Tensor {
  * @param w f32[O, I]
  * @param bias f32[O]
  * @returns f32[..., O]
- * @throws {ShapeError} if the shapes do not fit
  */
 export function linear(x: Tensor, w: Tensor, bias: Tensor): Tensor {
   for (const [name, given] of Object.entries({ x, w, bias })) checkTensor("run linear", `${name} is`, given);
   if (bias.shape.length !== 1 || bias.shape[0] !== w.shape[0]) {
-    throw new ShapeError(`Cannot run linear: bias is ${bias} for w ${w} (expected f32[${w.shape[0]}])`);
+    refuse(ShapeError, `run linear: bias is ${bias} for w ${w}`, `f32[${w.shape[0]}]`);
   }
   const [I] = x.shape.slice(-1);
-  if (I === undefined) throw new ShapeError(`Cannot run linear: x ${x} has no axis (expected f32[..., I])`);
+  if (I === undefined) refuse(ShapeError, `run linear: x ${x} has no axis`, "f32[..., I]");
   if (I > DEEPEST) return add(matmulTransposedB(x, w), bias);
   const leading = x.shape.slice(0, -1);
   if (leading.length === 1) return linearOp(x, w, bias); // no view, so that its rule can add to the gradient so far

@@ -1,3 +1,4 @@
+import { refuse } from "../../core/checks.ts";
 import { lanesOf, type ProductSize, type ProductTile } from "./product_tiles.ts";
 
 /**
@@ -222,7 +223,7 @@ export function registerProductWgsl(product: Product, rows = defaultRows): strin
  */
 export function vectorProductWgsl(product: Product): string {
   const { edge, vector } = product.b;
-  if (!vector) throw new TypeError("Cannot make a product of vectors: its right factor has none");
+  if (!vector) refuse(TypeError, "make a product of vectors: its right factor has none");
   return kernelOf(product, defaultRows, {
     before: repeatLines(quads, (q) => `  let b${q} = ${edge(`min(left + ${4 * q}u, columns - 4u)`)};`),
     load: (q) => vector(`b${q}`),

@@ -112,7 +112,6 @@ function fillNormals(y: NumberArray, seed: number, stream: number, counter: numb
  * Parameters as for `randomBits`.
  *
  * @returns f32[count]
- * @throws {RangeError} as `randomBits`
  */
 export function normals(
   seed: number,
@@ -188,7 +187,6 @@ fn kernel(i: u32) {
  * @param rows u32[N], the numbers of the rows
  * @param shape [N, ...]
  * @returns f32 of the shape
- * @throws {ShapeError} if the length of `rows` is not N
  * Source: Box and Muller 1958
  */
 export function randomNormalRows(key: Tensor, rows: Tensor, shape: Shape): Tensor {

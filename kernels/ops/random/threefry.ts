@@ -50,8 +50,6 @@ function fill<Words extends Uint32Array>(
  * @param counter separates draws of one stream, such as the step
  * @param count number of words; element i does not depend on it
  * @returns u32[count]
- * @throws {RangeError} if seed, stream or counter is not a whole number below 2^32, or the count is not a whole number
- * of at least 0
  */
 export function randomBits(
   seed: number,
@@ -71,7 +69,6 @@ export function randomBits(
  * `randomBits`.
  *
  * @returns f32[count]
- * @throws {RangeError} as `randomBits`
  */
 export function uniforms(
   seed: number,

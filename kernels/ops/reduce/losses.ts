@@ -1,3 +1,4 @@
+import { refuse } from "../../core/checks.ts";
 import { defineOp, type Op } from "../../op.ts";
 import { sameShape, ShapeError } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
@@ -69,12 +70,9 @@ const squaredErrorsGradient: Op<"a[n], b[n], dy[S] -> da[n]", { chunk: "u32" }> 
  * Mean of (a - b)^2 over all elements.
  *
  * @returns f32[]; NaN if there are no elements
- * @throws {ShapeError} if the shapes differ
  */
 export function meanSquaredError(a: Tensor, b: Tensor): Tensor {
-  if (!sameShape(a.shape, b.shape)) {
-    throw new ShapeError(`Cannot run meanSquaredError: a ${a}, b ${b} (expected one shape)`);
-  }
+  if (!sameShape(a.shape, b.shape)) refuse(ShapeError, `run meanSquaredError: a ${a}, b ${b}`, "one shape");
   const chunk = Math.min(Math.max(Math.ceil(Math.sqrt(a.size)), 32), 1024);
   return multiply(sum(squaredErrors(reshape(a, [a.size]), reshape(b, [b.size]), { chunk })), 1 / a.size);
 }
@@ -159,8 +157,6 @@ fn kernel(n: u32) {
  * @param labels u32[N], each below C. An op cannot fail on values on the device, so a label of C or more makes the loss, and
  * the gradient of its row, NaN
  * @returns f32[]; NaN if there are no rows
- * @throws {ShapeError} if the shapes do not fit, or C is 0
- * @throws {TypeError} if labels are not u32
  */
 export function crossEntropy(logits: Tensor, labels: Tensor): Tensor {
   return mean(crossEntropyRows(logits, labels));

@@ -1,3 +1,4 @@
+import { refuse } from "../../core/checks.ts";
 import type { Dims, NumberArray } from "../../devices/device.ts";
 import { defineOp, type Op } from "../../op.ts";
 import { axisOf, ShapeError, sizeOf } from "../../core/shape.ts";
@@ -145,7 +146,7 @@ function largest(x: Tensor, sign: 1 | -1): { value: Tensor; index: () => Tensor 
 function reduceTo(op: "max" | "min", sign: 1 | -1, x: Tensor, axes?: readonly number[], keepAxes = false) {
   const reduce = (part: Tensor) => {
     if (part.shape[1] === 0) {
-      throw new ShapeError(`Cannot run ${op}: x ${x} has no element along the axes (expected at least one)`);
+      refuse(ShapeError, `run ${op}: x ${x} has no element along the axes`, "at least one");
     }
     return largest(part, sign).value;
   };
@@ -160,8 +161,6 @@ function reduceTo(op: "max" | "min", sign: 1 | -1, x: Tensor, axes?: readonly nu
  * @param axes all by default; negative ones count from the end
  * @param keepAxes whether reduced axes stay, with length 1
  * @returns the maxima; a view of x, as from `reshape`, if every reduced axis has length 1
- * @throws {ShapeError} if an axis is outside the tensor's rank, or there is no element
- * @throws {TypeError} if `axes` is not a list
  */
 export function max(x: Tensor, axes?: readonly number[], keepAxes?: boolean): Tensor {
   return reduceTo("max", 1, x, axes, keepAxes);
@@ -177,14 +176,11 @@ export function min(x: Tensor, axes?: readonly number[], keepAxes?: boolean): Te
  *
  * @param axis negative ones count from the end
  * @returns u32, of the shape of x without the axis; gradients end here
- * @throws {ShapeError} if the axis is outside the tensor's rank, or of length 0
  */
 export function argmax(x: Tensor, axis: number): Tensor {
   const { shape } = x;
   const k = axisOf(axis, shape.length, "argmax");
-  if (shape[k] === 0) {
-    throw new ShapeError(`Cannot run argmax: x ${x} has no element along axis ${k} (expected at least one)`);
-  }
+  if (shape[k] === 0) refuse(ShapeError, `run argmax: x ${x} has no element along axis ${k}`, "at least one");
   const middle = reshape(x, [sizeOf(shape.slice(0, k)), shape[k], sizeOf(shape.slice(k + 1))]);
   return reshape(largest(middle, 1).index(), shape.filter((_, axis) => axis !== k));
 }

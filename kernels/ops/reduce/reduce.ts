@@ -27,8 +27,6 @@ export function runLength(R: number, count: number, tuning: Tuning): number {
  * @param reduce reduces the middle axis of f32[A, R, B] to length 1
  * @param axes all by default; negative ones count from the end
  * @param keepAxes whether reduced axes stay, with length 1
- * @throws {ShapeError} if an axis is outside the tensor's rank
- * @throws {TypeError} if `axes` is not a list
  */
 export function overAxes(
   op: string,
@@ -173,8 +171,6 @@ function sumMiddle(x: Tensor): Tensor {
  * @param axes all by default; negative ones count from the end
  * @param keepAxes whether summed axes stay, with length 1
  * @returns the sums, 0 for no elements; a view of x, as from `reshape`, if every summed axis has length 1
- * @throws {ShapeError} if an axis is outside the tensor's rank
- * @throws {TypeError} if `axes` is not a list
  */
 export function sum(x: Tensor, axes?: readonly number[], keepAxes = false): Tensor {
   return overAxes("sum", sumMiddle, x, axes, keepAxes);

@@ -1,3 +1,4 @@
+import { refuse } from "../../core/checks.ts";
 import type { NumberArray } from "../../devices/device.ts";
 import { nanWgsl } from "../elementwise/shared_wgsl.ts";
 import { defineOp, type Op } from "../../op.ts";
@@ -92,15 +93,15 @@ export const softmaxGradient: Op<"y[R, C], dy[R, C] -> dx[R, C]"> = defineOp({
   samples: [{ shapes: { y: [3, 5], dy: [3, 5] } }],
 });
 
-/** Softmax over the last axis: exp(x) / sum(exp(x)). @throws {ShapeError} if x has no axis */
+/** Softmax over the last axis: exp(x) / sum(exp(x)). */
 export function softmax(x: Tensor): Tensor {
   return alongRows("softmax", softmaxRows, x);
 }
 
-/** Runs an op on rows [R, C] along the last axis. @throws {ShapeError} if x has no axis */
+/** Runs an op on rows [R, C] along the last axis. */
 function alongRows(name: string, op: (x: Tensor) => Tensor, x: Tensor): Tensor {
   const C = x.shape.at(-1);
-  if (C === undefined) throw new ShapeError(`Cannot run ${name}: x ${x} has no axis (expected at least one)`);
+  if (C === undefined) refuse(ShapeError, `run ${name}: x ${x} has no axis`, "at least one");
   return reshape(op(reshape(x, [sizeOf(x.shape.slice(0, -1)), C])), x.shape);
 }
 
@@ -164,8 +165,6 @@ fn kernel(r: u32) {
 /**
  * Logarithm of the softmax over the last axis, x - log(sum(exp(x))), without overflow. A row that contains NaN is all
  * NaN.
- *
- * @throws {ShapeError} if x has no axis
  */
 export function logSoftmax(x: Tensor): Tensor {
   return alongRows("logSoftmax", logSoftmaxRows, x);

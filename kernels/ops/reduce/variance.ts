@@ -12,8 +12,6 @@ import { mean, sum } from "./reduce.ts";
  * @param keepAxes whether reduced axes stay, with length 1
  * @param options `unbiased` is true by default, as in PyTorch
  * @returns the variances; NaN for no elements, and for a single one if unbiased
- * @throws {ShapeError} if an axis is outside the tensor's rank
- * @throws {TypeError} if `axes` is not a list, or an option is unknown
  */
 export function variance(
   x: Tensor,

@@ -1,4 +1,4 @@
-import { checkCount, refuseUnknown } from "../../core/checks.ts";
+import { checkCount, refuse, refuseUnknown } from "../../core/checks.ts";
 import { ShapeError } from "../../core/shape.ts";
 import { checkTensor, type Tensor } from "../../core/tensor.ts";
 import type { Dims, NumberArray } from "../../devices/device.ts";
@@ -26,11 +26,7 @@ function eachWindow(
 const largestOf = (x: NumberArray, pixels: readonly number[]) =>
   pixels.reduce((a, b) => isLarger(x[b], x[a]) ? b : a);
 
-/**
- * Maximum of each 2x2 window, stride 2; drops an odd last row or column. A window with NaN gives NaN.
- *
- * @throws {ShapeError} if x is not f32[N, C, H, W]
- */
+/** Maximum of each 2x2 window, stride 2; drops an odd last row or column. A window with NaN gives NaN. */
 export const maxPool2d: Op<"x[N, C, H, W] -> y[N, C, P, Q]"> = defineOp({
   name: "maxPool2d",
   signature: "x[N, C, H, W] -> y[N, C, P, Q]",
@@ -151,9 +147,6 @@ fn kernel(i: u32) {
  * @param options `stride` from window to window, by default `size`, and `padding`, pixels on every side, by default 0 and
  * at most size / 2
  * @returns f32[N, C, P, Q] with P = floor((H + 2 padding - size) / stride) + 1, and Q likewise
- * @throws {ShapeError} if x does not have four axes, or an image is smaller than a window
- * @throws {RangeError} if a number is out of range
- * @throws {TypeError} if an option is unknown
  */
 export function averagePool2d(
   x: Tensor,
@@ -166,12 +159,11 @@ export function averagePool2d(
   checkCount(task, "size", size);
   checkCount(task, "stride", stride);
   checkCount(task, "padding", padding, 0, Math.floor(size / 2));
-  if (x.shape.length !== 4) throw new ShapeError(`Cannot ${task}: x is ${x} (expected x[N, C, H, W])`);
+  if (x.shape.length !== 4) refuse(ShapeError, `${task}: x is ${x}`, "x[N, C, H, W]");
   const [N, C, H, W] = x.shape;
   if (Math.min(H, W) + 2 * padding < size) {
-    throw new ShapeError(
-      `Cannot ${task}: images of ${H} x ${W} with padding ${padding} have no window of ${size} x ${size}`,
-    );
+    const window = `no window of ${size} x ${size}`;
+    refuse(ShapeError, `${task}: ${H} x ${W} pixels with padding ${padding} have ${window}`);
   }
   const windows = (length: number) => Math.floor((length + 2 * padding - size) / stride) + 1;
   if (N * C === 0) return zeros([N, C, windows(H), windows(W)]);

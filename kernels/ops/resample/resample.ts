@@ -1,5 +1,5 @@
 import { defineOp, type Op } from "../../op.ts";
-import { describeValue, isCount } from "../../core/checks.ts";
+import { describeValue, isCount, refuse } from "../../core/checks.ts";
 import { ShapeError } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
 import type { WasmCall } from "../../devices/cpu/wasm_call.ts";
@@ -127,16 +127,11 @@ function eachTap(
  *
  * @param x f32[N, C, H, W]
  * @returns f32[N, C, height, width]; x itself if it has that size
- * @throws {ShapeError} if x does not have four axes, its images have no pixels, or the height or the width is not a whole
- * number of at least 1
  */
 export function resizeBilinear(x: Tensor, height: number, width: number): Tensor {
   if (!isCount(height, 1) || !isCount(width, 1)) {
-    throw new ShapeError(
-      `Cannot run resizeBilinear: x ${x} to ${describeValue(height)} x ${
-        describeValue(width)
-      } (expected whole numbers of at least 1)`,
-    );
+    const size = `${describeValue(height)} x ${describeValue(width)}`;
+    refuse(ShapeError, `run resizeBilinear: x ${x} to ${size}`, "whole numbers of at least 1");
   }
   const same = x.shape.length === 4 && x.shape[2] === height && x.shape[3] === width;
   return same ? x : resize(x, { P: height, Q: width });

@@ -104,7 +104,7 @@ testOnCpu("gradients() refuses an input that has moved to other memory since the
   assertClose(await dx.read(), [10, 20], 0);
   const message =
     "Cannot take gradients through multiply: b f32[2] has moved to other memory since the op ran, " +
-    "and its gradient needs the values from that time; take gradients before a parameter moves, for example inside " +
+    "and its gradient needs the old values; take gradients before a parameter moves, for example inside " +
     "withParameters()";
   assert.throws(() => gradients(loss, [x]), { name: "Error", message });
   assert.throws(() => record(() => gradients(loss, [x])), { message });
