@@ -14,7 +14,7 @@ const arrows: Record<string, readonly string[]> = {
   playground: ["kernels", "viz", "web"],
   experiments: ["kernels", "models", "viz", "web", "playground"],
   "cli.ts": ["experiments"],
-  examples: ["mod.ts", "kernels", "web"],
+  examples: ["mod.ts", "kernels", "web", "experiments"],
   notebooks: ["mod.ts", "experiments"],
 };
 

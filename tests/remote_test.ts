@@ -60,6 +60,7 @@ testNeeding(
       await importsLibrary(elsewhere);
       await samplesDigits(elsewhere);
       await runsExamples(elsewhere);
+      await trainsOnMnist(elsewhere);
       await runsPlaygroundProgram(elsewhere);
     });
   },
@@ -143,6 +144,15 @@ async function runsExamples({ host, folder, run, png }: Elsewhere): Promise<void
   const hands = await png("hands.png");
   assert.deepEqual([hands.width, hands.height], [11 * 26 - 2, 5 * 26 - 2]);
   assert.equal(readGif(await Deno.readFile(join(folder, "morph.gif"))).frames.length, 48);
+}
+
+/** The first example does everything in one program: data, training, samples, pictures. */
+async function trainsOnMnist({ host, folder, run, png }: Elsewhere): Promise<void> {
+  const said = await run("-A", `http://${host}/examples/train_mnist.ts`, "2");
+  assert.match(said, /^step 2 of 2, loss \d\.\d+, .*\nWrote digits\.png and digits\.gif\n$/m);
+  const { width, height } = await png("digits.png");
+  assert.deepEqual([width, height], [10 * 58 - 2, 4 * 58 - 2]);
+  assert.equal(readGif(await Deno.readFile(join(folder, "digits.gif"))).frames.length, 21);
 }
 
 /** The program that the playground copies runs by the command in its first lines. */
