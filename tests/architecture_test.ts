@@ -4,7 +4,7 @@ import { browserPrograms, generated } from "../tools/bundle.ts";
 import { circles, filesBelow, type Import, importsFrom, reachedFrom, textOf } from "./module_graph.ts";
 import { testNeeding } from "./permissions.ts";
 
-/** Imports that each part of the repository may use besides its own; the README draws the same arrows. */
+/** Imports that each part of the repository may use besides its own; docs/layout.md draws the same arrows. */
 const arrows: Record<string, readonly string[]> = {
   kernels: [],
   viz: [],
@@ -53,7 +53,7 @@ async function allImports(): Promise<Import[]> {
 
 testNeeding(
   { read: true, write: true, run: true },
-  "imports follow the README's arrows, and every arrow is used",
+  "imports follow the arrows of docs/layout.md, and every arrow is used",
   async () => {
     const crossing = (await allImports()).filter((each) => !isOfTypes(each))
       .flatMap(({ from, to }) => to ? [{ from, to, arrow: [partOf(from), partOf(to)] as const }] : [])
@@ -68,9 +68,9 @@ testNeeding(
   },
 );
 
-testNeeding({ read: true }, "the README draws the same arrows as this test", async () => {
-  const [, diagram] = /^## Layout$.*?^```text\n(.*?)^```$/ms.exec(await textOf("README.md")) ??
-    assert.fail("the README has no diagram under Layout");
+testNeeding({ read: true }, "docs/layout.md draws the same arrows as this test", async () => {
+  const [, diagram] = /^```text\n(.*?)^```$/ms.exec(await textOf("docs/layout.md")) ??
+    assert.fail("docs/layout.md has no diagram");
   const drawn = diagram.trimEnd().split("\n").map((line) => {
     const [, from, targets] = /^(\S+) +-> (.+)$/.exec(line) ?? assert.fail(`not an arrow: ${line}`);
     return [from, targets === "nothing" ? [] : targets.split(", ")];

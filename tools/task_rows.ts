@@ -11,11 +11,6 @@ export function taskCommands(): Record<string, { readonly description: string; r
   );
 }
 
-/** A link to the page of a task, from the README. */
-function linkTo({ page }: TaskRow): string {
-  return `[${page.replace(/^docs\/|\.md$/g, "").replaceAll("_", " ")}](${page})`;
-}
-
 /** The permissions of a task, without what they have in common. */
 const permissionsOf = ({ rights = "" }: TaskRow) =>
   rights.replaceAll(/--allow-|-P=/g, "").replaceAll(" ", ", ");
@@ -29,8 +24,8 @@ const byPermissions = Map.groupBy(
 /** The tables of tasks, by page: headings and cells. */
 export const taskTables: Readonly<Record<string, readonly (readonly string[])[]>> = {
   "README.md": [
-    ["task", "what it does", "more"],
-    ...tasks.map((task) => [`\`${task.name}\``, task.about, linkTo(task)]),
+    ["task", "what it does"],
+    ...tasks.map(({ name, page, about }) => [`[\`${name}\`](${page})`, about]),
   ],
   "docs/security.md": [
     ["tasks", "permissions"],
