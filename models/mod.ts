@@ -4,8 +4,16 @@
  * @module
  */
 
-export { flowMatchingLoss, type Objective, type ObjectiveParts } from "./flow/objective.ts";
-export type { Pairing } from "./flow/transport.ts";
+export {
+  flowMatchingLoss,
+  type Objective,
+  type ObjectiveParts,
+  predicting,
+  type Prediction,
+  type PredictionName,
+  predictions,
+  velocityPrediction,
+} from "./flow/objective.ts";
 export {
   type Coupling,
   couplings,
@@ -13,10 +21,11 @@ export {
   independentCoupling,
   maxPaired,
   type NoiseDraw,
+  type Pairing,
   type TransportBatch,
   type TransportCoupling,
 } from "./flow/coupling.ts";
-export { type ImageEncoder, type VelocityField } from "./flow/field.ts";
+export type { ImageEncoder, VelocityField } from "./flow/field.ts";
 export { BakeLoss } from "./distill/bake.ts";
 export { type Distillation, TaughtLoss, type TaughtPoints } from "./distill/distillation.ts";
 export { DriftLoss } from "./distill/drift.ts";
@@ -24,15 +33,15 @@ export { MeanMapLoss } from "./distill/mean_map.ts";
 export { ReflowLoss } from "./distill/reflow.ts";
 export { ShortcutMapLoss } from "./distill/shortcut_map.ts";
 export { autoguided, type GuidanceOptions, guided } from "./flow/guidance.ts";
-export { type Coefficients, linearPath, type Path, type PathName, paths } from "./flow/path.ts";
 export {
-  predicting,
-  type Prediction,
-  type PredictionName,
-  predictions,
-  velocityPrediction,
-} from "./flow/prediction.ts";
-export { type TimeDistribution, timeDistributions } from "./flow/time_distribution.ts";
+  type Coefficients,
+  linearPath,
+  type Path,
+  type PathName,
+  paths,
+  type TimeDistribution,
+  timeDistributions,
+} from "./flow/path.ts";
 export {
   type Checkpoint,
   CheckpointError,
@@ -45,48 +54,56 @@ export {
   saveCheckpoint,
 } from "./files/checkpoint.ts";
 export { decodeSafetensors, encodeSafetensors, SafetensorsError } from "./files/safetensors.ts";
-export { encodeNpy } from "./files/npy.ts";
-export { checkFinite, type HostTensor, type State, StateError } from "./nn/state.ts";
+export {
+  checkFinite,
+  type HostTensor,
+  loadState,
+  Module,
+  namedParameters,
+  type State,
+  StateError,
+  stateOf,
+} from "./nn/module.ts";
 export {
   type Classified,
   Classifier,
   type ClassifierOptions,
-  featureCount,
-  type JudgeName,
-  judgeNames,
-} from "./judge/classifier.ts";
-export { bootstrap, type Estimate, meanEstimate, proportion, type Resampling } from "./measures/estimate.ts";
-export {
-  nearestNeighbours,
-  type Neighbours,
-  type OnPairs,
-  type ProductBlock,
-  productBlocks,
-  type RowRange,
-} from "./measures/neighbours.ts";
-export {
   decodeJudge,
+  featureCount,
   Judge,
   JudgeError,
   type JudgeFile,
   type JudgeInfo,
   type Judgement,
+  type JudgeName,
+  judgeNames,
   loadJudge,
   saveJudge,
 } from "./judge/judge.ts";
+export {
+  bootstrap,
+  type Estimate,
+  meanEstimate,
+  type PrecisionRecall,
+  precisionRecall,
+  type PrecisionRecallOptions,
+  proportion,
+  type Resampling,
+} from "./measures/estimate.ts";
 export {
   checkPair,
   checkPoints,
   columnMeans,
   MeasureError,
+  nearestNeighbours,
+  type Neighbours,
+  type OnPairs,
   pickPoints,
   type Points,
+  type ProductBlock,
+  productBlocks,
+  type RowRange,
 } from "./measures/points.ts";
-export {
-  type PrecisionRecall,
-  precisionRecall,
-  type PrecisionRecallOptions,
-} from "./measures/precision_recall.ts";
 export {
   type CompleteOptions,
   countParameters,
@@ -102,20 +119,29 @@ export {
   noneOf,
   type UNetModelOptions,
 } from "./nets/networks.ts";
+export type {
+  CompleteOwnOptions,
+  NetworkMaker,
+  NoUNetOptions,
+  OptionValue,
+  OwnImages,
+  OwnModelOptions,
+  SharedOptions,
+  UNetOptions,
+} from "./nets/options.ts";
+export { ResidualBlock, ResidualDown, ResidualUNet, ResidualUp, Up } from "./nets/unet.ts";
 export {
-  type CompleteOwnOptions,
-  type NetworkMaker,
-  type NoUNetOptions,
-  type OptionValue,
-  type OwnImages,
-  type OwnModelOptions,
-} from "./nets/own.ts";
-export { ResidualBlock, ResidualDown, ResidualUNet, ResidualUp } from "./nets/residual_unet.ts";
-export { Up } from "./nets/unet.ts";
-export type { SharedOptions, UNetOptions } from "./nets/options.ts";
-export { Dropout, withDropout } from "./nn/dropout.ts";
-export { Attention, Conv2d, ConvTranspose2d, GroupNorm, LayerNorm, Linear } from "./nn/layers.ts";
-export { Sequential, type SequentialLayer } from "./nn/sequential.ts";
+  Attention,
+  Conv2d,
+  ConvTranspose2d,
+  Dropout,
+  GroupNorm,
+  LayerNorm,
+  Linear,
+  Sequential,
+  type SequentialLayer,
+  withDropout,
+} from "./nn/layers.ts";
 export {
   blankInitialiser,
   createInitialiser,
@@ -131,7 +157,6 @@ export {
   type TimeEmbeddingName,
   timeEmbeddingNames,
 } from "./nn/embeddings.ts";
-export { loadState, Module, namedParameters, stateOf } from "./nn/module.ts";
 export {
   asBytes,
   fromPixels,
@@ -141,8 +166,21 @@ export {
   velocityToPixels,
 } from "./files/normalization.ts";
 export { noise, permutation, slerp, streams } from "./random.ts";
-export { type AdaptiveRunOptions, AdaptiveSampler, type AdaptiveSolution } from "./solve/adaptive_sampler.ts";
-export { DensityField } from "./solve/density_field.ts";
+export {
+  type AdaptiveRunOptions,
+  AdaptiveSampler,
+  type AdaptiveSolution,
+  SolverError,
+} from "./solve/adaptive_sampler.ts";
+export {
+  type BitsOptions,
+  type BitsPerDimension,
+  bitsPerDimension,
+  DensityField,
+  type LikelihoodOptions,
+  type LogLikelihood,
+  logLikelihood,
+} from "./solve/likelihood.ts";
 export {
   type FlowGeometry,
   flowGeometry,
@@ -151,14 +189,15 @@ export {
   roundTrip,
 } from "./solve/geometry.ts";
 export {
-  type BitsOptions,
-  type BitsPerDimension,
-  bitsPerDimension,
-  type LikelihoodOptions,
-  type LogLikelihood,
-  logLikelihood,
-} from "./solve/likelihood.ts";
-export { sample, type SampleOptions, trajectory } from "./solve/sample.ts";
+  type BatchOptions,
+  sample,
+  SampleBatches,
+  type SampleOptions,
+  type SolvedFlow,
+  solveFlow,
+  type SolveFlowOptions,
+  trajectory,
+} from "./solve/sample.ts";
 export {
   type OnShare,
   type RunOptions,
@@ -166,45 +205,39 @@ export {
   type SamplerOptions,
   type Snapshot,
   type Solution,
+  type TriedStep,
 } from "./solve/sampler.ts";
-export {
-  type BatchOptions,
-  SampleBatches,
-  type SolvedFlow,
-  solveFlow,
-  type SolveFlowOptions,
-} from "./solve/solve_flow.ts";
 export {
   type AdaptiveSolverName,
   adaptiveSolvers,
   bosh3,
+  type ButcherTableau,
+  defineTableau,
   dopri5,
-  evaluationsOf,
-  type FlowSolverName,
-  flowSolverOf,
-  flowSolvers,
+  type EmbeddedTableau,
+  euler,
+  evaluationsPerStep,
   heun,
   midpoint,
   rk4,
   type SolverName,
-  type SolverOptions,
   solvers,
-} from "./solve/solvers.ts";
-export {
-  defaultMaxEvaluations,
-  isAdaptive,
-  SolverError,
-  type ToleranceOptions,
-  type TriedStep,
-} from "./solve/step_control.ts";
-export { type BatchSteps, euler, type FlowSolver, maxNoise, type NoiseOptions } from "./solve/flow_solver.ts";
-export {
-  type ButcherTableau,
-  defineTableau,
-  type EmbeddedTableau,
-  evaluationsPerStep,
   type Tableau,
 } from "./solve/tableau.ts";
+export {
+  type BatchSteps,
+  defaultMaxEvaluations,
+  evaluationsOf,
+  type FlowSolver,
+  type FlowSolverName,
+  flowSolverOf,
+  flowSolvers,
+  isAdaptive,
+  maxNoise,
+  type NoiseOptions,
+  type SolverOptions,
+  type ToleranceOptions,
+} from "./solve/solvers.ts";
 export {
   gridTimes,
   type Span,
@@ -225,15 +258,15 @@ export {
   scheduleNames,
   scheduleSettings,
 } from "./train/schedule.ts";
-export { BatchOrder } from "./train/batch_order.ts";
 export {
   batchOf,
+  BatchOrder,
   type BatchSource,
   batchSource,
   type StagedBatch,
   type TrainingData,
-} from "./train/batch_source.ts";
-export { Ema } from "./train/ema.ts";
+} from "./train/batches.ts";
+export { Ema, Optimizer, optimizer, type OptimizerState } from "./train/optimizer.ts";
 export { fit, FitError, type FitOptions, type FitProgress } from "./train/fit.ts";
 export { flatten, type NamedTensors, shareParameters, withParameters } from "./nn/flat_parameters.ts";
 export { HeldOutLoss, type HeldOutOptions, meanLoss, type TimedLosses } from "./train/held_out_loss.ts";
@@ -244,14 +277,16 @@ export {
   optimizerKinds,
   type OptimizerOptions,
 } from "./train/update_rules.ts";
-export { Optimizer, optimizer, type OptimizerState } from "./train/optimizer.ts";
-export type { Stage, StepLoss } from "./train/step_loss.ts";
-export { type StepMeasures, Trainer, type TrainerOptions } from "./train/trainer.ts";
 export {
   decodeTrainerState,
   encodeTrainerState,
+  type Stage,
   type StateExtras,
   stateTensors,
+  type StepLoss,
+  type StepMeasures,
+  Trainer,
+  type TrainerOptions,
   type TrainerState,
   trainerStateOf,
-} from "./train/trainer_state.ts";
+} from "./train/trainer.ts";

@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import { Zip, ZipPassThrough } from "npm:fflate@0.8.3";
-import { npyHeader } from "../../models/files/npy.ts";
 import { encodePng, imageGrid, type ImageSize } from "../../viz/mod.ts";
 import {
   checkEmptyFolder,
@@ -15,7 +14,7 @@ import { className, type NetworkClasses } from "./conditioning.ts";
 import { checkGrid, samplesPng } from "./pictures.ts";
 import { type Drawable, drawBatches, type OnSamples, type SampleRequest, solvingError } from "./samples.ts";
 import type { SolvedFlow, SolverOptions } from "../../models/mod.ts";
-import { costOf, type SolvedBatch } from "../../models/solve/solve_flow.ts";
+import { costOf, type SolvedBatch } from "../../models/solve/sample.ts";
 
 /** Images to write, batch by batch. */
 interface DrawnImages {
@@ -117,6 +116,21 @@ export async function writeSamples(
     }
     await writeAtomic(path, samplesPng(pixels, count, shape, columns));
   }
+}
+
+/**
+ * The header of an .npy file of NumPy, version 1.0, for a dtype such as `<f4`; data is aligned to 64 bytes.
+ * Source: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
+ */
+function npyHeader(type: string, shape: readonly number[]): Uint8Array {
+  const tuple = shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(", ")})`;
+  const header = `{'descr': '${type}', 'fortran_order': False, 'shape': ${tuple}, }`;
+  const start = Math.ceil((10 + header.length + 1) / 64) * 64;
+  const bytes = new Uint8Array(start);
+  bytes.set([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0]); // \x93NUMPY, version 1.0
+  new DataView(bytes.buffer).setUint16(8, start - 10, true);
+  bytes.set(new TextEncoder().encode(header.padEnd(start - 11) + "\n"), 10);
+  return bytes;
 }
 
 /** The bytes of an .npy file, f32[N, C, H, W]. */

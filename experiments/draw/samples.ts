@@ -16,7 +16,7 @@ import { startCommand } from "../run/program_files.ts";
 import { ConfigError } from "../cli/settings.ts";
 import type { FixedSteps } from "../cli/solver.ts";
 import type { ImageSize } from "../../viz/mod.ts";
-import { costOf, type SolvedBatch, solveInBatches } from "../../models/solve/solve_flow.ts";
+import { costOf, type SolvedBatch, solveInBatches } from "../../models/solve/sample.ts";
 import { RunError } from "../run/run_folder.ts";
 import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
 import { type Autoguidance, type Conditioning, samplingField } from "./conditioning.ts";

@@ -10,7 +10,7 @@ import {
   namedParameters,
   StateError,
 } from "../../models/mod.ts";
-import { checkState } from "../../models/nn/state.ts";
+import { checkState } from "../../models/nn/module.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import { chosenNetwork, moduleError } from "../networks/own_network.ts";
 import { sha256 } from "../run/run_folder.ts";

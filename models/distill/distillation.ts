@@ -10,14 +10,13 @@ import {
 } from "../../kernels/mod.ts";
 import { type VelocityField, velocityOf } from "../flow/field.ts";
 import { guided } from "../flow/guidance.ts";
+import { logitNormal, type TimeDistribution } from "../flow/path.ts";
 import { noneOf, objectiveFor } from "../nets/networks.ts";
-import { logitNormal, type TimeDistribution } from "../flow/time_distribution.ts";
 import type { NamedTensors } from "../nn/flat_parameters.ts";
 import type { Module } from "../nn/module.ts";
 import { streams } from "../random.ts";
-import type { BatchSource } from "../train/batch_source.ts";
-import { PairDraw } from "../train/pair_draw.ts";
-import type { StepLoss } from "../train/step_loss.ts";
+import { type BatchSource, PairDraw } from "../train/batches.ts";
+import type { StepLoss } from "../train/trainer.ts";
 
 /** What the stages of a distillation share. */
 export interface Distillation {

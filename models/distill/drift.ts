@@ -28,8 +28,8 @@ import {
 import { meanVelocityOf } from "../flow/field.ts";
 import type { NamedTensors } from "../nn/flat_parameters.ts";
 import { permutation, streams } from "../random.ts";
-import { batchOf } from "../train/batch_source.ts";
-import type { StepLoss } from "../train/step_loss.ts";
+import { batchOf } from "../train/batches.ts";
+import type { StepLoss } from "../train/trainer.ts";
 import { detached, type Distillation } from "./distillation.ts";
 
 /** Temperatures of the attraction, from the nearest images only to all of them. */

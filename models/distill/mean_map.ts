@@ -1,6 +1,6 @@
 import { add, full, jvp, meanSquaredError, multiply, type Tensor } from "../../kernels/mod.ts";
 import { meanVelocityOf, type VelocityField } from "../flow/field.ts";
-import { perRow } from "../flow/rows.ts";
+import { perRow } from "../flow/path.ts";
 import type { NamedTensors } from "../nn/flat_parameters.ts";
 import { detached, type Distillation, TaughtLoss } from "./distillation.ts";
 

@@ -1,13 +1,11 @@
 import { meanSquaredError, subtract, type Tensor, tensor, where } from "../../kernels/mod.ts";
 import { checkCount } from "../../kernels/core/checks.ts";
 import { meanVelocityOf } from "../flow/field.ts";
-import { uShaped } from "../flow/time_distribution.ts";
-import { linearPath } from "../flow/path.ts";
+import { linearPath, uShaped } from "../flow/path.ts";
 import type { NamedTensors } from "../nn/flat_parameters.ts";
 import { permutation, streams } from "../random.ts";
-import { PairDraw } from "../train/pair_draw.ts";
-import type { BatchSource } from "../train/batch_source.ts";
-import type { StepLoss } from "../train/step_loss.ts";
+import { type BatchSource, PairDraw } from "../train/batches.ts";
+import type { StepLoss } from "../train/trainer.ts";
 import type { Distillation } from "./distillation.ts";
 
 /**

@@ -1,6 +1,6 @@
 import { add, less, meanSquaredError, multiply, type Tensor, where } from "../../kernels/mod.ts";
 import { meanVelocityOf } from "../flow/field.ts";
-import { perRow } from "../flow/rows.ts";
+import { perRow } from "../flow/path.ts";
 import { type NamedTensors, withParameters } from "../nn/flat_parameters.ts";
 import { namedParameters } from "../nn/module.ts";
 import { detached, type Distillation, TaughtLoss } from "./distillation.ts";

@@ -10,11 +10,17 @@ import {
   type ModelOptions,
   optionsOf,
 } from "../nets/networks.ts";
-import type { NetworkMaker } from "../nets/own.ts";
-import { readOptions, storedOptions } from "../nets/options.ts";
+import { type NetworkMaker, readOptions, storedOptions } from "../nets/options.ts";
 import { blankInitialiser } from "../nn/initialiser.ts";
-import { loadState, namedParameters, stateOf } from "../nn/module.ts";
-import { checkFinite, checkState, type State, StateError } from "../nn/state.ts";
+import {
+  checkFinite,
+  checkState,
+  loadState,
+  namedParameters,
+  type State,
+  StateError,
+  stateOf,
+} from "../nn/module.ts";
 import { isNormalization, type Normalization } from "./normalization.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
 

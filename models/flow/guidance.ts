@@ -18,7 +18,7 @@ import {
 import { checkCount, describeValue, maxU32 } from "../../kernels/core/checks.ts";
 import { rejectUnknown } from "../names.ts";
 import { meanVelocityOf, traitsOf, type VelocityField, velocityOf } from "./field.ts";
-import { innerAxes, perRow, rowsAt } from "./rows.ts";
+import { innerAxes, perRow, rowsAt } from "./path.ts";
 
 /** How a field is guided. */
 export interface GuidanceOptions {

@@ -1,16 +1,27 @@
 import { planMemory } from "../../kernels/mod.ts";
 import { type ImageEncoder, pathOf, trainedShapes, type VelocityField } from "../flow/field.ts";
-import { flowMatching, type Objective } from "../flow/objective.ts";
+import {
+  flowMatching,
+  type Objective,
+  predicting,
+  predictions,
+  velocityPrediction,
+} from "../flow/objective.ts";
 import { paths } from "../flow/path.ts";
-import { predicting, predictions, velocityPrediction } from "../flow/prediction.ts";
 import { rejectUnknown, unknownName } from "../names.ts";
 import { flatten } from "../nn/flat_parameters.ts";
 import { blankInitialiser, type Initialiser, randomInitialiser } from "../nn/initialiser.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
-import { completeUNetOptions, optionNames, type UNetOptions } from "./options.ts";
-import { type CompleteOwnOptions, completeOwnOptions, makeOwn, type OwnModelOptions } from "./own.ts";
-import { ResidualUNet } from "./residual_unet.ts";
-import { UNet } from "./unet.ts";
+import {
+  type CompleteOwnOptions,
+  completeOwnOptions,
+  completeUNetOptions,
+  makeOwn,
+  optionNames,
+  type OwnModelOptions,
+  type UNetOptions,
+} from "./options.ts";
+import { ResidualUNet, UNet } from "./unet.ts";
 
 /** Name of a network in checkpoints. */
 export type ModelType = "UNet_FM" | "UNet_FM_Residuals";

@@ -1,7 +1,12 @@
-import { isCount } from "../../kernels/core/checks.ts";
+import { type Tensor, tensor, withDevice, zeros } from "../../kernels/mod.ts";
+import { describeValue, isCount } from "../../kernels/core/checks.ts";
+import { meanVelocityOf, type VelocityField, velocityOf } from "../flow/field.ts";
+import { type PredictionName, predictions } from "../flow/objective.ts";
 import { type PathName, paths } from "../flow/path.ts";
-import { type PredictionName, predictions } from "../flow/prediction.ts";
+import { rejectUnknown } from "../names.ts";
 import { type TimeEmbeddingName, timeEmbeddingNames } from "../nn/embeddings.ts";
+import { type Initialiser, withInitialiser } from "../nn/initialiser.ts";
+import { Module } from "../nn/module.ts";
 
 /** Size of a U-Net. */
 export interface UNetOptions {
@@ -139,4 +144,147 @@ export function storedOptions(options: Partial<UNetOptions>): Record<string, unk
 export function readOptions(stored: object): Record<string, unknown> {
   const nameOf = new Map(entries.map(([name, { stored }]) => [stored, name as string]));
   return Object.fromEntries(Object.entries(stored).map(([name, value]) => [nameOf.get(name) ?? name, value]));
+}
+
+/** A value of an option of a network of your own. */
+export type OptionValue = number | boolean | string | readonly number[];
+
+/** The class of a network of your own, or a function that makes it, from its options and {@linkcode OwnImages}. */
+export type NetworkMaker =
+  | (new (options: never) => Module & VelocityField)
+  | ((options: never) => Module & VelocityField);
+
+/** Settings that every network of your own gets besides its options. */
+export interface OwnImages {
+  /** Channels, height and width of the images. */
+  readonly shape: readonly [C: number, H: number, W: number];
+  /** Number of classes; 0 for a network without labels. The label that means "none" is `classes`. */
+  readonly classes: number;
+  /** Whether it is a flow map, with the method `meanVelocity(x, t, d, labels)`; see {@linkcode VelocityField}. */
+  readonly flowMap: boolean;
+}
+
+/** Options that only U-Nets have, so that programs may look for them in any settings. */
+export type NoUNetOptions = {
+  readonly [Name in Exclude<keyof UNetOptions, keyof SharedOptions>]?: undefined;
+};
+
+/** Settings of a network of your own. By default there are no options, and images of 1 x 28 x 28 without classes. */
+export interface OwnModelOptions extends NoUNetOptions, Partial<SharedOptions & OwnImages> {
+  /** The type of all networks that are not the library's. */
+  readonly type: "own";
+  /** Its name in checkpoints and messages. */
+  readonly name: string;
+  /** Its class, or a function that makes it. A checkpoint does not hold it. */
+  readonly make?: NetworkMaker | undefined;
+  /** SHA-256 of its module in hex, to recognise it. */
+  readonly digest?: string | undefined;
+  /** Its own options, by name. */
+  readonly options?: Readonly<Record<string, OptionValue>>;
+}
+
+/** Settings of a network of your own with all defaults. */
+export type CompleteOwnOptions =
+  & NoUNetOptions
+  & Required<Pick<OwnModelOptions, "type" | "name" | "options" | keyof SharedOptions | keyof OwnImages>>
+  & Pick<OwnModelOptions, "make" | "digest">;
+
+/** Whether a value is allowed for an option. */
+function isOptionValue(value: unknown): value is OptionValue {
+  return typeof value === "boolean" || typeof value === "string" || Number.isFinite(value) ||
+    Array.isArray(value) && value.every(Number.isFinite);
+}
+
+const names = ["type", "name", "make", "digest", "options", "shape", ...sharedOptionNames];
+
+/** Fills in the defaults of settings. @throws {TypeError} if one is unknown or invalid */
+export function completeOwnOptions(settings: OwnModelOptions): CompleteOwnOptions {
+  rejectUnknown(settings, names, "a network of your own");
+  const { type, name, make, digest, options = {}, shape = [1, 28, 28], ...shared } = settings;
+  const refuse = (what: string, value: unknown, expected: string): never => {
+    throw new TypeError(`Cannot make a network: ${what} is ${describeValue(value)} (expected ${expected})`);
+  };
+  if (typeof name !== "string" || !/^\P{Cc}+$/u.test(name)) refuse("name", name, "a line of text");
+  if (make !== undefined && typeof make !== "function") {
+    refuse("make", make, "the class of a network, or a function that makes it");
+  }
+  if (digest !== undefined && !/^[0-9a-f]{64}$/.test(digest)) refuse("digest", digest, "64 hex digits");
+  if (typeof options !== "object" || options === null) refuse("options", options, "an object");
+  for (const [option, value] of Object.entries(options)) {
+    if (!isOptionValue(value)) {
+      refuse(`the option ${option}`, value, "a number, true or false, text or a list of numbers");
+    }
+  }
+  if (!Array.isArray(shape) || shape.length !== 3 || !shape.every((length) => isCount(length, 1))) {
+    refuse("shape", shape, "[C, H, W] of an image");
+  }
+  return { type, name, make, digest, options, shape, ...completeShared(shared) };
+}
+
+/**
+ * Makes a network of your own, and from then on checks what its `velocity` returns. It is always given labels if it has
+ * classes: "none" if the caller passes no condition. The velocity of a flow map is its mean velocity for d = 0.
+ *
+ * @throws {TypeError} if `make` is missing or makes something else
+ */
+export function makeOwn(
+  { name, make, options, shape, classes, flowMap }: CompleteOwnOptions,
+  initialiser: Initialiser,
+): Module & VelocityField {
+  if (!make) {
+    throw new TypeError(
+      `Cannot make the network ${name}: it is not one of the library's (expected its class or function as \`make\`)`,
+    );
+  }
+  const argument = { ...options, shape, classes, flowMap };
+  const made: unknown = withInitialiser(
+    initialiser,
+    // A function that returns an object does so after `new`, too; an arrow function has no prototype.
+    () =>
+      make.prototype
+        ? Reflect.construct(make, [argument])
+        : (make as (options: unknown) => unknown)(argument),
+  );
+  if (made instanceof Promise) {
+    throw new TypeError(
+      `Cannot make the network ${name}: its function returned a promise (expected a network; await before the export)`,
+    );
+  }
+  const network = made as Module & VelocityField;
+  if (!(made instanceof Module) || typeof network.velocity !== "function") {
+    const what = made instanceof Module ? "a Module without velocity()" : describeValue(made);
+    throw new TypeError(
+      `Cannot make the network ${name}: it made ${what} (expected a Module of this library with velocity(x, t))`,
+    );
+  }
+  const { velocity, meanVelocity } = network;
+  if (flowMap && typeof meanVelocity !== "function") {
+    throw new TypeError(
+      `Cannot make the network ${name}: it has no method meanVelocity(x, t, d, labels), the mean velocity from t to t + d ` +
+        "(see Few steps in docs/own_networks.md)",
+    );
+  }
+  const field = { velocity: velocity.bind(network), meanVelocity: meanVelocity?.bind(network) };
+  const allNone = (x: Tensor) =>
+    withDevice(x.device, () => tensor(new Uint32Array(x.shape[0]).fill(classes), [x.shape[0]]));
+  const orNone = (x: Tensor, condition?: Tensor) => condition ?? (classes > 0 ? allNone(x) : undefined);
+  let isInside = false; // a mean velocity may be made of the network's own velocity
+  const mean = (x: Tensor, t: Tensor, d: Tensor, condition?: Tensor) => {
+    isInside = true;
+    try {
+      return meanVelocityOf(field, x, t, d, orNone(x, condition));
+    } finally {
+      isInside = false;
+    }
+  };
+  const value = (...given: Parameters<typeof velocity>) => {
+    const [x, t, condition] = given;
+    if (isInside) return field.velocity(...given);
+    if (flowMap) return mean(x, t, withDevice(x.device, () => zeros(t.shape)), condition);
+    return velocityOf(field, x, t, orNone(x, condition));
+  };
+  return Object.defineProperties(network, {
+    velocity: { value, configurable: true },
+    meanVelocity: { value: flowMap ? mean : undefined },
+  });
 }

@@ -7,9 +7,9 @@ import {
   UserError,
   zeros,
 } from "../../kernels/mod.ts";
+import { describeValue } from "../../kernels/core/checks.ts";
 import { owners } from "../../kernels/core/memory.ts";
 import { sizeOf } from "../../kernels/core/shape.ts";
-import { describeValue } from "../../kernels/core/checks.ts";
 
 /** A network's parameters, or other values for them, by the names of `namedParameters`. */
 export type NamedTensors = ReadonlyMap<string, Tensor>;

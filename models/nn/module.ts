@@ -1,6 +1,89 @@
-import { Tensor } from "../../kernels/mod.ts";
-import { sameShape } from "../../kernels/core/shape.ts";
-import { readState, type State, StateError, writeState } from "./state.ts";
+import { Tensor, UserError } from "../../kernels/mod.ts";
+import { sameShape, showShape } from "../../kernels/core/shape.ts";
+import { nearest } from "../names.ts";
+
+/** A tensor in host memory: its shape and its values in row-major order. */
+export interface HostTensor {
+  /** Lengths of its axes, outermost first; empty for a scalar. */
+  shape: readonly number[];
+  /** Values in row-major order. */
+  data: Float32Array;
+}
+
+/** Tensors in host memory by name: the weights of a network, the moments of an optimizer. */
+export type State = Map<string, HostTensor>;
+
+/** Thrown if a state does not match its target: a name is missing or unknown, or a shape differs. */
+export class StateError extends UserError {
+  /** Name of the error. */
+  override name = "StateError";
+}
+
+/** Copies named tensors to the host. @throws {DeviceError} if the device has failed */
+export async function readState(tensors: ReadonlyMap<string, Tensor>): Promise<State> {
+  const reads = Array.from(
+    tensors,
+    async ([name, tensor]) => [name, { shape: tensor.shape, data: await tensor.read() }] as const,
+  );
+  return new Map(await Promise.all(reads));
+}
+
+/** Checks that a state fits tensors; `source` is its origin. @throws {StateError} if names, shapes or sizes differ */
+export function checkState(tensors: ReadonlyMap<string, Tensor>, state: State, source: string): void {
+  for (const name of state.keys()) {
+    if (tensors.has(name)) continue;
+    const nearby = like(name, tensors);
+    throw new StateError(
+      `Cannot load ${source}: unknown name "${name}"${nearby}; does it belong to another network?`,
+    );
+  }
+  for (const [name, tensor] of tensors) {
+    const value = state.get(name);
+    if (!value) {
+      throw new StateError(`Cannot load ${source}: "${name}" is missing${like(name, state)}`);
+    }
+    if (!sameShape(value.shape, tensor.shape)) {
+      throw new StateError(
+        `Cannot load ${source}: "${name}" is ${showShape(value.shape)} (expected ${tensor}); ` +
+          `does it belong to a network with other settings?`,
+      );
+    }
+    const { data } = value;
+    if (data instanceof Float32Array && data.length === tensor.size) continue;
+    throw new StateError(
+      `Cannot load ${source}: "${name}" has ${data.length} values in a ${data.constructor.name} ` +
+        `(expected ${tensor.size} in a Float32Array)`,
+    );
+  }
+}
+
+/**
+ * Checks that all numbers of a state are finite.
+ *
+ * @param source origin of the state, for messages
+ * @throws {StateError} naming the first tensor with a number that is not
+ */
+export function checkFinite(state: State, source: string): void {
+  for (const [name, { data }] of state) {
+    const at = data.findIndex((value) => !Number.isFinite(value));
+    if (at < 0) continue;
+    throw new StateError(
+      `Cannot load ${source}: "${name}" is ${data[at]} at index ${at} (expected finite numbers); ` +
+        "restore the file from a backup, or use another one of the run",
+    );
+  }
+}
+
+/** Overwrites named tensors with the values of a state, all or none. @throws as {@linkcode checkState} */
+export function writeState(tensors: ReadonlyMap<string, Tensor>, state: State, source: string): void {
+  checkState(tensors, state, source);
+  for (const [name, tensor] of tensors) tensor.write(state.get(name)!.data);
+}
+
+function like(name: string, known: ReadonlyMap<string, unknown>): string {
+  const meant = nearest(name, known.keys());
+  return meant === undefined ? "" : ` (nearest: "${meant}")`;
+}
 
 /**
  * A part of a network. Fields that are tensors are its parameters; fields that are modules or arrays of modules are its

@@ -16,12 +16,11 @@ import {
 } from "../../kernels/mod.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
 import type { VelocityField } from "../flow/field.ts";
-import { copyOf, innerAxes, perRow } from "../flow/rows.ts";
+import { copyOf, innerAxes, perRow } from "../flow/path.ts";
 import { rejectUnknown } from "../names.ts";
-import { type BatchSteps, rungeKutta } from "./flow_solver.ts";
+import { type BatchOptions, SampleBatches, solveFlow } from "./sample.ts";
 import type { SamplerOptions } from "./sampler.ts";
-import { type BatchOptions, SampleBatches, solveFlow } from "./solve_flow.ts";
-import { flowSolverOf } from "./solvers.ts";
+import { type BatchSteps, flowSolverOf, rungeKutta } from "./solvers.ts";
 import { type ButcherTableau, defineTableau, evaluationsPerStep } from "./tableau.ts";
 import { timesOf, type TimesOptions, timesOptions } from "./time_grids.ts";
 

@@ -13,11 +13,18 @@ import { checkCount, maxU32 } from "../../kernels/core/checks.ts";
 import { checkedSizeOf } from "../../kernels/core/shape.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
 import { CountedField, type VelocityField } from "../flow/field.ts";
-import { copyOf } from "../flow/rows.ts";
+import { copyOf } from "../flow/path.ts";
 import { rejectUnknown } from "../names.ts";
-import { type BatchSteps, type FlowSolver, type NoiseOptions, noiseOptions } from "./flow_solver.ts";
-import { flowSolverOf, type SolverOptions, solverTimes } from "./solvers.ts";
-import { isAdaptive, type TriedStep } from "./step_control.ts";
+import {
+  type BatchSteps,
+  type FlowSolver,
+  flowSolverOf,
+  isAdaptive,
+  type NoiseOptions,
+  noiseOptions,
+  type SolverOptions,
+  solverTimes,
+} from "./solvers.ts";
 import { solverStep } from "./tableau.ts";
 import { type Span, timesOptions, timesWithin } from "./time_grids.ts";
 
@@ -35,6 +42,18 @@ export interface RunOptions extends Span {
 
 /** Called with the progress, from 0 to 1. Promises are awaited; throw to stop. */
 export type OnShare = (share: number) => void | Promise<void>;
+
+/** A step that a solver attempted. */
+export interface TriedStep {
+  /** Start time. */
+  readonly t: number;
+  /** Length, negative when going back in time. */
+  readonly dt: number;
+  /** Estimated error divided by the allowed error. */
+  readonly ratio: number;
+  /** Whether the ratio was at most 1. */
+  readonly accepted: boolean;
+}
 
 /** Result of solving a batch, and its cost. */
 export interface Solution {

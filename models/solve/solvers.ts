@@ -1,89 +1,238 @@
-import { unknownName } from "../names.ts";
 import {
+  add,
+  assign,
+  multiply,
+  randomNormalRows,
+  record,
+  type Shape,
+  subtract,
+  type Tensor,
+  tensor,
+  zeros,
+} from "../../kernels/mod.ts";
+import { meanVelocityOf, pathOf, type VelocityField, velocityOf } from "../flow/field.ts";
+import { copyOf, linearPath, perRow } from "../flow/path.ts";
+import { unknownName } from "../names.ts";
+import { checkedSeed, streams } from "../random.ts";
+import {
+  adaptiveSolvers,
+  type ButcherTableau,
+  type EmbeddedTableau,
   euler,
-  eulerMaruyama,
-  flowMap,
-  type FlowSolver,
-  type NoiseOptions,
-  noiseOptions,
-  rungeKutta,
-} from "./flow_solver.ts";
-import { isAdaptive, type ToleranceOptions, toleranceOptions } from "./step_control.ts";
-import { type ButcherTableau, defineTableau, type EmbeddedTableau, evaluationsPerStep } from "./tableau.ts";
+  evaluationsPerStep,
+  type SolverName,
+  solvers,
+  solverStep,
+} from "./tableau.ts";
 import { timesOf, type TimesOptions, timesOptions } from "./time_grids.ts";
 
-/** Runge 1895: the velocity at the middle of the step. */
-export const midpoint: ButcherTableau = defineTableau({
-  order: 2,
-  a: [[], [1 / 2]],
-  b: [0, 1],
-  c: [0, 1 / 2],
-});
+/** Noise that a solver adds. */
+export interface NoiseOptions {
+  /** Strength of the noise: its variance grows by noise (1 - t) dt. By default 1. */
+  readonly noise?: number;
+  /** Seed of the noise, an integer in [0, 2^32); by default 0. */
+  readonly seed?: number;
+}
 
-/** Heun 1900: the mean of the velocities at both ends. */
-export const heun: ButcherTableau = defineTableau({ order: 2, a: [[], [1]], b: [1 / 2, 1 / 2], c: [0, 1] });
+/** Names of these options. */
+export const noiseOptions = ["noise", "seed"] as const satisfies readonly (keyof NoiseOptions)[];
 
-/** Kutta 1901: the classical method of order 4. */
-export const rk4: ButcherTableau = defineTableau({
-  order: 4,
-  a: [[], [1 / 2], [0, 1 / 2], [0, 0, 1]],
-  b: [1 / 6, 1 / 3, 1 / 3, 1 / 6],
-  c: [0, 1 / 2, 1 / 2, 1],
-});
+/** A method that advances batches along a flow, in steps between any times. */
+export interface FlowSolver {
+  /** A Runge-Kutta method of the same cost: the solver itself, if it is one. */
+  readonly tableau: ButcherTableau;
+  /** Steps by default. */
+  readonly defaultSteps: number;
+  /** Whether it adds noise; then it takes {@linkcode NoiseOptions}, and only the linear path. */
+  readonly addsNoise?: true;
+  /** Whether it takes the steps of a flow map, a field with `meanVelocity`. */
+  readonly needsMap?: true;
+  /** Why it goes only from noise to data, such as `noise`; undefined if it goes both ways. */
+  readonly forwardOnly?: string;
+  /** For `--help`: its name and settings, and what it does; absent for Runge-Kutta methods. */
+  readonly help?: readonly [example: string, doc: string];
+  /** Checks the times of a run. @throws {RangeError} if the solver cannot use them */
+  check?(times: readonly number[], options: NoiseOptions): void;
+  /**
+   * Records the steps of a batch of a shape, [N, ...].
+   *
+   * @throws {TypeError} if the field does not suit the solver
+   * @throws {RangeError} if the seed is not in [0, 2^32)
+   */
+  record(
+    field: VelocityField,
+    shape: Shape,
+    condition: Tensor | undefined,
+    options: NoiseOptions,
+  ): BatchSteps;
+}
 
-/** Bogacki and Shampine 1989: order 3 with three evaluations per step, and an error estimate of order 2. */
-export const bosh3: EmbeddedTableau = defineTableau({
-  order: 3,
-  a: [[], [1 / 2], [0, 3 / 4], [2 / 9, 1 / 3, 4 / 9]],
-  b: [2 / 9, 1 / 3, 4 / 9, 0],
-  c: [0, 1 / 2, 3 / 4, 1],
-  error: [-5 / 72, 1 / 12, 1 / 9, -1 / 8],
-});
+/** The state of a batch on the device, and recorded steps that change it. */
+export interface BatchSteps {
+  /** x, plus the velocity at x if the next step reuses it. */
+  readonly state: readonly Tensor[];
+  /**
+   * Takes step i. Returns v(x, t) at its start, which the next step overwrites.
+   *
+   * @param first whether the state is new, so its velocity is unknown
+   * @param row index of the first sample
+   */
+  take(times: readonly number[], i: number, first: boolean, row?: number): Tensor;
+}
+
+/** One step from a state [x, ...] at t by dt, f32[N]: v(x, t) at its start, and the next state. */
+type Advance = (
+  state: readonly Tensor[],
+  t: Tensor,
+  dt: Tensor,
+) => { readonly v: Tensor; readonly next: readonly Tensor[] };
+
+/** Records a step. `begin` computes a second part of a new state; `prepare` writes what else a step reads. */
+function stepsOf(
+  shape: Shape,
+  advance: Advance,
+  begin?: (x: Tensor, t: Tensor) => Tensor,
+  prepare?: (times: readonly number[], i: number, row: number) => void,
+): BatchSteps {
+  const [t, dt] = [0, 0].map(() => tensor(new Float32Array(shape[0])));
+  const state = (begin ? [0, 0] : [0]).map(() => zeros(shape));
+  const start = begin && record(() => assign(state[1], begin(state[0], t)));
+  const step = record(() => {
+    const { v, next } = advance(state, t, dt);
+    const velocity = state.some(({ storage }) => storage === v.storage) ? copyOf(v) : v; // it is overwritten
+    next.forEach((value, part) => assign(state[part], value));
+    return velocity;
+  });
+  return {
+    state,
+    take(times, i, first, row = 0) {
+      fill(t, times[i]);
+      fill(dt, times[i + 1] - times[i]);
+      prepare?.(times, i, row);
+      if (first) start?.run();
+      step.run();
+      return step.result;
+    },
+  };
+}
+
+/** Steps of a Runge-Kutta method. */
+export function rungeKutta(tableau: ButcherTableau): FlowSolver {
+  const { firstSameAsLast: reuses } = tableau;
+  return {
+    tableau,
+    defaultSteps: 20,
+    record: (field, shape, condition) =>
+      stepsOf(shape, ([x, first], t, dt) => {
+        const { v, ...next } = solverStep(tableau, field, x, t, dt, { condition, ...first && { first } });
+        return { v, next: reuses ? [next.x, next.last] : [next.x] };
+      }, reuses ? (x, t) => velocityOf(field, x, t, condition) : undefined),
+  };
+}
+
+/** Steps of a flow map, x + d u(x, t, d): one evaluation each, of any length. */
+export const flowMap: FlowSolver = {
+  tableau: euler,
+  defaultSteps: 1,
+  needsMap: true,
+  forwardOnly: "a flow map",
+  help: ["map:steps=1", "jumps, with a distilled network"],
+  record: (field, shape, condition) =>
+    stepsOf(shape, ([x], t, d) => {
+      const v = meanVelocityOf(field, x, t, d, condition);
+      return { v, next: [add(x, multiply(v, perRow(d, x)))] };
+    }),
+};
 
 /**
- * Dormand and Prince 1980: order 5 with six evaluations per step, an error estimate of order 4, and Shampine's
- * interpolation of order 4 (1986; Hairer, Nørsett and Wanner 1993, section II.6).
+ * Euler-Maruyama steps of a stochastic differential equation with the marginals of the flow.
+ *
+ * On the linear path, the velocity gives both ends, E[x0 | x] = x - t v and E[x1 | x] = x + (1 - t) v, and the score
+ * -E[x0 | x] / (1 - t). With g(t)^2 = noise (1 - t),
+ *
+ *     dx = (v + g^2 / 2 score) dt + g dW = (v - noise / 2 (x - t v)) dt + sqrt(noise (1 - t)) dW
+ *
+ * needs no division at either end. The last step adds no noise and goes straight to E[x1 | x].
+ *
+ * Source: Ma et al. 2024, SiT, arXiv:2401.08740, with the diffusion coefficient w = noise sigma
  */
-export const dopri5: EmbeddedTableau = defineTableau({
-  order: 5,
-  a: [
-    [],
-    [1 / 5],
-    [3 / 40, 9 / 40],
-    [44 / 45, -56 / 15, 32 / 9],
-    [19372 / 6561, -25360 / 2187, 64448 / 6561, -212 / 729],
-    [9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656],
-    [35 / 384, 0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84],
-  ],
-  b: [35 / 384, 0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84, 0],
-  c: [0, 1 / 5, 3 / 10, 4 / 5, 8 / 9, 1, 1],
-  error: [71 / 57600, 0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40],
-  dense: [
-    -12715105075 / 11282082432,
-    0,
-    87487479700 / 32700410799,
-    -10690763975 / 1880347072,
-    701980252875 / 199316789632,
-    -1453857185 / 822651844,
-    69997945 / 29380423,
-  ],
-});
+export const eulerMaruyama: FlowSolver = {
+  tableau: euler,
+  defaultSteps: 20,
+  addsNoise: true,
+  forwardOnly: "noise",
+  help: ["sde:steps=64,noise=1", "adds noise on the way"],
+  check(times, { noise = 1 }) {
+    const max = maxNoise(times);
+    if (noise >= 0 && noise <= max) return;
+    const range = `0 to ${Number(max.toPrecision(3))}, which is 2 / the longest step`;
+    throw new RangeError(
+      `Cannot sample with noise ${noise} in ${times.length - 1} steps (expected ${range}, or more steps)`,
+    );
+  },
+  record(field, shape, condition, { noise = 1, seed = 0 }) {
+    if ((pathOf(field) ?? linearPath) !== linearPath) {
+      throw new TypeError(
+        "Cannot sample with noise: the field is for another path, on which a velocity implies a different score " +
+          "(expected the linear path)",
+      );
+    }
+    checkedSeed(seed);
+    const [half, strength] = [0, 0].map(() => tensor(new Float32Array(shape[0])));
+    const [key, rows] = [tensor(new Uint32Array(3)), tensor(new Uint32Array(shape[0]))];
+    return stepsOf(
+      shape,
+      ([x], t, dt) => {
+        const v = field.velocity(x, t, condition);
+        const drift = subtract(v, multiply(subtract(x, multiply(v, perRow(t, x))), perRow(half, x)));
+        const dW = multiply(randomNormalRows(key, rows, shape), perRow(strength, x));
+        return { v, next: [add(add(x, multiply(drift, perRow(dt, x))), dW)] };
+      },
+      undefined,
+      (times, i, row) => {
+        const now = i + 2 < times.length ? noise : 0;
+        fill(half, now / 2);
+        fill(strength, Math.sqrt(now * (1 - times[i]) * (times[i + 1] - times[i])));
+        key.write(Uint32Array.of(seed, streams.diffusion, i));
+        rows.write(Uint32Array.from({ length: rows.size }, (_, n) => row + n));
+      },
+    );
+  },
+};
 
-/** The Runge-Kutta methods by name. */
-export const solvers = { euler, midpoint, heun, bosh3, rk4, dopri5 } as const;
+/** The strongest noise allowed at increasing times: with more, the longest step would overshoot. */
+export function maxNoise(times: readonly number[]): number {
+  return 2 / times.slice(1).reduce((longest, t, i) => Math.max(longest, t - times[i]), 0);
+}
 
-/** Name of a Runge-Kutta method. */
-export type SolverName = keyof typeof solvers;
+function fill(x: Tensor, value: number): void {
+  x.write(new Float32Array(x.size).fill(value));
+}
 
-/** Names of the solvers with an error estimate. */
-export type AdaptiveSolverName = {
-  [Name in SolverName]: (typeof solvers)[Name] extends EmbeddedTableau ? Name : never;
-}[SolverName];
+/** Tolerances that make the steps adaptive. */
+export interface ToleranceOptions {
+  /** Relative error allowed per step, in (0, 1]; by default `atol`. */
+  readonly rtol?: number;
+  /** Absolute error allowed per step, in (0, 1]; by default `rtol`. */
+  readonly atol?: number;
+  /** Most evaluations per batch; by default 1,000. */
+  readonly maxEvaluations?: number;
+}
 
-/** The solvers with an error estimate, which can choose their own steps, by name. */
-export const adaptiveSolvers = Object.fromEntries(
-  Object.entries(solvers).filter(([, { error }]: [string, ButcherTableau]) => error !== undefined),
-) as Readonly<Record<AdaptiveSolverName, EmbeddedTableau>>;
+/** Names of these options. */
+export const toleranceOptions = [
+  "rtol",
+  "atol",
+  "maxEvaluations",
+] as const satisfies readonly (keyof ToleranceOptions)[];
+
+/** Default of `maxEvaluations`. */
+export const defaultMaxEvaluations = 1000;
+
+/** Whether options select adaptive steps. */
+export function isAdaptive({ rtol, atol }: ToleranceOptions): boolean {
+  return rtol !== undefined || atol !== undefined;
+}
 
 /** Name of any solver: a Runge-Kutta method, `sde` with noise, or `map` for the steps of a flow map. */
 export type FlowSolverName = SolverName | "sde" | "map";

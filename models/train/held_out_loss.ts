@@ -10,8 +10,7 @@ import type { VelocityField } from "../flow/field.ts";
 import { flowMatching, lossesOf, type Objective } from "../flow/objective.ts";
 import { checkObjective, objectiveFor } from "../nets/networks.ts";
 import { checkedSeed, streams } from "../random.ts";
-import { type BatchSource, checkSource } from "./batch_source.ts";
-import { PairDraw } from "./pair_draw.ts";
+import { type BatchSource, checkSource, PairDraw } from "./batches.ts";
 
 /** Maximum number of batches whose losses are read back together. */
 const readAhead = 16;

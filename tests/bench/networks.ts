@@ -5,7 +5,7 @@ import { ImageSource } from "../../experiments/data/image_source.ts";
 import { makeNetwork, modelOptions } from "../../experiments/training/network.ts";
 import type { Reporter } from "./report.ts";
 import { queued, timeInTurn, type Work } from "./timing.ts";
-import { rademacher } from "../../models/solve/density_field.ts";
+import { rademacher } from "../../models/solve/likelihood.ts";
 
 /** Solver steps of a batch of samples. */
 const samplingSteps = 10;

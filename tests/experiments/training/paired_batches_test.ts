@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { PairedBatches } from "../../../experiments/training/loop.ts";
 import { BatchOrder, type Coupling, couplings, independentCoupling } from "../../../models/mod.ts";
 import { testNeeding } from "../../permissions.ts";
-import { hostRows } from "../../../models/train/batch_source.ts";
+import { hostRows } from "../../../models/train/batches.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
 import { transportPairs } from "../../../models/flow/coupling.ts";
 

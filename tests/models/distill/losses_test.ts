@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import * as k from "../../../kernels/mod.ts";
 import * as models from "../../../models/mod.ts";
-import { hostRows } from "../../../models/train/batch_source.ts";
+import { hostRows } from "../../../models/train/batches.ts";
 import { upTo } from "../../refusing.ts";
 import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
 import { alongFlow } from "../../../models/distill/mean_map.ts";

@@ -1,7 +1,6 @@
 /** Files of tensors: safetensors and npy, also read and written by Python. */
 
 import assert from "node:assert/strict";
-import { encodeNpy } from "../../../models/files/npy.ts";
 import { decodeSafetensors, encodeSafetensors, SafetensorsError } from "../../../models/files/safetensors.ts";
 import { withFolder } from "../../folder.ts";
 import { testNeeding, testUnless } from "../../permissions.ts";
@@ -68,23 +67,6 @@ Deno.test("encodeSafetensors() writes header, padding and data in the specified 
   assert.deepEqual([...bytes.subarray(8 + length)], [0, 0, 128, 63, 0, 0, 0, 64, 0, 0, 64, 64]);
 });
 
-Deno.test("encodeNpy() writes magic, version, header and data in the specified format", () => {
-  const bytes = encodeNpy([2, 1], new Float32Array([1, -2]));
-  assert.equal(bytes.length, 128 + 8);
-  assert.deepEqual([...bytes.subarray(0, 10)], [0x93, ...new TextEncoder().encode("NUMPY"), 1, 0, 118, 0]);
-  const header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 1), }".padEnd(117) + "\n";
-  assert.equal(new TextDecoder().decode(bytes.subarray(10, 128)), header);
-  assert.deepEqual([...bytes.subarray(128)], [0, 0, 128, 63, 0, 0, 0, 192]);
-  for (const [shape, tuple] of [[[], "()"], [[3], "(3,)"], [[2, 0, 4], "(2, 0, 4)"]] as const) {
-    const bytes = encodeNpy(shape, new Float32Array(shape.reduce((a: number, b) => a * b, 1)));
-    assert.ok(new TextDecoder().decode(bytes).includes(`'shape': ${tuple}, }`));
-  }
-  for (let rank = 1; rank <= 32; rank++) {
-    const bytes = encodeNpy(Array(rank).fill(1), new Float32Array([1]));
-    assert.deepEqual([(bytes.length - 4) % 64, bytes[bytes.length - 5]], [0, 0x0a], `rank ${rank}`);
-  }
-});
-
 Deno.test("encoding refuses input that would make an unreadable file", () => {
   const encode = (name: string, given: unknown) => () => encodeSafetensors(new Map([[name, given as never]]));
   const cases: readonly (readonly [call: () => unknown, message: string])[] = [
@@ -105,7 +87,6 @@ Deno.test("encoding refuses input that would make an unreadable file", () => {
       () => encodeSafetensors(new Map(), { step: 3 as never }),
       'metadata "step": it is 3 (expected a string)',
     ],
-    [() => encodeNpy([2, 2], new Float32Array(3)), "npy: shape [2, 2] does not match 3 values"],
   ];
   for (const [call, message] of cases) assert.throws(call, { message: `Cannot encode ${message}` });
 });
@@ -147,7 +128,7 @@ const reason = typeof python === "string" ? undefined : python.reason;
 
 testUnless(
   reason,
-  "Python reads what encodeSafetensors() and encodeNpy() write",
+  "Python reads what encodeSafetensors() writes",
   () =>
     withFolder(async (folder) => {
       const path = `${folder}/a.safetensors`;
@@ -157,30 +138,20 @@ testUnless(
         ["scalar", tensor([], 7)],
       ]);
       await Deno.writeFile(path, encodeSafetensors(tensors, { note: "café" }));
-      const shapes = [[], [5], [2, 3], [1, 0, 4], [2, 1, 28, 28]];
-      const arrays = shapes.map((shape) =>
-        Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => i / 3)
-      );
-      for (const [i, shape] of shapes.entries()) {
-        await Deno.writeFile(`${folder}/${i}.npy`, encodeNpy(shape, arrays[i]));
-      }
       const program = `
-import json, sys, numpy
+import json, sys
 from safetensors import safe_open
 with safe_open(sys.argv[1] + "/a.safetensors", framework="numpy") as file:
     read = {name: file.get_tensor(name) for name in file.keys()}
     metadata = file.metadata()
-arrays = [numpy.load(f"{sys.argv[1]}/{i}.npy") for i in range(${shapes.length})]
 print(json.dumps({
     "metadata": metadata,
     "tensors": {name: [str(a.dtype), list(a.shape), a.tobytes().hex()] for name, a in read.items()},
-    "arrays": [[a.dtype.str, list(a.shape), bool(a.flags.c_contiguous), a.tobytes().hex()] for a in arrays],
 }))`;
       const hex = (data: Float32Array<ArrayBuffer>) => new Uint8Array(data.buffer).toHex();
       const expected = [...tensors].map(([name, { shape, data }]) => [name, ["float32", shape, hex(data)]]);
       assert.deepEqual(await askPython(python as string, program, folder), {
         ...{ metadata: { note: "café" }, tensors: Object.fromEntries(expected) },
-        arrays: shapes.map((shape, i) => ["<f4", shape, true, hex(arrays[i])]),
       });
     }),
 );

@@ -4,13 +4,18 @@ import assert from "node:assert/strict";
 import vectors from "../../vectors/assignments.json" with { type: "json" };
 import { normals, randomBits, randomNormal, tensor } from "../../../kernels/mod.ts";
 import * as models from "../../../models/mod.ts";
-import { assignment, transport } from "../../../models/flow/transport.ts";
+import {
+  assignment,
+  classTransportPairs,
+  pairTransport,
+  transport,
+  transportPairs,
+} from "../../../models/flow/coupling.ts";
 import { streams } from "../../../models/random.ts";
-import { hostRows } from "../../../models/train/batch_source.ts";
+import { hostRows } from "../../../models/train/batches.ts";
 import { sorted, upTo } from "../../refusing.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
 import { assertClose, testOnCpu } from "../../testing.ts";
-import { classTransportPairs, pairTransport, transportPairs } from "../../../models/flow/coupling.ts";
 import { flowMatching } from "../../../models/flow/objective.ts";
 
 const { batchSource, createModel, independentCoupling } = models;

@@ -8,9 +8,14 @@ import { assertSameNumbers } from "../../same_numbers.ts";
 import { assertClose, testOnCpu } from "../../testing.ts";
 import { testWithVectors } from "../vectors.ts";
 import { CountedField } from "../../../models/flow/field.ts";
-import { flowMatching, lossesOf, lossOf } from "../../../models/flow/objective.ts";
+import {
+  dataPrediction,
+  flowMatching,
+  lossesOf,
+  lossOf,
+  noisePrediction,
+} from "../../../models/flow/objective.ts";
 import { cosinePath } from "../../../models/flow/path.ts";
-import { dataPrediction, noisePrediction } from "../../../models/flow/prediction.ts";
 
 const { batchSource, createModel, flowMatchingLoss } = models;
 const { linearPath, noise, paths, predicting, predictions, timeDistributions } = models;

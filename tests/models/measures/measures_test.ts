@@ -2,10 +2,14 @@
 
 import assert from "node:assert/strict";
 import { randomBits, uniforms } from "../../../kernels/mod.ts";
-import { bootstrap, meanEstimate, proportion } from "../../../models/measures/estimate.ts";
-import { nearestNeighbours } from "../../../models/measures/neighbours.ts";
-import { checkPair, pickPoints, type Points, squaredDistance } from "../../../models/measures/points.ts";
-import { precisionRecall } from "../../../models/measures/precision_recall.ts";
+import { bootstrap, meanEstimate, precisionRecall, proportion } from "../../../models/measures/estimate.ts";
+import {
+  checkPair,
+  nearestNeighbours,
+  pickPoints,
+  type Points,
+  squaredDistance,
+} from "../../../models/measures/points.ts";
 import { upTo } from "../../refusing.ts";
 import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
 import { assertRelative, cases, joined, normalPoints, vectors } from "./measured.ts";

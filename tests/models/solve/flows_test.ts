@@ -15,7 +15,7 @@ import {
   zeros,
 } from "../../../kernels/mod.ts";
 import * as models from "../../../models/mod.ts";
-import { SampleBatches } from "../../../models/solve/solve_flow.ts";
+import { SampleBatches } from "../../../models/solve/sample.ts";
 import { upTo } from "../../refusing.ts";
 import { assertClose, largestDifference, testOnCpu, testOnDevices } from "../../testing.ts";
 import { column, each, linear, names, pushed, slowing, tiny } from "./fields.ts";

@@ -18,8 +18,13 @@ import { assertClose, largestDifference, testOnCpu, testOnDevices } from "../../
 import { testWithVectors } from "../vectors.ts";
 import { each, GaussianFlow, names, pushed, rotating, tiny } from "./fields.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
-import { estimatedDivergence, exactDivergence, rademacher } from "../../../models/solve/density_field.ts";
-import { bitsOf, dequantized } from "../../../models/solve/likelihood.ts";
+import {
+  bitsOf,
+  dequantized,
+  estimatedDivergence,
+  exactDivergence,
+  rademacher,
+} from "../../../models/solve/likelihood.ts";
 
 const { bitsPerDimension, flowGeometry, logLikelihood, noise } = models;
 const points = (n: number) => multiply(noise(5, [n, 4]), 1.5);

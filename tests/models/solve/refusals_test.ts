@@ -15,7 +15,7 @@ import * as models from "../../../models/mod.ts";
 import { timesOf } from "../../../models/solve/time_grids.ts";
 import { testOnCpu } from "../../testing.ts";
 import { column, GaussianFlow, linear, pushed, tiny } from "./fields.ts";
-import { estimatedDivergence, exactDivergence, rademacher } from "../../../models/solve/density_field.ts";
+import { estimatedDivergence, exactDivergence, rademacher } from "../../../models/solve/likelihood.ts";
 
 const { AdaptiveSampler, defineTableau, logLikelihood, noise, sample, Sampler, solveFlow } = models;
 const x = () => column([1, -2]), five = () => zeros([5, 1]), points = () => noise(5, [2, 4]);

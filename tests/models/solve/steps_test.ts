@@ -2,13 +2,18 @@
 
 import assert from "node:assert/strict";
 import { multiply, tensor } from "../../../kernels/mod.ts";
-import * as models from "../../../models/mod.ts";
-import { interpolation } from "../../../models/solve/adaptive_steps.ts";
-import { guessedStep, refinedStep, SampleClock, stepFactor } from "../../../models/solve/step_control.ts";
+import {
+  guessedStep,
+  interpolation,
+  refinedStep,
+  SampleClock,
+  stepFactor,
+} from "../../../models/solve/adaptive_sampler.ts";
 import { timesWithin } from "../../../models/solve/time_grids.ts";
 import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
 import { column, linear, names } from "./fields.ts";
 import { solverStep } from "../../../models/solve/tableau.ts";
+import * as models from "../../../models/mod.ts";
 
 const { bosh3, evaluationsOf, gridTimes, solvers, timeGrids } = models;
 const starts = [1, -2, 0.5];

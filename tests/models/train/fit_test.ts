@@ -3,15 +3,14 @@
 import assert from "node:assert/strict";
 import { multiply, reshape, type Tensor, tensor } from "../../../kernels/mod.ts";
 import * as models from "../../../models/mod.ts";
-import { hostRows } from "../../../models/train/batch_source.ts";
+import { hostRows } from "../../../models/train/batches.ts";
 import { upTo } from "../../refusing.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
 import { testOnCpu, testOnDevices } from "../../testing.ts";
 import { data, Labelled, LineField, mean, weightsOf } from "./fields.ts";
 import { transportPairs } from "../../../models/flow/coupling.ts";
-import { flowMatching } from "../../../models/flow/objective.ts";
+import { dataPrediction, flowMatching } from "../../../models/flow/objective.ts";
 import { cosinePath } from "../../../models/flow/path.ts";
-import { dataPrediction } from "../../../models/flow/prediction.ts";
 import { constantSchedule, plateauSchedule } from "../../../models/train/schedule.ts";
 
 type Options = models.FitOptions;

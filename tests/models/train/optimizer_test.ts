@@ -12,7 +12,7 @@ import {
   tensor,
 } from "../../../kernels/mod.ts";
 import * as models from "../../../models/mod.ts";
-import { readState, writeState } from "../../../models/nn/state.ts";
+import { readState, writeState } from "../../../models/nn/module.ts";
 import { parameterGroups } from "../../../models/train/update_rules.ts";
 import { testNeeding } from "../../permissions.ts";
 import { upTo } from "../../refusing.ts";

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import * as k from "../../../kernels/mod.ts";
 import * as models from "../../../models/mod.ts";
-import { PairDraw } from "../../../models/train/pair_draw.ts";
+import { PairDraw } from "../../../models/train/batches.ts";
 import { replacing } from "../../replacing.ts";
 import { upTo } from "../../refusing.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
