@@ -5,82 +5,75 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { appendMetrics } from "../../../experiments/run/metrics_log.ts";
 import { lockRun } from "../../../experiments/run/run_folder.ts";
-import { Mirror } from "../../../experiments/tracking/mirror.ts";
+import { metricsFrom, Mirror, openFile } from "../../../experiments/tracking/mirror.ts";
 import { readRecord, writeRecord } from "../../../experiments/tracking/record.ts";
-import { FakeMlflow, pause } from "./fake_mlflow.ts";
+import { testInFolder } from "../../folder.ts";
+import { FakeMlflow, pause, type Seen } from "./fake_mlflow.ts";
 import { assertMirrored, valuesOf } from "./mirrored.ts";
 import { clientAt, newsOf, nothing, putFiles, send, session, testSending, writeRun } from "./sessions.ts";
 
-const losses = (...pairs: [step: number, loss: number][]) => pairs.map(([step, loss]) => ({ step, loss }));
+/** Lines of losses from a step on. */
+const losses = (first: number, ...losses: number[]) => losses.map((loss, i) => ({ step: first + i, loss }));
 
 const write = (run: string, name: string, content: unknown) =>
   Deno.writeTextFile(join(run, name), typeof content === "string" ? content : JSON.stringify(content));
 
-testSending(
-  "a resumed run's points are sent, even in place of points from killed sessions",
-  async (run, server) => {
-    await session(run, losses([1, 0.1], [2, 0.2], [3, 0.3]), { ending: "KILLED" });
-    const first = await newsOf(run, server);
-    await pause(2); // so that the next session has other times
-    await session(run, losses([2, 0.2], [3, 0.35], [4, 0.45]), { resumedAt: 1, ending: "KILLED" });
-    const { points, ends } = await newsOf(run, server);
-    assert.deepEqual(points.map(({ step, value }) => [step, value]), [[1, 0.1], [2, 0.2], [3, 0.35], [
-      4,
-      0.45,
-    ]]);
-    assert.deepEqual(points.slice(0, 2), first.points.slice(0, 2), "so the server stores them once");
-    const { endedAt } = (await readRecord(run))!;
-    assert.deepEqual(ends, [{ run_id: "r1", status: "KILLED", end_time: endedAt }]);
-    assert.ok(endedAt! > first.ends[0].end_time, "the server keeps the end of the first session");
-    assert.deepEqual(await newsOf(run, server), nothing);
-    // A third session measures the same as the first.
-    await session(run, losses([2, 0.2], [3, 0.3], [4, 0.4], [5, 0.5]), { resumedAt: 1 });
-    assert.deepEqual((await newsOf(run, server)).points.slice(0, 3), first.points);
-  },
-);
+const forget = (run: string) => Deno.remove(join(run, "mlflow.json"));
+const ids = async (server: FakeMlflow) => (await server.runs("x")).map(({ info }) => info.run_id);
 
-testSending(
-  "settings that a resumed run changed, and failures, are tags that go again",
-  async (run, server) => {
-    const configure = (lr: number) => write(run, "config.json", { lr });
-    await configure(1);
-    await session(run, losses([1, 0.1]), { ending: "FAILED", reason: "the memory is full" });
-    assert.equal(valuesOf((await newsOf(run, server)).tags)["flow.failure"], "the memory is full");
-    await configure(2);
-    await session(run, losses([2, 0.2]), { resumedAt: 1, ending: "KILLED" });
-    await Deno.remove(join(run, "mlflow.json")); // the server knows what it has
-    const second = await newsOf(run, server);
-    assert.deepEqual([second.deleted, valuesOf(second.tags)["resumed.lr"]], [["flow.failure"], "2"]);
-    await configure(1);
-    await session(run, losses([3, 0.3]), { resumedAt: 2 });
-    assert.deepEqual((await newsOf(run, server)).deleted, ["resumed.lr"]);
-    const [{ data }] = await server.runs("x");
-    assert.deepEqual([valuesOf(data.params).lr, valuesOf(data.tags)["resumed.lr"]], ["1", undefined]);
-  },
-);
+testSending("points of a resumed run replace those of killed sessions, each once", async (run, server) => {
+  await session(run, losses(1, 0.1, NaN, 0.3), { ending: "KILLED" });
+  const first = await newsOf(run, server);
+  await pause(2); // so that the next session has other times
+  await session(run, losses(2, NaN, 0.35, 0.45), { resumedAt: 1, ending: "KILLED" });
+  const { points, ends } = await newsOf(run, server);
+  const values = points.map(({ step, value }) => [step, value]);
+  assert.deepEqual(values, [[1, 0.1], [2, "NaN"], [3, 0.35], [4, 0.45]]);
+  assert.deepEqual(points.slice(0, 2), first.points.slice(0, 2), "so the server stores them once");
+  const { endedAt } = (await readRecord(run))!;
+  assert.deepEqual(ends, [{ run_id: "r1", status: "KILLED", end_time: endedAt }]);
+  assert.ok(endedAt! > first.ends[0].end_time, "the server keeps the end of the first session");
+  assert.deepEqual(await newsOf(run, server), nothing);
+  // A third session measures the same as the first.
+  await session(run, losses(2, NaN, 0.3, 0.4, 0.5), { resumedAt: 1 });
+  assert.deepEqual((await newsOf(run, server)).points.slice(0, 3), first.points);
+});
 
-testSending("a run is found by its id, whatever the server and the folder have lost", async (run, server) => {
-  await session(run, losses([1, 0.1], [2, 0.2]));
+testSending("changed settings of a resumed run, and failures, are tags that go", async (run, server) => {
+  const configure = (lr: number) => write(run, "config.json", { lr });
+  await configure(1);
+  await session(run, losses(1, 0.1), { ending: "FAILED", reason: "the memory is full" });
+  assert.equal(valuesOf((await newsOf(run, server)).tags)["flow.failure"], "the memory is full");
+  await configure(2);
+  await session(run, losses(2, 0.2), { resumedAt: 1, ending: "KILLED" });
+  await forget(run); // the server knows what it has
+  const second = await newsOf(run, server);
+  assert.deepEqual([second.deleted, valuesOf(second.tags)["resumed.lr"]], [["flow.failure"], "2"]);
+  await configure(1);
+  await session(run, losses(3, 0.3), { resumedAt: 2 });
+  assert.deepEqual((await newsOf(run, server)).deleted, ["resumed.lr"]);
+  assert.equal(valuesOf((await server.runs("x"))[0].data.params).lr, "1");
+});
+
+testSending("a run is found by its id, whatever server and folder have lost", async (run, server) => {
+  await session(run, losses(1, 0.1, 0.2));
   await send(run, server);
-  const forget = () => Deno.remove(join(run, "mlflow.json"));
-  const ids = async (of = server) => (await of.runs("x")).map(({ info }) => info.run_id);
-  await forget();
+  await forget(run);
   await send(run, server);
   // Another program has created it, too; searches may return runs of others.
   const { experiment_id, tags } = server.sent("runs/create")[0];
   for (const own of [tags, []]) await server.post("runs/create", { experiment_id, tags: own });
-  await forget();
+  await forget(run);
   server.answer = ({ path, body }) =>
     path.endsWith("runs/search") && body.includes("filter")
       ? server.post("runs/search", { ...JSON.parse(body), filter: "" }).then((found) => Response.json(found))
       : undefined;
   await send(run, server);
-  assert.deepEqual([await ids(), server.sent("runs/create").length], [["r1", "r3"], 1]);
+  assert.deepEqual([await ids(server), server.sent("runs/create").length], [["r1", "r3"], 1]);
   // The experiment was renamed.
+  const none = { error_code: "RESOURCE_DOES_NOT_EXIST" };
   server.answer = ({ path }) =>
-    path.includes("get-by-name")
-      ? Response.json({ error_code: "RESOURCE_DOES_NOT_EXIST", message: "no" }, { status: 404 })
-      : undefined;
+    path.includes("get-by-name") ? Response.json(none, { status: 404 }) : undefined;
   assert.deepEqual(await newsOf(run, server), nothing);
   // Another server has nothing of it, and this one all.
   await using other = await FakeMlflow.start();
@@ -99,64 +92,55 @@ testSending("a run is found by its id, whatever the server and the folder have l
   await assertMirrored(other, "x", run);
 });
 
-testSending(
-  "a run is created once, even if a response is lost or the server is slow",
-  async (run, server) => {
-    await writeRun(run);
-    const isCreate = ({ path }: { path: string }) => path.endsWith("runs/create");
-    // The fault of the first request to create the run, and how many such requests are sent.
-    const cases = {
-      cut: [() => "cut", 1],
-      refused: [() => "refuse", 2],
-      busy: [() => new Response("", { status: 503 }), 2],
-      slow: [() => "late", 2], // it creates the run after the second search
-    } as const;
-    for (const [name, [fault, requests]] of Object.entries(cases)) {
-      await writeRecord(run, { ...(await readRecord(run))!, id: name, experiment: name });
-      await Deno.remove(join(run, "mlflow.json")).catch(() => {});
-      server.seen.length = 0;
-      server.answer = (seen) => {
-        if (!isCreate(seen)) return undefined;
-        const count = server.sent("runs/create").length;
-        if (fault() !== "late") return count === 1 ? fault() as "cut" : undefined;
-        if (count === 1) return new Response("", { status: 504 });
-        return server.post("runs/create", JSON.parse(seen.body)).then(() => undefined);
-      };
-      await send(run, server);
-      assert.equal(server.sent("runs/create").length, requests, name);
-      assert.deepEqual((await server.runs(name)).map(({ info }) => info.status), ["FINISHED"], name);
-    }
-  },
-);
+testSending("a run is created once, even by a slow server or a lost response", async (run, server) => {
+  await writeRun(run);
+  // The fault of the first request to create the run, and how many such requests are sent.
+  const cases = {
+    cut: [() => "cut", 1],
+    refused: [() => "refuse", 2],
+    busy: [() => new Response("", { status: 503 }), 2],
+    slow: [() => "late", 2], // it creates the run after the second search
+  } as const;
+  for (const [name, [fault, requests]] of Object.entries(cases)) {
+    await writeRecord(run, { ...(await readRecord(run))!, id: name, experiment: name });
+    await forget(run).catch(() => {});
+    server.seen.length = 0;
+    server.answer = (seen) => {
+      if (!seen.path.endsWith("runs/create")) return undefined;
+      const isFirst = server.sent("runs/create").length === 1;
+      if (fault() !== "late") return isFirst ? fault() as "cut" : undefined;
+      if (isFirst) return new Response("", { status: 504 });
+      return server.post("runs/create", JSON.parse(seen.body)).then(() => undefined);
+    };
+    await send(run, server);
+    assert.equal(server.sent("runs/create").length, requests, name);
+    assert.deepEqual((await server.runs(name)).map(({ info }) => info.status), ["FINISHED"], name);
+  }
+});
 
 testSending("additions to a run whose last line was truncated are sent", async (run, server) => {
   await writeRun(run);
   // Lines of one millisecond repeat a point.
-  const lines = [
-    '{"step":6,"time":5,"epoch":1,"train_loss":1}',
-    '{"step":6,"time":5,"epoch":1}',
-    '{"step":7,"tr',
-  ];
-  await write(run, "metrics.jsonl", lines.join("\n"));
+  const whole = '{"step":6,"time":5,"epoch":1,"train_loss":1}\n{"step":6,"time":5,"epoch":1}\n';
+  await write(run, "metrics.jsonl", `${whole}{"step":7,"tr`);
   const { points } = await newsOf(run, server);
   assert.deepEqual(points.map(({ key, step }) => [key, step]), [["epoch", 6], ["train_loss", 6]]);
-  appendMetrics(join(run, "metrics.jsonl"), { step: 7, time: 9, "eval/frechet": 3 });
-  await send(run, server);
-  appendMetrics(join(run, "metrics.jsonl"), { step: 7, time: 10, "eval/frechet": 2 });
-  await send(run, server);
+  for (const time of [9, 10]) {
+    appendMetrics(join(run, "metrics.jsonl"), { step: 7, time, "eval/frechet": time });
+    await send(run, server);
+  }
   await assertMirrored(server, "x", run);
 });
 
-testSending("cells of a study are sent as its children, even if one was sent first", async (run, server) => {
+testSending("cells of a study are its children, even if one was sent first", async (run, server) => {
   const cells = ["a", "b"].map((name) => join(run, "cells", name));
   await writeRun(run, { id: "study", name: "study" });
   for (const cell of cells) await writeRun(cell, { id: cell, name: cell });
   await send(cells[1], server);
   await send(run, server);
   const [first, study, second] = await server.runs("x");
-  for (const { data } of [first, second]) {
-    assert.equal(valuesOf(data.tags)["mlflow.parentRunId"], study.info.run_id);
-  }
+  const parents = [first, second].map(({ data }) => valuesOf(data.tags)["mlflow.parentRunId"]);
+  assert.deepEqual(parents, [study.info.run_id, study.info.run_id]);
   assert.deepEqual(await server.artifacts(study.info.run_id), ["config.json", "run.json"]);
 });
 
@@ -164,135 +148,107 @@ testSending("a killed run is marked, and a busy one is skipped", async (run, ser
   await writeRun(run, { status: "RUNNING", endedAt: null });
   {
     using _ = await lockRun(run);
-    const busy = `${run}: nothing sent, because another program is working on it; sync again when it ends`;
-    assert.deepEqual([await send(run, server), server.seen], [[busy], []]);
+    assert.match((await send(run, server)).join(), /run: nothing sent, because another program /);
+    assert.deepEqual(server.seen, []);
   }
   const [sent] = await send(run, server);
   assert.match(sent, /^\S+: 0 points and 2 files sent, http:\S+\/runs\/r1\?workflow/);
   assert.match((await send(run, server))[0], /^\S+: already complete, http/);
   assert.equal((await server.runs("x"))[0].info.status, "KILLED");
-  const message = /^Cannot send .*: it is not a run folder \(expected run\.json in it\)$/;
+  const message = /^Cannot send .*: it is not a run folder /;
   await assert.rejects(send(join(run, ".."), server), { name: "RunError", message });
 });
 
-testSending("no file from outside the run folder is sent, and a pipe does not block", async (run, server) => {
+testSending("no file from outside the run folder is sent", async (run, server) => {
   await writeRun(run);
-  const pictures = ["../secret.txt", "link.png", "linked/secret.txt", "pipe", "mlflow.json", ".hidden"];
-  await write(
-    run,
-    "metrics.jsonl",
-    pictures.map((path, step) => `{"step":${step},"image/x":"${path}"}\n`).join(""),
-  );
+  const pictures = ["../secret.txt", "link.png", "linked/secret.txt", "mlflow.json", ".hidden"];
+  const lines = pictures.map((path, step) => `{"step":${step},"image/x":"${path}"}\n`);
+  await write(run, "metrics.jsonl", lines.join(""));
   for (const name of ["../secret.txt", ".hidden"]) await write(run, name, "s3cret");
   await Deno.symlink("../secret.txt", join(run, "link.png"));
   await Deno.symlink("..", join(run, "linked"));
-  const mayRun = Deno.permissions.querySync({ name: "run", command: "mkfifo" }).state === "granted";
-  if (mayRun) await new Deno.Command("mkfifo", { args: [join(run, "pipe")] }).output();
   const rejected = (await send(run, server)).slice(1).map((line) => /^ {2}rejected: (.*?):/.exec(line)?.[1]);
-  assert.deepEqual(rejected, mayRun ? pictures : pictures.filter((name) => name !== "pipe"));
+  assert.deepEqual(rejected, pictures);
   assert.ok(!server.seen.some(({ body }) => body.includes("s3cret")));
   assert.deepEqual(putFiles(server), ["config.json", "metrics.jsonl", "run.json"]);
 });
 
-testSending(
-  "a file that a server rejects is skipped; a page in place of MLflow's answer is an error",
-  async (run, server) => {
-    await writeRun(run);
-    const answers = {
-      413: () => new Response("<html>413</html>", { status: 413 }),
-      200: () => new Response("<html>"),
-    };
-    server.answer = ({ path }) => path.endsWith("config.json") ? answers[413]() : undefined;
-    const [sent, rejected] = await send(run, server);
-    assert.match(sent, /: 0 points and 1 files sent, http/);
-    assert.match(rejected, /^ {2}rejected: config\.json: http\S+ responded with 413/);
-    assert.equal((await server.runs("x"))[0].info.status, "FINISHED");
-    server.answer = ({ method }) => method === "PUT" ? answers[200]() : undefined;
-    await writeRun(run, { status: "KILLED" });
-    await assert.rejects(
-      send(run, server),
-      /is not an MLflow server: it does not accept files as MLflow does$/,
-    );
-    assert.equal((await server.runs("x"))[0].info.status, "FINISHED", "the run looks complete");
-    server.answer = () => undefined;
-    await send(run, server);
-    await Deno.writeTextFile(join(run, "metrics.jsonl"), ""); // for the comparison
-    await send(run, server);
-    await assertMirrored(server, "x", run);
-  },
-);
+testSending("a file that a server rejects is skipped; a page is no answer", async (run, server) => {
+  await writeRun(run);
+  server.answer = ({ path }) =>
+    path.endsWith("config.json") ? new Response("<html>413</html>", { status: 413 }) : undefined;
+  const [sent, rejected] = await send(run, server);
+  assert.match(sent, /: 0 points and 1 files sent, http/);
+  assert.match(rejected, /^ {2}rejected: config\.json: http\S+ responded with 413/);
+  assert.equal((await server.runs("x"))[0].info.status, "FINISHED");
+  server.answer = ({ method }) => method === "PUT" ? new Response("<html>") : undefined;
+  await writeRun(run, { status: "KILLED" });
+  await assert.rejects(send(run, server), /is not an MLflow server: it does not accept files/);
+  assert.equal((await server.runs("x"))[0].info.status, "FINISHED", "the run looks complete");
+  server.answer = () => undefined;
+  await send(run, server);
+  await assertMirrored(server, "x", run);
+});
 
-testSending(
-  "a run that has ended is completed on a server restored from an older backup",
-  async (run, server) => {
-    const size = { channels: 1, height: 2, width: 2, classes: 0, train: 3, validation: 2, test: 1 };
-    await writeRun(run, { dataset: { name: "data", digest: "ab", source: "x", ...size } });
-    const step = (step: number) => `{"step":${step},"time":${step},"loss":1,"lr":"Infinity"}\n`;
-    await write(
-      run,
-      "metrics.jsonl",
-      step(1) + step(2) + step(3) + '{"step":3,"time":9,"image/x":"a.png"}\n',
-    );
-    await write(run, "a.png", "a picture");
-    await send(run, server);
-    const images = (await server.artifacts("r1", "images")).map((path) => path.split("/").at(-1)!);
-    assert.deepEqual(images.map((name) => name.replace(/[0-9a-f]{8}-[0-9a-f-]{27}/, "ID")), [
-      "x+step+3+timestamp+9+ID+compressed.webp",
-      "x+step+3+timestamp+9+ID.png",
-    ]);
-    const points = [1, 2, 3].flatMap((step) => [["loss", step], ["lr", step]]);
-    // What the server loses, and what is sent then: all points, since those that it has are stored once.
-    type Lose = Parameters<FakeMlflow["change"]>[1];
-    const cases: [Lose, Partial<Record<keyof typeof nothing, unknown>>][] = [
-      [({ points }) => points.splice(3), { points }],
-      [({ points }) => points.splice(0), { points }],
-      [({ files }) => files.delete("config.json"), { files: ["config.json"] }],
-      [({ files }) => files.set("config.json", new Uint8Array(3)), { files: ["config.json"] }],
-      [({ files }) => images.forEach((name) => files.delete(`images/${name}`)), { files: images }],
-      [({ info }) => info.status = "RUNNING", { ends: [{ run_id: "r1", status: "FINISHED", end_time: 2 }] }],
-      [({ params }) => params.delete("model"), { params: ["model"] }],
-      [(run) => run.inputs = [], { inputs: 1 }],
-      [({ tags }) => tags.delete("mlflow.user"), { tags: ["mlflow.user"] }],
-    ];
-    for (const [lose, sent] of cases) {
-      server.change("r1", lose);
-      const { points, tags, ...others } = await newsOf(run, server);
-      const news = { points: points.map(({ key, step }) => [key, step]), tags: tags.map(({ key }) => key) };
-      assert.deepEqual({ ...others, ...news }, { ...nothing, ...sent }, `${lose}`);
-      assert.deepEqual(await newsOf(run, server), nothing, `${lose}`);
-    }
-    await assertMirrored(server, "x", run);
-  },
-);
+testSending("a run is completed on a server restored from an older backup", async (run, server) => {
+  const size = { channels: 1, height: 2, width: 2, classes: 0, train: 3, validation: 2, test: 1 };
+  await writeRun(run, { dataset: { name: "data", digest: "ab", source: "x", ...size } });
+  const lines = [1, 2, 3].map((step) => `{"step":${step},"time":${step},"loss":1,"lr":"Infinity"}\n`);
+  await write(run, "metrics.jsonl", lines.join("") + '{"step":3,"time":9,"image/x":"a.png"}\n');
+  await write(run, "a.png", "a picture");
+  await send(run, server);
+  const images = (await server.artifacts("r1", "images")).map((path) => path.split("/").at(-1)!);
+  const stem = "x+step+3+timestamp+9+ID";
+  const named = images.map((name) => name.replace(/[0-9a-f]{8}-[0-9a-f-]{27}/, "ID"));
+  assert.deepEqual(named, [`${stem}+compressed.webp`, `${stem}.png`]);
+  const points = [1, 2, 3].flatMap((step) => [["loss", step], ["lr", step]]);
+  // What the server loses, and what is sent then: all points, since those that it has are stored once.
+  type Lose = Parameters<FakeMlflow["change"]>[1];
+  const cases: [Lose, Partial<Record<keyof typeof nothing, unknown>>][] = [
+    [({ points }) => points.splice(3), { points }],
+    [({ files }) => files.delete("config.json"), { files: ["config.json"] }],
+    [({ files }) => files.set("config.json", new Uint8Array(3)), { files: ["config.json"] }],
+    [({ files }) => images.forEach((name) => files.delete(`images/${name}`)), { files: images }],
+    [({ info }) => info.status = "RUNNING", { ends: [{ run_id: "r1", status: "FINISHED", end_time: 2 }] }],
+    [({ params }) => params.delete("model"), { params: ["model"] }],
+    [(run) => run.inputs = [], { inputs: 1 }],
+    [({ tags }) => tags.delete("mlflow.user"), { tags: ["mlflow.user"] }],
+  ];
+  for (const [lose, sent] of cases) {
+    server.change("r1", lose);
+    const { points, tags, ...others } = await newsOf(run, server);
+    const news = { points: points.map(({ key, step }) => [key, step]), tags: tags.map(({ key }) => key) };
+    assert.deepEqual({ ...others, ...news }, { ...nothing, ...sent }, `${lose}`);
+    assert.deepEqual(await newsOf(run, server), nothing, `${lose}`);
+  }
+  await assertMirrored(server, "x", run);
+});
 
-testSending("a file is sent when it is final, and again only if it has changed", async (run, server) => {
+testSending("a file is sent when it is final, and again if it has changed", async (run, server) => {
   await writeRun(run, { status: "RUNNING", endedAt: null });
   const mirror = new Mirror(run, clientAt(server.url));
-  for (const name of ["last.safetensors", "metrics.jsonl", "notes.txt"]) await write(run, name, "");
+  const names = ["last.safetensors", "metrics.jsonl", "notes.txt"];
+  for (const name of names) await write(run, name, "");
   await mirror.pass();
   assert.deepEqual(putFiles(server), ["config.json", "notes.txt", "run.json"]);
   server.answer = ({ path, body }) =>
     path.endsWith("notes.txt") && body === "refuse" ? new Response("", { status: 413 }) : undefined;
-  // The content, its time of change, and how often the next pass sends it.
-  const cases = [["refuse", 1, 1], ["refuse", 1, 0], ["accept", 2, 1], ["accept", 3, 0], [
-    "change",
-    3,
-    0,
-  ]] as const;
-  for (const [content, changed, times] of cases) {
+  const rewrite = async (content: string, changed: number) => {
     await write(run, "notes.txt", content);
     await Deno.utime(join(run, "notes.txt"), changed, changed);
+  };
+  // The content, its time of change, and how often the next pass sends it.
+  const cases = [["refuse", 1, 1], ["refuse", 1, 0], ["accept", 2, 1], ["accept", 3, 0], ["change", 3, 0]];
+  for (const [content, changed, times] of cases as [string, number, number][]) {
+    await rewrite(content, changed);
     server.seen.length = 0;
     await mirror.pass();
     assert.equal(putFiles(server).length, times, content);
   }
-  await write(run, "notes.txt", "longer than before");
-  await Deno.utime(join(run, "notes.txt"), 3, 3);
+  await rewrite("longer than before", 3);
   await writeRun(run, { status: "KILLED" });
   const { files } = await newsOf(run, server); // by another program
-  for (const name of ["last.safetensors", "metrics.jsonl", "notes.txt"]) {
-    assert.ok(files.includes(name), name);
-  }
+  assert.deepEqual(names.filter((name) => !files.includes(name)), []);
 });
 
 /** Records a session of a run with weights and settings. */
@@ -305,69 +261,91 @@ async function trained(run: string, weights: string, lines: Parameters<typeof se
 const linkedTo = ({ models }: FakeMlflow, model: number) =>
   models[model].points.map(({ key, value, step }) => [key, value, step]);
 
-testSending(
-  "the weights of a finished run are logged once as a model, with its results",
-  async (run, server) => {
-    const weights = "tensors";
-    await trained(run, weights, [
-      { step: 1, train_loss: 0.9, val_loss: 0.8 },
-      { step: 2, train_loss: 0.7, learning_rate: 0.1, "system/images_per_second": 5 },
-      { step: 2, test_loss: 0.6 },
-    ], { ending: "KILLED" });
-    await send(run, server);
-    assert.equal(server.models.length, 0, "a stopped run has a model");
-    await session(run, [{ step: 3, test_loss: 0.5, train_loss: 0.4 }], { resumedAt: 2 });
-    await send(run, server);
-    const [{ info, params, files }] = server.models;
-    const { name, status, source_run_id, tags } = info;
-    assert.deepEqual([name, status, source_run_id], ["run", "LOGGED_MODEL_READY", "r1"]);
-    const value = createHash("sha256").update(weights).digest("hex");
-    assert.deepEqual(tags, [{ key: "flow.weights_sha256", value }]);
-    assert.deepEqual(valuesOf(params as { key: string; value: string }[]), {
-      model: "base",
-      "batch-size": "8",
-    });
-    assert.deepEqual(linkedTo(server, 0), [["train_loss", 0.4, 3], ["test_loss", 0.5, 3]]);
-    const text = (name: string) => new TextDecoder().decode(files.get(name));
-    assert.deepEqual([...files.keys()].sort(), ["MLmodel", "README.md", "ema.safetensors"]);
-    assert.equal(text("ema.safetensors"), weights);
-    assert.deepEqual(JSON.parse(text("MLmodel")).flavors, { flow_matching: { data: "ema.safetensors" } });
-    assert.match(text("README.md"), /models:\/m1 .*\n\.\/denow task sample model\/ema\.safetensors /);
-    assert.deepEqual(server.sent("runs/outputs"), [{ run_id: "r1", models: [{ model_id: "m1", step: 3 }] }]);
-    assert.deepEqual(await newsOf(run, server), nothing, "a model is sent twice");
-    // An evaluation of these weights, and another network after more training.
-    appendMetrics(join(run, "metrics.jsonl"), { step: 3, "eval/frechet": 3, "eval/frechet_low": 2 });
-    await send(run, server);
-    assert.deepEqual(linkedTo(server, 0).slice(2), [["eval/frechet", 3, 3]]);
-    await trained(run, "more", [{ step: 4, test_loss: 0.5 }], { resumedAt: 3 });
-    await send(run, server);
-    assert.deepEqual(linkedTo(server, 1), [["test_loss", 0.5, 4]]);
-    assert.deepEqual([server.models.length, linkedTo(server, 0).length], [2, 3]);
-  },
-);
+testSending("weights of a finished run are logged once as a model, with results", async (run, server) => {
+  await trained(run, "tensors", [
+    { step: 1, train_loss: 0.9, val_loss: 0.8 },
+    { step: 2, train_loss: 0.7, learning_rate: 0.1, test_loss: 0.6 },
+  ], { ending: "KILLED" });
+  await send(run, server);
+  assert.equal(server.models.length, 0, "a stopped run has a model");
+  const last = { step: 3, test_loss: 0.5, train_loss: 0.4, "system/images_per_second": 5 };
+  await session(run, [last], { resumedAt: 2 });
+  await send(run, server);
+  const [{ info, params, files }] = server.models;
+  assert.deepEqual([info.name, info.status, info.source_run_id], ["run", "LOGGED_MODEL_READY", "r1"]);
+  const digest = createHash("sha256").update("tensors").digest("hex");
+  assert.deepEqual(info.tags, [{ key: "flow.weights_sha256", value: digest }]);
+  assert.deepEqual([...params], [["model", "base"], ["batch-size", "8"]]);
+  assert.deepEqual(linkedTo(server, 0), [["train_loss", 0.4, 3], ["test_loss", 0.5, 3]]);
+  const text = (name: string) => new TextDecoder().decode(files.get(name));
+  assert.deepEqual([...files.keys()].sort(), ["MLmodel", "README.md", "ema.safetensors"]);
+  assert.equal(text("ema.safetensors"), "tensors");
+  assert.deepEqual(JSON.parse(text("MLmodel")).flavors, { flow_matching: { data: "ema.safetensors" } });
+  assert.deepEqual(server.sent("runs/outputs"), [{ run_id: "r1", models: [{ model_id: "m1", step: 3 }] }]);
+  assert.deepEqual(await newsOf(run, server), nothing, "a model is sent twice");
+  // An evaluation of these weights, and another network after more training.
+  appendMetrics(join(run, "metrics.jsonl"), { step: 3, "eval/frechet": 3, "eval/frechet_low": 2 });
+  await send(run, server);
+  assert.deepEqual(linkedTo(server, 0).slice(2), [["eval/frechet", 3, 3]]);
+  await trained(run, "more", [{ step: 4, test_loss: 0.5 }], { resumedAt: 3 });
+  await send(run, server);
+  assert.deepEqual(linkedTo(server, 1), [["test_loss", 0.5, 4]]);
+  assert.deepEqual([server.models.length, linkedTo(server, 0).length], [2, 3]);
+});
 
-testSending(
-  "a model is completed after any failed request, and servers without models get none",
-  async (run, server) => {
-    await trained(run, "tensors", [{ step: 1, test_loss: 0.6 }]);
-    server.answer = ({ path }) =>
-      path.includes("logged-models") ? new Response("<html>", { status: 404 }) : undefined;
-    assert.equal((await send(run, server)).length, 1);
-    server.answer = ({ method }) => method === "PUT" ? new Response("", { status: 413 }) : undefined;
-    await write(run, "ema.safetensors", "too large");
-    assert.match((await send(run, server)).join("\n"), /rejected: ema\.safetensors/);
-    assert.deepEqual(server.models.map(({ files }) => files.size), []);
-    const ofModel = ({ path, body }: { path: string; body: string }) =>
-      /logged-models|models\/m1|runs\/outputs/.test(path) || body.includes("model_id");
-    let working = 0; // requests of the model before the server fails
-    for (let isDone = false; !isDone; working++) {
-      let count = 0;
-      server.answer = (seen) => ofModel(seen) && count++ >= working ? "cut" : undefined;
-      isDone = await send(run, server).then(() => true, () => false);
-    }
-    assert.ok(working >= 7, `${working} requests`);
-    const [{ info, points, files }] = server.models;
-    assert.deepEqual([server.models.length, info.status], [1, "LOGGED_MODEL_READY"]);
-    assert.deepEqual([points.length, files.size], [1, 3]);
-  },
-);
+testSending("a model is completed after any failed request", async (run, server) => {
+  await trained(run, "tensors", [{ step: 1, test_loss: 0.6 }]);
+  server.answer = ({ path }) =>
+    path.includes("logged-models") ? new Response("<html>", { status: 404 }) : undefined;
+  assert.equal((await send(run, server)).length, 1);
+  server.answer = ({ method }) => method === "PUT" ? new Response("", { status: 413 }) : undefined;
+  await write(run, "ema.safetensors", "too large");
+  assert.match((await send(run, server)).join("\n"), /rejected: ema\.safetensors/);
+  assert.equal(server.models.length, 0);
+  const ofModel = ({ path, body }: Seen) =>
+    /logged-models|models\/m1|runs\/outputs/.test(path) || body.includes("model_id");
+  let working = 0; // requests of the model before the server fails
+  for (let isDone = false; !isDone; working++) {
+    let count = 0;
+    server.answer = (seen) => ofModel(seen) && count++ >= working ? "cut" : undefined;
+    isDone = await send(run, server).then(() => true, () => false);
+  }
+  assert.ok(working >= 7, `${working} requests`);
+  const [{ info, points, files }] = server.models;
+  assert.deepEqual([server.models.length, info.status], [1, "LOGGED_MODEL_READY"]);
+  assert.deepEqual([points.length, files.size], [1, 3]);
+});
+
+testInFolder("metricsFrom() reads complete lines while the file is being written", async (run) => {
+  const read = async (offset: number, isOver: boolean) => {
+    const pieces = await Array.fromAsync(metricsFrom(run, offset, isOver));
+    return { steps: pieces.flatMap(({ lines }) => lines).map(({ step }) => step), end: pieces.at(-1)?.end };
+  };
+  const none = { steps: [], end: undefined };
+  assert.deepEqual(await read(0, true), none);
+  const many = Array.from({ length: 1500 }, (_, step) => step);
+  const whole = many.map((step) => `{"step":${step},"ü":1}\n\nno metrics\n`).join("");
+  await write(run, "metrics.jsonl", `${whole}{"step":4`);
+  const end = new TextEncoder().encode(whole).length;
+  for (const isOver of [false, true]) assert.deepEqual(await read(0, isOver), { steps: many, end });
+  const [first] = await Array.fromAsync(metricsFrom(run, 0, true));
+  assert.deepEqual([first.lines.length, first.end], [1000, 0], "an interrupted reader starts again");
+  await write(run, "metrics.jsonl", `${whole}{"step":4}`);
+  assert.deepEqual(await read(end, false), none);
+  assert.deepEqual(await read(end, true), { steps: [4], end: end + 10 });
+  await write(run, "metrics.jsonl", '{"step":6}\n');
+  assert.deepEqual(await read(end, true), { steps: [6], end: 11 }, "a shorter file is read from its start");
+});
+
+testInFolder("openFile() sends the file it opened, each time, even after it was replaced", async (folder) => {
+  const bytes = new Uint8Array((1 << 20) + 1000).map((_, i) => i * 7);
+  await Deno.writeFile(join(folder, "weights"), bytes);
+  using file = (await openFile(folder, "weights"))!;
+  await write(folder, "other", "short");
+  await Deno.rename(join(folder, "other"), join(folder, "weights"));
+  for (let tries = 0; tries < 2; tries++) {
+    const body = await new Response(file.body()).bytes();
+    assert.ok(body.length === bytes.length && body.every((byte, i) => byte === bytes[i]));
+  }
+  assert.equal(await openFile(folder, "none"), undefined);
+});

@@ -1,9 +1,9 @@
-/** Tests with a real MLflow server: sending, reading, and its page. */
+/** A real MLflow server: what it holds of a run, its client in Python, and its page. */
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { type Browser, testInBrowser } from "../../browser.ts";
+import { testInBrowser } from "../../browser.ts";
 import { freePort } from "../../free_port.ts";
 import { pythonWith } from "../../python.ts";
 import { madeOnce, makePlace, testTask, type Workplace } from "../cli.ts";
@@ -19,24 +19,31 @@ const python = await pythonWith(["mlflow==3.17.2"], {
 /** Why there is no server; undefined if there is one. */
 const noServer = typeof python === "string" ? undefined : python.reason;
 
-/** A server with its own data, which is started once for all tests. */
-class RealServer extends MlflowReader implements AsyncDisposable {
-  readonly #process: Deno.ChildProcess;
-
-  constructor(readonly folder: string, readonly url: string) {
-    super();
-    this.#process = new Deno.Command(String(python), {
-      args: [
-        ...["-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1", "--port", new URL(url).port],
-        ...["--backend-store-uri", `sqlite:///${join(folder, "mlflow.db")}`],
-        ...["--artifacts-destination", join(folder, "artifacts")],
+/** A server with its own data, which is started once for all tests, and ends when they do. */
+class RealServer extends MlflowReader {
+  readonly folder = Deno.makeTempDirSync({ prefix: "flow-mlflow-" });
+  readonly url = `http://127.0.0.1:${freePort()}`;
+  readonly #process = new Deno.Command(String(python), {
+    args: [
+      ...[
+        "-m",
+        "mlflow",
+        "server",
+        "--workers",
+        "1",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        new URL(this.url).port,
       ],
-      // Without seven worker processes for evaluating language models, and without telemetry.
-      env: { MLFLOW_SERVER_ENABLE_JOB_EXECUTION: "false", MLFLOW_DISABLE_TELEMETRY: "true" },
-      ...{ stdin: "null", stdout: "null", stderr: "null" },
-      detached: true,
-    }).spawn();
-  }
+      ...["--backend-store-uri", `sqlite:///${join(this.folder, "mlflow.db")}`],
+      ...["--artifacts-destination", join(this.folder, "artifacts")],
+    ],
+    // Without seven worker processes for evaluating language models, and without telemetry.
+    env: { MLFLOW_SERVER_ENABLE_JOB_EXECUTION: "false", MLFLOW_DISABLE_TELEMETRY: "true" },
+    ...{ stdin: "null", stdout: "null", stderr: "null" },
+    detached: true,
+  }).spawn();
 
   /** Waits until it answers: a busy machine takes minutes to load MLflow. */
   async answers(): Promise<this> {
@@ -52,7 +59,7 @@ class RealServer extends MlflowReader implements AsyncDisposable {
   }
 
   /** Ends it and all processes that it started. */
-  async [Symbol.asyncDispose](): Promise<void> {
+  async end(): Promise<void> {
     try {
       Deno.kill(-this.#process.pid, "SIGKILL");
     } catch (error) {
@@ -63,31 +70,18 @@ class RealServer extends MlflowReader implements AsyncDisposable {
   }
 }
 
-let starting: Promise<RealServer> | undefined;
-
-function theServer(): Promise<RealServer> {
-  starting ??= (async () => {
-    const folder = await Deno.makeTempDir({ prefix: "flow-mlflow-" });
-    return await new RealServer(folder, `http://127.0.0.1:${freePort()}`).answers();
-  })();
-  return starting;
-}
-Deno.test.afterAll(async () => await (await starting)?.[Symbol.asyncDispose]());
-
-const env = async () => ({
-  ...quick,
-  MLFLOW_TRACKING_URI: (await theServer()).url,
-  MLFLOW_EXPERIMENT_NAME: "all",
-});
+let started: RealServer | undefined;
+const theServer = () => (started ??= new RealServer()).answers();
+Deno.test.afterAll(() => started?.end());
 
 /** Creates a mirrored run in `run`, once for all tests. @returns the messages of its training */
 async function makeRun(place: Workplace): Promise<string> {
   await madeOnce(place, "run", async (place) => {
     const { host } = new URL((await theServer()).url);
     const { stderr } = await place.succeed("train:residual", mirroredRun, {
-      ...await env(),
+      ...quick,
+      ...{ MLFLOW_EXPERIMENT_NAME: "all", MLFLOW_RUN_NAME: "residual" },
       MLFLOW_TRACKING_URI: `http://somebody:secret%20word@${host}/`,
-      MLFLOW_RUN_NAME: "residual",
     });
     await Deno.writeTextFile(place.file("stderr"), stderr);
   });
@@ -104,23 +98,24 @@ testTask("train mirrors everything it logs to a real MLflow server", async (plac
 
   const keys = data.metrics!.map(({ key }) => key);
   const gauges = ["images_per_second", "process_memory_megabytes", "device_memory_megabytes"];
-  const losses = ["train_loss", "val_loss", "learning_rate", "test_loss"];
-  for (const key of [...losses, ...gauges.map((name) => `system/${name}`)]) {
-    assert.ok(keys.includes(key), key);
-  }
-
+  const known = [
+    "train_loss",
+    "val_loss",
+    "learning_rate",
+    "test_loss",
+    ...gauges.map((key) => `system/${key}`),
+  ];
+  assert.deepEqual(known.filter((key) => !keys.includes(key)), []);
   const tags = valuesOf(data.tags);
   assert.equal(tags["mlflow.source.name"], `deno task train:residual ${mirroredRun}`);
   assert.match(tags["mlflow.note.content"], /: test loss [\d.]+ at step 33,/);
   assert.ok(tags["mlflow.user"].length > 0);
-
   const record = JSON.parse(await Deno.readTextFile(place.file("run", "run.json")));
   const [{ dataset, tags: contexts }] = inputs!.dataset_inputs!;
   assert.deepEqual([dataset.name, dataset.digest], ["data", record.dataset.digest.slice(0, 36)]);
   assert.deepEqual(contexts, [{ key: "mlflow.data.context", value: "training" }]);
-  const { sha256, ...counts } = JSON.parse(dataset.profile);
-  assert.equal(sha256, record.dataset.digest);
-  assert.deepEqual(counts, { train: 86, validation: 10, test: 24, channels: 1, classes: 10 });
+  const counts = { train: 86, validation: 10, test: 24, channels: 1, classes: 10 };
+  assert.deepEqual(JSON.parse(dataset.profile), { ...counts, sha256: record.dataset.digest });
 
   // No file contains the credentials.
   for (const [path, entry] of await place.listing(place.file("run"))) {
@@ -129,16 +124,15 @@ testTask("train mirrors everything it logs to a real MLflow server", async (plac
   }
   assert.doesNotMatch(stderr, /secret|somebody/);
 
-  const again = () => place.succeed("sync", "run", { MLFLOW_TRACKING_URI: server.url });
-  assert.match((await again()).stdout, /^run: already complete, http/);
+  const again = async () => (await place.succeed("sync", "run", { MLFLOW_TRACKING_URI: server.url })).stdout;
+  assert.match(await again(), /^run: already complete, http/);
   // As if the server was restored from an older backup.
-  await Deno.remove(
-    join(server.folder, "artifacts", info.experiment_id, info.run_id, "artifacts", "config.json"),
-  );
+  const artifacts = join(server.folder, "artifacts", info.experiment_id, info.run_id, "artifacts");
+  await Deno.remove(join(artifacts, "config.json"));
   using database = new DatabaseSync(join(server.folder, "mlflow.db"));
   database.exec("DELETE FROM metrics WHERE key = 'train_loss' AND step > 9");
   database.exec("DELETE FROM latest_metrics WHERE key = 'train_loss'");
-  assert.match((await again()).stdout, /^run: \d+ points and 1 files sent, http/);
+  assert.match(await again(), /^run: \d+ points and 1 files sent, http/);
   await assertMirrored(server, "all", place.file("run"));
 }, noServer);
 
@@ -161,13 +155,9 @@ print(model.params["batch-size"], sum(m.source_run_id == run_id for m in
 testTask("a run's model can be registered, downloaded and sampled as its README says", async (place) => {
   const server = await theServer();
   await makeRun(place);
-  await place.succeed("sync", "run", await env());
   const info = (await server.runs("all")).find(({ info }) => info.run_name === "residual")!.info;
-  const { success, stdout, stderr } = await new Deno.Command(String(python), {
-    args: ["-c", registering, server.url, info.run_id, place.file("model")],
-    stdout: "piped",
-    stderr: "piped",
-  }).output();
+  const args = ["-c", registering, server.url, info.run_id, place.file("model")];
+  const { success, stdout, stderr } = await new Deno.Command(String(python), { args }).output();
   assert.ok(success, new TextDecoder().decode(stderr));
   const [state, linked, facts] = new TextDecoder().decode(stdout).trim().split("\n");
   assert.equal(state, "READY 33 True flow_matching");
@@ -175,59 +165,47 @@ testTask("a run's model can be registered, downloaded and sampled as its README 
   const last = Object.assign({}, ...lines.filter(({ step }) => step === 33));
   const results = ["test_loss", "train_loss", "val_loss"].map((key) => `${key}=${last[key]}`);
   assert.equal(linked, results.join(" "));
-  assert.equal(facts, "8 1", "there is one model, after a sync too");
+  assert.equal(facts, "8 1", "there is one model");
   const readme = new TextDecoder().decode(await place.read("model", "README.md"));
   const [, flags] = /^\.\/denow task sample (.*)$/m.exec(readme)!;
-  await place.succeed("sample", `${flags} --count 2 --solver heun:steps=2 --device cpu`);
-  await place.succeed(
-    "sample",
-    "run/ema.safetensors --out same.png --count 2 --solver heun:steps=2 --device cpu",
-  );
+  for (const what of [flags, "run/ema.safetensors --out same.png"]) {
+    await place.succeed("sample", `${what} --count 2 --solver heun:steps=2 --device cpu`);
+  }
   assert.equal(await place.digest("samples.png"), await place.digest("same.png"));
 }, noServer);
 
 await testInBrowser("MLflow's page shows a run's note, charts, images and report", async (browser) => {
   await using place = await makePlace();
-  const stderr = await makeRun(place);
-  const [, address] = /MLflow shows the run at (\S+)/.exec(stderr)!;
-  await look(browser, address);
-}, noServer);
-
-async function look(browser: Browser, address: string): Promise<void> {
+  const [, address] = /MLflow shows the run at (\S+)/.exec(await makeRun(place))!;
   const timeout = 600_000; // milliseconds that a part of the page may take to appear, on a busy machine
   const page = await browser.newPage({ viewport: { width: 1400, height: 1000 } });
   const tab = (name: string) => page.getByRole("tab", { name }).click({ timeout });
-  type Images = ReturnType<typeof page.locator>;
-  const widthOf = (images: Images) =>
-    images.first().evaluate((image) => (image as unknown as { naturalWidth: number }).naturalWidth);
-
+  const shows = (text: string | RegExp) => page.getByText(text).first().waitFor({ timeout });
+  const assertLoaded = async (selector: string) => {
+    const image = page.locator(selector).first();
+    await image.waitFor({ timeout });
+    const widthOf = (image: unknown) => (image as { naturalWidth: number }).naturalWidth;
+    const width = await image.evaluate(widthOf, undefined, { timeout });
+    assert.ok(width > 0, selector);
+  };
   await page.goto(address);
-  await page.getByText("15,329 parameters, trained on 86 images of data").waitFor({ timeout });
-  await page.getByText(/^The run finished .* validation loss/).waitFor({ timeout });
-  await page.getByText("deno task train:residual --data data --filters").waitFor({ timeout });
-  const samples = page.locator('img[src*="samples.png"]');
-  await samples.waitFor({ timeout });
-  assert.ok(await widthOf(samples) > 0, "the samples of the note are not loaded");
-
+  await shows("15,329 parameters, trained on 86 images of data");
+  await shows(/^The run finished .* validation loss/);
+  await shows("deno task train:residual --data data --filters");
+  await assertLoaded('img[src*="samples.png"]');
   await tab("Model metrics");
-  await page.getByText("train_loss", { exact: true }).first().waitFor({ timeout });
+  await shows("train_loss");
   await page.locator(".js-plotly-plot .scatterlayer .point").first().waitFor({ timeout, state: "attached" });
-  const images = page.locator('img[src*="get-artifact?path=images%2Fsamples"]');
-  await images.first().waitFor({ timeout });
-  assert.ok(await widthOf(images) > 0, "the image over steps is not loaded");
-
+  await assertLoaded('img[src*="get-artifact?path=images%2Fsamples"]');
   await tab("System metrics");
-  await page.getByText("system/process_memory_megabytes").first().waitFor({ timeout });
-
+  await shows("system/process_memory_megabytes");
   await tab("Artifacts");
   await page.getByText("report.html", { exact: true }).click({ timeout });
   const report = page.frameLocator("iframe");
-  await report.getByRole("heading").first().waitFor({ timeout });
-  await report.locator("canvas").first().waitFor({ timeout, state: "attached" }); // what its script draws
   // The report's network draws, even though its frame has no origin.
-  await report.locator("#explorer").scrollIntoViewIfNeeded();
+  await report.locator("#explorer").scrollIntoViewIfNeeded({ timeout });
   await report.locator("#live-draw").click({ timeout });
   const drawn = /^Seed 1: 20 steps of heun, autoguidance 2, 40 evaluations of the network and /;
   await report.getByText(drawn).waitFor({ timeout });
   await page.close();
-}
+}, noServer);

@@ -1,11 +1,10 @@
 /** Sessions of runs, and clients of servers, for tests. */
 
-import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { Metrics } from "../../../experiments/run/metrics_log.ts";
 import { lockRun } from "../../../experiments/run/run_folder.ts";
 import { parseAddress, type RetryPolicy } from "../../../experiments/tracking/choose_tracking.ts";
-import { MlflowClient, ServerError } from "../../../experiments/tracking/mlflow_client.ts";
+import { MlflowClient } from "../../../experiments/tracking/mlflow_client.ts";
 import { newRecord, type RunRecord, writeRecord } from "../../../experiments/tracking/record.ts";
 import { withFolder } from "../../folder.ts";
 import { type Answer, type FakeMlflow, testOnFake } from "./fake_mlflow.ts";
@@ -16,25 +15,10 @@ import {
   type TrackingStart,
 } from "../../../experiments/tracking/run_tracker.ts";
 
-/** A busy machine may take seconds for a response. */
-export const patience: RetryPolicy = { maxRetries: 1, backoffFactor: 0.01, timeoutMs: 60_000 };
-
-/** A client of a server that retries once. */
+/** A client of a server that retries once; a busy machine may take seconds for a response. */
 export function clientAt(url: string, change: Partial<RetryPolicy> = {}): MlflowClient {
-  return new MlflowClient({
-    address: parseAddress(url, "the address"),
-    patience: { ...patience, ...change },
-  });
-}
-
-/** Asserts that a promise is rejected with a ServerError of one line. */
-export async function assertEnds(promise: Promise<unknown>, says: RegExp): Promise<void> {
-  await assert.rejects(promise, (error: Error) => {
-    assert.ok(error instanceof ServerError, `${error.stack}`);
-    assert.match(error.message, says);
-    assert.doesNotMatch(error.message, /\n/);
-    return true;
-  });
+  const patience = { maxRetries: 1, backoffFactor: 0.01, timeoutMs: 60_000, ...change };
+  return new MlflowClient({ address: parseAddress(url, "the address"), patience });
 }
 
 /** The default options of a tracker in tests. */

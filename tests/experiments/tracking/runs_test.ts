@@ -1,0 +1,282 @@
+/** What run folders say: records, descriptions for MLflow, names, and tables. */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { lockRun } from "../../../experiments/run/run_folder.ts";
+import {
+  describeRun,
+  isResult,
+  latestOf,
+  mlflowKey,
+  pointOf,
+  settingsOf,
+  sortedMetrics,
+  textEntry,
+} from "../../../experiments/tracking/describe_run.ts";
+import {
+  compareTable,
+  findRun,
+  listTable,
+  nearestOf,
+  type RunSummary,
+  showTable,
+} from "../../../experiments/tracking/find_run.ts";
+import {
+  currentRecord,
+  newRecord,
+  readRecord,
+  type RecordedDataset,
+  runFiles,
+  settleRecord,
+  writeRecord,
+} from "../../../experiments/tracking/record.ts";
+import { testInFolder } from "../../folder.ts";
+import { valuesOf } from "./mirrored.ts";
+import { writeRun } from "./sessions.ts";
+
+const about = { name: "a *run*", experiment: "x", source: "a test", startedAt: 1 };
+const record = newRecord(about);
+const dataset: RecordedDataset = {
+  ...{ name: "d", digest: "ab", source: "d", channels: 1, height: 4, width: 5, classes: 0 },
+  ...{ train: 3, validation: 2, test: 1 },
+};
+
+testInFolder("a running run counts as killed if no program works on it or on a cell", async (run) => {
+  assert.equal(await currentRecord(run), undefined);
+  const cell = join(run, "cells", "base-0");
+  await Deno.mkdir(cell, { recursive: true });
+  for (const folder of [run, cell]) await writeRecord(folder, record);
+  await Deno.writeTextFile(join(run, "metrics.jsonl"), '{"step":1,"time":7}\n{"step":2,"time":5}\n');
+  for (const folder of [run, cell]) {
+    using _ = await lockRun(folder);
+    assert.deepEqual(await currentRecord(run), record);
+    if (folder === cell) assert.deepEqual(await settleRecord(run), record);
+  }
+  const killed = { ...record, status: "KILLED", endedAt: 7 };
+  assert.deepEqual(await currentRecord(run), killed);
+  assert.deepEqual(await readRecord(run), record, "only the holder of the lock writes");
+  assert.deepEqual([await settleRecord(run), await readRecord(run)], [killed, killed]);
+});
+
+testInFolder("runFiles() lists the files to send", async (folder) => {
+  for (const path of ["flow", "samples", "cells/a", "empty", "pairs"]) {
+    await Deno.mkdir(join(folder, path), { recursive: true });
+  }
+  const kept = ["a b#.txt", "flow/sample_1.safetensors", "run.json", "samples/1.png"];
+  const own = [".lock", "mlflow.json", "a.json.tmp", "cells/a/run.json", "pairs/part_0000.safetensors"];
+  for (const path of [...kept, ...own]) await Deno.writeTextFile(join(folder, path), path);
+  assert.deepEqual((await runFiles(folder)).map(({ path }) => path), kept);
+});
+
+Deno.test("mlflowKey(), pointOf() and textEntry() write what servers accept", () => {
+  const keys = {
+    ...{ "system/gpu 0:used.bytes-1": "system/gpu 0:used.bytes-1", "größe": "größe", "a#b+c%": "a_b_c_" },
+    ...{ "/a//b/": "a/b", "a/../b": "a/_/b", "a..b": "a._b", "..": "_", "": "_" },
+    [`${"a".repeat(249)}/b`]: "a".repeat(249),
+  };
+  for (const [name, key] of Object.entries(keys)) assert.equal(mlflowKey(name), key, name);
+  assert.deepEqual(pointOf("loss", 0.5, 17.9, 3.5), { key: "loss", value: 0.5, timestamp: 17, step: 3 });
+  assert.deepEqual([NaN, -Infinity].map((x) => pointOf("loss", x, 0, 0).value), ["NaN", "-Infinity"]);
+  const values = [["text", "text"], [1, "1"], [false, "false"], [[4, 8], "[4,8]"]];
+  for (const [value, text] of values) assert.equal(textEntry("param", "key", value).value, text);
+  const long = textEntry("tag", "key", "x".repeat(9000)).value;
+  assert.deepEqual([long.length, long.slice(-4)], [8000, "x..."]);
+  assert.equal(textEntry("param", "key", "x".repeat(6000)).value.length, 6000);
+});
+
+Deno.test("settingsOf() names settings like flags, and omits those without effect", () => {
+  const facts = { parameters: 7, dataset: "d", "train-images": 3, "validation-images": 2 };
+  const digest = "0f".repeat(32);
+  const cases: [config: Record<string, unknown>, params: Record<string, unknown>][] = [
+    [{ batchSize: 8, name: "x", out: "y", data: null }, { "batch-size": 8 }],
+    [{ optimizer: "adamw", muonLr: 1, beta1: 0.9, momentum: 0.9 }, { optimizer: "adamw", beta1: 0.9 }],
+    [{ teacher: null, stages: null, teacherGuidance: 1.4, maxGuidance: 1, flip: false }, { flip: false }],
+    [
+      { teacher: "a", stages: "mean:steps=9", teacherGuidance: 1.4, flip: false },
+      { teacher: "a", stages: "mean:steps=9", "teacher-guidance": 1.4 },
+    ],
+    [{ epochs: 0, maxSteps: 20, maxMinutes: 0 }, { "max-steps": 20 }],
+    [{ model: "base", attn: false, groups: 8 }, { model: "base", attn: false }],
+    [
+      { model: `./mine.ts@sha256:${digest}:hidden=128,attn=true`, lr: 1 },
+      { model: "mine.ts", "model-sha256": digest, hidden: "128", attn: "true", lr: 1 },
+    ],
+  ];
+  for (const [config, params] of cases) {
+    assert.deepEqual(settingsOf({ ...record, parameterCount: 7, dataset }, config), { ...params, ...facts });
+  }
+});
+
+testInFolder("describeRun() includes settings, code, data and results, with names escaped", async (run) => {
+  const write = (name: string, content: object) =>
+    Deno.writeTextFile(join(run, name), JSON.stringify(content) + "\n", { append: true });
+  await write("config.json", { model: "base", filters: [4, 8], lr: 0.5, name: "x", mlflow: "z", data: null });
+  const code = { gitCommit: "0123456789abcdef", codeDigest: "ab" };
+  await write("environment.json", code);
+  await write("metrics.jsonl", { step: 7, elapsed_seconds: 90, test_loss: 0.123456 });
+  await write("metrics.jsonl", { step: 6, val_loss: "NaN", test_loss: 9 });
+  assert.deepEqual((await latestOf(run, 5)).test_loss, { value: 0.123456, step: 7, time: 5 });
+  // A day, most of which the run may have been stopped.
+  const ended = { ...record, status: "FINISHED", endedAt: 864e5, parameterCount: 1234 } as const;
+  const { params, tags } = await describeRun(run, ended, "r1");
+  assert.deepEqual(valuesOf(params), { model: "base", filters: "[4,8]", lr: "0.5", parameters: "1234" });
+  const { "mlflow.note.content": note, ...others } = valuesOf(tags);
+  assert.deepEqual(note.split("\n\n"), [
+    "**base U-Net**, channels 4, 8, 1,234 parameters",
+    "The run finished after 1.5 minutes: test loss 0.1235 at step 7, validation loss NaN at step 6.",
+    "![samples](get-artifact?path=samples.png&run_uuid=r1)",
+    `Run folder \`${run}\``,
+  ]);
+  assert.deepEqual([others["mlflow.source.git.commit"], others.code_digest], [code.gitCommit, "ab"]);
+  assert.equal("flow.failure" in others, false);
+  for (const name of ["config.json", "metrics.jsonl"]) await Deno.remove(join(run, name));
+  const failed = { ...record, status: "FAILED", endedAt: 60_001, reason: "no <b>" } as const;
+  const why = valuesOf((await describeRun(run, failed)).tags);
+  assert.equal(why["flow.failure"], "no <b>");
+  const says = /^\*\*a \\\*run\\\*\*\*\n\nThe run failed after 1.0 minutes: no \\<b\\>\.\n/;
+  assert.match(why["mlflow.note.content"], says);
+
+  const cases: [Partial<RecordedDataset>, number[], object][] = [
+    [{}, [-1, 4, 5], { channels: 1 }],
+    [{ channels: 3, classes: 26 }, [-1, 3, 4, 5], { channels: 3, classes: 26 }],
+    [{ classes: 2, classNames: ["a", "b"] }, [-1, 4, 5], { channels: 1, classes: 2, classNames: ["a", "b"] }],
+  ];
+  for (const [change, shape, facts] of cases) {
+    const { inputs: [input] } = await describeRun(run, { ...record, dataset: { ...dataset, ...change } });
+    const counts = { train: 3, validation: 2, test: 1 };
+    assert.deepEqual(JSON.parse(input.dataset.profile), { ...counts, ...facts, sha256: "ab" });
+    const { features, targets } = JSON.parse(input.dataset.schema).mlflow_tensorspec;
+    assert.deepEqual(JSON.parse(features)[0]["tensor-spec"].shape, shape);
+    assert.equal(targets !== undefined, "classes" in facts, "only data with classes has targets");
+  }
+});
+
+Deno.test("sortedMetrics() puts losses first, then figures, and other metrics last", () => {
+  const figures = ["eval/frechet", "eval/frechet_low", "eval/x"];
+  const sorted = sortedMetrics(["mine", "learning_rate", ...figures, "val_loss", "test_loss"]);
+  assert.deepEqual(sorted, ["test_loss", "val_loss", ...figures, "mine", "learning_rate"]);
+  assert.deepEqual(sorted.filter(isResult), ["test_loss", "val_loss", "eval/frechet", "eval/x", "mine"]);
+});
+
+testInFolder("findRun() finds a run by folder, file or name, or suggests others", async (root) => {
+  const folderOf = (name: string) => join(root, name);
+  const [first, second, third] = ["20260101-090000-a", "20260102-090000-a.b", "20260103-090000-a"];
+  const names = { [third]: third, [first]: first, [second]: "shown in MLflow", y: "given", z: "given" };
+  const starts: Record<string, number> = { [first]: 1, [second]: 2, [third]: 3, y: 2, z: 1 };
+  for (const [folder, name] of Object.entries(names)) {
+    await writeRun(folderOf(folder), { name, startedAt: starts[folder] });
+  }
+  const found = { "a.b": second, "shown in MLflow": second, a: third, [first]: first, given: "y", z: "z" };
+  for (const [name, folder] of Object.entries(found)) {
+    assert.equal(await findRun(name, root), folderOf(folder), name);
+  }
+  await Deno.mkdir(folderOf("z/weights"));
+  await Deno.writeTextFile(folderOf("z/weights/step"), "");
+  for (const path of ["z", "z/run.json", "z/weights/step"]) {
+    assert.equal(await findRun(folderOf(path), root), folderOf("z"));
+  }
+  await writeRun(folderOf("x"), { name: "a", startedAt: 0 });
+  assert.equal(await findRun("a", root), folderOf("x"), "a whole name comes first");
+
+  const file = folderOf("net.safetensors");
+  await Deno.writeTextFile(file, "");
+  const refused = {
+    [file]: "it is a file outside of a run",
+    "": `there is no such folder (there are ${folderOf(first)}, `,
+    "runs/given": `there is no such folder (did you mean ${folderOf("y")}?)`,
+  };
+  for (const [name, why] of Object.entries(refused)) {
+    const message = `Cannot find the run ${name}: ${why}`;
+    await assert.rejects(findRun(name, root), (error: Error) => error.message.startsWith(message));
+  }
+  assert.equal(nearestOf("runs/b", Array.from({ length: 11 }, (_, i) => `${i}`)), " (see deno task runs)");
+  assert.equal(nearestOf("runs/b", ["runs/bb", "other"]), " (did you mean runs/bb?)");
+});
+
+const usual = { experiment: "x", status: "FINISHED", startedAt: 0, endedAt: 60_000 } as const;
+const run = (key: string, name: string, metrics: Record<string, number> = {}, params = {}): RunSummary => {
+  return { ...usual, key, name, params, metrics };
+};
+
+const cellsOf = (table: string) => table.split("\n").map((row) => row.trim().split(/ +/));
+/** The width of the widest line, without a warning below. */
+const widthOf = (table: string) => Math.max(...table.split("\n").map(({ length }) => length));
+
+Deno.test("showTable() rounds fractions but never integer digits, and says where files are shown", () => {
+  const metrics: Record<string, readonly [number, string]> = {
+    ...{ images: [1_234_567, "1234567"], rate: [2345.6, "2346"], less: [-98_765.4, "-98765"] },
+    ...{ loss: [0.123456, "0.1235"], small: [1.23456e-7, "1.235e-7"], none: [NaN, "NaN"] },
+  };
+  const values = Object.fromEntries(Object.entries(metrics).map(([name, [value]]) => [name, value]));
+  const table = showTable(run("runs/a", "a", values), ["samples.png"]);
+  const [, shown] = table.split("Latest metrics\n");
+  const expected = Object.entries(metrics).map(([name, [, text]]) => [name, text]);
+  assert.deepEqual(cellsOf(shown.split("\n\n")[0]), expected);
+  assert.ok(table.endsWith("Files\n  samples.png  samples at the end  report.html#training"), table);
+});
+
+Deno.test("listTable() fits 80 columns: network, data and results have priority", () => {
+  const losses = { train_loss: 0.12345, val_loss: 0.12345, test_loss: 0.12345 };
+  const runOf = (name: string, params: object, data: string): RunSummary => {
+    const key = `20261129-113635-${name}`;
+    const summary = run(`runs/${key}`, key, losses, { filters: [16, 32, 64], ...params });
+    return { ...summary, dataset: { name: data } };
+  };
+  const runs = [
+    runOf("distill", { model: "residual", teacher: "runs/a" }, "MNIST"),
+    runOf("mine", { model: "./nets/mine.ts" }, "photos"),
+  ];
+  const table = listTable(runs, 80);
+  assert.ok(widthOf(table.split("\nLosses")[0]) <= 80, table);
+  assert.deepEqual(cellsOf(table).slice(0, 3), [
+    ["run", "status", "minutes", "network", "data", "test_loss"],
+    ["20261129-113635-distill", "FINISHED", "1.0", "residual", "map", "MNIST", "0.1235"],
+    ["20261129-113635-mine", "FINISHED", "1.0", "mine.ts", "photos", "0.1235"],
+  ]);
+  assert.deepEqual(cellsOf(listTable(runs, 160))[0].slice(0, 3), ["run", "status", "started"]);
+});
+
+Deno.test("compareTable() fits 80 columns, and counts minutes of training", () => {
+  const metrics = { test_loss: 0.1, "eval/vgg/frechet_shrunk": 1, elapsed_seconds: 90 };
+  const runs = ["residual", "base"].map((name, i) => {
+    const key = `20261129-11363${i}-${name}`;
+    return run(`runs/${key}`, key, metrics, { data: `/home/somebody/photos/of/many/kinds/${i}` });
+  });
+  const table = compareTable(runs, true, 80);
+  assert.ok(widthOf(table) <= 80, table);
+  const [stamps, names, , minutes] = cellsOf(table);
+  assert.deepEqual([stamps, names], [["20261129-113630", "20261129-113631"], ["residual", "base"]]);
+  assert.deepEqual(minutes, ["minutes", "1.5", "1.5"]);
+});
+
+Deno.test("compareTable() shows the ten figures that differ most, losses first, or all metrics", () => {
+  const numbers = Array.from({ length: 11 }, (_, n) => n);
+  const metricsOf = (scale: number) => ({
+    ...{ learning_rate: 1 + scale, "eval/frechet": 3 },
+    ...Object.fromEntries(numbers.map((n) => [`m${n}`, (n % 2 ? -1 : 1) * (1 + scale * n)])),
+    ...{ "eval/frechet_low": 2 - scale, test_loss: 1 + 99 * scale },
+  });
+  const runs = [metricsOf(0), metricsOf(1), { m10: NaN }].map((metrics, i) => run(`${i}`, `${i}`, metrics));
+  const rows = (isAll: boolean) => compareTable(runs, isAll).split("\n").slice(3);
+  const names = (isAll: boolean) => rows(isAll).map((row) => row.trim().split(" ")[0]);
+  assert.deepEqual(names(false), ["test_loss", ...numbers.slice(2).map((n) => `m${n}`), "The"]);
+  assert.equal(rows(false).at(-1), "The 10 figures that differ most; 5 more metrics with --all");
+  const first = ["test_loss", "eval/frechet", "eval/frechet_low"];
+  assert.deepEqual(names(true), [...first, ...numbers.map((n) => `m${n}`), "learning_rate"]);
+});
+
+Deno.test("compareTable() tells runs of the same name apart, and shows the settings that differ", () => {
+  const rowsOf = (...runs: RunSummary[]) => cellsOf(compareTable(runs));
+  assert.deepEqual(rowsOf(run("runs/a", "given"), run("runs/b", "other"))[0], ["given", "other"]);
+  const common = { filters: [4, 8] };
+  const rows = rowsOf(
+    run("runs/a", "given", { train_loss: 1, constructor: 2 }, { lr: 1, ...common, normalize: "0..1" }),
+    run("runs/b", "given", { train_loss: 2 }, { lr: 2, ...common, normalize: "-1..1" }),
+  );
+  assert.deepEqual(rows.slice(0, 9), [
+    ...[["a", "b"], ["status", "FINISHED", "FINISHED"], ["minutes", "1.0", "1.0"], ["train_loss", "1", "2"]],
+    ...[["constructor", "2"], [""], ["settings", "that", "differ"], ["lr", "1", "2"]],
+    ["normalize", "0..1", "-1..1"],
+  ]);
+  assert.match(rows[9].join(" "), /^Losses of these runs are not comparable \(--normalize is 0/);
+});

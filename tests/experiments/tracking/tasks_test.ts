@@ -1,0 +1,187 @@
+/** `sync` and `runs` as users run them, and training whose server goes down or whose program is killed. */
+
+import assert from "node:assert/strict";
+import { readMetrics } from "../../../experiments/run/metrics_log.ts";
+import { idTag } from "../../../experiments/tracking/describe_run.ts";
+import { freePort } from "../../free_port.ts";
+import { ended, type TaskName, testTask, tinyNetwork, type Workplace } from "../cli.ts";
+import { FakeMlflow, mirroredRun, pause, quick } from "./fake_mlflow.ts";
+import { assertMirrored } from "./mirrored.ts";
+import { writeRun } from "./sessions.ts";
+
+const env = { MLFLOW_HTTP_REQUEST_MAX_RETRIES: "0" };
+
+/** Creates the folder of a finished run, with additional files. */
+async function makeRun(place: Workplace, path: string, files: Record<string, unknown> = {}): Promise<void> {
+  await writeRun(place.file(path), { id: path, name: path, endedAt: 60_001 });
+  for (const [name, content] of Object.entries(files)) {
+    const text = typeof content === "string" ? content : JSON.stringify(content);
+    await Deno.writeTextFile(place.file(path, name), text);
+  }
+}
+
+const createdOn = (server: FakeMlflow) => server.sent("runs/create").map(({ tags }) => tags[0].value);
+
+testTask("sync sends nested runs, and continues after a run that the server has deleted", async (place) => {
+  await using server = await FakeMlflow.start();
+  await server.post("experiments/create", { name: "x" });
+  for (const [i, value] of ["runs/a", "runs/b/cells/1"].entries()) {
+    await server.post("runs/create", { experiment_id: "1", tags: [{ key: idTag, value }] });
+    await server.post("runs/delete", { run_id: `r${i + 1}` });
+  }
+  for (const path of ["a", "b", "b/cells/1", "b/cells/2", "c"]) await makeRun(place, `runs/${path}`);
+  const { code, stdout, stderr } = await place.run("sync", `--mlflow ${server.url}`, env);
+  assert.deepEqual([code, createdOn(server)], [1, ["runs/b", "runs/b/cells/2", "runs/c"]]);
+  assert.equal(stdout.trim().split("\n").length, 3, stdout);
+  const deleted = ["runs/a", "runs/b/cells/1"].map((run, i) =>
+    `${run}: ${server.url} has deleted the run r${i + 1}; restore it there\n`
+  );
+  assert.equal(stderr, deleted.join(""));
+});
+
+testTask("sync skips a server that does not respond, and sends runs of others", async (place) => {
+  await using server = await FakeMlflow.start();
+  const gone = `http://127.0.0.1:${freePort()}`; // nobody listens there
+  for (const [name, url] of Object.entries({ a: gone, b: server.url, c: gone })) {
+    await makeRun(place, `runs/${name}`, { "mlflow.json": { server: url } });
+  }
+  const retries = { MLFLOW_HTTP_REQUEST_MAX_RETRIES: "2", MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR: "0.01" };
+  const { code, stderr } = await place.run("sync", "--root runs", retries);
+  assert.deepEqual([code, createdOn(server)], [1, ["runs/b"]]);
+  assert.match(stderr, /^\S+ cannot be reached .*; trying for another .*\nServerError: \S+ cannot be .*\n$/);
+});
+
+testTask("sync and runs refuse invalid commands in one line", async (place) => {
+  await makeRun(place, "runs/one");
+  const nowhere = "ConfigError: Cannot find the run nowhere: there is no such folder (there are runs/one)";
+  const cases: [TaskName, string, string][] = [
+    ["sync", "--root runs", "ConfigError: Cannot send: there is no server"],
+    ["sync", "nowhere --mlflow http://127.0.0.1:9", nowhere],
+    ["runs", "nowhere", nowhere],
+    ["runs", "one --all", "ConfigError: Cannot use --all: "],
+    ["runs", "one --experiment x", "ConfigError: Cannot use --experiment: "],
+    [
+      "train:base",
+      `${tinyNetwork} --out run --mlflow sqlite:///me:secret@db`,
+      "ConfigError: Cannot use --mlflow: ",
+    ],
+  ];
+  for (const [task, flags, start] of cases) {
+    const { code, stderr, stdout } = await place.run(task, flags);
+    assert.deepEqual([code, stdout], [1, ""], flags);
+    assert.ok(stderr.startsWith(start) && stderr.trim().split("\n").length === 1, `${flags}: ${stderr}`);
+  }
+  assert.deepEqual(await place.names(), ["data", "runs"]);
+});
+
+testTask("runs lists, shows and compares run folders, as tables and as JSON", async (place) => {
+  const runs = async (flags: string) => (await place.succeed("runs", flags)).stdout;
+  assert.equal(await runs("--root runs"), "No runs in runs\n");
+  for (const [name, loss] of [["a", 0.25], ["b", NaN]] as const) {
+    const last = `{"step":2,"train_loss":${loss || '"NaN"'},"elapsed_seconds":90}\n`;
+    await makeRun(place, `runs/${name}`, {
+      "config.json": { model: "base", lr: loss || 1, filters: [4, 8], name: "not a setting", data: null },
+      "metrics.jsonl": `{"step":1,"train_loss":9}\n${last}`,
+    });
+  }
+  const list = await runs("--root runs");
+  assert.match(list, /^ {2}run +name +status .*\n {2}a +runs\/a +FINISHED .* 1\.5 +base +.* 0\.25\n/);
+  assert.match(list, /\n {2}b +runs\/b .* NaN\n$/);
+  const shown = await runs("runs/a");
+  assert.match(
+    shown,
+    /\n {2}train_loss +0\.25\n[^]*\n {2}lr +0\.25\n[^]*\nFiles\n {2}config\.json +all settings/,
+  );
+  for (const words of ["runs/a/config.json", "a"]) assert.equal(await runs(words), shown, words);
+  assert.match(
+    await runs("a b"),
+    /^ +runs\/a +runs\/b\n[^]*\n {2}train_loss +0\.25 +NaN\n[^]* {2}lr +0\.25 +1\n/,
+  );
+  const listed = JSON.parse(await runs("--json --experiment x"));
+  const [a, b] = listed;
+  assert.deepEqual([b.name, b.metrics.train_loss], ["runs/b", "NaN"]);
+  assert.deepEqual(a.params, { model: "base", lr: 0.25, filters: [4, 8] });
+  assert.deepEqual(JSON.parse(await runs("runs/a b --json")), listed);
+  const { files, ...summary } = JSON.parse(await runs("a --json"));
+  assert.deepEqual([summary, files], [a, ["config.json", "metrics.jsonl", "run.json"]]);
+  const none = "No runs of experiment X in runs (did you mean x?)\n";
+  assert.equal(await runs("--experiment X"), none);
+  const { stdout, stderr } = await place.succeed("runs", "--experiment X --json");
+  assert.deepEqual([stdout, stderr], ["[]\n", none]);
+});
+
+const envOf = ({ url }: FakeMlflow) => ({
+  ...quick,
+  MLFLOW_TRACKING_URI: url,
+  MLFLOW_EXPERIMENT_NAME: "crash",
+});
+
+/** Waits until a condition holds; fails after a time that even a busy machine does not need. */
+async function until(condition: () => boolean | Promise<boolean>, complaint: string): Promise<void> {
+  const deadline = performance.now() + 300_000;
+  while (!await condition()) {
+    if (performance.now() > deadline) throw new Error(complaint);
+    await pause(20);
+  }
+}
+
+const linesOf = (place: Workplace) => readMetrics(place.file("run", "metrics.jsonl"));
+
+testTask("train continues while its server is down, and sends the rest when it is back", async (place) => {
+  await using server = await FakeMlflow.start();
+  // Enough epochs to outlast the outage, but few enough lines and grids for the mirror to keep up.
+  const endless = mirroredRun.replace("--epochs 3", "--epochs 100000")
+    .replace("--log-every 3", "--log-every 60").replace("--val-epochs 1", "--val-epochs 20")
+    .replace("--sample-epochs 2", "--sample-epochs 1000");
+  const end = place.run("train:base", endless, envOf(server));
+  const size = async () => (await linesOf(place)).length;
+  const sent = () => server.sent("runs/log-batch").length;
+  await until(() => server.sent("runs/create").length > 0, "nothing was sent");
+  let refused = 0;
+  server.answer = () => (refused++, "refuse");
+  const before = await size();
+  await until(async () => refused > 1 && await size() > before, "training stalled");
+  server.answer = () => undefined;
+  const then = sent();
+  await until(() => sent() > then, "the rest was not sent");
+  Deno.kill(Deno.pid, "SIGTERM"); // SIGINT would also end the tests
+  const { code, stderr } = await end;
+  assert.equal(code, 143, stderr);
+  const { info } = await assertMirrored(server, "crash", place.file("run"));
+  assert.equal(info.status, "KILLED");
+  const { stdout } = await place.succeed("sync", "run", envOf(server));
+  assert.match(stdout, /^run: already complete/);
+});
+
+testTask("train --resume after a kill and a sync leaves every point once", async (place) => {
+  await using server = await FakeMlflow.start();
+  // Steps after the last checkpoint are measured again.
+  const longer = `${mirroredRun} --checkpoint-minutes 0.003`.replace("--epochs 3", "--epochs 20")
+    .replace("--log-every 3", "--log-every 1").replace("--sample-epochs 2", "--sample-epochs 20");
+  const savedStep = () => place.state("run").then(({ progress }) => Number(progress.step), () => Infinity);
+  const process = place.start("train:base", longer, envOf(server));
+  const end = ended(process);
+  await until(async () => {
+    process.kill("SIGSTOP"); // so that it does not move on
+    await pause(20); // until all its threads have stopped
+    const last = (await linesOf(place)).at(-1)?.step ?? 0;
+    if (last > await savedStep()) return true;
+    process.kill("SIGCONT");
+    return false;
+  }, "the run was never caught after a checkpoint");
+  process.kill("SIGKILL");
+  await end;
+  await place.succeed("sync", "run", envOf(server));
+  const { info } = await assertMirrored(server, "crash", place.file("run"));
+  assert.equal(info.status, "KILLED");
+  const cut = await linesOf(place);
+  assert.ok(cut.at(-1)!.step > await savedStep());
+
+  // The run folder names the server.
+  await place.succeed("train:base", "--resume run", quick);
+  const again = await assertMirrored(server, "crash", place.file("run"));
+  assert.deepEqual([again.info.run_id, again.info.status], [info.run_id, "FINISHED"]);
+  const replaced = (await place.names("run")).filter((name) => name.startsWith("metrics-replaced-"));
+  assert.equal(replaced.length, 1, "nothing was measured again");
+  assert.deepEqual((await linesOf(place)).slice(0, cut.length), cut);
+});
