@@ -2,14 +2,10 @@ import assert from "node:assert/strict";
 import { cp } from "node:fs/promises";
 import { readEvaluation, readJudged, readLiveJudge } from "../../experiments/evaluation/evaluation.ts";
 import { figureKeys } from "../../experiments/evaluation/figures.ts";
-import {
-  cheapestOfBest,
-  readSolverCosts,
-  type SolverCost,
-} from "../../experiments/evaluation/solver_comparison.ts";
+import { readSolverCosts } from "../../experiments/evaluation/solver_comparison.ts";
 import { isLocked, lockRun } from "../../experiments/run/run_folder.ts";
 import { freePort } from "../free_port.ts";
-import { bareRun, ended, oneThread, testTask } from "./cli.ts";
+import { ended, oneThread, testTask } from "./cli.ts";
 import { writeTinyIdx } from "./data/tiny_idx.ts";
 import { makeRun, quickly } from "./evaluated_run.ts";
 import { testMistakes } from "./refusals.ts";
@@ -21,7 +17,7 @@ testTask(
   "evaluate writes the same figures to files, metrics and report",
   async (place) => {
     await makeRun(place);
-    const { stdout } = await place.succeed("evaluate", `a ${quickly.replace("--threads 1", "--threads 2")}`);
+    const { stdout } = await place.succeed("evaluate", `a ${quickly}`);
     const evaluation = (await readEvaluation(place.file("a")))!;
     assert.deepEqual(Object.keys(evaluation.figures).sort(), figureKeys.toSorted());
     for (const [name, figure] of Object.entries(evaluation.figures)) {
@@ -67,28 +63,36 @@ testTask(
   },
 );
 
-testTask(
-  "evaluate works without classes, without labels and without a server",
-  async (place) => {
-    await makeRun(place, "--no-conditional");
-    await place.succeed("evaluate", `a ${quickly} --judge lenet`);
-    const { figures } = (await readEvaluation(place.file("a")))!;
-    assert.ok(figures.frechet && !figures.asked_class);
+testTask("evaluate works without classes, labels or a server, and on files of weights", async (place) => {
+  await makeRun(place, "--no-conditional --path cosine");
+  await place.succeed("evaluate", `a ${quickly} --judge lenet`);
+  const { figures: { frechet, asked_class, velocity_error } } = (await readEvaluation(place.file("a")))!;
+  assert.ok(frechet && !asked_class);
+  const evaluated = async (checkpoint: string) => {
+    const flags = `${checkpoint}.safetensors --data data --out out.json --judge none`;
+    await place.succeed("evaluate", `${flags} ${quickly.replace("--bits-images 3", "--bits-images 0")}`);
+    return JSON.parse(new TextDecoder().decode(await place.read("out.json")));
+  };
+  const { weights, figures } = await evaluated("a/ema");
+  assert.deepEqual([weights.file, figures.frechet], ["a/ema.safetensors", undefined]);
+  assert.equal(figures.velocity_error.value, velocity_error!.value);
+  const last = await evaluated("--checkpoint a/last");
+  assert.notEqual(last.figures.velocity_error.value, velocity_error!.value);
+  const noisy = await place.run("evaluate", `a --count 170 ${oneThread} --solvers sde:steps=2`);
+  assert.match(noisy.stderr, /^ConfigError: Cannot use --solver sde with ema.safetensors: .* another path /);
 
-    for (const name of ["train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte"]) {
-      await Deno.remove(place.file("data", name));
-    }
-    await Deno.remove(place.file("a", "evaluation.json"));
-    const server = `http://127.0.0.1:${freePort()}`;
-    const once = { MLFLOW_HTTP_REQUEST_MAX_RETRIES: "0" };
-    const { stderr } = await place.succeed("evaluate", `a ${quickly} --mlflow ${server}`, once);
-    assert.match(stderr, /\nMLflow: [^\n]+; deno .* sync \S+ --mlflow http:\S+ sends the rest\n$/);
-    assert.match(stderr, /No judges for data, which has no labels: figures that need them are left out/);
-    const without = (await readEvaluation(place.file("a")))!;
-    assert.ok(!without.figures.frechet && without.figures.authentic && without.figures.bits_per_dimension);
-    assert.deepEqual(without.judges, []);
-  },
-);
+  for (const name of ["train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte"]) {
+    await Deno.remove(place.file("data", name));
+  }
+  const server = `http://127.0.0.1:${freePort()}`;
+  const once = { MLFLOW_HTTP_REQUEST_MAX_RETRIES: "0" };
+  const { stderr } = await place.succeed("evaluate", `a ${quickly} --mlflow ${server}`, once);
+  assert.match(stderr, /\nMLflow: [^\n]+; deno .* sync \S+ --mlflow http:\S+ sends the rest\n$/);
+  assert.match(stderr, /No judges for data, which has no labels: figures that need them are left out/);
+  const without = (await readEvaluation(place.file("a")))!;
+  assert.ok(!without.figures.frechet && without.figures.authentic && without.figures.bits_per_dimension);
+  assert.deepEqual(without.judges, []);
+});
 
 testTask("runs and report warn of incomparable evaluations", async (place) => {
   await makeRun(place);
@@ -152,41 +156,16 @@ testTask(
 );
 
 testTask("evaluate works on few test images, by kernel distance", async (place) => {
-  await writeTinyIdx(place.file("data"), { train: 180, test: 30, classes: 2 });
-  await place.succeed("train:base", `${bareRun.replace("--no-conditional", "--conditional")} --out a`);
-  const { stdout } = await place.succeed("evaluate", `a ${oneThread} --solver euler:steps=1 --judge-steps 9`);
+  await makeRun(place);
+  await writeTinyIdx(place.file("data"), { train: 300, test: 30, classes: 4 });
+  const few = quickly.replace("--count 170", "--count 100").replace("--bits-images 3", "--bits-images 0");
+  const { stdout } = await place.succeed("evaluate", `a ${few}`);
   const { figures, samples } = (await readEvaluation(place.file("a")))!;
   assert.ok(figures.kernel && figures["vgg/kernel"] && !figures.frechet);
   assert.match(stdout, /\nFew test images: judges compare by kernel distance /);
   assert.equal(samples.count, figures.kernel.realCount);
-  const solvers = "--judge-steps 9 --count 100 --solvers euler:steps=1,euler:steps=2";
-  assert.match(
-    (await place.succeed("evaluate", `a ${oneThread} ${solvers}`)).stdout,
-    /Kernel distance \(lenet\)/,
-  );
-  const report = new TextDecoder().decode(await place.read("a", "report.html"));
-  assert.match(report, /1 evaluations|evaluations, Kernel distance /);
-});
-
-testTask("evaluate FILE measures weights outside of a run", async (place) => {
-  await makeRun(place, "--no-conditional --path cosine");
-  const evaluated = async (checkpoint: string, judge: string) => {
-    const flags = `${checkpoint}.safetensors --data data --out out.json ${quickly} --judge ${judge}`;
-    await place.succeed("evaluate", flags);
-    return JSON.parse(new TextDecoder().decode(await place.read("out.json")));
-  };
-  await place.succeed("evaluate", `a ${quickly} --judge none`);
-  const { figures } = (await readEvaluation(place.file("a")))!;
-  const { weights, figures: { velocity_error, frechet } } = await evaluated("a/ema", "lenet");
-  assert.equal(weights.file, "a/ema.safetensors");
-  assert.equal(velocity_error.value, figures.velocity_error!.value);
-  assert.ok(frechet.value > 0);
-  assert.notEqual(
-    (await evaluated("--checkpoint a/last", "none")).figures.velocity_error.value,
-    velocity_error.value,
-  );
-  const noisy = await place.run("evaluate", `a --count 170 ${oneThread} --solvers sde:steps=2`);
-  assert.match(noisy.stderr, /^ConfigError: Cannot use --solver sde with ema.safetensors: .* another path /);
+  const solvers = `--count 100 ${oneThread} --solvers euler:steps=1`;
+  assert.match((await place.succeed("evaluate", `a ${solvers}`)).stdout, /Kernel distance \(lenet\)/);
 });
 
 testTask("evaluate stopped by Ctrl-C writes nothing", async (place) => {
@@ -242,23 +221,4 @@ testTask("evaluate refuses too few or too many samples, and runs without weights
     assert.ok(stderr.startsWith(begin) && stderr.trimEnd().split("\n").length === 1, stderr);
   }
   assert.equal(await readEvaluation(place.file("a")), undefined);
-});
-
-Deno.test("cheapestOfBest() is the cheapest within the interval of the best, by both judges if any is", () => {
-  const cost = (spec: string, evaluations: number, first: number, second?: number): SolverCost => {
-    const around = (value: number) => ({ value, low: value - 1, high: value + 1 });
-    const more = second === undefined ? {} : { "vgg/frechet": around(second) };
-    return { spec, evaluations, seconds: 1, frechet: around(first), ...more };
-  };
-  const costs = [cost("a", 4, 9), cost("b", 8, 5.9), cost("c", 16, 5), cost("d", 64, 5.2)];
-  const both = [cost("a", 4, 5, 90), cost("b", 8, 5.5, 40), cost("c", 16, 5.2, 39)];
-  const cases: [costs: SolverCost[], spec: string][] = [
-    [costs, "b"],
-    [costs.slice(2), "c"],
-    [[cost("none", 1, NaN), ...costs], "b"],
-    [both, "b"], // the second judge sees that a is bad
-    [[both[0], cost("d", 8, 50, 40)], "a"], // no solver satisfies both
-    [costs.map(({ frechet, ...rest }) => ({ ...rest, kernel: frechet })), "b"],
-  ];
-  for (const [costs, spec] of cases) assert.equal(cheapestOfBest(costs).spec, spec);
 });

@@ -1,5 +1,9 @@
+/** Evaluations: what may be asked for, their files, and what tables and notes say of them. */
+
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { evaluating } from "../../../experiments/evaluate.ts";
+import type { EvaluatedNetwork } from "../../../experiments/evaluation/evaluated_network.ts";
 import {
   aboutEvaluation,
   type Evaluation,
@@ -10,19 +14,81 @@ import {
   readLiveJudge,
   recordEvaluation,
 } from "../../../experiments/evaluation/evaluation.ts";
+import { evaluationOptions } from "../../../experiments/evaluation/evaluation_options.ts";
 import { figuresByKey, shownFigure } from "../../../experiments/evaluation/figures.ts";
+import { cheapestOfBest, type SolverCost } from "../../../experiments/evaluation/solver_comparison.ts";
+import { appendMetrics, encodeProgress } from "../../../experiments/run/metrics_log.ts";
 import { writeJson } from "../../../experiments/run/run_folder.ts";
+import { stepOfWeights } from "../../../experiments/run/weights.ts";
 import { encodeSafetensors, saveJudge } from "../../../models/mod.ts";
-import { testInFolder, withFolder } from "../../folder.ts";
+import { testInFolder } from "../../folder.ts";
 import { info } from "../../models/tiny_files.ts";
 import { textOf } from "../../module_graph.ts";
 
+/** A network that draws nothing, with training and test images of some classes. */
+function subjectWith(trained: number, tested: number, classes: number): EvaluatedNetwork {
+  const part = (count: number) => ({ images: new Uint8Array(count), labels: new Uint8Array(count), count });
+  const data = {
+    name: "made-up",
+    train: part(trained),
+    test: part(tested),
+    channels: 1,
+    height: 1,
+    width: 1,
+  };
+  return {
+    drawable: { model: {} as never, normalization: { scale: 1, shift: 0 }, shape: [1, 1, 1] },
+    data: { ...data, classes, digest: "", source: "" },
+    trained: Uint32Array.from({ length: trained }, (_, n) => n),
+    weights: { file: "", sha256: "" },
+    classes,
+  };
+}
+
+Deno.test("evaluationOptions() takes as many samples as there are images to compare, or as asked", () => {
+  const [few, enough, small] = [subjectWith(900, 20, 3), subjectWith(900, 200, 3), subjectWith(20, 20, 1)];
+  const optionsOf = (flags: object, subject: EvaluatedNetwork) =>
+    evaluationOptions({ ...evaluating.resolve(flags), help: false, runs: [] } as never, subject, 2000);
+  const taken: [flags: object, subject: EvaluatedNetwork, count: number][] = [
+    ...[[{}, enough, 200], [{}, few, 900], [{ count: 12 }, few, 12]] as [object, EvaluatedNetwork, number][],
+    [{ count: 12, judge: "none" }, enough, 12],
+  ];
+  for (const [flags, subject, count] of taken) assert.equal(optionsOf(flags, subject).count, count);
+  const refused: [flags: object, subject: EvaluatedNetwork, message: RegExp][] = [
+    [{ count: 201 }, enough, /^Cannot compare 201 samples: there are only 200 test images; use --count 200$/],
+    [{ count: 901 }, few, /^Cannot compare 901 samples: there are only 900 training images/],
+    [{ count: 12 }, enough, /^Cannot judge 12 samples: .* 84 features needs 168; use --count 168$/],
+  ];
+  for (const [flags, subject, message] of refused) {
+    assert.throws(() => optionsOf(flags, subject), { name: "ConfigError", message });
+  }
+  const { count, courseImages, bitsImages } = optionsOf(
+    { count: 10, courseImages: 12, bitsImages: 3 },
+    small,
+  );
+  assert.deepEqual([count, courseImages, bitsImages], [10, 10, 3], "at most as many images as samples");
+});
+
+testInFolder("stepOfWeights() of a killed run is the step of its checkpoint, not of its log", async (run) => {
+  const state = join(run, "state.safetensors");
+  assert.equal(await stepOfWeights(run, "KILLED"), 0);
+  for (const step of [10, 20, 30]) appendMetrics(join(run, "metrics.jsonl"), { step, train_loss: 1 });
+  assert.equal(await stepOfWeights(run, "KILLED"), 30, "without a state");
+  await Deno.writeTextFile(state, "damaged");
+  assert.equal(await stepOfWeights(run, "KILLED"), 30, "with a damaged one");
+  const progress = encodeProgress({
+    ...{ step: 20, elapsedSeconds: 1, bestValLoss: null, validatedStep: 0, schedule: {}, dataDigest: "" },
+    recentSteps: { losses: [], gradientNorms: [], open: 0 },
+  });
+  await Deno.writeFile(state, encodeSafetensors(new Map(), { progress }));
+  assert.equal(await stepOfWeights(run, "KILLED"), 20);
+  assert.equal(await stepOfWeights(run, "FINISHED"), 30, "all logged steps are in the weights");
+});
+
+const cost = { evaluations: 80_000, seconds: 62 };
 const evaluation: Evaluation = {
-  version: 2,
-  time: 1_700_000_000_000,
-  seconds: 12,
+  ...{ version: 2, time: 1_700_000_000_000, seconds: 12, device: "a device" },
   weights: { file: "ema.safetensors", sha256: "ab".repeat(32), step: 400 },
-  device: "a device",
   dataset: { name: "made-up", digest: "cd".repeat(32) },
   judges: [
     { name: "lenet", sha256: "ef".repeat(32), accuracy: 0.9912, source: "stored", classes: [1200, 800] },
@@ -31,85 +97,59 @@ const evaluation: Evaluation = {
   asked: { count: 2000, seed: 0, guidance: 1, words: "heun, 10 steps", courseImages: 64, bitsImages: 0 },
   samples: { count: 2000, seed: 0, how: "heun", evaluations: 80_000, seconds: 61.25 },
   figures: {
-    confident: {
-      value: 0.905,
-      low: 0.89,
-      high: 0.92,
-      real: 0.982,
-      noise: 0,
-      evaluations: 80_000,
-      seconds: 62,
-    },
-    frechet: { value: 6.2345678, low: 5.5, high: 7, noise: 6, evaluations: 80_000, seconds: 62 },
-    "vgg/frechet": { value: 9.5, low: 9, high: 10, evaluations: 80_000, seconds: 62 },
+    confident: { value: 0.905, low: 0.89, high: 0.92, real: 0.982, noise: 0, ...cost },
+    frechet: { value: 6.2345678, low: 5.5, high: 7, noise: 6, ...cost },
+    "vgg/frechet": { value: 9.5, low: 9, high: 10, ...cost },
   },
 };
 
-const live = {
-  weights: saveJudge(new Map([["a", { shape: [1], data: Float32Array.of(1) }]]), info),
-  reference: { values: Float32Array.of(0, 1, 2, 3, 4, 5), rows: 3, width: 2 },
-};
-
 testInFolder("recordEvaluation() writes files to read again, and metrics with intervals", async (run) => {
+  const weights = saveJudge(new Map([["a", { shape: [1], data: Float32Array.of(1) }]]), info);
+  const live = { weights, reference: { values: Float32Array.of(0, 1, 2, 3, 4, 5), rows: 3, width: 2 } };
   assert.deepEqual([await readEvaluation(run), await readLiveJudge(run)], [undefined, undefined]);
   await recordEvaluation(run, { evaluation, judged: undefined, live });
-  assert.deepEqual(await readEvaluation(run), evaluation);
-  assert.deepEqual(await readLiveJudge(run), live);
-  const [line] = (await Deno.readTextFile(join(run, "metrics.jsonl"))).trim().split("\n");
-  const { confident, frechet } = evaluation.figures;
-  const metrics = JSON.parse(line);
+  assert.deepEqual([await readEvaluation(run), await readLiveJudge(run)], [evaluation, live]);
+  const metrics = JSON.parse(await Deno.readTextFile(join(run, "metrics.jsonl")));
   assert.deepEqual([metrics.step, metrics.time], [400, evaluation.time]);
-  assert.deepEqual(
-    ["eval/confident", "eval/confident_low", "eval/frechet_high", "eval/vgg/frechet"].map((key) =>
-      metrics[key]
-    ),
-    [confident!.value, confident!.low, frechet!.high, 9.5],
-  );
+  const keys = ["confident", "confident_low", "frechet_high", "vgg/frechet"];
+  assert.deepEqual(keys.map((key) => metrics[`eval/${key}`]), [0.905, 0.89, 7, 9.5]);
   const features = new Map([["features", { shape: [1], data: Float32Array.of(1) }]]);
   await Deno.writeFile(join(run, "reference.safetensors"), encodeSafetensors(features));
   await assert.rejects(
     readLiveJudge(run),
-    /^RunError: Cannot read .*reference\.safetensors: features .*; delete/,
+    /^RunError: Cannot read .*reference\.safetensors: features .*; del/,
   );
 });
 
-testInFolder("readEvaluation() reads files of version 0.9 as those of one judge", async (folder) => {
+testInFolder("readEvaluation() reads files of version 0.9, and refuses damaged ones", async (folder) => {
+  const path = join(folder, "evaluation.json");
   const { judges: [{ name: _, classes, ...judge }], samples, figures, ...rest } = evaluation;
   const { "vgg/frechet": __, ...own } = figures;
   const old = { ...rest, version: 1, judge, samples: { ...samples, classes }, figures: own };
-  await writeJson(join(folder, "evaluation.json"), old);
+  await writeJson(path, { ...old, figures: { ...own, copying: own.frechet } });
   const read = (await readEvaluation(folder))!;
   assert.deepEqual([read.judges, read.figures], [evaluation.judges.slice(0, 1), own]);
-  await writeJson(join(folder, "evaluation.json"), { ...old, figures: { ...own, copying: own.frechet } });
-  assert.deepEqual((await readEvaluation(folder))!.figures, own, "without figures of earlier versions");
-  await writeJson(join(folder, "evaluation.json"), { ...old, judge: undefined });
+  await writeJson(path, { ...old, judge: undefined });
   assert.deepEqual((await readEvaluation(folder))!.judges, [], "data without labels");
+  const damages: [change: object, message: string][] = [
+    [{ version: 3 }, "version is 3 (expected 1 or 2)"],
+    [{ judges: [{ name: "nobody" }] }, "judges is "],
+    [{ figures: { frechet: { low: 1 } } }, "figures is "],
+    [{ samples: null }, "samples is null"],
+    [{ course: { t: "x", straightness: [], curvature: [] } }, "course is "],
+  ];
+  for (const [change, message] of damages) {
+    await Deno.writeTextFile(path, JSON.stringify({ ...evaluation, ...change }));
+    await assert.rejects(readEvaluation(folder), ({ name, message: told }: Error) => {
+      assert.ok(told.startsWith(`Cannot read ${path}: ${message}`), told);
+      return name === "RunError" && told.endsWith("; delete the file, or evaluate the run again");
+    });
+  }
 });
 
-Deno.test("readEvaluation() refuses damaged files in one line with advice", () =>
-  withFolder(async (folder) => {
-    const damages: [change: object, message: string][] = [
-      [{ version: 3 }, "version is 3 (expected 1 or 2)"],
-      [{ judges: [{ name: "nobody" }] }, "judges is "],
-      [{ figures: { frechet: { low: 1 } } }, "figures is "],
-      [{ samples: null }, "samples is null"],
-      [{ course: { t: "x", straightness: [], curvature: [] } }, "course is "],
-    ];
-    const path = join(folder, "evaluation.json");
-    for (const [change, message] of damages) {
-      await Deno.writeTextFile(path, JSON.stringify({ ...evaluation, ...change }));
-      await assert.rejects(readEvaluation(folder), (error: Error) => {
-        assert.equal(error.name, "RunError");
-        assert.ok(error.message.startsWith(`Cannot read ${path}: ${message}`), error.message);
-        assert.match(error.message, /; delete the file, or evaluate the run again$/);
-        return true;
-      });
-    }
-  }));
-
-Deno.test("aboutEvaluation() and evaluationTable() print the samples, the judges and each figure", () => {
-  const cellsOf = (table: string) => table.split("\n").map((line) => line.trim().split(/ {2,}/));
-  assert.deepEqual(cellsOf(evaluationTable(evaluation)), [
+Deno.test("evaluationTable() has each figure, and marks those by which noise is as good", () => {
+  const table = evaluationTable(evaluation).split("\n");
+  assert.deepEqual(table.map((line) => line.trim().split(/ {2,}/)), [
     ["value (95 % interval)", "real images", "noise"],
     ["Confident (lenet)", "90.5 % (89.0 to 92.0)", "98.2 %", "0.0 %"],
     ["Fréchet distance (lenet)*", "6.235 (5.5 to 7)", "6"],
@@ -117,20 +157,25 @@ Deno.test("aboutEvaluation() and evaluationTable() print the samples, the judges
     ["* Even noise scores well here; do not use this figure alone"],
   ]);
   const { confident, frechet } = evaluation.figures;
-  const marked = (figures: Evaluation["figures"]) =>
-    evaluationTable({ ...evaluation, figures }).includes("*");
-  assert.ok(marked({ precision: { ...confident!, noise: 0.95 } }) && !marked({ precision: confident! }));
-  assert.ok(!marked({ kernel: { ...frechet!, noise: 7 } }), "lower is better");
+  const tableOf = (figures: Evaluation["figures"]) => evaluationTable({ ...evaluation, figures });
   const entropy = { ...frechet!, real: 3.3, value: 3.2 };
-  assert.ok(marked({ class_entropy: { ...entropy, noise: 3.35 } }), "noise is nearer to real images");
-  assert.ok(!marked({ class_entropy: { ...entropy, noise: 2 } }));
-  assert.match(
-    evaluationTable({
-      ...evaluation,
-      figures: { confident: { ...confident!, count: 2000, realCount: 300 } },
-    }),
-    / 98\.2 % \(300\) [^]*\nIn brackets: the number of real images, if it differs from that of samples$/,
-  );
+  const marked: [Evaluation["figures"], boolean][] = [
+    [{ precision: { ...confident!, noise: 0.95 } }, true],
+    [{ precision: confident! }, false],
+    [{ kernel: { ...frechet!, noise: 7 } }, false], // lower is better
+    [{ class_entropy: { ...entropy, noise: 3.35 } }, true], // noise is nearer to real images
+    [{ class_entropy: { ...entropy, noise: 2 } }, false],
+  ];
+  for (const [figures, isMarked] of marked) assert.equal(tableOf(figures).includes("*"), isMarked);
+  const few = tableOf({ confident: { ...confident!, count: 2000, realCount: 300 } });
+  assert.match(few, / 98\.2 % \(300\) [^]*\nIn brackets: the number of real images/);
+  assert.deepEqual([shownFigure("recall", 0.12345), shownFigure("kernel", 1.23456e-4)], [
+    "12.3 %",
+    "0.0001235",
+  ]);
+});
+
+Deno.test("aboutEvaluation() tells of the samples and the judges", async () => {
   assert.deepEqual(aboutEvaluation(evaluation).split("\n"), [
     "2,000 samples from the noise of seed 0, heun: 80,000 evaluations, 61.3 s on a device",
     "Judge lenet (efefefefefef, stored): right on 99.12 % of the test images of made-up",
@@ -144,10 +189,8 @@ Deno.test("aboutEvaluation() and evaluationTable() print the samples, the judges
     aboutEvaluation({ ...evaluation, judges: [] }),
     /No judge: figures that need one are left out/,
   );
-  assert.deepEqual([shownFigure("recall", 0.12345), shownFigure("kernel", 0.000123456)], [
-    "12.3 %",
-    "0.0001235",
-  ]);
+  const docs = await textOf("docs/measures.md");
+  for (const { title } of figuresByKey.values()) assert.ok(docs.includes(`| **${title}**`), title);
 });
 
 Deno.test("qualityWarning() names differences that make evaluations incomparable", () => {
@@ -155,10 +198,7 @@ Deno.test("qualityWarning() names differences that make evaluations incomparable
   const other = { ...first, sha256: "01".repeat(32) };
   const cases: readonly [change: Partial<Evaluation>, what: string | undefined][] = [
     [{ time: 0, device: "other", samples: { ...samples, seed: 1, how: "euler" } }, undefined],
-    [
-      { dataset: { ...dataset, name: "other" } },
-      "data: made-up (cdcdcdcdcdcd) or other (cdcdcdcdcdcd)",
-    ],
+    [{ dataset: { ...dataset, name: "other" } }, "data: made-up (cdcdcdcdcdcd) or other (cdcdcdcdcdcd)"],
     [
       { judges: [other, second], samples: { ...samples, count: 500 } },
       "judge lenet: efefefefefef or 010101010101; samples: 2,000 or 500",
@@ -168,39 +208,47 @@ Deno.test("qualityWarning() names differences that make evaluations incomparable
   ];
   for (const [change, what] of cases) {
     const found = qualityWarning([evaluation, { ...evaluation, ...change }, evaluation]);
-    const expected = what && `Figures of quality of these runs are not comparable (${what})`;
-    assert.equal(found, expected, JSON.stringify(change));
+    assert.equal(found, what && `Figures of quality of these runs are not comparable (${what})`);
   }
-  assert.equal(qualityWarning([evaluation]), undefined);
   assert.equal(qualityWarning([]), undefined);
 });
 
-Deno.test("formatOrder() names the figures by which judges rank things differently beyond their intervals", () => {
+Deno.test("formatOrder() names the figures by which judges rank things differently", () => {
   const around = (value: number) => ({ value, low: value - 1, high: value + 1 });
   const thing = (first: number, second: number, recall = 0.5, other = 0.5) => ({
     ...{ frechet: around(first), "vgg/frechet": around(second), velocity_error: around(0) },
     ...{ recall: { value: recall }, "vgg/recall": { value: other } },
   });
   const alike = "lenet and vgg do not disagree about any figure";
-  const cases: readonly (readonly [things: Parameters<typeof formatOrder>[0], words: string | undefined])[] =
-    [
-      [[thing(5, 50), thing(9, 90)], alike],
-      [[thing(5, 90), thing(9, 50)], "lenet and vgg disagree about: Fréchet distance"],
-      [[thing(5, 90), thing(6, 50)], alike],
-      [[thing(5, 51.5), thing(9, 50)], alike],
-      [[thing(5, 90), thing(6, 50), thing(9, 40)], "lenet and vgg disagree about: Fréchet distance"],
-      [
-        [thing(1, 9, 0.5, 0.9), thing(9, 1, 0.6, 0.8)],
-        "lenet and vgg disagree about: Fréchet distance, Recall",
-      ],
-      [[thing(5, 50), { frechet: around(9) }], undefined],
-      [[thing(5, 50)], undefined],
-      [[], undefined],
-    ];
+  const differ = "lenet and vgg disagree about: Fréchet distance";
+  const cases: readonly (readonly [Parameters<typeof formatOrder>[0], words: string | undefined])[] = [
+    [[thing(5, 50), thing(9, 90)], alike],
+    [[thing(5, 90), thing(9, 50)], differ],
+    [[thing(5, 90), thing(6, 50)], alike], // within an interval
+    [[thing(5, 51.5), thing(9, 50)], alike],
+    [[thing(5, 90), thing(6, 50), thing(9, 40)], differ],
+    [[thing(1, 9, 0.5, 0.9), thing(9, 1, 0.6, 0.8)], `${differ}, Recall`],
+    [[thing(5, 50), { frechet: around(9) }], undefined],
+    [[thing(5, 50)], undefined],
+  ];
   for (const [things, words] of cases) assert.equal(formatOrder(things), words);
 });
 
-Deno.test("docs/measures.md explains every figure by its title", async () => {
-  const docs = await textOf("docs/measures.md");
-  for (const { title } of figuresByKey.values()) assert.ok(docs.includes(`| **${title}**`), title);
+Deno.test("cheapestOfBest() chooses the cheapest solver within the interval of the best", () => {
+  const estimate = (value: number) => ({ value, low: value - 1, high: value + 1 });
+  const costOf = (spec: string, evaluations: number, frechet: number, vgg?: number): SolverCost => ({
+    ...{ spec, evaluations, seconds: 1, frechet: estimate(frechet), confident: estimate(0.5) },
+    ...vgg !== undefined && { "vgg/frechet": estimate(vgg) },
+  });
+  const costs = [costOf("a", 10, 20), costOf("b", 20, 10.9), costOf("c", 40, 11.5), costOf("d", 80, 10)];
+  const both = [costOf("a", 10, 10, 40), costOf("b", 20, 10.5, 20), costOf("c", 40, 11.5, 20)];
+  const cases: [costs: SolverCost[], spec: string][] = [
+    [costs, "b"],
+    [costs.slice(2), "d"],
+    [[costOf("none", 1, NaN), ...costs], "b"],
+    [both, "b"], // the second judge sees that a is bad
+    [[both[0], costOf("d", 8, 50, 30)], "a"], // no solver satisfies both
+    [costs.map(({ frechet, ...rest }) => ({ ...rest, kernel: frechet })), "b"],
+  ];
+  for (const [costs, spec] of cases) assert.equal(cheapestOfBest(costs).spec, spec);
 });

@@ -17,10 +17,10 @@ import {
   precisionRecall,
 } from "../../../models/mod.ts";
 import { assertRelative, cases, joined, normalPoints, vectors } from "../../models/measures/measured.ts";
-import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
+import { assertClose, testOnCpu } from "../../testing.ts";
 
 for (const { name, reference, samples, train, expected } of cases) {
-  testOnDevices(`distances and authenticity agree with SciPy and NumPy: ${name}`, async () => {
+  testOnCpu(`distances and authenticity agree with SciPy and NumPy: ${name}`, async () => {
     assertRelative((await authenticity(train, samples)).authentic.value, expected.authentic, 1e-9);
     const frechet = frechetDistance(reference, samples);
     const kernel = await kernelDistance(reference, samples);
@@ -48,44 +48,34 @@ async function estimates(samples: Points, seed: number): Promise<Record<string, 
   };
 }
 
-for (const [scale, shift] of [[1, 0], [1.3, 0.5]]) {
-  testOnCpu(
-    `intervals match the spread of figures: samples of scale ${scale}, shifted by ${shift}`,
-    async () => {
-      const found: Record<string, Estimate>[] = [];
-      for (let n = 0; n < sets; n++) found.push(await estimates(normalPoints(2 + n, N, F, scale, shift), n));
-      for (const name of Object.keys(found[0])) {
-        const all = found.map((set) => set[name]);
-        const mean = all.reduce((sum, { value }) => sum + value, 0) / sets;
-        const held = all.filter(({ low, high }) => low <= mean && mean <= high).length / sets;
-        assert.ok(held >= 0.85, `the interval of ${name} contains the mean in ${held} of cases`);
-        const spread = Math.sqrt(all.reduce((sum, { value }) => sum + (value - mean) ** 2, 0) / (sets - 1));
-        const error = all.reduce((sum, { low, high }) => sum + (high - low) / 3.92, 0) / sets;
-        assert.ok(
-          error > 0.75 * spread && error < 1.7 * spread,
-          `${name}: ${error} for a spread of ${spread}`,
-        );
-      }
-    },
-  );
-}
+testOnCpu("intervals match the spread of figures", async () => {
+  const found: Record<string, Estimate>[] = [];
+  for (let n = 0; n < sets; n++) found.push(await estimates(normalPoints(2 + n, N, F, 1.3, 0.5), n));
+  for (const name of Object.keys(found[0])) {
+    const all = found.map((set) => set[name]);
+    const mean = all.reduce((sum, { value }) => sum + value, 0) / sets;
+    const held = all.filter(({ low, high }) => low <= mean && mean <= high).length / sets;
+    assert.ok(held >= 0.85, `the interval of ${name} contains the mean in ${held} of cases`);
+    const spread = Math.sqrt(all.reduce((sum, { value }) => sum + (value - mean) ** 2, 0) / (sets - 1));
+    const error = all.reduce((sum, { low, high }) => sum + (high - low) / 3.92, 0) / sets;
+    assert.ok(error > 0.75 * spread && error < 1.7 * spread, `${name}: ${error} for a spread of ${spread}`);
+  }
+});
 
-Deno.test("frechetDistance() of a set to itself is 0, and to a shifted copy the squared shift", () => {
+Deno.test("frechetDistance() is 0 to itself, the squared shift to a copy, and ignores constants", () => {
   const a = normalPoints(0, 60, 5);
   const { value } = frechetDistance(a, a);
   assert.ok(value >= 0 && value < 1e-10, `${value}`);
   assertRelative(frechetDistance(a, { ...a, values: a.values.map((x) => x + 2) }).value, 5 * 4, 1e-5);
-});
-
-Deno.test("frechetDistance() accepts constant features", () => {
   const flat = (counter: number) => {
     const points = normalPoints(counter, 60, 5);
     return { ...points, values: points.values.map((x, i) => i % 5 < 2 ? 0 : x) };
   };
-  const narrow = (counter: number) => {
-    const { values } = flat(counter);
-    return { values: values.filter((_, i) => i % 5 >= 2), rows: 60, width: 3 };
-  };
+  const narrow = (counter: number) => ({
+    values: flat(counter).values.filter((_, i) => i % 5 >= 2),
+    rows: 60,
+    width: 3,
+  });
   const [all, varying] = [frechetDistance(flat(1), flat(2)), frechetDistance(narrow(1), narrow(2))];
   assertRelative(all.value, varying.value, 1e-6);
   assertRelative(all.high, varying.high, 1e-5);
@@ -116,7 +106,7 @@ testOnCpu("kernelDistance() does not depend on the number of blocks of rows and 
 const first = (count: number) => Array.from({ length: count }, (_, n) => n);
 const [train, fresh] = [normalPoints(0, 400, 10), normalPoints(2, 200, 10)];
 
-testOnDevices("authenticity() detects copies, exact or noisy, and finds their originals", async () => {
+testOnCpu("authenticity() detects copies, exact or noisy, and finds their originals", async () => {
   const honest = (await authenticity(train, fresh)).authentic;
   const copies = pickPoints(train, first(100));
   const noise = normalPoints(3, 100, 10, 0.05).values;
@@ -144,18 +134,18 @@ Deno.test("verdicts() and recognised() take the most probable class, and count f
   assert.deepEqual([confident.value, asked_class!.value, class_entropy.value], [0.5, 0.5, 1]);
 });
 
-testOnDevices("measures refuse too few points, other sizes and unknown classes in one line", async () => {
+testOnCpu("measures refuse too few points, other sizes and unknown classes in one line", async () => {
   const few = normalPoints(0, 9, 4);
   const start = "Cannot measure authenticity: ";
   const refused: [measure: () => unknown, says: string][] = [
     [
       () => frechetDistance(few, normalPoints(1, 7, 4)),
-      "Cannot take the Fréchet distance: there are 7 samples of 4 values (expected at least 8); use more",
+      "Cannot take the Fréchet distance: there are 7 samples ",
     ],
     [() => authenticity(pickPoints(train, [0]), fresh), `${start}there are 1 training images`],
     [() => authenticity(train, pickPoints(fresh, [])), `${start}there are 0 samples`],
     [() => authenticity(train, few), `${start}samples have 4 values`],
-    ...[4, -1, 0.5, NaN].map((label): [() => unknown, string] => [
+    ...[4, -1, NaN].map((label): [() => unknown, string] => [
       () => classHistogram([0, label], 4),
       `Cannot count classes: label 1 is ${label} (`,
     ]),
@@ -170,7 +160,7 @@ testOnDevices("measures refuse too few points, other sizes and unknown classes i
   }
 });
 
-Deno.test("classEntropy() agrees with SciPy, and is 0 for one class and largest for equal shares", () => {
+Deno.test("classEntropy() agrees with SciPy, and classSpread() is blind to other classes", () => {
   const { labels, classes, bits } = vectors.entropy;
   const { value, low, high } = classEntropy(labels, classes);
   assertRelative(value, bits, 1e-12);
@@ -178,9 +168,6 @@ Deno.test("classEntropy() agrees with SciPy, and is 0 for one class and largest 
   assert.deepEqual(classEntropy([3, 3, 3], 10), { value: 0, low: 0, high: 0 });
   assert.deepEqual(classEntropy([0, 1, 2, 3], 4), { value: 2, low: 2, high: 2 });
   assert.deepEqual(classHistogram([2, 0, 2], 4), Uint32Array.of(1, 0, 2, 0));
-});
-
-Deno.test("classSpread() is the mean distance of two images of a class, and blind to other classes", () => {
   const images = { values: Float32Array.of(0, 0, 3, 4, 0, 0, 100, 0, 50, 50), rows: 5, width: 2 };
   assert.equal(classSpread(images, [0, 0, 0, 1, 2])!.value, (5 + 5 + 0) / 3);
   assert.equal(classSpread(images, [0, 1, 2, 3, 4]), undefined);
