@@ -4,8 +4,7 @@ import { readMetrics } from "../../experiments/run/metrics_log.ts";
 import { lockRun } from "../../experiments/run/run_folder.ts";
 import type { CellResult } from "../../experiments/study/summary.ts";
 import { type Ended, ended, madeOnce, oneThread, testTask, type Workplace } from "./cli.ts";
-import { testRefusals } from "./refusals.ts";
-import { makeJudgedData } from "./evaluated_run.ts";
+import { assertRefused } from "./refusals.ts";
 import { makePlan, tinyPlan, writePlan } from "./study/tiny_study.ts";
 import { FakeMlflow, pause, quick } from "./tracking/fake_mlflow.ts";
 import { valuesOf } from "./tracking/mirrored.ts";
@@ -16,7 +15,7 @@ const cells = ["base-s1", "residual-s1"];
 const plan = {
   ...tinyPlan,
   seeds: [1],
-  steps: 60,
+  steps: 40,
   grid: { model: ["base", "residual"] },
   fixed: { ...tinyPlan.fixed, valEpochs: 0.2 },
   evaluation: { ...tinyPlan.evaluation, milestones: 1, solvers: ["euler:steps=2", "heun:steps=1"] },
@@ -76,7 +75,7 @@ testTask("study trains and evaluates every cell once, and shows the results of i
       place,
       `one/cells/${cell}`,
     );
-    assert.deepEqual([images, course.map(({ images }) => images)], [480, [240, 480]]);
+    assert.deepEqual([images, course.map(({ images }) => images)], [320, [160, 320]]);
     assert.equal(course[1].figures.frechet, figures.frechet);
     assert.ok(course[0].figures.frechet > 0 && course[0].figures.frechet !== figures.frechet);
     assert.deepEqual([settings.model, settings.filters, seed], [["base", "residual"][i], "8,16", 1]);
@@ -111,7 +110,7 @@ testTask("study is a parent run on a server with its cells as children, each sen
     "[1]",
     "2",
     '{"model":["base","residual"]}',
-    "60",
+    "40",
   ]);
   const flags = `plan.json --out one ${oneThread} ${await mirrored()}`;
   assert.equal(valuesOf(parent.data.tags)["mlflow.source.name"], `deno task study ${flags}`);
@@ -154,88 +153,61 @@ testTask("study continues after a kill and a signal, and ends like an uninterrup
   assert.match(stopped.stderr, /Stopped; run the same command to resume\n$/);
   assert.ok(!await exists(place, cell, "cell.json"));
   assert.equal((await jsonIn(place, "cut", "run.json")).status, "KILLED");
-  await place.succeed("study", flags);
+  const last = await place.succeed("study", `${flags} --cell 1`);
+  assert.match(last.stdout, /^Study tiny: 1 setup, 1 of 1 runs finished\.\n/, "the last cell concludes");
   assert.equal((await jsonIn(place, "cut", "run.json")).status, "FINISHED");
   assert.deepEqual(await resultOf(place, cell), await resultOf(place, "one/cells/base-s1"));
   assert.deepEqual(await place.metrics(cell), await place.metrics("one/cells/base-s1"));
 });
 
-testTask(
-  "study --cell runs one cell, leaves those of other programs alone, and the last one concludes",
-  async (place) => {
-    await makePlan(place, { ...tinyPlan, seeds: [1] });
-    const flags = `plan.json --out jobs ${oneThread}`;
-    await place.succeed("study", `${flags} --cell 2`);
-    assert.deepEqual(await place.names("jobs", "cells"), ["residual-s1"]);
-    assert.ok(!await exists(place, "jobs", "study.md"));
-    const { stdout } = await place.succeed("study", `jobs ${oneThread}`);
-    assert.match(
-      stdout,
-      /^Study tiny: 2 setups, 1 of 2 runs finished\. Preliminary: base has 0 of 1 runs\.\n/,
-    );
-    await Deno.mkdir(place.file("jobs", "cells", "base-s1"));
-    {
-      using _ = await lockRun(place.file("jobs", "cells", "base-s1"));
-      const busy = await place.succeed("study", `${flags} --cell 1`);
-      assert.match(busy.stderr, /^Skipping base-s1: another program holds \.lock in its folder$/m);
-      assert.equal((await jsonIn(place, "jobs", "run.json")).status, "RUNNING");
-    }
-    // What a program leaves that was killed before its first checkpoint.
-    await Deno.writeTextFile(place.file("jobs", "cells", "base-s1", "run.json"), "{");
-    const last = await place.succeed("study", `${flags} --cell 1`);
-    assert.match(last.stdout, /^Study tiny: 2 setups, 2 of 2 runs finished\.\n/);
-    assert.equal((await jsonIn(place, "jobs", "run.json")).status, "FINISHED");
-    for (
-      const [flags, says] of [
-        [
-          `plan.json --out jobs ${oneThread} --cell 3`,
-          "ConfigError: Cannot run cell 3 of jobs: it has 2 (expected 1",
-        ],
-        [
-          `jobs --steps 3`,
-          "ConfigError: Cannot use --steps with jobs: this folder only shows results",
-        ],
-        [`jobs tEmb=3`, "ConfigError: Cannot use tEmb=3 with jobs: "],
-        [
-          `plan.json --out jobs --seeds 2`,
-          "ConfigError: Cannot continue the study jobs: seeds of its plan is [1], now [1,2]",
-        ],
-      ]
-    ) {
-      const { code, stderr } = await place.run("study", flags);
-      assert.equal(code, 1, flags);
-      assert.ok(stderr.startsWith(says), stderr);
-    }
-  },
-);
-
-testTask("study runs the other cells if one fails, and says which one and why", async (place) => {
+testTask("study runs a cell for a job, and the others if one is busy, cut off or fails", async (place) => {
   const broken = { model: "base", optimizer: "sgd", lr: 1e30, clip: 0 };
-  await makePlan(place, { ...tinyPlan, seeds: [1], grid: {}, cells: [broken, { model: "base" }] });
-  const { code, stderr, stdout } = await place.run("study", `plan.json --out two ${oneThread}`);
+  const networks = [{ model: "base" }, { model: "residual" }, broken];
+  await makePlan(place, { ...tinyPlan, seeds: [1], grid: {}, cells: networks });
+  const flags = `plan.json --out jobs ${oneThread}`;
+  await place.succeed("study", `${flags} --cell 2`);
+  assert.deepEqual(await place.names("jobs", "cells"), ["residual-s1"]);
+  assert.ok(!await exists(place, "jobs", "study.md"));
+  const { stdout: early } = await place.succeed("study", `jobs ${oneThread}`);
+  assert.match(early, /^Study tiny: 3 setups, 1 of 3 runs finished\. Preliminary: base has 0 of 1 runs/);
+  await Deno.mkdir(place.file("jobs", "cells", "base-s1"));
+  {
+    using _ = await lockRun(place.file("jobs", "cells", "base-s1"));
+    const busy = await place.succeed("study", `${flags} --cell 1`);
+    assert.match(busy.stderr, /^Skipping base-s1: another program holds \.lock in its folder$/m);
+    assert.equal((await jsonIn(place, "jobs", "run.json")).status, "RUNNING");
+  }
+  // What a program leaves that was killed before its first checkpoint.
+  await Deno.writeTextFile(place.file("jobs", "cells", "base-s1", "run.json"), "{");
+  const { code, stderr, stdout } = await place.run("study", flags);
   assert.equal(code, 1);
   const failed = "base-optimizer-sgd-lr-1e-30-clip-0-s1";
   assert.match(stderr, new RegExp(`^${failed}: TrainingError: `, "m"));
-  assert.match(stderr, new RegExp(`\nTrainingError: 1 of 2 cells failed: ${failed}\n$`));
-  assert.match(stdout, /, 1 of 2 runs finished\./);
-  assert.ok(await exists(place, "two", "study.md"));
-  const { status, reason } = await jsonIn(place, "two", "run.json");
-  assert.deepEqual([status, reason], ["FAILED", `1 of 2 cells failed: ${failed}`]);
-});
-
-testTask("study compares few test images by kernel distance, and says so", async (place) => {
-  await makeJudgedData(place, { test: 40 });
-  const { evaluation: { count: _, ...evaluation } } = tinyPlan;
-  await writePlan(place, { ...tinyPlan, seeds: [1], evaluation });
-  const { stdout } = await place.succeed("study", `plan.json --out few ${oneThread}`);
-  assert.match(
-    stdout,
-    /^Compared by kernel distance: there are too few test images for the Fréchet distance\.$/m,
-  );
-  assert.match(stdout, /^Kernel distance \(lenet\): inconclusive .*\n\n- residual against base: one seed/m);
-  assert.match(stdout, /, 270 samples by euler:steps=2\./);
-  const { figures } = await jsonIn(place, "few", "cells", "base-s1", "cell.json");
-  assert.ok("vgg/kernel" in figures && !("frechet" in figures), Object.keys(figures).join());
+  assert.match(stderr, new RegExp(`\nTrainingError: 1 of 3 cells failed: ${failed}\n$`));
+  assert.match(stdout, /, 2 of 3 runs finished\./);
+  assert.ok(await exists(place, "jobs", "study.md"));
+  const { status, reason } = await jsonIn(place, "jobs", "run.json");
+  assert.deepEqual([status, reason], ["FAILED", `1 of 3 cells failed: ${failed}`]);
+  const mistakes = [
+    [`${flags} --cell 4`, "ConfigError: Cannot run cell 4 of jobs: it has 3 (expected 1"],
+    ["jobs --steps 3", "ConfigError: Cannot use --steps with jobs: this folder only shows results"],
+    ["jobs tEmb=3", "ConfigError: Cannot use tEmb=3 with jobs: "],
+    [
+      `${flags} --seeds 2`,
+      "ConfigError: Cannot continue the study jobs: seeds of its plan is [1], now [1,2]",
+    ],
+    ["netwroks", "ConfigError: Cannot find the plan netwroks: there is no such plan"],
+    ["--device cpu", "ConfigError: Missing PLAN: give networks, "],
+    ["networks widths", "ConfigError: Cannot run the plans networks and widths at once "],
+    ["atn=true atn=false", "ConfigError: Unknown setting atn in the grid of grid (did you mean attn?)"],
+    [
+      `groups=4 groups=5 model=residual filters=8,16 data=data batchSize=8 ${oneThread}`,
+      "ConfigError: Cannot use --groups 5 with --filters 8,16: 5 does not divide 8",
+    ],
+  ];
+  for (const [flags, says] of mistakes) {
+    await assertRefused(place, { task: "study", flags, says: [says] });
+  }
 });
 
 testTask("examples/study.sbatch runs its cell, and queues it again when its time is over", async (place) => {
@@ -266,32 +238,4 @@ testTask("examples/study.sbatch runs its cell, and queues it again when its time
   job.kill("SIGUSR1");
   assert.equal((await job.status).code, 143);
   assert.equal(await Deno.readTextFile(place.file("queued")), "requeue 7_2\n");
-});
-
-testRefusals("study refuses invalid input in one line", {
-  "an unknown plan": {
-    task: "study",
-    flags: "netwroks",
-    says: ["ConfigError: Cannot find the plan netwroks: ", "(did you mean networks?)"],
-  },
-  "no plan": {
-    task: "study",
-    flags: "--device cpu",
-    says: ["ConfigError: Missing PLAN: give networks, "],
-  },
-  "two plans": {
-    task: "study",
-    flags: "networks widths",
-    says: ["ConfigError: Cannot run the plans networks and widths at once "],
-  },
-  "an unknown setting": {
-    task: "study",
-    flags: "atn=true atn=false",
-    says: ["ConfigError: Unknown setting atn in the grid of grid (did you mean attn?)"],
-  },
-  "an impossible cell": {
-    task: "study",
-    flags: `groups=4 groups=5 model=residual filters=8,16 data=data batchSize=8 ${oneThread}`,
-    says: ["ConfigError: Cannot use --groups 5 with --filters 8,16: ", "(cell groups-5-s1 of the plan grid)"],
-  },
 });

@@ -12,7 +12,6 @@ import {
 import { testInFolder } from "../../folder.ts";
 
 const planOf = (given: GivenPlan) => readPlan({ name: "mine", ...given }, "mine.json");
-const idsOf = (given: GivenPlan) => cellsOf(planOf(given)).map(({ id }) => id);
 
 Deno.test("readPlan() fills in defaults, and writes equal settings alike", () => {
   const plan = planOf({
@@ -96,27 +95,21 @@ Deno.test("readPlan() and cellsOf() refuse invalid plans in one line", () => {
   assert.equal(combinations(planOf({ grid: { tEmb: numbers(500) }, seeds: [1, 2] })).length, 500);
 });
 
-Deno.test("combinations() lists the grid, then the cells", () => {
+Deno.test("combinations() lists the grid, then the cells; built-in plans have some", async () => {
   const plan = planOf({ grid: { groups: [1, 2], attn: [true, false] }, cells: [{ tEmb: 8 }] });
-  assert.deepEqual(combinations(plan), [
-    { groups: 1, attn: true },
-    { groups: 1, attn: false },
-    { groups: 2, attn: true },
-    { groups: 2, attn: false },
-    { tEmb: 8 },
-  ]);
+  const grid = [1, 2].flatMap((groups) => [true, false].map((attn) => ({ groups, attn })));
+  assert.deepEqual(combinations(plan), [...grid, { tEmb: 8 }]);
+  for (const name of planNames) assert.ok(combinations(await findPlan(name)).length > 0, name);
 });
 
 Deno.test("cellsOf() lists cells seed by seed, each run once, with all settings that the plan names", () => {
   const plan = planOf({
     grid: { model: ["base", "residual"] },
-    cells: [{ model: "base", attn: true }, { model: "base", coupling: "independent" }, {
+    cells: [{ attn: true }, { coupling: "independent" }, { share: 0.5 }].map((own) => ({
       model: "base",
-      share: 0.5,
-    }],
-    fixed: { filters: "8,16", groups: 4 },
-    seeds: [7, 3],
-    steps: 5,
+      ...own,
+    })),
+    ...{ fixed: { filters: "8,16", groups: 4 }, seeds: [7, 3], steps: 5 },
   });
   const cells = cellsOf(plan);
   assert.deepEqual(
@@ -143,61 +136,40 @@ Deno.test("cellsOf() lists cells seed by seed, each run once, with all settings 
 });
 
 Deno.test("cells are named after the settings they differ in", () => {
-  const model = "residual";
-  assert.deepEqual(
-    idsOf({
-      seeds: [2],
-      fixed: { model },
-      cells: [
-        {},
-        { attn: false, filters: "16,32" },
-        { times: "u_shaped:a=2", batchSize: 64 },
-        { data: "a/b" },
-        { data: "a-b" },
-      ],
-    }),
-    [
-      "default-s2",
-      "attention-off-filters-16-32-s2",
-      "times-u_shaped-a-2-batch-size-64-s2",
-      "data-a-b-s2",
-      "data-a-b-2-s2",
-    ],
-  );
+  const cells: [GivenPlan["fixed"], id: string][] = [
+    [{}, "default-s2"],
+    [{ attn: false, filters: "16,32" }, "attention-off-filters-16-32-s2"],
+    [{ times: "u_shaped:a=2", batchSize: 64 }, "times-u_shaped-a-2-batch-size-64-s2"],
+    ...[[{ data: "a/b" }, "data-a-b-s2"], [{ data: "a-b" }, "data-a-b-2-s2"]] as [
+      GivenPlan["fixed"],
+      string,
+    ][],
+  ];
+  const plan = { seeds: [2], fixed: { model: "residual" }, cells: cells.map(([settings]) => settings!) };
+  assert.deepEqual(cellsOf(planOf(plan)).map(({ id }) => id), cells.map(([, id]) => id));
 });
 
-Deno.test("built-in plans are complete", async () => {
-  for (const name of planNames) assert.ok(combinations(await findPlan(name)).length > 0, name);
-});
-
-Deno.test("findPlan() changes a plan by settings and flags", async () => {
-  const settings = ["filters=8,16", "attn=true", "tEmb=32", "tEmb=64", "path=a=b"];
+testInFolder("findPlan() reads a plan from a file, and changes it by settings and flags", async (folder) => {
+  const settings = ["filters=8,16", "attn=true", "tEmb=32", "tEmb=64"];
   const flags = { preset: "standard", seeds: 2, steps: 600, count: 500 } as const;
-  await assert.rejects(findPlan("networks", settings, flags), {
-    message: /^Cannot use path "a=b" in the fixed settings of networks: /,
-  });
-  const plan = await findPlan("networks", settings.slice(0, -1), flags);
+  const message = /^Cannot use path "a=b" in the fixed settings of networks: /;
+  await assert.rejects(findPlan("networks", [...settings, "path=a=b"], flags), { message });
+  const plan = await findPlan("networks", settings, flags);
   assert.deepEqual(plan.grid, { model: ["base", "residual"], tEmb: [32, 64] });
   assert.deepEqual(plan.fixed, { filters: "8,16", attn: true });
   const { name, preset, seeds, steps, evaluation: { count } } = plan;
   assert.deepEqual([name, preset, seeds, steps, count], ["networks", "standard", [1, 2], 600, 500]);
-  const { name: own, grid, fixed } = await findPlan(undefined, [
-    "model=base",
-    "model=residual",
-    "attn=false",
-  ]);
-  assert.deepEqual([own, grid, fixed], ["grid", { model: ["base", "residual"] }, { attn: false }]);
-});
+  const own = await findPlan(undefined, ["model=base", "model=residual", "attn=false"]);
+  const read = ({ name, grid, fixed }: typeof own) => [name, grid, fixed];
+  assert.deepEqual(read(own), ["grid", { model: ["base", "residual"] }, { attn: false }]);
 
-testInFolder("findPlan() reads a plan from a file, which names it", async (folder) => {
   const path = join(folder, "mine.json");
   const write = (json: unknown) => Deno.writeTextFile(path, JSON.stringify(json));
   await write({ grid: { filters: [[8, 16], "16,32"] }, fixed: { model: "base" } });
-  const { name, grid, fixed } = await findPlan(path, ["filters=4,8"]);
-  assert.deepEqual([name, grid, fixed], ["mine", {}, { model: "base", filters: "4,8" }]);
+  assert.deepEqual(read(await findPlan(path, ["filters=4,8"])), ["mine", {}, {
+    model: "base",
+    filters: "4,8",
+  }]);
   await write([]);
-  await assert.rejects(findPlan(path), {
-    name: "RunError",
-    message: /^Cannot read .*mine\.json: it is not a JSON obj/,
-  });
+  await assert.rejects(findPlan(path), /^RunError: Cannot read .*mine\.json: it is not a JSON obj/);
 });

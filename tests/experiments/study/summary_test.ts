@@ -72,39 +72,30 @@ Deno.test("intervals over three seeds contain the mean in 95 of 100 cases", () =
 });
 
 /** The differences between setups as `a | b`, each setup with the settings of the plan and derived ones. */
-function differencesAmong(
-  complete: CellSettings,
-  ...all: (readonly [asked: CellSettings, parameters?: number])[]
-): string[] {
+function differencesAmong(complete: CellSettings, ...all: (readonly [CellSettings, parameters?: number])[]) {
   const setups = all.map(([asked, parameters = 1000]) => {
     return { asked, settings: { ...complete, ...asked }, frechet: [1, 2], parameters };
   });
   return summaryOf(setups).differences.map(({ a, b }) => `${a} | ${b}`);
 }
 
-Deno.test("summarizeStudy() compares setups that differ in one choice", () => {
+Deno.test("summarizeStudy() compares setups that differ in one choice, a network with its widths", () => {
   const usual = { coupling: "independent", times: "logit_normal" };
-  const [ot, uniform, stratified] = [{ coupling: "ot" }, { times: "uniform" }, { times: "stratified" }];
-  assert.deepEqual(differencesAmong(usual, [{}], [ot], [uniform], [stratified]), [
+  const own = [{}, { coupling: "ot" }, { times: "uniform" }, { times: "stratified" }];
+  const pairs = [
     "ot | the preset",
     "uniform | the preset",
     "stratified | the preset",
     "stratified | uniform",
-  ]);
+  ];
+  assert.deepEqual(differencesAmong(usual, ...own.map((asked) => [asked] as const)), pairs);
   assert.deepEqual(differencesAmong({}, [{ groups: 1, share: 0.5 }], [{ groups: 2, share: 1 }]), []);
-});
 
-Deno.test("summarizeStudy() compares a network with widths of its own with the other network", () => {
-  const [base, residual, wide] = [{ model: "base" }, { model: "residual" }, {
-    model: "base",
-    filters: "9,18",
-  }];
+  const [base, residual] = [{ model: "base" }, { model: "residual" }];
+  const wide = { model: "base", filters: "9,18" };
   const common = { filters: "8,16", attn: false };
-  assert.deepEqual(differencesAmong(common, [base], [residual, 3000], [wide, 3000]), [
-    "residual | base",
-    "base, [9,18] | base",
-    "base, [9,18] | residual",
-  ]);
+  const found = differencesAmong(common, [base], [residual, 3000], [wide, 3000]);
+  assert.deepEqual(found, ["residual | base", "base, [9,18] | base", "base, [9,18] | residual"]);
   const attn = { ...residual, attn: true };
   assert.deepEqual(differencesAmong(common, [attn], [wide, 3000]), [], "two choices");
   // Where both networks have all widths, only the same widths are compared.
@@ -112,10 +103,8 @@ Deno.test("summarizeStudy() compares a network with widths of its own with the o
     ["base", "residual"].map((model) => [{ model, filters }, 1000 + i] as const)
   );
   assert.deepEqual(differencesAmong({}, ...grid), [
-    "residual, [8,16] | base, [8,16]",
-    "base, [16,32] | base, [8,16]",
-    "residual, [16,32] | residual, [8,16]",
-    "residual, [16,32] | base, [16,32]",
+    ...["residual, [8,16] | base, [8,16]", "base, [16,32] | base, [8,16]"],
+    ...["residual, [16,32] | residual, [8,16]", "residual, [16,32] | base, [16,32]"],
   ]);
 });
 
@@ -152,15 +141,15 @@ Deno.test("summarizeStudy() combines the finished seeds of a setup", () => {
   assert.deepEqual(primaries, [{ key: "frechet", real: 2 }]);
 });
 
-Deno.test("summarizeStudy() concludes by kernel distances without Fréchet distances, or by the velocity error", () => {
-  const keysWith = (figures: Record<string, number>) =>
-    summaryOf(twoNetworks.map((setup) => ({ ...setup, more: () => ({ figures }) }))).primaries.map((
-      { key },
-    ) => key);
-  const all = { frechet: 1, "vgg/frechet": 1, kernel: 1, "vgg/kernel": 1, velocity_error: 1 };
-  assert.deepEqual(keysWith(all), ["frechet", "vgg/frechet"]);
-  assert.deepEqual(keysWith({ kernel: 1, "vgg/kernel": 1, velocity_error: 1 }), ["kernel", "vgg/kernel"]);
-  assert.deepEqual(keysWith({ velocity_error: 1 }), ["velocity_error"]);
+Deno.test("summarizeStudy() concludes by Fréchet or kernel distances, or by the velocity error", () => {
+  const keysWith = (...keys: string[]) => {
+    const more = () => ({ figures: Object.fromEntries(keys.map((key) => [key, 1])) });
+    return summaryOf(twoNetworks.map((setup) => ({ ...setup, more }))).primaries.map(({ key }) => key);
+  };
+  const kernel = ["kernel", "vgg/kernel"];
+  assert.deepEqual(keysWith("frechet", "vgg/frechet", ...kernel), ["frechet", "vgg/frechet"]);
+  assert.deepEqual(keysWith(...kernel, "velocity_error"), kernel);
+  assert.deepEqual(keysWith("velocity_error"), ["velocity_error"]);
 });
 
 Deno.test("summarizeStudy() does not compare losses with different meanings, or setups with different data", () => {
