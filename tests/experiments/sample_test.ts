@@ -7,19 +7,22 @@ import { drawIntoFile, writeSamples } from "../../experiments/draw/sample_files.
 import { drawSamples } from "../../experiments/draw/samples.ts";
 import { createModel, decodeSafetensors, encodeSafetensors, sample, toPixels } from "../../models/mod.ts";
 import { assertSameNumbers } from "../same_numbers.ts";
-import { assertClose, testOnDevices } from "../testing.ts";
+import { assertClose, testOnCpu } from "../testing.ts";
 import { askPython, pythonWith } from "../python.ts";
-import { ended, madeOnce, oneThread, type TaskName, testTask, tinyNetwork, type Workplace } from "./cli.ts";
+import { ended, madeOnce, oneThread, testTask, tinyNetwork, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
-import { assertRefused, testMistakes } from "./refusals.ts";
+import { replacing } from "../replacing.ts";
+import { assertRefused } from "./refusals.ts";
 import { storeNetwork } from "./stored_network.ts";
 
-const training =
-  `${tinyNetwork} --max-minutes 0 --max-steps 3 --samples 0 --flow-samples 0 --path-samples 0 --no-conditional --out run`;
 const checkpoint = `--checkpoint run/last.safetensors ${oneThread}`;
 
-const trained = (place: Workplace, task: TaskName, flags: string) =>
-  madeOnce(place, `${task} ${flags}`, (place) => place.succeed(task, flags));
+/** A run of a few steps without classes, for all tests. */
+const trained = (place: Workplace) =>
+  madeOnce(place, "trained", (place) => {
+    const none = "--samples 0 --flow-samples 0 --path-samples 0 --no-conditional";
+    return place.succeed("train:residual", `${tinyNetwork} --max-minutes 0 --max-steps 3 ${none} --out run`);
+  });
 
 /** Header and values of an npy file with f32 values. */
 function readNpy(bytes: Uint8Array<ArrayBuffer>): { header: string; values: Float32Array } {
@@ -31,7 +34,7 @@ function readNpy(bytes: Uint8Array<ArrayBuffer>): { header: string; values: Floa
 }
 
 testTask("sample draws a nearly square grid, or one with given columns", async (place) => {
-  await trained(place, "train:residual", training);
+  await trained(place);
   const { stderr } = await place.succeed("sample", `${checkpoint} --solver heun:steps=3 --count 7`);
   assert.match(stderr, /^7 samples, heun, 3 steps, 6 evaluations each, in [\d.]+ s on .*: grid.png\n$/);
   await place.succeed("sample", `${checkpoint} --solver heun:steps=3 --count 7 --columns 2 --out two.png`);
@@ -45,7 +48,7 @@ testTask("sample draws a nearly square grid, or one with given columns", async (
 });
 
 testTask("sample gives the same bytes for a seed, and the same sample n for any count", async (place) => {
-  await trained(place, "train:base", training);
+  await trained(place);
   const draw = async (flags: string) => {
     await place.succeed("sample", `${checkpoint} ${flags} --out x.npy`);
     return readNpy(await place.read("x.npy"));
@@ -63,13 +66,11 @@ testTask("sample gives the same bytes for a seed, and the same sample n for any 
 });
 
 testTask("sample prints the cost of its solver, and writes nothing if it reaches a limit", async (place) => {
-  await trained(place, "train:base", training);
+  await trained(place);
   const flags = `${checkpoint} --count 5`;
+  const counted = /evaluations of each batch, steps of a sample: [\d.]+ \(\d+ to \d+\) accepted, [\d.]+ \(/;
   const costs: [solver: string, says: RegExp][] = [
-    [
-      "dopri5:rtol=1e-3",
-      /^5 samples, dopri5, rtol 0\.001, atol 0\.001, \d+ evaluations of each batch, steps of a sample: [\d.]+ \(\d+ to \d+\) accepted, [\d.]+ \(\d+ to \d+\) rejected, in /,
-    ],
+    ["dopri5:rtol=1e-3", RegExp(`^5 samples, dopri5, rtol 0.001, atol 0.001, \\d+ ${counted.source}`)],
     ["sde:steps=4", /^5 samples, sde, 4 steps, noise 1, 4 evaluations each, in /],
     ["heun:grid=0/0.5/1", /^5 samples, heun, 2 steps, times 0\/0.5\/1, 4 evaluations each, in /],
   ];
@@ -80,15 +81,12 @@ testTask("sample prints the cost of its solver, and writes nothing if it reaches
   const limited = `${flags} --solver dopri5:rtol=1e-6,max-evaluations=7 --seed 1`;
   const { code, stderr } = await place.run("sample", limited);
   assert.equal(code, 1);
-  assert.match(
-    stderr,
-    /^RunError: Cannot solve in 7 evaluations: the slowest sample is at t = 0\.0000; use a larger tolerance or maxEvaluations \(--solver; nothing is written\)\n$/,
-  );
+  assert.match(stderr, /^RunError: Cannot solve in 7 evaluations: .* \(--solver; nothing is written\)\n$/);
   assert.deepEqual(await place.read("grid.png"), before);
 });
 
 testTask("sample uses a run's averaged weights, and writes pixels or network values", async (place) => {
-  await trained(place, "train:residual", `${training} --attn`);
+  await trained(place);
   await Deno.writeTextFile(place.file("x.npy"), "old");
   const draw = async (flags: string) => {
     await place.succeed("sample", `--device cpu --solver heun:steps=2 --count 2 --out x.npy ${flags}`);
@@ -110,7 +108,7 @@ testTask("sample uses a run's averaged weights, and writes pixels or network val
 });
 
 testTask("sample guides a run without classes away from its early weights", async (place) => {
-  await trained(place, "train:residual", training);
+  await trained(place);
   const draw = async (checkpoint: string) => {
     const flags = "--device cpu --solver euler:steps=1 --count 2 --out x.npy";
     await place.succeed("sample", `${flags} --checkpoint ${checkpoint}`);
@@ -157,37 +155,29 @@ testTask("sample draws from a PyTorch state dict that flags describe", async (pl
   const drawn = await place.read("x.npy");
   await place.succeed("sample", `${ofClasses} --classes 10`);
   assert.deepEqual(await place.read("x.npy"), drawn);
-  const { stderr } = await place.run("sample", ofClasses);
-  assert.match(stderr, /^StateError: Cannot load classes.safetensors: .*label_emb.weight/);
-
-  const refused: [flags: string, says: string][] = [
+  const refused: [flags: string, says: string, more: string][] = [
+    [ofClasses, "StateError: Cannot load classes.safetensors: ", "label_emb.weight"],
     [
       `${ofTorch} --model base`,
-      "ConfigError: Cannot draw from torch.safetensors: it does not say which network its weights belong to " +
-      "(missing --filters, --t-emb)\n",
+      "ConfigError: Cannot draw from torch.safetensors: ",
+      "(missing --filters, --t-emb)",
     ],
-    [
-      `${ofTorch} ${network}`,
-      "ConfigError: Cannot draw from torch.safetensors: it does not say which range of pixels its network was " +
-      "trained on (missing --normalize)\n",
-    ],
+    [`${ofTorch} ${network}`, "ConfigError: Cannot draw from torch.safetensors: ", "(missing --normalize)"],
     [
       `${ofTorch} ${network.replace("4,8", "4,12")} --normalize 0..1`,
-      'StateError: Cannot load torch.safetensors: "downs.1.weight" is f32[8, 4, 3, 3] (expected f32[12, 4, 3, 3]); ' +
-      "does it belong to a network with other settings?\n",
+      'StateError: Cannot load torch.safetensors: "downs.1.weight" is f32[8, 4, 3, 3] (expected f32[12, 4, 3, 3])',
+      "does it belong to a network with other settings?",
     ],
     [
       `${flags} --checkpoint made.safetensors --t-emb 4`,
-      "ConfigError: Cannot use --t-emb with made.safetensors: the file itself describes its network (leave it out)\n",
+      "ConfigError: Cannot use --t-emb with made.safetensors: ",
+      "(leave it out)",
     ],
   ];
-  for (const [flags, says] of refused) {
-    const { code, stderr } = await place.run("sample", flags);
-    assert.deepEqual([code, stderr], [1, says]);
-  }
+  for (const [flags, ...says] of refused) await assertRefused(place, { task: "sample", flags, says });
 });
 
-testOnDevices("drawSamples() equals sample() in one batch, and reports every step", async () => {
+testOnCpu("drawSamples() equals sample() in one batch, and reports every step", async () => {
   const normalization = { scale: 2, shift: -1 };
   const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 1);
   const shape = [1, 4, 4] as const;
@@ -249,14 +239,9 @@ testTask(
       await Deno.remove(place.file("pictures"), { recursive: true });
 
       await place.succeed("sample", `${flags} --out x.npz`);
-      const { arr_0: images, arr_1: labels } = await askPython(
-        python as string,
-        readArrays,
-        place.file("x.npz"),
-      ) as Record<
-        string,
-        { type: string; shape: number[]; values: number[] }
-      >;
+      type Arrays = Record<string, { type: string; shape: number[]; values: number[] }>;
+      const arrays = await askPython(python as string, readArrays, place.file("x.npz")) as Arrays;
+      const { arr_0: images, arr_1: labels } = arrays;
       assert.deepEqual([images.type, images.shape], ["uint8", [count, 4, 6, channels]]);
       images.values.forEach((value, i) => {
         const [n, pixel, c] = [Math.floor(i / size), Math.floor(i % size / channels), i % channels];
@@ -302,53 +287,49 @@ testTask(
   },
 );
 
-testMistakes("sample", {
-  "none --out data/": "RunError: Cannot use data/: it holds ",
-  "none --out data/t10k-labels-idx1-ubyte/":
-    "RunError: Cannot use data/t10k-labels-idx1-ubyte/: not a directory",
-  "none --out x/ --columns 3": "ConfigError: --columns has no effect without a picture",
-  "none --out docs/..": 'ConfigError: Cannot use --out "docs/..": expected a path that ends with ',
+testTask("sample refuses what it cannot write, in one line", async (place) => {
+  await storeNetwork(place, "made", [48, 96]);
+  await storeNetwork(place, "two", [4, 6], { channels: 2 });
+  const refused: Record<string, string> = {
+    "none --out data/": "RunError: Cannot use data/: it holds ",
+    "none --out data/t10k-labels-idx1-ubyte/": "RunError: Cannot use data/t10k-labels-idx1-ubyte/: not a dir",
+    "none --out x/ --columns 3": "ConfigError: --columns has no effect without a picture",
+    "none --out docs/..": 'ConfigError: Cannot use --out "docs/..": expected a path that ends with ',
+    [`made.safetensors ${oneThread} --count 1000000 --out x.npz`]:
+      "ConfigError: Cannot use --out x.npz: 1000000 images take 4.3 GiB (expected less than 4 GiB, or a folder",
+    [`two.safetensors ${oneThread} --out y.png`]: "RunError: Cannot draw images of 2 channels as a picture (",
+    [`two.safetensors ${oneThread} --out y/`]: "RunError: Cannot draw images of 2 channels as a picture (",
+  };
+  for (const [flags, says] of Object.entries(refused)) {
+    await assertRefused(place, { task: "sample", flags, says: [says] });
+  }
+  await place.succeed("sample", `two.safetensors ${oneThread} --solver heun:steps=2 --count 3 --out x.npy`);
+  assert.match(readNpy(await place.read("x.npy")).header, /'shape': \(3, 2, 4, 6\)/);
 });
 
-testTask("sample refuses more images than an .npz file holds", async (place) => {
-  await storeNetwork(place, "made", [48, 96]);
-  await assertRefused(place, {
-    task: "sample",
-    flags: `made.safetensors ${oneThread} --count 1000000 --out x.npz`,
-    says: [
-      "ConfigError: Cannot use --out x.npz: 1000000 images take 4.3 GiB (expected less than 4 GiB, or a folder",
-    ],
-  });
+/** Images of 4 x 6 pixels to write, with something done before the second batch. */
+const written = (count: number, labels?: number[], between = () => Promise.resolve()) => ({
+  ...{ count, shape: [1, 4, 6] as const, labels: labels && Uint32Array.from(labels), columns: 0 },
+  classes: { count: labels?.length ?? 0 },
+  batches: (async function* () {
+    yield new Float32Array(24);
+    await between();
+    for (let n = 1; n < count; n++) yield new Float32Array(24);
+  })(),
 });
 
 testTask("writeSamples() puts images in folders by number if a name is unfit for one", async (place) => {
-  const batches = (async function* () {
-    yield await Promise.resolve(new Float32Array(3 * 24));
-  })();
   const classes = { count: 3, names: ["../x", ".hidden", "an owl"] };
-  const images = { count: 3, shape: [1, 4, 6] as const, labels: Uint32Array.of(0, 1, 2), columns: 0 };
-  await writeSamples(place.file("made") + "/", { ...images, classes, batches }, () => {});
+  await writeSamples(place.file("made") + "/", { ...written(3, [0, 1, 2]), classes }, () => {});
   assert.deepEqual(await place.names("made"), ["0", "1", "an owl"]);
 });
 
 testTask("writeSamples() leaves another program's image where it is", async (place) => {
   const folder = place.file("made") + "/";
-  const batches = (async function* () {
-    yield new Float32Array(24);
-    await Deno.writeTextFile(`${folder}000001.png`, "theirs");
-    yield new Float32Array(24);
-  })();
-  const images = {
-    count: 2,
-    shape: [1, 4, 6] as const,
-    labels: undefined,
-    classes: { count: 0 },
-    columns: 0,
-  };
-  await assert.rejects(writeSamples(folder, { ...images, batches }, () => {}), {
-    name: "RunError",
-    message: /^Cannot write .*000001.png: .*; 1 images are complete$/,
-  });
+  const theirs = () => Deno.writeTextFile(`${folder}000001.png`, "theirs");
+  const message = /^Cannot write .*000001.png: .*; 1 images are complete$/;
+  const writing = writeSamples(folder, written(2, undefined, theirs), () => {});
+  await assert.rejects(writing, { name: "RunError", message });
   assert.equal(await Deno.readTextFile(`${folder}000001.png`), "theirs");
 });
 
@@ -367,49 +348,28 @@ testTask("drawIntoFile() writes what drawSamples() draws, with the noise of thei
 
 testTask("writeSamples() gives equal bytes for equal images at another time", async (place) => {
   const write = async (name: string) => {
-    const batches = (async function* () {
-      yield await Promise.resolve(new Float32Array(24));
-    })();
-    const images = { count: 1, shape: [1, 4, 6] as const, labels: Uint32Array.of(0), columns: 0 };
-    await writeSamples(place.file(name), { ...images, classes: { count: 1 }, batches }, () => {});
+    await writeSamples(place.file(name), written(1, [0]), () => {});
     return await place.read(name);
   };
   const before = await write("a.npz");
   assert.deepEqual([...before.subarray(10, 14)], [0, 0, 0x21, 0], "1 January 1980, the earliest time of ZIP");
   const { now } = Date;
-  Date.now = () => now() + 86_400_000;
-  try {
-    assert.deepEqual(await write("b.npz"), before);
-  } finally {
-    Date.now = now;
-  }
+  using _ = replacing([Date, { now: () => now() + 86_400_000 }]);
+  assert.deepEqual(await write("b.npz"), before);
 });
 
-testTask(
-  "sample draws three channels as picture or array, and other counts as array only",
-  async (place) => {
-    await storeNetwork(place, "made", [4, 6], { channels: 3 });
-    const flags = "--checkpoint made.safetensors --device cpu --solver heun:steps=2 --count 3 --seed 7";
-    await place.succeed("sample", `${flags} --out x.npy`);
-    const { header, values } = readNpy(await place.read("x.npy"));
-    assert.match(header, /'shape': \(3, 3, 4, 6\)/);
-    await place.succeed("sample", `${flags} --columns 3 --out x.png`);
-    const { width, height, data } = PNG.sync.read(Buffer.from(await place.read("x.png")));
-    assert.deepEqual([width, height], [3 * 20 - 2, 12]);
-    for (const [n, c, row, column] of [[0, 0, 0, 0], [1, 2, 3, 5], [2, 1, 2, 4]]) {
-      const value = values[((n * 3 + c) * 4 + row) * 6 + column];
-      const level = data[4 * (3 * row * width + 20 * n + 3 * column) + c];
-      assert.equal(level, Math.round(255 * Math.min(1, Math.max(0, value))));
-    }
-
-    await storeNetwork(place, "made", [4, 6], { channels: 2 });
-    for (const out of ["y.png", "y/"]) {
-      const says = [
-        "RunError: Cannot draw images of 2 channels as a picture (expected 1 or 3, or a file ",
-      ] as const;
-      await assertRefused(place, { task: "sample", flags: `${flags} --out ${out}`, says });
-    }
-    await place.succeed("sample", `${flags} --out x.npy`);
-    assert.match(readNpy(await place.read("x.npy")).header, /'shape': \(3, 2, 4, 6\)/);
-  },
-);
+testTask("sample draws three channels as a picture or an array", async (place) => {
+  await storeNetwork(place, "made", [4, 6], { channels: 3 });
+  const flags = "--checkpoint made.safetensors --device cpu --solver heun:steps=2 --count 3 --seed 7";
+  await place.succeed("sample", `${flags} --out x.npy`);
+  const { header, values } = readNpy(await place.read("x.npy"));
+  assert.match(header, /'shape': \(3, 3, 4, 6\)/);
+  await place.succeed("sample", `${flags} --columns 3 --out x.png`);
+  const { width, height, data } = PNG.sync.read(Buffer.from(await place.read("x.png")));
+  assert.deepEqual([width, height], [3 * 20 - 2, 12]);
+  for (const [n, c, row, column] of [[0, 0, 0, 0], [1, 2, 3, 5], [2, 1, 2, 4]]) {
+    const value = values[((n * 3 + c) * 4 + row) * 6 + column];
+    const level = data[4 * (3 * row * width + 20 * n + 3 * column) + c];
+    assert.equal(level, Math.round(255 * Math.min(1, Math.max(0, value))));
+  }
+});

