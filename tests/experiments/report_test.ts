@@ -3,12 +3,15 @@ import { join } from "node:path";
 import { readPlaneTrajectories } from "../../experiments/draw/plane.ts";
 import { readLossByTime } from "../../experiments/evaluation/evaluation.ts";
 import { readNetwork } from "../../experiments/report/drawn.ts";
+import { readReportRuns } from "../../experiments/report/read_runs.ts";
+import type { RunRecord } from "../../experiments/tracking/record.ts";
 import type { PageData } from "../../viz/report/page_data.ts";
 import { testInFolder } from "../folder.ts";
 import { dataIn } from "../viz/report/page_content.ts";
 import { smallCheckpoint } from "../models/tiny_files.ts";
-import { testTask, tinyNetwork, tinyRun, tinyRunWithPaths, type Workplace } from "./cli.ts";
+import { bareRun, testTask, tinyRunWithPaths, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
+import { writeRun } from "./tracking/sessions.ts";
 
 async function textOf(place: Workplace, ...path: string[]): Promise<string> {
   return new TextDecoder().decode(await place.read(...path));
@@ -31,7 +34,7 @@ testInFolder("readNetwork() omits weights that are too large, and says so", asyn
 
 testTask("report needs only the folder of a run, and compares two runs", async (place) => {
   await place.succeed("train:residual", `${tinyRunWithPaths} --out a`);
-  await place.succeed("train:base", `${tinyRun} --out b`);
+  await place.succeed("train:base", `${bareRun} --out b`);
 
   const bins = (await readLossByTime(place.file("a")))!;
   const images = bins.reduce((sum, bin) => sum + bin.images, 0);
@@ -80,14 +83,10 @@ testTask("report needs only the folder of a run, and compares two runs", async (
 });
 
 testTask("report rejects invalid input in one line, and writes nothing", async (place) => {
-  const nothing = "--samples 0 --flow-samples 0 --path-samples 0";
-  await place.succeed(
-    "train:base",
-    `${tinyNetwork} --max-minutes 0 --max-steps 2 --log-every 1 ${nothing} --out a`,
-  );
-  for (const name of ["last", "ema"]) await Deno.remove(place.file("a", `${name}.safetensors`));
-  await Deno.mkdir(place.file("b"));
-  await Deno.copyFile(place.file("a", "config.json"), place.file("b", "config.json"));
+  for (const run of ["a", "b"]) {
+    await Deno.mkdir(place.file(run));
+    await Deno.writeTextFile(place.file(run, "config.json"), '{"model":"base","filters":[8,16]}');
+  }
   await Deno.mkdir(place.file("c"));
   await Deno.mkdir(place.file("d", "flow"), { recursive: true });
   await Deno.writeTextFile(place.file("d", "config.json"), "{}");
@@ -98,16 +97,14 @@ testTask("report rejects invalid input in one line, and writes nothing", async (
   const cases: [flags: string, expected: RegExp][] = [
     ["--out x.html", /^ConfigError: Missing RUN: name the folder of a run/],
     ["a --outt x.html", /^ConfigError: Unknown flag --outt \(did you mean --out\?\)/],
-    [
-      "nowhere",
-      /^ConfigError: Cannot find the run nowhere: there is no such folder/,
-    ],
+    ["nowhere", /^ConfigError: Cannot find the run nowhere: there is no such folder/],
     ["c", /^RunError: Cannot report c: it does not contain config.json/],
     ["a a", /^RunError: Cannot report a twice: name each run once/],
     ["a ./a", /^RunError: Cannot report .\/a twice/],
     ["d", /^SafetensorsError: Cannot read d\/flow\/paths.safetensors: /],
     ["e", /^RunError: Cannot read e\/config.json: it is not a JSON object/],
     ["a --out no/such/folder.html", /^RunError: Cannot write no\/such\/folder.html: /],
+    ["a --device cpu", /^ConfigError: Cannot use --device with one run/],
     ["a b --device cpu", /RunError: Cannot compare a: it has no ema.safetensors or last.safetensors \(/],
   ];
   for (const [flags, expected] of cases) {
@@ -125,24 +122,17 @@ testTask("report rejects invalid input in one line, and writes nothing", async (
   assert.ok(page.includes('id="loss-chart"') && !page.includes('id="clock"'));
 });
 
-testTask("report says whether a run was stopped, or why it failed", async (place) => {
-  const flags = `${tinyNetwork} --max-minutes 0 --log-every 1 --samples 0 --flow-samples 0 --path-samples 0`;
-  await place.run(
-    "train:base",
-    `${flags} --max-steps 9 --clip 0 --optimizer sgd --lr 1e30 --ema 0 --out failed`,
-  );
-  await place.succeed("train:base", `${flags} --max-steps 2 --out stopped`);
-  const record = JSON.parse(await textOf(place, "stopped", "run.json"));
-  await Deno.writeTextFile(
-    place.file("stopped", "run.json"),
-    JSON.stringify({ ...record, status: "KILLED" }),
-  );
-  const ending = async (run: string) => {
-    await place.succeed("report", `${run} --out ${run}.html`);
-    return /<p class="ending">(.*?)<\/p>/.exec(await textOf(place, `${run}.html`))?.[1];
-  };
-  assert.match((await ending("failed"))!, /^Failed after step 1: The loss is NaN at step 2 .*\.$/);
-  assert.equal(await ending("stopped"), "Stopped early, after step 2.");
-  await Deno.writeTextFile(place.file("stopped", "run.json"), JSON.stringify(record));
-  assert.equal(await ending("stopped"), undefined);
+testInFolder("readReportRuns() says whether a run was stopped, or why it failed", async (run) => {
+  const cases: [about: Partial<RunRecord>, steps: number, ending: string | undefined][] = [
+    [{ status: "FAILED", reason: "The loss is NaN" }, 1, "Failed after step 1: The loss is NaN."],
+    [{ status: "FAILED" }, 0, "Failed before its first logged step: its program gave no reason."],
+    [{ status: "KILLED" }, 2, "Stopped early, after step 2."],
+    [{ status: "FINISHED" }, 2, undefined],
+  ];
+  for (const [about, steps, ending] of cases) {
+    await writeRun(run, about);
+    const lines = Array.from({ length: steps }, (_, i) => `{"step":${i + 1},"time":1}\n`);
+    await Deno.writeTextFile(join(run, "metrics.jsonl"), lines.join(""));
+    assert.equal((await readReportRuns([run]))[0].ending, ending);
+  }
 });
