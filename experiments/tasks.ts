@@ -157,7 +157,7 @@ export const tasks: readonly TaskRow[] = [
   },
   {
     name: "test",
-    about: "Run all tests and the examples in the docs",
+    about: "Run the tests and the examples in the docs",
     page: "CONTRIBUTING.md",
     rights: "--allow-read --allow-run --allow-env=DENO_V8_FLAGS",
     script: "tests/run_all.ts",
@@ -168,7 +168,7 @@ export const tasks: readonly TaskRow[] = [
     page: "CONTRIBUTING.md",
     command: "deno fmt --check && " +
       "deno lint && deno check --doc --lock=tests/deno.lock . *.md */*.md && " +
-      "deno doc --lint mod.ts kernels/mod.ts models/mod.ts viz/mod.ts viz/report/mod.ts web/mod.ts && deno task test",
+      "deno doc --lint mod.ts kernels/mod.ts models/mod.ts viz/mod.ts viz/report/mod.ts web/mod.ts && deno task test --all",
   },
 ];
 

@@ -20,8 +20,6 @@ const arrows: Record<string, readonly string[]> = {
 
 /** Folders with the code of the library and the tasks; all others demonstrate, test or build it. */
 const product = ["kernels", "models", "viz", "web", "playground", "experiments"];
-/** A file holds what is read together. */
-const maxLines = 500;
 
 /** Reports may import only types of `models/`, which load nothing at run time. */
 const isOfTypes = ({ from, to, runtime }: Import) =>
@@ -45,10 +43,12 @@ const entries = [
   "kernels/devices/cpu/assembly/program.ts",
 ];
 
+let read: Promise<Import[]> | undefined;
+
 /** All imports in the repository, including notebooks and pages. */
-async function allImports(): Promise<Import[]> {
-  const files = await filesBelow("./", ["runs", "node_modules", "coverage"]);
-  return importsFrom(files.filter((path) => /\.([jt]s|html|ipynb)$/.test(path)));
+function allImports(): Promise<Import[]> {
+  return read ??= filesBelow("./", ["runs", "node_modules", "coverage"])
+    .then((files) => importsFrom(files.filter((path) => /\.([jt]s|html|ipynb)$/.test(path))));
 }
 
 testNeeding(
@@ -127,18 +127,6 @@ async function unreachedFrom(programs: readonly string[], files: readonly string
   const reached = reachedFrom(programs, await importsFrom(programs));
   return files.filter((path) => !reached.has(path));
 }
-
-testNeeding({ read: true }, `no file is longer than ${maxLines} lines`, async () => {
-  const sources = await under([...product, "tests", "tools"], /\.(ts|css|py)$/);
-  const lengths = await Promise.all(sources.map(async (path) => {
-    const lines = (await textOf(path)).trimEnd().split("\n").length;
-    return { path, lines };
-  }));
-  lengths.sort((a, b) => a.lines - b.lines);
-  console.log(`${lengths.length} files, median ${lengths[lengths.length >> 1].lines} lines`);
-  const long = lengths.filter(({ lines }) => lines > maxLines);
-  assert.deepEqual(long.map(({ path, lines }) => `${path}: ${lines} lines`), []);
-});
 
 testNeeding(
   { read: true, write: true, run: true },

@@ -3,75 +3,57 @@
 
 import type { Browser } from "npm:playwright-core@1.65.1";
 import { testUnless } from "./permissions.ts";
-import { findOrInstall, problemOf } from "./system_packages.ts";
+import { findOrInstall, firstThatRuns } from "./system_packages.ts";
 
 export type { Browser, Frame, Page } from "npm:playwright-core@1.65.1";
 
+/** Finds or installs Chromium. @returns the path of the program, or the reason why there is none */
+export function chromium(): Promise<string | { reason: string }> {
+  return found ??= findOrInstall({
+    name: "Chromium",
+    packages: ["chromium", "fonts-dejavu-core"], // without a font, pages have no text
+    find: () => firstThatRuns(...places),
+  });
+}
+
+let found: ReturnType<typeof chromium> | undefined;
+
 /** Where package managers install Chromium. */
-const PLACES = [
+const places = [
   "/usr/bin/chromium",
   "/usr/bin/chromium-browser",
   "/usr/bin/google-chrome",
   "/snap/bin/chromium",
 ];
 
-/** Chromium and fonts; without a font, pages have no text. */
-const PACKAGES = ["chromium", "fonts-dejavu-core"];
-
-let found: Promise<string | { reason: string }> | undefined;
-
 /**
- * Finds or installs Chromium.
- *
- * @returns the path of the program, or the reason why there is none
- */
-export function chromium(): Promise<string | { reason: string }> {
-  return found ??= findOrInstall({ name: "Chromium", packages: PACKAGES, find: firstThatRuns });
-}
-
-/**
- * Defines a test with a browser; it is ignored, with the reason, if there is none. The tests of a file share the
- * browser but open pages of their own, in separate contexts.
+ * Defines a test with a browser; it is ignored, with the reason, if there is none. The tests of a program share the
+ * browser, which `deno task test` thus starts once, but open pages of their own, in separate contexts.
  *
  * @param name `symbol() what holds`
  * @param test the test; whatever it opens is closed afterwards
  * @param otherReason another reason why the test cannot run here, if there is one
- * @param graphics flags for Chromium's graphics; by default without a GPU
  */
 export async function testInBrowser(
   name: string,
   test: (browser: Browser) => Promise<void>,
   otherReason?: string,
-  graphics: readonly string[] = ["--disable-gpu"],
 ): Promise<void> {
   const program = await chromium();
   const reason = otherReason ?? (typeof program === "string" ? undefined : program.reason);
-  if (reason === undefined) await opened(program as string, graphics);
-  testUnless(reason, name, () => browse(program as string, graphics, test));
+  if (reason === undefined) await opened(program as string);
+  testUnless(reason, name, async () => {
+    const browser = await opened(program as string);
+    try {
+      await test(browser);
+    } finally {
+      await Promise.all(browser.contexts().map((context) => context.close()));
+    }
+  });
 }
 
 /** Longest wait for a start, a load or anything else, in milliseconds; generous, for busy machines. */
 const patienceMs = 180_000;
-
-/** Flags for WebGPU on the processor, by Chromium's software adapter. */
-const software = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
-
-/** Defines a test like `testInBrowser` whose pages have WebGPU; ignored if Chromium has no adapter. */
-export async function testInBrowserWithWebGpu(
-  name: string,
-  test: (browser: Browser) => Promise<void>,
-): Promise<void> {
-  const program = await chromium();
-  let adapter = false;
-  if (typeof program === "string") {
-    await browse(program, software, async (browser) => {
-      const page = await browser.newPage();
-      await page.goto(import.meta.resolve("../README.md")); // WebGPU needs a page with an address
-      adapter = await page.evaluate(async () => await navigator.gpu?.requestAdapter() !== null);
-    });
-  }
-  await testInBrowser(name, test, adapter ? undefined : "Chromium gives no WebGPU adapter", software);
-}
 
 /**
  * Script that runs first in a page or worker: removes everything that the library could compute on, also in workers
@@ -96,25 +78,20 @@ export function withoutDevices(): void {
   };
 }
 
-/** The browsers of this file, by graphics flags. */
-const browsers = new Map<string, Promise<Browser>>();
+let browser: Promise<Browser> | undefined;
 
-Deno.test.afterAll(async () => {
-  for (const browser of browsers.values()) await (await browser).close();
-});
+Deno.test.afterAll(async () => await (await browser)?.close());
 
-/** The Chromium for graphics flags: launched on first use, and again after a crash. */
-async function opened(executablePath: string, graphics: readonly string[]): Promise<Browser> {
-  const key = graphics.join(" ");
-  const browser = await browsers.get(key);
-  if (browser?.isConnected()) return browser;
-  browsers.set(key, launch(executablePath, graphics));
-  return await browsers.get(key)!;
+/** Chromium: launched on first use, and again after a crash. */
+async function opened(executablePath: string): Promise<Browser> {
+  if (!(await browser)?.isConnected()) browser = launch(executablePath);
+  return await browser!;
 }
 
-/** Launches a Chromium with graphics flags; the caller closes it. */
-export async function launch(executablePath: string, graphics: readonly string[]): Promise<Browser> {
+/** Launches a Chromium without a GPU, with WebGPU by its software adapter; the caller closes it. */
+export async function launch(executablePath: string): Promise<Browser> {
   const { chromium } = await playwright();
+  const graphics = ["--disable-gpu", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
   const args = ["--no-sandbox", "--disable-dev-shm-usage", ...graphics];
   const browser = await chromium.launch({ executablePath, args, timeout: patienceMs });
   const newContext = browser.newContext.bind(browser);
@@ -126,20 +103,6 @@ export async function launch(executablePath: string, graphics: readonly string[]
   return browser;
 }
 
-/** Runs a visit in Chromium, and closes what the visit opened. */
-async function browse(
-  executablePath: string,
-  graphics: readonly string[],
-  visit: (browser: Browser) => Promise<void>,
-): Promise<void> {
-  const browser = await opened(executablePath, graphics);
-  try {
-    await visit(browser);
-  } finally {
-    await Promise.all(browser.contexts().map((context) => context.close()));
-  }
-}
-
 /**
  * Loads Playwright on demand, because it reads the environment, which only some tests may. It also searches /proc for
  * signs of WSL, which Deno refuses without all permissions. The variable postpones that until Playwright opens the
@@ -149,10 +112,4 @@ async function browse(
 async function playwright(): Promise<typeof import("npm:playwright-core@1.65.1")> {
   Deno.env.set("__IS_WSL_TEST__", "1");
   return await import("npm:playwright-core@1.65.1");
-}
-
-async function firstThatRuns(): Promise<string | undefined> {
-  for (const path of PLACES) {
-    if (await problemOf([path, "--version"]) === undefined) return path;
-  }
 }

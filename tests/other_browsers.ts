@@ -2,8 +2,8 @@
 /** Firefox and WebKit, opened as their readers have them: Firefox by puppeteer, WebKit by WebDriver. */
 
 import type { Page } from "./browser.ts";
-import { testUnless } from "./permissions.ts";
-import { findOrInstall, problemOf } from "./system_packages.ts";
+import { isShort, testUnless } from "./permissions.ts";
+import { findOrInstall, firstThatRuns } from "./system_packages.ts";
 import { freePort } from "./free_port.ts";
 
 /** A position in a page, in pixels. */
@@ -83,14 +83,14 @@ export async function until<Values extends readonly unknown[]>(
 }
 
 /**
- * Defines a test in Firefox and one in WebKit; each is ignored, with the reason, if there is no such browser. All tests
- * share the browsers: each gets a page of its own in Firefox, and the only window in WebKit.
+ * Defines a test in Firefox and one in WebKit, except in the short suite; each is ignored, with the reason, if there is
+ * no such browser. All tests share the browsers: each gets a page of its own in Firefox, and the only window in WebKit.
  */
 export async function testInOtherBrowsers(
   name: string,
   test: (page: VisitedPage, browser: string) => Promise<void>,
 ) {
-  for (const [browser, { program, start }] of Object.entries(browsers)) {
+  for (const [browser, { program, start }] of Object.entries(isShort ? {} : browsers)) {
     const found = await findOrInstall(program);
     const reason = typeof found === "string" ? undefined : found.reason;
     testUnless(reason, `${browser}: ${name}`, async () => {
@@ -133,10 +133,6 @@ const browsers = {
     start: startWebKit,
   },
 };
-
-async function firstThatRuns(...paths: readonly string[]): Promise<string | undefined> {
-  for (const path of paths) if (await problemOf([path, "--version"]) === undefined) return path;
-}
 
 /** Settings without which Firefox starts processes for pages that nobody opens. */
 const oneProcess = {

@@ -1,5 +1,8 @@
 /** Tests that are ignored, with the reason, if something they need is missing. */
 
+/** Whether tests that take long and seldom fail alone are left out: in `deno task test` without `--all`. */
+export const isShort = granted("env") && Deno.env.get("FLOW_TESTS") === "short";
+
 /** Permissions that a test may need. */
 export type PermissionName = "read" | "write" | "run" | "net" | "env";
 

@@ -1,5 +1,6 @@
 /**
- * Runs all tests and the examples in the docs: `deno task test`. Given arguments, runs `deno test` with them.
+ * Runs the tests and the examples in the docs: `deno task test`, with `--all` those, too, that take long. Given other
+ * arguments, runs `deno test` with them.
  *
  * It starts several programs instead of `deno test --parallel`, whose threads crash now and then: the Vulkan loader
  * frees a device in one thread while another thread reads the list (Vulkan-Loader, issue 2018).
@@ -7,7 +8,7 @@
 
 import { posix } from "node:path";
 import { fileURLToPath } from "node:url";
-import { filesBelow } from "./module_graph.ts";
+import { filesBelow, textOf } from "./module_graph.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const permissions = "--allow-read --allow-write --allow-run --allow-net=127.0.0.1 --allow-env --allow-sys"
@@ -63,41 +64,45 @@ function totalsIn(output: string): Totals {
 }
 
 /**
- * Programs for test files. Many files share one, since loading the library and compiling its kernels takes half a
- * second. Programs that wait come first, so that others fill the gaps.
+ * Programs for test files. Many files share one, since loading the library and compiling its kernels takes a second,
+ * and all that open pages in a browser, so that it starts once. Programs that wait come first, so that others fill the
+ * gaps.
  */
-function testsOf(files: readonly string[]): Job[] {
-  const kinds = Map.groupBy(files, kindOf);
-  const most = 16;
-  return (["browsers", "waiting", "reports", "computing", "kernels"] as const).flatMap((kind) => {
-    const all = kinds.get(kind) ?? [];
+function testsOf(files: readonly (readonly [path: string, text: string])[]): Job[] {
+  const kinds = Map.groupBy(files, ([path, text]) => kindOf(path, text));
+  return (["browsers", "waiting", "computing", "kernels"] as const).flatMap((kind) => {
+    const all = (kinds.get(kind) ?? []).map(([path]) => path);
+    const parts = kind === "browsers" ? 1 : Math.ceil(all.length / 32);
     // Lavapipe's threads wait for each other at every kernel, a third of the time for networks as small as in tests.
     const env = kind === "kernels" ? {} : { LP_NUM_THREADS: "0" };
-    return Array.from({ length: Math.ceil(all.length / most) }, (_, i) => ({
+    return Array.from({ length: parts }, (_, part) => ({
       args: [
         ...testing,
         ...["--no-check", "tests/joined_files.ts", "--"],
-        ...all.slice(most * i, most * (i + 1)),
+        ...all.slice(part * all.length / parts, (part + 1) * all.length / parts),
       ],
       env,
     }));
   });
 }
 
-/** What the tests of a file mostly do: wait for programs and browsers (Firefox and WebKit start once), or compute. */
-function kindOf(path: string): "browsers" | "waiting" | "reports" | "computing" | "kernels" {
+/** What the tests of a file mostly do: wait for a browser or programs, or compute. */
+function kindOf(path: string, text: string): "browsers" | "waiting" | "computing" | "kernels" {
+  if (/\btest(InBrowser|InOtherBrowsers|Report)\w*\(/.test(text)) return "browsers";
   const folder = posix.dirname(path);
-  if (path.endsWith("browsers_test.ts")) return "browsers";
-  if (folder === "tests/viz/report") return "reports";
   if (/^tests(\/(ci|denow|experiments|npm|web)\b.*)?$/.test(folder)) return "waiting";
   return /^tests\/kernels(\/ops)?$/.test(folder) ? "kernels" : "computing";
 }
 
-/** Runs everything, and returns the exit code. Types, also those of examples, are checked by `deno task ok`. */
-async function runAll(): Promise<number> {
+/** Runs the test files, and returns the exit code. Types, also those of examples, are checked by `deno task ok`. */
+async function runFiles(all: boolean): Promise<number> {
   const start = performance.now();
-  const all = (await filesBelow("tests/")).sort();
-  const left = testsOf(all.filter((path) => path.endsWith("_test.ts")));
+  const paths = (await filesBelow("tests/")).filter((path) => path.endsWith("_test.ts")).sort();
+  const files = await Promise.all(paths.map(async (path) => [path, await textOf(path)] as const));
+  const left = testsOf(files).map(({ args, env }) => ({
+    args,
+    env: { ...env, ...!all && { FLOW_TESTS: "short" } },
+  }));
   const ended: Ended[] = [];
   // One program more than there are cores: while one waits for a server, another works.
   await Promise.all(Array.from({ length: navigator.hardwareConcurrency + 1 }, async () => {
@@ -110,13 +115,20 @@ async function runAll(): Promise<number> {
     if (errors !== "") console.log(`\nFailed:\n${errors.replaceAll(/^/gm, "  ")}`);
   }
   console.log(
-    `All tests: ${sum(({ passed }) => passed)} passed, ${sum(({ failed }) => failed)} failed, ` +
+    `Tests: ${sum(({ passed }) => passed)} passed, ${sum(({ failed }) => failed)} failed, ` +
       `${sum(({ ignored }) => ignored)} ignored, in ${Math.floor(seconds / 60)} min ${seconds % 60} s`,
   );
+  if (!all) {
+    console.log(
+      "Not run: pages in Firefox and WebKit, kernels compiled for AMD and NVIDIA, and checks of types " +
+        "(deno task test --all)",
+    );
+  }
   return ended.some(({ code }) => code !== 0) ? 1 : 0;
 }
 
-if (Deno.args.length === 0) Deno.exit(await runAll());
+const all = Deno.args.join() === "--all";
+if (all || Deno.args.length === 0) Deno.exit(await runFiles(all));
 const { code } = await new Deno.Command(Deno.execPath(), { args: [...testing, ...Deno.args], cwd: root })
   .spawn().status;
 Deno.exit(code);

@@ -52,8 +52,13 @@ async function newlyInstalled(program: SystemProgram): Promise<string | { reason
   return { reason };
 }
 
+/** The first program that runs. */
+export async function firstThatRuns(...paths: readonly string[]): Promise<string | undefined> {
+  for (const path of paths) if (await problemOf([path, "--version"]) === undefined) return path;
+}
+
 /** Runs a command, and returns undefined if it succeeds, else the problem in one line. */
-export async function problemOf([program, ...args]: readonly string[]): Promise<string | undefined> {
+async function problemOf([program, ...args]: readonly string[]): Promise<string | undefined> {
   try {
     const options = { args, stdin: "null", stdout: "null", stderr: "piped" } as const;
     const { success, stderr } = await new Deno.Command(program, options).output();

@@ -1,91 +1,72 @@
 import assert from "node:assert/strict";
-import { type Device, DeviceError, init, withDevice } from "../kernels/mod.ts";
+import { type Device, withDevice } from "../kernels/mod.ts";
 import { CpuDevice } from "../kernels/devices/cpu/cpu_device.ts";
 import { WebGpuDevice } from "../kernels/devices/webgpu/webgpu_device.ts";
+import { testUnless } from "./permissions.ts";
 
-/** A device to test on, or why there is none. The CPU has one thread, since files are tested in parallel. */
-async function open(kind: "cpu" | "webgpu"): Promise<Device | string> {
-  try {
-    return await init({ device: kind, threads: 1 });
-  } catch (error) {
-    if (error instanceof DeviceError) return error.message;
-    throw error;
-  }
-}
+const noAdapter = await navigator.gpu?.requestAdapter() ? undefined : "no WebGPU adapter";
 
-/** The devices of this machine, or the reason why there is none. */
-export const devices = new Map<"cpu" | "webgpu", Device | string>([
-  ["cpu", await open("cpu")],
-  ["webgpu", await open("webgpu")],
-]);
-
-/** A device with the other set of kernels: for GPUs if the adapter is software, else for software adapters. */
-const webgpu = devices.get("webgpu")!;
-const otherKernels = typeof webgpu === "string"
-  ? webgpu
-  : once(() => WebGpuDevice.open({ software: !webgpu.tuning.software }));
-
-/** The CPU device with the kernels for engines without fused multiply-add, and with wide blocks. */
-const plainCpu = once(() => CpuDevice.open({ fused: false, wide: true, threads: 1 }));
-
-/** Opens a device when the first test needs it. */
-function once(open: () => Promise<Device>): () => Promise<Device> {
-  let device: Promise<Device> | undefined;
+/** Opens a device when a test first needs it. */
+function once<D extends Device>(open: () => Promise<D>): () => Promise<D> {
+  let device: Promise<D> | undefined;
   return () => device ??= open();
 }
 
-/** Defines a test like `testOnDevices` that also runs with the kernels for other adapters and engines. */
-export function testOnAllKernels(name: string, test: (device: Device) => void | Promise<void>): void {
-  testOn("cpu", devices.get("cpu")!, name, test);
-  testOnShaders(name, test);
-}
+const cpu = once(() => CpuDevice.open({ threads: 1 })); // since files are tested in parallel
+const webgpu = once(() => WebGpuDevice.open());
+const isSoftware = async () => (await webgpu()).tuning.software;
+const otherKernels = once(async () => WebGpuDevice.open({ software: !await isSoftware() }));
 
-/** Defines a test on two devices: the CPU, and WebGPU with the kernels for GPUs. */
-export function testOnGpuKernels(name: string, test: (device: Device) => void | Promise<void>): void {
-  testOn("cpu", devices.get("cpu")!, name, test);
-  const isSoftware = typeof webgpu !== "string" && webgpu.tuning.software;
-  testOn("webgpu, kernels for GPUs", isSoftware ? otherKernels : webgpu, name, test);
-}
+/** Devices by the names that tests have in brackets. */
+export const devices = {
+  cpu,
+  /** With the kernels for engines without it, and with wide blocks. */
+  "cpu, without fused multiply-add": once(() => CpuDevice.open({ fused: false, wide: true, threads: 1 })),
+  webgpu,
+  /** With the kernels for GPUs if the adapter is software, else with those for software adapters. */
+  "webgpu, kernels for other adapters": otherKernels,
+  "webgpu, kernels for GPUs": async () => await isSoftware() ? await otherKernels() : await webgpu(),
+  /** With every possible convolution by Winograd's transforms, whether it is faster or not. */
+  "webgpu, winograd, kernels for software": once(() => byTransforms(true)),
+  "webgpu, winograd, kernels for GPUs": once(() => byTransforms(false)),
+};
 
-/** Defines a test of the CPU device, with and without fused multiply-add. */
-export function testOnCpus(name: string, test: (device: Device) => void | Promise<void>): void {
-  testOn("cpu", devices.get("cpu")!, name, test);
-  testOn("cpu, without fused multiply-add", plainCpu, name, test);
-}
+const byTransforms = (software: boolean) => WebGpuDevice.open({ software, candidate: "winograd" });
 
-/** Defines a test of WGSL, with the kernels for this adapter and with those for others. */
-export function testOnShaders(name: string, test: (device: Device) => void | Promise<void>): void {
-  testOn("webgpu", webgpu, name, test);
-  testOn("webgpu, kernels for other adapters", otherKernels, name, test);
-  testOn("cpu, without fused multiply-add", plainCpu, name, test);
-}
-
-/** Defines a test that runs on every device; without an adapter, the WebGPU test is ignored with the reason. */
-export function testOnDevices(name: string, test: (device: Device) => void | Promise<void>): void {
-  for (const [kind, device] of devices) testOn(kind, device, name, test);
+/** A function that defines a test on each of some devices; those of WebGPU are ignored if there is no adapter. */
+function testOn(...kinds: (keyof typeof devices)[]) {
+  return (name: string, test: (device: Device) => void | Promise<void>): void => {
+    for (const kind of kinds) {
+      testUnless(kind.startsWith("webgpu") ? noAdapter : undefined, `${name} [${kind}]`, async () => {
+        const device: Device = await devices[kind]();
+        await withDevice(device, () => test(device));
+      });
+    }
+  };
 }
 
 /** Defines a test only on the CPU device, for behaviour that is the same on all devices, such as argument checks. */
-export function testOnCpu(name: string, test: (device: Device) => void | Promise<void>): void {
-  testOn("cpu", devices.get("cpu")!, name, test);
-}
+export const testOnCpu = testOn("cpu");
+export const testOnWebGpu = testOn("webgpu");
+export const testOnDevices = testOn("cpu", "webgpu");
+export const testOnCpus = testOn("cpu", "cpu, without fused multiply-add");
+export const testOnGpuKernels = testOn("cpu", "webgpu, kernels for GPUs");
+/** Defines a test of convolutions by Winograd's transforms. */
+export const testByTransforms = testOn(
+  "webgpu, winograd, kernels for software",
+  "webgpu, winograd, kernels for GPUs",
+);
+/** Defines a test of kernels, with those for this adapter, for others and for engines without multiply-add. */
+export const testOnShaders = testOn(
+  "webgpu",
+  "webgpu, kernels for other adapters",
+  "cpu, without fused multiply-add",
+);
 
-/** Defines a test on one device, ignored with the reason if there is none. */
-export function testOn(
-  kind: string,
-  device: Device | string | (() => Promise<Device>),
-  name: string,
-  test: (device: Device) => void | Promise<void>,
-): void {
-  if (typeof device === "string") {
-    Deno.test({ name: `${name} [${kind}: ignored: ${device}]`, ignore: true, fn() {} });
-  } else {
-    const fn = async () => {
-      const opened = typeof device === "function" ? await device() : device;
-      await withDevice(opened, () => test(opened));
-    };
-    Deno.test({ name: `${name} [${kind}]`, fn });
-  }
+/** Defines a test like `testOnShaders` that also runs on the usual CPU device. */
+export function testOnAllKernels(name: string, test: (device: Device) => void | Promise<void>): void {
+  testOnCpu(name, test);
+  testOnShaders(name, test);
 }
 
 /** Largest absolute difference of two arrays. */

@@ -163,7 +163,7 @@ if (report === undefined || typeof program !== "string") {
   throw new Error("Cannot measure: expected one argument, a report or weights, and Chromium");
 }
 const address = pathToFileURL(resolve(report)).href;
-const browser = await launch(program, ["--disable-gpu"]);
+const browser = await launch(program);
 const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
 page.on("pageerror", (error) => console.log(error.message));
 await page.goto("about:blank");

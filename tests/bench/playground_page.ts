@@ -98,7 +98,7 @@ const visits: Readonly<Record<string, (page: Page) => Promise<unknown>>> = {
 
 const program = await chromium();
 if (typeof program !== "string") throw new Error(program.reason);
-const browser = await launch(program, ["--disable-gpu"]);
+const browser = await launch(program);
 try {
   await withFolder(async (folder) => {
     await Deno.writeTextFile(`${folder}/playground.html`, await playgroundPage());

@@ -12,7 +12,7 @@ function ci(output: string, status: number): [string, number] {
     Deno.mkdirSync(`${folder}/.ci`);
     Deno.copyFileSync(script, `${folder}/.ci/run`);
     Deno.writeTextFileSync(`${folder}/output`, `${output}\n`);
-    const denow = `#!/bin/sh\n[ "$*" = "task test" ] || exit 99\ncat output >&2\nexit ${status}\n`;
+    const denow = `#!/bin/sh\n[ "$*" = "task test --all" ] || exit 99\ncat output >&2\nexit ${status}\n`;
     Deno.writeTextFileSync(`${folder}/denow`, denow, { mode: 0o755 });
     const { code, stdout } = new Deno.Command("bash", { args: [`${folder}/.ci/run`] }).outputSync();
     const lines = new TextDecoder().decode(stdout).trimEnd().split("\n");

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { testInBrowserWithWebGpu, withoutDevices } from "../browser.ts";
+import { testInBrowser, withoutDevices } from "../browser.ts";
 import { withFolder } from "../folder.ts";
 import { testReport, text } from "../viz/report/opened.ts";
 import { playground } from "./opened_page.ts";
@@ -43,7 +43,7 @@ await testReport(
   { before: withoutDevices },
 );
 
-await testInBrowserWithWebGpu(
+await testInBrowser(
   "the playground continues with the latest weights when a GPU is lost",
   (browser) =>
     withFolder(async (folder) => {

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { brotliCompressSync, deflateRawSync } from "node:zlib";
-import { type Page, testInBrowser, testInBrowserWithWebGpu, withoutDevices } from "../browser.ts";
+import { type Page, testInBrowser, withoutDevices } from "../browser.ts";
 import { assertLikeDigits } from "../digit_features.ts";
 import { withCacheFolder } from "../folder.ts";
 import { isolation, serveFiles } from "../../experiments/serve.ts";
 import { largestDifference } from "../testing.ts";
 import { builtWith, generated } from "../../tools/bundle.ts";
-import { granted, testUnless } from "../permissions.ts";
+import { granted, isShort, testNeeding, testUnless } from "../permissions.ts";
 import { assertSameNumbers } from "../same_numbers.ts";
 
 /// <reference lib="dom" />
@@ -60,7 +60,7 @@ await testInBrowser("examples/sample_in_page.html draws 16 digits on the process
     })));
 });
 
-await testInBrowserWithWebGpu("init() in a page: WebGPU and CPU device draw the same", async (browser) => {
+await testInBrowser("init() in a page: WebGPU and CPU device draw the same", async (browser) => {
   await using server = serveFiles();
   const page = await browser.newPage();
   await openAt(page, server, "deno.json");
@@ -179,28 +179,30 @@ for (const [path, { what, make }] of Object.entries(generated)) {
   });
 }
 
-testUnless(
-  granted("run") && granted("write") ? undefined : "needs --allow-run --allow-write",
-  "mod.ts, web/mod.ts and the programs of pages use nothing newer than ES2022",
-  () =>
-    withCacheFolder("es2022", async (folder) => {
-      const constants = ["GPUBufferUsage", "GPUShaderStage", "GPUMapMode"]; // TypeScript's types of browsers lack them
-      const types = `${folder}/constants.d.ts`;
-      await Deno.writeTextFile(
-        types,
-        constants.map((name) => `declare const ${name}: Record<string, number>;\n`).join(""),
-      );
-      const lib = ["es2022", "dom", "dom.iterable", "dom.asynciterable"];
-      const config = `${folder}/es2022.json`;
-      await Deno.writeTextFile(config, JSON.stringify({ compilerOptions: { lib, types: [types] } }));
-      const entries = ["mod.ts", "web/mod.ts", "viz/report/page/main.ts", "playground/page/main.ts"];
-      const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-        args: ["check", "--quiet", "--config", config, "--lock=tests/deno.lock", ...entries],
-        cwd: new URL("../../", import.meta.url),
-      }).output();
-      assert.ok(success, new TextDecoder().decode(stderr));
-    }),
-);
+if (!isShort) {
+  testNeeding(
+    { read: true, run: true, write: true },
+    "mod.ts, web/mod.ts and the programs of pages use nothing newer than ES2022",
+    () =>
+      withCacheFolder("es2022", async (folder) => {
+        const constants = ["GPUBufferUsage", "GPUShaderStage", "GPUMapMode"]; // TypeScript's types of browsers lack them
+        const types = `${folder}/constants.d.ts`;
+        await Deno.writeTextFile(
+          types,
+          constants.map((name) => `declare const ${name}: Record<string, number>;\n`).join(""),
+        );
+        const lib = ["es2022", "dom", "dom.iterable", "dom.asynciterable"];
+        const config = `${folder}/es2022.json`;
+        await Deno.writeTextFile(config, JSON.stringify({ compilerOptions: { lib, types: [types] } }));
+        const entries = ["mod.ts", "web/mod.ts", "viz/report/page/main.ts", "playground/page/main.ts"];
+        const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+          args: ["check", "--quiet", "--config", config, "--lock=tests/deno.lock", ...entries],
+          cwd: new URL("../../", import.meta.url),
+        }).output();
+        assert.ok(success, new TextDecoder().decode(stderr));
+      }),
+  );
+}
 
 Deno.test("web/flow.js is small: for pages, and deflated in reports", async () => {
   const bytes = await Deno.readFile(new URL("../../web/flow.js", import.meta.url));

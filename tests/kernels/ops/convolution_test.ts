@@ -5,8 +5,7 @@ import { sizeOf } from "../../../kernels/core/shape.ts";
 import { Conv2d, ConvTranspose2d } from "../../../models/mod.ts";
 import { assertConvolves, convolutionCases } from "../../convolution_vectors.ts";
 import { testWithVectors } from "../../models/vectors.ts";
-import { assertClose, testOnAllKernels, testOnCpus, testOnShaders } from "../../testing.ts";
-import { testByTransforms } from "../../winograd_devices.ts";
+import { assertClose, testByTransforms, testOnAllKernels, testOnCpus, testOnShaders } from "../../testing.ts";
 import { exactConvolution, lazily, type Options, randomTensor, runConvolution } from "../oracle.ts";
 
 testWithVectors("conv2d() and convTranspose2d() match PyTorch's", "convolutions", async (vectors) => {

@@ -19,8 +19,7 @@ import {
   targetMatrix,
   weightMatrix,
 } from "../../../kernels/ops/conv2d/winograd/transforms.ts";
-import { assertClose, testOnCpus } from "../../testing.ts";
-import { testByTransforms } from "../../winograd_devices.ts";
+import { assertClose, testByTransforms, testOnCpus } from "../../testing.ts";
 import { sizeOf } from "../../../kernels/core/shape.ts";
 import { exactConvolution, randomTensor, runConvolution } from "../oracle.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";

@@ -4,8 +4,14 @@ import assert from "node:assert/strict";
 import DiT from "../../../examples/dit.ts";
 import { full, gradients, jvp, meanSquaredError, type Tensor } from "../../../kernels/mod.ts";
 import { flatten, flowMatchingLoss, loadState, namedParameters, optimizer } from "../../../models/mod.ts";
-import { assertClose, largestDifference, testOnAllKernels, testOnCpu, testOnDevices } from "../../testing.ts";
-import { testByTransforms } from "../../winograd_devices.ts";
+import {
+  assertClose,
+  largestDifference,
+  testByTransforms,
+  testOnAllKernels,
+  testOnCpu,
+  testOnDevices,
+} from "../../testing.ts";
 import { testWithVectors } from "../vectors.ts";
 
 /** Files of vectors; the kernels for other adapters and by Winograd run those with the most kinds of layers. */

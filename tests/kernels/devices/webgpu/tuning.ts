@@ -1,6 +1,8 @@
-import { type ChoiceKey, type ChoiceStore, type Device, withDevice } from "../../../../kernels/mod.ts";
+import { type ChoiceKey, type ChoiceStore, withDevice } from "../../../../kernels/mod.ts";
 import { WebGpuDevice } from "../../../../kernels/devices/webgpu/webgpu_device.ts";
-import { devices, testOn } from "../../../testing.ts";
+import { testOnWebGpu } from "../../../testing.ts";
+
+export { testOnWebGpu };
 
 /** Keeps choices in memory and counts those stored. */
 export class MemoryStore implements ChoiceStore {
@@ -31,11 +33,6 @@ export async function onNewDevice<T>(
   } finally {
     device.close();
   }
-}
-
-/** Defines a test on WebGPU; without an adapter, it is ignored with the reason. */
-export function testOnWebGpu(name: string, test: (device: Device) => void | Promise<void>): void {
-  testOn("webgpu", devices.get("webgpu")!, name, test);
 }
 
 /** Defines a test on a new WebGPU device, which it may break. */
