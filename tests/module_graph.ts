@@ -98,44 +98,14 @@ function pathOf(specifier: string | undefined): string | undefined {
   return specifier?.startsWith(root.href) ? specifier.slice(root.href.length) : undefined;
 }
 
-/** Cycles of imports: the shortest cycle through each import, each cycle once. */
-export function circles(imports: readonly Import[]): string[] {
-  const next = new Map<string, Set<string>>();
-  for (const { from, to } of imports) {
-    if (to !== undefined) next.set(from, (next.get(from) ?? new Set()).add(to));
+/** The modules in circles of imports, and those between two circles. */
+export function inCircles(imports: readonly Import[]): string[] {
+  for (let left = imports;;) {
+    const [importing, imported] = [new Set(left.map(({ from }) => from)), new Set(left.map(({ to }) => to))];
+    const between = left.filter(({ from, to }) => imported.has(from) && importing.has(to!));
+    if (between.length === left.length) return [...importing].sort();
+    left = between;
   }
-  const cycles = new Set<string>();
-  for (const [from, targets] of next) {
-    for (const to of targets) {
-      const circle = shortestPath(next, to, from);
-      if (circle) cycles.add(fromItsFirst(circle));
-    }
-  }
-  return [...cycles].sort();
-}
-
-function shortestPath(
-  next: ReadonlyMap<string, ReadonlySet<string>>,
-  start: string,
-  end: string,
-): string[] | undefined {
-  const paths = [[start]];
-  const seen = new Set([start]);
-  for (const path of paths) {
-    const last = path.at(-1)!;
-    if (last === end) return path;
-    for (const to of next.get(last) ?? []) {
-      if (!seen.has(to)) paths.push([...path, to]);
-      seen.add(to);
-    }
-  }
-  return undefined;
-}
-
-/** A cycle as text that does not depend on its starting point. */
-function fromItsFirst(circle: readonly string[]): string {
-  const first = circle.indexOf([...circle].sort()[0]);
-  return [...circle.slice(first), ...circle.slice(0, first), circle[first]].join(" -> ");
 }
 
 /** The given files, and all files that they import directly or indirectly. */

@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { inTurn } from "./folder.ts";
 import { granted, type PermissionName } from "./permissions.ts";
+import { problemOf } from "./system_packages.ts";
 
 /** The reason why there is no Python with the packages, in one line. */
 export interface Unavailable {
@@ -19,9 +20,6 @@ interface Environment {
   /** Permissions that the tests need besides those for Python. */
   readonly needs?: readonly PermissionName[];
 }
-
-/** pip is stopped after this time. */
-const longestSeconds = 600;
 
 /**
  * Finds or makes a virtual environment with packages below `.cache/`. If several programs need it, one makes it.
@@ -44,34 +42,11 @@ export async function pythonWith(
     if (await Deno.stat(complete).then(() => Deno.stat(python)).catch(() => undefined)) return python;
     console.error(`Installing ${packages.join(", ")} in ${folder}, which takes about ${minutes} min`);
     const pip = ["-m", "pip", "install", "--quiet", "--only-binary=:all:", ...packages];
-    const reason = await problemOf("python3", ["-m", "venv", folder]) ?? await problemOf(python, pip);
+    const reason = await problemOf(["python3", "-m", "venv", folder]) ?? await problemOf([python, ...pip]);
     if (reason !== undefined) return { reason };
     await Deno.writeTextFile(complete, "");
     return python;
   });
-}
-
-/** Runs a program. @returns what went wrong, in one line, or undefined */
-async function problemOf(program: string, args: readonly string[]): Promise<string | undefined> {
-  const signal = AbortSignal.timeout(1000 * longestSeconds);
-  try {
-    const said = await new Deno.Command(program, { args: [...args], signal, stdin: "null" }).output();
-    if (said.success) return undefined;
-    if (signal.aborted) {
-      return `not installed after ${longestSeconds} s; run '${
-        [program, ...args].join(" ")
-      }', then the tests again`;
-    }
-    const [out, err] = [said.stdout, said.stderr].map((bytes) => new TextDecoder().decode(bytes).trim());
-    // Debian's Python explains in a paragraph that venv is a separate package.
-    const isVenv = /ensurepip\s+is\s+not\s+available/.test(out);
-    return isVenv
-      ? "no python3-venv; ./denow installs it"
-      : `${program} failed: ${(err || out).split("\n").at(-1)}`;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return `${program} is not installed`;
-    throw error;
-  }
 }
 
 /** The system's Python, if it can import modules, else one with packages. @param modules to import */
@@ -80,7 +55,7 @@ export async function pythonHaving(
   packages: readonly string[],
   environment?: Environment,
 ): Promise<string | Unavailable> {
-  const reason = granted("run") ? await problemOf("python3", ["-c", `import ${modules.join()}`]) : "";
+  const reason = granted("run") ? await problemOf(["python3", "-c", `import ${modules.join()}`]) : "";
   return reason === undefined ? "python3" : await pythonWith(packages, environment);
 }
 

@@ -57,14 +57,20 @@ export async function firstThatRuns(...paths: readonly string[]): Promise<string
   for (const path of paths) if (await problemOf([path, "--version"]) === undefined) return path;
 }
 
-/** Runs a command, and returns undefined if it succeeds, else the problem in one line. */
-async function problemOf([program, ...args]: readonly string[]): Promise<string | undefined> {
+/** Runs a command for at most ten minutes. @returns undefined if it succeeds, else the problem in one line */
+export async function problemOf([program, ...args]: readonly string[]): Promise<string | undefined> {
+  const signal = AbortSignal.timeout(600_000);
   try {
-    const options = { args, stdin: "null", stdout: "null", stderr: "piped" } as const;
-    const { success, stderr } = await new Deno.Command(program, options).output();
+    const { success, stdout, stderr } = await new Deno.Command(program, { args, signal, stdin: "null" })
+      .output();
     if (success) return undefined;
-    const last = new TextDecoder().decode(stderr).trim().split("\n").at(-1);
-    return `${program} failed: ${last}`;
+    if (signal.aborted) {
+      return `'${[program, ...args].join(" ")}' takes longer than 10 min; run it, then the tests again`;
+    }
+    const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes).trim());
+    // Debian's Python explains in a paragraph that venv is a separate package.
+    if (/ensurepip\s+is\s+not\s+available/.test(out)) return "no python3-venv; ./denow installs it";
+    return `${program} failed: ${(err || out).split("\n").at(-1)}`;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return `there is no ${program}`;
     throw error;
