@@ -27,7 +27,7 @@ if (playground === undefined || out === undefined || typeof program !== "string"
     "Cannot record: expected two arguments, playground.html and the GIF to write, and an installed Chromium",
   );
 }
-const browser = await launch(program, ["--disable-gpu"]);
+const browser = await launch(program);
 const page = await browser.newPage({ viewport: { width: 1100, height: 560 } });
 await page.goto(pathToFileURL(resolve(playground)).href + "#step=average&t=0.35");
 await page.waitForFunction(() => Number(document.documentElement.dataset.step) > 0);

@@ -59,7 +59,7 @@ if (report === undefined || out === undefined || typeof program !== "string") {
   );
 }
 const frames: Raster[] = [];
-const browser = await launch(program, ["--disable-gpu"]);
+const browser = await launch(program);
 const page = await browser.newPage({ viewport: { width: 1000, height: 760 } });
 await page.goto(pathToFileURL(resolve(report)).href);
 await page.locator("#explorer").scrollIntoViewIfNeeded();

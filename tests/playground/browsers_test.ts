@@ -146,13 +146,15 @@ function keysOf({ tag, type, words }: Control): readonly Key[] {
 const small = "#hidden=8&batch=8&steps=1000000"; // minimal computation, without an end
 
 /**
- * Uses every control of the page, by mouse and by keys alternately; each must change something.
+ * Uses every control of the first step and of every other step, by mouse and by keys alternately; each must change
+ * something.
  *
  * @param first whether the first control is used by keys; in another browser it is used by mouse
  */
 async function useControls(page: VisitedPage, first: boolean): Promise<void> {
   let byKeys = first;
-  for (const step of Object.keys(settings.step.names!)) {
+  const steps = Object.keys(settings.step.names!).filter((_, i) => i === 0 || i % 2 === Number(first));
+  for (const step of steps) {
     const hash = step === "watch" ? small : `${small}&step=${step}&t=0.4`;
     await until(page, isQuiet, hash);
     if (step === "watch") {
@@ -244,6 +246,6 @@ await testInBrowser("Chromium: a served playground trains the same weights as De
   await visitElements(page);
 });
 await testInOtherBrowsers(
-  "the playground trains the same weights as Deno, and every control works by mouse or by keys",
+  "the playground trains the same weights as Deno, and controls of half of its steps work by mouse or by keys",
   (page, browser) => visit(page, browser === "WebKit"),
 );

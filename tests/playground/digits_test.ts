@@ -6,7 +6,7 @@ import {
   packedDigits,
   unpackedDigits,
 } from "../../playground/digits_parts.ts";
-import { DigitsTraining, type DrawnDigits, nearestImages } from "../../playground/digits_training.ts";
+import { DigitsTraining, type DrawnDigits } from "../../playground/digits_training.ts";
 import { DigitsWorker } from "../../playground/page/digits_worker.ts";
 import type { RestingDigits } from "../../playground/page/messages.ts";
 import { openDevice, rateAt, weightsDigest } from "../../playground/plane_training.ts";
@@ -225,12 +225,4 @@ Deno.test("DigitsWorker reports samples, losses, and the held-out loss at the st
   }
   assertClose(rest!.bits!, await training.bits(pause), 1e-5);
   assertClose(last!.many, (await training.draw(pause)).many, 1e-5);
-});
-
-Deno.test("nearestImages() finds the image with the smallest sum of squared differences", () => {
-  const images = Float32Array.of(0, 0, 1, 1, 0.4, 0.6);
-  assert.deepEqual(
-    [...nearestImages(images, Float32Array.of(0.9, 0.9, 0.3, 0.5), 2)],
-    [1, 1, 0.4, 0.6].map(Math.fround),
-  );
 });
