@@ -1,8 +1,9 @@
 /** `--dry-run` of the tasks that take long: what they would do, with nothing written. */
 
 import assert from "node:assert/strict";
-import { oneThread, type TaskName, testTask, tinyNetwork, tinyRun, type Workplace } from "./cli.ts";
+import { oneThread, type TaskName, testTask, tinyRun, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
+import { assertRefused } from "./refusals.ts";
 import { storeNetwork } from "./stored_network.ts";
 
 /**
@@ -30,32 +31,24 @@ async function rowsOf(place: Workplace, task: TaskName, flags: string): Promise<
   return Object.fromEntries(rows.map((row) => row.trim().split(/ {2,}(.*)/)));
 }
 
-/** Tasks, and what their rows must hold. */
-const cases: readonly (readonly [task: TaskName, flags: string, rows: Readonly<Record<string, RegExp>>])[] = [
-  ["train:base", `${tinyNetwork} --max-minutes 0.05`, {
-    network: /^base U-Net \[8,16\], [\d,]+ parameters, conditional on 10 classes/,
-    steps: /^[\d,]+ of 8 images: .* epochs of 86 images$/,
-    time: /^about [34] seconds of training$/,
-    memory: /^\d+ MiB on the device$/,
-    files: /^runs\/<time>-base: run\.json, /,
-  }],
-  ["train", `--init weights.safetensors --data data --max-steps 5 ${oneThread}`, {
-    weights: /^Starts from weights\.safetensors: (\d+) of \1 tensors/,
-    steps: /^5 of 32 images/,
-  }],
-  [
-    "distill",
-    `weights.safetensors --data data --stages reflow:images=16,pairs=16,steps=1+drift:images=16 --batch-size 8 ${oneThread}`,
-    {
+testTask("--dry-run prints what a task would do, and writes nothing", async (place) => {
+  await storeNetwork(place, "weights", [imageSize, imageSize], { classes: 10 });
+  const stages = "--stages reflow:images=16,pairs=16,steps=1+drift:images=16 --batch-size 8";
+  const cases: [task: TaskName, flags: string, rows: Readonly<Record<string, RegExp>>][] = [
+    ["train", `--init weights.safetensors --data data --batch-size 8 --max-minutes 0.05 ${oneThread}`, {
+      network: /^base U-Net \[4,8\], [\d,]+ parameters, conditional on 10 classes/,
+      weights: /^Starts from weights\.safetensors: (\d+) of \1 tensors/,
+      steps: /^[\d,]+ of 8 images: .* epochs of 86 images$/,
+      time: /^about [34] seconds of training$/,
+      memory: /^\d+ MiB on the device$/,
+      files: /^runs\/<time>-base: run\.json, /,
+    }],
+    ["distill", `weights.safetensors --data data ${stages} ${oneThread}`, {
       steps: /^4 of 8 images/,
       time: /^about [\d.]+ \w+ of training$/,
       files: /^runs\/<time>-distill: .*teacher\.safetensors, .*pairs\//,
-    },
-  ],
-];
-
-testTask("--dry-run prints what a task would do, and writes nothing", async (place) => {
-  await storeNetwork(place, "weights", [imageSize, imageSize], { classes: 10 });
+    }],
+  ];
   for (const [task, flags, rows] of cases) {
     const printed = await withClock(700, () => rowsOf(place, task, flags));
     for (const [name, says] of Object.entries(rows)) {
@@ -66,15 +59,20 @@ testTask("--dry-run prints what a task would do, and writes nothing", async (pla
 });
 
 testTask("train --dry-run names the steps and files of the run, also of one to resume", async (place) => {
-  const flags = `${tinyRun.replace("--sample-epochs 0", "--sample-epochs 0.75")} --out run`;
+  const flags = `${tinyRun.replace("--sample-epochs 0", "--sample-epochs 0.75")} --ema 0 --out run`;
   const { steps, files } = await withClock(700, () => rowsOf(place, "train:residual", flags));
   await place.succeed("train:residual", flags);
   assert.equal(steps.split(" ")[0], `${(await place.metrics("run")).at(-1)!.step}`);
   const named = files.split(": ")[1].split(", ").map((file) => file.split("/")[0]);
   assert.deepEqual([...new Set(named)].sort(), await place.names("run"));
-  const resumed = `--resume run --epochs 4 --lr 0.001 ${oneThread}`;
-  const longer = await withClock(700, () => rowsOf(place, "train:residual", resumed));
+  const longer = await withClock(
+    700,
+    () => rowsOf(place, "train", `--resume run --epochs 4 --lr 0.001 ${oneThread}`),
+  );
   assert.match(longer.steps, /^10 of 8 images, from step 33 on: /);
-  const { code, stderr } = await place.run("train:residual", `--dry-run ${flags}`);
-  assert.deepEqual([code, stderr.split(":")[0]], [1, "RunError"], "the folder is taken");
+  await assertRefused(place, {
+    task: "train",
+    flags: `--dry-run ${flags}`,
+    says: ["RunError: Cannot use run as "],
+  });
 });

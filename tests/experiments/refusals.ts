@@ -51,8 +51,13 @@ export function testRefusals(name: string, commands: Readonly<Record<string, Bad
 }
 
 /** Defines a test that a task refuses each command line with a line that begins as given. */
-export function testMistakes(task: TaskName, mistakes: Readonly<Record<string, string>>): void {
+export function testMistakes(
+  task: TaskName,
+  mistakes: Readonly<Record<string, string>>,
+  prepare: (place: Workplace) => Promise<unknown> = () => Promise.resolve(),
+): void {
   testTask(`${task} refuses invalid commands in one line`, async (place) => {
+    await prepare(place);
     for (const [flags, begin] of Object.entries(mistakes)) {
       await assertRefused(place, { task, flags, says: [begin] });
     }

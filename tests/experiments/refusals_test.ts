@@ -1,12 +1,13 @@
 /** User errors and damaged files: each ends with one line that says why, and changes no file. */
 
 import assert from "node:assert/strict";
-import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { IDX_NAMES } from "../../experiments/data/idx.ts";
 import { oneThread, type TaskName, testTask, tinyNetwork, tinyRun, type Workplace } from "./cli.ts";
 import { replacing } from "../replacing.ts";
-import { assertRefused, type BadCommand, drawing, testRefusals, trained } from "./refusals.ts";
+import { writeTinyIdx } from "./data/tiny_idx.ts";
+import { storeNetwork } from "./stored_network.ts";
+import { assertRefused, type BadCommand, drawing, testMistakes, testRefusals, trained } from "./refusals.ts";
 
 type Change = (bytes: Uint8Array<ArrayBuffer>) => Uint8Array;
 type Says = readonly [string, ...string[]];
@@ -16,55 +17,30 @@ async function rewrite(place: Workplace, path: string, change: Change): Promise<
 }
 
 const newRun = `${tinyRun} --out run`;
-const command = (task: TaskName, flags: string, says: Says, prepare?: BadCommand["prepare"]): BadCommand => ({
-  ...{ task, flags, says },
-  ...prepare && { prepare },
-});
-const training = (flags: string, says: Says, prepare?: BadCommand["prepare"]) =>
-  command("train:residual", flags, says, prepare);
-const withFile = (path: string) => async (place: Workplace) => {
-  await Deno.mkdir(dirname(place.file(path)), { recursive: true });
-  await Deno.writeTextFile(place.file(path), "mine");
-};
+const cannot = "ConfigError: Cannot";
 
-testRefusals("train refuses invalid input in one line", {
-  "a truncated IDX file": training(
-    newRun,
-    ["DataError: Cannot read ", "it has 1000 bytes, too few"],
-    (place) => rewrite(place, join("data", IDX_NAMES.trainImages), (bytes) => bytes.subarray(0, 1000)),
-  ),
-  "a missing data folder": training(newRun.replace("--data data", "--data nowhere"), [
+testMistakes("train:residual", {
+  [newRun.replace("--data data", "--data nowhere")]:
     "DataError: Cannot read the data nowhere: it does not exist",
-  ]),
-  "a batch larger than the data set": training(newRun.replace("--batch-size 8", "--batch-size 87"), [
-    "ConfigError: Cannot take batches of 87 images from 86",
-    "--batch-size",
-  ]),
-  "muon for a network without a convolution that it updates": training(
-    `${newRun.replace("--filters 8,16", "--filters 4")} --groups 4 --optimizer muon`,
-    ["ConfigError: Cannot use --optimizer muon with --filters 4: ", "at least 8 channels", "(use adamw)"],
-  ),
-  "a network that is too large for any device": training(
-    tinyNetwork.replace("--filters 8,16", "--filters 100000,200000") + " --out run",
-    ["TrainingError: Cannot train this network here: its ", "parameters and their gradients take "],
-  ),
-  "a run folder that is not empty": training(
-    newRun,
-    ["RunError: Cannot use run as run folder: it holds notes.txt", "--resume run"],
-    withFile("run/notes.txt"),
-  ),
-  "a run folder that cannot be created": training(
-    `${tinyRun} --out file/run`,
-    ["RunError: Cannot create the run folder file/run: "],
-    withFile("file"),
-  ),
-  "f16 on a device without it": training(`${newRun} --precision f16`, [
-    "DeviceError: Cannot keep values in f16 on ",
-    "it has no shader-f16 (expected precision f32)",
-  ]),
-  "to resume a folder that is not a run": training("--resume data", [
-    "ConfigError: Cannot read data/config.json: there is no such file",
-  ]),
+  [newRun.replace("--data data", "--data cut")]:
+    "DataError: Cannot read cut/train-images-idx3-ubyte: it has 1000 ",
+  [newRun.replace("--batch-size 8", "--batch-size 87")]: `${cannot} take batches of 87 images from 86`,
+  [`${newRun.replace("--filters 8,16", "--filters 4")} --groups 4 --optimizer muon`]:
+    `${cannot} use --optimizer muon with --filters 4: it is for convolutions of 3x3 between at least 8 channels`,
+  [tinyNetwork.replace("--filters 8,16", "--filters 100000,200000")]:
+    "TrainingError: Cannot train this network here: its ",
+  [newRun]:
+    "RunError: Cannot use run as run folder: it holds notes.txt (expected a new or empty folder; to continue ",
+  [`${tinyRun} --out file/run`]: "RunError: Cannot create the run folder file/run: ",
+  [`${newRun} --precision f16`]: "DeviceError: Cannot keep values in f16 on ",
+  "--resume data": `${cannot} read data/config.json: there is no such file`,
+  [`${newRun} --label-dropout 0.2`]:
+    "ConfigError: --label-dropout has no effect without --conditional; remove it\n",
+}, async (place) => {
+  await writeTinyIdx(place.file("cut"));
+  await Deno.truncate(place.file("cut", IDX_NAMES.trainImages), 1000);
+  await Deno.mkdir(place.file("run"));
+  for (const path of ["run/notes.txt", "file"]) await Deno.writeTextFile(place.file(path), "mine");
 });
 
 testTask("train refuses WebGPU without an adapter", async (place) => {
@@ -79,22 +55,30 @@ testTask("train refuses WebGPU without an adapter", async (place) => {
 });
 
 const stored = fileURLToPath(new URL("../../checkpoints/mnist_residual.safetensors", import.meta.url));
+const noClasses = "plain.safetensors: its network was trained without classes";
+const noGuidance = "without guidance (a class, and --guidance other than 1); remove it\n";
 
-testRefusals("sample refuses invalid input in one line", {
-  "more images than a picture can hold": command(
-    "sample",
-    `--checkpoint ${stored} --count 1000000 --device cpu`,
-    [
-      "RunError: Cannot draw 1000000 images of 28 x 28 in one grid (expected at most 9073, or a file",
-      ".npy",
-    ],
-  ),
-  "a checkpoint that does not exist": command("sample", "--checkpoint nowhere.safetensors --device cpu", [
-    "RunError: Cannot read the checkpoint nowhere.safetensors: ",
-  ]),
-  "more images than fit in memory": command("sample", "--checkpoint none --count 5000000000", [
-    'ConfigError: Cannot use --count "5000000000": expected ',
-  ]),
+testMistakes("sample", {
+  [`${stored} --count 1000000 --device cpu`]:
+    "RunError: Cannot draw 1000000 images of 28 x 28 in one grid (expected at most 9073, or a file",
+  "nowhere.safetensors --device cpu": "RunError: Cannot read the checkpoint nowhere.safetensors: ",
+  "none --count 5000000000": `${cannot} use --count "5000000000": expected `,
+  "labelled.safetensors --class 3,10":
+    `${cannot} draw class 10 from labelled.safetensors: it has the classes 0 to 9\n`,
+  "labelled.safetensors --class owl":
+    `${cannot} draw class owl from labelled.safetensors: it has the classes 0 to 9\n`,
+  "labelled.safetensors --class none --guidance 2":
+    "ConfigError: --guidance has no effect without a class; remove it\n",
+  "labelled.safetensors --class none --cfg-zero": `ConfigError: --cfg-zero has no effect ${noGuidance}`,
+  "labelled.safetensors --guidance 1 --guidance-interval 0.1,1":
+    `ConfigError: --guidance-interval has no effect ${noGuidance}`,
+  "plain.safetensors --guidance 2":
+    `${cannot} use --guidance with ${noClasses}, and there is no early.safetensors to guide it away from `,
+  "plain.safetensors --class 3": `${cannot} use --class with ${noClasses}`,
+  "plain.safetensors --cfg-zero": `${cannot} use --cfg-zero with ${noClasses}`,
+}, async (place) => {
+  await storeNetwork(place, "labelled", [12, 12], { classes: 10 });
+  await storeNetwork(place, "plain", [12, 12]);
 });
 
 /** Flags by task. The file's folder is missing, and so is its source, which must not matter. */
@@ -122,16 +106,6 @@ testTask("tasks check that they may write before any work", async (place) => {
   }
   assert.deepEqual(await place.names(), ["data"]);
 });
-
-/** Changes a field of a run's `config.json`. */
-const configured = (change: Record<string, unknown>) => async (place: Workplace) => {
-  await trained(place);
-  const text = await Deno.readTextFile(place.file("run", "config.json"));
-  await Deno.writeTextFile(
-    place.file("run", "config.json"),
-    JSON.stringify({ ...JSON.parse(text), ...change }),
-  );
-};
 
 type Header = Record<string, Record<string, string>>;
 
@@ -169,99 +143,117 @@ const withProgress = (change: Record<string, unknown>) =>
 const cut: Change = (bytes) => bytes.subarray(0, bytes.length - 4);
 const unknownNetwork = withMetadata("config", { type: "UNet_MF", filters: [8, 16], t_emb: 8 });
 
-const resumed = "--resume run --max-steps 3";
-const resuming = (change: Change | Record<string, unknown>, says: Says) =>
-  command(
-    "train:base",
-    resumed,
-    says,
-    typeof change === "object" ? configured(change) : async (place) => {
-      await trained(place);
-      await rewrite(place, "run/state.safetensors", change);
-    },
+type Row = readonly [change: Change, ...says: Says];
+const rows = (table: Readonly<Record<string, Row>>, task: TaskName, flags: string, path: string) =>
+  Object.fromEntries(
+    Object.entries(table).map(([what, [change, ...says]]): [string, BadCommand] => [what, {
+      ...{ task, flags, says },
+      async prepare(place) {
+        await trained(place);
+        await rewrite(place, path, change);
+      },
+    }]),
   );
+const resumed = "--resume run --max-steps 3";
+const configured = (change: Record<string, unknown>): Change => (bytes) =>
+  new TextEncoder().encode(JSON.stringify({ ...JSON.parse(new TextDecoder().decode(bytes)), ...change }));
+const noProgress =
+  "StateError: Cannot resume run: run/state.safetensors does not hold the progress of a run: ";
 
 testRefusals("train --resume refuses a damaged run in one line", {
-  "an unknown field of config.json": resuming({ batchSise: 3 }, [
-    "ConfigError: Unknown field batchSise in run/config.json (did you mean batchSize?)",
-  ]),
-  "the state of another network": resuming({ filters: [8, 24] }, ["StateError: ", "run/state.safetensors"]),
-  "the state of another optimizer": resuming({ optimizer: "sgd" }, [
-    "StateError: ",
-    "state.safetensors",
-    "sgd",
-  ]),
-  "a truncated state": resuming(cut, ["SafetensorsError: Cannot read run/state.safetensors: ", "truncated"]),
-  "a state without progress": resuming(withHeader((header) => header.__metadata__.progress = "{"), [
-    "StateError: Cannot resume run: run/state.safetensors does not hold the progress",
-  ]),
-  "a number that is not finite": resuming(withWeights(NaN), [
-    "StateError: Cannot load run/state.safetensors: ",
-    "is NaN at index",
-    "from a backup",
-  ]),
-  "progress of another type": resuming(withProgress({ step: "2" }), [
-    'StateError: Cannot resume run: run/state.safetensors does not hold the progress of a run: step is "2"',
-  ]),
-  "losses of another type": resuming(withProgress({ recentSteps: { losses: 5 } }), [
-    "StateError: Cannot resume run: ",
-    'recentSteps is {"losses":5} (expected an object with losses',
-  ]),
-  "a run without a saved state": command(
+  ...rows(
+    {
+      "an unknown field": [
+        configured({ batchSise: 3 }),
+        "ConfigError: Unknown field batchSise in run/config.json (did you mean batchSize?)",
+      ],
+      "the state of another network": [
+        configured({ filters: [8, 24] }),
+        "StateError: ",
+        "run/state.safetensors",
+      ],
+      "the state of another optimizer": [
+        configured({ optimizer: "sgd" }),
+        "StateError: ",
+        "state.safetensors",
+        "sgd",
+      ],
+    },
     "train:base",
     resumed,
-    ["RunError: Cannot resume run: cannot read run/state.safetensors", "no checkpoint yet"],
-    async (place) => {
+    "run/config.json",
+  ),
+  ...rows(
+    {
+      "a truncated state": [cut, "SafetensorsError: Cannot read run/state.safetensors: ", "truncated"],
+      "no progress": [withHeader((header) => header.__metadata__.progress = "{"), noProgress],
+      "a number that is not finite": [
+        withWeights(NaN),
+        "StateError: Cannot load run/state.safetensors: ",
+        "is NaN at index",
+      ],
+      "progress of another type": [withProgress({ step: "2" }), `${noProgress}step is "2"`],
+      "losses of another type": [
+        withProgress({ recentSteps: { losses: 5 } }),
+        `${noProgress}recentSteps is {"losses":5} (expected an object with losses`,
+      ],
+    },
+    "train:base",
+    resumed,
+    "run/state.safetensors",
+  ),
+  "a run without a saved state": {
+    flags: resumed,
+    says: ["RunError: Cannot resume run: cannot read run/state.safetensors", "no checkpoint yet"],
+    async prepare(place) {
       await trained(place);
       await Deno.remove(place.file("run", "state.safetensors"));
     },
-  ),
+  },
 });
 
-const drawn = (change: Change, says: Says) =>
-  command("sample", drawing, says, async (place) => {
-    await trained(place);
-    await rewrite(place, "run/last.safetensors", change);
-  });
-const reported = (name: string, change: Change, says: Says) =>
-  command("report", "run --out page.html", says, async (place) => {
-    // A run with autoguidance that has this file and its last weights.
-    await configured({ conditional: false, guidance: 2 })(place);
-    const last = await place.read("run", "last.safetensors");
-    await Deno.remove(place.file("run", "ema.safetensors"));
-    await Deno.writeFile(place.file("run", name), change(last));
-  });
 const unloadable = "StateError: Cannot load run/last.safetensors: ";
-
-testRefusals("sample and report refuse damaged weights in one line", {
-  "a header longer than the file": drawn((bytes) => bytes.fill(255, 0, 8), [
+const invalid = "CheckpointError: Cannot load run/last.safetensors: ";
+const weights: Readonly<Record<string, Row>> = {
+  "a header longer than the file": [
+    (bytes) => bytes.fill(255, 0, 8),
     "SafetensorsError: Cannot read run/last.safetensors: ",
-    "header length is",
-  ]),
-  "the weights of another network": drawn(
+  ],
+  "the weights of another network": [
     withMetadata("config", { type: "UNet_FM", filters: Array(1000).fill(4), t_emb: 8, channels: 1 }),
-    [unloadable],
-  ),
-  "an unknown network": drawn(unknownNetwork, [
-    "CheckpointError: Cannot load run/last.safetensors: ",
-    "UNet_FM",
-  ]),
-  "weights that are not finite": drawn(withWeights(-Infinity), [unloadable, "is -Infinity at index"]),
-  "finite weights that give no images": drawn(withWeights(1e30, Infinity), [
+    unloadable,
+  ],
+  "an unknown network": [unknownNetwork, invalid, "UNet_FM"],
+  "weights that are not finite": [withWeights(-Infinity), unloadable, "is -Infinity at index"],
+  "finite weights that give no images": [
+    withWeights(1e30, Infinity),
     "RunError: Cannot draw samples: the network gives ",
-    "(expected finite numbers); its weights are damaged",
+    "its weights are damaged",
     "(run/last.safetensors)",
-  ]),
-  "images of no size": drawn(withMetadata("image_size", [0, 12]), [
-    "CheckpointError: Cannot load run/last.safetensors: its image_size is",
-  ]),
-  "truncated last weights": reported("last.safetensors", cut, [
-    "SafetensorsError: Cannot read run/last.safetensors: ",
-  ]),
-  "averaged weights that are not finite": reported("ema.safetensors", withWeights(NaN), [
-    "StateError: Cannot load run/ema.safetensors: ",
-  ]),
-  "early weights of an unknown network": reported("early.safetensors", unknownNetwork, [
-    "CheckpointError: Cannot load run/early.safetensors: ",
-  ]),
+  ],
+  "images of no size": [withMetadata("image_size", [0, 12]), `${invalid}its image_size is`],
+};
+
+testRefusals(
+  "sample refuses damaged weights in one line",
+  rows(weights, "sample", drawing, "run/last.safetensors"),
+);
+
+testTask("report refuses damaged weights of its samples in one line", async (place) => {
+  await trained(place);
+  await rewrite(place, "run/config.json", configured({ conditional: false, guidance: 2 })); // with autoguidance
+  const last = await place.read("run", "last.safetensors");
+  const cases: readonly (readonly [name: string, change: Change, begin: string])[] = [
+    ["last", cut, "SafetensorsError: Cannot read run/last.safetensors: "],
+    ["ema", withWeights(NaN), "StateError: Cannot load run/ema.safetensors: "],
+    ["early", unknownNetwork, "CheckpointError: Cannot load run/early.safetensors: "],
+  ];
+  for (const [name, change, begin] of cases) {
+    for (const file of ["last", "ema"]) {
+      await Deno.remove(place.file("run", `${file}.safetensors`)).catch(() => {});
+    }
+    await Deno.writeFile(place.file("run", "last.safetensors"), last);
+    await Deno.writeFile(place.file("run", `${name}.safetensors`), change(last.slice()));
+    await assertRefused(place, { task: "report", flags: "run --out page.html", says: [begin] });
+  }
 });

@@ -11,7 +11,15 @@ import { storeNetwork } from "./stored_network.ts";
 const rest = "--flow-samples 0 --path-samples 0 --test-batches 1";
 const bare = `--data data --batch-size 8 ${oneThread} --samples 0 ${rest}`;
 
-/** Commands that make a run in `first`, and take away all that a repetition does not need. */
+/** A command that makes a run in `first`, and takes away all that a repetition does not need. */
+interface Kind {
+  readonly task: "train" | "train:residual" | "distill";
+  readonly flags: string;
+  readonly before?: (place: Workplace) => Promise<unknown>;
+  readonly after?: (place: Workplace) => Promise<unknown>;
+  readonly again?: string;
+}
+
 const kinds = {
   "a U-Net limited by minutes": {
     task: "train:residual",
@@ -20,7 +28,7 @@ const kinds = {
   },
   "a custom network": {
     task: "train",
-    flags: `--model mlp.ts --hidden 8 --log-every 3 ${bare} --max-steps 12`,
+    flags: `--model mlp.ts --hidden 8 --log-every 3 ${bare} --max-steps 6`,
     before: (place) => writeModule(place),
     again: "--model mlp.ts",
   },
@@ -30,32 +38,26 @@ const kinds = {
     before: (place) => storeNetwork(place, "teacher", [imageSize, imageSize], { classes: 10 }),
     after: (place) => Deno.remove(place.file("teacher.safetensors")),
   },
-} as const satisfies Readonly<
-  Record<string, {
-    task: "train" | "train:residual" | "distill";
-    flags: string;
-    before?: (place: Workplace) => Promise<unknown>;
-    after?: (place: Workplace) => Promise<unknown>;
-    again?: string;
-  }>
->;
+} as const satisfies Readonly<Record<string, Kind>>;
+type KindName = keyof typeof kinds;
 
-const makeFirst = (place: Workplace, kind: keyof typeof kinds) =>
+const makeFirst = (place: Workplace, kind: KindName) =>
   madeOnce(place, kind, async (place) => {
-    const { task, flags, ...more } = kinds[kind];
-    if ("before" in more) await more.before(place);
+    const { task, flags, before, after }: Kind = kinds[kind];
+    await before?.(place);
     await place.succeed(task, `${flags} --out first`);
-    if ("after" in more) await more.after(place);
+    await after?.(place);
   });
 
 const configIn = async (place: Workplace, run: string) =>
   JSON.parse(await Deno.readTextFile(place.file(run, "config.json")));
 
-for (const [kind, { task, ...more }] of Object.entries(kinds)) {
+for (const kind of Object.keys(kinds) as KindName[]) {
   testTask(`--config repeats ${kind} to the same bits`, async (place) => {
-    await makeFirst(place, kind as keyof typeof kinds);
+    await makeFirst(place, kind);
+    const { task, again = "" }: Kind = kinds[kind];
     const repeating = task === "distill" ? "distill" : "train";
-    await place.succeed(repeating, `--config first --out again ${"again" in more ? more.again : ""}`);
+    await place.succeed(repeating, `--config first --out again ${again}`);
     assert.deepEqual(await place.metrics("again"), await place.metrics("first"));
     assert.deepEqual(await place.state("again"), await place.state("first"));
     const names = (await place.names("first")).filter((name) =>
@@ -68,86 +70,71 @@ for (const [kind, { task, ...more }] of Object.entries(kinds)) {
     const { runName, out, maxMinutes, maxSteps } = await configIn(place, "again");
     const { step } = (await place.metrics("first")).at(-1)!;
     assert.deepEqual([runName, out, maxMinutes, maxSteps], [null, "again", 0, step]);
-    for (const run of ["first", "again"]) {
-      const recorded = await configIn(place, run);
-      const config = trainingConfig({ ...recorded, maxSteps: 7 });
-      assert.deepEqual(
-        { ...config, ...recorded, maxSteps: 7 },
-        config,
-        "trainingConfig() takes what it holds",
-      );
-    }
+    const recorded = await configIn(place, "again");
+    const config = trainingConfig({ ...recorded, maxSteps: 7 });
+    assert.deepEqual({ ...config, ...recorded, maxSteps: 7 }, config, "trainingConfig() takes what it holds");
   });
 }
 
-testTask("flags replace settings of the run that --config repeats", async (place) => {
-  await makeFirst(place, "a custom network");
-  await place.succeed("train", "--config first/config.json --model mlp.ts --hidden 4 --seed 3 --epochs 1");
-  const [run] = await place.names("runs"); // not where the repeated run is
-  const { model, seed, epochs, maxSteps, batchSize } = await configIn(place, `runs/${run}`);
-  assert.deepEqual([model, seed, epochs, maxSteps, batchSize], [
-    `mlp.ts@sha256:${await place.digest("mlp.ts")}:hidden=4,activation=gelu`,
-    3,
-    1,
-    0,
-    8,
-  ]);
-});
+testTask(
+  "flags replace settings of the run that --config repeats, which they never continue",
+  async (place) => {
+    await makeFirst(place, "a custom network");
+    const path = place.file("first", "config.json");
+    await Deno.writeTextFile(path, JSON.stringify({ ...await configIn(place, "first"), resume: "first" }));
+    const before = await place.digest("first", "state.safetensors");
+    await place.succeed("train", "--config first/config.json --model mlp.ts --hidden 4 --seed 3 --epochs 1");
+    assert.equal(await place.digest("first", "state.safetensors"), before);
+    const [run] = await place.names("runs"); // not where the repeated run is
+    const { model, seed, epochs, maxSteps, batchSize } = await configIn(place, `runs/${run}`);
+    const network = `mlp.ts@sha256:${await place.digest("mlp.ts")}:hidden=4,activation=gelu`;
+    assert.deepEqual([model, seed, epochs, maxSteps, batchSize], [network, 3, 1, 0, 8]);
+  },
+);
 
-testTask("--config never continues the run that the named run was resumed in", async (place) => {
-  await makeFirst(place, "a U-Net limited by minutes");
-  const path = place.file("first", "config.json");
-  await Deno.writeTextFile(path, JSON.stringify({ ...await configIn(place, "first"), resume: "first" }));
-  const before = await place.digest("first", "state.safetensors");
-  await place.succeed("train", "--config first --max-steps 1 --out again");
-  assert.equal(await place.stepOf("again"), 1);
-  assert.equal(await place.digest("first", "state.safetensors"), before);
-});
+/** Command lines that are refused, by what is in `first`, with the beginning of the line that says why. */
+const refused: Readonly<Partial<Record<KindName, Readonly<Record<string, string>>>>> = {
+  "a U-Net limited by minutes": {
+    "train --config first --resume first":
+      "ConfigError: Cannot use --config with --resume: the run keeps its ",
+    "train --config first --preset paper": "ConfigError: Cannot use --preset with --config first: that run ",
+    "train --config frist": "ConfigError: Cannot find the run frist: there is no such folder",
+    "train --config first/run.json": "ConfigError: Unknown field ",
+    "distill --config first":
+      "ConfigError: Cannot distil with --config first: that run is not a distillation",
+  },
+  "a distillation": {
+    "distill other --config first":
+      "ConfigError: Cannot distil other with --config: the run keeps its teacher",
+    "train --config first --filters 8,16": "ConfigError: Cannot use --filters with --config first: that run ",
+  },
+};
 
-testTask("distill --config with other stages has their length, and stores all settings", async (place) => {
-  await makeFirst(place, "a distillation");
-  await place.succeed("distill", "--config first --stages bake:images=24 --out short");
-  const { stages, maxSteps } = await configIn(place, "short");
-  assert.deepEqual([stages, maxSteps], ["bake:images=24,rate=0.5", 3]);
-});
-
-testTask("--config refuses in one line what it cannot repeat", async (place) => {
-  const refused = {
-    "a U-Net limited by minutes": {
-      "train --config first --resume first":
-        "ConfigError: Cannot use --config with --resume: the run keeps its ",
-      "train --config first --preset paper":
-        "ConfigError: Cannot use --preset with --config first: that run ",
-      "train --config frist": "ConfigError: Cannot find the run frist: there is no such folder",
-      "train --config first/run.json": "ConfigError: Unknown field ",
-      "distill --config first":
-        "ConfigError: Cannot distil with --config first: that run is not a distillation",
-    },
-    "a distillation": {
-      "distill other --config first":
-        "ConfigError: Cannot distil other with --config: the run keeps its teacher",
-      "train --config first --filters 8,16":
-        "ConfigError: Cannot use --filters with --config first: that run ",
-    },
-  } as const;
-  for (const [kind, mistakes] of Object.entries(refused)) {
-    await using place = await makePlace();
-    await makeFirst(place, kind as keyof typeof kinds);
-    for (const [command, begin] of Object.entries(mistakes)) {
-      const [task, ...flags] = command.split(" ");
-      await assertRefused(place, {
-        task: task as "train" | "distill",
-        flags: flags.join(" "),
-        says: [begin],
-      });
+testTask(
+  "--config refuses in one line what it cannot repeat, and other stages have their length",
+  async (place) => {
+    for (const [kind, mistakes] of Object.entries(refused) as [KindName, Record<string, string>][]) {
+      await using place = await makePlace();
+      await makeFirst(place, kind);
+      for (const [command, begin] of Object.entries(mistakes)) {
+        const [task, ...flags] = command.split(" ");
+        await assertRefused(place, {
+          task: task as "train" | "distill",
+          flags: flags.join(" "),
+          says: [begin],
+        });
+      }
     }
-  }
-  await makeFirst(place, "a distillation");
-  const config = { ...await configIn(place, "first"), stages: null };
-  await Deno.writeTextFile(place.file("first", "config.json"), JSON.stringify(config));
-  const says = [
-    "ConfigError: Cannot distil without stages: they are null",
-    "(in first/config.json)",
-  ] as const;
-  await assertRefused(place, { task: "distill", flags: "--resume first", says });
-});
+    await makeFirst(place, "a distillation");
+    await place.succeed("distill", "--config first --stages bake:images=24 --out short");
+    const { stages, maxSteps } = await configIn(place, "short");
+    assert.deepEqual([stages, maxSteps], ["bake:images=24,rate=0.5", 3]);
+    const config = { ...await configIn(place, "first"), stages: null };
+    await Deno.writeTextFile(place.file("first", "config.json"), JSON.stringify(config));
+    const says = [
+      "ConfigError: Cannot distil without stages: they are null",
+      "(in first/config.json)",
+    ] as const;
+    await assertRefused(place, { task: "distill", flags: "--resume first", says });
+  },
+);

@@ -8,116 +8,78 @@ import { defineSettings } from "../../../experiments/cli/settings.ts";
 import { stagesOf, stagesSetting } from "../../../experiments/cli/shared.ts";
 import { makeVariant, variant, type VariantRegistry } from "../../../experiments/cli/kinds.ts";
 
-Deno.test("Settings.read() reads back what JSON.stringify() wrote", () => {
-  const config = configOf("--model base --name a --lr 0.1", "paper");
+Deno.test("Settings.read() reads back what JSON.stringify() wrote, and refuses other fields", () => {
+  const config = configOf("--model base --name a --lr 0.1 --val-epochs 0.5", "paper");
   assert.deepEqual(training.read(JSON.parse(JSON.stringify(config)), "config.json"), config);
-});
-
-Deno.test("Settings.read() uses the default of a setting that an older file lacks", () => {
-  const config = configOf("--model base --val-epochs 0.5");
   const { valEpochs: _, ...older } = config;
-  assert.deepEqual(training.read(older, "config.json"), { ...config, valEpochs: 1 });
-});
-
-Deno.test("Settings.parse() accepts words anywhere among the flags", () => {
-  const parse = (line: string) => evaluating.parse(line.split(" "), true);
-  const expected = { words: ["runs/a", "b"], help: false, values: { count: 100, mlflow: "http://h" } };
-  for (
-    const line of [
-      "runs/a b --count 100 --mlflow http://h",
-      "--count 100 runs/a --mlflow=http://h b",
-      "--count=100 --mlflow http://h runs/a b",
-    ]
-  ) assert.deepEqual(parse(line), expected, line);
-  assert.deepEqual(reporting.parse(["--no-live", "a"], true), {
-    words: ["a"],
-    help: false,
-    values: { live: false },
-  });
-  assert.throws(() => parse("--cuont 100 a"), {
-    name: "ConfigError",
-    message: "Unknown flag --cuont (did you mean --count?)",
-  });
-  assert.throws(() => parse("--count runs/a"), {
-    name: "ConfigError",
-    message: /^Cannot use --count "runs\/a": expected /,
-  });
-  assert.throws(() => parse("a -- b"), {
-    name: "ConfigError",
-    message: 'Cannot use "--": only flags are expected (see --help)',
-  });
-});
-
-Deno.test("Settings.read() refuses unknown, missing and unacceptable fields", () => {
-  const config = configOf("--model base");
-  const { lr: _, ...incomplete } = config;
+  assert.deepEqual(
+    training.read(older, "config.json"),
+    { ...config, valEpochs: 1 },
+    "the default if it is missing",
+  );
+  const { lr: __, ...incomplete } = config;
   const refusals: [unknown, string][] = [
     [{ ...config, batchSise: 3 }, "Unknown field batchSise in config.json (did you mean batchSize?)"],
     [incomplete, "Missing field lr in config.json: expected a number above 0"],
     [{ ...config, lr: "0.1" }, 'Cannot use lr "0.1" in config.json: expected a number above 0'],
     [
       { ...config, filters: [] },
-      "Cannot use filters [] in config.json: expected whole numbers of at least 1, such as 16,32,64",
+      "Cannot use filters [] in config.json: expected whole numbers of at least 1, ",
     ],
     [
       { ...config, model: "basis" },
-      'Cannot use model "basis" in config.json: expected residual, base or the file of a module, such as ./mine.ts (did you mean base?)',
+      'Cannot use model "basis" in config.json: expected residual, base or the file ',
     ],
+    [[], "Cannot read config.json: expected an object"],
   ];
-  for (const [json, message] of refusals) {
-    assert.throws(() => training.read(json, "config.json"), { name: "ConfigError", message });
-  }
-  assert.throws(
-    () => training.read([], "config.json"),
-    /^ConfigError: Cannot read config.json: expected an object/,
-  );
+  for (const [json, words] of refusals) assertThrows(() => training.read(json, "config.json"), words);
 });
 
-Deno.test("sample requires a checkpoint, and an output that is a picture or an array", () => {
-  const config = sampling.resolve(sampling.parse(["--checkpoint", "a.safetensors", "--count", "9"]).values);
-  const given = {
-    checkpoint: "a.safetensors",
-    count: 9,
-    seed: 0,
-    solver: null,
-    class: null,
-    columns: 0,
+/** Asserts a ConfigError whose message begins with words. */
+function assertThrows(call: () => unknown, words: string): void {
+  assert.throws(call, (error: Error) => {
+    assert.ok(error.name === "ConfigError" && error.message.startsWith(words), `${error}`);
+    return true;
+  });
+}
+
+Deno.test("Settings.parse() accepts words anywhere among the flags", () => {
+  const parse = (line: string) => evaluating.parse(line.split(" "), true);
+  const expected = { words: ["runs/a", "b"], help: false, values: { count: 100, mlflow: "http://h" } };
+  const lines = ["runs/a b --count 100 --mlflow http://h", "--count=100 runs/a --mlflow=http://h b"];
+  for (const line of lines) assert.deepEqual(parse(line), expected, line);
+  assert.deepEqual(reporting.parse(["--no-live", "a"], true).values, { live: false });
+  const refused = {
+    "--cuont 100 a": "Unknown flag --cuont (did you mean --count?)",
+    "--count runs/a": 'Cannot use --count "runs/a": expected ',
+    "a -- b": 'Cannot use "--": only flags are expected (see --help)',
   };
-  assert.deepEqual({ ...config, ...given }, config);
-  const named: [words: string, message: string][] = [
-    ["", "Missing FILE|RUN: name the weights to use, or a run"],
-    ["a b", "Cannot use b with a (expected one FILE or RUN)"],
-    ["a --checkpoint b", "Cannot use b with a (expected one FILE or RUN)"],
-  ];
+  for (const [line, words] of Object.entries(refused)) assertThrows(() => parse(line), words);
+});
+
+Deno.test("sample takes one checkpoint, and an output that is a picture or an array", () => {
   assert.equal(sampleTask.parse(["a"]).checkpoint, "a");
-  for (const [words, message] of named) {
-    assert.throws(() => sampleTask.parse(words.split(" ").filter((word) => word !== "")), {
-      name: "ConfigError",
-      message,
-    });
-  }
-  assert.throws(() => sampling.parse(["--out", "grid.gif"]), {
-    message: 'Cannot use --out "grid.gif": expected a path that ends with .png, .npy, .npz or /',
-  });
   assert.deepEqual(sampling.parse(["--image-size", "28"]).values, { imageSize: [28, 28] });
-  assert.throws(() => sampling.parse(["--image-size", "28,0"]), {
-    message: /^Cannot use --image-size "28,0": expected a height and a width of 1 to 4096 pixels/,
-  });
-  for (const words of ["", "3,", ",owl"]) {
-    assert.throws(() => sampling.parse([`--class=${words}`]), {
-      message:
-        `Cannot use --class "${words}": expected classes by name or number, such as 3,owl, or all, or none`,
-    });
+  const range = "expected two times from 0 to 1, the lower first, such as 0.1,1";
+  const classes = "expected classes by name or number, such as 3,owl, or all, or none";
+  const refused: Readonly<Record<string, string>> = {
+    "": "Missing FILE|RUN: name the weights to use, or a run",
+    "a b": "Cannot use b with a (expected one FILE or RUN)",
+    "a --checkpoint b": "Cannot use b with a (expected one FILE or RUN)",
+    "a --out grid.gif": 'Cannot use --out "grid.gif": expected a path that ends with .png, .npy, .npz or /',
+    "a --image-size 28,0":
+      'Cannot use --image-size "28,0": expected a height and a width of 1 to 4096 pixels',
+    "a --values network": "--values has no effect without an array, --out FILE.npy; remove it",
+    ...Object.fromEntries(
+      ["", "3,", ",owl"].map((text) => [`a --class=${text}`, `Cannot use --class "${text}": ${classes}`]),
+    ),
+    ...Object.fromEntries(["0.1", "0.5,0.5", "0.6,0.5", "-0.1,1", "0,2", "0,1,1"].map((text) => {
+      return [`a --guidance-interval=${text}`, `Cannot use --guidance-interval "${text}": ${range}`];
+    })),
+  };
+  for (const [line, words] of Object.entries(refused)) {
+    assertThrows(() => sampleTask.parse(line.split(" ").filter((word) => word !== "")), words);
   }
-  for (const words of ["0.1", "0.5,0.5", "0.6,0.5", "-0.1,1", "0,2", "0,1,1"]) {
-    assert.throws(() => sampling.parse([`--guidance-interval=${words}`]), {
-      message: `Cannot use --guidance-interval "${words}": ` +
-        "expected two times from 0 to 1, the lower first, such as 0.1,1",
-    });
-  }
-  assert.throws(() => sampleTask.parse(["--checkpoint", "a.safetensors", "--values", "network"]), {
-    message: "--values has no effect without an array, --out FILE.npy; remove it",
-  });
 });
 
 const sizes: VariantRegistry<number> = {
@@ -134,20 +96,18 @@ const sizes: VariantRegistry<number> = {
 const table = defineSettings({ size: variant(sizes, { doc: "size of things", default: "sum-of-two" }) });
 const sizeOf = (...argv: string[]) => makeVariant(sizes, table.resolve(table.parse(argv).values).size);
 
-Deno.test("variant() accepts a name with its settings, or their defaults", () => {
+Deno.test("variant() accepts a name with its settings, or their defaults, and stores its text", () => {
   assert.equal(sizeOf(), 3);
   assert.equal(sizeOf("--size", "fixed"), 7);
   assert.equal(sizeOf("--size", "sum-of-two:second=0.5"), 1.5);
   assert.equal(sizeOf("--size=sum-of-two:second=10,first=-1e1"), 0);
-});
-
-Deno.test("variant() stores its text in config.json", () => {
   const text = "sum-of-two:first=4";
   assert.deepEqual(table.parse(["--size", text]).values, { size: text });
   assert.deepEqual(table.read({ size: text }, "config.json"), { size: text });
-  assert.throws(() => table.read({ size: 3 }, "config.json"), {
-    message: "Cannot use size 3 in config.json: expected fixed or sum-of-two",
-  });
+  assertThrows(
+    () => table.read({ size: 3 }, "config.json"),
+    "Cannot use size 3 in config.json: expected fixed or ",
+  );
 });
 
 Deno.test("variant() refuses unknown names and settings, and values out of range", () => {
@@ -167,12 +127,10 @@ Deno.test("variant() refuses unknown names and settings, and values out of range
     "toString": "expected fixed or sum-of-two",
   };
   for (const [text, problem] of Object.entries(refusals)) {
-    const start = `Cannot use --size ${JSON.stringify(text)}: ${problem}`;
-    assert.throws(() => table.parse([`--size=${text}`]), (error: Error) => {
-      assert.equal(error.name, "ConfigError");
-      assert.equal(error.message.slice(0, start.length), start);
-      return true;
-    });
+    assertThrows(
+      () => table.parse([`--size=${text}`]),
+      `Cannot use --size ${JSON.stringify(text)}: ${problem}`,
+    );
   }
   assert.throws(
     () => makeVariant(sizes, "fixt"),
@@ -181,15 +139,12 @@ Deno.test("variant() refuses unknown names and settings, and values out of range
 });
 
 Deno.test("variant() lists names, settings and defaults in --help", () => {
-  const lines = table.help("deno task things", "").split("\n");
-  const start = lines.findIndex((line) => line.includes("--size NAME[:KEY=X,...]"));
-  assert.deepEqual(lines.slice(start, start + 5).map((line) => line.trim()), [
-    "--size NAME[:KEY=X,...]",
-    "size of things (default: sum-of-two)",
-    "fixed  always 7",
-    "sum-of-two:first=1,second=2  a + b; first: a; second:",
-    "b",
-  ]);
+  const help = table.help("deno task things", "").replaceAll(/\s+/g, " ");
+  const sum = "sum-of-two:first=1,second=2 a + b; first: a; second: b";
+  assert.ok(
+    help.includes(`--size NAME[:KEY=X,...] size of things (default: sum-of-two) fixed always 7 ${sum}`),
+    help,
+  );
   const { fixed } = sizes;
   assert.equal(variant({ fixed, other: fixed }, { doc: "size of things" }).hint, "fixed|other");
 });

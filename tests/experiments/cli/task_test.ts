@@ -62,6 +62,8 @@ Deno.test("train --help shows about 25 flags, and only distill has those of a di
   const train = await (await taskNamed("train")).help({ model: "base", preset: "quick" });
   const count = train.match(/^ {2}--(?!help)/gm)!.length;
   assert.ok(count >= 20 && count <= 28, `${count}`);
+  const paper = await (await taskNamed("train")).help({ preset: "paper" });
+  assert.match(paper, /\n {2}--batch-size N +images per step \(default: 256\)\n/);
   for (const name of ["teacher", "stages", "teacherGuidance", "maxGuidance"]) {
     assert.ok(!(name in (await taskNamed("train")).settings.rows), name);
     assert.equal(name in (await taskNamed("distill")).settings.rows, name !== "teacher");

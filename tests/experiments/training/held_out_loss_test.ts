@@ -12,7 +12,7 @@ import {
   tensor,
 } from "../../../kernels/mod.ts";
 import { HeldOutLoss, loadState, meanLoss, streams } from "../../../models/mod.ts";
-import { assertClose, largestDifference, testOnDevices } from "../../testing.ts";
+import { assertClose, largestDifference, testOnCpu } from "../../testing.ts";
 import { trainingConfig } from "../../../experiments/cli/training_config.ts";
 import { makeNetwork } from "../../../experiments/training/network.ts";
 import { testWithVectors, type Vectors } from "../../models/vectors.ts";
@@ -52,7 +52,7 @@ async function expectedLoss(images: readonly number[]): Promise<number> {
   return total / images.length;
 }
 
-testOnDevices("HeldOutLoss.losses() counts each image once, and is the same each time", async () => {
+testOnCpu("HeldOutLoss.losses() counts each image once, and is the same each time", async () => {
   const lossOf = measurement(batchSize);
   const odd = [19, 1, 18, 2, 17, 3, 16];
   const many = Array.from({ length: 77 }, (_, i) => i % 20); // more batches than can be in flight

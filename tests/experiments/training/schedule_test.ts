@@ -35,25 +35,72 @@ const speeds: Readonly<Record<string, (step: number) => number>> = {
   "validations between steps": (step) => step % 50 === 0 ? 2 : 0.1,
   "steps of seconds": () => 7,
 };
-for (const [name, cost] of Object.entries(speeds)) {
-  Deno.test(`RunSchedule ends a run after its minutes, with ${name}, and repeats it to the bit`, () => {
+Deno.test("RunSchedule ends a run after its minutes, at any speed, and repeats it to the bit", () => {
+  for (const [name, cost] of Object.entries(speeds)) {
     const { step, seconds, rates, settings, missed } = train(scheduleOf({ maxMinutes: 1 }), cost);
-    assert.ok(Math.abs(seconds - 60) <= 6, `${seconds} seconds`);
+    assert.ok(Math.abs(seconds - 60) <= 6, `${name}: ${seconds} seconds`);
     assert.equal(missed, undefined);
-    assert.ok(rates.every((rate, i) => rate <= (rates[i - 1] ?? 1)) && rates.at(-1)! < 0.01, `${rates}`);
+    assert.ok(
+      rates.every((rate, i) => rate <= (rates[i - 1] ?? 1)) && rates.at(-1)! < 0.01,
+      `${name}: ${rates}`,
+    );
     const last = settings.at(-1)!;
-    assert.deepEqual([last.maxSteps, last.maxMinutes], [step, 0]);
-    const again = scheduleOf(last);
-    assert.equal(`${train(again, () => 1).rates}`, `${rates}`);
+    assert.deepEqual([last.maxSteps, last.maxMinutes], [step, 0], name);
+    assert.equal(`${train(scheduleOf(last), () => 1).rates}`, `${rates}`, name);
     // A session that was killed knows the estimates that were made after its checkpoint, and makes no others till then.
     for (const earlier of settings.slice(1, -1)) {
       const known = earlier.replans!.at(-2)!, at = Math.ceil(known / 2);
       const resumed = scheduleOf({ ...earlier, maxMinutes: 1 });
       const rest = train(resumed, cost, { step: at, seconds: at * seconds / step });
-      assert.ok(rest.rates.slice(0, known - at).every((rate, i) => rate === rates[at + i]), `${known}`);
+      const before = rest.rates.slice(0, known - at);
+      assert.ok(before.every((rate, i) => rate === rates[at + i]), `${name}: ${known}`);
     }
-  });
-}
+  }
+});
+
+Deno.test("RunSchedule has the rates of its schedule from the first to the last step", () => {
+  const down = (share: number) => (1 + Math.cos(Math.PI * share)) / 2;
+  const least = 1 / 25 / 1e4;
+  const expected: [values: Partial<TrainingConfig>, rates: number[]][] = [
+    [{ schedule: "constant", warmUp: 0.5 }, [0, 1 / 2, 1, 1, 1]],
+    [{ schedule: "cosine" }, [0, 1, 2, 3, 4].map((step) => down(step / 4))],
+    [
+      { schedule: "one_cycle", warmUp: 0.25 },
+      [1 / 25, ...[0, 1, 2, 3].map((step) => least + (1 - least) * down(step / 3))],
+    ],
+  ];
+  for (const [values, rates] of expected) {
+    const schedule = scheduleOf({ ...values, maxSteps: 5 });
+    rates.forEach((rate, step) => assert.ok(Math.abs(schedule.learningRate(step) - rate) < 1e-12));
+  }
+});
+
+Deno.test("RunSchedule.resume() refuses another length if the rate would jump", () => {
+  const cases: [earlier: Partial<TrainingConfig>, changed: Partial<TrainingConfig>, refused?: RegExp][] = [
+    [
+      { schedule: "one_cycle" },
+      { maxSteps: 8 },
+      /^Cannot resume run for 8 steps: .* laid out for 4 steps, .*jump from /,
+    ],
+    [
+      { schedule: "cosine" },
+      { maxSteps: 0, maxMinutes: 9 },
+      /^Cannot resume run for 9 minutes: .*\(expected --lr X /,
+    ],
+    [{ schedule: "cosine" }, { maxSteps: 5 }], // its last rate is that of the end, too
+    [{ schedule: "cosine" }, { maxSteps: 8, lr: 0.002 }],
+    [{ schedule: "cosine" }, { maxSteps: 8, schedule: "constant" }],
+    [{ schedule: "constant" }, { maxSteps: 8 }],
+  ];
+  for (const [values, changed, refused] of cases) {
+    const earlier = { ...values, maxSteps: 4 };
+    const schedule = scheduleOf({ ...earlier, ...changed });
+    const resume = () =>
+      schedule.resume("run", scheduleOf(earlier).config, { ...progress, step: 4, elapsedSeconds: 1 });
+    if (refused) assert.throws(resume, { name: "TrainingError", message: refused });
+    else resume();
+  }
+});
 
 Deno.test("RunSchedule says when a run has missed its minutes, and stops at other limits", () => {
   const late = train(scheduleOf({ maxMinutes: 1 }), (step) => step < 400 ? 0.1 : 0.2);
