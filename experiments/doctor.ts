@@ -1,6 +1,6 @@
 import { basename, join } from "node:path";
 import { CpuDevice } from "../kernels/devices/cpu/cpu_device.ts";
-import { isSoftware } from "../kernels/devices/webgpu/adapter.ts";
+import { isSoftware } from "../kernels/devices/webgpu/webgpu_device.ts";
 import { type Device, DeviceError, init, UserError } from "../kernels/mod.ts";
 import { gigabytes, print } from "./cli/output.ts";
 import { main, task } from "./cli/task.ts";

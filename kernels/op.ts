@@ -1,9 +1,10 @@
 import { refuse } from "./core/checks.ts";
-import { checkSaved, makeHistory } from "./autograd/history.ts";
+import { checkSaved, type History, makeHistory, Tensor } from "./core/tensor.ts";
 import {
   attributeCheck,
   type AttributeTypes,
   type AttributeValues,
+  type CallPlan,
   type DefineOptions,
   loweringOf,
   type OpDefinition,
@@ -11,7 +12,6 @@ import {
   type Saved,
   type Values,
 } from "./op_definition.ts";
-import { checkSharing, execute, noteWrites } from "./core/execute.ts";
 import { currentDevice, withDevice } from "./core/context.ts";
 import {
   bindAxes,
@@ -20,11 +20,13 @@ import {
   outputShape,
   parseSignature,
   type Port,
+  type Shape,
+  ShapeError,
   showInputs,
-} from "./core/signature.ts";
-import { type Shape, ShapeError, showShape, sizeOf } from "./core/shape.ts";
-import { allocate, Storage } from "./core/memory.ts";
-import { type History, Tensor } from "./core/tensor.ts";
+  showShape,
+  sizeOf,
+} from "./core/shape.ts";
+import { allocate, type MemoryRange, overlap, owners, Storage } from "./core/memory.ts";
 import type { Dims, Kernel } from "./devices/device.ts";
 
 /** A tensor for each name. */
@@ -69,16 +71,6 @@ export interface RegisteredOp extends Pick<Op<string>, "kernel" | "plan"> {
   readonly samples: readonly Sample[];
   readonly differentiable: boolean;
   readonly run: (inputs: readonly Tensor[], attributes: Readonly<Record<string, number>>) => Tensor[];
-}
-
-/** What is known about a call before it runs. */
-export interface CallPlan {
-  /** Lengths and attributes by name. */
-  readonly dims: Dims;
-  /** Shapes of the new outputs; updated inputs are not included. */
-  readonly outputs: readonly Shape[];
-  /** Whether an input has no element. */
-  readonly hasEmptyInput: boolean;
 }
 
 /**
@@ -291,4 +283,74 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
   };
   Object.defineProperty(call, "name", { value: name });
   return Object.assign(call, { definition, kernel, plan }) as unknown as Op<S, A>;
+}
+
+/** Notes that an op overwrites tensors: for good if it runs now, else for as long as the step is being traced. */
+export function noteWrites(op: string, tensors: readonly Tensor[]): void {
+  const { recording } = owners;
+  for (const { storage, offset, size } of tensors) {
+    if (recording) recording.noteWrite(storage, offset, size, op);
+    else storage.noteWrite(offset, size, op);
+  }
+}
+
+/** Runs a kernel now, or adds it to the step being recorded. */
+export function execute(
+  kernel: Kernel,
+  tensors: readonly Tensor[],
+  dims: Dims,
+  device: Tensor["device"],
+): void {
+  tensors.forEach((tensor, i) => {
+    if (tensor.device !== device) refuseStray(kernel, tensor, device);
+    if (tensor.offset % device.offsetAlignment !== 0) {
+      const why = `${kernel.ports[i].name} ${tensor} starts at element ${tensor.offset} of its memory`;
+      const expected =
+        `a multiple of ${device.offsetAlignment} on ${device.kind}; slice() copies a part of a tensor`;
+      refuse(Error, `run ${kernel.name}: ${why}`, expected);
+    }
+  });
+  if (owners.recording) {
+    owners.recording.calls.push({
+      kernel,
+      tensors: tensors.map(({ storage, offset, size }) => ({ storage, offset, size })),
+      dims,
+    });
+  } else {
+    const ranges = tensors.map(({ storage, offset, size }) => storage.range(offset, size));
+    const large = ranges.findIndex(({ length }) => length * 4 > device.maxRangeBytes);
+    if (large >= 0) {
+      const expected = `at most ${device.maxRangeBytes} bytes; use a smaller batch`;
+      const value = `${kernel.ports[large].name} ${tensors[large]}`;
+      refuse(ShapeError, `run ${kernel.name}: ${value} is too large`, expected);
+    }
+    device.run({ kernel, ranges, dims });
+  }
+}
+
+function refuseStray({ name }: Kernel, tensor: Tensor, { kind }: Tensor["device"]): never {
+  const elsewhere = tensor.device.kind === kind ? `another ${kind}` : kind;
+  const where = `${tensor} lives on ${tensor.device.kind}, the others on ${elsewhere}`;
+  const advice = "make all tensors on one, after the last init() or in withDevice()";
+  refuse(Error, `run ${name}: ${where}; each init() opens a device of its own: ${advice}`);
+}
+
+/**
+ * Refuses on every device what would make a WebGPU device fail: a kernel may not overwrite a buffer that it also reads,
+ * not even in another part, nor overwrite the same elements through two tensors.
+ */
+export function checkSharing(
+  { name, ports }: Kernel,
+  tensors: readonly MemoryRange[],
+): void {
+  tensors.forEach((a, i) => {
+    if (!ports[i].writable) return;
+    tensors.forEach((b, j) => {
+      if (i === j || a.storage !== b.storage) return;
+      if (ports[j].writable && !overlap(a, b)) return;
+      const [one, other] = [ports[i].name, ports[j].name];
+      const why = `${one}, which it overwrites, and ${other} share memory, which WebGPU does not allow`;
+      refuse(Error, `run ${name}: ${why}; copy one of them first, for example with add(x, 0)`);
+    });
+  });
 }

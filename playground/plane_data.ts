@@ -1,4 +1,4 @@
-import { uniforms } from "../kernels/ops/random/threefry.ts";
+import { uniforms } from "../kernels/ops/random.ts";
 import { PlaygroundError, type PlaygroundSettings } from "./settings.ts";
 
 /** A place in the plane. */

@@ -16,7 +16,7 @@ import type { PlaneTrajectories } from "../../viz/report/mod.ts";
 import { makeFolder, readIfThere, writeAtomic } from "../run/run_folder.ts";
 import { check, count, fieldsOf, finiteNumber, listOf } from "../run/field_checks.ts";
 import { runFile, runFolder } from "../run/files.ts";
-import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
+import { yieldToEvents } from "../../kernels/devices/device.ts";
 import { samplingField } from "./conditioning.ts";
 import { type Drawable, type Drawing, finiteSnapshot } from "./samples.ts";
 import { TensorFile, tensorsOf } from "../run/weights.ts";

@@ -18,7 +18,7 @@ import type { FixedSteps } from "../cli/solver.ts";
 import type { ImageSize } from "../../viz/mod.ts";
 import { costOf, type SolvedBatch, solveInBatches } from "../../models/solve/sample.ts";
 import { RunError } from "../run/run_folder.ts";
-import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
+import { yieldToEvents } from "../../kernels/devices/device.ts";
 import { type Autoguidance, type Conditioning, samplingField } from "./conditioning.ts";
 
 /** Whether a network is a flow map, such as `deno task distill` trains. */

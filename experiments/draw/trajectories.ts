@@ -9,7 +9,7 @@ import {
 import { checkTrajectory, type Trajectory } from "../../viz/mod.ts";
 import { makeFolder, readFile, reasonOf, RunError, writeAtomic } from "../run/run_folder.ts";
 import { fileAt, isRunFile, runFile, runFolder } from "../run/files.ts";
-import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
+import { yieldToEvents } from "../../kernels/devices/device.ts";
 import { type Conditioning, samplingField } from "./conditioning.ts";
 import { type Drawable, type Drawing, finiteSnapshot } from "./samples.ts";
 import { TensorFile, tensorsOf } from "../run/weights.ts";

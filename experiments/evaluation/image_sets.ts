@@ -1,4 +1,4 @@
-import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
+import { yieldToEvents } from "../../kernels/devices/device.ts";
 import {
   asBytes,
   evaluationsOf,

@@ -35,7 +35,7 @@ import { pixelsOf, rowsOf } from "../data/images.ts";
 import { MNIST_PACKAGE } from "../data/load_dataset.ts";
 import { TrainingError } from "../cli/task.ts";
 import { sha256 } from "../run/run_folder.ts";
-import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
+import { yieldToEvents } from "../../kernels/devices/device.ts";
 import { verdicts } from "./measures.ts";
 
 export type Labelled = Required<LabelledImages>;

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
+import { yieldToEvents } from "../../kernels/devices/device.ts";
 import { HeldOutLoss, meanLoss } from "../../models/mod.ts";
 import { heldOutOptions } from "../cli/training_config.ts";
 import { firstIndices } from "../data/dataset.ts";

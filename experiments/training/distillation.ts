@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
+import { yieldToEvents } from "../../kernels/devices/device.ts";
 import {
   assign,
   full,

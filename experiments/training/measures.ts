@@ -1,5 +1,5 @@
 import { type BatchOrder, evaluationsOf, HeldOutLoss, meanLoss } from "../../models/mod.ts";
-import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
+import { yieldToEvents } from "../../kernels/devices/device.ts";
 import { makeFixedSteps } from "../cli/solver.ts";
 import { TrainingError } from "../cli/task.ts";
 import { heldOutOptions } from "../cli/training_config.ts";

@@ -1,5 +1,5 @@
 import { UserError } from "../core/checks.ts";
-import type { Port } from "../core/signature.ts";
+import type { Port } from "../core/shape.ts";
 import type { WasmCall } from "./cpu/wasm_call.ts";
 
 /** Arrays that an op's reference reads and writes: f32 on the CPU device, f64 in tests, u32 for bytes and indices. */
@@ -232,4 +232,28 @@ export interface KernelChoice {
   readonly by: ChosenBy;
   /** Milliseconds per run of each measured candidate. */
   readonly milliseconds: Readonly<Record<string, number>>;
+}
+
+/** Exists in Deno and Node, not in browsers. */
+const { setImmediate } = globalThis as { setImmediate?: (run: () => void) => unknown };
+
+/**
+ * Lets the event loop handle pending events while a device computes in this thread.
+ *
+ * @param until `task` handles messages and device errors, in about 20 microseconds; `timer` also handles signals,
+ * timers and drawing, in a millisecond, because Deno rarely checks for signals while messages keep it busy
+ */
+export function yieldToEvents(until: "timer" | "task" = "timer"): Promise<void> {
+  return new Promise((resolve) => {
+    if (until === "timer") return setTimeout(resolve);
+    // In Deno, messages arrive within the same task once a program imports an npm package or node:worker_threads.
+    if (setImmediate) return setImmediate(resolve);
+    const { port1, port2 } = new MessageChannel();
+    port2.onmessage = () => {
+      port1.close();
+      port2.close();
+      resolve();
+    };
+    port1.postMessage(undefined);
+  });
 }

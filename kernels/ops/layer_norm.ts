@@ -5,10 +5,8 @@ import type { Dims, NumberArray } from "../devices/device.ts";
 import { defineOp, type Op } from "../op.ts";
 import { add, divide, multiply, negate, subtract } from "./elementwise/binary.ts";
 import { sqrt, square } from "./elementwise/unary.ts";
-import { full, zeros } from "./layout/fill.ts";
-import { reshape } from "./layout/movement.ts";
-import { mean, spreadChunks, sum } from "./reduce/reduce.ts";
-import { summingKernels, workgroupSumWgsl } from "./reduce/workgroup_sum.ts";
+import { full, reshape, zeros } from "./layout.ts";
+import { mean, spreadChunks, sum, summingKernels, workgroupSumWgsl } from "./reduce/reduce.ts";
 
 /** WGSL that adds a term of each column c of a lane to `total`, in parts of 64, which keeps f32 sums accurate. */
 const sumWgsl = (type: "f32" | "vec2f", total: string, term: string) =>

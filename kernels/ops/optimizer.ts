@@ -1,9 +1,9 @@
 import { defineOp, type Op } from "../op.ts";
 import type { Dims, NumberArray } from "../devices/device.ts";
-import { reshape } from "./layout/movement.ts";
+import { reshape } from "./layout.ts";
 import { sum } from "./reduce/reduce.ts";
 import type { Tensor } from "../core/tensor.ts";
-import { inQuads, nanWgsl } from "./elementwise/shared_wgsl.ts";
+import { inQuads, nanWgsl } from "./elementwise/shared.ts";
 import { square } from "./elementwise/unary.ts";
 
 /** Scale that limits the norm of a gradient with squared norm `norm` to `clip`, as in PyTorch; 0 means no limit. */

@@ -1,4 +1,4 @@
-import { assign } from "../ops/layout/fill.ts";
+import { assign } from "../ops/layout.ts";
 import {
   type MemoryRange,
   overlap,

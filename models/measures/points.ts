@@ -1,6 +1,6 @@
 import { matmulTransposedB, record, tensor, UserError } from "../../kernels/mod.ts";
 import { describeValue, isCount } from "../../kernels/core/checks.ts";
-import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
+import { yieldToEvents } from "../../kernels/devices/device.ts";
 
 /** Thrown if a measure cannot be computed. */
 export class MeasureError extends UserError {

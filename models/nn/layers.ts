@@ -24,7 +24,7 @@ import {
 import { checkCount, describeValue } from "../../kernels/core/checks.ts";
 import { sizeOf } from "../../kernels/core/shape.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
-import { geometryOf } from "../../kernels/ops/conv2d/conv2d.ts";
+import { geometryOf } from "../../kernels/ops/conv2d/op.ts";
 import { whenRun } from "../../kernels/record/record.ts";
 import type { NoiseDraw } from "../flow/coupling.ts";
 import { rejectUnknown } from "../names.ts";

@@ -1,6 +1,6 @@
 import { assign, mean, scope, square, type Tensor, UserError } from "../../kernels/mod.ts";
 import { describeValue, isCount } from "../../kernels/core/checks.ts";
-import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
+import { yieldToEvents } from "../../kernels/devices/device.ts";
 import type { Coupling, HostExamples } from "../flow/coupling.ts";
 import { justBegun, type VelocityField } from "../flow/field.ts";
 import { type ObjectiveParts, withParts } from "../flow/objective.ts";

@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
+import { yieldToEvents } from "../../kernels/devices/device.ts";
 import { bytesOf } from "../../viz/image/base64.ts";
 import { inflated } from "../../viz/report/page/inflate.ts";
 import type { TrainerState } from "../../web/mod.ts";

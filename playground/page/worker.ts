@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 import type { TrainerState } from "../../web/mod.ts";
-import { yieldToEvents } from "../../kernels/core/yield_to_events.ts";
+import { yieldToEvents } from "../../kernels/devices/device.ts";
 import { inflated } from "../../viz/report/page/inflate.ts";
 import { messageOf } from "../../viz/report/page/remote_worker.ts";
 import { GuidedField, lossFloor } from "../exact_field.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type KernelVariant, Passes, withVariants } from "../../kernels/kernel_variants.ts";
+import { type KernelVariant, Passes, type Sample, withVariants } from "../../kernels/op_definition.ts";
 import {
   type CallPlan,
   currentDevice,
@@ -11,7 +11,6 @@ import {
 } from "../../kernels/mod.ts";
 import { assertClose, testOnDevices } from "../testing.ts";
 import { type RegisteredOp, registry } from "../../kernels/op.ts";
-import type { Sample } from "../../kernels/op_definition.ts";
 import { always, onNewDevice, testOnWebGpu } from "./devices/webgpu/tuning.ts";
 import { inputsOf, oracle } from "./op_reference.ts";
 

@@ -4,7 +4,7 @@ import { sizeOf } from "../../kernels/core/shape.ts";
 import { type Tensor, tensor } from "../../kernels/core/tensor.ts";
 import type { RegisteredOp } from "../../kernels/op.ts";
 import type { Sample } from "../../kernels/op_definition.ts";
-import { uniforms } from "../../kernels/ops/random/threefry.ts";
+import { uniforms } from "../../kernels/ops/random.ts";
 
 /** Values of an op's inputs. */
 export type Arrays = readonly (Float64Array | Uint32Array)[];

@@ -17,7 +17,7 @@ import { registry } from "../../kernels/op.ts";
 import type { Sample } from "../../kernels/op_definition.ts";
 import { type Arrays, oracle } from "./op_reference.ts";
 import { type Shape, sizeOf } from "../../kernels/core/shape.ts";
-import { geometryOf } from "../../kernels/ops/conv2d/conv2d.ts";
+import { geometryOf } from "../../kernels/ops/conv2d/op.ts";
 
 /** Declares an op that the registry test does not see. */
 export const hiddenOp: typeof defineOp = (definition, options) => {

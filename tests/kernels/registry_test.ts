@@ -17,7 +17,7 @@ import {
 import type { Tuning } from "../../kernels/devices/device.ts";
 import { type RegisteredOp, registry } from "../../kernels/op.ts";
 import type { Sample } from "../../kernels/op_definition.ts";
-import { uniforms } from "../../kernels/ops/random/threefry.ts";
+import { uniforms } from "../../kernels/ops/random.ts";
 import { assertClose, testOnAllKernels, testOnGpuKernels } from "../testing.ts";
 import { type Arrays, inputsOf, oracle, outputsOf, tensorsOf } from "./op_reference.ts";
 import { type Directions, lazily, shadersOf, slopeAlong } from "./oracle.ts";

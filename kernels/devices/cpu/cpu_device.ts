@@ -6,9 +6,9 @@ import {
   deviceFailure,
   type KernelCall,
   type NumberArray,
+  yieldToEvents,
 } from "../device.ts";
 import { checkCount, isCount } from "../../core/checks.ts";
-import { yieldToEvents } from "../../core/yield_to_events.ts";
 import { Layout } from "./memory_layout.ts";
 import { blockScratch } from "./product_blocks.ts";
 import {

@@ -1,6 +1,6 @@
 import { DeviceError } from "../device.ts";
 import type { Dispatch } from "./commands.ts";
-import { readBack } from "./read_back.ts";
+import { readBack } from "./health.ts";
 
 /** Dispatches to run several times in a row. */
 export interface TimedPass {

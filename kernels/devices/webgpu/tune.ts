@@ -1,9 +1,7 @@
 import type { ChosenBy, DeviceBuffer, KernelCall, KernelChoice, TuneOptions } from "../device.ts";
-import { GpuBuffer } from "./buffer_pool.ts";
+import { type Dispatch, type Dispatches, GpuBuffer } from "./commands.ts";
 import { callOfPass, type PassWorkspace } from "./workspace.ts";
-import { type Choices, nameOfCall } from "./choices.ts";
-import { shaderOf } from "./shader.ts";
-import type { Dispatch, Dispatches } from "./commands.ts";
+import { type Choices, nameOfCall, shaderOf } from "./pipelines.ts";
 import {
   type Fastest,
   fastest,

@@ -10,14 +10,10 @@ import {
   type Tuning,
 } from "../device.ts";
 import { checkCount, refuse } from "../../core/checks.ts";
-import { adapterKey, isSoftware, noAdapter } from "./adapter.ts";
-import { BufferPool, type GpuBuffer } from "./buffer_pool.ts";
+import { BufferPool, CommandQueue, type Dispatch, Dispatches, type GpuBuffer } from "./commands.ts";
 import { PassWorkspace } from "./workspace.ts";
-import { Choices } from "./choices.ts";
-import { CommandQueue, type Dispatch, Dispatches } from "./commands.ts";
-import { Health } from "./health.ts";
-import { PipelineCache } from "./pipelines.ts";
-import { readBack } from "./read_back.ts";
+import { Health, readBack } from "./health.ts";
+import { Choices, PipelineCache } from "./pipelines.ts";
 import { tuneCalls } from "./tune.ts";
 
 /** Features to enable if the adapter has them: f16 values, and the clock for tuning. */
@@ -227,4 +223,25 @@ export class WebGpuDevice implements Device {
 /** Resolves in the i-th task from now. */
 function task(i: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, i));
+}
+
+/** Explains why there is no WebGPU device, and what to do. */
+export function noAdapter(): string {
+  if ("document" in globalThis || "importScripts" in globalThis) { // a page, or a worker of one
+    return "No WebGPU adapter: this browser offers none to this page (it needs https, localhost or a file, and a GPU)";
+  }
+  return "No WebGPU adapter: install a Vulkan driver and loader (Debian: mesa-vulkan-drivers libvulkan1), start with " +
+    "./denow, or use the CPU device (--device cpu)";
+}
+
+/** Whether the adapter runs on the CPU; browsers and Deno report it in different places. */
+export function isSoftware(adapter: GPUAdapter): boolean {
+  const flagged = adapter.info.isFallbackAdapter ??
+    (adapter as { isFallbackAdapter?: boolean }).isFallbackAdapter;
+  return flagged ?? /llvmpipe|lavapipe|swiftshader/i.test(adapter.info.description);
+}
+
+/** Identifies an adapter; measurements hold for adapters with the same key. */
+export function adapterKey({ vendor, architecture, device, description }: GPUAdapterInfo): string {
+  return [vendor, architecture, device, description].filter(Boolean).join(" | ");
 }

@@ -1,6 +1,6 @@
 import type { BufferRange, DeviceBuffer, KernelCall, Pass } from "../device.ts";
-import type { BufferPool, GpuBuffer } from "./buffer_pool.ts";
-import type { Choices } from "./choices.ts";
+import type { BufferPool, GpuBuffer } from "./commands.ts";
+import type { Choices } from "./pipelines.ts";
 
 /** What is known of a call before it has memory. */
 type PlannedCall = Pick<KernelCall, "kernel" | "dims">;

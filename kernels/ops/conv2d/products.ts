@@ -2,7 +2,7 @@ import { type Product, registerProductWgsl, registerTiles } from "../matmul/prod
 import { imagesPerRun, productKernels, type RegisterKernel } from "../matmul/product_kernels.ts";
 import { fewestGroups, type ProductSize } from "../matmul/product_tiles.ts";
 import type { Dims, Tuning } from "../../devices/device.ts";
-import type { KernelVariant, PassesVariant } from "../../kernel_variants.ts";
+import type { KernelVariant, PassesVariant } from "../../op_definition.ts";
 import { isPlain, isTiling, swapped } from "./geometry.ts";
 import {
   biasAt,

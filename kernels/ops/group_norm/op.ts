@@ -3,17 +3,13 @@ import type { Dims, NumberArray } from "../../devices/device.ts";
 import { defineOp, type Op } from "../../op.ts";
 import { describeValue, isCount, refuse, refuseUnknown } from "../../core/checks.ts";
 import { type Shape, ShapeError } from "../../core/shape.ts";
-import type { Tensor } from "../../core/tensor.ts";
+import { type Tensor, withoutHistory } from "../../core/tensor.ts";
 import { pullBack } from "../../autograd/gradients.ts";
-import { withoutHistory } from "../../autograd/history.ts";
-import { add, divide, multiply, subtract } from "../elementwise/binary.ts";
-import { addCall } from "../elementwise/broadcast.ts";
+import { add, addCall, divide, multiply, subtract } from "../elementwise/binary.ts";
 import { gelu, sqrt, square } from "../elementwise/unary.ts";
-import { full, zeros } from "../layout/fill.ts";
-import { concat, reshape } from "../layout/movement.ts";
-import { mean, sumPair } from "../reduce/reduce.ts";
-import { erfWgsl } from "../elementwise/shared_wgsl.ts";
-import { geluOf, geluSlope } from "../elementwise/gelu.ts";
+import { concat, full, reshape, zeros } from "../layout.ts";
+import { mean, summingKernels, sumPair, workgroupSumWgsl } from "../reduce/reduce.ts";
+import { erfWgsl, geluOf, geluSlope } from "../elementwise/shared.ts";
 import {
   forwardWgsl,
   forwardWorkgroupWgsl,
@@ -21,7 +17,6 @@ import {
   gradientWorkgroupWgsl,
   type SharedGroup,
 } from "./wgsl.ts";
-import { summingKernels, workgroupSumWgsl } from "../reduce/workgroup_sum.ts";
 
 /** Activations of the normalised value z that the kernel can apply: f and f'. */
 const activations = [

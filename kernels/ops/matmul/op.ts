@@ -1,17 +1,13 @@
 import { refuse } from "../../core/checks.ts";
 import type { WasmCall } from "../../devices/cpu/wasm_call.ts";
 import type { Dims, NumberArray } from "../../devices/device.ts";
-import { makeHistory, withoutHistory } from "../../autograd/history.ts";
+import { checkTensor, makeHistory, Tensor, withoutHistory } from "../../core/tensor.ts";
 import { defineOp, type Op } from "../../op.ts";
-import { checkTensor, Tensor } from "../../core/tensor.ts";
 import { withDevice } from "../../core/context.ts";
 import { broadcastShapes, type Shape, ShapeError, sizeOf } from "../../core/shape.ts";
-import { add } from "../elementwise/binary.ts";
-import { addCall } from "../elementwise/broadcast.ts";
-import { zeros } from "../layout/fill.ts";
+import { add, addCall } from "../elementwise/binary.ts";
+import { permute, reshape, slice, zeros } from "../layout.ts";
 import { type Product, registerProductWgsl, registerTiles, vectorProductWgsl } from "./product.ts";
-import { reshape, slice } from "../layout/movement.ts";
-import { permute } from "../layout/permute.ts";
 import { productKernels } from "./product_kernels.ts";
 import { sum, sumTo } from "../reduce/reduce.ts";
 

@@ -1,5 +1,5 @@
 import type { Dims, Tuning } from "../../devices/device.ts";
-import { type KernelVariant, type PassesVariant, withVariants } from "../../kernel_variants.ts";
+import { type KernelVariant, type PassesVariant, withVariants } from "../../op_definition.ts";
 import { type Product, productWgsl, registerProductWgsl, registerTiles } from "./product.ts";
 import {
   chooseTile,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { averagePool2d, conv2d, convTranspose2d, type Shape, uniforms } from "../../../kernels/mod.ts";
-import { isSoftware } from "../../../kernels/devices/webgpu/adapter.ts";
+import { isSoftware } from "../../../kernels/devices/webgpu/webgpu_device.ts";
 import { sizeOf } from "../../../kernels/core/shape.ts";
 import { Conv2d, ConvTranspose2d } from "../../../models/mod.ts";
 import { assertConvolves, convolutionCases } from "../../convolution_vectors.ts";

@@ -8,7 +8,7 @@ import {
   tensor,
   uniforms,
 } from "../../../kernels/mod.ts";
-import { threefry } from "../../../kernels/ops/random/threefry.ts";
+import { threefry } from "../../../kernels/ops/random.ts";
 import { assertClose, largestDifference, testOnDevices } from "../../testing.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import "../../../kernels/mod.ts";
 import type { BufferRange, Device } from "../../../kernels/devices/device.ts";
-import { halfWgsl } from "../../../kernels/devices/webgpu/shader.ts";
+import { halfWgsl } from "../../../kernels/devices/webgpu/pipelines.ts";
 import { type RegisteredOp, registry } from "../../../kernels/op.ts";
 import type { Sample } from "../../../kernels/op_definition.ts";
 import { assertClose } from "../../testing.ts";

@@ -1,11 +1,10 @@
 /** All kernels for GPUs on an emulated device with WebGPU's default limits, and faults that the device must notice. */
 
 import assert from "node:assert/strict";
-import { execute } from "../../../../kernels/core/execute.ts";
+import { execute, type RegisteredOp, registry } from "../../../../kernels/op.ts";
 import type { Kernel } from "../../../../kernels/devices/device.ts";
 import { WebGpuDevice } from "../../../../kernels/devices/webgpu/webgpu_device.ts";
 import { type Tensor, withDevice, zeros } from "../../../../kernels/mod.ts";
-import { type RegisteredOp, registry } from "../../../../kernels/op.ts";
 import type { Sample } from "../../../../kernels/op_definition.ts";
 import { inputsOf, oracle, outputsOf, tensorsOf } from "../../op_reference.ts";
 import { hiddenOp, shadersOf } from "../../oracle.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { readBack } from "../../../../kernels/devices/webgpu/read_back.ts";
-import { yieldToEvents } from "../../../../kernels/core/yield_to_events.ts";
+import { readBack } from "../../../../kernels/devices/webgpu/health.ts";
+import { yieldToEvents } from "../../../../kernels/devices/device.ts";
 import { add, init, tensor, withDevice } from "../../../../kernels/mod.ts";
 import { testOnWebGpu } from "./tuning.ts";
 

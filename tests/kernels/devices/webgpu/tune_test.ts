@@ -9,8 +9,8 @@ import {
   sum,
   tensor,
 } from "../../../../kernels/mod.ts";
-import { uniforms } from "../../../../kernels/ops/random/threefry.ts";
-import { type KernelVariant, withVariants } from "../../../../kernels/kernel_variants.ts";
+import { uniforms } from "../../../../kernels/ops/random.ts";
+import { type KernelVariant, withVariants } from "../../../../kernels/op_definition.ts";
 import { sizeOf } from "../../../../kernels/core/shape.ts";
 import { assertClose } from "../../../testing.ts";
 import { replacing } from "../../../replacing.ts";

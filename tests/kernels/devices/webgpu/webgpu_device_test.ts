@@ -15,14 +15,17 @@ import {
   tensor,
 } from "../../../../kernels/mod.ts";
 import { assertClose, testOnDevices } from "../../../testing.ts";
-import { BufferPool, GpuBuffer } from "../../../../kernels/devices/webgpu/buffer_pool.ts";
+import {
+  BufferPool,
+  CommandQueue,
+  Dispatches,
+  GpuBuffer,
+} from "../../../../kernels/devices/webgpu/commands.ts";
 import { PassWorkspace } from "../../../../kernels/devices/webgpu/workspace.ts";
-import { Choices } from "../../../../kernels/devices/webgpu/choices.ts";
-import { CommandQueue, Dispatches } from "../../../../kernels/devices/webgpu/commands.ts";
-import { PipelineCache } from "../../../../kernels/devices/webgpu/pipelines.ts";
-import { yieldToEvents } from "../../../../kernels/core/yield_to_events.ts";
-import { readBack } from "../../../../kernels/devices/webgpu/read_back.ts";
-import { affine } from "../../../../kernels/ops/elementwise/affine.ts";
+import { Choices, PipelineCache } from "../../../../kernels/devices/webgpu/pipelines.ts";
+import { yieldToEvents } from "../../../../kernels/devices/device.ts";
+import { readBack } from "../../../../kernels/devices/webgpu/health.ts";
+import { affine } from "../../../../kernels/ops/elementwise/shared.ts";
 import { onNewDevice, testOnNewDevice, testOnWebGpu } from "./tuning.ts";
 
 testOnNewDevice("RecordedStep.compile() reports each new kernel once, and changes no values", async () => {

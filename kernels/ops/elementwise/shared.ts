@@ -1,5 +1,5 @@
-/** WGSL and declarations that several ops share. */
 import type { Dims, Tuning } from "../../devices/device.ts";
+import { defineOp, type Op } from "../../op.ts";
 
 /**
  * Declaration fields of an op whose WGSL also holds for vectors of four numbers: on GPUs they go through memory faster.
@@ -45,3 +45,44 @@ fn normalCdf(x: f32) -> f32 {
   return select(tail, 1.0 - tail, x > 0.0);
 }
 `;
+
+/**
+ * Error function to f64 accuracy, by the series erf(x) = 2/sqrt(pi) exp(-x^2) sum_n 2^n x^(2n+1) / (2n+1)!!,
+ * whose terms are all of one sign.
+ *
+ * Source: Abramowitz and Stegun 1964, 7.1.6
+ */
+export function erf(x: number): number {
+  if (Math.abs(x) > 6) return Math.sign(x);
+  let term = x;
+  let sum = x;
+  for (let n = 1; Math.abs(term) > 1e-17 * Math.abs(sum); n++) {
+    term *= 2 * x * x / (2 * n + 1);
+    sum += term;
+  }
+  return 2 / Math.sqrt(Math.PI) * Math.exp(-x * x) * sum;
+}
+
+/** Standard normal density phi(x) and distribution function Phi(x). */
+const phi = (x: number) => Math.exp(-x * x / 2) / Math.sqrt(2 * Math.PI);
+const Phi = (x: number) => (1 + erf(x / Math.SQRT2)) / 2;
+
+/** x Phi(x). */
+export const geluOf = (x: number): number => x * Phi(x);
+/** d/dx x Phi(x) = Phi(x) + x phi(x). */
+export const geluSlope = (x: number): number => Phi(x) + x * phi(x);
+
+/** y = scale x + shift: every operation of a tensor with a plain number. */
+export const affine: Op<"x[S...] -> y[S...]", { scale: "f32"; shift: "f32" }> = defineOp({
+  name: "affine",
+  signature: "x[S...] -> y[S...]",
+  attributes: { scale: "f32", shift: "f32" },
+  ...inQuads(["x", "y"], ({ S }) => S),
+  wgsl: "fn kernel(i: u32) { y[i] = dims.scale * x[i] + dims.shift; }",
+  backward: ({ dy }, { scale }) => ({ x: () => affine(dy, { scale, shift: 0 }) }),
+  reference({ x, y }, { scale, shift }) {
+    for (let i = 0; i < y.length; i++) y[i] = scale * x[i] + shift;
+  },
+  wasm: "affine",
+  samples: [[3, 5], [3, 8]].map((x) => ({ shapes: { x }, attributes: { scale: -2, shift: 0.5 } })),
+});

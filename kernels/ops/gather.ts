@@ -1,10 +1,9 @@
-import { defineOp, type Op } from "../../op.ts";
-import type { Dims, NumberArray } from "../../devices/device.ts";
-import { maxU32, refuse } from "../../core/checks.ts";
-import { ShapeError } from "../../core/shape.ts";
-import { type Tensor, tensor } from "../../core/tensor.ts";
-import { zeros } from "./fill.ts";
-import { reshape } from "./movement.ts";
+import { defineOp, type Op } from "../op.ts";
+import type { Dims, NumberArray } from "../devices/device.ts";
+import { maxU32, refuse } from "../core/checks.ts";
+import { ShapeError } from "../core/shape.ts";
+import { type Tensor, tensor } from "../core/tensor.ts";
+import { reshape, zeros } from "./layout.ts";
 
 /** WGSL of NaN: the bits of NaN combined with some word, because WGSL rejects a constant NaN. */
 const nan = (word: string) => `bitcast<f32>(${word} | 0x7fc00000u)`;

@@ -1,6 +1,6 @@
-import { makeHistory } from "../../autograd/history.ts";
-import { checkList, describeValue, isCount, refuse } from "../../core/checks.ts";
-import { defineOp, type Op } from "../../op.ts";
+import { makeHistory, Tensor } from "../core/tensor.ts";
+import { checkList, describeValue, isCount, refuse } from "../core/checks.ts";
+import { defineOp, type Op } from "../op.ts";
 import {
   axisOf,
   checkedSizeOf,
@@ -9,10 +9,11 @@ import {
   ShapeError,
   showShape,
   sizeOf,
-} from "../../core/shape.ts";
-import { Tensor } from "../../core/tensor.ts";
-import { inQuads } from "../elementwise/shared_wgsl.ts";
-import { copyRows, zeros } from "./fill.ts";
+  stridesOf,
+} from "../core/shape.ts";
+import { inQuads } from "./elementwise/shared.ts";
+import type { WasmCall } from "../devices/cpu/wasm_call.ts";
+import type { Dims } from "../devices/device.ts";
 
 /**
  * The same values in another shape, without a copy: both share memory.
@@ -212,4 +213,179 @@ export function pad(x: Tensor, sides: readonly (readonly [before: number, after:
     const wide = embedMiddle(reshape(y, around(y.shape, k)), { start: before, A: length });
     return reshape(wide, y.shape.map((own, axis) => axis === k ? length : own));
   }, x);
+}
+
+/**
+ * Copies rows of `width` elements.
+ *
+ * @param from, to addresses of the first rows
+ * @param fromWidth, toWidth row strides in elements
+ */
+export function copyRows(
+  from: number,
+  to: number,
+  rows: number,
+  width: number,
+  fromWidth: number,
+  toWidth: number,
+): WasmCall {
+  return {
+    kernel: "copyRows",
+    args: { from, to, rows, bytes: 4 * width, fromStep: 4 * fromWidth, toStep: 4 * toWidth },
+  };
+}
+
+const fill = defineOp({
+  name: "fill",
+  signature: " -> y[n]",
+  attributes: { n: "u32", value: "f32" },
+  wgsl: "fn kernel(i: u32) { y[i] = dims.value; }",
+  reference: ({ y }, { value }) => void y.fill(value),
+  wasm: "fill",
+  samples: [{ shapes: {}, attributes: { n: 7, value: 0.5 } }, {
+    shapes: {},
+    attributes: { n: 1, value: -3 },
+  }],
+});
+
+/** A tensor filled with one value, on the device in use. */
+export function full(shape: Shape, value: number): Tensor {
+  return new Tensor(fill({ n: checkedSizeOf(shape), value }).storage, shape);
+}
+
+/** A tensor of zeros, on the device in use. */
+export function zeros(shape: Shape): Tensor {
+  return full(shape, 0);
+}
+
+/** Overwrites y with the values of x, in place; gradients do not pass through it. */
+export const assign: Op<"y[S...], x[S...] -> y[S...]"> = defineOp({
+  name: "assign",
+  signature: "y[S...], x[S...] -> y[S...]",
+  ...inQuads(["y", "x"], ({ S }) => S),
+  wgsl: "fn kernel(i: u32) { y[i] = x[i]; }",
+  overwrites: true,
+  reference: ({ y, x }) => y.set(x),
+  wasm: ({ y, x }, { S }) => [copyRows(x, y, 1, S, S, S)],
+  samples: [{ shapes: { y: [3, 5], x: [3, 5] } }, { shapes: { y: [3, 8], x: [3, 8] } }],
+});
+
+/**
+ * Writes one number into `y` in place, at an index on the device, such as into a log of recorded steps. No gradients
+ * pass.
+ */
+export const putAt: Op<"y[n], x[1], index:u32[1] -> y[n]"> = defineOp({
+  name: "putAt",
+  signature: "y[n], x[1], index:u32[1] -> y[n]",
+  invocations: () => 1,
+  wgsl: "fn kernel(i: u32) { if (index[i] < dims.n) { y[index[i]] = x[i]; } }",
+  reference: ({ y, x, index }) => {
+    if (index[0] < y.length) y[index[0]] = x[0];
+  },
+  wasm: "put",
+  samples: [2, 9].map((at) => ({
+    shapes: { y: [4], x: [1], index: [1] },
+    values: { index: Uint32Array.of(at) },
+  })),
+});
+
+const maxRank = 6;
+
+const permuted = defineOp({
+  name: "permute",
+  signature: "x[X...] -> y[Y...]",
+  attributes: { order0: "u32", order1: "u32", order2: "u32", order3: "u32", order4: "u32", order5: "u32" },
+  derive(dims, { X }) {
+    const order = X.map((_, axis) => dims[`order${axis}`]);
+    const strides = stridesOf(X);
+    const walk: Record<string, number | Shape> = { Y: order.map((axis) => X[axis]) };
+    for (let k = 0; k < maxRank; k++) {
+      const axis = order[k - maxRank + X.length];
+      walk[`n${k}`] = axis === undefined ? 1 : X[axis];
+      walk[`s${k}`] = axis === undefined ? 0 : strides[axis];
+    }
+    return walk;
+  },
+  wgsl: `fn kernel(i: u32) {
+  var r = i;
+  var at = r % dims.n5 * dims.s5; r /= dims.n5;
+  at += r % dims.n4 * dims.s4; r /= dims.n4;
+  at += r % dims.n3 * dims.s3; r /= dims.n3;
+  at += r % dims.n2 * dims.s2; r /= dims.n2;
+  at += r % dims.n1 * dims.s1; r /= dims.n1;
+  y[i] = x[at + r * dims.s0];
+}`,
+  backward: ({ x, dy }, attributes) => ({
+    x: () => {
+      const order = x.shape.map((_, axis) => (attributes as Record<string, number>)[`order${axis}`]);
+      return permute(dy, order.map((_, axis) => order.indexOf(axis)));
+    },
+  }),
+  reference({ x, y }, dims) {
+    for (let i = 0; i < y.length; i++) {
+      let at = 0;
+      for (let k = maxRank - 1, r = i; k >= 0; k--) {
+        at += r % dims[`n${k}`] * dims[`s${k}`];
+        r = Math.floor(r / dims[`n${k}`]);
+      }
+      y[i] = x[at];
+    }
+  },
+  wasm: permuteCalls,
+  samples: [
+    { shapes: { x: [2, 3, 5] }, attributes: orderAttributes([2, 0, 1]) },
+    { shapes: { x: [2, 1, 3, 2, 1, 2] }, attributes: orderAttributes([5, 3, 1, 0, 2, 4]) },
+    { shapes: { x: [2, 3, 2, 3, 2, 2] }, attributes: orderAttributes([4, 2, 5, 1, 3, 0]) },
+    { shapes: { x: [3, 2, 70] }, attributes: orderAttributes([1, 0, 2]) },
+    { shapes: { x: [530, 19] }, attributes: orderAttributes([1, 0]) },
+  ],
+});
+
+/**
+ * Calls of the kernel of `permute`: axes that stay neighbours are merged. The last one, C, is that along which y is
+ * contiguous; R is the one along which x is, or if that is C, the one before.
+ */
+function permuteCalls({ x, y }: Readonly<Record<"x" | "y", number>>, dims: Dims): readonly WasmCall[] {
+  const axes: { n: number; s: number; t: number }[] = [];
+  for (let k = maxRank - 1, t = 1; k >= 0; k--) {
+    const n = dims[`n${k}`], s = dims[`s${k}`], [inner] = axes;
+    if (n === 1) continue;
+    if (inner && s === inner.s * inner.n) inner.n *= n;
+    else axes.unshift({ n, s, t });
+    t *= n;
+  }
+  const none = { n: 1, s: 0, t: 0 };
+  const { n: C, s: sC } = axes.pop() ?? { n: 1, s: 1 };
+  const at = sC === 1 ? axes.length - 1 : axes.findIndex(({ s }) => s === 1);
+  const [{ n: R, s: sR, t: tR }] = at < 0 ? [none] : axes.splice(at, 1);
+  const outer: Record<string, number> = {};
+  for (let k = 0; k < 4; k++) {
+    const { n, s, t } = axes[k] ?? none;
+    Object.assign(outer, { [`n${k}`]: n, [`s${k}`]: s, [`t${k}`]: t });
+  }
+  return [{ kernel: "permute", args: { x, y, ...outer, R, sR, tR, C, sC } } as WasmCall];
+}
+
+function orderAttributes(order: readonly number[]) {
+  const [order0 = 0, order1 = 0, order2 = 0, order3 = 0, order4 = 0, order5 = 0] = order;
+  return { order0, order1, order2, order3, order4, order5 };
+}
+
+/**
+ * Reorders axes: axis k of the result is axis `order[k]` of x.
+ *
+ * @param x f32, with at most six axes
+ * @param order each axis of x once, counted from 0
+ * @returns f32; its axis k is as long as axis `order[k]` of x
+ */
+export function permute(x: Tensor, order: readonly number[]): Tensor {
+  checkList("run permute", "order is", order, "axes, such as [1, 0]");
+  const rank = x.shape.length;
+  if (
+    order.length !== rank || new Set(order).size !== rank || order.some((axis) => !(axis in x.shape)) ||
+    rank > maxRank
+  ) {
+    refuse(ShapeError, `permute ${x} by [${order.join(", ")}]`, `each axis once, at most ${maxRank} axes`);
+  }
+  return permuted(x, orderAttributes(order));
 }

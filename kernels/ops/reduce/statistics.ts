@@ -1,11 +1,13 @@
-import { refuse } from "../../core/checks.ts";
+import { refuse, refuseUnknown } from "../../core/checks.ts";
 import type { Dims, NumberArray } from "../../devices/device.ts";
 import { defineOp, type Op } from "../../op.ts";
 import { axisOf, ShapeError, sizeOf } from "../../core/shape.ts";
 import type { Tensor } from "../../core/tensor.ts";
-import { nanWgsl } from "../elementwise/shared_wgsl.ts";
-import { reshape } from "../layout/movement.ts";
-import { overAxes, runLength } from "./reduce.ts";
+import { nanWgsl } from "../elementwise/shared.ts";
+import { reshape } from "../layout.ts";
+import { mean, overAxes, runLength, sum } from "./reduce.ts";
+import { multiply, subtract } from "../elementwise/binary.ts";
+import { square } from "../elementwise/unary.ts";
 
 /** The kernels of `pick` for f32, and those for u32. */
 const picking = {
@@ -183,4 +185,25 @@ export function argmax(x: Tensor, axis: number): Tensor {
   if (shape[k] === 0) refuse(ShapeError, `run argmax: x ${x} has no element along axis ${k}`, "at least one");
   const middle = reshape(x, [sizeOf(shape.slice(0, k)), shape[k], sizeOf(shape.slice(k + 1))]);
   return reshape(largest(middle, 1).index(), shape.filter((_, axis) => axis !== k));
+}
+
+/**
+ * Variance over axes: the sum of the squared differences from the mean, divided by n - 1, or by n with `unbiased:
+ * false`.
+ *
+ * @param axes all by default; negative ones count from the end
+ * @param keepAxes whether reduced axes stay, with length 1
+ * @param options `unbiased` is true by default, as in PyTorch
+ * @returns the variances; NaN for no elements, and for a single one if unbiased
+ */
+export function variance(
+  x: Tensor,
+  axes?: readonly number[],
+  keepAxes = false,
+  { unbiased = true, ...unknown }: { unbiased?: boolean } = {},
+): Tensor {
+  refuseUnknown("run variance", unknown, ["unbiased"]);
+  const centre = mean(x, axes, true);
+  const total = sum(square(subtract(x, centre)), axes, keepAxes);
+  return multiply(total, 1 / (x.size / centre.size - (unbiased ? 1 : 0)));
 }
