@@ -339,10 +339,7 @@ function refuseStray({ name }: Kernel, tensor: Tensor, { kind }: Tensor["device"
  * Refuses on every device what would make a WebGPU device fail: a kernel may not overwrite a buffer that it also reads,
  * not even in another part, nor overwrite the same elements through two tensors.
  */
-export function checkSharing(
-  { name, ports }: Kernel,
-  tensors: readonly MemoryRange[],
-): void {
+export function checkSharing({ name, ports }: Kernel, tensors: readonly MemoryRange[]): void {
   tensors.forEach((a, i) => {
     if (!ports[i].writable) return;
     tensors.forEach((b, j) => {

@@ -130,11 +130,7 @@ export class Dispatches {
   readonly #kept = new Map<string, Dispatch>();
 
   /** @param most maximum number of bind groups (and uniforms) to keep */
-  constructor(
-    readonly device: GPUDevice,
-    readonly pipelines: PipelineCache,
-    readonly most = maxBindGroups,
-  ) {}
+  constructor(readonly device: GPUDevice, readonly pipelines: PipelineCache, readonly most = maxBindGroups) {}
 
   /** The dispatch of a call, kept for later calls on the same memory. */
   of(call: KernelCall): Dispatch {

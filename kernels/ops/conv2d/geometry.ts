@@ -103,10 +103,7 @@ export function convolve(
 }
 
 /** dw of each run of `run` images, [G, K, D, R, S]. */
-export function correlate(
-  { x, dy, dw }: Readonly<Record<"x" | "dy" | "dw", NumberArray>>,
-  dims: Dims,
-): void {
+export function correlate({ x, dy, dw }: Readonly<Record<"x" | "dy" | "dw", NumberArray>>, dims: Dims): void {
   const { K, C, R, S, run, groups } = dims;
   const weights = K * (C / groups) * R * S;
   dw.fill(0);

@@ -96,10 +96,7 @@ export function transposed(m: readonly (readonly number[])[]): readonly (readonl
 }
 
 /** m v m' of a square tile v, whose elements are given row by row. */
-export function bothSides(
-  m: readonly (readonly number[])[],
-  v: (i: number, j: number) => number,
-): number[] {
+export function bothSides(m: readonly (readonly number[])[], v: (i: number, j: number) => number): number[] {
   const inner = m[0].length;
   return m.flatMap((left) =>
     m.map((right) => {
@@ -133,10 +130,7 @@ const steps = {
  *
  * @param element WGSL expression of the tile's element (i, j)
  */
-export function inTwoDimensions(
-  step: keyof typeof steps,
-  element: (i: number, j: number) => string,
-): string {
+export function inTwoDimensions(step: keyof typeof steps, element: (i: number, j: number) => string): string {
   const [taken, returned] = steps[step];
   const list = (item: (i: number) => string) =>
     `array<f32, ${taken}>(${Array.from({ length: taken }, (_, i) => item(i)).join(", ")})`;

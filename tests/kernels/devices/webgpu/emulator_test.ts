@@ -6,8 +6,7 @@ import type { Kernel } from "../../../../kernels/devices/device.ts";
 import { WebGpuDevice } from "../../../../kernels/devices/webgpu/webgpu_device.ts";
 import { type Tensor, withDevice, zeros } from "../../../../kernels/mod.ts";
 import type { Sample } from "../../../../kernels/op_definition.ts";
-import { inputsOf, oracle, outputsOf, tensorsOf } from "../../op_reference.ts";
-import { hiddenOp, shadersOf } from "../../oracle.ts";
+import { hiddenOp, inputsOf, oracle, outputsOf, shadersOf, tensorsOf } from "../../oracle.ts";
 import { assertClose } from "../../../testing.ts";
 import { emulatedGpu, withGpu } from "./emulator/emulator.ts";
 

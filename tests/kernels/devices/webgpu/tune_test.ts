@@ -17,6 +17,9 @@ import { replacing } from "../../../replacing.ts";
 import { hiddenOp } from "../../oracle.ts";
 import { always, MemoryStore, onNewDevice, testOnWebGpu } from "./tuning.ts";
 import { assertSameNumbers } from "../../../same_numbers.ts";
+import type { Dispatch } from "../../../../kernels/devices/webgpu/commands.ts";
+import { fastest, first, kernelTimer } from "../../../../kernels/devices/webgpu/kernel_timer.ts";
+import type { Pipeline } from "../../../../kernels/devices/webgpu/pipelines.ts";
 
 const random = (stream: number, shape: Shape) =>
   tensor(Float32Array.from(uniforms(5, stream, 1, sizeOf(shape)), (u) => 2 * u - 1), shape);
@@ -104,28 +107,23 @@ testOnWebGpu("tune() measures once: later starts and later steps use the store",
   });
 });
 
-testOnWebGpu(
-  "tune() continues at each start, even if timing every call once takes longer than the limit",
-  async () => {
-    const store = new MemoryStore();
-    const { submit } = GPUQueue.prototype;
-    let passedMs = 0;
-    using _ = replacing([performance, { now: () => passedMs }], [GPUQueue.prototype, {
-      submit(this: GPUQueue, commands: GPUCommandBuffer[]) {
-        passedMs += 1000;
-        submit.call(this, commands);
-      },
-    }]);
-    const kept: number[] = [];
-    for (let left = 1; left > 0; kept.push(store.kept.size)) {
-      assert.ok(kept.length < 30, `${left} are left after 30 starts: ${kept}`);
-      const choices = await onNewDevice(() => threeProducts().tune({ store, seconds: 4 }));
-      left = choices.filter(({ by }) => by === "table").length;
-      assert.equal(store.kept.size, choices.length - left);
-    }
-    assert.ok(kept.length > 2, `${kept}`);
-  },
-);
+testOnWebGpu("tune() continues at each start, even if timing every call once exceeds the limit", async () => {
+  const store = new MemoryStore(), { submit } = GPUQueue.prototype, kept: number[] = [];
+  let passedMs = 0;
+  using _ = replacing([performance, { now: () => passedMs }], [GPUQueue.prototype, {
+    submit(this: GPUQueue, commands: GPUCommandBuffer[]) {
+      passedMs += 1000;
+      submit.call(this, commands);
+    },
+  }]);
+  for (let left = 1; left > 0; kept.push(store.kept.size)) {
+    assert.ok(kept.length < 30, `${left} are left after 30 starts: ${kept}`);
+    const choices = await onNewDevice(() => threeProducts().tune({ store, seconds: 4 }));
+    left = choices.filter(({ by }) => by === "table").length;
+    assert.equal(store.kept.size, choices.length - left);
+  }
+  assert.ok(kept.length > 2, `${kept}`);
+});
 
 testOnWebGpu("tune() keeps its measurements when stopped, and changes no other choices", async () => {
   const [store, stop] = [new MemoryStore(), new AbortController()];
@@ -149,13 +147,10 @@ testOnWebGpu("tune() tunes the parts of a candidate first, and finds all choices
   assert.equal(names.at(-1), "conv2d");
   assert.ok(names.includes("matmul"), names.join());
   assert.deepEqual(first.map(({ by }) => by), first.map(() => "measurement"));
-  const second = await onNewDevice(() =>
-    step().tune({ store, progress: () => assert.fail("measured again") })
-  );
-  assert.deepEqual(
-    second.map(({ key, chosen }) => [key, chosen]),
-    first.map(({ key, chosen }) => [key, chosen]),
-  );
+  const again = { store, progress: () => assert.fail("measured again") };
+  const second = await onNewDevice(() => step().tune(again));
+  const chosen = (choices: readonly KernelChoice[]) => choices.map(({ key, chosen }) => [key, chosen]);
+  assert.deepEqual(chosen(second), chosen(first));
 });
 
 testOnWebGpu("tune() ignores unknown stored names, measures nothing in 0 seconds", async () => {
@@ -219,20 +214,111 @@ testOnWebGpu("tune() skips a candidate that does not compile, and the device kee
 });
 
 testOnWebGpu("tune() measures for the full time, however long kernels take to compile", async () => {
-  const { now } = performance;
-  const { createComputePipelineAsync } = GPUDevice.prototype;
+  const { now } = performance, { createComputePipelineAsync } = GPUDevice.prototype;
   let compilingMs = 0;
-  GPUDevice.prototype.createComputePipelineAsync = function (descriptor) {
-    compilingMs += 3_600_000; // ten of them are within the bound on compiling
-    return createComputePipelineAsync.call(this, descriptor);
-  };
-  performance.now = () => now.call(performance) + compilingMs;
-  try {
-    const [{ by, milliseconds }] = await onNewDevice(() => productStep().tune({ seconds: 3600 }));
-    assert.equal(by, "measurement");
-    assert.ok(compilingMs > 3_600_000 && Object.keys(milliseconds).length > 1);
-  } finally {
-    Object.assign(GPUDevice.prototype, { createComputePipelineAsync });
-    performance.now = now;
+  using _ = replacing([performance, { now: () => now.call(performance) + compilingMs }], [
+    GPUDevice.prototype,
+    {
+      createComputePipelineAsync(this: GPUDevice, descriptor: GPUComputePipelineDescriptor) {
+        compilingMs += 3_600_000; // ten of them are within the bound on compiling
+        return createComputePipelineAsync.call(this, descriptor);
+      },
+    },
+  ]);
+  const [{ by, milliseconds }] = await onNewDevice(() => productStep().tune({ seconds: 3600 }));
+  assert.equal(by, "measurement");
+  assert.ok(compilingMs > 3_600_000 && Object.keys(milliseconds).length > 1);
+});
+
+/** A dispatch of a hundred multiply-adds in each of 64 x 64 invocations. */
+function work(device: GPUDevice): Dispatch {
+  const code = `@group(0) @binding(0) var<storage, read_write> y: array<f32>;
+@compute @workgroup_size(64) fn main(@builtin(global_invocation_id) id: vec3u) {
+  for (var i = 0u; i < 100u; i++) { y[id.x] = y[id.x] * 0.5 + 1.0; }
+}`;
+  const module = device.createShaderModule({ code });
+  const handle = device.createComputePipeline({ layout: "auto", compute: { module, entryPoint: "main" } });
+  const buffer = device.createBuffer({ size: 4 * 64 * 64, usage: GPUBufferUsage.STORAGE });
+  const bindGroup = device.createBindGroup({
+    layout: handle.getBindGroupLayout(0),
+    entries: [{ binding: 0, resource: { buffer } }],
+  });
+  const pipeline: Pick<Pipeline, "handle"> = { handle };
+  return { pipeline: pipeline as Pipeline, bindGroup, x: 64, y: 1 };
+}
+
+for (const clock of ["timestamp-query", undefined] as const) {
+  testOnWebGpu(
+    `kernelTimer() distinguishes much work from little, ${clock ? "by timestamps" : "by the host"}`,
+    async () => {
+      const adapter = (await navigator.gpu.requestAdapter())!;
+      if (clock && !adapter.features.has(clock)) return;
+      const device = await adapter.requestDevice({ requiredFeatures: clock ? [clock] : [] });
+      const dispatches = [work(device)];
+      const timer = await kernelTimer(device);
+      await timer.time([{ dispatches, repeats: 1 }]); // compiles
+      const [little, much] = [{ dispatches, repeats: 1 }, { dispatches, repeats: 50 }];
+      const times = await timer.time([little, much, little, much, little, much]);
+      const least = [0, 1].map((i) => Math.min(times[i], times[i + 2], times[i + 4]));
+      assert.ok(least[1] > 3 * least[0], `${times}`);
+      assert.ok(least[1] < 60_000, "milliseconds");
+      timer.close();
+      device.destroy();
+    },
+  );
+}
+
+/** Runs the search with a fake clock. */
+async function search(costs: Record<string, number>, noise: (at: number) => number = () => 0) {
+  let at = 0;
+  const runs: Record<string, number> = {};
+  const result = await fastest(Object.keys(costs), (passes) => {
+    for (const { candidate } of passes) runs[candidate] = (runs[candidate] ?? 0) + 1;
+    return Promise.resolve(passes.map(({ candidate, repeats }) => costs[candidate] * repeats + noise(at++)));
+  }, 2);
+  return { ...result, runs };
+}
+
+Deno.test("fastest() keeps the first if no other is clearly faster, and returns milliseconds per run", async () => {
+  const { chosen, milliseconds } = await search({ table: 0.5, other: 0.4, third: 0.45 });
+  assert.equal(chosen, "other");
+  assert.deepEqual(Object.keys(milliseconds), ["table", "other", "third"]);
+  assert.ok(Math.abs(milliseconds.other - 0.4) < 1e-9);
+  assert.equal((await search({ table: 0.4, other: 0.395 })).chosen, "table");
+  assert.equal((await search({ table: 0.4, other: 0.38 })).chosen, "other");
+  assert.equal((await search({ only: 3 })).chosen, "only");
+});
+
+Deno.test("fastest() drops candidates that are far slower, except the first", async () => {
+  const { runs } = await search({ table: 5, slow: 9, fast: 1, near: 1.2 });
+  assert.equal(runs.slow, runs.table - 7);
+  assert.equal(runs.fast, runs.table);
+  assert.equal(runs.near, runs.table);
+});
+
+Deno.test("fastest() gives a candidate with one slow run another chance if runs are long", async () => {
+  const slowOnce = (at: number) => at === 4 ? 400 : 0; // the second run of `other`; the first is the warm-up
+  const { chosen } = await search({ table: 250, other: 200, third: 240 }, slowOnce);
+  assert.equal(chosen, "other");
+  const hopeless = await search({ table: 250, slow: 900 });
+  assert.deepEqual(hopeless.runs, { table: 2, slow: 2 });
+});
+
+Deno.test("fastest() is not misled by one slow moment", async () => {
+  for (let moment = 2; moment < 22; moment++) {
+    const { chosen } = await search({ table: 1, other: 0.8 }, (at) => at === moment ? 20 : 0);
+    assert.equal(chosen, "other", `slow at ${moment}`);
   }
+});
+
+Deno.test("fastest() keeps the first if noise dominates", async () => {
+  const busy = (at: number) => at % 5 === 0 ? 0 : 5 + at % 7; // most runs are disturbed
+  assert.equal((await search({ table: 1, other: 0.8 }, busy)).chosen, "table");
+  assert.equal((await search({ table: 40, other: 0.8 }, busy)).chosen, "other");
+});
+
+Deno.test("first() times the first candidate after a warm-up", async () => {
+  const times = [30, 4];
+  const result = await first(["a", "b"], (passes) => Promise.resolve(passes.map((_, i) => times[i])));
+  assert.deepEqual(result, { chosen: "a", milliseconds: { a: 4 } });
 });

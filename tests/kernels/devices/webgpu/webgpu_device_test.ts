@@ -14,10 +14,11 @@ import {
   Tensor,
   tensor,
 } from "../../../../kernels/mod.ts";
-import { assertClose, testOnDevices } from "../../../testing.ts";
+import { assertClose, testOnCpu, testOnDevices } from "../../../testing.ts";
 import {
   BufferPool,
   CommandQueue,
+  type Dispatch,
   Dispatches,
   GpuBuffer,
 } from "../../../../kernels/devices/webgpu/commands.ts";
@@ -26,7 +27,10 @@ import { Choices, PipelineCache } from "../../../../kernels/devices/webgpu/pipel
 import { yieldToEvents } from "../../../../kernels/devices/device.ts";
 import { readBack } from "../../../../kernels/devices/webgpu/health.ts";
 import { affine } from "../../../../kernels/ops/elementwise/shared.ts";
+import { replacing } from "../../../replacing.ts";
 import { onNewDevice, testOnNewDevice, testOnWebGpu } from "./tuning.ts";
+import { WebGpuDevice } from "../../../../kernels/devices/webgpu/webgpu_device.ts";
+import { withGpu } from "./emulator/emulator.ts";
 
 testOnNewDevice("RecordedStep.compile() reports each new kernel once, and changes no values", async () => {
   const y = full([70], 1);
@@ -72,18 +76,18 @@ testOnDevices("Tensor.write() between ops and before each of many runs takes eff
 });
 
 testOnNewDevice("RecordedStep.run() shares a submit with other runs of the same task", async (device) => {
-  const x = tensor([0]);
-  const y = full([1], 0);
+  const x = tensor([0]), y = full([1], 0), { submit } = GPUQueue.prototype;
   const step = record(() => assign(y, add(y, x)));
   await step.compile(); // kernels not yet known to be valid are submitted on their own
   await device.finished();
   let submits = 0;
-  const { submit } = GPUQueue.prototype;
-  GPUQueue.prototype.submit = function (...given) {
-    submits++;
-    return submit.apply(this, given);
-  };
-  try {
+  {
+    using _ = replacing([GPUQueue.prototype, {
+      submit(this: GPUQueue, given: GPUCommandBuffer[]) {
+        submits++;
+        return submit.call(this, given);
+      },
+    }]);
     for (let run = 1; run <= 5; run++) {
       x.write(Float32Array.of(run));
       step.run();
@@ -91,27 +95,22 @@ testOnNewDevice("RecordedStep.run() shares a submit with other runs of the same 
     assert.equal(submits, 0);
     await Promise.resolve();
     assert.equal(submits, 1);
-  } finally {
-    GPUQueue.prototype.submit = submit;
   }
   assertClose(await y.read(), [15], 0);
 });
 
-testOnDevices("a kernel that reads what it overwrites is refused", async () => {
-  const flat = tensor(new Float32Array(128).fill(2));
+testOnCpu("a kernel that reads what it overwrites is refused", async () => {
+  const flat = tensor(new Float32Array(128).fill(2)), settings = tensor([0.5, 0, 0, 0, 0, 1, 0, 0]);
   const [a, b] = [0, 64].map((offset) => new Tensor(flat.storage, [2], "f32", offset));
   const refused = /^Error: Cannot run assign: y, which it overwrites, and x share memory/;
   for (const x of [a, b]) {
     assert.throws(() => assign(a, x), refused);
     assert.throws(() => record(() => assign(a, x)), refused);
   }
+  const update = (m: Tensor) => sgdUpdate(a, m, tensor([1, 1]), tensor([1]), settings);
   assert.throws(() => emaUpdate(a, a, tensor([0.5])), /Cannot run emaUpdate: .* share memory/);
-  const [norm, settings] = [tensor([1]), tensor([0.5, 0, 0, 0, 0, 1, 0, 0])];
-  assert.throws(
-    () => sgdUpdate(a, a, tensor([1, 1]), norm, settings),
-    /overwrites, and m share memory/,
-  );
-  sgdUpdate(a, b, tensor([1, 1]), norm, settings); // writes to two parts of one memory, which is allowed
+  assert.throws(() => update(a), /overwrites, and m share memory/);
+  update(b); // writes to two parts of one memory, which is allowed
   assertClose(await a.read(), [1.5, 1.5], 0);
   assertClose(await b.read(), [1, 1], 0);
 });
@@ -365,4 +364,46 @@ testOnWebGpu("the first read reports a device that was lost in the middle of a s
       assert.throws(() => step.run(), /was lost/);
     }).finally(() => GPUDevice.prototype.createBuffer = createBuffer);
   }
+});
+
+Deno.test("CommandQueue.dispatch() submits as much as takes a quarter of a second", () => {
+  let [now, submits] = [0, 0];
+  const { now: realNow } = performance;
+  const pass = { setPipeline() {}, setBindGroup() {}, dispatchWorkgroups() {}, end() {} };
+  const encoder = { beginComputePass: () => pass, finish() {} };
+  const device = {
+    ...{ createBuffer: () => ({}), createCommandEncoder: () => encoder },
+    queue: { submit: () => submits++ },
+  };
+  const queue = new CommandQueue(device as unknown as GPUDevice);
+  /** Number of submits for dispatches that take a total time in milliseconds. */
+  const submitted = (count: number, ms: number) => {
+    submits = 0;
+    for (let i = 0; i < count; i++) queue.dispatch({ pipeline: {}, bindGroup: {}, x: 1, y: 1 } as Dispatch);
+    queue.submit();
+    now += ms;
+    queue.waited();
+    return submits;
+  };
+  performance.now = () => now;
+  try {
+    assert.equal(submitted(1000, 1000), 8, "128 at first");
+    assert.equal(submitted(1000, 10), 4, "250 of one millisecond");
+    assert.equal(submitted(4096, 40_960), 4, "1024 of 10 microseconds");
+    assert.equal(submitted(75, 7500), 3, "25 of 10 milliseconds");
+    assert.equal(submitted(64, 1), 4, "at least 16");
+  } finally {
+    performance.now = realNow;
+    queue.close();
+  }
+});
+
+Deno.test("WebGpuDevice.open() says that other programs hold the memory of a card", async () => {
+  const full = () => Promise.reject(new TypeError("Not enough memory left."));
+  const adapter = { limits: {}, features: new Set(), info: { description: "A card" }, requestDevice: full };
+  const gpu = { requestAdapter: () => Promise.resolve(adapter) } as unknown as GPU;
+  await assert.rejects(withGpu(gpu, () => WebGpuDevice.open()), {
+    name: "DeviceError",
+    message: /^The WebGPU adapter A card offers no device: .*; other programs hold its memory/,
+  });
 });

@@ -12,11 +12,11 @@ import {
   tensor,
   transpose,
   uniforms,
-} from "../../../kernels/mod.ts";
-import { productWgsl } from "../../../kernels/ops/matmul/product.ts";
-import { chooseTile, lanesOf, tiles } from "../../../kernels/ops/matmul/product_tiles.ts";
-import { assertClose, testOnAllKernels } from "../../testing.ts";
-import { hiddenOp } from "../oracle.ts";
+} from "../../kernels/mod.ts";
+import { productWgsl } from "../../kernels/ops/matmul/product.ts";
+import { chooseTile, lanesOf, tiles } from "../../kernels/ops/matmul/product_tiles.ts";
+import { assertClose, testOnAllKernels } from "../testing.ts";
+import { hiddenOp } from "./oracle.ts";
 
 /** [M, K] times [K, N], neither a multiple of any tile. */
 const [M, K, N] = [70, 37, 261];
