@@ -7,7 +7,10 @@ import { settingsOf } from "../../playground/settings.ts";
 import * as flow from "../../web/mod.ts";
 
 const { normals, paths, tensor } = flow;
-await openDevice(flow, 1);
+const device = await openDevice(flow, 1);
+
+/** A test on the device of this file. */
+const test = (name: string, run: () => Promise<void>) => Deno.test(name, () => flow.withDevice(device, run));
 
 const train = async (address: string) => {
   const training = new PlaneTraining(flow, settingsOf(address).settings);
@@ -26,7 +29,7 @@ function probable(exact: ExactField, count: number): (readonly [place: Point, t:
 }
 
 for (const path of ["linear", "cosine"] as const) {
-  Deno.test(`ExactField has the lines of the library's ${path} path`, async () => {
+  test(`ExactField has the lines of the library's ${path} path`, async () => {
     const points = planePoints({ data: "moons", drawn: "" });
     const exact = new ExactField(points, path);
     for (const t of [0, 0.2, 0.5, 0.9]) {
@@ -42,7 +45,7 @@ for (const path of ["linear", "cosine"] as const) {
   });
 }
 
-Deno.test("exactTeacher() computes the mean of ExactField with device ops", async () => {
+test("exactTeacher() computes the mean of ExactField with device ops", async () => {
   const points = planePoints({ data: "spiral", drawn: "" });
   const exact = new ExactField(points, "linear");
   const teacher = exactTeacher(flow, points);
@@ -53,7 +56,7 @@ Deno.test("exactTeacher() computes the mean of ExactField with device ops", asyn
   }
 });
 
-Deno.test("PlaneTraining learns the mean of all lines, and its loss ends just above the floor", async () => {
+test("PlaneTraining learns the mean of all lines, and its loss ends just above the floor", async () => {
   const { training, losses } = await train("#steps=2000");
   const exact = new ExactField(training.points, "linear");
   const views = new PlaneViews(flow, training);
@@ -86,14 +89,14 @@ Deno.test("PlaneTraining learns the mean of all lines, and its loss ends just ab
   assert.ok(near.reduce((sum, away) => sum + away) / 512 < 0.09, "dots end on the data");
 });
 
-Deno.test("lossFloor() is undefined without a closed form: near pairs, whole steps", async () => {
+test("lossFloor() is undefined without a closed form: near pairs, whole steps", async () => {
   for (const address of ["#pairs=nearest", "#objective=one_step"]) {
     const training = new PlaneTraining(flow, settingsOf(address).settings);
     assert.deepEqual(await lossFloor(flow, training).next(), { done: true, value: undefined });
   }
 });
 
-Deno.test("PlaneTraining learns whole steps, which take dots to the data in one evaluation", async () => {
+test("PlaneTraining learns whole steps, which take dots to the data in one evaluation", async () => {
   const { training } = await train("#objective=one_step&steps=400&batch=128");
   const views = new PlaneViews(flow, training);
   const exact = new ExactField(training.points, "linear");
@@ -110,7 +113,7 @@ Deno.test("PlaneTraining learns whole steps, which take dots to the data in one 
   assert.ok(away < 0.25, `${away}`); // 0.5 with one step along the velocity
 });
 
-Deno.test("PlaneTraining.train() reports the step at which the loss is no longer a number", async () => {
+test("PlaneTraining.train() reports the step at which the loss is no longer a number", async () => {
   class Failing extends flow.Trainer {
     override losses(): Promise<number[]> {
       return Promise.resolve([1, NaN, 1]);
