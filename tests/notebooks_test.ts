@@ -1,24 +1,19 @@
+/** The notebooks, run by Jupyter with the same Deno that runs the tests. */
+
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+// @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
 import { withFolder } from "./folder.ts";
 import { findJupyter, notebooks, runNotebook } from "./notebooks.ts";
 import { testNeeding, testUnless } from "./permissions.ts";
 import { readGif } from "./viz/image/gif_reading.ts";
 
-/** The notebooks, run by Jupyter with the same Deno that runs the tests. */
-
-// @ts-types="npm:@types/pngjs@6.0.5"
-
 const root = fileURLToPath(new URL("..", import.meta.url));
 const python = await findJupyter();
-
-/** Defines a test that is ignored, with the reason, if Jupyter is not available. */
-function testWithJupyter(name: string, test: (python: string) => Promise<void>): void {
-  testUnless(typeof python === "string" ? undefined : python.reason, name, () => test(String(python)));
-}
+const noJupyter = typeof python === "string" ? undefined : python.reason;
 
 /** Expected outputs of each notebook. */
 const checks: Record<string, (cells: readonly Cell[]) => void> = {
@@ -67,7 +62,7 @@ function checkRun(cells: readonly Cell[]): void {
   for (const { source, outputs } of code) {
     assert.deepEqual(outputs?.map(({ output_type }) => output_type), ["execute_result"], source.join(""));
   }
-  for (const figure of shownAs(cells, "application/vnd.plotly.v1+json") as PlotlyData[]) {
+  for (const figure of figuresOf(cells)) {
     figure.data.forEach((_, i) => {
       const values = traceOf(figure, i, "y");
       assert.ok(values.some(Number.isFinite) && !values.includes(Infinity), "a trace holds no numbers");
@@ -77,36 +72,39 @@ function checkRun(cells: readonly Cell[]): void {
 
 for (const notebook of notebooks) {
   testNeeding({ read: true }, `${notebook} holds the outputs of its cells, and is small`, async () => {
-    const cells = await readCells(join(root, notebook));
+    const cells = await cellsOf(join(root, notebook));
     checkRun(cells);
     checks[notebook](cells);
     assert.ok((await Deno.stat(join(root, notebook))).size < 1_500_000);
   });
 
-  testWithJupyter(`${notebook} runs in Deno's kernel, and gives the stored outputs`, async (python) => {
-    await withFolder(async (folder) => {
-      const to = join(folder, "run.ipynb");
-      assert.equal(await runNotebook(python, notebook, to), "");
-      const [cells, kept] = [await readCells(to), await readCells(join(root, notebook))];
-      checkRun(cells);
-      checks[notebook](cells);
-      assert.deepEqual(
-        cells.map(essence),
-        kept.map(essence),
-        "run `deno run -A tests/notebooks.ts` and commit",
-      );
-    });
-  });
+  testUnless(
+    noJupyter,
+    `${notebook} runs in Deno's kernel, and gives the stored outputs`,
+    () =>
+      withFolder(async (folder) => {
+        const to = join(folder, "run.ipynb");
+        assert.equal(await runNotebook(String(python), notebook, to), "");
+        const [cells, kept] = [await cellsOf(to), await cellsOf(join(root, notebook))];
+        checkRun(cells);
+        checks[notebook](cells);
+        assert.deepEqual(
+          cells.map(essence),
+          kept.map(essence),
+          "run `deno run -A tests/notebooks.ts` and commit",
+        );
+      }),
+  );
 }
 
 /** The parts of a cell that do not depend on the machine: its source and the types of its outputs. */
-function essence({ source, outputs = [] }: Cell) {
-  return [source, outputs.map(({ data = {} }) => Object.keys(data).sort())];
-}
+const essence = ({ source, outputs = [] }: Cell) => [
+  source,
+  outputs.map(({ data = {} }) => Object.keys(data).sort()),
+];
 
-function mean(values: ArrayLike<number>): number {
-  return Array.from(values).reduce((sum, value) => sum + value) / values.length;
-}
+const mean = (values: ArrayLike<number>) =>
+  Array.from(values).reduce((sum, value) => sum + value) / values.length;
 
 /** Distance of a point from the nearer of the two half moons. */
 function fromMoons(x: number, y: number): number {
@@ -115,57 +113,48 @@ function fromMoons(x: number, y: number): number {
   return Math.min(arc(x + 1, y + 0.5), arc(1 - x, 0.5 - y));
 }
 
-/** Notebooks as stored by Jupyter, and the contents of their outputs. */
-
-/** An output of a cell. */
-export interface Output {
-  readonly output_type: string;
-  /** Data by media type; texts are lists of lines. */
-  readonly data?: Readonly<Record<string, unknown>>;
-}
-
-/** A cell of a notebook. */
-export interface Cell {
+/** A cell as Jupyter stores it; outputs hold data by media type. */
+interface Cell {
   readonly cell_type: "code" | "markdown";
   readonly source: readonly string[];
   readonly execution_count?: number | null;
-  readonly outputs?: readonly Output[];
+  readonly outputs?: readonly {
+    readonly output_type: string;
+    readonly data?: Readonly<Record<string, unknown>>;
+  }[];
 }
 
 /** A figure in Plotly's format. */
-export interface PlotlyData {
+interface Figure {
   readonly data: readonly Record<"x" | "y", { readonly bdata: string }>[];
   readonly layout: { readonly title: { readonly text: string } };
-  readonly frames: readonly { readonly name: string }[];
+  readonly frames: readonly unknown[];
 }
 
-export async function readCells(path: string | URL): Promise<readonly Cell[]> {
+async function cellsOf(path: string): Promise<readonly Cell[]> {
   return JSON.parse(await Deno.readTextFile(path)).cells;
 }
 
-/** All outputs of a media type, in order, as text or JSON. */
-export function shownAs(cells: readonly Cell[], type: string): unknown[] {
-  const outputs = cells.flatMap(({ outputs = [] }) => outputs);
-  return outputs.flatMap(({ data }) => data?.[type] ?? []).map((value) => textOf(value) ?? value);
+/** All outputs of a media type, in order. */
+function shownAs(cells: readonly Cell[], type: string): unknown[] {
+  return cells.flatMap(({ outputs = [] }) => outputs).flatMap(({ data }) => data?.[type] ?? []);
 }
 
 /** All images of a type, as bytes. */
-export function imagesOf(cells: readonly Cell[], type: "image/png" | "image/gif"): Uint8Array[] {
+function imagesOf(cells: readonly Cell[], type: "image/png" | "image/gif"): Uint8Array[] {
   return shownAs(cells, type).map((text) => Uint8Array.fromBase64(String(text)));
 }
 
+function figuresOf(cells: readonly Cell[]): Figure[] {
+  return shownAs(cells, "application/vnd.plotly.v1+json") as Figure[];
+}
+
 /** The figure whose title matches. */
-export function figureOf(cells: readonly Cell[], title: RegExp): PlotlyData {
-  const figures = shownAs(cells, "application/vnd.plotly.v1+json") as PlotlyData[];
-  return figures.find(({ layout }) => title.test(layout.title.text)) ??
+function figureOf(cells: readonly Cell[], title: RegExp): Figure {
+  return figuresOf(cells).find(({ layout }) => title.test(layout.title.text)) ??
     assert.fail(`no figure is titled ${title}`);
 }
 
-export function traceOf({ data }: PlotlyData, trace: number, axis: "x" | "y"): Float32Array {
+function traceOf({ data }: Figure, trace: number, axis: "x" | "y"): Float32Array {
   return new Float32Array(Uint8Array.fromBase64(data[trace][axis].bdata).buffer);
-}
-
-function textOf(value: unknown): string | undefined {
-  if (Array.isArray(value)) return value.join("");
-  return typeof value === "string" ? value : undefined;
 }

@@ -26,8 +26,6 @@ export interface VisitedPage extends OpenPage {
   drag(points: readonly Point[]): Promise<void>;
   /** Presses a key of this name, such as `ArrowRight`. */
   press(key: keyof typeof keys): Promise<void>;
-  /** The visible part of the page, as PNG. */
-  screenshot(): Promise<Uint8Array>;
 }
 
 /** Keys by name, as WebDriver writes them. */
@@ -170,7 +168,6 @@ async function startFirefox(executablePath: string): Promise<Started> {
         await page.mouse.up();
       },
       press: (key) => page.keyboard.press(key),
-      screenshot: () => page.screenshot(),
     });
     await page.close();
   }
@@ -208,7 +205,7 @@ async function startWebKit(binary: string): Promise<Started> {
     stderr: "null",
   })
     .spawn();
-  const call = async (method: "POST" | "GET" | "DELETE", path: string, body: object = {}) => {
+  const call = async (method: "POST" | "DELETE", path: string, body: object = {}) => {
     const headers = { "content-type": "application/json" }; // without it, newer drivers refuse
     const options = method === "POST" ? { method, headers, body: JSON.stringify(body) } : { method };
     const response = await fetch(`http://127.0.0.1:${port}/session${path}`, options);
@@ -246,7 +243,6 @@ async function startWebKit(binary: string): Promise<Started> {
       const actions = ["keyDown", "keyUp"].map((type) => ({ type, value: keys[key] }));
       return post("actions", { actions: [{ type: "key", id: "keyboard", actions }] });
     },
-    screenshot: async () => Uint8Array.fromBase64(await call("GET", `/${sessionId}/screenshot`)),
   };
   let sessionId: string;
   try {
