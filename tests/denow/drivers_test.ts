@@ -94,6 +94,15 @@ const loaderAlone: Step = {
   calls: [`${aptInstall} libvulkan1`],
 };
 const local = "FOLDER/home/.local/share";
+const withoutVulkan = (file: string): [First, Step] => [
+  {
+    ...bare,
+    files: [loader, file],
+    args: ["run"],
+    err: /^denow: The NVIDIA driver lacks its Vulkan part .*$/,
+  },
+  { args: ["test"], err: /Vulkan/, calls: [/mesa-vulkan-drivers libvulkan1$/] },
+];
 
 testRows("looks for the loader and drivers", {
   "NVIDIA's": [{ ...bare, files: [nvidia], args: ["run"], ...loaderAlone }],
@@ -107,24 +116,8 @@ testRows("looks for the loader and drivers", {
     },
   ],
   "a software driver": [{ ...bare, files: [software], args: ["run"], ...loaderAlone }],
-  "NVIDIA's without Vulkan, in the kernel": [
-    {
-      ...bare,
-      files: [loader, "proc/driver/nvidia/version"],
-      args: ["run"],
-      err: /^denow: The NVIDIA driver lacks its Vulkan part .*$/,
-    },
-    { args: ["test"], err: /Vulkan/, calls: [/mesa-vulkan-drivers libvulkan1$/] },
-  ],
-  "NVIDIA's without Vulkan, as a library": [
-    {
-      ...bare,
-      files: [loader, "usr/lib64/libGLX_nvidia.so.0"],
-      args: ["run"],
-      err: /^denow: The NVIDIA driver lacks its Vulkan part .*$/,
-    },
-    { args: ["test"], err: /Vulkan/, calls: [/mesa-vulkan-drivers libvulkan1$/] },
-  ],
+  "NVIDIA's without Vulkan, in the kernel": withoutVulkan("proc/driver/nvidia/version"),
+  "NVIDIA's without Vulkan, as a library": withoutVulkan("usr/lib64/libGLX_nvidia.so.0"),
   "where the loader does not, unless the user has set one or a usual place has one": [
     {
       files: [loader, software, nvidiaElsewhere],

@@ -6,21 +6,7 @@ import { testNeeding, testUnless } from "../permissions.ts";
 const script = new URL("../../denow", import.meta.url);
 
 /** The system's programs that denow uses; all others on its PATH are stand-ins. */
-const tools = [
-  "sh",
-  "ls",
-  "grep",
-  "mkdir",
-  "mktemp",
-  "rm",
-  "mv",
-  "chmod",
-  "find",
-  "tail",
-  "readlink",
-  "cat",
-  "env",
-];
+const tools = "sh ls grep mkdir mktemp rm mv chmod find tail readlink cat env".split(" ");
 
 /** Stand-in for a program that logs its arguments. */
 export const logs = (name: string, then = "") => `echo "${name} $*" >>"$CALLS"\n${then}`;

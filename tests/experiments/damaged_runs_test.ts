@@ -9,7 +9,7 @@ import { granted } from "../permissions.ts";
 import { madeUpFlow } from "../viz/flow/made_up_flow.ts";
 import { ended, type TaskName, testTask } from "./cli.ts";
 import { storeRun } from "./evaluated_run.ts";
-import { assertRefused, smallRun, trained } from "./refusals.ts";
+import { assertRefused, smallRun } from "./refusals.ts";
 import { FakeMlflow } from "./tracking/fake_mlflow.ts";
 
 const record = {
@@ -125,18 +125,13 @@ testTask(
   "sync and train never send credentials to a server that a run folder names",
   async (place) => {
     await using server = await FakeMlflow.start();
-    await trained(place);
-    await Deno.writeTextFile(place.file("run", "mlflow.json"), JSON.stringify({ server: server.url }));
-    const config = JSON.parse(await Deno.readTextFile(place.file("run", "config.json")));
-    await Deno.writeTextFile(
-      place.file("run", "config.json"),
-      JSON.stringify({ ...config, mlflow: server.url }),
-    );
-    const env = {
-      MLFLOW_TRACKING_TOKEN: secret,
-      MLFLOW_TRACKING_USERNAME: "me",
-      MLFLOW_TRACKING_PASSWORD: secret,
-    };
+    await place.succeed("train:base", `${smallRun} --mlflow ${server.url} --out run`);
+    const path = place.file("run", "config.json");
+    const config = JSON.parse(await Deno.readTextFile(path));
+    assert.equal(config.mlflow, null);
+    await Deno.writeTextFile(path, JSON.stringify({ ...config, mlflow: server.url }));
+    const user = { MLFLOW_TRACKING_USERNAME: "me", MLFLOW_TRACKING_PASSWORD: secret };
+    const env = { MLFLOW_TRACKING_TOKEN: secret, ...user };
     await place.succeed("sync", "run", env);
     await place.succeed("train:base", "--resume run --max-steps 4", env);
     assert.ok(server.seen.length > 0);

@@ -72,34 +72,6 @@ await testInBrowser("init() in a page: WebGPU and CPU device draw the same", asy
   assert.ok(largestDifference(gpu.pixels, cpu.pixels) < 2e-3, `${largestDifference(gpu.pixels, cpu.pixels)}`);
 });
 
-testUnless(
-  granted("net") && granted("read") ? undefined : "needs --allow-net --allow-read",
-  "serveFiles() sends types and headers, and no dot files",
-  async () => {
-    await using server = serveFiles({ headers: isolation });
-    const get = async (path: string) => {
-      const response = await fetch(`http://127.0.0.1:${server.addr.port}${path}`);
-      await response.body?.cancel();
-      return [response.status, response.headers.get("content-type")];
-    };
-    const { headers, body } = await fetch(`http://127.0.0.1:${server.addr.port}/mod.ts`);
-    await body?.cancel();
-    assert.equal(headers.get("cross-origin-embedder-policy"), "require-corp");
-    for (
-      const [path, status, type] of [
-        ["/mod.ts", 200, "text/typescript"],
-        ["/web/flow.js", 200, "text/javascript"],
-        ["/checkpoints/mnist_residual.safetensors", 200, "application/octet-stream"],
-        ["/.gitignore", 404],
-        ["/web/../.gitignore", 404],
-        ["/..%2f..%2fetc/passwd", 404],
-        ["/%", 404],
-        ["/none.ts", 404],
-      ] as const
-    ) assert.deepEqual(await get(path), [status, type ?? "text/plain"], path);
-  },
-);
-
 await testInBrowser("init() in a page: at most as many threads as the browser allows", async (browser) => {
   await using open = serveFiles();
   await using isolated = serveFiles({ headers: isolation });

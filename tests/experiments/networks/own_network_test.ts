@@ -1,86 +1,57 @@
 import assert from "node:assert/strict";
 import { decodeCheckpoint, decodeSafetensors, encodeSafetensors } from "../../../models/mod.ts";
-import { assertRefused } from "../refusals.ts";
-import { madeOnce, makePlace, oneThread, type TaskName, testTask, type Workplace } from "../cli.ts";
+import { assertRefused, testMistakes } from "../refusals.ts";
+import { madeOnce, oneThread, type TaskName, testTask, type Workplace } from "../cli.ts";
 import { chosenOptions, optionRows } from "../../../experiments/networks/own_network.ts";
 import { bareOwnRun, library, mlp, ownRun, writeModule } from "./modules.ts";
 import { storeNetwork } from "../stored_network.ts";
 import { dataIn } from "../../viz/report/page_content.ts";
 
 const sampled = `${oneThread} --count 10 --out grid.png`;
+const oneStep = bareOwnRun.replace("--epochs 3", "--max-steps 1");
+const configIn = async (place: Workplace, run: string) =>
+  JSON.parse(await Deno.readTextFile(place.file(run, "config.json")));
 
-/** A trained run in `run`. */
-async function train(place: Workplace): Promise<void> {
-  await writeModule(place);
-  const { stderr } = await place.succeed("train", `--model ./mlp.ts --hidden 8 ${ownRun} --out run`);
-  assert.match(
-    stderr,
-    /^\.\/mlp\.ts \(hidden=8, activation=gelu\), [\d,]+ parameters, conditional on 10 classes/,
-  );
-}
-const makeRun = (place: Workplace) => madeOnce(place, "run", train);
-
-testTask(
-  "train --model FILE trains the network that a module exports, with its options as flags",
-  async (place) => {
-    await makeRun(place);
-    const config = JSON.parse(await Deno.readTextFile(place.file("run", "config.json")));
-    const sha256 = await place.digest("mlp.ts");
-    assert.equal(config.model, `./mlp.ts@sha256:${sha256}:hidden=8,activation=gelu`);
-    assert.deepEqual(["filters" in config, "attn" in config, config.conditional], [false, false, true]);
-    const names = await place.names("run");
-    for (const name of ["report.html", "samples.png", "flow_linear.gif"]) {
-      assert.ok(
-        names.includes(name),
-        name,
-      );
-    }
-    const losses = (await place.metrics("run")).flatMap(({ train_loss }) =>
-      train_loss === undefined ? [] : [Number(train_loss)]
-    );
-    assert.ok(losses.at(-1)! < losses[0], `${losses}`);
-
-    const { info: { config: stored }, tensors } = decodeCheckpoint(
-      await place.read("run", "last.safetensors"),
-      "last",
-    );
-    assert.ok(stored.type === "own");
-    const { name, options, shape, classes, digest } = stored;
-    assert.deepEqual({ name, options, shape, classes }, {
-      name: "./mlp.ts",
-      options: { hidden: 8, activation: "gelu" },
-      shape: [1, 12, 12],
-      classes: 10,
-    });
-    assert.equal(digest, sha256);
-    assert.deepEqual(tensors.get("inner.weight")!.shape, [8, 145]);
-
-    const { stdout } = await place.succeed("train", "--model ./mlp.ts --help");
-    assert.match(
-      stdout,
-      /\nOptions of mlp\.ts\n {2}--hidden N .*\(default: 16\)\n {2}--activation gelu\|none/,
-    );
-    assert.doesNotMatch(stdout, /--filters/);
-  },
-);
-
-testTask(
-  "the seed decides the weights of a custom network, and its options what it computes",
-  async (place) => {
+/** Trains a run in `run`. */
+const makeRun = (place: Workplace) =>
+  madeOnce(place, "run", async (place) => {
     await writeModule(place);
-    const first = async (flags: string, out: string) => {
-      await place.succeed(
-        "train",
-        `--model mlp.ts ${bareOwnRun.replace("--epochs 3", "--max-steps 1")} ${flags} --out ${out}`,
-      );
-      return await place.digest(out, "last.safetensors");
-    };
-    const [same, again] = [await first("", "a"), await first("", "b")];
-    assert.equal(again, same);
-    assert.notEqual(await first("--seed 1", "c"), same);
-    assert.notEqual(await first("--activation none", "d"), same);
-  },
-);
+    const { stderr } = await place.succeed("train", `--model ./mlp.ts --hidden 8 ${ownRun} --out run`);
+    assert.match(
+      stderr,
+      /^\.\/mlp\.ts \(hidden=8, activation=gelu\), [\d,]+ parameters, conditional on 10 classes/,
+    );
+  });
+
+testTask("train --model FILE trains the network of a module, with its options as flags", async (place) => {
+  await makeRun(place);
+  const config = await configIn(place, "run");
+  const sha256 = await place.digest("mlp.ts");
+  assert.equal(config.model, `./mlp.ts@sha256:${sha256}:hidden=8,activation=gelu`);
+  assert.deepEqual(["filters" in config, "attn" in config, config.conditional], [false, false, true]);
+  const names = await place.names("run");
+  for (const name of ["report.html", "samples.png", "flow_linear.gif"]) assert.ok(names.includes(name), name);
+  const losses = (await place.metrics("run")).flatMap(({ train_loss: loss }) => loss ?? []).map(Number);
+  assert.ok(losses.at(-1)! < losses[0], `${losses}`);
+
+  const bytes = await place.read("run", "last.safetensors");
+  const { info: { config: stored }, tensors } = decodeCheckpoint(bytes, "last");
+  assert.ok(stored.type === "own");
+  const { name, options, shape, classes, digest } = stored;
+  assert.deepEqual([name, shape, classes, digest], ["./mlp.ts", [1, 12, 12], 10, sha256]);
+  assert.deepEqual(options, { hidden: 8, activation: "gelu" });
+  assert.deepEqual(tensors.get("inner.weight")!.shape, [8, 145]);
+
+  const { stdout } = await place.succeed("train", "--model ./mlp.ts --help");
+  assert.match(stdout, /\nOptions of mlp\.ts\n {2}--hidden N .*\(default: 16\)\n {2}--activation gelu\|none/);
+  assert.doesNotMatch(stdout, /--filters/);
+  // The seed decides the weights, and the options what it computes.
+  const digests = ["", "--seed 1", "--activation none"].map(async (flags, i) => {
+    await place.succeed("train", `--model mlp.ts ${oneStep} ${flags} --out ${i}`);
+    return await place.digest(`${i}`, "last.safetensors");
+  });
+  assert.equal(new Set(await Promise.all(digests)).size, 3);
+});
 
 /** Tasks that use the network of a run. */
 const uses: Readonly<Record<string, readonly [task: TaskName, flags: string]>> = {
@@ -88,105 +59,75 @@ const uses: Readonly<Record<string, readonly [task: TaskName, flags: string]>> =
   evaluate: ["evaluate", `run --count 20 --course-images 4 --bits-images 0 --judge none ${oneThread}`],
   resume: ["train", "--resume run --epochs 4 --lr 0.001"],
   repeat: ["train", "--config run --max-steps 1 --out again"],
-  "fine-tune": ["train", `--init run ${bareOwnRun.replace("--epochs 3", "--max-steps 1")} --out tuned`],
+  "fine-tune": ["train", `--init run ${oneStep} --out tuned`],
 };
 
 testTask("no module runs because a run names it, and the line says which to give", async (place) => {
   await makeRun(place);
-  const digest = (await place.digest("mlp.ts")).slice(0, 12);
-  for (const [use, [task, flags]] of Object.entries(uses)) {
+  const { tensors, metadata } = decodeSafetensors(await place.read("run", "ema.safetensors"), "ema");
+  const { digest, ...config } = JSON.parse(metadata.config);
+  const store = (path: string, config: object) =>
+    Deno.writeFile(
+      place.file(path),
+      encodeSafetensors(tensors, { ...metadata, config: JSON.stringify(config) }),
+    );
+  const refused = async ([task, flags]: readonly [TaskName, string], words: string) => {
     const { code, stderr } = await place.runProgram(task, flags);
-    const says =
-      `Cannot use \\S+: its network is \\./mlp\\.ts( \\(SHA-256 ${digest}\\.\\.\\.\\))?; give --model \\./mlp\\.ts\n$`;
-    assert.match(stderr, new RegExp(`^ConfigError: ${says}`), use);
-    assert.equal(code, 1);
-  }
+    assert.deepEqual([code, stderr], [1, `ConfigError: Cannot use ${words}\n`]);
+  };
+  const network = `its network is ./mlp.ts (SHA-256 ${digest.slice(0, 12)}...); give --model ./mlp.ts`;
+  await refused(uses.sample, `run/ema.safetensors: ${network}`);
+  await refused(uses.resume, `run: ${network}`);
   await place.succeed("report", "run --out report.html");
   const { runs: [{ live }] } = dataIn(await Deno.readTextFile(place.file("report.html")));
   assert.match(String(live), /its network is a module, \.\/mlp\.ts, and a page holds only the library/);
+
+  // A checkpoint that a program has saved.
+  await store("saved.safetensors", config);
+  await place.succeed("sample", `--checkpoint saved.safetensors --model mlp.ts ${sampled}`);
+  const drawn = await place.digest("grid.png");
+  await place.succeed("sample", `--checkpoint run --model mlp.ts ${sampled}`);
+  assert.equal(await place.digest("grid.png"), drawn);
+  // A run of version 0.9, which keeps its module.
+  await store("run/ema.safetensors", { ...config, name: "mlp.ts", digest: "0".repeat(64) });
+  await Deno.writeTextFile(place.file("run", "network.json"), JSON.stringify({ main: "mlp.ts", files: {} }));
+  const kept =
+    "its network is in run/network.json of an earlier version; save its module as a file, and give --model FILE";
+  await refused(uses.sample, `run/ema.safetensors: ${kept}`);
+  await place.succeed("sample", `${uses.sample[1]} --model mlp.ts`);
 });
 
 testTask("a run goes on with its module, wherever that lies, and not with another one", async (place) => {
   await makeRun(place);
   await Deno.mkdir(place.file("moved"));
   for (const file of ["mlp.ts", "flat.ts"]) await Deno.rename(place.file(file), place.file("moved", file));
-  for (const [task, flags] of Object.values(uses)) {
-    await place.succeed(task, `${flags} --model moved/mlp.ts`);
-  }
-  const configs = ["run", "again", "tuned"].map((run) => Deno.readTextFile(place.file(run, "config.json")));
-  for (const config of await Promise.all(configs)) {
-    assert.match(JSON.parse(config).model, /^moved\/mlp\.ts@sha256:\w{64}:hidden=8,activation=gelu$/);
+  for (const [task, flags] of Object.values(uses)) await place.succeed(task, `${flags} --model moved/mlp.ts`);
+  for (const run of ["run", "again", "tuned"]) {
+    const { model } = await configIn(place, run);
+    assert.match(model, /^moved\/mlp\.ts@sha256:\w{64}:hidden=8,activation=gelu$/);
   }
   await writeModule(place, "moved/mlp.ts", mlp() + "// changed\n");
-  for (const use of ["sample", "evaluate", "resume"]) {
-    const [task, flags] = uses[use];
-    const { stderr } = await place.run(task, `${flags} --model moved/mlp.ts`);
-    assert.match(
-      stderr,
-      /^ConfigError: Cannot use --model moved\/mlp\.ts with run\S*: it has changed since, or is another network \(SHA-256 /,
-      use,
-    );
-  }
   await storeNetwork(place, "unet", [12, 12]);
-  await assertRefused(place, {
-    task: "sample",
-    flags: "--checkpoint unet.safetensors --model moved/mlp.ts",
-    says: [
-      "ConfigError: Cannot use --model moved/mlp.ts with unet.safetensors: its network is a U-Net (leave it out)",
-    ],
-  });
-  const repeat = await place.succeed(
-    "train",
-    "--config run --model moved/mlp.ts --hidden 4 --max-steps 1 --out b",
-  );
-  assert.match(repeat.stderr, /^moved\/mlp\.ts has changed since run: this run trains it as it is now$/m);
-  assert.match(repeat.stderr, /^moved\/mlp\.ts \(hidden=4, activation=gelu\)/m);
-  await place.succeed("train", uses["fine-tune"][1].replace("tuned", "c") + " --model moved/mlp.ts");
+  const changed: Readonly<Record<string, readonly [task: TaskName, flags: string, words: string]>> = {
+    sample: [...uses.sample, "run/ema.safetensors: it has changed since, or is another network (SHA-256 "],
+    resume: [...uses.resume, "run: it has changed since, or is another network (SHA-256 "],
+    "a U-Net": ["sample", "unet.safetensors", "unet.safetensors: its network is a U-Net (leave it out)"],
+  };
+  for (const [task, flags, words] of Object.values(changed)) {
+    const says = [`ConfigError: Cannot use --model moved/mlp.ts with ${words}`] as const;
+    await assertRefused(place, { task, flags: `${flags} --model moved/mlp.ts`, says });
+  }
+  const repeated = "--config run --model moved/mlp.ts --hidden 4 --max-steps 1 --out b";
+  const { stderr } = await place.succeed("train", repeated);
+  assert.match(stderr, /^moved\/mlp\.ts has changed since run: this run trains it as it is now$/m);
+  assert.match(stderr, /^moved\/mlp\.ts \(hidden=4, activation=gelu\)/m);
 });
-
-testTask("a run of version 0.9 says where its module is, and takes it from --model", async (place) => {
-  await makeRun(place);
-  const { tensors, metadata } = decodeSafetensors(await place.read("run", "ema.safetensors"), "ema");
-  const stored = JSON.stringify({ ...JSON.parse(metadata.config), name: "mlp.ts", digest: "0".repeat(64) });
-  await Deno.writeFile(
-    place.file("run", "ema.safetensors"),
-    encodeSafetensors(tensors, { ...metadata, config: stored }),
-  );
-  await Deno.writeTextFile(place.file("run", "network.json"), JSON.stringify({ main: "mlp.ts", files: {} }));
-  const [task, flags] = uses.sample;
-  assert.equal(
-    (await place.runProgram(task, flags)).stderr,
-    "ConfigError: Cannot use run/ema.safetensors: its network is in run/network.json of an earlier version; save its " +
-      "module as a file, and give --model FILE\n",
-  );
-  await place.succeed(task, `${flags} --model mlp.ts`);
-});
-
-testTask(
-  "a checkpoint that a program has saved is drawn by the module that the user names",
-  async (place) => {
-    await makeRun(place);
-    const { tensors, metadata } = decodeSafetensors(await place.read("run", "ema.safetensors"), "ema");
-    const { digest: _, ...config } = JSON.parse(metadata.config);
-    const saved = encodeSafetensors(tensors, { ...metadata, config: JSON.stringify(config) });
-    await Deno.writeFile(place.file("saved.safetensors"), saved);
-    await place.succeed("sample", `--checkpoint saved.safetensors --model mlp.ts ${sampled}`);
-    const drawn = await place.digest("grid.png");
-    await place.succeed("sample", `--checkpoint run --model mlp.ts ${sampled}`);
-    assert.equal(await place.digest("grid.png"), drawn);
-    const { stderr } = await place.runProgram("sample", `--checkpoint saved.safetensors ${sampled}`);
-    assert.equal(
-      stderr,
-      "ConfigError: Cannot use saved.safetensors: its network is ./mlp.ts; give --model ./mlp.ts\n",
-    );
-  },
-);
 
 testTask("labels that a network does not take are left out, and required ones are refused", async (place) => {
   const ignoring = mlp().replace("this.labels ? this.labels.forward(h, condition) : h", "h")
     .replace("classes > 0 ? new", "classes < 0 ? new");
   await writeModule(place, "plain.ts", ignoring);
-  const flags = `--model plain.ts ${bareOwnRun.replace("--epochs 3", "--max-steps 2")} --out plain`;
+  const flags = `--model plain.ts ${oneStep} --out plain`;
   await assertRefused(place, {
     task: "train",
     flags: `${flags} --conditional`,
@@ -283,62 +224,50 @@ const step = defineOp({
   ],
 };
 
-testTask("a module that cannot be trained is refused in one line, before anything is written", async () => {
-  for (const [mistake, [text, says]] of Object.entries(bad)) {
-    await using place = await makePlace();
-    await writeModule(place, "bad.ts", text);
+testTask(
+  "a module that cannot be trained is refused in one line, before anything is written",
+  async (place) => {
     const flags = `--model bad.ts --data data --max-steps 2 ${oneThread}`;
-    await assertRefused(place, { task: "train", flags, says: [`ConfigError: Cannot use bad.ts: ${says}`] })
-      .catch((error) => {
-        throw new Error(`A module that ${mistake}: ${error.message}`, { cause: error });
-      });
-  }
-});
+    for (const [mistake, [text, says]] of Object.entries(bad)) {
+      await writeModule(place, "bad.ts", text);
+      await assertRefused(place, { task: "train", flags, says: [`ConfigError: Cannot use bad.ts: ${says}`] })
+        .catch((error) => {
+          throw new Error(`A module that ${mistake}: ${error.message}`, { cause: error });
+        });
+    }
+  },
+);
 
-testTask("train refuses options of a network that do not fit in one line", async (place) => {
-  await writeModule(place);
-  const mistakes: Readonly<Record<string, string>> = {
-    "--model mlp.ts --filters 8": "Unknown flag --filters",
-    "--model mlp.ts --hidden 3.5": 'Cannot use --hidden "3.5": expected a whole number of at least 1',
-    "--model mlp.ts --activation relu": 'Cannot use --activation "relu": expected gelu or none',
-    "--model=mlp.ts --hidden 3.5": 'Cannot use --hidden "3.5": expected a whole number of at least 1',
-    "--model mlp.ts --hiden 3": "Unknown flag --hiden (did you mean --hidden?)",
-    "--model mlp.ts:hiden=3":
-      "Cannot use mlp.ts: it has no option hiden (did you mean hidden?); it has hidden, activation",
-    "--model mlp.ts:hidden=3 --hidden 4": "Cannot use --hidden: --model mlp.ts:hidden=3 sets it",
-    "--model mlp.py": 'Cannot use --model "mlp.py": expected residual, base or the file of a module',
-    "--model nowhere.ts": "Cannot use nowhere.ts: no such file",
-  };
-  for (const [flags, says] of Object.entries(mistakes)) {
-    await assertRefused(place, {
-      task: "train",
-      flags: `${flags} ${oneThread}`,
-      says: [`ConfigError: ${says}`],
-    });
-  }
-});
+const wrong = "ConfigError: Cannot use";
+testMistakes("train", {
+  "--model mlp.ts --filters 8": "ConfigError: Unknown flag --filters",
+  "--model mlp.ts --hidden 3.5": `${wrong} --hidden "3.5": expected a whole number of at least 1`,
+  "--model=mlp.ts --activation relu": `${wrong} --activation "relu": expected gelu or none`,
+  "--model mlp.ts --hiden 3": "ConfigError: Unknown flag --hiden (did you mean --hidden?)",
+  "--model mlp.ts:hiden=3":
+    `${wrong} mlp.ts: it has no option hiden (did you mean hidden?); it has hidden, activation`,
+  "--model mlp.ts:hidden=3 --hidden 4": `${wrong} --hidden: --model mlp.ts:hidden=3 sets it`,
+  "--model mlp.py": `${wrong} --model "mlp.py": expected residual, base or the file of a module`,
+  "--model nowhere.ts": `${wrong} nowhere.ts: no such file`,
+}, writeModule);
 
 Deno.test("options of a network are read as their defaults say", () => {
-  const rows = optionRows({
+  const options = {
     hidden: 256,
     drop: 0,
     residual: true,
     act: ["gelu", "relu"],
     widths: [16, 32],
     title: "plain",
-    depth: { default: 2, doc: "blocks" },
-  }, "mine.ts");
+  };
+  const rows = optionRows({ ...options, depth: { default: 2, doc: "blocks" } }, "mine.ts");
   assert.equal(rows.depth.doc, "blocks");
   const chosen = (given: Record<string, string>) =>
     chosenOptions({ file: "mine.ts", options: new Map(Object.entries(given)) }, rows);
-  const defaults = {
-    ...{ hidden: 256, drop: 0, residual: true, act: "gelu", widths: [16, 32], title: "plain", depth: 2 },
-  };
-  assert.deepEqual(chosen({}), defaults);
-  assert.deepEqual(
-    chosen({ drop: "0.5", residual: "false", act: "relu", widths: "8,4", title: "x y", depth: "3" }),
-    { ...defaults, drop: 0.5, residual: false, act: "relu", widths: [8, 4], title: "x y", depth: 3 },
-  );
+  assert.deepEqual(chosen({}), { ...options, act: "gelu", depth: 2 });
+  const texts = { drop: "0.5", residual: "false", act: "relu", widths: "8,4", title: "x y", depth: "3" };
+  const values = { drop: 0.5, residual: false, act: "relu", widths: [8, 4], title: "x y", depth: 3 };
+  assert.deepEqual(chosen(texts), { ...options, ...values });
   const refused = { hidden: "0", drop: "much", residual: "maybe", act: "tanh", widths: "8,x", depth: "1.5" };
   for (const [name, text] of Object.entries(refused)) {
     assert.throws(() => chosen({ [name]: text }), { name: "ConfigError" }, name);

@@ -38,22 +38,17 @@ Deno.test("fileAt() puts a value into the path of a file, and isRunFile() recogn
   }
 });
 
-Deno.test("shownIn() is the section of the report that shows a file", () => {
+Deno.test("the report shows some files, and a server gets most, some at the end", () => {
   assert.equal(shownIn("flow/sample_12.safetensors"), "report.html#flow");
   assert.equal(shownIn("last.safetensors"), "");
-});
-
-Deno.test("whenMirrored() leaves what changes at every checkpoint for the end, and never sends pairs", () => {
-  const cases = {
-    "run.json": "as it changes",
-    "notes.txt": "as it changes",
-    "metrics.jsonl": "at the end",
-    "last.safetensors": "at the end",
-    "pairs/part_0001.safetensors": "never",
-    "cells/a/run.json": "never",
-    "mlflow.json": "never",
+  const mirrored = {
+    "as it changes": ["run.json", "notes.txt"],
+    "at the end": ["metrics.jsonl", "last.safetensors"],
+    "never": ["pairs/part_0001.safetensors", "cells/a/run.json", "mlflow.json"],
   };
-  for (const [path, when] of Object.entries(cases)) assert.equal(whenMirrored(path), when, path);
+  for (const [when, paths] of Object.entries(mirrored)) {
+    for (const path of paths) assert.equal(whenMirrored(path), when, path);
+  }
 });
 
 Deno.test("filesOfTraining() follows the settings", () => {
@@ -62,10 +57,9 @@ Deno.test("filesOfTraining() follows the settings", () => {
     guidance: 1,
     samples: 0,
     pathSamples: 0,
-    ema: 0.9,
     pacing: "quadratic",
   } as const;
-  const config = trainingConfig({ model: "base", ...settings });
+  const config = trainingConfig({ model: "base", ema: 0.9, ...settings });
   const plain = filesOfTraining({ config });
   const more = filesOfTraining({
     config: { ...config, guidance: 2, samples: 4, teacher: "t", stages: "reflow" },

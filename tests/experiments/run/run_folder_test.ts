@@ -34,70 +34,65 @@ async function namesIn(folder: string): Promise<string[]> {
   return (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).sort();
 }
 
-testInFolder("createRunFolder() names folders by time and name, without duplicates", async (folder) => {
-  const root = join(folder, "runs");
-  const options = { name: "base", root, startedAt };
-  assert.equal(await createRunFolder(options), join(root, "20240102-030405-base"));
-  assert.equal(await createRunFolder(options), join(root, "20240102-030405-base-2"));
-  assert.deepEqual(await namesIn(root), ["20240102-030405-base", "20240102-030405-base-2"]);
-});
+testInFolder(
+  "createRunFolder() names folders by time and name, or takes a new or empty one",
+  async (folder) => {
+    const root = join(folder, "runs");
+    const named = { name: "base", root, startedAt };
+    for (const name of ["20240102-030405-base", "20240102-030405-base-2"]) {
+      assert.equal(await createRunFolder(named), join(root, name));
+    }
+    const out = join(folder, "new", "run");
+    const given = { name: "base", out, startedAt };
+    assert.equal(await createRunFolder(given), out);
+    {
+      using _ = await lockRun(out);
+      assert.equal(await createRunFolder(given), out, "locked by the caller");
+    }
+    const file = join(out, "notes.txt");
+    await Deno.writeTextFile(file, "mine");
+    const words =
+      `: it holds notes.txt (expected a new or empty folder; to continue an earlier run, use --resume ${out})`;
+    await assert.rejects(createRunFolder(given), {
+      name: "RunError",
+      message: `Cannot use ${out} as run folder${words}`,
+    });
+    await assert.rejects(createRunFolder({ ...given, out: file }), RunError);
+    assert.deepEqual([await namesIn(out), await Deno.readTextFile(file)], [["notes.txt"], "mine"]);
+  },
+);
 
-testInFolder("createRunFolder() accepts a new or empty folder and refuses others", async (folder) => {
-  const out = join(folder, "new", "run");
-  assert.equal(await createRunFolder({ name: "base", out, startedAt }), out);
-  using lock = await lockRun(out);
-  assert.equal(await createRunFolder({ name: "base", out, startedAt }), out, "locked by the caller");
-  lock[Symbol.dispose]();
-
-  await Deno.writeTextFile(join(out, "notes.txt"), "mine");
-  await assert.rejects(createRunFolder({ name: "base", out, startedAt }), {
-    name: "RunError",
-    message: `Cannot use ${out} as run folder: it holds notes.txt (expected a new or empty folder; ` +
-      `to continue an earlier run, use --resume ${out})`,
-  });
-  assert.deepEqual(await namesIn(out), ["notes.txt"]);
-  const file = join(out, "notes.txt");
-  await assert.rejects(createRunFolder({ name: "base", out: file, startedAt }), RunError);
-  assert.equal(await Deno.readTextFile(file), "mine");
-});
-
-testInFolder("writeAtomic() replaces text and bytes, and leaves no temporary file", async (folder) => {
+testInFolder("writeAtomic() flushes a new content to disk, and then replaces the old one", async (folder) => {
   const path = join(folder, "file");
-  await writeAtomic(path, "old and longer");
-  await writeAtomic(path, "ñew");
-  assert.equal(await Deno.readTextFile(path), "ñew");
-  await writeAtomic(path, new Uint8Array([0, 255, 10]));
-  assert.deepEqual(await Deno.readFile(path), new Uint8Array([0, 255, 10]));
-  await writeAtomic(path, "");
-  assert.equal(await Deno.readTextFile(path), "");
+  for (const content of ["old and longer", "ñew", Uint8Array.of(0, 255, 10), ""]) {
+    await writeAtomic(path, content);
+    const expected = typeof content === "string" ? new TextEncoder().encode(content) : content;
+    assert.deepEqual(await Deno.readFile(path), expected);
+  }
   assert.deepEqual(await namesIn(folder), ["file"]);
-});
-
-testInFolder("writeAtomic() flushes the content to disk before renaming", async (folder) => {
   const events: string[] = [];
   const { FsFile: { prototype: file }, rename } = Deno;
   using _ = replacing(
     [file, { sync: () => Promise.resolve(events.push("sync")) }],
     [Deno, { rename: (...paths: [string, string]) => (events.push("rename"), rename(...paths)) }],
   );
-  await writeAtomic(join(folder, "file"), "content");
+  await writeAtomic(path, "content");
   assert.deepEqual(events, ["sync", "rename"]);
 });
 
 testInFolder("writeAtomic() shows readers one whole content, even with several writers", async (folder) => {
   const path = join(folder, "file");
   const size = 1 << 20;
-  await writeAtomic(path, new Uint8Array(size));
-  let writing = true;
   const write = (value: number) => writeAtomic(path, new Uint8Array(size).fill(value));
+  await write(0);
+  let writing = true;
   const writers = (async () => {
     for (let value = 1; value <= 9; value += 3) await Promise.all([0, 1, 2].map((i) => write(value + i)));
     writing = false;
   })();
   while (writing) {
     const bytes = await Deno.readFile(path);
-    assert.equal(bytes.length, size);
-    assert.equal(bytes[0], bytes[size - 1]);
+    assert.deepEqual([bytes.length, bytes[0]], [size, bytes[size - 1]]);
   }
   await writers;
   assert.deepEqual(await namesIn(folder), ["file"]);
@@ -107,19 +102,14 @@ testInFolder(
   "writeAtomic() leaves no trace if it cannot write, and says what is unchanged",
   async (folder) => {
     await Deno.mkdir(join(folder, "taken", "inner"), { recursive: true });
-    await assert.rejects(writeAtomic(join(folder, "taken"), "text"), {
-      name: "RunError",
-      message: /^Cannot write \S+taken: [^\n]+; the file is unchanged$/,
-    });
-    using _ = replacing([Deno, {
-      rename: () => Promise.reject(Object.assign(new Error(), { code: "ENOSPC" })),
-    }]);
+    const taken = { name: "RunError", message: /^Cannot write \S+taken: [^\n]+; the file is unchanged$/ };
+    await assert.rejects(writeAtomic(join(folder, "taken"), "text"), taken);
+    const full = () => Promise.reject(Object.assign(new Error(), { code: "ENOSPC" }));
+    using _ = replacing([Deno, { rename: full }]);
     await Deno.writeTextFile(join(folder, "old"), "old");
     for (const [name, unchanged] of [["old", "; the file is unchanged"], ["new", ""]]) {
-      await assert.rejects(writeAtomic(join(folder, name), "text"), {
-        name: "RunError",
-        message: `Cannot write ${join(folder, name)}: no space is left on the disk${unchanged}`,
-      });
+      const message = `Cannot write ${join(folder, name)}: no space is left on the disk${unchanged}`;
+      await assert.rejects(writeAtomic(join(folder, name), "text"), { name: "RunError", message });
     }
     assert.equal(await Deno.readTextFile(join(folder, "old")), "old");
     assert.deepEqual(await namesIn(folder), ["old", "taken"]);
@@ -136,86 +126,72 @@ Deno.test({
 });
 
 testInFolder("checkFolderOf() refuses a file without a folder, and a folder in its place", async (folder) => {
-  await checkFolderOf(join(folder, "x.png"));
   await Deno.mkdir(join(folder, "made.png"));
   await Deno.writeTextFile(join(folder, "file"), "");
-  await checkFolderOf(join(folder, "file"));
-  for (
-    const [name, says] of [
-      ["none/x.png", /: there is no folder .*none; make it first$/],
-      ["file/x.png", /: there is no folder .*file; make it first$/],
-      ["made.png", /: it is a folder \(expected a file\)$/],
-    ] as const
-  ) await assert.rejects(checkFolderOf(join(folder, name)), { name: "RunError", message: says });
-});
-
-testInFolder("readMetrics() reads back what appendMetrics() wrote", async (folder) => {
-  const path = join(folder, "metrics.jsonl");
-  assert.deepEqual(await readMetrics(path), []);
-  const metrics: Metrics[] = [
-    { step: 1, trainLoss: 0.1, phase: "train" },
-    { step: 2, trainLoss: NaN, learningRate: Infinity, other: -Infinity },
-  ];
-  for (const line of metrics) appendMetrics(path, line);
-  assert.equal(
-    await Deno.readTextFile(path),
-    '{"step":1,"trainLoss":0.1,"phase":"train"}\n' +
-      '{"step":2,"trainLoss":"NaN","learningRate":"Infinity","other":"-Infinity"}\n',
-  );
-  assert.deepEqual(await readMetrics(path), metrics);
-});
-
-testInFolder("truncateAfterStep() drops later lines and an incomplete one", async (folder) => {
-  const path = join(folder, "metrics.jsonl");
-  for (const step of [10, 20, 30]) appendMetrics(path, { step, trainLoss: NaN });
-  await Deno.writeTextFile(path, '{"step":1', { append: true });
-  assert.deepEqual((await readMetrics(path)).map(({ step }) => step), [10, 20, 30]);
-
-  await truncateAfterStep(path, 30);
-  appendMetrics(path, { step: 40 });
-  assert.deepEqual((await readMetrics(path)).map(({ step }) => step), [10, 20, 30, 40]);
-  await truncateAfterStep(path, 25);
-  assert.equal(
-    await Deno.readTextFile(path),
-    '{"step":10,"trainLoss":"NaN"}\n{"step":20,"trainLoss":"NaN"}\n',
-  );
-});
-
-testInFolder("appendMetrics() replaces an incomplete line of a killed run", async (folder) => {
-  const path = join(folder, "metrics.jsonl");
-  for (
-    const [rest, kept] of [['{"step":7,"train_lo', []], ['{"step":7}', [7]], ['{"note":"ü', []]] as const
-  ) {
-    await Deno.writeTextFile(path, `{"step":6}\n${rest}`);
-    for (const step of [8, 9]) appendMetrics(path, { step });
-    assert.deepEqual((await readMetrics(path)).map(({ step }) => step), [6, ...kept, 8, 9], rest);
+  for (const name of ["x.png", "file"]) await checkFolderOf(join(folder, name));
+  const refused = {
+    "none/x.png": /: there is no folder .*none; /,
+    "file/x.png": /: there is no folder .*file; /,
+  };
+  for (const [name, message] of Object.entries({ ...refused, "made.png": /: it is a folder / })) {
+    await assert.rejects(checkFolderOf(join(folder, name)), { name: "RunError", message });
   }
-  await Deno.writeTextFile(path, '{"step":');
-  appendMetrics(path, { step: 1 });
-  assert.equal(await Deno.readTextFile(path), '{"step":1}\n');
 });
 
-testInFolder("readMetrics() names a broken line", async (folder) => {
-  const path = join(folder, "metrics.jsonl");
-  await Deno.writeTextFile(path, '{"step":1}\n{"loss":2}\n{"step":3}\n');
-  await assert.rejects(readMetrics(path), {
-    name: "RunError",
-    message: `Cannot read ${path}: line 2 is not an object with a step: {"loss":2}`,
-  });
-});
+testInFolder(
+  "readMetrics() reads back what appendMetrics() wrote, and names a broken line",
+  async (folder) => {
+    const path = join(folder, "metrics.jsonl");
+    assert.deepEqual(await readMetrics(path), []);
+    const metrics: Metrics[] = [
+      { step: 1, trainLoss: 0.1, phase: "train" },
+      { step: 2, trainLoss: NaN, learningRate: Infinity, other: -Infinity },
+    ];
+    for (const line of metrics) appendMetrics(path, line);
+    const [, second] = (await Deno.readTextFile(path)).split("\n");
+    assert.equal(second, '{"step":2,"trainLoss":"NaN","learningRate":"Infinity","other":"-Infinity"}');
+    assert.deepEqual(await readMetrics(path), metrics);
+    await Deno.writeTextFile(path, '{"step":1}\n{"loss":2}\n{"step":3}\n');
+    const message = `Cannot read ${path}: line 2 is not an object with a step: {"loss":2}`;
+    await assert.rejects(readMetrics(path), { name: "RunError", message });
+  },
+);
+
+testInFolder(
+  "a killed run's incomplete line is skipped, replaced, and dropped with later ones",
+  async (folder) => {
+    const path = join(folder, "metrics.jsonl");
+    const steps = async () => (await readMetrics(path)).map(({ step }) => step);
+    for (const step of [10, 20, 30]) appendMetrics(path, { step });
+    await Deno.writeTextFile(path, '{"step":1', { append: true });
+    assert.deepEqual(await steps(), [10, 20, 30]);
+    await truncateAfterStep(path, 30);
+    appendMetrics(path, { step: 40 });
+    assert.deepEqual(await steps(), [10, 20, 30, 40]);
+    await truncateAfterStep(path, 25);
+    assert.equal(await Deno.readTextFile(path), '{"step":10}\n{"step":20}\n');
+    const rests = [['{"step":7,"train_lo', []], ['{"step":7}', [7]], ['{"note":"ü', []]] as const;
+    for (const [rest, kept] of rests) {
+      await Deno.writeTextFile(path, `{"step":6}\n${rest}`);
+      for (const step of [8, 9]) appendMetrics(path, { step });
+      assert.deepEqual(await steps(), [6, ...kept, 8, 9], rest);
+    }
+    await Deno.writeTextFile(path, '{"step":');
+    appendMetrics(path, { step: 1 });
+    assert.equal(await Deno.readTextFile(path), '{"step":1}\n');
+  },
+);
 
 Deno.test("collectEnvironment() returns null for what it may not read", () => {
   const environment = collectEnvironment({ name: "software" }, startedAt);
   assert.deepEqual(JSON.parse(JSON.stringify(environment)), environment);
-  assert.equal(environment.startedAt, startedAt.toISOString());
-  assert.equal(environment.denoVersion, Deno.version.deno);
-  assert.deepEqual(environment.adapter, { name: "software" });
-  assert(environment.cpuCount >= 1);
+  const { adapter, cpuCount, memoryTotalBytes, gitCommit, codeDigest } = environment;
+  assert.deepEqual([environment.startedAt, adapter], [startedAt.toISOString(), { name: "software" }]);
+  assert.ok(cpuCount >= 1);
   const sys = Deno.permissions.querySync({ name: "sys" }).state === "granted";
-  assert.equal(environment.memoryTotalBytes !== null, sys);
-  assert.equal(environment.gitCommit === null || /^[0-9a-f]{40,64}$/.test(environment.gitCommit), true);
-  const mayRead = granted("read");
-  assert.equal(/^[0-9a-f]{64}$/.test(environment.codeDigest ?? ""), mayRead);
+  assert.equal(memoryTotalBytes !== null, sys);
+  assert.ok(gitCommit === null || /^[0-9a-f]{40,64}$/.test(gitCommit));
+  assert.equal(/^[0-9a-f]{64}$/.test(codeDigest ?? ""), granted("read"));
 });
 
 testInFolder("readCheckout() reads commit and branch from git's files", async (root) => {
@@ -229,15 +205,14 @@ testInFolder("readCheckout() reads commit and branch from git's files", async (r
   await write("main/.git/packed-refs", `# pack-refs\n${packed} refs/heads/main\n${packed} refs/heads/a/b`);
   await write("tree/.git", `gitdir: ${join(root, "main/.git/worktrees/tree")}`);
   await write("main/.git/worktrees/tree/commondir", "../..");
+  const heads: [head: string, commit: string | undefined, branch: string | undefined][] = [
+    ["ref: refs/heads/main", loose, "main"],
+    ["ref: refs/heads/a/b", packed, "a/b"],
+    ["ref: refs/heads/new", undefined, "new"],
+    [packed, packed, undefined],
+  ];
   for (const [folder, file] of [["main", "main/.git/HEAD"], ["tree", "main/.git/worktrees/tree/HEAD"]]) {
-    for (
-      const [head, commit, branch] of [
-        ["ref: refs/heads/main", loose, "main"],
-        ["ref: refs/heads/a/b", packed, "a/b"],
-        ["ref: refs/heads/new", undefined, "new"],
-        [packed, packed, undefined],
-      ] as const
-    ) {
+    for (const [head, commit, branch] of heads) {
       await write(file, head);
       assert.deepEqual(readCheckout(join(root, folder)), { commit, branch }, `${folder}: ${head}`);
     }
@@ -263,17 +238,16 @@ testInFolder("findContained() follows only links that stay inside the folder", a
   await Deno.mkdir(join(run, "flow"), { recursive: true });
   await Deno.writeTextFile(join(folder, "outside.json"), "{}");
   await Deno.writeTextFile(join(run, "config.json"), '{"own":1}');
-  await Deno.symlink("config.json", join(run, "link.json"));
-  await Deno.symlink("../outside.json", join(run, "out.json"));
-  await Deno.symlink("..", join(run, "up"));
-  await Deno.symlink("nowhere", join(run, "broken.json"));
-  await Deno.symlink(run, join(folder, "elsewhere")); // the folder itself may be a link
-  for (
-    const [where, name] of [[run, "config.json"], [run, "link.json"], [
-      join(folder, "elsewhere"),
-      "link.json",
-    ]]
-  ) {
+  const links = {
+    "link.json": "config.json",
+    "out.json": "../outside.json",
+    up: "..",
+    "broken.json": "nowhere",
+  };
+  for (const [name, target] of Object.entries(links)) await Deno.symlink(target, join(run, name));
+  const elsewhere = join(folder, "elsewhere");
+  await Deno.symlink(run, elsewhere); // the folder itself may be a link
+  for (const [where, name] of [[run, "config.json"], [run, "link.json"], [elsewhere, "link.json"]]) {
     assert.equal(findContained(join(where, name), where)?.size, 9, name);
     assert.deepEqual(await readJson(join(where, name)), { own: 1 }, name);
   }
@@ -281,14 +255,14 @@ testInFolder("findContained() follows only links that stay inside the folder", a
     assert.equal(findContained(join(run, name), run), undefined, name);
     assert.equal(await readIfThere(join(run, name), run), undefined, name);
   }
-  for (
-    const [name, why] of [
-      ["out.json", `it leads out of the folder ${run} (expected a file in it)`],
-      ["up/outside.json", `it leads out of the folder ${run} (expected a file in it)`],
-      ["../outside.json", `it leads out of the folder ${run} (expected a file in it)`],
-      ["flow", "it is a folder"],
-    ]
-  ) {
+  const leads = `it leads out of the folder ${run} (expected a file in it)`;
+  const refusals = {
+    "out.json": leads,
+    "up/outside.json": leads,
+    "../outside.json": leads,
+    flow: "it is a folder",
+  };
+  for (const [name, why] of Object.entries(refusals)) {
     const refused = { name: "RunError", message: `Cannot read ${run}/${name}: ${why}` };
     assert.throws(() => findContained(`${run}/${name}`, run), refused);
     await assert.rejects(readFile(`${run}/${name}`, run), refused);
@@ -338,16 +312,14 @@ testInFolder("lockRun() leaves a run to another machine, and says which file to 
   const path = join(run, lockName);
   await Deno.writeTextFile(path, "elsewhere 7 2026-01-01T00:00:00Z 0");
   assert.equal(await isLocked(run), true);
-  await assert.rejects(lockRun(run), {
-    name: "RunError",
-    message:
-      `Cannot write ${run}: process 7 on elsewhere since 2026-01-01T00:00:00Z is training or sending this run; ` +
-      `if it has ended, remove ${path}`,
-  });
+  const who = "process 7 on elsewhere since 2026-01-01T00:00:00Z is training or sending this run";
+  const message = `Cannot write ${run}: ${who}; if it has ended, remove ${path}`;
+  await assert.rejects(lockRun(run), { name: "RunError", message });
   await Deno.writeTextFile(path, ""); // a program was killed while taking it
   assert.equal(await isLocked(run), false);
   using _ = await lockRun(run);
   assert.equal(await isLocked(run), true);
+  await assert.rejects(lockRun(run), { message: /: another program is training or sending this run; wait / });
 });
 
 testInFolder(

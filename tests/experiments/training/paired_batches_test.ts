@@ -19,10 +19,8 @@ for (const [name, { make: makeCoupling }] of Object.entries(couplings)) {
     async () => {
       const coupling: Coupling = makeCoupling();
       const order = makeOrder();
-      const expected = Array.from(
-        { length: 9 },
-        (_, step) => coupling.pair(order.batch(step), { seed: 7, step }, data),
-      );
+      const steps = Array.from({ length: 9 }, (_, step) => step);
+      const expected = steps.map((step) => coupling.pair(order.batch(step), { seed: 7, step }, data));
       using whole = make(coupling);
       assert.deepEqual(await whole.batches(0, 9), expected);
       using parts = make(coupling);
@@ -41,18 +39,22 @@ testNeeding(
   { read: true },
   "PairedBatches.costs() averages over the last steps, also after a resume",
   async () => {
-    using all = make(transportPairs);
-    await all.batches(0, 6);
-    const costs = await all.costs(6);
-    assert.ok(costs!.transport_cost < costs!.independent_cost && costs!.transport_cost > 0);
-    assert.notDeepEqual(await all.costs(5), costs);
-    using resumed = make(transportPairs);
-    await resumed.batches(5, 6);
-    assert.deepEqual(await resumed.costs(6), costs);
-    assert.notEqual(await resumed.costs(1), undefined);
-    assert.equal(await resumed.costs(0), undefined);
+    const costsOf = async (from: number, to: number, logEvery = 3) => {
+      using batches = new PairedBatches(makeOrder(), transportPairs, data, logEvery);
+      await batches.batches(from, to);
+      return (await batches.costs(to))!;
+    };
+    const costs = await costsOf(0, 6);
+    const each = await Promise.all([4, 5, 6].map((step) => costsOf(step - 1, step, 1)));
+    for (const name of ["transport_cost", "independent_cost"] as const) {
+      const mean = each.reduce((sum, step) => sum + step[name], 0) / 3;
+      assert.ok(Math.abs(costs[name] - mean) < 1e-9, name);
+    }
+    assert.ok(costs.transport_cost < costs.independent_cost && costs.transport_cost > 0);
+    assert.notDeepEqual(each[2], each[1]);
+    assert.deepEqual(await costsOf(5, 6), costs, "after a resume");
     using plain = make(independentCoupling);
     await plain.batches(0, 3);
-    assert.equal(await plain.costs(3), undefined);
+    assert.deepEqual([await plain.costs(3), await make(transportPairs).costs(0)], [undefined, undefined]);
   },
 );
