@@ -46,7 +46,6 @@ const capabilities = (names: string) => `variable\tNVIDIA_DRIVER_CAPABILITIES\t$
 /** Facts with one fault, and the expected hint. */
 const faults: readonly [facts: string, hint: RegExp][] = [
   [runBy(""), /no kernel driver is loaded .*modprobe nvidia/],
-  [changed(amd, /^card/, "card\t0x1002\t"), /no kernel driver is loaded .*modprobe amdgpu/],
   [runBy("nouveau"), /the kernel uses the driver nouveau for it instead of nvidia; install/],
   [runBy("vfio-pci"), /vfio-pci reserves it for a virtual machine; train in that machine/],
   [noDevices, /\/dev\/nvidia0 does not exist; .*nvidia-modprobe/],
@@ -61,7 +60,6 @@ const faults: readonly [facts: string, hint: RegExp][] = [
     withDevice(amd, "/dev/dri/renderD128", "denied", "660 root render"),
     /open \/dev\/dri\/renderD128 \(mode 660 root render\); .*usermod -aG render/,
   ],
-  [withDevice(nvidia, "/dev/nvidia0", "denied", "660 root root"), /open \/dev\/nvidia0 .*chmod a\+rw/],
   [withDevice(nvidia, "/dev/nvidia0", "denied", "640 root video"), /open \/dev\/nvidia0 .*chmod a\+rw/],
   [withDevice(nvidia, "/dev/nvidiactl", "refused"), /nvidiactl exists but cannot be opened; .*dmesg/],
   [and(withDevice(nvidia, "/dev/nvidia0", "refused"), docker), /exists but cannot be opened; .*--gpus all$/],
@@ -71,7 +69,6 @@ const faults: readonly [facts: string, hint: RegExp][] = [
     /libvulkan\.so\.1, is not installed; .*libvulkan1/,
   ],
   [and(noDriver, "variable\tVK_DRIVER_FILES\tx"), /VK_DRIVER_FILES=x may exclude its driver; unset/],
-  [and(noDriver, "variable\tVK_ICD_FILENAMES\tx"), /VK_ICD_FILENAMES=x may exclude its driver; unset/],
   [and(nvidia, "variable\tVK_LOADER_DRIVERS_SELECT\tx"), /SELECT=x may exclude its driver; unset/],
   [and(nvidia, "variable\tDENO_WEBGPU_BACKEND\tgl"), /BACKEND=gl may exclude its driver; unset/],
   [noDriver, /no description of NVIDIA's driver .*; install the Vulkan part/],
@@ -195,32 +192,23 @@ const tree: Readonly<Record<string, string | typeof folder | { readonly link: st
 
 testNeeding(
   { read: true, write: true, run: true },
-  "look() reads cards, devices, libraries and drivers",
-  async () => {
-    await withFolder(async (root) => {
+  "look() reads cards, devices and drivers",
+  () =>
+    withFolder(async (root) => {
       for (const [path, entry] of Object.entries(tree)) {
         const at = join(root, path);
         await Deno.mkdir(entry === folder ? at : dirname(at), { recursive: true });
         if (typeof entry === "string") await Deno.writeTextFile(at, entry);
         else if (entry !== folder) await Deno.symlink(entry.link, at);
       }
-      const env = {
-        HOME: "/home/ada",
-        LD_LIBRARY_PATH: "/opt/lib",
-        SLURM_JOB_ID: "7\ndevice\tx",
-        PASSWORD: "secret",
-      };
-      const facts = await look({ root, env });
+      const set = { SLURM_JOB_ID: "7\ndevice\tx", PASSWORD: "secret" };
+      const facts = await look({ root, env: { HOME: "/home/ada", LD_LIBRARY_PATH: "/opt/lib", ...set } });
       assert.deepEqual(facts.cards, [{ vendor: 0x10de, driver: "nvidia" }]);
       assert.deepEqual([facts.nvidia, facts.mig, facts.container], ["550.54.14", 1, "Docker"]);
-      assert.deepEqual(facts.devices.map(({ path, state }) => [path, state]), [
-        ["/dev/nvidia0", "open"],
-        ["/dev/nvidia1", "refused"],
-      ]);
-      assert.match(
-        facts.libraries.get("libGLX_nvidia.so.0") ?? "",
-        /\/opt\/lib\/libGLX_nvidia.so.550.54.14$/,
-      );
+      const devices = facts.devices.map(({ path, state }) => [path, state]);
+      assert.deepEqual(devices, [["/dev/nvidia0", "open"], ["/dev/nvidia1", "refused"]]);
+      const library = facts.libraries.get("libGLX_nvidia.so.0") ?? "";
+      assert.match(library, /\/opt\/lib\/libGLX_nvidia.so.550.54.14$/);
       assert.equal(facts.libraries.get("libX11.so.6"), "");
       assert.deepEqual(facts.drivers.map(({ library, file }) => [library, file]), [
         ["/usr/lib/libb.so", ""],
@@ -228,14 +216,13 @@ testNeeding(
       ]);
       assert.deepEqual([...facts.variables], [["SLURM_JOB_ID", "7 device x"]]);
       for (const name of ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"]) {
-        const { drivers } = await look({ root, env: { [name]: "/srv:/nowhere.json" } });
-        assert.deepEqual(drivers.map(({ json, file }) => [json, file]), [[
-          "/srv/c_icd.json",
-          "/srv/./c/libc.so",
-        ]]);
+        const { drivers: [{ json, file }, ...more] } = await look({
+          root,
+          env: { [name]: "/srv:/nowhere.json" },
+        });
+        assert.deepEqual([json, file, more], ["/srv/c_icd.json", "/srv/./c/libc.so", []]);
       }
-    });
-  },
+    }),
 );
 
 testTask("doctor describes this machine, as lines or as JSON, and writes nothing", async (place) => {

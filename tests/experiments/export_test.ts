@@ -115,6 +115,8 @@ testTask("export writes PyTorch modules with the velocities of our networks", as
       );
       await Deno.writeFile(place.file(`${name}.safetensors`), bytes);
       await place.succeed("export", `${name}.safetensors --out ${name}`);
+      const readme = await Deno.readTextFile(place.file(name, "README.md"));
+      assert.equal(readme.includes("labels=labels"), classes > 0, name);
       await Deno.writeFile(place.file(name, "inputs.safetensors"), inputs);
       expected[name] = outputs;
     }

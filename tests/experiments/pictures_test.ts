@@ -11,14 +11,9 @@ const onBirds = (flags: string) => flags.replace("--data data", "--data birds");
 
 testTask("train accepts a folder of colour PNG images, and reports on it", async (place) => {
   await writeFiles(place.file("birds"), spotsOf(["finch", "owl"], 20, 3));
-  const { stderr } = await place.succeed(
-    "train:base",
-    onBirds(
-      `${
-        tinyRunWithPaths.replace("--no-conditional", "--conditional")
-      } --max-steps 2 --schedule constant --out run`,
-    ),
-  );
+  const conditional = tinyRunWithPaths.replace("--no-conditional", "--conditional");
+  const flags = onBirds(`${conditional} --max-steps 2 --schedule constant --out run`);
+  const { stderr } = await place.succeed("train:base", flags);
   assert.match(stderr, /birds: 36 training and 4 test images of 3 x 12 x 12, 2 classes: finch, owl\n/);
 
   const { dataset } = JSON.parse(await Deno.readTextFile(place.file("run", "run.json")));
@@ -28,21 +23,12 @@ testTask("train accepts a folder of colour PNG images, and reports on it", async
   assert.equal(decode(await place.read("run", "samples.png")).channels, 3);
   assert.ok((await place.names("run")).includes("flow_linear.gif"));
 
-  await place.succeed(
-    "sample",
-    "--checkpoint run --count 2 --solver heun:steps=2 --out grid.png --device cpu",
-  );
-  assert.equal(decode(await place.read("grid.png")).channels, 3);
   const draw = async (classes: string, out: string, checkpoint = "run") => {
-    const flags =
-      `--checkpoint ${checkpoint} --class ${classes} --count 2 --solver heun:steps=1 --out ${out}`;
-    return await place.succeed("sample", `${flags} ${oneThread}`);
+    const how = `--class ${classes} --count 2 --solver heun:steps=1 --out ${out} ${oneThread}`;
+    return (await place.succeed("sample", `--checkpoint ${checkpoint} ${how}`)).stderr;
   };
-  assert.match((await draw("owl,finch", "named.npy")).stderr, /^2 samples of class owl, finch, guidance /);
-  assert.match(
-    (await draw("1,0", "a.npy", "run/ema.safetensors")).stderr,
-    /^2 samples of class owl, finch, /,
-  );
+  assert.match(await draw("owl,finch", "named.npy"), /^2 samples of class owl, finch, guidance /);
+  assert.match(await draw("1,0", "a.npy", "run/ema.safetensors"), /^2 samples of class owl, finch, /);
   assert.deepEqual(await place.read("named.npy"), await place.read("a.npy"));
   const says = "ConfigError: Cannot draw class finnch from run/ema.safetensors: " +
     "it has the classes 0 to 1 (finch, owl) (did you mean finch?)\n";
@@ -63,15 +49,15 @@ testTask("train accepts a folder of colour PNG images, and reports on it", async
 });
 
 testTask(
-  "train --preset overfit takes a folder of grey PNG images without classes, before a data set of the same name",
+  "train --preset overfit takes grey PNG images in a folder that is named as a data set",
   async (place) => {
     await writeFiles(place.file("fashion-mnist"), spotsOf(["."], 40));
-    const flags =
-      `${tinyNetwork} --preset overfit --train-limit 10 --samples 0 --flow-samples 0 --path-samples 0 --out run`;
-    const { stderr } = await place.succeed(
-      "train:residual",
-      `${flags} --max-steps 20 --log-every 1`.replace("--data data", "--data fashion-mnist"),
+    const how = "--preset overfit --train-limit 10 --max-steps 20 --log-every 1 --samples 0 --flow-samples 0";
+    const flags = `${tinyNetwork} ${how} --path-samples 0 --out run`.replace(
+      "--data data",
+      "--data fashion-mnist",
     );
+    const { stderr } = await place.succeed("train:residual", flags);
     assert.match(stderr, /fashion-mnist: 36 training and 4 test images of 12 x 12, no classes\n/);
     const losses = (await place.metrics("run")).flatMap(({ train_loss: loss }) => loss ?? []) as number[];
     assert.ok(losses.at(-1)! < 0.7 * losses[0], `${losses}`);
@@ -79,24 +65,20 @@ testTask(
 );
 
 testTask("train names a damaged image, and a run that leaves it out continues without it", async (place) => {
-  await writeFiles(place.file("birds"), {
-    ...spotsOf(["finch", "owl"], 20),
-    "owl/7.png": new Uint8Array(99),
-  });
+  const damaged = { "owl/7.png": new Uint8Array(99) };
+  await writeFiles(place.file("birds"), { ...spotsOf(["finch", "owl"], 20), ...damaged });
   const { code, stderr } = await place.run("train:base", onBirds(`${bareRun} --out run`));
-  assert.deepEqual([code, stderr.replace("reading images in birds: 40 to go\n", "")], [ // shown on busy machines
-    1,
-    "DataError: Cannot read birds/owl/7.png: it is damaged or not a PNG file (expected PNG, as its name says); " +
-    "save it again as PNG, or pass --skip-damaged\n",
-  ]);
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    /^DataError: Cannot read birds\/owl\/7\.png: it is damaged .* or pass --skip-damaged\n$/m,
+  );
   const short = `${bareRun.replace("--epochs 3", "--max-steps 2")} --schedule constant --skip-damaged`;
   const started = await place.succeed("train:base", onBirds(`${short} --out run`));
   assert.match(started.stderr, /2 classes: finch, owl; 1 damaged image left out\n/);
-  const { dataset } = JSON.parse(await Deno.readTextFile(place.file("run", "run.json")));
-  assert.equal(dataset.damaged, 1);
+  assert.equal(JSON.parse(await Deno.readTextFile(place.file("run", "run.json"))).dataset.damaged, 1);
   await place.succeed("train:base", "--resume run --max-steps 4");
-  await place.succeed("report", "run --out again.html");
-  assert.match(await Deno.readTextFile(place.file("again.html")), /; 1 damaged image left out/);
+  assert.match(await Deno.readTextFile(place.file("run", "report.html")), /; 1 damaged image left out/);
   await writeFiles(place.file("birds"), { "owl/7.png": spot(7) });
   const mended = await place.run("train:base", "--resume run --max-steps 6");
   assert.match(mended.stderr, /^RunError: Cannot resume run: it was trained on other images /m);

@@ -2,12 +2,10 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
-import { init, withDevice } from "../../kernels/mod.ts";
-import { drawIntoFile, writeSamples } from "../../experiments/draw/sample_files.ts";
-import { drawSamples } from "../../experiments/draw/samples.ts";
-import { createModel, decodeSafetensors, encodeSafetensors, sample, toPixels } from "../../models/mod.ts";
+import { writeSamples } from "../../experiments/draw/sample_files.ts";
+import { decodeSafetensors, encodeSafetensors } from "../../models/mod.ts";
 import { assertSameNumbers } from "../same_numbers.ts";
-import { assertClose, testOnCpu } from "../testing.ts";
+import { assertClose } from "../testing.ts";
 import { askPython, pythonWith } from "../python.ts";
 import { ended, madeOnce, oneThread, testTask, tinyNetwork, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
@@ -177,22 +175,6 @@ testTask("sample draws from a PyTorch state dict that flags describe", async (pl
   for (const [flags, ...says] of refused) await assertRefused(place, { task: "sample", flags, says });
 });
 
-testOnCpu("drawSamples() equals sample() in one batch, and reports every step", async () => {
-  const normalization = { scale: 2, shift: -1 };
-  const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 1);
-  const shape = [1, 4, 4] as const;
-  for (const count of [5, 64, 131]) { // for 131, the last of three batches overlaps
-    const drawing = { count, seed: 3, solver: "heun", steps: 2 } as const;
-    const told: number[] = [];
-    const onProgress = (done: number) => void told.push(done);
-    const { pixels, evaluations } = await drawSamples({ model, normalization, shape }, drawing, onProgress);
-    assert.deepEqual(pixels, toPixels(await sample(model, { ...drawing, shape }).read(), normalization));
-    assert.equal(evaluations, 4);
-    assert.deepEqual(told, told.toSorted((a, b) => a - b));
-    assert.deepEqual([told.at(-1), told.length], [count, 2 * Math.ceil(count / 64)]);
-  }
-});
-
 const python = await pythonWith(["numpy", "safetensors"]);
 const noPython = typeof python === "string" ? undefined : python.reason;
 
@@ -333,19 +315,6 @@ testTask("writeSamples() leaves another program's image where it is", async (pla
   assert.equal(await Deno.readTextFile(`${folder}000001.png`), "theirs");
 });
 
-testTask("drawIntoFile() writes what drawSamples() draws, with the noise of their seed", async (place) => {
-  await withDevice(await init({ device: "cpu", threads: 1 }), async () => {
-    const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4 }, 1);
-    const drawable = { model, normalization: { scale: 2, shift: -1 }, shape: [1, 4, 4] as const };
-    const how = { solver: "sde", steps: 2, noise: 1 } as const;
-    const images = { count: 2, seed: 3, conditioning: undefined, classes: { count: 0 }, columns: 0 };
-    const path = place.file("x.npy");
-    await drawIntoFile(path, drawable, { ...images, how, source: "a" }, () => {}, () => {});
-    const { pixels } = await drawSamples(drawable, { count: 2, seed: 3, ...how });
-    assertSameNumbers(readNpy(await place.read("x.npy")).values, pixels);
-  });
-});
-
 testTask("writeSamples() gives equal bytes for equal images at another time", async (place) => {
   const write = async (name: string) => {
     await writeSamples(place.file(name), written(1, [0]), () => {});
@@ -356,20 +325,4 @@ testTask("writeSamples() gives equal bytes for equal images at another time", as
   const { now } = Date;
   using _ = replacing([Date, { now: () => now() + 86_400_000 }]);
   assert.deepEqual(await write("b.npz"), before);
-});
-
-testTask("sample draws three channels as a picture or an array", async (place) => {
-  await storeNetwork(place, "made", [4, 6], { channels: 3 });
-  const flags = "--checkpoint made.safetensors --device cpu --solver heun:steps=2 --count 3 --seed 7";
-  await place.succeed("sample", `${flags} --out x.npy`);
-  const { header, values } = readNpy(await place.read("x.npy"));
-  assert.match(header, /'shape': \(3, 3, 4, 6\)/);
-  await place.succeed("sample", `${flags} --columns 3 --out x.png`);
-  const { width, height, data } = PNG.sync.read(Buffer.from(await place.read("x.png")));
-  assert.deepEqual([width, height], [3 * 20 - 2, 12]);
-  for (const [n, c, row, column] of [[0, 0, 0, 0], [1, 2, 3, 5], [2, 1, 2, 4]]) {
-    const value = values[((n * 3 + c) * 4 + row) * 6 + column];
-    const level = data[4 * (3 * row * width + 20 * n + 3 * column) + c];
-    assert.equal(level, Math.round(255 * Math.min(1, Math.max(0, value))));
-  }
 });

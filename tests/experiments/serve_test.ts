@@ -24,53 +24,40 @@ const testServer = (name: string, test: (folder: string) => Promise<void>) =>
   testNeeding({ read: true, write: true, net: true }, name, () => withFolder(test));
 
 testServer("serveFiles() serves regular files in the folder, and no others", async (root) => {
-  const make = async (path: string, text: string) => {
+  const files = {
+    "checkout/mod.ts": "mod",
+    "checkout/runs/a/report.html": "report",
+    "disk/b/report.html": "other disk",
+    ...{ outside: "secret", "checkout/.env": "secret", "checkout/runs/a/.env": "secret" },
+    "checkout/runs/.hidden/x": "secret",
+  };
+  for (const [path, text] of Object.entries(files)) {
     await Deno.mkdir(join(root, path, ".."), { recursive: true });
     await Deno.writeTextFile(join(root, path), text);
-  };
-  await make("checkout/mod.ts", "mod");
-  await make("checkout/.env", "secret");
-  await make("checkout/runs/a/report.html", "report");
-  await make("disk/b/report.html", "other disk");
-  await make("outside", "secret");
-  await make("checkout/runs/a/.env", "secret");
-  await make("checkout/runs/.hidden/x", "secret");
-  const link = (to: string, name: string) => Deno.symlink(to, join(root, "checkout/runs/a", name));
-  await link("../../../outside", "file");
-  await link("../../..", "folder");
-  await link("/dev/zero", "endless");
-  await link("../../.env", "hidden");
-  await link(".env", "beside");
-  await link("../..", "checkout");
-  if (granted("run")) {
-    await new Deno.Command("mkfifo", { args: [join(root, "checkout/runs/a/pipe")] }).output();
   }
+  const runs = join(root, "checkout/runs");
+  const links = {
+    ...{ file: "../../../outside", folder: "../../..", endless: "/dev/zero", hidden: "../../.env" },
+    ...{ beside: ".env", checkout: "../.." },
+  };
+  for (const [name, to] of Object.entries(links)) await Deno.symlink(to, join(runs, "a", name));
+  if (granted("run")) await new Deno.Command("mkfifo", { args: [join(runs, "a/pipe")] }).output();
   await using server = serveFiles({ root: join(root, "checkout") });
-  for (
-    const [path, answer] of [
-      ["/runs/a/report.html", [200, "report"]],
-      ["/mod.ts", [200, "mod"]],
-      ["/runs/a/checkout/mod.ts", [404, "not found"]],
-      ["//runs/a/report.html", [404, "not found"]], // which would not be confined
-      ["/runs/a/.env", [404, "not found"]],
-      ["/runs/.hidden/x", [404, "not found"]],
-      ["/.env", [404, "not found"]],
-      ["/runs/a/%2eenv", [404, "not found"]],
-      ["/runs/a/file", [404, "not found"]],
-      ["/runs/a/folder/outside", [404, "not found"]],
-      ["/runs/a/endless", [404, "not found"]],
-      ["/runs/a/pipe", [404, "not found"]],
-      ["/runs/a/hidden", [404, "not found"]],
-      ["/runs/a/beside", [404, "not found"]],
-      ["/runs/a/checkout/.env", [404, "not found"]],
-      ["/runs/a", [404, "not found"]],
-    ] as const
-  ) assert.deepEqual(await get(server.addr.port, path), answer, path);
+  const { port } = server.addr;
+  assert.deepEqual(await get(port, "/runs/a/report.html"), [200, "report"]);
+  assert.deepEqual(await get(port, "/mod.ts"), [200, "mod"]);
+  const refused = [
+    ...["/.env", "/runs/.hidden/x", "/runs/a", "//runs/a/report.html"], // the last would not be confined
+    ...["checkout/mod.ts", ".env", "%2eenv", "file", "folder/outside", "endless", "pipe", "hidden", "beside"]
+      .map((name) => `/runs/a/${name}`),
+    "/runs/a/checkout/.env",
+  ];
+  for (const path of refused) assert.deepEqual(await get(port, path), [404, "not found"], path);
 
-  await Deno.rename(join(root, "checkout/runs"), join(root, "checkout/moved"));
-  await Deno.symlink(join(root, "disk"), join(root, "checkout/runs"));
-  assert.deepEqual(await get(server.addr.port, "/runs/b/report.html"), [200, "other disk"]);
-  assert.equal((await get(server.addr.port, "/runs/b/../../outside"))[0], 404);
+  await Deno.rename(runs, join(root, "checkout/moved"));
+  await Deno.symlink(join(root, "disk"), runs);
+  assert.deepEqual(await get(port, "/runs/b/report.html"), [200, "other disk"]);
+  assert.equal((await get(port, "/runs/b/../../outside"))[0], 404);
 });
 
 testServer("serveFiles() sends large files in pieces", async (root) => {
@@ -84,31 +71,19 @@ testServer("serveFiles() sends large files in pieces", async (root) => {
   assert.equal(new TextDecoder().decode(value), "start");
 });
 
-testNeeding({ read: true, net: true }, "serveFiles() responds only under its own names", async () => {
-  await using server = serveFiles();
-  const { port } = server.addr;
-  const cases: Record<string, number> = {
-    [`127.0.0.1:${port}`]: 200,
-    [`localhost:${port}`]: 200,
-    [`LOCALHOST:${port}`]: 200,
-    [`evil.example:${port}`]: 403,
-    [`127.0.0.1:${port + 1}`]: 403,
-    [`localhost.evil.example:${port}`]: 403,
-    "127.0.0.1": 403,
-    "": 403,
-  };
-  for (const [host, status] of Object.entries(cases)) {
-    assert.equal((await get(port, "/deno.json", host))[0], status, host);
-  }
-});
-
-testServer("serveFiles() answers GET and HEAD alone", async (root) => {
+testServer("serveFiles() answers GET and HEAD alone, only under its own names", async (root) => {
   await Deno.writeTextFile(join(root, "a.txt"), "text");
   await using server = serveFiles({ root });
   const { port } = server.addr;
+  const hosts: Record<string, number> = {
+    ...{ [`127.0.0.1:${port}`]: 200, [`LOCALHOST:${port}`]: 200, [`evil.example:${port}`]: 403 },
+    ...{ [`127.0.0.1:${port + 1}`]: 403, [`localhost.evil.example:${port}`]: 403, "127.0.0.1": 403, "": 403 },
+  };
+  for (const [host, status] of Object.entries(hosts)) {
+    assert.equal((await get(port, "/a.txt", host))[0], status, host);
+  }
   const answers = (method: string) => get(port, "/a.txt", undefined, method);
-  assert.deepEqual(await answers("GET"), [200, "text"]);
-  assert.deepEqual(await answers("HEAD"), [200, ""]);
+  assert.deepEqual([await answers("GET"), await answers("HEAD")], [[200, "text"], [200, ""]]);
   for (const method of ["POST", "PUT", "DELETE", "OPTIONS"]) {
     assert.deepEqual(await answers(method), [405, "expected GET or HEAD"], method);
   }
@@ -129,10 +104,9 @@ testServer("serveFiles() lists what it serves at /", async (root) => {
 
 testServer("serveFiles() serves a playground, without digits if MNIST is not to be had", async () => {
   const missing = () => Promise.reject(new DataError("Cannot get MNIST"));
-  for (
-    const [page, expected] of [[undefined, /<title>Flow matching, live/], [missing, /<title>Flow/]] as const
-  ) {
+  for (const page of [undefined, missing]) {
     await using server = serveFiles(page && { page });
-    assert.match((await get(server.addr.port, "/playground.html"))[1], expected);
+    const [, html] = await get(server.addr.port, "/playground.html");
+    assert.match(html, page ? /<title>Flow/ : /<title>Flow matching, live/);
   }
 });

@@ -30,7 +30,7 @@ for (const { name, reference, samples, train, expected } of cases) {
   });
 }
 
-const [N, F, sets] = [200, 6, 40];
+const [N, F, sets] = [200, 6, 24];
 const reference = normalPoints(0, N, F);
 
 /** The estimates whose intervals are made for themselves; the others are proportions. */

@@ -32,7 +32,6 @@ const fields = ["name", "preset", "grid", "cells", "fixed", "seeds", "steps", "e
 const mistakes: readonly [plan: unknown, message: string][] = [
   [[], "Cannot read mine.json: expected an object with the fields name, preset, "],
   [{ gird: {} }, "Unknown field gird in mine.json (did you mean grid?)"],
-  [{ toString: 1 }, "Unknown field toString in mine.json"],
   ...fields.map((field): [unknown, string] => [
     { name: "mine", [field]: null },
     `Cannot use ${field} null in mine.json: expected `,
@@ -42,7 +41,6 @@ const mistakes: readonly [plan: unknown, message: string][] = [
   [{ seeds: [2 ** 32] }, "Cannot use seeds [4294967296] in mine.json: expected "],
   [{ steps: 0 }, "Cannot use steps 0 in mine.json: expected a whole number of at least 1"],
   [{ evaluation: { milestones: 21 } }, "Cannot use milestones 21 in the evaluation of mine.json: "],
-  [{ evaluation: { count: 1 } }, "Cannot use count 1 in the evaluation of mine.json: "],
   [{ evaluation: { cuont: 1 } }, "Unknown field cuont in the evaluation of mine.json (did you mean count?)"],
   [{ evaluation: { solver: "hein:steps=2" } }, "Cannot use solver "],
   [{ evaluation: { solvers: ["heun:steps=2", "heun:steps=2"] } }, "Cannot use solvers "],
@@ -65,7 +63,6 @@ const impossible: readonly [GivenPlan, string][] = [
     { grid: Object.fromEntries(["tEmb", "lr", "batchSize", "groups"].map((name) => [name, numbers(300)])) },
     "Cannot run the plan mine: its grid, cells and seeds give more than 1,000 cells ",
   ],
-  [{ grid: { tEmb: numbers(1000) }, cells: [{}], seeds: [1] }, "Cannot run the plan mine: its grid, "],
   [{ cells: [{}], seeds: numbers(1001) }, "Cannot run the plan mine: its grid, "],
   [
     { cells: [{}] },

@@ -96,7 +96,7 @@ testInFolder("readStudy() and readResults() describe any damage to a file in one
     const path = join(folder, name);
     const whole = await Deno.readTextFile(path);
     const random = randomOf(46020);
-    for (let i = 0; i < 40; i++) {
+    for (let i = 0; i < 20; i++) {
       await Deno.writeFile(path, mutateText(whole, random));
       await readAll().catch((error) => {
         assert.ok(error instanceof UserError && error.message.includes(path), error.stack);

@@ -124,6 +124,18 @@ testTask("train mirrors everything it logs to a real MLflow server", async (plac
   }
   assert.doesNotMatch(stderr, /secret|somebody/);
 
+  // Its weights are a model of MLflow 3 that can be registered, with the results of its last step.
+  type Model = { info: Record<string, unknown>; data: { metrics: { key: string; step: number }[] } };
+  const search = { experiment_ids: [info.experiment_id], filter: `source_run_id = '${info.run_id}'` };
+  const { models: [model, ...more] } = await server.post<{ models: Model[] }>("logged-models/search", search);
+  assert.deepEqual([model.info.status, more], ["LOGGED_MODEL_READY", []]);
+  assert.deepEqual(model.data.metrics.map(({ key }) => key).sort(), ["test_loss", "train_loss", "val_loss"]);
+  await server.post("registered-models/create", { name: "digits" });
+  const source = { name: "digits", source: `models:/${model.info.model_id}`, model_id: model.info.model_id };
+  type Registered = { model_version: { status: string } };
+  const { model_version } = await server.post<Registered>("model-versions/create", source);
+  assert.equal(model_version.status, "READY");
+
   const again = async () => (await place.succeed("sync", "run", { MLFLOW_TRACKING_URI: server.url })).stdout;
   assert.match(await again(), /^run: already complete, http/);
   // As if the server was restored from an older backup.
@@ -134,44 +146,6 @@ testTask("train mirrors everything it logs to a real MLflow server", async (plac
   database.exec("DELETE FROM latest_metrics WHERE key = 'train_loss'");
   assert.match(await again(), /^run: \d+ points and 1 files sent, http/);
   await assertMirrored(server, "all", place.file("run"));
-}, noServer);
-
-/** Registers the model of a run like a user, in Python, and downloads it. */
-const registering = `
-import mlflow, sys
-uri, run_id, folder = sys.argv[1:]
-mlflow.set_tracking_uri(uri)
-[output] = mlflow.get_run(run_id).outputs.model_outputs
-model = mlflow.get_logged_model(output.model_id)
-version = mlflow.register_model(f"models:/{model.model_id}", "digits")
-mlflow.artifacts.download_artifacts(f"models:/digits/{version.version}", dst_path=folder)
-info = mlflow.models.get_model_info(f"models:/{model.model_id}")
-print(model.status, output.step, info.run_id == run_id, *info.flavors)
-print(*sorted(f"{m.key}={m.value}" for m in model.metrics))
-print(model.params["batch-size"], sum(m.source_run_id == run_id for m in
-  mlflow.search_logged_models([mlflow.get_run(run_id).info.experiment_id], output_format="list")))
-`;
-
-testTask("a run's model can be registered, downloaded and sampled as its README says", async (place) => {
-  const server = await theServer();
-  await makeRun(place);
-  const info = (await server.runs("all")).find(({ info }) => info.run_name === "residual")!.info;
-  const args = ["-c", registering, server.url, info.run_id, place.file("model")];
-  const { success, stdout, stderr } = await new Deno.Command(String(python), { args }).output();
-  assert.ok(success, new TextDecoder().decode(stderr));
-  const [state, linked, facts] = new TextDecoder().decode(stdout).trim().split("\n");
-  assert.equal(state, "READY 33 True flow_matching");
-  const lines = await place.metrics("run");
-  const last = Object.assign({}, ...lines.filter(({ step }) => step === 33));
-  const results = ["test_loss", "train_loss", "val_loss"].map((key) => `${key}=${last[key]}`);
-  assert.equal(linked, results.join(" "));
-  assert.equal(facts, "8 1", "there is one model");
-  const readme = new TextDecoder().decode(await place.read("model", "README.md"));
-  const [, flags] = /^\.\/denow task sample (.*)$/m.exec(readme)!;
-  for (const what of [flags, "run/ema.safetensors --out same.png"]) {
-    await place.succeed("sample", `${what} --count 2 --solver heun:steps=2 --device cpu`);
-  }
-  assert.equal(await place.digest("samples.png"), await place.digest("same.png"));
 }, noServer);
 
 await testInBrowser("MLflow's page shows a run's note, charts, images and report", async (browser) => {

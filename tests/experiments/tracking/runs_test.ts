@@ -199,8 +199,6 @@ const run = (key: string, name: string, metrics: Record<string, number> = {}, pa
 };
 
 const cellsOf = (table: string) => table.split("\n").map((row) => row.trim().split(/ +/));
-/** The width of the widest line, without a warning below. */
-const widthOf = (table: string) => Math.max(...table.split("\n").map(({ length }) => length));
 
 Deno.test("showTable() rounds fractions but never integer digits, and says where files are shown", () => {
   const metrics: Record<string, readonly [number, string]> = {
@@ -215,36 +213,22 @@ Deno.test("showTable() rounds fractions but never integer digits, and says where
   assert.ok(table.endsWith("Files\n  samples.png  samples at the end  report.html#training"), table);
 });
 
-Deno.test("listTable() fits 80 columns: network, data and results have priority", () => {
-  const losses = { train_loss: 0.12345, val_loss: 0.12345, test_loss: 0.12345 };
-  const runOf = (name: string, params: object, data: string): RunSummary => {
-    const key = `20261129-113635-${name}`;
-    const summary = run(`runs/${key}`, key, losses, { filters: [16, 32, 64], ...params });
-    return { ...summary, dataset: { name: data } };
-  };
-  const runs = [
-    runOf("distill", { model: "residual", teacher: "runs/a" }, "MNIST"),
-    runOf("mine", { model: "./nets/mine.ts" }, "photos"),
-  ];
-  const table = listTable(runs, 80);
-  assert.ok(widthOf(table.split("\nLosses")[0]) <= 80, table);
-  assert.deepEqual(cellsOf(table).slice(0, 3), [
-    ["run", "status", "minutes", "network", "data", "test_loss"],
-    ["20261129-113635-distill", "FINISHED", "1.0", "residual", "map", "MNIST", "0.1235"],
-    ["20261129-113635-mine", "FINISHED", "1.0", "mine.ts", "photos", "0.1235"],
-  ]);
-  assert.deepEqual(cellsOf(listTable(runs, 160))[0].slice(0, 3), ["run", "status", "started"]);
-});
-
-Deno.test("compareTable() fits 80 columns, and counts minutes of training", () => {
-  const metrics = { test_loss: 0.1, "eval/vgg/frechet_shrunk": 1, elapsed_seconds: 90 };
-  const runs = ["residual", "base"].map((name, i) => {
+Deno.test("tables of runs fit 80 columns, and count minutes of training", () => {
+  const metrics = { test_loss: 0.12345, "eval/vgg/frechet_shrunk": 1, elapsed_seconds: 90 };
+  const runs = ["residual", "base"].map((name, i): RunSummary => {
     const key = `20261129-11363${i}-${name}`;
-    return run(`runs/${key}`, key, metrics, { data: `/home/somebody/photos/of/many/kinds/${i}` });
+    const params = { model: name, filters: [16, 32, 64], data: `/home/somebody/photos/of/many/kinds/${i}` };
+    return { ...run(`runs/${key}`, key, metrics, params), dataset: { name: "photos" } };
   });
-  const table = compareTable(runs, true, 80);
-  assert.ok(widthOf(table) <= 80, table);
-  const [stamps, names, , minutes] = cellsOf(table);
+  const [list, comparison] = [listTable(runs, 80), compareTable(runs, true, 80)];
+  for (const table of [list.split("\nLosses")[0], comparison]) {
+    assert.ok(table.split("\n").every(({ length }) => length <= 80), table);
+  }
+  assert.deepEqual(cellsOf(list).slice(0, 2), [
+    ["run", "status", "minutes", "network", "data", "test_loss"],
+    ["20261129-113630-residual", "FINISHED", "1.5", "residual", "photos", "0.1235"],
+  ]);
+  const [stamps, names, , minutes] = cellsOf(comparison);
   assert.deepEqual([stamps, names], [["20261129-113630", "20261129-113631"], ["residual", "base"]]);
   assert.deepEqual(minutes, ["minutes", "1.5", "1.5"]);
 });
