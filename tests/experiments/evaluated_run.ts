@@ -25,15 +25,15 @@ export async function makeRun(place: Workplace, flags = "--conditional"): Promis
 }
 
 /** Makes data of four classes in `data`, and barely trained judges. */
-export async function makeJudgedData(place: Workplace, { test = 360 } = {}): Promise<void> {
+export async function makeJudgedData(place: Workplace): Promise<void> {
   await Deno.remove(place.file("data"), { recursive: true });
-  await writeTinyIdx(place.file("data"), { train: 300, test, classes: 4 });
+  await writeTinyIdx(place.file("data"), { train: 300, test: 360, classes: 4 });
   const data = judgedData(await loadDataset(place.file("data")));
   const judges = place.file("runs", ".judges");
   await Deno.mkdir(judges, { recursive: true });
   const device = await init({ device: "cpu", threads: 1 });
   for (const name of judgeNames) {
-    const { bytes } = (await makeJudge(data, { name, steps: 15, seed: 1 }))!;
+    const { bytes } = (await makeJudge(data, { name, steps: 6, seed: 1 }))!;
     await Deno.writeFile(join(judges, cachedFile(name, await digestOf(data))), bytes);
   }
   device.close();
