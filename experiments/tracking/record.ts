@@ -2,6 +2,7 @@ import { userInfo } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { isLocked, readFields, reasonOf, RunError, writeJson } from "../run/run_folder.ts";
 import {
+  check,
   type Checked,
   count,
   fieldsOf,
@@ -29,6 +30,8 @@ const dataset = fieldsOf({
 });
 
 const checks = {
+  /** Version of the files of the run; a newer program reads what version 1 wrote. */
+  version: check<1>("1; a newer version of this program wrote it", (value) => value === 1),
   /** Our id, which is the same on every server. */
   id: textField,
   name: textField,
@@ -54,7 +57,14 @@ export type RecordedDataset = Checked<typeof dataset>;
 /** Identity and status of a run, the content of `run.json`. Times are milliseconds since 1970. */
 export type RunRecord = { readonly [Name in keyof typeof checks]: Checked<typeof checks[Name]> };
 
-const unknown = { endedAt: null, reason: null, gitBranch: null, parameterCount: null, dataset: null };
+const unknown = {
+  version: 1 as const,
+  endedAt: null,
+  reason: null,
+  gitBranch: null,
+  parameterCount: null,
+  dataset: null,
+};
 
 /** Creates the record of a new run; omitted facts are unknown. */
 export function newRecord(

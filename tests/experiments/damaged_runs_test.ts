@@ -41,6 +41,7 @@ const damaged: Readonly<Record<string, readonly [files: Record<string, unknown>,
     { "run.json": { ...record, name: 5 } },
     "run.json: name is 5 (expected text); correct it, or restore",
   ],
+  c_newer: [{ "run.json": { ...record, version: 2 } }, "run.json: version is 2 (expected 1; a newer version"],
   c_time: [{ "run.json": { ...record, startedAt: 1e300 } }, "run.json: startedAt is 1e+300 (expected milli"],
   d_status: [{ "run.json": { ...record, status: "DONE" } }, 'run.json: status is "DONE" (expected RUNNING, '],
   e_dataset: [

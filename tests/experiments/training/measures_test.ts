@@ -47,7 +47,15 @@ Deno.test("LossLog.restore() continues in the middle of a line", () => {
 });
 
 const record: RunRecord = {
-  ...{ id: "an id", name: "a run", experiment: "x", status: "FINISHED", startedAt: 1, endedAt: 2 },
+  ...{
+    version: 1,
+    id: "an id",
+    name: "a run",
+    experiment: "x",
+    status: "FINISHED",
+    startedAt: 1,
+    endedAt: 2,
+  },
   ...{ reason: null, user: null, source: "a test", gitBranch: null, parameterCount: null },
   dataset: null,
 };
