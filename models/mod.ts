@@ -129,7 +129,6 @@ export type {
   SharedOptions,
   UNetOptions,
 } from "./nets/options.ts";
-export { ResidualBlock, ResidualDown, ResidualUNet, ResidualUp, Up } from "./nets/unet.ts";
 export {
   Attention,
   Conv2d,

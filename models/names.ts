@@ -1,5 +1,5 @@
 import { closest, distance } from "npm:fastest-levenshtein@1.0.16";
-import { UserError } from "../kernels/core/checks.ts"; // for programs without kernels, too
+import { refuse, UserError } from "../kernels/core/checks.ts"; // for programs without kernels, too
 
 /** The first letters of a name's words: lr for learningRate and learning_rate. */
 const initialsOf = (name: string) =>
@@ -28,35 +28,47 @@ export function nearest(name: string, known: Iterable<string>): string | undefin
 }
 
 /**
- * The message for an unknown name, such as `Unknown solver "huen": did you mean "heun"? (known: euler, heun, ...)`.
+ * Refuses an unknown name: `Unknown solver "huen": did you mean "heun"? (known: euler, heun, ...)`.
  *
  * @param what the kind of name, such as "solver"
  * @param of what the name belongs to
  */
-export function unknownName(what: string, name: string, known: readonly string[], of?: string): string {
+export function checkName(what: string, name: string, known: readonly string[], of?: string): void {
+  if (known.includes(name)) return;
   const meant = nearest(String(name), known);
   const where = of === undefined ? "" : ` of ${of}`;
   const question = meant === undefined ? "" : `: did you mean "${meant}"?`;
-  return `Unknown ${what} "${name}"${where}${question} (known: ${known.join(", ")})`;
+  throw new TypeError(`Unknown ${what} "${name}"${where}${question} (known: ${known.join(", ")})`);
+}
+
+/** Values by name, and the settings that each is made from. */
+export type Registry<T> = Readonly<Record<string, Made<T>>>;
+
+interface Made<T> {
+  readonly settings: Readonly<Record<string, { readonly default: number }>>;
+  make(settings: Readonly<Record<string, number>>): T;
+}
+
+/** Makes the value of a name with its default settings; `what` and `of` are as for {@linkcode checkName}. */
+export function makeDefault<T>(what: string, registry: Registry<T>, name: string, of?: string): T {
+  checkName(what, name, Object.keys(registry), of);
+  const { settings, make } = registry[name];
+  return make(Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, value.default])));
 }
 
 /**
  * Checks that settings are an object without unknown fields.
  *
  * @param of what the settings belong to, for the message
- * @throws {UserError} if they are not an object, for example missing
- * @throws {TypeError} if a field is unknown; suggests the nearest known name and lists all
  */
 export function rejectUnknown(settings: object, known: readonly string[], of: string): void {
   const isObject = typeof settings === "object" && settings !== null && !Array.isArray(settings);
   if (!isObject || "storage" in settings) { // such as a tensor
     const shown = Array.isArray(settings) ? "an array" : String(settings);
-    throw new UserError(
-      `Cannot use the settings of ${of}: they are ${shown} (expected an object with ${known.join(", ")})`,
-    );
+    refuse(UserError, `use the settings of ${of}: they are ${shown}`, `an object with ${known.join(", ")}`);
   }
   const unknown = Object.entries(settings).find(([name, value]) =>
     value !== undefined && !known.includes(name)
   );
-  if (unknown) throw new TypeError(unknownName("setting", unknown[0], known, of));
+  if (unknown) checkName("setting", unknown[0], known, of);
 }

@@ -1,5 +1,5 @@
 import { randomBits, randomNormal, type Shape, type Tensor, tensor } from "../kernels/mod.ts";
-import { describeValue, isCount, maxU32 } from "../kernels/core/checks.ts";
+import { describeValue, isCount, maxU32, refuse } from "../kernels/core/checks.ts";
 
 /** Streams of random numbers: one per purpose, so that no two purposes draw the same numbers from a seed. */
 export const streams = {
@@ -28,16 +28,15 @@ export const streams = {
   dropout: 1024, // of the first layer; the next ones have the streams after it
 } as const;
 
-/** @throws {RangeError} if a seed is not an integer in [0, 2^32): the device would silently use another one */
+/** A seed that a device draws from as it is. */
 export function checkedSeed(seed: number): number {
   if (isCount(seed, 0, maxU32)) return seed;
-  throw new RangeError(`Cannot draw from the seed ${describeValue(seed)} (expected an integer in [0, 2^32))`);
+  refuse(RangeError, `draw from the seed ${describeValue(seed)} (expected an integer in [0, 2^32))`);
 }
 
 /**
  * A random permutation of 0 .. n - 1, determined by seed, stream and counter.
  *
- * @throws {RangeError} if the seed is not an integer in [0, 2^32)
  * Source: Fisher and Yates, as in Knuth 1997, The Art of Computer Programming 2, algorithm 3.4.2P
  */
 export function permutation(seed: number, stream: number, counter: number, n: number): Uint32Array {
@@ -53,8 +52,6 @@ export function permutation(seed: number, stream: number, counter: number, n: nu
 /**
  * Noise to start sampling from, f32[N, C, H, W]. A seed gives the same noise on every device; row n does not depend on
  * N.
- *
- * @throws {RangeError} if the seed is not an integer in [0, 2^32)
  */
 export function noise(seed: number, shape: Shape): Tensor {
   return randomNormal(tensor(Uint32Array.of(checkedSeed(seed), streams.samples, 0)), shape);
@@ -73,8 +70,6 @@ const least = 1e-6;
  * @param x a noise vector
  * @param y another noise vector, of the same length
  * @param share s, in [0, 1]; 0 gives x and 1 gives y, to the bit
- * @throws {RangeError} if the share is outside [0, 1], the lengths differ, or the vectors are opposite, so that there
- * is no shortest arc
  *
  * ```ts
  * import { slerp } from "./mod.ts";
@@ -85,11 +80,11 @@ const least = 1e-6;
  */
 export function slerp(x: Float32Array, y: Float32Array, share: number): Float32Array<ArrayBuffer> {
   if (!(share >= 0 && share <= 1)) {
-    throw new RangeError(`Cannot interpolate noise at share ${share} (expected a number in [0, 1])`);
+    refuse(RangeError, `interpolate noise at share ${share}`, "a number in [0, 1]");
   }
   if (x.length !== y.length) {
     const lengths = `${x.length} and ${y.length} elements`;
-    throw new RangeError(`Cannot interpolate between noise vectors of ${lengths} (expected the same number)`);
+    refuse(RangeError, `interpolate between noise vectors of ${lengths}`, "the same number");
   }
   if (share === 0) return Float32Array.from(x);
   if (share === 1) return Float32Array.from(y);
@@ -101,9 +96,7 @@ function weights(angle: number, share: number): readonly [ofX: number, ofY: numb
   const sine = Math.sin(angle);
   if (sine >= least) return [Math.sin((1 - share) * angle) / sine, Math.sin(share * angle) / sine];
   if (angle < 1) return [1 - share, share];
-  throw new RangeError(
-    "Cannot interpolate between opposite noise vectors: no arc is the shortest (expected other noise)",
-  );
+  refuse(RangeError, "interpolate between opposite noise vectors: no arc is the shortest", "other noise");
 }
 
 /** The angle between two vectors, in [0, pi], accurate for small angles; 0 if one has length 0. Source: Kahan 2006 */

@@ -1,5 +1,5 @@
 import { planMemory, type Shape, ShapeError, UserError } from "../../kernels/mod.ts";
-import { isCount } from "../../kernels/core/checks.ts";
+import { isCount, refuse } from "../../kernels/core/checks.ts";
 import { trainedShapes } from "../flow/field.ts";
 import { rejectUnknown } from "../names.ts";
 import {
@@ -69,9 +69,6 @@ const normalizations = new WeakMap<Model, Normalization>();
  * @param info by default, the settings the model was created, trained or loaded with. Unknown fields are left out of
  * the file; `loadCheckpoint` then uses its fallbacks
  * @param weights by default the current weights of the model
- * @throws {TypeError} if the config is invalid, unknown, or contradicts the model
- * @throws {CheckpointError} if `loadCheckpoint` would refuse the normalization or image size
- * @throws {StateError} if the weights do not match the model
  */
 export async function saveCheckpoint(
   model: Model,
@@ -120,15 +117,13 @@ function storedConfig(model: Model, passed: ModelOptions | undefined): string {
   const original = optionsOf(model);
   const config = passed ? completeOptions(passed) : original;
   if (!config) {
-    throw new TypeError(
-      "Cannot save the checkpoint: neither createModel() nor loadCheckpoint() made the model; pass its config",
-    );
+    const why = "neither createModel() nor loadCheckpoint() made the model; pass its config";
+    refuse(TypeError, `save the checkpoint: ${why}`);
   }
   const [own, other] = [stored(original ?? config), stored(config)];
   if (own === other) return own;
-  throw new TypeError(
-    `Cannot save the checkpoint: config is ${other} (expected ${own}, which the model was made with; leave it out)`,
-  );
+  const expected = `${own}, which the model was made with; leave it out`;
+  refuse(TypeError, `save the checkpoint: config is ${other}`, expected);
 }
 
 /** Contents of a checkpoint file. */
@@ -154,9 +149,6 @@ export interface CheckpointFile {
  * @param source name of the file, for messages
  * @param fallback used for fields missing in the file, for example one written by PyTorch; by default pixels in [0, 1]
  * and 28 x 28 images
- * @throws {CheckpointError} if the file's metadata is damaged, or neither the file nor `fallback` names the network
- * @throws {SafetensorsError} if the file is damaged
- * @throws {StateError} if the file has fewer weights than the network has levels, or weights that are not finite
  */
 export function decodeCheckpoint(
   bytes: Uint8Array,
@@ -166,15 +158,12 @@ export function decodeCheckpoint(
   const { tensors, metadata } = decodeSafetensors(bytes, source);
   const { format_version: version = VERSION } = metadata;
   if (version !== VERSION) {
-    throw new CheckpointError(
-      `Cannot load ${source}: its format is ${version} (expected ${VERSION}); use a newer program`,
-    );
+    const why = `its format is ${version} (expected ${VERSION}); use a newer program`;
+    refuse(CheckpointError, `load ${source}: ${why}`);
   }
   const field = (name: string) => name in metadata ? parse(metadata[name], name, source) : undefined;
   const config = configOf(field("config"), source) ?? fallback.config;
-  if (!config) {
-    throw new CheckpointError(`Cannot load ${source}: it does not name its network; pass its config`);
-  }
+  if (!config) refuse(CheckpointError, `load ${source}: it does not name its network; pass its config`);
   const info: CheckpointInfo = {
     config: completeOptions(config),
     normalization: checkField("normalization", field("normalization"), forms.normalization, source) ??
@@ -184,10 +173,8 @@ export function decodeCheckpoint(
   };
   // Check before tracing: each level has weights of its own.
   if (config.type !== "own" && config.filters.length > tensors.size) {
-    throw new StateError(
-      `Cannot load ${source}: its network has ${config.filters.length} levels, but the file holds ` +
-        `${tensors.size} tensors; does it belong to another network?`,
-    );
+    const has = `${config.filters.length} levels, but the file holds ${tensors.size} tensors`;
+    refuse(StateError, `load ${source}: its network has ${has}; does it belong to another network?`);
   }
   checkFinite(tensors, source);
   return { tensors, info };
@@ -197,8 +184,6 @@ export function decodeCheckpoint(
  * Creates the network of a checkpoint on the current device. Arguments and errors as for {@linkcode decodeCheckpoint}.
  *
  * @param options fallbacks, and `make` for a network of your own
- * @throws {CheckpointError} if the network is not one of the library's, and there is no `make`
- * @throws {StateError} if the weights do not match the network
  */
 export function loadCheckpoint(bytes: Uint8Array, source: string, options: LoadOptions = {}): Checkpoint {
   const { make, ...fallback } = options;
@@ -225,10 +210,8 @@ function withMaker(
 ): ModelOptions {
   if (config.type !== "own") return config;
   if (make) return { ...config, make, shape: [config.shape![0], ...imageSize] };
-  throw new CheckpointError(
-    `Cannot load ${source}: its network ${config.name} is not one of the library's (expected its class or function as ` +
-      "`make`)",
-  );
+  const why = `its network ${config.name} is not one of the library's`;
+  refuse(CheckpointError, `load ${source}: ${why}`, "its class or function as `make`");
 }
 
 /** Traces the network of a config. */
@@ -237,7 +220,7 @@ function traced(config: ModelOptions, source: string): Model {
     return createModel(config, blankInitialiser);
   } catch (error) {
     if (!(error instanceof ShapeError || error instanceof RangeError)) throw error;
-    throw new CheckpointError(`Cannot load ${source}: its config is invalid: ${error.message}`);
+    refuse(CheckpointError, `load ${source}: its config is invalid: ${error.message}`);
   }
 }
 
@@ -245,7 +228,7 @@ function parse(text: string, name: string, source: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw new CheckpointError(`Cannot load ${source}: its ${name} is not JSON: ${text.slice(0, 60)}`);
+    refuse(CheckpointError, `load ${source}: its ${name} is not JSON: ${text.slice(0, 60)}`);
   }
 }
 
@@ -255,7 +238,7 @@ function configOf(value: unknown, source: string): ModelOptions | undefined {
     return completeOptions(readOptions(Object(value)) as unknown as ModelOptions);
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    throw new CheckpointError(`Cannot load ${source}: its config is invalid: ${error.message}`);
+    refuse(CheckpointError, `load ${source}: its config is invalid: ${error.message}`);
   }
 }
 
@@ -275,7 +258,6 @@ const forms = {
   },
 };
 
-/** @throws {CheckpointError} if a field is present and malformed */
 function checkField<T>(
   name: string,
   value: unknown,
@@ -283,9 +265,7 @@ function checkField<T>(
   source: string,
 ): T | undefined {
   if (value === undefined || fits(value)) return value;
-  throw new CheckpointError(
-    `Cannot load ${source}: its ${name} is ${JSON.stringify(value)} (expected ${expected})`,
-  );
+  refuse(CheckpointError, `load ${source}: its ${name} is ${JSON.stringify(value)}`, `${expected}`);
 }
 
 /**
@@ -293,8 +273,6 @@ function checkField<T>(
  *
  * @param source a path or a URL (`https:`, `file:`); in a page, also a relative URL
  * @param options fallbacks for what the file lacks; see {@linkcode loadCheckpoint}
- * @throws {CheckpointError} if it cannot be read
- * @throws as {@linkcode loadCheckpoint}
  */
 export async function openCheckpoint(
   source: string | URL,
@@ -305,7 +283,7 @@ export async function openCheckpoint(
     bytes = await read(source);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new CheckpointError(`Cannot open ${source}: ${reason}`);
+    refuse(CheckpointError, `open ${source}: ${reason}`);
   }
   return loadCheckpoint(bytes, String(source), options);
 }

@@ -4,7 +4,7 @@
  */
 
 import { UserError } from "../../kernels/mod.ts";
-import { describeValue } from "../../kernels/core/checks.ts";
+import { describeValue, refuse } from "../../kernels/core/checks.ts";
 import type { HostTensor } from "../nn/module.ts";
 
 /** Thrown if a file is not valid safetensors, or tensors cannot be written as one. */
@@ -48,7 +48,6 @@ const MAX_DEPTH = 3; // header, entry, list
  *
  * @param bytes the whole file
  * @returns the offset of the data, the tensors in the order of their data, and the metadata
- * @throws {SafetensorsError} if the header is malformed or does not account for every byte of the file
  */
 export function readHeader(
   bytes: Uint8Array,
@@ -227,40 +226,32 @@ export function show(value: unknown): string {
  * @param tensors by name
  * @param metadata free text stored in the header
  * @returns the bytes of the file, the same for the same input
- * @throws {SafetensorsError} if a tensor is named `__metadata__`, its shape does not match its length, or it is not a
- * Float32Array; or if metadata is not text
  */
 export function encodeSafetensors(
   tensors: ReadonlyMap<string, HostTensor>,
   metadata: Record<string, string> = {},
 ): Uint8Array<ArrayBuffer> {
   if (!(tensors instanceof Map)) {
-    throw new SafetensorsError(
-      `Cannot encode ${describeValue(tensors)} (expected a Map from names to shape and data)`,
-    );
+    refuse(SafetensorsError, `encode ${describeValue(tensors)}`, "a Map from names to shape and data");
   }
   // Built as text, because an object would move integer names to the front.
   const fields: string[] = [];
   for (const [key, value] of Object.entries<unknown>(metadata)) {
     if (typeof value === "string") continue;
-    throw new SafetensorsError(
-      `Cannot encode metadata ${show(key)}: it is ${show(value)} (expected a string)`,
-    );
+    refuse(SafetensorsError, `encode metadata ${show(key)}: it is ${show(value)}`, "a string");
   }
   if (Object.keys(metadata).length > 0) fields.push(`"${METADATA}":${JSON.stringify(metadata)}`);
   let length = 0;
   for (const [name, { shape, data }] of tensors) {
     if (name === METADATA) {
-      throw new SafetensorsError(
-        `Cannot encode tensor "${METADATA}": the name is reserved; rename the tensor`,
-      );
+      refuse(SafetensorsError, `encode tensor "${METADATA}": the name is reserved; rename the tensor`);
     }
     const why = !isNaturals(shape) || safeSizeOf(shape) !== data.length
       ? `shape [${shape.join(", ")}] does not match ${data.length} values`
       : data instanceof Float32Array
       ? undefined
       : "its values are not a Float32Array";
-    if (why) throw new SafetensorsError(`Cannot encode tensor ${show(name)}: ${why}`);
+    if (why) refuse(SafetensorsError, `encode tensor ${show(name)}: ${why}`);
     const offsets = [length, length += data.byteLength];
     fields.push(`${JSON.stringify(name)}:${JSON.stringify({ dtype: "F32", shape, data_offsets: offsets })}`);
   }
@@ -288,16 +279,14 @@ export function encodeSafetensors(
  * @param bytes the whole file
  * @param source name of the file, for messages
  * @returns the tensors by name, in the order of their data, and the metadata
- * @throws {SafetensorsError} if the bytes are malformed, or a value or dtype cannot be represented in f32
  */
 export function decodeSafetensors(
   bytes: Uint8Array,
   source: string,
 ): { tensors: Map<string, HostTensor>; metadata: Record<string, string> } {
   if (!(bytes instanceof Uint8Array)) {
-    throw new SafetensorsError(
-      `Cannot read ${source}: its bytes are ${describeValue(bytes)} (expected the Uint8Array of a file)`,
-    );
+    const shown = describeValue(bytes);
+    refuse(SafetensorsError, `read ${source}: its bytes are ${shown}`, "the Uint8Array of a file");
   }
   try {
     const { start, entries, metadata } = readHeader(bytes);
@@ -308,7 +297,7 @@ export function decodeSafetensors(
     return { tensors, metadata };
   } catch (error) {
     if (!(error instanceof SafetensorsError)) throw error;
-    throw new SafetensorsError(`Cannot read ${source}: ${error.message}`);
+    refuse(SafetensorsError, `read ${source}: ${error.message}`);
   }
 }
 

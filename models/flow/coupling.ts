@@ -1,5 +1,5 @@
 import { normals } from "../../kernels/mod.ts";
-import { checkCount } from "../../kernels/core/checks.ts";
+import { checkCount, refuse } from "../../kernels/core/checks.ts";
 import { streams } from "../random.ts";
 
 /** Pairs of data and noise, and their cost. */
@@ -20,7 +20,7 @@ export interface Pairing {
  * @param N examples in the batch
  * @param labels labels of the data, u32[N], if any; then data is reordered only within each class, so labels keep their
  * places
- * @throws {RangeError} if N is not a positive integer, or the arrays do not hold N rows of one length
+ *
  * Source: Tong et al. 2023, arXiv:2302.00482, section 4.2; Pooladian et al. 2023, arXiv:2304.14772; within classes
  * Cheng and Schwing 2025, arXiv:2503.10636
  */
@@ -29,9 +29,7 @@ export function transport(x0: Float32Array, x1: Float32Array, N: number, labels?
   const hasRows = x0.length > 0 && x0.length % N === 0 && x1.length === x0.length;
   if (!hasRows || labels && labels.length !== N) {
     const counts = `${x0.length} and ${x1.length} values${labels ? ` and ${labels.length} labels` : ""}`;
-    throw new RangeError(
-      `Cannot pair noise with data: ${counts} in ${N} rows (expected the same number of each, f32[N, P])`,
-    );
+    refuse(RangeError, `pair noise with data: ${counts} in ${N} rows`, "the same number of each, f32[N, P]");
   }
   const places = Array.from({ length: N }, (_, n) => n);
   const groups = labels
@@ -87,15 +85,13 @@ function dot(a: Float32Array, fromA: number, b: Float32Array, fromB: number, len
  *
  * @param cost f64[n, n], row-major, finite
  * @returns the column of each row, u32[n]
- * @throws {RangeError} if there are not n^2 costs, or one is not finite
+ *
  * Source: Jonker and Volgenant 1987; as shortest augmenting paths Crouse 2016, doi:10.1109/TAES.2016.140952
  */
 export function assignment(cost: Float64Array, n: number): Uint32Array<ArrayBuffer> {
   checkCount("assign rows to columns", "n", n, 0);
   if (cost.length !== n * n || !cost.every(Number.isFinite)) {
-    throw new RangeError(
-      `Cannot assign ${n} rows by ${cost.length} costs (expected ${n * n} finite numbers)`,
-    );
+    refuse(RangeError, `assign ${n} rows by ${cost.length} costs`, `${n * n} finite numbers`);
   }
   const none = -1;
   const [u, v] = [new Float64Array(n), new Float64Array(n)];
@@ -168,7 +164,6 @@ export interface Coupling {
    * @param draw the noise of the step
    * @param data the examples, if the coupling sees them
    * @returns the same examples, reordered
-   * @throws {TypeError} if required data is missing
    */
   pair(examples: Uint32Array<ArrayBuffer>, draw: NoiseDraw, data?: HostExamples): Uint32Array<ArrayBuffer>;
 }
@@ -199,11 +194,7 @@ export interface TransportCoupling extends Coupling {
   batch(examples: Uint32Array, draw: NoiseDraw, data: HostExamples | undefined): TransportBatch;
 }
 
-/**
- * Draws the noise of a step as the device does, to 1e-5, and pairs a batch with it.
- *
- * @throws {RangeError} if `count` does not divide the number of values, one is not finite, or a seed is out of range
- */
+/** Draws the noise of a step as the device does, to 1e-5, and pairs a batch with it. */
 export function pairTransport({ draw: { seed, step }, values, labels, count }: TransportBatch): Pairing {
   return transport(normals(seed, streams.noise, step, values.length), values, count, labels);
 }
@@ -212,14 +203,10 @@ function transportCoupling(sees: "values" | "labels"): TransportCoupling {
   const batch: TransportCoupling["batch"] = (examples, draw, data) => {
     const labels = sees === "labels" ? data?.labels?.(examples) : undefined;
     if (!data || (sees === "labels" && !labels)) {
-      throw new TypeError(
-        `Cannot pair data with noise: the coupling needs the ${sees} of the data on the host`,
-      );
+      refuse(TypeError, `pair data with noise: the coupling needs the ${sees} of the data on the host`);
     }
     if (examples.length > maxPaired) {
-      throw new RangeError(
-        `Cannot pair ${examples.length} examples by transport (expected batches of at most ${maxPaired})`,
-      );
+      refuse(RangeError, `pair ${examples.length} examples by transport`, `batches of at most ${maxPaired}`);
     }
     return { draw, values: data.values(examples, draw), count: examples.length, ...labels && { labels } };
   };

@@ -1,4 +1,5 @@
 import type { Shape, Tensor } from "../../kernels/mod.ts";
+import { refuse } from "../../kernels/core/checks.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
 import { whenRun } from "../../kernels/record/record.ts";
 import type { Path } from "./path.ts";
@@ -44,14 +45,13 @@ export interface ImageEncoder {
   encode(images: Tensor, t: Tensor): readonly Tensor[];
 }
 
-/** The path of a field, if it has one. @throws {TypeError} if its `path` is not a path */
+/** The path of a field, if it has one. */
 export function pathOf({ path }: VelocityField): Path | undefined {
   // Strings and arrays have an at() method, too.
   const isPath = typeof path?.at === "function" && !(Symbol.iterator in Object(path));
   if (path === undefined || isPath) return path;
-  throw new TypeError(
-    "Cannot use the field: its path is not a path from noise to data (expected a path such as linearPath); rename the member",
-  );
+  const why = "its path is not a path from noise to data";
+  refuse(TypeError, `use the field: ${why} (expected a path such as linearPath); rename the member`);
 }
 
 /** The shape of one example of each field's training data, where it is known. */
@@ -72,23 +72,13 @@ export function traitsOf(
   return { ...guided && { guided }, ...path && { path }, ...shape && { shape } };
 }
 
-/**
- * The velocity of a field, with its shape checked: a wrong one could broadcast and silently give wrong results.
- *
- * @throws {TypeError} if the field does not return a tensor
- * @throws {ShapeError} if the velocity does not have the shape of x
- */
+/** The velocity of a field, with its shape checked: a wrong one could broadcast and silently give wrong results. */
 export function velocityOf(field: VelocityField, x: Tensor, t: Tensor, condition?: Tensor): Tensor {
   const v: unknown = checkedField(field).velocity(x, t, condition);
   return checkTensor("use the field", `velocity() of x ${x} returned`, v, x.shape);
 }
 
-/**
- * The mean velocity of a flow map, with its shape checked.
- *
- * @throws {TypeError} if the field is not a flow map, or does not return a tensor
- * @throws {ShapeError} if the mean velocity does not have the shape of x
- */
+/** The mean velocity of a flow map, with its shape checked. */
 export function meanVelocityOf(
   field: VelocityField,
   x: Tensor,
@@ -99,9 +89,10 @@ export function meanVelocityOf(
 ): Tensor {
   const { meanVelocity } = checkedField(field);
   if (!meanVelocity) {
-    throw new TypeError(
-      `Cannot jump from t to t + d: the field has no mean velocity${field.guided ? " with guidance" : ""} ` +
-        "(expected a flow map, such as those of the task distill)",
+    refuse(
+      TypeError,
+      `jump from t to t + d: the field has no mean velocity${field.guided ? " with guidance" : ""}`,
+      "a flow map, such as those of the task distill",
     );
   }
   const u: unknown = meanVelocity.call(field, x, t, d, condition, guidance);
@@ -110,72 +101,30 @@ export function meanVelocityOf(
 
 function checkedField(field: VelocityField): VelocityField {
   if (typeof field?.velocity === "function") return field;
-  throw new TypeError("Cannot use the field: it has no velocity (expected an object with velocity(x, t))");
+  refuse(TypeError, "use the field: it has no velocity", "an object with velocity(x, t)");
 }
 
 /**
- * A velocity field that counts how often it is evaluated. Each evaluation is of a whole batch.
- *
- * A recorded step counts when it runs, not when it is traced: tracing computes nothing.
- *
- * ```ts
- * import { init, multiply, record, tensor } from "../../kernels/mod.ts";
- * import { CountedField } from "./field.ts";
- *
- * await init({ device: "cpu" });
- * const field = new CountedField({ velocity: (x) => multiply(x, 2) });
- * const x = tensor([1]), t = tensor([0]);
- * const step = record(() => field.velocity(field.velocity(x, t), t));
- * for (let i = 0; i < 10; i++) step.run();
- * console.log(field.evaluations); // 20
- * ```
+ * A velocity field that counts how often it is evaluated, each time on a whole batch. A recorded step counts when it runs,
+ * not when it is traced: tracing computes nothing.
  */
-export class CountedField implements VelocityField {
-  readonly #field: VelocityField;
-  #evaluations = 0;
-
-  /** Wraps a field. */
-  constructor(field: VelocityField) {
-    this.#field = field;
-  }
-
-  /** Whether the field is guided. */
-  get guided(): boolean | undefined {
-    return this.#field.guided;
-  }
-
-  /** The path of the field, if it has one. */
-  get path(): Path | undefined {
-    return pathOf(this.#field);
-  }
-
-  /** Shape of one sample, if the field knows it. */
-  get shape(): Shape | undefined {
-    return traitsOf(this.#field).shape;
-  }
-
-  /** Evaluations so far. */
-  get evaluations(): number {
-    return this.#evaluations;
-  }
-
-  /**
-   * The field's velocity.
-   *
-   * @throws {TypeError} if the field does not return a tensor
-   * @throws {ShapeError} if the velocity does not have the shape of x
-   */
-  velocity(x: Tensor, t: Tensor, condition?: Tensor): Tensor {
-    whenRun(() => this.#evaluations++);
-    return velocityOf(this.#field, x, t, condition);
-  }
-
-  /** The mean velocity, if the field is a flow map. @throws as {@linkcode CountedField.velocity} */
-  get meanVelocity(): VelocityField["meanVelocity"] {
-    if (!this.#field.meanVelocity) return undefined;
-    return (x, t, d, condition) => {
-      whenRun(() => this.#evaluations++);
-      return meanVelocityOf(this.#field, x, t, d, condition);
-    };
-  }
+export function counted(field: VelocityField): VelocityField & { readonly evaluations: number } {
+  let evaluations = 0;
+  const count = () => whenRun(() => evaluations++);
+  return {
+    ...traitsOf(field),
+    get evaluations() {
+      return evaluations;
+    },
+    velocity(x, t, condition) {
+      count();
+      return velocityOf(field, x, t, condition);
+    },
+    ...field.meanVelocity && {
+      meanVelocity(x, t, d, condition) {
+        count();
+        return meanVelocityOf(field, x, t, d, condition);
+      },
+    },
+  };
 }

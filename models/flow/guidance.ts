@@ -15,7 +15,7 @@ import {
   tensor,
   where,
 } from "../../kernels/mod.ts";
-import { checkCount, describeValue, maxU32 } from "../../kernels/core/checks.ts";
+import { checkCount, describeValue, maxU32, refuse } from "../../kernels/core/checks.ts";
 import { rejectUnknown } from "../names.ts";
 import { meanVelocityOf, traitsOf, type VelocityField, velocityOf } from "./field.ts";
 import { innerAxes, perRow, rowsAt } from "./path.ts";
@@ -47,9 +47,6 @@ const [still, epsilon] = [0.04, 1e-8];
  *
  * @param field a conditional field, also trained with "none"
  * @returns a field that needs a condition; for w = 1, its velocity is exactly that of `field`
- * @throws {TypeError} if an option is unknown
- * @throws {RangeError} if the scale is not finite or not one that a flow map takes, the interval is not within [0, 1],
- * or "none" is not a label
  *
  * ```ts
  * import { init, tensor } from "../../kernels/mod.ts";
@@ -97,16 +94,12 @@ function guidedByInput(
   { scale, interval, zeroStar }: GuidanceOptions,
 ): VelocityField {
   if (interval || zeroStar) {
-    throw new TypeError(
-      `Cannot guide with ${
-        interval ? "an interval" : "CFG-Zero*"
-      }: the field has learned its guidance (leave it out)`,
-    );
+    const what = interval ? "an interval" : "CFG-Zero*";
+    refuse(TypeError, `guide with ${what}: the field has learned its guidance (leave it out)`);
   }
   if (typeof scale === "number" && !(scale >= 1 && scale <= max)) {
-    throw new RangeError(
-      `Cannot guide with scale ${scale}: the field has learned scales from 1 to ${max} (expected a scale in this range)`,
-    );
+    const why = `the field has learned scales from 1 to ${max}`;
+    refuse(RangeError, `guide with scale ${scale}: ${why}`, "a scale in this range");
   }
   const mean: VelocityField["meanVelocity"] = (x, t, d, condition) =>
     meanVelocityOf(field, x, t, d, needed(condition), multiply(full(t.shape, 1), scale));
@@ -133,18 +126,18 @@ function checked(options: GuidanceOptions): GuidanceOptions {
   const { scale, none, interval } = options;
   if (!(none instanceof Tensor)) checkCount("guide", "none", none, 0, maxU32);
   if (!(scale instanceof Tensor) && !Number.isFinite(scale)) {
-    throw new RangeError(`Cannot guide with scale ${describeValue(scale)} (expected a finite number)`);
+    refuse(RangeError, `guide with scale ${describeValue(scale)}`, "a finite number");
   }
   if (interval && !(interval[0] >= 0 && interval[0] <= interval[1] && interval[1] <= 1)) {
     const shown = interval.join(" to ");
-    throw new RangeError(`Cannot guide in the interval ${shown} (expected times 0 <= from <= to <= 1)`);
+    refuse(RangeError, `guide in the interval ${shown}`, "times 0 <= from <= to <= 1");
   }
   return options;
 }
 
 function needed(condition: Tensor | undefined): Tensor {
   if (condition) return condition;
-  throw new TypeError("Cannot guide without a condition (expected one row per sample)");
+  refuse(TypeError, "guide without a condition", "one row per sample");
 }
 
 /** w at each time: f32[N], or f32[1] without an interval if all samples have the same. */
@@ -177,7 +170,6 @@ function stacked(condition: Tensor, none: Tensor): Tensor {
  * @param weaker the weaker version: for example, the same network after fewer steps
  * @param scale w: 0 is `weaker`, 1 the field itself, more exaggerates the difference
  * @returns a field; for w = 1, its velocity is exactly that of `field`
- * @throws {RangeError} if the scale is not finite
  *
  * ```ts
  * import { init } from "../../kernels/mod.ts";
@@ -192,7 +184,7 @@ function stacked(condition: Tensor, none: Tensor): Tensor {
  */
 export function autoguided(field: VelocityField, weaker: VelocityField, scale: number): VelocityField {
   if (!Number.isFinite(scale)) {
-    throw new RangeError(`Cannot guide with scale ${describeValue(scale)} (expected a finite number)`);
+    refuse(RangeError, `guide with scale ${describeValue(scale)}`, "a finite number");
   }
   if (scale === 1) return unguided(field, (condition) => condition);
   return {

@@ -9,9 +9,9 @@ import {
   subtract,
   type Tensor,
 } from "../../kernels/mod.ts";
-import { describeValue } from "../../kernels/core/checks.ts";
+import { describeValue, refuse } from "../../kernels/core/checks.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
-import { rejectUnknown, unknownName } from "../names.ts";
+import { makeDefault, type Registry, rejectUnknown } from "../names.ts";
 import { type Coupling, couplings, independentCoupling } from "./coupling.ts";
 import { traitsOf, type VelocityField, velocityOf } from "./field.ts";
 import {
@@ -39,7 +39,6 @@ export interface Prediction {
    * @param xt same shape as the output
    * @param t f32[N]
    * @param path the path that xt lies on
-   * @throws {TypeError} if the path has no coefficients and the prediction needs them
    */
   velocity(output: Tensor, xt: Tensor, t: Tensor, path: Path): Tensor;
 }
@@ -91,7 +90,7 @@ function mixed(x: Tensor, a: Tensor, y: Tensor, b: Tensor): Tensor {
 
 function coefficientsOf(path: Path, t: Tensor, what: string): Coefficients {
   if (path.coefficients) return path.coefficients(t);
-  throw new TypeError(`Cannot predict ${what} on a path without coefficients (expected alpha x1 + sigma x0)`);
+  refuse(TypeError, `predict ${what} on a path without coefficients`, "alpha x1 + sigma x0");
 }
 
 /**
@@ -157,19 +156,7 @@ export interface ObjectiveParts {
   readonly prediction?: Prediction | PredictionName;
 }
 
-/** Values by name, and the settings that each is made from. */
-type Registry<T> = Readonly<Record<string, Made<T>>>;
-
-interface Made<T> {
-  readonly settings: Readonly<Record<string, { readonly default: number }>>;
-  make(settings: Readonly<Record<string, number>>): T;
-}
-
-/**
- * An objective with some parts replaced.
- *
- * @throws {TypeError} if a part or its name is unknown, or a part lacks its method
- */
+/** An objective with some parts replaced. */
 export function withParts(objective: Objective, parts: ObjectiveParts): Objective {
   rejectUnknown(parts, Object.keys(flowMatching), "an objective");
   const { path, times, coupling, prediction } = parts;
@@ -188,19 +175,10 @@ function part<T extends object>(
   method: keyof T,
 ): T | undefined {
   if (given === undefined) return undefined;
-  const names = Object.keys(registry);
-  if (typeof given === "string") {
-    if (!Object.hasOwn(registry, given)) throw new TypeError(unknownName(what, given, names, "an objective"));
-    const { settings, make } = registry[given];
-    return make(Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, value.default])));
-  }
+  if (typeof given === "string") return makeDefault(what, registry, given, "an objective");
   if (typeof given?.[method] === "function") return given;
-  throw new TypeError(
-    `Cannot use the ${what} of an objective: it is ${describeValue(given)} (expected ${
-      names.join(", ")
-    }, or an ` +
-      `object with ${String(method)}())`,
-  );
+  const expected = `${Object.keys(registry).join(", ")}, or an object with ${String(method)}()`;
+  refuse(TypeError, `use the ${what} of an objective: it is ${describeValue(given)}`, expected);
 }
 
 /** Pairs of noise and data, each with its time. */
@@ -228,15 +206,13 @@ function velocities({ path, prediction }: Objective, field: VelocityField, { x0,
  * The loss of each pair, |v - u|^2, averaged over its elements.
  *
  * @returns f32[N]
- * @throws {TypeError} if the field does not return a tensor
- * @throws {ShapeError} if the shapes do not match
  */
 export function lossesOf(objective: Objective, field: VelocityField, pairs: Pairs): Tensor {
   const { v, u } = velocities(objective, field, pairs);
   return mean(square(subtract(v, u)), innerAxes(u.shape));
 }
 
-/** The loss of an objective, E |v - u|^2, averaged over all elements, f32[]. @throws as {@linkcode lossesOf} */
+/** The loss of an objective, E |v - u|^2, averaged over all elements, f32[]. */
 export function lossOf(objective: Objective, field: VelocityField, pairs: Pairs): Tensor {
   const { v, u } = velocities(objective, field, pairs);
   return meanSquaredError(v, u);
@@ -251,7 +227,7 @@ export function lossOf(objective: Objective, field: VelocityField, pairs: Pairs)
  * @param t f32[N] in [0, 1]
  * @param condition one row per example, if the model takes a condition
  * @returns f32[]
- * @throws {ShapeError} if the shapes do not match
+ *
  * Source: Lipman et al. 2023, arXiv:2210.02747, equation 23 with sigma_min = 0
  */
 export function flowMatchingLoss(

@@ -26,6 +26,7 @@ import {
   where,
   withDevice,
 } from "../../kernels/mod.ts";
+import { refuse } from "../../kernels/core/checks.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
 
 /** All axes except the first, the batch axis. */
@@ -71,14 +72,13 @@ export interface Path {
    * @param x1 data, same shape as x0
    * @param t f32[N] in [0, 1]: 0 is noise, 1 is data
    * @returns xt and u = dxt/dt, same shape as x0
-   * @throws {ShapeError} if the shapes do not match
    */
   at(x0: Tensor, x1: Tensor, t: Tensor): { xt: Tensor; u: Tensor };
   /** Coefficients at t f32[N], if xt = alpha x1 + sigma x0. Needed to predict data or noise. */
   coefficients?(t: Tensor): Coefficients;
 }
 
-/** Shapes that merely broadcast would silently give wrong points. @throws {ShapeError} if they do not match */
+/** Shapes that merely broadcast would silently give wrong points. */
 function checkPairs(x0: Tensor, x1: Tensor, t: Tensor): void {
   checkTensor("follow a path", "x1 is", x1);
   checkTensor("follow a path", "x0 is", x0, x1.shape);
@@ -164,14 +164,13 @@ export const uniformDistribution: TimeDistribution = { draw: (key, n) => randomU
  *
  * @param mean the mean of z; above 0, more times near data. The sign is opposite in papers where t = 1 is noise
  * @param scale the standard deviation of z, above 0
- * @throws {RangeError} if one is not finite, or the scale is not above 0
+ *
  * Source: Esser et al. 2024, arXiv:2403.03206, section 3.1
  */
 export function logitNormal({ mean, scale }: { mean: number; scale: number }): TimeDistribution {
   if (!Number.isFinite(mean) || !(scale > 0 && scale < Infinity)) {
-    throw new RangeError(
-      `Cannot draw logit_normal times: mean is ${mean} and scale ${scale} (expected finite numbers, scale above 0)`,
-    );
+    const shown = `mean is ${mean} and scale ${scale}`;
+    refuse(RangeError, `draw logit_normal times: ${shown}`, "finite numbers, scale above 0");
   }
   return { draw: (key, n) => sigmoid(add(multiply(randomNormal(key, [n]), scale), mean)) };
 }
@@ -198,12 +197,12 @@ const leastSteep = 0.03;
  * t = 1/2 + asinh((2 u - 1) sinh(a / 2)) / a with u ~ U[0, 1).
  *
  * @param a steepness towards the ends, above 0, at most 40
- * @throws {RangeError} if it is not
+ *
  * Source: Lee, Lin and Fanti 2024, arXiv:2405.20340, section 3.1, for reflow with a = 4
  */
 export function uShaped({ a }: { a: number }): TimeDistribution {
   if (!(a > 0 && a <= 40)) {
-    throw new RangeError(`Cannot draw u_shaped times: a is ${a} (expected a number above 0, at most 40)`);
+    refuse(RangeError, `draw u_shaped times: a is ${a}`, "a number above 0, at most 40");
   }
   if (a < leastSteep) return { draw: (key, n) => randomUniform(key, [n]) };
   return {

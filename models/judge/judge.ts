@@ -15,7 +15,7 @@ import {
   UserError,
   withDevice,
 } from "../../kernels/mod.ts";
-import { checkCount, isCount } from "../../kernels/core/checks.ts";
+import { checkCount, isCount, refuse } from "../../kernels/core/checks.ts";
 import { fromPixels, isNormalization, type Normalization } from "../files/normalization.ts";
 import { decodeSafetensors, encodeSafetensors } from "../files/safetensors.ts";
 import type { Points } from "../measures/points.ts";
@@ -94,7 +94,7 @@ export class Classifier extends Module {
   readonly #design: Design;
   readonly #image: readonly number[];
 
-  /** Makes the layers. @throws {RangeError} if a size is not a positive integer, or there are fewer than two classes */
+  /** Makes the layers. */
   constructor(
     { classes, channels, height, width, name = "lenet" }: ClassifierOptions,
     initialiser: Initialiser,
@@ -115,11 +115,11 @@ export class Classifier extends Module {
     this.#image = [channels, height, width];
   }
 
-  /** f32[N, C, H, W] -> logits and features. @throws {ShapeError} if x does not hold images of the classifier's size */
+  /** f32[N, C, H, W] -> logits and features. */
   forward(x: Tensor): Classified {
     const [N, ...image] = x.shape;
     if (image.length !== 3 || image.some((length, axis) => length !== this.#image[axis])) {
-      throw new ShapeError(`Cannot classify ${x} (expected f32[N, ${this.#image.join(", ")}])`);
+      refuse(ShapeError, `classify ${x}`, `f32[N, ${this.#image.join(", ")}]`);
     }
     const convs = this.convs.values();
     let y = x;
@@ -179,7 +179,6 @@ export class Judge {
    * Judges images.
    *
    * @param pixels f32[N, C, H, W] with 0 black and 1 white, N at least 1; not clipped
-   * @throws {JudgeError} if there are no images, their size is wrong, or a pixel is not finite
    */
   async judge(pixels: Float32Array): Promise<Judgement> {
     const rows = this.#countImages(pixels);
@@ -220,16 +219,14 @@ export class Judge {
     const { channels: C, height: H, width: W } = this.info;
     const count = pixels.length / (C * H * W);
     if (count < 1 || !Number.isInteger(count)) {
-      throw new JudgeError(
-        `Cannot judge ${pixels.length} pixels (expected images of [${C}, ${H}, ${W}], at least one)`,
-      );
+      refuse(JudgeError, `judge ${pixels.length} pixels`, `images of [${C}, ${H}, ${W}], at least one`);
     }
     const at = pixels.findIndex((pixel) => !Number.isFinite(pixel));
     if (at < 0) return count;
     const problem = `image ${Math.floor(at / (C * H * W))}: a pixel is ${
       pixels[at]
     } (expected finite numbers)`;
-    throw new JudgeError(`Cannot judge ${problem}; leave it out, or sample with other weights`);
+    refuse(JudgeError, `judge ${problem}; leave it out, or sample with other weights`);
   }
 }
 
@@ -277,19 +274,19 @@ const rules: Readonly<Record<keyof JudgeInfo, Rule>> = {
   command: ["text", (value) => typeof value === "string"],
 };
 
-/** Parses the metadata of a judge; unknown fields are ignored. @throws {JudgeError} if it is malformed */
+/** Parses the metadata of a judge; unknown fields are ignored. */
 function readJudgeInfo(text: string, source: string): JudgeInfo {
   let fields: Record<string, unknown>;
   try {
     fields = { name: judgeNames[0], ...Object(JSON.parse(text)) };
   } catch {
-    throw new JudgeError(`Cannot load ${source}: its description is not JSON: ${text.slice(0, 60)}`);
+    refuse(JudgeError, `load ${source}: its description is not JSON: ${text.slice(0, 60)}`);
   }
   const read = Object.entries(rules).map(([name, [expected, fits]]) => {
     const value = fields[name];
     if (fits(value)) return [name, value];
     const shown = String(JSON.stringify(value)).slice(0, 60);
-    throw new JudgeError(`Cannot load ${source}: ${name} of its judge is ${shown} (expected ${expected})`);
+    refuse(JudgeError, `load ${source}: ${name} of its judge is ${shown}`, `${expected}`);
   });
   return Object.fromEntries(read) as JudgeInfo;
 }
@@ -300,7 +297,6 @@ const kind = { format_version: "1", network: "Classifier" };
  * Encodes a judge as a safetensors file: the weights of its classifier by name, the rest as metadata.
  *
  * @returns the bytes of the file, the same for the same judge
- * @throws {JudgeError} if a field of `info` is missing or malformed
  */
 export function saveJudge(weights: State, info: JudgeInfo): Uint8Array<ArrayBuffer> {
   const judge = JSON.stringify(info);
@@ -321,35 +317,24 @@ export interface JudgeFile {
  *
  * @param bytes the safetensors file
  * @param source name of the file, for messages
- * @throws {JudgeError} if the file contains another network, or the judge's metadata is damaged
- * @throws {SafetensorsError} if the file is damaged
- * @throws {StateError} if weights are not finite
  */
 export function decodeJudge(bytes: Uint8Array, source: string): JudgeFile {
   const { tensors, metadata } = decodeSafetensors(bytes, source);
   const { format_version: version, network, judge } = metadata;
   if (network !== kind.network || judge === undefined) {
-    throw new JudgeError(
-      `Cannot load ${source}: it holds no judge (expected the network ${kind.network})`,
-    );
+    refuse(JudgeError, `load ${source}: it holds no judge`, `the network ${kind.network}`);
   }
   if (version !== kind.format_version) {
     const shown = String(version).slice(0, 60);
-    throw new JudgeError(
-      `Cannot load ${source}: its format is ${shown} (expected ${kind.format_version}); use a newer program`,
-    );
+    const why = `its format is ${shown} (expected ${kind.format_version}); use a newer program`;
+    refuse(JudgeError, `load ${source}: ${why}`);
   }
   const info = readJudgeInfo(judge, source);
   checkFinite(tensors, source);
   return { tensors, info };
 }
 
-/**
- * Loads a judge onto the current device.
- *
- * @throws as `decodeJudge`
- * @throws {StateError} if the weights do not match the classifier
- */
+/** Loads a judge onto the current device. */
 export function loadJudge(bytes: Uint8Array, source: string): Judge {
   const { tensors, info } = decodeJudge(bytes, source);
   // A trace allocates nothing, so a file with wrong sizes costs no memory.

@@ -1,4 +1,5 @@
 import { randomBits } from "../../kernels/mod.ts";
+import { refuse } from "../../kernels/core/checks.ts";
 import { rejectUnknown } from "../names.ts";
 import { streams } from "../random.ts";
 import { checkPair, eachNearPair, MeasureError, nearestNeighbours, type Points } from "./points.ts";
@@ -37,9 +38,6 @@ const z = 1.959963984540054;
  * @param value the figure
  * @param influence derivative of the figure with respect to each sample's share of the weight; a constant shift has no
  * effect
- *
- * @throws {MeasureError} if there are no samples, or the number of resamples is not a whole number of at least 1
- * @throws {RangeError} if the seed is not a whole number below 2^32
  *
  * Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, sections 13.3 and 22.6
  */
@@ -89,7 +87,6 @@ function resampled(seed: number, r: number, N: number): Uint32Array {
  * The mean of one number per sample, with its 95 % interval by the percentile bootstrap.
  *
  * @param terms a number for each sample
- * @throws {MeasureError} as `bootstrap()`
  */
 export function meanEstimate(terms: ArrayLike<number>, resampling?: Resampling): Estimate {
   return bootstrap(meanOf(terms), terms, resampling);
@@ -99,7 +96,6 @@ export function meanEstimate(terms: ArrayLike<number>, resampling?: Resampling):
  * A share of samples with Wilson's 95 % interval, which also works for shares near 0 and 1.
  *
  * @param successes number of samples counted, out of `trials`
- * @throws {MeasureError} if there are no trials
  *
  * Source: Wilson 1927, Probable inference, the law of succession, and statistical inference
  */
@@ -132,7 +128,7 @@ function meanOf(terms: ArrayLike<number>): number {
 
 function checkAtLeastOne(task: string, name: string, count: number): void {
   if (Number.isInteger(count) && count >= 1) return;
-  throw new MeasureError(`Cannot ${task} with ${count} ${name} (expected a whole number of at least 1)`);
+  refuse(MeasureError, `${task} with ${count} ${name}`, "a whole number of at least 1");
 }
 
 /** Quality and variety of samples, measured with balls around points. */
@@ -161,8 +157,6 @@ export interface PrecisionRecallOptions extends Resampling {
  *
  * @param reference features of real images, f32[N, F]
  * @param samples features of samples, f32[M, F]; best with N = M
- * @throws {MeasureError} if the points are invalid, or one of the sets has at most k
- * @throws {TypeError} if an option is unknown
  *
  * Source: Naeem et al. 2020, arXiv:2002.09797; precision and recall: Kynkäänniemi et al. 2019, arXiv:1904.06991
  */
@@ -174,7 +168,7 @@ export async function precisionRecall(
   const task = "take precision, recall and coverage";
   rejectUnknown(resampling, ["k", "seed", "resamples"], "precisionRecall()");
   if (!Number.isInteger(k) || k < 1) {
-    throw new MeasureError(`Cannot ${task} with k = ${k} (expected a whole number of at least 1)`);
+    refuse(MeasureError, `${task} with k = ${k}`, "a whole number of at least 1");
   }
   checkPair(task, reference, samples, k + 1);
   const real = await membership(reference, await squaredRadii(reference, k), samples);

@@ -1,5 +1,5 @@
 import { matmulTransposedB, record, tensor, UserError } from "../../kernels/mod.ts";
-import { describeValue, isCount } from "../../kernels/core/checks.ts";
+import { describeValue, isCount, refuse } from "../../kernels/core/checks.ts";
 import { yieldToEvents } from "../../kernels/devices/device.ts";
 
 /** Thrown if a measure cannot be computed. */
@@ -18,40 +18,31 @@ export interface Points {
   readonly width: number;
 }
 
-/**
- * Checks points before measuring; `task` and `name` are for the message.
- *
- * @throws {MeasureError} if there are fewer than `least`, the values do not fill the rows, or one is NaN or infinite
- */
+/** Checks points before measuring; `task` and `name` are for the message. */
 export function checkPoints(task: string, name: string, { values, rows, width }: Points, least = 1): void {
   if (!isCount(rows) || !isCount(width, 1) || values.length !== rows * width) {
-    throw new MeasureError(
-      `Cannot ${task}: ${name} are ${values.length} values in ${rows} rows of ${width} ` +
-        "(expected rows times width values, and a width of at least 1)",
-    );
+    const are = `${values.length} values in ${rows} rows of ${width}`;
+    refuse(MeasureError, `${task}: ${name} are ${are}`, "rows times width values, and a width of at least 1");
   }
   if (rows < least) {
-    throw new MeasureError(
-      `Cannot ${task}: there are ${rows} ${name} of ${width} values (expected at least ${least}); use more`,
-    );
+    const few = `${rows} ${name} of ${width} values (expected at least ${least})`;
+    refuse(MeasureError, `${task}: there are ${few}; use more`);
   }
   const at = values.findIndex((value) => !Number.isFinite(value));
   if (at < 0) return;
-  throw new MeasureError(
-    `Cannot ${task}: value ${at % width} of ${name} ${Math.floor(at / width)} is ${values[at]} ` +
-      "(expected finite numbers); the network that made them is damaged or has diverged",
-  );
+  const where = `value ${at % width} of ${name} ${Math.floor(at / width)}`;
+  const hint = "the network that made them is damaged or has diverged";
+  refuse(MeasureError, `${task}: ${where} is ${values[at]} (expected finite numbers); ${hint}`);
 }
 
-/** Checks two sets of points before comparing them. @throws {MeasureError} as `checkPoints`, or if widths differ */
+/** Checks two sets of points before comparing them. */
 export function checkPair(task: string, reference: Points, samples: Points, least = 1): void {
   checkPoints(task, "reference points", reference, least);
   checkPoints(task, "samples", samples, least);
   if (reference.width === samples.width) return;
-  throw new MeasureError(
-    `Cannot ${task}: samples have ${samples.width} values each, and reference points ${reference.width} ` +
-      "(expected the same width, from the same network or images of the same size)",
-  );
+  const widths = `${samples.width} values each, and reference points ${reference.width}`;
+  const hint = "the same width, from the same network or images of the same size";
+  refuse(MeasureError, `${task}: samples have ${widths}`, hint);
 }
 
 /** Squared Euclidean distance of row i of a and row j of b, in f64; exactly 0 for copies. */
@@ -244,7 +235,6 @@ export interface Neighbours {
  * @param queries f32[N, F]
  * @param references f32[M, F]
  * @param onPairs called with the number of pairs compared since the last call, N M in total; throw to stop
- * @throws {MeasureError} if the points are invalid, or k is not a whole number from 1 to M
  */
 export async function nearestNeighbours(
   queries: Points,
@@ -255,11 +245,8 @@ export async function nearestNeighbours(
   const task = "find nearest neighbours";
   checkPair(task, references, queries);
   if (!Number.isInteger(k) || k < 1 || k > references.rows) {
-    throw new MeasureError(
-      `Cannot ${task}: k is ${
-        describeValue(k)
-      } (expected a whole number from 1 to ${references.rows}, the number of reference points)`,
-    );
+    const range = `from 1 to ${references.rows}, the number of reference points`;
+    refuse(MeasureError, `${task}: k is ${describeValue(k)}`, `a whole number ${range}`);
   }
   const indices = new Uint32Array(queries.rows * k);
   const squared = new Float64Array(queries.rows * k).fill(Infinity);

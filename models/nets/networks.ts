@@ -1,4 +1,5 @@
 import { planMemory } from "../../kernels/mod.ts";
+import { refuse } from "../../kernels/core/checks.ts";
 import { type ImageEncoder, pathOf, trainedShapes, type VelocityField } from "../flow/field.ts";
 import {
   flowMatching,
@@ -8,7 +9,7 @@ import {
   velocityPrediction,
 } from "../flow/objective.ts";
 import { paths } from "../flow/path.ts";
-import { rejectUnknown, unknownName } from "../names.ts";
+import { checkName, rejectUnknown } from "../names.ts";
 import { flatten } from "../nn/flat_parameters.ts";
 import { blankInitialiser, type Initialiser, randomInitialiser } from "../nn/initialiser.ts";
 import { type Module, namedParameters } from "../nn/module.ts";
@@ -45,11 +46,10 @@ export function modelNameOf(type: string): string {
   return Object.hasOwn(networks, type) ? networks[type as ModelType].name : type;
 }
 
-/** The network with a short name. @throws {TypeError} if the name is unknown */
+/** The network with a short name. */
 export function modelTypeOf(name: string): ModelType {
-  const type = modelTypes.find((type) => networks[type].name === name);
-  if (type) return type;
-  throw new TypeError(unknownName("network", name, modelNames));
+  checkName("network", name, modelNames);
+  return modelTypes.find((type) => networks[type].name === name)!;
 }
 
 /**
@@ -83,22 +83,18 @@ export function classesOf(model: VelocityField): number {
   return typeof classes === "number" ? classes : 0; // a layer may have that name
 }
 
-/** The label that means "none": the number of classes. @throws {TypeError} if the model has none */
+/** The label that means "none": the number of classes. */
 export function noneOf(model: VelocityField): number {
   const classes = classesOf(model);
   if (classes > 0) return classes;
-  throw new TypeError(
-    "Cannot drop labels or guide: the network has no classes (expected one made with `classes`)",
-  );
+  refuse(TypeError, "drop labels or guide: the network has no classes", "one made with `classes`");
 }
 
-/** Fills in the defaults of settings. @throws {TypeError} if one is unknown or invalid */
+/** Fills in the defaults of settings. */
 export function completeOptions(options: ModelOptions): CompleteOptions {
   const complete = options?.type === "own" ? completeOwnOptions(options) : completeUNetModel(options);
   if (complete.flowMap && complete.prediction !== "velocity") {
-    throw new TypeError(
-      `Cannot make a flow map that predicts ${complete.prediction} (expected the prediction velocity)`,
-    );
+    refuse(TypeError, `make a flow map that predicts ${complete.prediction}`, "the prediction velocity");
   }
   return complete;
 }
@@ -106,15 +102,13 @@ export function completeOptions(options: ModelOptions): CompleteOptions {
 function completeUNetModel(options: UNetModelOptions): Required<UNetModelOptions> {
   rejectUnknown(options, optionNames, "a network");
   const { type, ...rest } = options;
-  if (!Object.hasOwn(networks, type)) throw new TypeError(unknownName("network", String(type), modelTypes));
+  checkName("network", type, modelTypes);
   const complete = completeUNetOptions(rest);
   const { maxGuidance, flowMap, classes } = complete;
   if (maxGuidance > 1 && !(flowMap && classes > 0)) {
-    throw new TypeError(
-      `Cannot make a network with guidance up to ${maxGuidance}: it is ${
-        flowMap ? "one without classes" : "not a flow map"
-      } (expected flowMap and classes, or maxGuidance 1)`,
-    );
+    const what = flowMap ? "one without classes" : "not a flow map";
+    const expected = "flowMap and classes, or maxGuidance 1";
+    refuse(TypeError, `make a network with guidance up to ${maxGuidance}: it is ${what}`, expected);
   }
   return { type, ...complete };
 }
@@ -127,9 +121,6 @@ function completeUNetModel(options: UNetModelOptions): Required<UNetModelOptions
  * layers are initialised by the seed.
  *
  * @param seed integer in [0, 2^32) or an initialiser; by default 46020
- * @throws {TypeError} if a setting is unknown or invalid
- * @throws {ShapeError} if the groups do not divide a level's filters
- * @throws {RangeError} if the seed is not an integer in [0, 2^32)
  *
  * ```ts
  * import { init } from "../../kernels/mod.ts";
@@ -161,7 +152,7 @@ export function createModel(options: ModelOptions, seed: number | Initialiser = 
   return Object.defineProperty(model, "velocity", { value: predicting(network, prediction, path).velocity });
 }
 
-/** Number of parameters of a network; allocates nothing. @throws as {@linkcode createModel} */
+/** Number of parameters of a network; allocates nothing. */
 export function countParameters(options: ModelOptions): number {
   let count = 0;
   planMemory(() => { // a trace allocates nothing
@@ -177,7 +168,7 @@ export function objectiveFor(field: VelocityField): Objective {
   return path ? { ...flowMatching, path } : flowMatching;
 }
 
-/** @throws {TypeError} if an objective has a different path than a field, or would convert its outputs a second time */
+/** Refuses an objective with another path than a field, or one that would convert its outputs a second time. */
 export function checkObjective(
   field: VelocityField,
   { path, prediction }: Pick<Objective, "path" | "prediction">,
@@ -185,13 +176,10 @@ export function checkObjective(
   const own = pathOf(field);
   if (own && own !== path) {
     const name = Object.entries(paths).find(([, { make }]) => make() === own)?.[0] ?? "that it names";
-    throw new TypeError(
-      `Cannot train: the network was created for the path ${name} (expected it as objective.path)`,
-    );
+    refuse(TypeError, `train: the network was created for the path ${name}`, "it as objective.path");
   }
   const options = optionsOf(field);
   if (!options || options.prediction === "velocity" || prediction === velocityPrediction) return;
-  throw new TypeError(
-    `Cannot train: the network already converts its ${options.prediction} to a velocity (expected velocityPrediction)`,
-  );
+  const why = `the network already converts its ${options.prediction} to a velocity`;
+  refuse(TypeError, `train: ${why}`, "velocityPrediction");
 }

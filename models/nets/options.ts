@@ -1,5 +1,5 @@
 import { type Tensor, tensor, withDevice, zeros } from "../../kernels/mod.ts";
-import { describeValue, isCount } from "../../kernels/core/checks.ts";
+import { describeValue, isCount, refuse } from "../../kernels/core/checks.ts";
 import { meanVelocityOf, type VelocityField, velocityOf } from "../flow/field.ts";
 import { type PredictionName, predictions } from "../flow/objective.ts";
 import { type PathName, paths } from "../flow/path.ts";
@@ -108,12 +108,12 @@ export const sharedOptionNames: readonly (keyof SharedOptions)[] = [
 
 type GivenOptions = Readonly<Partial<Record<keyof UNetOptions, unknown>>>;
 
-/** Fills in the defaults of options. @throws {TypeError} if one is invalid */
+/** Fills in the defaults of options. */
 export function completeUNetOptions(options: GivenOptions): UNetOptions {
   return completed(options, entries) as UNetOptions;
 }
 
-/** Fills in the defaults of the options that all networks have. @throws {TypeError} if one is invalid */
+/** Fills in the defaults of the options that all networks have. */
 export function completeShared(options: GivenOptions): SharedOptions {
   return completed(options, entries.filter(([name]) => sharedOptionNames.some((shared) => shared === name)));
 }
@@ -122,11 +122,9 @@ function completed(options: GivenOptions, some: typeof entries): UNetOptions {
   const complete = some.map(([name, { default: byDefault, expected, fits }]) => {
     const value = options[name] === undefined ? byDefault : options[name];
     if (fits(value)) return [name, value];
-    const shown = String(typeof value === "number" ? value : JSON.stringify(value));
-    throw new TypeError(
-      `Cannot make a network: ${name} is ${shown.length > 60 ? `${shown.slice(0, 60)}...` : shown} ` +
-        `(expected ${expected})`,
-    );
+    const text = String(typeof value === "number" ? value : JSON.stringify(value));
+    const shown = text.length > 60 ? `${text.slice(0, 60)}...` : text;
+    refuse(TypeError, `make a network: ${name} is ${shown}`, expected);
   });
   return Object.fromEntries(complete) as UNetOptions;
 }
@@ -197,26 +195,27 @@ function isOptionValue(value: unknown): value is OptionValue {
 
 const names = ["type", "name", "make", "digest", "options", "shape", ...sharedOptionNames];
 
-/** Fills in the defaults of settings. @throws {TypeError} if one is unknown or invalid */
+/** Fills in the defaults of settings. */
 export function completeOwnOptions(settings: OwnModelOptions): CompleteOwnOptions {
   rejectUnknown(settings, names, "a network of your own");
   const { type, name, make, digest, options = {}, shape = [1, 28, 28], ...shared } = settings;
-  const refuse = (what: string, value: unknown, expected: string): never => {
-    throw new TypeError(`Cannot make a network: ${what} is ${describeValue(value)} (expected ${expected})`);
+  const check = (what: string, value: unknown, fits: boolean, expected: string) => {
+    if (!fits) refuse(TypeError, `make a network: ${what} is ${describeValue(value)}`, expected);
   };
-  if (typeof name !== "string" || !/^\P{Cc}+$/u.test(name)) refuse("name", name, "a line of text");
-  if (make !== undefined && typeof make !== "function") {
-    refuse("make", make, "the class of a network, or a function that makes it");
-  }
-  if (digest !== undefined && !/^[0-9a-f]{64}$/.test(digest)) refuse("digest", digest, "64 hex digits");
-  if (typeof options !== "object" || options === null) refuse("options", options, "an object");
+  const isImage = Array.isArray(shape) && shape.length === 3 && shape.every((length) => isCount(length, 1));
+  check("name", name, typeof name === "string" && /^\P{Cc}+$/u.test(name), "a line of text");
+  check(
+    "make",
+    make,
+    !make || typeof make === "function",
+    "the class of a network, or a function that makes it",
+  );
+  check("digest", digest, digest === undefined || /^[0-9a-f]{64}$/.test(digest), "64 hex digits");
+  check("options", options, typeof options === "object" && options !== null, "an object");
+  check("shape", shape, isImage, "[C, H, W] of an image");
   for (const [option, value] of Object.entries(options)) {
-    if (!isOptionValue(value)) {
-      refuse(`the option ${option}`, value, "a number, true or false, text or a list of numbers");
-    }
-  }
-  if (!Array.isArray(shape) || shape.length !== 3 || !shape.every((length) => isCount(length, 1))) {
-    refuse("shape", shape, "[C, H, W] of an image");
+    const expected = "a number, true or false, text or a list of numbers";
+    check(`the option ${option}`, value, isOptionValue(value), expected);
   }
   return { type, name, make, digest, options, shape, ...completeShared(shared) };
 }
@@ -224,17 +223,15 @@ export function completeOwnOptions(settings: OwnModelOptions): CompleteOwnOption
 /**
  * Makes a network of your own, and from then on checks what its `velocity` returns. It is always given labels if it has
  * classes: "none" if the caller passes no condition. The velocity of a flow map is its mean velocity for d = 0.
- *
- * @throws {TypeError} if `make` is missing or makes something else
  */
 export function makeOwn(
   { name, make, options, shape, classes, flowMap }: CompleteOwnOptions,
   initialiser: Initialiser,
 ): Module & VelocityField {
+  const fail = (why: string, expected: string) =>
+    refuse(TypeError, `make the network ${name}: ${why}`, expected);
   if (!make) {
-    throw new TypeError(
-      `Cannot make the network ${name}: it is not one of the library's (expected its class or function as \`make\`)`,
-    );
+    return fail("it is not one of the library's", "its class or function as `make`");
   }
   const argument = { ...options, shape, classes, flowMap };
   const made: unknown = withInitialiser(
@@ -246,22 +243,18 @@ export function makeOwn(
         : (make as (options: unknown) => unknown)(argument),
   );
   if (made instanceof Promise) {
-    throw new TypeError(
-      `Cannot make the network ${name}: its function returned a promise (expected a network; await before the export)`,
-    );
+    fail("its function returned a promise", "a network; await before the export");
   }
   const network = made as Module & VelocityField;
   if (!(made instanceof Module) || typeof network.velocity !== "function") {
     const what = made instanceof Module ? "a Module without velocity()" : describeValue(made);
-    throw new TypeError(
-      `Cannot make the network ${name}: it made ${what} (expected a Module of this library with velocity(x, t))`,
-    );
+    fail(`it made ${what}`, "a Module of this library with velocity(x, t)");
   }
   const { velocity, meanVelocity } = network;
   if (flowMap && typeof meanVelocity !== "function") {
-    throw new TypeError(
-      `Cannot make the network ${name}: it has no method meanVelocity(x, t, d, labels), the mean velocity from t to t + d ` +
-        "(see Few steps in docs/own_networks.md)",
+    fail(
+      "it has no method meanVelocity(x, t, d, labels), the mean velocity from t to t + d",
+      "one as in docs/own_networks.md",
     );
   }
   const field = { velocity: velocity.bind(network), meanVelocity: meanVelocity?.bind(network) };

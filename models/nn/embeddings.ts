@@ -13,7 +13,7 @@ import {
   tensor,
   withDevice,
 } from "../../kernels/mod.ts";
-import { checkCount, describeValue } from "../../kernels/core/checks.ts";
+import { checkCount, describeValue, refuse } from "../../kernels/core/checks.ts";
 import { blankInitialiser, defaultInitialiser, type Initialiser } from "./initialiser.ts";
 import { Linear } from "./layers.ts";
 import { Module } from "./module.ts";
@@ -22,7 +22,7 @@ import { Module } from "./module.ts";
 export interface TimeFeatures {
   /** One line for `--help`. */
   readonly doc: string;
-  /** Number of features for an embedding of T. @throws {RangeError} if T does not fit */
+  /** Number of features for an embedding of T. */
   width(tEmb: number): number;
   /** Times f32[N] in [0, 1] -> f32[N, width], using only device ops. */
   of(t: Tensor, width: number): Tensor;
@@ -47,9 +47,7 @@ export const timeFeatures: Readonly<Record<TimeEmbeddingName, TimeFeatures>> = {
     doc: "waves of 1000 t, as in DiT",
     width(tEmb) {
       if (tEmb % 2 === 0) return tEmb;
-      throw new RangeError(
-        `Cannot make a sinusoidal time embedding of ${tEmb} features (expected an even number)`,
-      );
+      refuse(RangeError, `make a sinusoidal time embedding of ${tEmb} features`, "an even number");
     },
     of(t, width) {
       const half = width / 2;
@@ -75,7 +73,7 @@ export class TimeEmbedding extends Module {
   readonly 2: Linear;
   readonly #features: (t: Tensor) => Tensor;
 
-  /** With T = `tEmb` features. @throws {RangeError} if T does not fit the time embedding */
+  /** With T = `tEmb` features. */
   constructor(
     { tEmb, timeEmbedding = "scalar" }: { tEmb: number; timeEmbedding?: TimeEmbeddingName },
     initialiser: Initialiser = defaultInitialiser,
@@ -125,7 +123,7 @@ export class Embedding extends Module {
   /** f32[rows, width] */
   readonly weight: Tensor;
 
-  /** For indices below `rows`. @throws {RangeError} if a size is not a positive integer */
+  /** For indices below `rows`. */
   constructor(rows: number, width: number, initialiser: Initialiser = defaultInitialiser) {
     super();
     for (const [name, size] of Object.entries({ rows, width })) checkCount("make an Embedding", name, size);
@@ -134,14 +132,12 @@ export class Embedding extends Module {
 
   /**
    * u32[...] -> f32[..., width], the row of each index. An index out of range gives NaN, as a device cannot check it.
-   *
-   * @throws {TypeError} if the indices are not a u32 tensor
    */
   forward(indices: Tensor): Tensor {
     const values: unknown = indices;
     if (!(values instanceof Tensor && values.type === "u32")) {
       const shown = values instanceof Tensor ? values : describeValue(values);
-      throw new TypeError(`Cannot run an Embedding: the indices are ${shown} (expected u32[...])`);
+      refuse(TypeError, `run an Embedding: the indices are ${shown}`, "u32[...]");
     }
     const rows = gatherRows(this.weight, reshape(values, [values.size]));
     return reshape(rows, [...values.shape, this.weight.shape[1]]);
@@ -169,15 +165,12 @@ export class LabelEmbedding extends Module {
    * @param embedding f32[N, T]
    * @param labels u32[N], each at most `classes`; by default all "none"
    * @returns f32[N, T]
-   * @throws {ShapeError} unless there is one label per row
    */
   forward(embedding: Tensor, labels?: Tensor): Tensor {
     const [none] = this.weight.shape.map((rows) => rows - 1);
     if (!labels) return add(embedding, slice(this.weight, 0, none, 1));
     if (labels.type !== "u32" || `${labels.shape}` !== `${embedding.shape[0]}`) {
-      throw new ShapeError(
-        `Cannot use the condition ${labels} (expected labels u32[${embedding.shape[0]}], one per image)`,
-      );
+      refuse(ShapeError, `use the condition ${labels}`, `labels u32[${embedding.shape[0]}], one per image`);
     }
     return add(embedding, gatherRows(this.weight, labels));
   }

@@ -7,7 +7,7 @@ import {
   UserError,
   zeros,
 } from "../../kernels/mod.ts";
-import { describeValue } from "../../kernels/core/checks.ts";
+import { describeValue, refuse } from "../../kernels/core/checks.ts";
 import { owners } from "../../kernels/core/memory.ts";
 import { sizeOf } from "../../kernels/core/shape.ts";
 
@@ -95,7 +95,6 @@ export function rangeOf(values: NamedTensors, run: readonly string[]): Tensor {
  *
  * @param parameters by name, see `namedParameters`; they keep their values
  * @returns the same map
- * @throws {RangeError} if two parameters share memory
  */
 export function flatten<P extends NamedTensors>(parameters: P): P {
   checkNamed("flatten parameters", parameters);
@@ -116,16 +115,14 @@ export function flatten<P extends NamedTensors>(parameters: P): P {
   return parameters;
 }
 
-/** @throws {UserError} if parameters are not a map, but for example a module */
+/** Refuses parameters that are not a map, but for example a module. */
 export function checkNamed(task: string, parameters: NamedTensors): void {
   if (parameters instanceof Map) return;
   const shown = describeValue(parameters);
-  throw new UserError(
-    `Cannot ${task}: the parameters are ${shown} (expected those of namedParameters(model))`,
-  );
+  refuse(UserError, `${task}: the parameters are ${shown}`, "those of namedParameters(model)");
 }
 
-/** @throws {RangeError} if parameters overlap in memory: each would be updated by its own gradient only */
+/** Refuses parameters that overlap in memory: each would be updated by its own gradient only. */
 export function checkApart(parameters: NamedTensors): void {
   for (const memory of new Set([...parameters.values()].map(({ storage }) => storage))) {
     const inOrder = [...parameters].filter(([, { storage }]) => storage === memory)
@@ -133,10 +130,9 @@ export function checkApart(parameters: NamedTensors): void {
     inOrder.slice(1).forEach(([name, { offset }], i) => {
       const [before, { offset: from, size }] = inOrder[i];
       if (offset >= from + size) return;
-      throw new RangeError(
-        `Cannot train "${before}" and "${name}": they share memory (expected separate memory for each parameter); ` +
-          "if two layers share weights, use one tensor under one name",
-      );
+      const hint = "if two layers share weights, use one tensor under one name";
+      const why = "they share memory (expected separate memory for each parameter)";
+      refuse(RangeError, `train "${before}" and "${name}": ${why}; ${hint}`);
     });
   }
 }
@@ -144,8 +140,6 @@ export function checkApart(parameters: NamedTensors): void {
 /**
  * Runs a synchronous function with other values of the parameters, such as averages. Steps recorded inside keep using
  * these. Call `gradients` inside, too.
- *
- * @throws {RangeError} if a parameter has no value
  */
 export function withParameters<T>(parameters: NamedTensors, values: NamedTensors, run: () => T): T {
   const before = Array.from(parameters.values(), (parameter) => {
@@ -162,8 +156,6 @@ export function withParameters<T>(parameters: NamedTensors, values: NamedTensors
 /**
  * Makes parameters share the memory of other values, such as a trainer's averages: training one changes the other.
  * Steps recorded earlier keep the old memory.
- *
- * @throws {RangeError} if a parameter has no value
  */
 export function shareParameters(parameters: NamedTensors, values: NamedTensors): void {
   pointTo("share", parameters, values);
@@ -171,8 +163,6 @@ export function shareParameters(parameters: NamedTensors, values: NamedTensors):
 
 function pointTo(task: string, parameters: NamedTensors, values: NamedTensors): void {
   const lacking = [...parameters.keys()].find((name) => !values.has(name));
-  if (lacking !== undefined) {
-    throw new RangeError(`Cannot ${task} parameters: there are no values for "${lacking}"`);
-  }
+  if (lacking !== undefined) refuse(RangeError, `${task} parameters: there are no values for "${lacking}"`);
   for (const [name, parameter] of parameters) parameter.pointTo(values.get(name)!);
 }

@@ -1,6 +1,6 @@
 import { full, type Shape, type Tensor, tensor, uniforms } from "../../kernels/mod.ts";
 import { checkedSizeOf, sizeOf } from "../../kernels/core/shape.ts";
-import { unknownName } from "../names.ts";
+import { checkName } from "../names.ts";
 import { checkedSeed, streams } from "../random.ts";
 
 /** Makes the parameters of layers. */
@@ -17,7 +17,6 @@ export interface Initialiser {
  * Draws parameters. The n-th depends on the seed and n only, with the same bits on every device.
  *
  * @param seed integer in [0, 2^32)
- * @throws {RangeError} if the seed is not an integer in [0, 2^32)
  */
 export function randomInitialiser(seed: number): Initialiser {
   let n = 0;
@@ -113,8 +112,6 @@ function fansOf([outputs, inputs, ...kernel]: Shape): { readonly inputs: number;
  *
  * @param name such as `xavier_uniform`, or `kaiming_normal` for layers before a ReLU
  * @param seed integer in [0, 2^32) or an initialiser; by default the sequence that all layers share
- * @throws {TypeError} if the name is unknown
- * @throws {RangeError} if the seed is not an integer in [0, 2^32)
  *
  * ```ts
  * import { init } from "../../kernels/mod.ts";
@@ -130,7 +127,7 @@ export function createInitialiser(
   name: InitialiserName,
   seed: number | Initialiser = defaultInitialiser,
 ): Initialiser {
-  if (!Object.hasOwn(weights, name)) throw new TypeError(unknownName("initialiser", name, initialiserNames));
+  checkName("initialiser", name, initialiserNames);
   const from = typeof seed === "object" ? seed : randomInitialiser(seed);
   const draw = weights[name];
   if (!draw) return from;

@@ -21,7 +21,7 @@ import {
   withDevice,
   zeros,
 } from "../../kernels/mod.ts";
-import { checkCount, describeValue } from "../../kernels/core/checks.ts";
+import { checkCount, describeValue, refuse } from "../../kernels/core/checks.ts";
 import { sizeOf } from "../../kernels/core/shape.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
 import { geometryOf } from "../../kernels/ops/conv2d/op.ts";
@@ -32,7 +32,6 @@ import { checkedSeed, streams } from "../random.ts";
 import { defaultInitialiser, type Initialiser } from "./initialiser.ts";
 import { Module } from "./module.ts";
 
-/** @throws {RangeError} if a size of a layer is not a positive integer */
 function checkSizes(layer: string, sizes: Readonly<Record<string, number>>): void {
   for (const [name, size] of Object.entries(sizes)) checkCount(`make a ${layer}`, name, size);
 }
@@ -48,7 +47,7 @@ export class Linear extends Module {
   /** f32[O] */
   readonly bias: Tensor;
 
-  /** From I `inputs` to O `outputs`. @throws {RangeError} if they are not positive integers */
+  /** From I `inputs` to O `outputs`. */
   constructor(inputs: number, outputs: number, initialiser: Initialiser = defaultInitialiser) {
     super();
     checkSizes("Linear", { inputs, outputs });
@@ -57,7 +56,7 @@ export class Linear extends Module {
     this.bias = initialiser.uniform([outputs], bound);
   }
 
-  /** f32[..., I] -> f32[..., O]. @throws {ShapeError} if x has a different number of inputs */
+  /** f32[..., I] -> f32[..., O]. */
   forward(x: Tensor): Tensor {
     const leading = checkTensor("run a Linear", "x is", x).shape.slice(0, -1);
     if (leading.length === 1) return linear(x, this.weight, this.bias);
@@ -68,30 +67,25 @@ export class Linear extends Module {
   }
 }
 
-/** @throws {ShapeError} unless the last axis of x has the width of a layer */
 function checkWidth(layer: string, x: Tensor, width: number): void {
   if (x.shape.at(-1) === width) return;
-  throw new ShapeError(`Cannot run a ${layer}: x is ${x} (expected f32[..., ${width}])`);
+  refuse(ShapeError, `run a ${layer}: x is ${x}`, `f32[..., ${width}]`);
 }
 
 /** Height and width of a kernel: one number for a square, or [height, width]. */
 export type KernelSize = number | readonly [height: number, width: number];
 
-/** Both lengths of a kernel. @throws {RangeError} if one is not a positive integer */
+/** Both lengths of a kernel. */
 function lengthsOf(layer: string, kernel: KernelSize): readonly [number, number] {
   const [R, S] = Array.isArray(kernel) ? kernel : [kernel, kernel];
   checkSizes(layer, { "kernel height": R, "kernel width": S });
   return [R, S];
 }
 
-/** @throws {ShapeError} if groups do not divide the channels */
 function checkGroups(layer: string, groups: number, channels: readonly number[]): void {
   if (channels.every((count) => count % groups === 0)) return;
-  throw new ShapeError(
-    `Cannot make a ${layer}: ${groups} groups of ${
-      channels.join(" to ")
-    } channels (expected a divisor of both)`,
-  );
+  const what = `${groups} groups of ${channels.join(" to ")} channels`;
+  refuse(ShapeError, `make a ${layer}: ${what}`, "a divisor of both");
 }
 
 /**
@@ -107,13 +101,12 @@ export class Conv2d extends Module {
   readonly bias: Tensor;
   readonly #options: ConvolutionOptions;
 
-  /** From C `inputs` to K `outputs`, with an R x S kernel. @throws {RangeError} if they are not positive integers */
+  /** From C `inputs` to K `outputs`, with an R x S kernel. */
   constructor(inputs: number, outputs: number, kernel: KernelSize, initialiser?: Initialiser);
   /**
    * The same with options.
    *
    * @param options those of `conv2d`; the padding is half the kernel by default
-   * @throws {ShapeError} if an option is out of range, or the groups do not divide inputs and outputs
    */
   constructor(
     inputs: number,
@@ -147,7 +140,6 @@ export class Conv2d extends Module {
    *
    * @param shift f32[N, K], such as a time embedding, added to every pixel
    * @param residual f32[N, K, P, Q], added to the result
-   * @throws {ShapeError} if x has a different number of channels, or is smaller than the kernel
    */
   forward(x: Tensor, { shift, residual }: { shift?: Tensor; residual?: Tensor } = {}): Tensor {
     const bias = shift ? add(shift, this.bias) : this.bias;
@@ -167,13 +159,12 @@ export class ConvTranspose2d extends Module {
   readonly bias: Tensor;
   readonly #options: TransposedConvolutionOptions;
 
-  /** From C `inputs` to K `outputs`, with a 2 x 2 kernel. @throws {RangeError} if they are not positive integers */
+  /** From C `inputs` to K `outputs`, with a 2 x 2 kernel. */
   constructor(inputs: number, outputs: number, initialiser?: Initialiser);
   /**
    * The same with an R x S kernel, and options.
    *
    * @param options those of `convTranspose2d`
-   * @throws {ShapeError} if an option is out of range, or the groups do not divide inputs and outputs
    */
   constructor(
     inputs: number,
@@ -201,11 +192,7 @@ export class ConvTranspose2d extends Module {
     this.bias = initialiser.uniform([outputs], bound);
   }
 
-  /**
-   * f32[N, C, H, W] -> f32[N, K, P, Q], by default of twice the height and width.
-   *
-   * @throws {ShapeError} if x has a different number of channels, or an option does not suit its size
-   */
+  /** f32[N, C, H, W] -> f32[N, K, P, Q], by default of twice the height and width. */
   forward(x: Tensor): Tensor {
     return convTranspose2d(x, this.weight, this.bias, this.#options);
   }
@@ -223,15 +210,13 @@ export class GroupNorm extends Module {
   readonly bias: Tensor;
   readonly #groups: number;
 
-  /** For images of `channels` channels. @throws {RangeError | ShapeError} if `groups` does not divide `channels` */
+  /** For images of `channels` channels. */
   constructor(groups: number, channels: number, initialiser: Initialiser = defaultInitialiser) {
     super();
     checkSizes("GroupNorm", { groups, channels });
     if (channels % groups !== 0) {
-      throw new ShapeError(
-        `Cannot make a GroupNorm: ${groups} groups do not divide ${channels} channels; ` +
-          `use filters that are multiples of the groups`,
-      );
+      const why = `${groups} groups do not divide ${channels} channels`;
+      refuse(ShapeError, `make a GroupNorm: ${why}; use filters that are multiples of the groups`);
     }
     this.weight = initialiser.constant([channels], 1);
     this.bias = initialiser.constant([channels], 0);
@@ -242,7 +227,6 @@ export class GroupNorm extends Module {
    * f32[N, C, H, W] -> the same shape.
    *
    * @param activation applied to the result in the same kernel
-   * @throws {ShapeError} if x has a different number of channels
    */
   forward(x: Tensor, activation: "none" | "gelu" = "none"): Tensor {
     return groupNorm(x, this.weight, this.bias, { groups: this.#groups, epsilon: 1e-5, activation });
@@ -272,21 +256,14 @@ export class LayerNorm extends Module {
   readonly #width: number;
   readonly #epsilon: number;
 
-  /**
-   * For a last axis of `width` elements.
-   *
-   * @throws {RangeError} if `width` is not a positive integer, or `epsilon` is below 0
-   * @throws {TypeError} if an option is unknown
-   */
+  /** For a last axis of `width` elements. */
   constructor(width: number, options: LayerNormOptions = {}, initialiser: Initialiser = defaultInitialiser) {
     super();
     checkSizes("LayerNorm", { width });
     rejectUnknown(options, ["affine", "epsilon"], "a LayerNorm");
     const { affine = true, epsilon = 1e-5 } = options;
     if (!(epsilon >= 0 && epsilon < Infinity)) {
-      throw new RangeError(
-        `Cannot make a LayerNorm: epsilon is ${epsilon} (expected a number of at least 0)`,
-      );
+      refuse(RangeError, `make a LayerNorm: epsilon is ${epsilon}`, "a number of at least 0");
     }
     this.weight = affine ? initialiser.constant([width], 1) : undefined;
     this.bias = affine ? initialiser.constant([width], 0) : undefined;
@@ -294,7 +271,7 @@ export class LayerNorm extends Module {
     this.#epsilon = epsilon;
   }
 
-  /** f32[..., width] -> the same shape. @throws {ShapeError} if the last axis of x has another length */
+  /** f32[..., width] -> the same shape. */
   forward(x: Tensor): Tensor {
     checkWidth("LayerNorm", checkTensor("run a LayerNorm", "x is", x), this.#width);
     const shape = [this.#width];
@@ -324,7 +301,7 @@ export class Attention extends Module {
   /** Output projection of the attended values, 1x1, added to the image. */
   readonly final: Conv2d;
 
-  /** For images of `channels` channels. @throws {ShapeError} if `groups` does not divide `channels` */
+  /** For images of `channels` channels. */
   constructor(channels: number, groups: number, initialiser: Initialiser = defaultInitialiser) {
     super();
     const { constant } = initialiser;
@@ -336,7 +313,7 @@ export class Attention extends Module {
     this.final = new Conv2d(channels, channels, 1, { constant, uniform: zero, normal: zero });
   }
 
-  /** f32[N, C, H, W] -> the same shape. @throws {ShapeError} if x has a different number of channels */
+  /** f32[N, C, H, W] -> the same shape. */
   forward(x: Tensor): Tensor {
     const [N, C, H, W] = x.shape;
     const h = this.gn.forward(x);
@@ -359,7 +336,7 @@ export class Sequential extends Module {
   readonly [n: number]: SequentialLayer;
   readonly #count: number;
 
-  /** From layers in order. @throws {TypeError} if a layer is neither a function nor a module with forward(x) */
+  /** From layers in order. */
   constructor(...layers: readonly SequentialLayer[]) {
     super();
     this.#count = layers.length;
@@ -369,14 +346,13 @@ export class Sequential extends Module {
       const fits = typeof layer === "function" ? !isClass : typeof layer?.forward === "function";
       if (fits) return;
       const shown = isClass ? "a class" : describeValue(layer);
-      throw new TypeError(
-        `Cannot make a Sequential: layer ${n} is ${shown} (expected a module with forward(x), or a function)`,
-      );
+      const expected = "a module with forward(x), or a function";
+      refuse(TypeError, `make a Sequential: layer ${n} is ${shown}`, expected);
     });
     Object.assign(this, layers);
   }
 
-  /** Runs the layers in order. @throws {ShapeError} if a layer does not take what the one before it returns */
+  /** Runs the layers in order. */
   forward(x: Tensor): Tensor {
     for (let n = 0; n < this.#count; n++) {
       const layer = this[n];
@@ -428,13 +404,11 @@ export function withDropout<T>(draw: () => NoiseDraw, run: () => T): T {
 export class Dropout extends Module {
   readonly #probability: number;
 
-  /** Drops each element with a probability. @throws {RangeError} if it is not in [0, 1) */
+  /** Drops each element with a probability. */
   constructor(probability = 0.5) {
     super();
     if (!(probability >= 0 && probability < 1)) {
-      throw new RangeError(
-        `Cannot make a Dropout: probability is ${probability} (expected a number from 0 to below 1)`,
-      );
+      refuse(RangeError, `make a Dropout: probability is ${probability}`, "a number from 0 to below 1");
     }
     this.#probability = probability;
   }

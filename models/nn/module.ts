@@ -1,4 +1,5 @@
 import { Tensor, UserError } from "../../kernels/mod.ts";
+import { refuse } from "../../kernels/core/checks.ts";
 import { sameShape, showShape } from "../../kernels/core/shape.ts";
 import { nearest } from "../names.ts";
 
@@ -28,32 +29,24 @@ export async function readState(tensors: ReadonlyMap<string, Tensor>): Promise<S
   return new Map(await Promise.all(reads));
 }
 
-/** Checks that a state fits tensors; `source` is its origin. @throws {StateError} if names, shapes or sizes differ */
+/** Checks that a state fits tensors; `source` is its origin. */
 export function checkState(tensors: ReadonlyMap<string, Tensor>, state: State, source: string): void {
+  const fail = (why: string, expected?: string) => refuse(StateError, `load ${source}: ${why}`, expected);
   for (const name of state.keys()) {
     if (tensors.has(name)) continue;
-    const nearby = like(name, tensors);
-    throw new StateError(
-      `Cannot load ${source}: unknown name "${name}"${nearby}; does it belong to another network?`,
-    );
+    fail(`unknown name "${name}"${like(name, tensors)}; does it belong to another network?`);
   }
   for (const [name, tensor] of tensors) {
     const value = state.get(name);
-    if (!value) {
-      throw new StateError(`Cannot load ${source}: "${name}" is missing${like(name, state)}`);
-    }
+    if (!value) refuse(StateError, `load ${source}: "${name}" is missing${like(name, state)}`);
     if (!sameShape(value.shape, tensor.shape)) {
-      throw new StateError(
-        `Cannot load ${source}: "${name}" is ${showShape(value.shape)} (expected ${tensor}); ` +
-          `does it belong to a network with other settings?`,
-      );
+      const what = `"${name}" is ${showShape(value.shape)} (expected ${tensor})`;
+      fail(`${what}; does it belong to a network with other settings?`);
     }
     const { data } = value;
     if (data instanceof Float32Array && data.length === tensor.size) continue;
-    throw new StateError(
-      `Cannot load ${source}: "${name}" has ${data.length} values in a ${data.constructor.name} ` +
-        `(expected ${tensor.size} in a Float32Array)`,
-    );
+    const has = `${data.length} values in a ${data.constructor.name}`;
+    fail(`"${name}" has ${has}`, `${tensor.size} in a Float32Array`);
   }
 }
 
@@ -61,20 +54,18 @@ export function checkState(tensors: ReadonlyMap<string, Tensor>, state: State, s
  * Checks that all numbers of a state are finite.
  *
  * @param source origin of the state, for messages
- * @throws {StateError} naming the first tensor with a number that is not
  */
 export function checkFinite(state: State, source: string): void {
   for (const [name, { data }] of state) {
     const at = data.findIndex((value) => !Number.isFinite(value));
     if (at < 0) continue;
-    throw new StateError(
-      `Cannot load ${source}: "${name}" is ${data[at]} at index ${at} (expected finite numbers); ` +
-        "restore the file from a backup, or use another one of the run",
-    );
+    const what = `"${name}" is ${data[at]} at index ${at} (expected finite numbers)`;
+    const hint = "restore the file from a backup, or use another one of the run";
+    refuse(StateError, `load ${source}: ${what}; ${hint}`);
   }
 }
 
-/** Overwrites named tensors with the values of a state, all or none. @throws as {@linkcode checkState} */
+/** Overwrites named tensors with the values of a state, all or none. */
 export function writeState(tensors: ReadonlyMap<string, Tensor>, state: State, source: string): void {
   checkState(tensors, state, source);
   for (const [name, tensor] of tensors) tensor.write(state.get(name)!.data);
@@ -124,8 +115,6 @@ export function stateOf(module: Module): Promise<State> {
  * names and may have all, as PyTorch's files do.
  *
  * @param source origin of the state, for messages
- * @throws {StateError} if a name is missing or unknown, a shape differs, or a shared tensor has different values under
- * its names
  */
 export function loadState(module: Module, state: State, source: string): void {
   writeState(namedParameters(module), underFirstNames(module, state, source), source);
@@ -144,10 +133,8 @@ function underFirstNames(module: Module, state: State, source: string): State {
     const isSame = sameShape(value.shape, kept.shape) &&
       value.data.every((x, i) => Object.is(x, kept.data[i]));
     if (!isSame) {
-      throw new StateError(
-        `Cannot load ${source}: "${first}" and "${name}" differ (expected the same values, as the layers share them); ` +
-          "does it belong to another network?",
-      );
+      const why = `"${first}" and "${name}" differ (expected the same values, as the layers share them)`;
+      refuse(StateError, `load ${source}: ${why}; does it belong to another network?`);
     }
     single.delete(name);
     single.set(first, kept);

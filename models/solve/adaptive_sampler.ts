@@ -21,9 +21,9 @@ import {
   UserError,
   zeros,
 } from "../../kernels/mod.ts";
-import { checkCount } from "../../kernels/core/checks.ts";
+import { checkCount, refuse } from "../../kernels/core/checks.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
-import { CountedField, type VelocityField } from "../flow/field.ts";
+import { counted, type VelocityField } from "../flow/field.ts";
 import { copyOf, innerAxes, perRow } from "../flow/path.ts";
 import { rejectUnknown } from "../names.ts";
 import {
@@ -263,7 +263,7 @@ export interface AdaptiveSolution extends Required<Solution> {
 export class AdaptiveSampler {
   readonly #tableau: EmbeddedTableau;
   readonly #maxEvaluations: number;
-  readonly #field: CountedField;
+  readonly #field: ReturnType<typeof counted>;
   readonly #steps: AdaptiveSteps;
   #isRunning = false;
 
@@ -272,9 +272,6 @@ export class AdaptiveSampler {
    *
    * @param shape [N, C, H, W] of a batch
    * @param options the default tolerance is 1e-5
-   * @throws {RangeError} if a tolerance is outside (0, 1], or `maxEvaluations` is not a positive integer
-   * @throws {TypeError} if an option is unknown, or the solver has no error estimate
-   * @throws {ShapeError} if the batch is empty, or a velocity does not have its shape
    */
   constructor(model: VelocityField, shape: Shape, options: SamplerOptions = {}) {
     rejectUnknown(options, ["solver", ...toleranceOptions, "condition"], "a sampler with adaptive steps");
@@ -282,13 +279,13 @@ export class AdaptiveSampler {
     const { rtol = options.atol ?? 1e-5, atol = rtol } = options;
     for (const [name, value] of Object.entries({ rtol, atol })) {
       if (value > 0 && value <= 1) continue;
-      throw new RangeError(`Cannot solve: ${name} is ${value} (expected a number above 0, at most 1)`);
+      refuse(RangeError, `solve: ${name} is ${value}`, "a number above 0, at most 1");
     }
     checkCount("solve", "maxEvaluations", maxEvaluations);
     checkBatch(shape);
     this.#tableau = embeddedTableauOf(solver);
     this.#maxEvaluations = maxEvaluations;
-    this.#field = new CountedField(model);
+    this.#field = counted(model);
     this.#steps = adaptiveSteps(this.#tableau, this.#field, shape, { rtol, atol, condition });
   }
 
@@ -301,8 +298,7 @@ export class AdaptiveSampler {
    * Solves a batch, by default from noise to data. Allows one run at a time, because a run uses the sampler's state.
    *
    * @param x initial state, f32[N, C, H, W]
-   * @throws {ShapeError} if x does not have the shape of the sampler
-   * @throws {RangeError} if `from` and `to` are equal or outside [0, 1], or snapshots are not in order between them
+   *
    * @throws {SolverError} if a step gets too short, or `maxEvaluations` are used up
    * @throws {Error} if another run is in progress
    */
@@ -316,9 +312,7 @@ export class AdaptiveSampler {
     const steps = this.#steps;
     checkTensor("solve", "x is", x, steps.x.shape);
     if (this.#isRunning) {
-      throw new Error(
-        "Cannot run: another run of this sampler is in progress; await it first, or make another sampler",
-      );
+      refuse(Error, "run: another run of this sampler is in progress; await it first, or make another");
     }
     this.#isRunning = true;
     try {
@@ -364,18 +358,16 @@ export class AdaptiveSampler {
   #check(clocks: readonly SampleClock[], evaluations: number): void {
     const stuck = clocks.findIndex((clock) => clock.stuck);
     if (stuck >= 0) {
-      throw new SolverError(
-        `Cannot solve sample ${stuck} beyond t = ${clocks[stuck].t.toFixed(4)}: its steps get too short; ` +
-          "use a larger tolerance, and check that the velocity is finite",
-      );
+      const where = `sample ${stuck} beyond t = ${clocks[stuck].t.toFixed(4)}`;
+      const hint = "use a larger tolerance, and check that the velocity is finite";
+      refuse(SolverError, `solve ${where}: its steps get too short; ${hint}`);
     }
     // An attempt costs one step's evaluations: the first velocity is known, the one at the end is needed.
     if (evaluations + evaluationsPerStep(this.#tableau) <= this.#maxEvaluations) return;
     const { t } = clocks.reduce((a, b) => Math.abs(b.left) > Math.abs(a.left) ? b : a);
-    throw new SolverError(
-      `Cannot solve in ${this.#maxEvaluations} evaluations: the slowest sample is at t = ${t.toFixed(4)}; ` +
-        "use a larger tolerance or maxEvaluations",
-    );
+    const where = `the slowest sample is at t = ${t.toFixed(4)}`;
+    const count = `${this.#maxEvaluations} evaluations`;
+    refuse(SolverError, `solve in ${count}: ${where}; use a larger tolerance or maxEvaluations`);
   }
 }
 
@@ -425,7 +417,6 @@ function snapshotsWithin(steps: AdaptiveSteps, times: readonly number[]) {
   };
 }
 
-/** @throws {RangeError} naming the first time that is outside the span or out of order */
 function checkSnapshots(times: readonly number[], { from, to }: Required<Span>): void {
   const direction = Math.sign(to - from);
   const bad = times.findIndex((t, i) =>
@@ -433,5 +424,5 @@ function checkSnapshots(times: readonly number[], { from, to }: Required<Span>):
   );
   if (bad < 0) return;
   const expected = `different times in order, from ${from} to ${to}`;
-  throw new RangeError(`Cannot solve: snapshot ${bad} is at t = ${times[bad]} (expected ${expected})`);
+  refuse(RangeError, `solve: snapshot ${bad} is at t = ${times[bad]}`, `${expected}`);
 }

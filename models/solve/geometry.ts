@@ -14,6 +14,7 @@ import {
   type Tensor,
   tensor,
 } from "../../kernels/mod.ts";
+import { refuse } from "../../kernels/core/checks.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
 import type { VelocityField } from "../flow/field.ts";
 import { copyOf, innerAxes, perRow } from "../flow/path.ts";
@@ -70,8 +71,6 @@ const smallest = 1e-18;
  * Follows flows and measures their geometry on the device. Needs memory for states and velocities at all times.
  *
  * @param x0 state at the first time, f32[N, ...]: noise for times from 0 to 1
- * @throws {TypeError} if the solver adds noise, or takes the steps of a flow map
- * @throws as {@linkcode solveFlow}
  */
 export async function flowGeometry(
   field: VelocityField,
@@ -82,9 +81,7 @@ export async function flowGeometry(
   const { batch = 64, condition, solver } = options;
   const { tableau: own, forwardOnly } = flowSolverOf(solver);
   if (forwardOnly !== undefined) {
-    throw new TypeError(
-      `Cannot follow the flow with ${forwardOnly} (expected a Runge-Kutta method, such as heun)`,
-    );
+    refuse(TypeError, `follow the flow with ${forwardOnly}`, "a Runge-Kutta method, such as heun");
   }
   const tableau = withEndVelocity(own);
   const times = timesOf(options);
@@ -166,7 +163,6 @@ export interface RoundTrip {
  *
  * @param x1 data, f32[N, ...]
  * @param options times from noise to data; the reverse pass runs first
- * @throws as {@linkcode solveFlow}
  */
 export async function roundTrip(
   field: VelocityField,

@@ -19,7 +19,7 @@ import {
   zeros,
 } from "../../kernels/mod.ts";
 import { sourcesOf } from "../../kernels/autograd/gradients.ts";
-import { checkCount } from "../../kernels/core/checks.ts";
+import { checkCount, refuse } from "../../kernels/core/checks.ts";
 import { sizeOf } from "../../kernels/core/shape.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
 import type { Normalization } from "../files/normalization.ts";
@@ -40,7 +40,6 @@ import { timesOf } from "./time_grids.ts";
  * @param count number of vectors per sample
  * @param shape [N, ...] of the samples
  * @returns f32[count, N, ...]
- * @throws {RangeError} if the seed is not an integer in [0, 2^32), or the count not a positive one
  */
 export function rademacher(seed: number, count: number, shape: Shape): Tensor {
   checkCount("draw random signs", "count", count);
@@ -59,7 +58,7 @@ export function rademacher(seed: number, count: number, shape: Shape): Tensor {
  * @param x same shape
  * @param epsilon random signs, same shape
  * @returns f32[N]
- * @throws {Error} if v does not depend on x by ops with gradients, or the shapes differ
+ *
  * Source: Hutchinson 1990; Grathwohl et al. 2019, arXiv:1810.01367, equation 7
  */
 export function estimatedDivergence(v: Tensor, x: Tensor, epsilon: Tensor): Tensor {
@@ -69,11 +68,7 @@ export function estimatedDivergence(v: Tensor, x: Tensor, epsilon: Tensor): Tens
   return sum(multiply(product, epsilon), innerAxes(x.shape));
 }
 
-/**
- * The exact divergence, the trace of dv/dx, f32[N], by one vector-Jacobian product per dimension.
- *
- * @throws as {@linkcode estimatedDivergence}
- */
+/** The exact divergence, the trace of dv/dx, f32[N], by one vector-Jacobian product per dimension. */
 export function exactDivergence(v: Tensor, x: Tensor): Tensor {
   checkDepends(v, x);
   const [N, D] = [x.shape[0], x.size / x.shape[0]];
@@ -85,14 +80,12 @@ export function exactDivergence(v: Tensor, x: Tensor): Tensor {
   return reshape(parts.reduce((a, b) => add(a, b)), [N]);
 }
 
-/** Without a graph to x, v would look constant. @throws {Error | ShapeError} as the divergences */
+/** Without a graph to x, v would look constant. */
 function checkDepends(v: Tensor, x: Tensor): void {
   checkTensor("take the divergence", "the velocity is", v, x.shape);
   if (sourcesOf(v).has(x)) return;
-  throw new Error(
-    "Cannot take the divergence: the velocity does not depend on x (expected no scope() or detach() between them); " +
-      "add multiply(x, 0) to a constant one",
-  );
+  const why = "the velocity does not depend on x (expected no scope() or detach() between them)";
+  refuse(Error, `take the divergence: ${why}; add multiply(x, 0) to a constant one`);
 }
 
 /** Most elements per sample for the exact divergence, which costs one vector-Jacobian product per element. */
@@ -122,15 +115,10 @@ export class DensityField implements VelocityField {
    * @param sample [N, ...] of x
    * @param epsilon random signs for Hutchinson's estimator, f32[P, N, ...]; by default, the divergence is exact. May be
    * overwritten between solves
-   * @throws {TypeError} if the field is guided
-   * @throws {RangeError} if samples are too large for the exact divergence
-   * @throws {ShapeError} if the shapes do not match, or there is no sample
    */
   constructor(field: VelocityField, sample: Shape, epsilon?: Tensor) {
     if (field.guided) {
-      throw new TypeError(
-        "Cannot take the likelihood of a guided field: its density is not the learned one (expected no guidance)",
-      );
+      refuse(TypeError, "take the likelihood of a guided field: it is not the learned one", "no guidance");
     }
     checkBatch(sample);
     const [N] = sample;
@@ -138,9 +126,7 @@ export class DensityField implements VelocityField {
     const P = epsilon?.shape[0] ?? 1;
     if (epsilon) checkTensor("take the likelihood", "epsilon is", epsilon, [P, ...sample]);
     else if (D > maxExact) {
-      throw new RangeError(
-        `Cannot take the exact divergence of ${D} elements (expected at most ${maxExact}; use probes)`,
-      );
+      refuse(RangeError, `take the exact divergence of ${D} elements`, `at most ${maxExact}; use probes`);
     }
     this.#field = field;
     this.#sample = sample;
@@ -150,7 +136,7 @@ export class DensityField implements VelocityField {
     this.products = epsilon ? P : D;
   }
 
-  /** The state at x with l = 0. @throws {ShapeError} if x does not have the shape of the samples */
+  /** The state at x with l = 0. */
   start(x: Tensor): Tensor {
     const [N, width] = this.stateShape;
     const rows = reshape(checkTensor("take the likelihood", "x1 is", x, this.#sample), [N, this.#size]);
@@ -219,9 +205,6 @@ export interface LogLikelihood {
  * its row and the seed, not on the batch.
  *
  * @param x1 data, f32[N, ...]
- * @throws {TypeError} if options contradict each other, the field is guided, or the solver adds noise
- * @throws {RangeError} if `times` do not lead from 0 to 1, or samples are too large for the exact divergence
- * @throws as {@linkcode solveFlow}
  *
  * ```ts
  * import { init, multiply, type Tensor, tensor } from "../../kernels/mod.ts";
@@ -248,7 +231,7 @@ export async function logLikelihood(
     .find(([, other]) => options[other] !== undefined);
   if (extra) {
     const both = extra.join(" and ");
-    throw new TypeError(`Cannot take the likelihood: both ${both} were given (expected only one)`);
+    refuse(TypeError, `take the likelihood: both ${both} were given`, "only one");
   }
   const batches = new SampleBatches(x1, batch, condition);
   const epsilon = exact ? undefined : given ?? rademacher(seed ?? 0, probes ?? 1, x1.shape);
@@ -280,7 +263,7 @@ export async function logLikelihood(
   return { logp, perProbe, z, evaluations, products: evaluations * density.products };
 }
 
-/** Options to solve from data to noise. @throws {RangeError} if times do not lead from 0 to 1 */
+/** Options to solve from data to noise. */
 function backwardOptions(how: SamplerOptions): SamplerOptions {
   if (isAdaptive(how)) return how;
   const isOpen = how.steps === undefined && how.grid === undefined && how.times === undefined;
@@ -290,9 +273,7 @@ function backwardOptions(how: SamplerOptions): SamplerOptions {
   const times = timesOf(how);
   if (times[0] === 0 && times[times.length - 1] === 1) return how;
   const shown = `${times[0]} to ${times.at(-1)}`;
-  throw new RangeError(
-    `Cannot take the likelihood at times from ${shown} (expected from 0 to 1, as for sampling)`,
-  );
+  refuse(RangeError, `take the likelihood at times from ${shown}`, "from 0 to 1, as for sampling");
 }
 
 /** log N(z; 0, I) of each row of f32[N, ...], f32[N]. */
@@ -329,7 +310,7 @@ export interface BitsPerDimension extends Pick<LogLikelihood, "evaluations" | "p
  * @param x1 images in the network's units, scale pixel + shift, f32[N, ...]
  * @param seed integer in [0, 2^32); row n of u does not depend on N
  * @returns dequantised images in the network's units, same shape
- * @throws {RangeError} if the seed is not an integer in [0, 2^32)
+ *
  * Source: Theis et al. 2016, arXiv:1511.01844, section 3.1
  */
 export function dequantized(x1: Tensor, { scale, shift }: Normalization, seed: number): Tensor {
@@ -354,7 +335,6 @@ export function bitsOf(logp: number, dimensions: number, { scale }: Normalizatio
  * is 8.
  *
  * @param x1 images in the network's units, before dequantisation, f32[N, C, H, W]
- * @throws as {@linkcode logLikelihood}
  */
 export async function bitsPerDimension(
   field: VelocityField,

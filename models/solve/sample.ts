@@ -8,7 +8,7 @@ import {
   tensor,
   UserError,
 } from "../../kernels/mod.ts";
-import { checkCount, describeValue, isCount } from "../../kernels/core/checks.ts";
+import { checkCount, describeValue, isCount, refuse } from "../../kernels/core/checks.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
 import { justBegun, meanVelocityOf, traitsOf, type VelocityField } from "../flow/field.ts";
 import { rowsAt } from "../flow/path.ts";
@@ -58,7 +58,6 @@ export interface SolvedFlow extends Pick<Solution, "steps"> {
  *
  * @param x state at time `from`, f32[N, C, H, W]; by default noise
  * @param options times and grids are scaled to the span from `from` to `to`, and reversed if it goes back
- * @throws as {@linkcode Sampler} and {@linkcode AdaptiveSampler}
  */
 export async function solveFlow(
   model: VelocityField,
@@ -146,18 +145,13 @@ export class SampleBatches {
   /** Indices of the current batch, to select rows of the condition. */
   readonly #rows: Tensor;
 
-  /**
-   * Splits states f32[N, C, H, W] into batches of at most `batch`.
-   *
-   * @throws {RangeError} if the batch is not a positive integer
-   * @throws {ShapeError} if there are no samples, or a condition does not have one row per sample
-   */
+  /** Splits states f32[N, C, H, W] into batches of at most `batch`. */
   constructor(x0: Tensor, batch: number, condition?: Tensor) {
     checkBatch(x0.shape);
     checkCount("sample", "batch", batch);
     const N = x0.shape[0];
     if (condition && checkTensor("sample", "the condition is", condition).shape[0] !== N) {
-      throw new ShapeError(`Cannot sample ${N} images with the condition ${condition} (expected ${N} rows)`);
+      refuse(ShapeError, `sample ${N} images with the condition ${condition}`, `${N} rows`);
     }
     this.length = Math.ceil(N / Math.ceil(N / batch));
     this.#x0 = x0;
@@ -232,9 +226,7 @@ export interface SampleOptions extends SamplerOptions {
  * ```
  *
  * @returns f32[N, C, H, W]
- * @throws {RangeError} if `steps`, `count` or `batch` is not a positive integer, or the seed is not in [0, 2^32)
- * @throws {ShapeError} if there are no samples, or the condition does not have one row per sample
- * @throws {TypeError} if an option is unknown, options contradict each other, or the shape of a sample is unknown
+ *
  * @throws {SolverError} as a rejected promise, if adaptive steps get too short or too many
  * Source: Lipman et al. 2023, arXiv:2210.02747, equation 1
  */
@@ -242,7 +234,7 @@ export function sample(
   model: VelocityField,
   options: SampleOptions & ({ readonly rtol: number } | { readonly atol: number }),
 ): Promise<Tensor>;
-/** Samples in given steps. @throws as with a tolerance */
+/** Samples in given steps. */
 export function sample(
   model: VelocityField,
   options?: SampleOptions & { readonly rtol?: undefined; readonly atol?: undefined },
@@ -278,7 +270,6 @@ export function sample(model: VelocityField, options: SampleOptions = {}): Tenso
  * ```
  *
  * @returns snapshots in host memory, in order; the last one is the data, without velocity
- * @throws as {@linkcode sample}; also for a tolerance: use `AdaptiveSampler` for snapshots with adaptive steps
  */
 export function trajectory(
   model: VelocityField,
@@ -299,30 +290,23 @@ function samplerOptionsOf({ x0: _, count: _count, shape: _shape, seed, ...how }:
 function startOf(model: VelocityField, options: SampleOptions): Tensor {
   const { x0, count, seed = 0 } = options;
   if (justBegun.has(model)) {
-    throw new UserError("Cannot sample: fit() is still training the model (expected `await fit(...)`)");
+    refuse(UserError, "sample: fit() is still training the model", "`await fit(...)`");
   }
   if (x0 !== undefined) {
     const extra = (["count", "shape", "seed"] as const).find((name) => options[name] !== undefined);
     if (extra === undefined || extra === "seed" && flowSolverOf(options.solver).addsNoise) {
       return checkTensor("sample", "x0 is", x0);
     }
-    throw new TypeError(
-      `Cannot sample: both x0 and ${extra} were given (expected noise, or a seed with count and shape)`,
-    );
+    refuse(TypeError, `sample: both x0 and ${extra} were given`, "noise, or a seed with count and shape");
   }
   if (!isCount(count, 1)) {
-    throw new RangeError(
-      `Cannot sample: count is ${
-        describeValue(count)
-      } (expected a whole number of at least 1, as in sample(model, { count: 16 }))`,
-    );
+    const expected = "a whole number of at least 1, as in sample(model, { count: 16 })";
+    refuse(RangeError, `sample: count is ${describeValue(count)}`, expected);
   }
   const shape = options.shape ?? traitsOf(model).shape;
   if (Array.isArray(shape)) return noise(seed, [count, ...shape]);
   const problem = shape === undefined
     ? "the model does not know the shape of a sample"
     : `shape is ${describeValue(shape)}`;
-  throw new TypeError(
-    `Cannot sample: ${problem} (expected one as in sample(model, { count: 16, shape: [1, 28, 28] }))`,
-  );
+  refuse(TypeError, `sample: ${problem}`, "one as in sample(model, { count: 16, shape: [1, 28, 28] })");
 }

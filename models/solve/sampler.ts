@@ -9,10 +9,10 @@ import {
   tensor,
   zeros,
 } from "../../kernels/mod.ts";
-import { checkCount, maxU32 } from "../../kernels/core/checks.ts";
+import { checkCount, maxU32, refuse } from "../../kernels/core/checks.ts";
 import { checkedSizeOf } from "../../kernels/core/shape.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
-import { CountedField, type VelocityField } from "../flow/field.ts";
+import { counted, type VelocityField } from "../flow/field.ts";
 import { copyOf } from "../flow/path.ts";
 import { rejectUnknown } from "../names.ts";
 import {
@@ -100,7 +100,7 @@ interface Run extends Required<Pick<RunOptions, "row">> {
 export class Sampler {
   /** Start and end times of the steps, steps + 1 of them. */
   readonly times: readonly number[];
-  readonly #field: CountedField;
+  readonly #field: ReturnType<typeof counted>;
   readonly #solver: FlowSolver;
   readonly #noise: NoiseOptions;
   readonly #steps: BatchSteps;
@@ -110,17 +110,13 @@ export class Sampler {
    * Records one step of the solver.
    *
    * @param shape [N, C, H, W] of a batch
-   * @throws {RangeError} if `steps` is not a positive integer, `times` are not monotonic in [0, 1], or `noise` is too
-   * strong
-   * @throws {TypeError} if an option is unknown, options contradict each other, or the field does not return a tensor
-   * @throws {ShapeError} if the batch is empty, or a velocity does not have its shape
    */
   constructor(model: VelocityField, shape: Shape, options: SamplerOptions = {}) {
     this.#solver = checkedSolver(options);
     this.#noise = options;
     this.times = solverTimes(options);
     checkBatch(shape);
-    this.#field = new CountedField(model);
+    this.#field = counted(model);
     this.#steps = this.#solver.record(this.#field, shape, options.condition, options);
     this.#checkTimes(this.times);
   }
@@ -130,7 +126,7 @@ export class Sampler {
     return this.#field.evaluations;
   }
 
-  /** Plans the memory for sampling batches of a shape, without running. @throws as the constructor */
+  /** Plans the memory for sampling batches of a shape, without running. */
   static plan(model: VelocityField, shape: Shape, options: SamplerOptions = {}): MemoryPlan {
     const { tableau } = checkedSolver(options);
     const { condition } = options;
@@ -144,9 +140,6 @@ export class Sampler {
    *
    * @param x initial state, f32[N, C, H, W]
    * @returns the final state, same shape
-   * @throws {ShapeError} if x does not have the shape of the sampler
-   * @throws {RangeError} if `from` and `to` are equal or outside [0, 1]
-   * @throws {TypeError} if an option is unknown, or `sde` would go back in time
    */
   run(x: Tensor, options: RunOptions = {}): Tensor {
     const run = this.#begin(x, options);
@@ -158,11 +151,7 @@ export class Sampler {
     }
   }
 
-  /**
-   * Like `run`, but waits for the device and reports progress. Several runs may be in progress at the same time.
-   *
-   * @throws as `run`
-   */
+  /** Like `run`, but waits for the device and reports progress. Several runs may be in progress at the same time. */
   async solve(
     x: Tensor,
     { onProgress, ...options }: RunOptions & { readonly onProgress?: OnShare | undefined } = {},
@@ -198,8 +187,6 @@ export class Sampler {
    * @param x the state at `times[first]`, f32[N, C, H, W]
    * @param ahead snapshots to read back together; by default 64, which keeps a GPU busy. 1 yields each without delay
    * @returns snapshots in host memory, in order; the last one is the data, without velocity
-   * @throws {RangeError} if `first` is not a step, or `ahead` is not a positive integer
-   * @throws as `run`
    */
   trajectory(
     x: Tensor,
@@ -242,14 +229,12 @@ export class Sampler {
     return { times, first, row, state: [x, ...this.#steps.state.slice(1)].map(copyOf) };
   }
 
-  /** @throws {TypeError | RangeError} if the solver cannot use times */
   #checkTimes(times: readonly number[]): void {
     const { forwardOnly, check } = this.#solver;
     const [from, to] = [times[0], times[times.length - 1]];
     if (forwardOnly !== undefined && from > to) {
-      throw new TypeError(
-        `Cannot go from t = ${from} to ${to} with ${forwardOnly} (expected increasing times, or another solver)`,
-      );
+      const expected = "increasing times, or another solver";
+      refuse(TypeError, `go from t = ${from} to ${to} with ${forwardOnly}`, expected);
     }
     check?.(times, this.#noise);
   }
@@ -269,12 +254,10 @@ export class Sampler {
   }
 }
 
-/** The solver of a sampler. @throws {TypeError} if it or an option is unknown, or an option has no effect on it */
+/** The solver of a sampler. */
 function checkedSolver(options: SamplerOptions): FlowSolver {
   if (isAdaptive(options)) {
-    throw new TypeError(
-      "Cannot use a tolerance with given steps (expected no rtol and atol, or AdaptiveSampler, which chooses its steps)",
-    );
+    refuse(TypeError, "use a tolerance with given steps", "no rtol and atol, or an AdaptiveSampler");
   }
   const solver = flowSolverOf(options.solver);
   const [of, own] = solver.addsNoise ? ["with", noiseOptions] : ["without", []];
@@ -282,9 +265,9 @@ function checkedSolver(options: SamplerOptions): FlowSolver {
   return solver;
 }
 
-/** @throws {ShapeError} if a shape has no samples */
+/** Refuses a batch without samples. */
 export function checkBatch(shape: Shape): void {
   checkedSizeOf(shape);
   if (shape.length > 0 && shape[0] > 0) return;
-  throw new ShapeError(`Cannot sample a batch of shape [${shape.join(", ")}] (expected at least one sample)`);
+  refuse(ShapeError, `sample a batch of shape [${shape.join(", ")}]`, "at least one sample");
 }

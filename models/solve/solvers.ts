@@ -10,9 +10,10 @@ import {
   tensor,
   zeros,
 } from "../../kernels/mod.ts";
+import { refuse } from "../../kernels/core/checks.ts";
 import { meanVelocityOf, pathOf, type VelocityField, velocityOf } from "../flow/field.ts";
 import { copyOf, linearPath, perRow } from "../flow/path.ts";
-import { unknownName } from "../names.ts";
+import { checkName } from "../names.ts";
 import { checkedSeed, streams } from "../random.ts";
 import {
   adaptiveSolvers,
@@ -51,14 +52,9 @@ export interface FlowSolver {
   readonly forwardOnly?: string;
   /** For `--help`: its name and settings, and what it does; absent for Runge-Kutta methods. */
   readonly help?: readonly [example: string, doc: string];
-  /** Checks the times of a run. @throws {RangeError} if the solver cannot use them */
+  /** Checks the times of a run. */
   check?(times: readonly number[], options: NoiseOptions): void;
-  /**
-   * Records the steps of a batch of a shape, [N, ...].
-   *
-   * @throws {TypeError} if the field does not suit the solver
-   * @throws {RangeError} if the seed is not in [0, 2^32)
-   */
+  /** Records the steps of a batch of a shape, [N, ...]. */
   record(
     field: VelocityField,
     shape: Shape,
@@ -166,15 +162,14 @@ export const eulerMaruyama: FlowSolver = {
     const max = maxNoise(times);
     if (noise >= 0 && noise <= max) return;
     const range = `0 to ${Number(max.toPrecision(3))}, which is 2 / the longest step`;
-    throw new RangeError(
-      `Cannot sample with noise ${noise} in ${times.length - 1} steps (expected ${range}, or more steps)`,
-    );
+    refuse(RangeError, `sample with noise ${noise} in ${times.length - 1} steps`, `${range}, or more steps`);
   },
   record(field, shape, condition, { noise = 1, seed = 0 }) {
     if ((pathOf(field) ?? linearPath) !== linearPath) {
-      throw new TypeError(
-        "Cannot sample with noise: the field is for another path, on which a velocity implies a different score " +
-          "(expected the linear path)",
+      refuse(
+        TypeError,
+        "sample with noise: the field is for another path, with another score",
+        "the linear path",
       );
     }
     checkedSeed(seed);
@@ -259,37 +254,37 @@ export interface SolverOptions extends TimesOptions, ToleranceOptions, NoiseOpti
 /** Names of all options of solvers. */
 export const solverOptions = ["solver", ...timesOptions, ...toleranceOptions, ...noiseOptions] as const;
 
-/** The solver of a name or a tableau. @throws {TypeError} if it is unknown */
+/** The solver of a name or a tableau. */
 export function flowSolverOf(solver: SolverOptions["solver"] = "heun"): FlowSolver {
   if (typeof solver === "object" && solver !== null) return rungeKutta(solver);
   if (Object.hasOwn(flowSolvers, solver)) return flowSolvers[solver];
   const names = Object.keys(flowSolvers);
   const [name, settings = ""] = String(solver).split(":");
   const fields = settings.split(",").map((field) => `, ${field.replace("=", ": ")}`).join("");
-  throw new TypeError(
-    settings && names.includes(name)
-      ? `Unknown solver "${solver}": this is the syntax of flags (expected { solver: "${name}"${fields} })`
-      : unknownName("solver", String(solver), names),
-  );
+  const isFlag = settings && names.includes(name);
+  if (!isFlag) checkName("solver", String(solver), names);
+  refuse(TypeError, `use the solver "${solver}": it is written as a flag`, `{ solver: "${name}"${fields} }`);
 }
 
-/** Start and end times of a solver's steps. @throws as {@linkcode timesOf} */
+/** Start and end times of a solver's steps. */
 export function solverTimes(options: SolverOptions): readonly number[] {
   return timesOf(options, flowSolverOf(options.solver).defaultSteps);
 }
 
-/** The tableau of a solver that chooses its steps. @throws {TypeError} if it is unknown or has no error estimate */
+/** The tableau of a solver that chooses its steps. */
 export function embeddedTableauOf(solver: SolverOptions["solver"] = "dopri5"): EmbeddedTableau {
   const { error, ...tableau } = flowSolverOf(solver).tableau;
   if (error) return { ...tableau, error };
   const name = typeof solver === "string" ? `the solver ${solver}` : "this solver";
   const known = Object.keys(adaptiveSolvers).join(" or ");
-  throw new TypeError(
-    `Cannot choose the steps of ${name}: it has no error estimate (expected ${known}, or a tableau with \`error\`)`,
+  refuse(
+    TypeError,
+    `choose the steps of ${name}: it has no error estimate`,
+    `${known}, or \`error\` in a tableau`,
   );
 }
 
-/** Evaluations of the field per sample in given steps; undefined for adaptive ones. @throws as `Sampler` */
+/** Evaluations of the field per sample in given steps; undefined for adaptive ones. */
 export function evaluationsOf(options: SolverOptions): number | undefined {
   if (isAdaptive(options)) return undefined;
   const { tableau } = flowSolverOf(options.solver);

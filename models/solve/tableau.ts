@@ -1,5 +1,5 @@
-import { add, full, multiply, type Tensor } from "../../kernels/mod.ts";
-import { describeValue, isCount } from "../../kernels/core/checks.ts";
+import { add, multiply, type Tensor } from "../../kernels/mod.ts";
+import { describeValue, isCount, refuse } from "../../kernels/core/checks.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
 import { type VelocityField, velocityOf } from "../flow/field.ts";
 import { perRow } from "../flow/path.ts";
@@ -39,17 +39,12 @@ export interface EmbeddedTableau extends ButcherTableau {
 /** Allows for rounding in sums of fractions. */
 const tolerance = 1e-12;
 
-/**
- * Checks a tableau.
- *
- * @throws {RangeError} if it is not explicit, rows of a do not sum to c, b does not sum to 1, or `error` or `dense`
- * does not sum to 0
- */
+/** Checks a tableau. */
 export function defineTableau<T extends Tableau>(tableau: T): T & ButcherTableau {
   const { order, a, b, c } = tableau;
   const stages = b.length;
   const fail = (why: string): never => {
-    throw new RangeError(`Cannot make a solver: ${why}`);
+    refuse(RangeError, `make a solver: ${why}`);
   };
   const sums = (row: readonly number[], expected: number, what: string) => {
     const total = row.reduce((sum, x) => sum + x, 0);
@@ -114,32 +109,25 @@ export interface StepResult {
  *
  * @param x f32[N, ...]
  * @param t f32[N], the time of each x
- * @param dt length of the step, negative to go back in time: f32[N], or a number, which stays fixed in a recorded step
- * @throws {TypeError} if the field does not return a tensor
- * @throws {ShapeError} if the shapes do not match
- * @throws {RangeError} if dt is not finite
+ * @param dt f32[N], the length of each step, negative to go back in time
  */
 export function solverStep(
   { a, b, c, error, dense }: ButcherTableau,
   field: VelocityField,
   x: Tensor,
   t: Tensor,
-  dt: number | Tensor,
+  dt: Tensor,
   { condition, first, dense: wantsDense = false }: StepOptions = {},
 ): StepResult {
   const N = x.shape.slice(0, 1);
   checkTensor("take a step", "t is", t, N);
   if (first) checkTensor("take a step", "the first velocity is", first, x.shape);
-  if (typeof dt !== "number") checkTensor("take a step", "dt is", dt, N);
-  else if (!Number.isFinite(dt)) {
-    throw new RangeError(`Cannot take a step: dt is ${dt} (expected a finite number)`);
-  }
-  const h = typeof dt === "number" ? full(N, dt) : dt;
-  const each = perRow(h, x);
+  checkTensor("take a step", "dt is", dt, N);
+  const each = perRow(dt, x);
   const k: Tensor[] = first ? [first] : [];
   for (let i = k.length; i < c.length; i++) {
     const y = plus(x, weightedSum(k, a[i], each));
-    k.push(velocityOf(field, y, c[i] === 0 ? t : add(t, scaled(h, c[i])), condition));
+    k.push(velocityOf(field, y, c[i] === 0 ? t : add(t, scaled(dt, c[i])), condition));
   }
   return {
     x: plus(x, weightedSum(k, b, each)),

@@ -1,5 +1,5 @@
-import { describeValue, isCount } from "../../kernels/core/checks.ts";
-import { unknownName } from "../names.ts";
+import { describeValue, isCount, refuse } from "../../kernels/core/checks.ts";
+import { makeDefault } from "../names.ts";
 
 /** How a solver's steps are spread over time. */
 export interface TimeGrid {
@@ -72,37 +72,28 @@ const maxSteps = 2 ** 24;
  * Start and end times of the steps.
  *
  * @param defaultSteps number of steps if neither steps nor times are given
- * @throws {TypeError} if `times` are given together with `steps` or a grid, or the grid is unknown
- * @throws {RangeError} if `steps` is not a positive integer, or the times are not monotonic in [0, 1]
  */
 export function timesOf({ steps, grid, times }: TimesOptions, defaultSteps = 20): readonly number[] {
   if (times === undefined) return gridTimes(steps === undefined ? defaultSteps : steps, grid ?? "uniform");
   if (steps === undefined && grid === undefined) return checkedTimes(times);
   const other = steps === undefined ? "grid" : "steps";
-  throw new TypeError(`Cannot sample: both times and ${other} were given (expected only one)`);
+  refuse(TypeError, `sample: both times and ${other} were given`, "only one");
 }
 
-/** Equal steps from noise to data: 0, 1 / steps, ..., 1. @throws {RangeError} if `steps` is not a positive integer */
+/** Equal steps from noise to data: 0, 1 / steps, ..., 1. */
 export function uniformTimes(steps: number): number[] {
   if (isCount(steps, 1, maxSteps)) return Array.from({ length: steps + 1 }, (_, i) => i / steps);
-  throw new RangeError(
-    `Cannot sample in ${describeValue(steps)} steps (expected a positive integer, at most ${maxSteps})`,
-  );
+  refuse(RangeError, `sample in ${describeValue(steps)} steps`, `a positive integer, at most ${maxSteps}`);
 }
 
-/**
- * Times of steps on a grid, from 0 to 1.
- *
- * @throws {TypeError} if the grid is unknown
- * @throws {RangeError} if `steps` is not a positive integer, or the times do not increase
- */
+/** Times of steps on a grid, from 0 to 1. */
 export function gridTimes(steps: number, grid: TimeGridName | TimeGrid): readonly number[] {
   const even = uniformTimes(steps);
   const spread = gridOf(grid);
   return checkedTimes(even.map((s, i) => i === 0 ? 0 : i === steps ? 1 : spread.at(s)));
 }
 
-/** Scales times from 0 to 1 to a span, and reverses them if it goes back. @throws as {@linkcode checkedSpan} */
+/** Scales times from 0 to 1 to a span, and reverses them if it goes back. */
 export function timesWithin(times: readonly number[], span: Span): readonly number[] {
   const { from, to } = checkedSpan(span);
   const [least, most] = [Math.min(from, to), Math.max(from, to)];
@@ -110,31 +101,22 @@ export function timesWithin(times: readonly number[], span: Span): readonly numb
   return from < to ? scaled : scaled.reverse();
 }
 
-/** A span with its defaults. @throws {RangeError} if its times are equal or outside [0, 1] */
+/** A span with its defaults. */
 export function checkedSpan({ from = 0, to = 1 }: Span): Required<Span> {
   for (const [name, t] of Object.entries({ from, to })) {
-    if (!(t >= 0 && t <= 1)) {
-      throw new RangeError(`Cannot solve: ${name} is ${t} (expected a time in [0, 1])`);
-    }
+    if (!(t >= 0 && t <= 1)) refuse(RangeError, `solve: ${name} is ${t}`, "a time in [0, 1]");
   }
-  if (from === to) throw new RangeError(`Cannot solve: to is ${to} (expected a time other than \`from\`)`);
+  if (from === to) refuse(RangeError, `solve: to is ${to}`, "a time other than `from`");
   return { from, to };
 }
 
 function gridOf(grid: TimeGridName | TimeGrid): TimeGrid {
-  if (typeof grid === "object") return grid;
-  if (!Object.hasOwn(timeGrids, grid)) {
-    throw new TypeError(unknownName("grid of times", grid, Object.keys(timeGrids)));
-  }
-  const { settings, make } = timeGrids[grid];
-  const all = Object.entries<{ default: number }>(settings);
-  return make(Object.fromEntries(all.map(([name, setting]) => [name, setting.default])));
+  return typeof grid === "object" ? grid : makeDefault<TimeGrid>("grid of times", timeGrids, grid);
 }
 
-/** @throws {RangeError} naming the first time that is outside [0, 1], or neither increases nor decreases */
 function checkedTimes(times: readonly number[]): readonly number[] {
   if (!(times?.length >= 2)) {
-    throw new RangeError(`Cannot sample at the times ${times} (expected two or more, such as [0, 0.5, 1])`);
+    refuse(RangeError, `sample at the times ${times}`, "two or more, such as [0, 0.5, 1]");
   }
   const direction = Math.sign(times[1] - times[0]);
   const bad = times.findIndex((t, i) =>
@@ -142,5 +124,5 @@ function checkedTimes(times: readonly number[]): readonly number[] {
   );
   if (bad < 0) return times;
   const at = `t = ${times[bad]}, time ${bad} of ${times.length}`;
-  throw new RangeError(`Cannot sample at ${at} (expected increasing or decreasing times in [0, 1])`);
+  refuse(RangeError, `sample at ${at}`, "increasing or decreasing times in [0, 1]");
 }

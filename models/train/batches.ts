@@ -9,7 +9,7 @@ import {
   UserError,
   where,
 } from "../../kernels/mod.ts";
-import { checkCount, describeValue } from "../../kernels/core/checks.ts";
+import { checkCount, describeValue, refuse } from "../../kernels/core/checks.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
 import type { HostExamples, NoiseDraw } from "../flow/coupling.ts";
 import type { Objective, Pairs } from "../flow/objective.ts";
@@ -24,11 +24,11 @@ import { checkedSeed, permutation, streams } from "../random.ts";
 export class BatchOrder {
   #orders = new Map<number, Uint32Array>();
 
-  /** Orders examples, given by their indices. @throws {RangeError} if there are none, or a number is out of range */
+  /** Orders examples, given by their indices. */
   constructor(readonly examples: Uint32Array, readonly batchSize: number, readonly seed: number) {
     checkCount("order batches", "batchSize", batchSize);
     checkedSeed(seed);
-    if (examples.length === 0) throw new RangeError("Cannot order batches: there are no examples");
+    if (examples.length === 0) refuse(RangeError, "order batches: there are no examples");
   }
 
   /** Steps needed for `intervals` intervals of `epochs` epochs each. */
@@ -56,7 +56,7 @@ export class BatchOrder {
     return epochs > 0 ? this.stepsFor(this.intervalsAfter(step, epochs) + 1, epochs) : Infinity;
   }
 
-  /** Indices of the examples of a step, counted from 0. @throws {RangeError} if the step is not a whole number */
+  /** Indices of the examples of a step, counted from 0. */
   batch(step: number): Uint32Array<ArrayBuffer> {
     checkCount("order batches", "step", step, 0);
     const n = this.examples.length;
@@ -117,34 +117,27 @@ export interface StagedBatch {
  * Checks data, and turns a tensor into `{ x1 }`.
  *
  * @param name what the data is, for messages
- * @throws {UserError} if it is neither a tensor nor an object with x1, or a field is unknown or not a tensor
- * @throws {ShapeError} if there are no rows, or x0 or the condition does not match
  */
 export function checkData(name: string, data: Tensor | TrainingData): TrainingData {
   if (data instanceof Tensor) return checkData(name, { x1: data });
   const fields: Readonly<Record<string, unknown>> = Object(data);
   if (!(fields.x1 instanceof Tensor)) {
     const hint = ArrayBuffer.isView(data) ? "; tensor(values, [M, ...]) makes one" : "";
-    throw new UserError(
-      `Cannot use the ${name}: it is ${
-        describeValue(data)
-      } (expected a tensor f32[M, ...], or { x0, x1 }${hint})`,
-    );
+    const expected = `a tensor f32[M, ...], or { x0, x1 }${hint}`;
+    refuse(UserError, `use the ${name}: it is ${describeValue(data)}`, expected);
   }
   rejectUnknown(data, ["x1", "x0", "condition"], `the ${name}`);
   for (const [part, value] of Object.entries(fields)) {
     if (value === undefined || value instanceof Tensor) continue;
-    throw new UserError(`Cannot use the ${name}: its ${part} is ${describeValue(value)} (expected a tensor)`);
+    refuse(UserError, `use the ${name}: its ${part} is ${describeValue(value)}`, "a tensor");
   }
   const { x1, x0, condition } = data;
-  if (!x1.shape[0]) throw new ShapeError(`Cannot use the ${name}: it has no rows: ${x1}`);
+  if (!x1.shape[0]) refuse(ShapeError, `use the ${name}: it has no rows: ${x1}`);
   if (x0 && `${x0.shape}` !== `${x1.shape}`) {
-    throw new ShapeError(`Cannot use the ${name}: x0 is ${x0} for x1 ${x1} (expected one shape)`);
+    refuse(ShapeError, `use the ${name}: x0 is ${x0} for x1 ${x1}`, "one shape");
   }
   if (!condition || condition.shape[0] === x1.shape[0]) return data;
-  throw new ShapeError(
-    `Cannot use the ${name}: the condition is ${condition} for x1 ${x1} (expected ${x1.shape[0]} rows)`,
-  );
+  refuse(ShapeError, `use the ${name}: the condition is ${condition} for x1 ${x1}`, `${x1.shape[0]} rows`);
 }
 
 /**
@@ -152,8 +145,6 @@ export function checkData(name: string, data: Tensor | TrainingData): TrainingDa
  *
  * @param data x1 f32[M, ...], optionally with noise and condition
  * @param host the same rows in host memory, for couplings that need them
- * @throws {UserError} if the data is not a tensor
- * @throws {ShapeError} if there are no rows, or their numbers differ
  */
 export function batchSource(data: Tensor | TrainingData, host?: HostExamples): BatchSource {
   const { x1, x0, condition } = checkData("data", data);
@@ -181,16 +172,14 @@ export function batchOf(source: BatchSource, examples: Uint32Array): TrainingDat
   return room.batch();
 }
 
-/** @throws {UserError} if the source is not a `BatchSource`, but for example a tensor, or the options are missing */
+/** Refuses a source that is not a `BatchSource`, but for example a tensor, and missing options. */
 export function checkSource(task: string, source: BatchSource, options: object | undefined): void {
   if (typeof source?.stage !== "function") {
     const shown = source instanceof Tensor ? `${source}` : describeValue(source);
-    throw new UserError(
-      `Cannot ${task}: the source is ${shown} (expected the result of batchSource(data))`,
-    );
+    refuse(UserError, `${task}: the source is ${shown}`, "the result of batchSource(data)");
   }
   if (options) return;
-  throw new UserError(`Cannot ${task}: the options are missing (expected at least batchSize and seed)`);
+  refuse(UserError, `${task}: the options are missing`, "at least batchSize and seed");
 }
 
 /**
@@ -231,7 +220,6 @@ export class PairDraw {
    *
    * @param streams the random streams of noise and times
    * @param dropout dropout of labels; by default none. Source: Ho and Salimans 2022, arXiv:2207.12598, algorithm 1
-   * @throws {RangeError} if the batch size is not a positive integer, or the probability is not in [0, 1]
    */
   constructor(
     readonly source: BatchSource,
@@ -241,9 +229,7 @@ export class PairDraw {
   ) {
     checkCount("draw pairs", "batchSize", batchSize);
     if (dropout && !(dropout.probability >= 0 && dropout.probability <= 1)) {
-      throw new RangeError(
-        `Cannot drop labels with probability ${dropout.probability} (expected a number from 0 to 1)`,
-      );
+      refuse(RangeError, `drop labels with probability ${dropout.probability}`, "a number from 0 to 1");
     }
     this.#batch = source.stage(batchSize);
   }
@@ -273,13 +259,9 @@ export class PairDraw {
   }
 
   #condition(labels: Tensor | undefined): Tensor {
-    if (!labels) {
-      throw new TypeError("Cannot drop labels: the data has none (expected labels as its condition)");
-    }
+    if (!labels) refuse(TypeError, "drop labels: the data has none", "labels as its condition");
     if (!this.dropout) return labels;
-    if (labels.type !== "u32") {
-      throw new TypeError(`Cannot drop labels: the condition is ${labels} (expected labels, u32[M])`);
-    }
+    if (labels.type !== "u32") refuse(TypeError, `drop labels: the condition is ${labels}`, "labels, u32[M]");
     const { probability, none } = this.dropout;
     return where(less(randomUniform(this.#dropoutKey, labels.shape), probability), none, labels);
   }

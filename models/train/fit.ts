@@ -1,5 +1,5 @@
 import { assign, mean, scope, square, type Tensor, UserError } from "../../kernels/mod.ts";
-import { describeValue, isCount } from "../../kernels/core/checks.ts";
+import { describeValue, isCount, refuse } from "../../kernels/core/checks.ts";
 import { yieldToEvents } from "../../kernels/devices/device.ts";
 import type { Coupling, HostExamples } from "../flow/coupling.ts";
 import { justBegun, type VelocityField } from "../flow/field.ts";
@@ -43,32 +43,19 @@ export async function encodeFit(trainer: Trainer, memory: FitMemory): Promise<Ui
   });
 }
 
-/**
- * Restores a trainer and its memory. If refused, nothing changes.
- *
- * @throws {SafetensorsError} if the bytes are not a safetensors file
- * @throws {StateError} if they are not the state of a call of `fit` with these settings, or of another model
- */
+/** Restores a trainer and its memory. If refused, nothing changes. */
 export function resumeFit(bytes: Uint8Array, trainer: Trainer, memory: FitMemory): void {
   const source = "the state to resume";
-  const refuse = (why: string) => {
-    throw new StateError(`Cannot load ${source}: ${why}`);
-  };
   const { state, extras: { tensors, metadata } } = decodeTrainerState(bytes, source);
   const { settings = {}, schedule = {}, validationLoss } = Object(parsed(metadata.fit));
   const losses = tensors.get("losses")?.data;
-  if (losses?.length !== state.step) {
-    return refuse("fit() did not save it (expected the result of progress.state())");
-  }
+  const fail = (why: string, expected: string) => refuse(StateError, `load ${source}: ${why}`, expected);
+  if (losses?.length !== state.step) return fail("fit() did not save it", "the result of progress.state()");
   for (const [name, value] of Object.entries(memory.settings)) {
-    if (settings[name] !== value) {
-      refuse(`its ${name} is ${settings[name]} (expected ${value}, as in this call)`);
-    }
+    if (settings[name] !== value) fail(`its ${name} is ${settings[name]}`, `${value}, as in this call`);
   }
   const most = memory.losses.length;
-  if (state.step > most) {
-    refuse(`it is at step ${state.step} (expected at most ${most}, the steps of this call)`);
-  }
+  if (state.step > most) fail(`it is at step ${state.step}`, `at most ${most}, the steps of this call`);
   trainer.restore(state, source);
   memory.schedule.restore?.(schedule);
   memory.losses.set(losses);
@@ -183,13 +170,6 @@ const burstMs = 100;
  * @param model its parameters are updated in place
  * @param data x1, f32[M, ...], to pair with standard normal noise; or fixed pairs `{ x0, x1 }`
  * @returns the loss of each step, including those before `resume`
- * @throws {FitError} if the loss becomes NaN or infinite, an option is invalid, a label does not fit, the signal has
- * already aborted, or the schedule needs `validation`
- * @throws {StateError} if the state to resume belongs to another model or call
- * @throws {UserError} if the data is not a tensor
- * @throws {TypeError} if an option is unknown, or the velocity does not depend on a parameter
- * @throws {ShapeError} if the velocity does not have the shape of the data, or the condition has a different number of
- * rows
  *
  * ```ts
  * import { init, tensor } from "../../kernels/mod.ts";
@@ -240,11 +220,9 @@ export async function fit(
   );
   checkValue("onProgress", onProgress, !onProgress || typeof onProgress === "function", "a function");
   checkValue("signal", signal, !signal || "aborted" in signal, "the signal of an AbortController");
-  if (signal?.aborted) {
-    throw new FitError("Cannot train: the signal has already aborted (expected one that has not)");
-  }
+  if (signal?.aborted) refuse(FitError, "train: the signal has already aborted", "one that has not");
   if ("observe" in schedule && !validation) {
-    throw new FitError("Cannot train: the schedule needs a validation loss (expected `validation` data)");
+    refuse(FitError, "train: the schedule needs a validation loss", "`validation` data");
   }
   justBegun.add(model);
   queueMicrotask(() => justBegun.delete(model));
@@ -306,15 +284,13 @@ async function hostOf(
   coupling: Coupling | undefined,
 ): Promise<HostExamples | undefined> {
   if (!coupling?.sees) return undefined;
-  if (x0) throw new FitError("Cannot train: x0 already pairs the data (expected no coupling, or no x0)");
+  if (x0) refuse(FitError, "train: x0 already pairs the data", "no coupling, or no x0");
   const [values, size] = [await x1.read(), x1.size / x1.shape[0]];
   if (coupling.sees === "values") return hostRows(values, size);
   if (condition?.type === "u32" && condition.shape.length === 1) {
     return hostRows(values, size, await condition.readWords());
   }
-  throw new FitError(
-    `Cannot train: the condition is ${condition} (expected a label per example, u32[M], as the coupling needs)`,
-  );
+  refuse(FitError, `train: the condition is ${condition}`, "a label per example, u32[M], for the coupling");
 }
 
 /** Measures the loss of held-out data with the averaged weights. */
@@ -339,10 +315,8 @@ async function checkLabels(model: VelocityField, { condition }: TrainingData): P
   const labels = await condition.readWords();
   const bad = labels.findIndex((label) => label > classes);
   if (bad < 0) return;
-  throw new FitError(
-    `Cannot train: the label of example ${bad} is ${labels[bad]} (expected 0 to ${classes - 1}, ` +
-      `or ${classes} for "none")`,
-  );
+  const expected = `0 to ${classes - 1}, or ${classes} for "none"`;
+  refuse(FitError, `train: the label of example ${bad} is ${labels[bad]}`, expected);
 }
 
 /** Data whose root mean square is above this is far from the noise, which has 1. */
@@ -362,7 +336,7 @@ async function warnOfScale({ x0, x1 }: TrainingData): Promise<void> {
 
 function checkModel(model: Module & VelocityField): void {
   const fail = (why: string) => {
-    throw new FitError(`Cannot train: the model ${why}`);
+    refuse(FitError, `train: the model ${why}`);
   };
   if (!(model instanceof Module) || typeof model.velocity !== "function") {
     fail(`is ${describeValue(model)} (expected a Module with velocity(x, t), whose fields are its layers)`);
@@ -375,9 +349,7 @@ function checkModel(model: Module & VelocityField): void {
 function withCondition(data: TrainingData, condition: Tensor | undefined): TrainingData {
   if (condition === undefined) return data;
   if (data.condition) {
-    throw new FitError(
-      "Cannot train: `condition` is both an option and part of the data (expected only one)",
-    );
+    refuse(FitError, "train: `condition` is both an option and part of the data", "only one");
   }
   return checkData("data", { ...data, condition });
 }
@@ -392,12 +364,10 @@ function checkLosses(losses: Float32Array, from: number, end: number): void {
 
 function checkValue(name: string, value: unknown, fits: boolean, expected: string): void {
   if (fits) return;
-  throw new FitError(`Cannot train: ${name} is ${describeValue(value)} (expected ${expected})`);
+  refuse(FitError, `train: ${name} is ${describeValue(value)}`, `${expected}`);
 }
 
 function checkInteger(name: string, count: number, most: number): void {
   if (isCount(count, 1, most)) return;
-  throw new FitError(
-    `Cannot train: ${name} is ${describeValue(count)} (expected an integer from 1 to ${most})`,
-  );
+  refuse(FitError, `train: ${name} is ${describeValue(count)}`, `an integer from 1 to ${most}`);
 }

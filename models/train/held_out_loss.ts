@@ -40,12 +40,7 @@ export class HeldOutLoss {
   readonly #draw: PairDraw;
   readonly #step: RecordedStep<Tensor>;
 
-  /**
-   * Records one step that serves all batches, also after later training.
-   *
-   * @throws {RangeError} if the batch size is not a positive integer, or the seed is not an integer in [0, 2^32)
-   * @throws {TypeError} if the network is for another path
-   */
+  /** Records one step that serves all batches, also after later training. */
   constructor(model: VelocityField, source: BatchSource, options: HeldOutOptions) {
     checkSource("measure losses", source, options);
     const { batchSize, seed, objective } = options;

@@ -1,4 +1,5 @@
 import { add, assign, emaUpdate, multiply, squaredNorm, type Tensor, tensor } from "../../kernels/mod.ts";
+import { refuse } from "../../kernels/core/checks.ts";
 import { whenRun } from "../../kernels/record/record.ts";
 import { rejectUnknown } from "../names.ts";
 import {
@@ -45,7 +46,7 @@ export class Optimizer {
     this.kind = kind;
     this.#options = completeSettings(kind, options);
     checkNamed("make an optimizer", parameters);
-    if (parameters.size === 0) throw new RangeError("Cannot make an optimizer: there are no parameters");
+    if (parameters.size === 0) refuse(RangeError, "make an optimizer: there are no parameters");
     checkApart(parameters);
     const groups = parameterGroups(kind, parameters);
     this.#gradients = flatZeros(parameters, groups.flat());
@@ -59,7 +60,7 @@ export class Optimizer {
     return this.#step;
   }
 
-  /** Begins a step and sets its learning rate; call it before each run of `update`. @throws {RangeError} if below 0 */
+  /** Begins a step and sets its learning rate; call it before each run of `update`. */
   beforeStep(learningRate: number = this.#options.learningRate): void {
     checkRate("begin a step", "the learning rate", learningRate);
     this.#step++;
@@ -71,13 +72,11 @@ export class Optimizer {
    * Updates the parameters in place.
    *
    * @param gradients one per parameter, in the order of the parameters
-   * @throws {RangeError} if there are more or fewer
-   * @throws {Error} if it runs before `beforeStep`
    */
   update(gradients: readonly Tensor[]): void {
     const { views, chunks } = this.#gradients;
     if (gradients.length !== views.size) {
-      throw new RangeError(`Cannot update ${views.size} parameters with ${gradients.length} gradients`);
+      refuse(RangeError, `update ${views.size} parameters with ${gradients.length} gradients`);
     }
     this.#begun.check("update");
     [...views.values()].forEach((view, i) => assign(view, gradients[i]));
@@ -110,7 +109,6 @@ export class Optimizer {
    * Restores a state. If refused, nothing changes.
    *
    * @param source origin of the state, for messages
-   * @throws {StateError} if it belongs to another optimizer or network
    */
   restore({ step, tensors }: OptimizerState, source: string): void {
     const moments = new Set(this.#moments.map(([moment]) => moment));
@@ -120,9 +118,7 @@ export class Optimizer {
       const parameter = rest.join(".");
       if (!moments.has(moment)) {
         const known = [...moments].join(", ");
-        throw new StateError(
-          `Cannot load ${source}: "${name}" is not a moment of ${this.kind} (expected ${known})`,
-        );
+        refuse(StateError, `load ${source}: "${name}" is not a moment of ${this.kind}`, `${known}`);
       }
       const same = (i: number) => this.#moments[i][0] === moment;
       const at = this.#moments.findIndex(([, flat], i) => same(i) && flat.has(parameter));
@@ -148,8 +144,7 @@ export class Optimizer {
  * @param kind `adamw`, `adam` (weight decay added to the gradient), `sgd`, or `muon` (for the weights of hidden
  * convolutions, with `adamw` for the rest)
  * @param parameters by name, see `namedParameters`. For your own network, call `flatten` first: updates are faster
- * @throws {TypeError} if the kind or a setting is unknown, a setting is outside its range, or Muon has nothing to
- * update
+ *
  * Source: Loshchilov and Hutter 2017, arXiv:1711.05101; Kingma and Ba 2014, arXiv:1412.6980; Jordan et al. 2024,
  * github.com/KellerJordan/Muon
  */
@@ -230,12 +225,12 @@ export class BegunStep {
   check(task: string): void {
     whenRun(() => {
       if (this.begun) return;
-      throw new Error(`Cannot ${task}: no step has begun (expected beforeStep() before each)`);
+      refuse(Error, `${task}: no step has begun`, "beforeStep() before each");
     });
   }
 }
 
-/** Fills in defaults. @throws {TypeError} if a setting is unknown or out of range */
+/** Fills in defaults. */
 function completeSettings(kind: OptimizerKind, options: OptimizerOptions): Required<OptimizerOptions> {
   const adam = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
   const defaults = { ...adam, momentum: 0.9, muonFactor: 10, clip: 0, lossScale: 1 };
@@ -247,7 +242,7 @@ function completeSettings(kind: OptimizerKind, options: OptimizerOptions): Requi
     const fits = isDecay ? value >= 0 && Math.fround(value) < 1 : isScale ? value > 0 : value >= 0;
     if (fits && value < Infinity) continue;
     const range = isDecay ? "from 0 to below 1" : isScale ? "above 0" : "of at least 0";
-    throw new TypeError(`Cannot make an optimizer: ${name} is ${value} (expected a number ${range})`);
+    refuse(TypeError, `make an optimizer: ${name} is ${value}`, `a number ${range}`);
   }
   return complete;
 }
@@ -270,12 +265,9 @@ export class Ema {
    * Starts from the current parameters.
    *
    * @param decay share of the average kept by each step, in [0, 1)
-   * @throws {RangeError} if the decay is outside [0, 1)
    */
   constructor(parameters: NamedTensors, { decay }: { decay: number }) {
-    if (!(decay >= 0 && decay < 1)) {
-      throw new RangeError(`Cannot average: decay is ${decay} (expected 0 <= decay < 1)`);
-    }
+    if (!(decay >= 0 && decay < 1)) refuse(RangeError, `average: decay is ${decay}`, "0 <= decay < 1");
     this.#parameters = parameters;
     this.#decay = decay;
     this.values = flatZeros(parameters).views;
@@ -289,7 +281,7 @@ export class Ema {
     this.#settings.write(Float32Array.of(Math.min(this.#decay, (1 + k) / (10 + k))));
   }
 
-  /** Moves the average towards the parameters, using only device ops. @throws {Error} if it runs before `beforeStep` */
+  /** Moves the average towards the parameters, using only device ops. */
   update(): void {
     this.#begun.check("average");
     for (const run of runsOf(this.values.keys(), [this.values, this.#parameters])) {
@@ -303,7 +295,7 @@ export class Ema {
     return { step, tensors: await readState(this.values) };
   }
 
-  /** Restores a state; `source` is its origin, for messages. @throws {StateError} if it belongs to another network */
+  /** Restores a state; `source` is its origin, for messages. */
   restore({ step, tensors }: OptimizerState, source: string): void {
     writeState(this.values, tensors, source);
     this.#step = step;

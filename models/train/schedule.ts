@@ -1,5 +1,5 @@
-import { checkCount } from "../../kernels/core/checks.ts";
-import { rejectUnknown, unknownName } from "../names.ts";
+import { checkCount, refuse } from "../../kernels/core/checks.ts";
+import { checkName, rejectUnknown } from "../names.ts";
 
 /** Learning rate as a function of the progress of a training run. */
 export interface Schedule {
@@ -13,21 +13,17 @@ export interface Schedule {
   restore?(state: Record<string, number>): void;
 }
 
-/**
- * The progress of a run at a step: 0 at step 0, 1 at the last step.
- *
- * @throws {RangeError} if the step is not a whole number of at least 0, or `steps` is not
- */
+/** The progress of a run at a step: 0 at step 0, 1 at the last step. */
 export function progressAt(step: number, steps: number): number {
   checkCount("compute the progress of a run", "step", step, 0);
   checkCount("compute the progress of a run", "steps", steps, 0);
   return Math.min(step / Math.max(steps - 1, 1), 1);
 }
 
-/** @throws {RangeError} if a number called `name` is not at least 0 */
+/** Refuses a rate below 0. */
 export function checkRate(task: string, name: string, rate: number): void {
   if (rate >= 0 && rate < Infinity) return;
-  throw new RangeError(`Cannot ${task}: ${name} is ${rate} (expected a number of at least 0)`);
+  refuse(RangeError, `${task}: ${name} is ${rate}`, "a number of at least 0");
 }
 
 /** A rate as a function of progress. */
@@ -40,9 +36,7 @@ function warmUp(warmup: number, after: Rate): Rate {
 
 /** `first` for a share of the run, then `second`, each as a function of the progress through its part. */
 function twoPhases(share: number, first: Rate, second: Rate): Rate {
-  if (!(share >= 0 && share < 1)) {
-    throw new RangeError(`Cannot warm up for ${share} of a run (expected 0 <= warmup < 1)`);
-  }
+  if (!(share >= 0 && share < 1)) refuse(RangeError, `warm up for ${share} of a run`, "0 <= warmup < 1");
   return (progress) => {
     const done = Math.min(Math.max(progress, 0), 1);
     return done < share ? first(done / share) : second((done - share) / (1 - share));
@@ -65,12 +59,14 @@ const defaults = {
   plateau: { warmup: 0, factor: 0.1, patience: 10, threshold: 1e-4, cooldown: 0, minimum: 0 },
 } satisfies Record<ScheduleName, Readonly<Record<string, number>>>;
 
-/** Fills in defaults. @throws {TypeError} if a setting is unknown */
+/** Fills in defaults, and checks settings and rate. */
 function completed<Name extends ScheduleName>(
   name: Name,
+  learningRate: number,
   settings: Readonly<Partial<(typeof defaults)[Name]>>,
 ): (typeof defaults)[Name] {
   rejectUnknown(settings, Object.keys(defaults[name]), `schedule ${name}`);
+  checkRate("make a schedule", "the learning rate", learningRate);
   return { ...defaults[name], ...settings };
 }
 
@@ -78,12 +74,9 @@ function completed<Name extends ScheduleName>(
  * A constant rate.
  *
  * @param settings `warmup`: share of the run with linear warm-up from 0, by default 0
- * @throws {RangeError} if a value is out of range
- * @throws {TypeError} if a setting is unknown
  */
 export function constantSchedule(learningRate: number, settings: { warmup?: number } = {}): Schedule {
-  const { warmup } = completed("constant", settings);
-  checkRate("make a schedule", "the learning rate", learningRate);
+  const { warmup } = completed("constant", learningRate, settings);
   return { learningRate: warmUp(warmup, () => learningRate) };
 }
 
@@ -91,15 +84,14 @@ export function constantSchedule(learningRate: number, settings: { warmup?: numb
  * From the rate to `final` along half a cosine.
  *
  * @param settings `warmup`: share of the run with linear warm-up from 0; `final`; both by default 0
- * @throws as {@linkcode constantSchedule}
+ *
  * Source: Loshchilov and Hutter 2016, arXiv:1608.03983
  */
 export function cosineSchedule(
   learningRate: number,
   settings: { warmup?: number; final?: number } = {},
 ): Schedule {
-  const { warmup, final } = completed("cosine", settings);
-  checkRate("make a schedule", "the learning rate", learningRate);
+  const { warmup, final } = completed("cosine", learningRate, settings);
   checkRate("make a schedule", "final", final);
   return { learningRate: warmUp(warmup, (progress) => cosineBetween(learningRate, final, progress)) };
 }
@@ -112,18 +104,17 @@ export function cosineSchedule(
  * @param learningRate the peak rate
  * @param settings `warmup`: share of the run in which the rate rises, by default 0.3; `startDivisor`: peak rate /
  * initial rate, by default 25; `endDivisor`: initial rate / final rate, by default 10,000
- * @throws as {@linkcode constantSchedule}
+ *
  * Source: Smith and Topin 2017, arXiv:1708.07120
  */
 export function oneCycleSchedule(
   learningRate: number,
   settings: { warmup?: number; startDivisor?: number; endDivisor?: number } = {},
 ): Schedule {
-  const { warmup, startDivisor, endDivisor } = completed("one_cycle", settings);
-  checkRate("make a schedule", "the learning rate", learningRate);
+  const { warmup, startDivisor, endDivisor } = completed("one_cycle", learningRate, settings);
   for (const [name, divisor] of Object.entries({ startDivisor, endDivisor })) {
     if (divisor > 0 && divisor < Infinity) continue;
-    throw new RangeError(`Cannot make a schedule: ${name} is ${divisor} (expected a number above 0)`);
+    refuse(RangeError, `make a schedule: ${name} is ${divisor}`, "a number above 0");
   }
   const start = learningRate / startDivisor;
   const up = (progress: number) => cosineBetween(start, learningRate, progress);
@@ -142,7 +133,6 @@ const leastChange = 1e-8;
  * a reduction, 0.1; `patience`: number of losses without improvement to tolerate, 10; `threshold`: a loss is better if
  * it is below (1 - threshold) times the best, 0.0001; `cooldown`: number of losses to ignore after a reduction, 0;
  * `minimum`: lower bound of the rate, 0
- * @throws as {@linkcode constantSchedule}
  */
 export function plateauSchedule(
   learningRate: number,
@@ -150,12 +140,15 @@ export function plateauSchedule(
     Record<"warmup" | "factor" | "patience" | "threshold" | "cooldown" | "minimum", number>
   > = {},
 ): Required<Schedule> {
-  const { warmup, factor, patience, threshold, cooldown, minimum } = completed("plateau", settings);
-  for (const [name, value] of Object.entries({ "the learning rate": learningRate, threshold, minimum })) {
-    checkRate("make a schedule", name, value);
-  }
+  const { warmup, factor, patience, threshold, cooldown, minimum } = completed(
+    "plateau",
+    learningRate,
+    settings,
+  );
+  checkRate("make a schedule", "threshold", threshold);
+  checkRate("make a schedule", "minimum", minimum);
   if (!(factor > 0 && factor < 1)) {
-    throw new RangeError(`Cannot reduce the rate by factor ${factor} (expected 0 < factor < 1)`);
+    refuse(RangeError, `reduce the rate by factor ${factor}`, "0 < factor < 1");
   }
   checkCount("reduce the rate", "patience", patience, 0);
   checkCount("reduce the rate", "cooldown", cooldown, 0);
@@ -197,9 +190,9 @@ const schedules: Readonly<Record<ScheduleName, MakeSchedule>> = {
 /** All names of schedules. */
 export const scheduleNames: readonly ScheduleName[] = Object.keys(schedules) as ScheduleName[];
 
-/** Names of the settings of a schedule. @throws {TypeError} if the name is unknown */
+/** Names of the settings of a schedule. */
 export function scheduleSettings(name: ScheduleName): readonly string[] {
-  if (!Object.hasOwn(schedules, name)) throw new TypeError(unknownName("schedule", name, scheduleNames));
+  checkName("schedule", name, scheduleNames);
   return Object.keys(defaults[name]);
 }
 
@@ -208,8 +201,6 @@ export function scheduleSettings(name: ScheduleName): readonly string[] {
  *
  * @param learningRate the rate after the warm-up; for `one_cycle`, the peak
  * @param settings the settings of its function, such as `cosineSchedule`
- * @throws {TypeError} if the name or a setting is unknown
- * @throws {RangeError} if a setting is out of range
  */
 export function createSchedule(
   name: ScheduleName,

@@ -14,7 +14,7 @@ import {
   type TuneOptions,
 } from "../../kernels/mod.ts";
 import { sourcesOf } from "../../kernels/autograd/gradients.ts";
-import { checkCount, isCount } from "../../kernels/core/checks.ts";
+import { checkCount, isCount, refuse } from "../../kernels/core/checks.ts";
 import { sizeOf } from "../../kernels/core/shape.ts";
 import { decodeSafetensors, encodeSafetensors } from "../files/safetensors.ts";
 import { trainedShapes, type VelocityField } from "../flow/field.ts";
@@ -110,8 +110,6 @@ export function encodeTrainerState(
  *
  * @param bytes what `encodeTrainerState` or `FitProgress.state` made
  * @param source origin of the bytes, for messages
- * @throws {SafetensorsError} if the bytes are not a safetensors file
- * @throws {StateError} if it is not the state of a trainer, or has values that are not finite
  */
 export function decodeTrainerState(
   bytes: Uint8Array,
@@ -120,10 +118,8 @@ export function decodeTrainerState(
   const { tensors, metadata } = decodeSafetensors(bytes, source);
   const step = /^\d+$/.test(metadata.step) ? Number(metadata.step) : undefined;
   if (!isCount(step)) {
-    throw new StateError(
-      `Cannot load ${source}: it does not hold a training state (expected the result of encodeTrainerState() or ` +
-        "progress.state())",
-    );
+    const expected = "the result of encodeTrainerState() or progress.state()";
+    refuse(StateError, `load ${source}: it does not hold a training state`, expected);
   }
   checkFinite(tensors, source);
   const rest = new Map([...tensors].filter(([name]) => !/^[poe]\./.test(name)));
@@ -183,13 +179,7 @@ export class Trainer {
   readonly #recorded = new Map<StepLoss, RecordedStep<Tensor>>();
   #stepsRead = 0;
 
-  /**
-   * Prepares training of the model. The step is recorded on first use.
-   *
-   * @throws {TypeError} if the optimizer or a setting is unknown or invalid, the network is for another path, or labels
-   * are to be dropped for a network without classes
-   * @throws {RangeError} if the model has no parameters, or an option is out of range
-   */
+  /** Prepares training of the model. The step is recorded on first use. */
   constructor(model: Module & VelocityField, source: BatchSource, options: TrainerOptions) {
     checkSource("train", source, options);
     const {
@@ -248,12 +238,7 @@ export class Trainer {
     return choices;
   }
 
-  /**
-   * Queues a training step.
-   *
-   * @throws {TypeError} if the coupling needs data in host memory that the source lacks, or the velocity does not
-   * depend on a parameter
-   */
+  /** Queues a training step. */
   queueStep(examples: Uint32Array<ArrayBuffer>, learningRate: number): void {
     const [seed, step] = [this.#seed, this.step];
     const loss = this.#lossAt(step);
@@ -304,7 +289,6 @@ export class Trainer {
    * Restores a state; if refused, nothing changes.
    *
    * @param source origin of the state, for messages
-   * @throws {StateError} if it belongs to another network or optimizer, or lacks averages that this trainer keeps
    */
   restore({ step, parameters, optimizer, ema = new Map() }: TrainerState, source: string): void {
     checkState(this.parameters, parameters, source);
@@ -331,16 +315,14 @@ export class Trainer {
     return recorded;
   }
 
-  /** @throws {TypeError} naming a parameter that the loss does not depend on */
   #checkUsed(loss: Tensor): void {
     const used = sourcesOf(loss);
     const idle = [...this.parameters].find(([, parameter]) => parameter.size > 0 && !used.has(parameter));
     if (!idle) return;
     const [name, parameter] = idle;
-    throw new TypeError(
-      `Cannot train: the velocity does not depend on "${name}", ${parameter} (expected velocity() to use every parameter); ` +
-        "use its layer there, or remove it from the module",
-    );
+    const why = `the velocity does not depend on "${name}", ${parameter}`;
+    const hint = "use its layer there, or remove it from the module";
+    refuse(TypeError, `train: ${why} (expected velocity() to use every parameter); ${hint}`);
   }
 
   #trainingStep(stepLoss: StepLoss, batchSize?: number): Tensor {

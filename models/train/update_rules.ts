@@ -22,7 +22,8 @@ import {
   type Tensor,
   tensor,
 } from "../../kernels/mod.ts";
-import { unknownName } from "../names.ts";
+import { refuse } from "../../kernels/core/checks.ts";
+import { checkName } from "../names.ts";
 
 /** Settings of an optimizer. Each kind uses only its own. */
 export interface OptimizerOptions {
@@ -218,16 +219,12 @@ export const updateRules: Readonly<Record<OptimizerKind, readonly UpdateRule[]>>
 /** All names of optimizers. */
 export const optimizerKinds: readonly OptimizerKind[] = Object.keys(updateRules) as OptimizerKind[];
 
-/**
- * Names of the parameters that each rule of an optimizer updates, those with equal direction keys side by side.
- *
- * @throws {TypeError} if the optimizer is unknown, or a rule has no parameters
- */
+/** Names of the parameters that each rule of an optimizer updates, those with equal direction keys side by side. */
 export function parameterGroups(
   kind: OptimizerKind,
   parameters: ReadonlyMap<string, { readonly shape: Shape }>,
 ): string[][] {
-  if (!Object.hasOwn(updateRules, kind)) throw new TypeError(unknownName("optimizer", kind, optimizerKinds));
+  checkName("optimizer", kind, optimizerKinds);
   const rules = updateRules[kind];
   const groups = rules.map((): string[] => []);
   for (const [name, { shape }] of parameters) {
@@ -236,9 +233,7 @@ export function parameterGroups(
   const idle = rules.find(({ takes }, i) => takes !== undefined && groups[i].length === 0);
   if (idle) {
     const { what } = idle.takes!;
-    throw new TypeError(
-      `Cannot make the optimizer ${kind}: no parameter is ${what} (expected one, or another optimizer)`,
-    );
+    refuse(TypeError, `make the optimizer ${kind}: no parameter is ${what}`, "one, or another optimizer");
   }
   return groups.map((names, i) => {
     const { direction } = rules[i];

@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { full, type Tensor, tensor, UserError, zeros } from "../../kernels/mod.ts";
 import * as models from "../../models/mod.ts";
-import { nearest, rejectUnknown, unknownName } from "../../models/names.ts";
+import { checkName, nearest, rejectUnknown } from "../../models/names.ts";
 import { assertRefuses, type Counting, notCounts } from "../refusing.ts";
 import { assertClose, testOnCpu } from "../testing.ts";
 import { transportPairs } from "../../models/flow/coupling.ts";
 import { flowMatching } from "../../models/flow/objective.ts";
-import { solverStep } from "../../models/solve/tableau.ts";
 import { constantSchedule, plateauSchedule } from "../../models/train/schedule.ts";
 
 const { batchSource, createModel, fit, sample, Sampler, Trainer } = models;
@@ -48,7 +47,6 @@ const counting: Record<string, readonly [Counting, readonly number[]]> = {
   "maxEvaluations": [(n) => new models.AdaptiveSampler(field, [2, 2], { maxEvaluations: n }), withZero],
   "solveFlow() batch": [(n) => models.solveFlow(field, x(), { batch: n }), withZero],
   "gridTimes() steps": [(n) => models.gridTimes(n, "quadratic"), withZero],
-  "solverStep() dt": [(n) => solverStep(models.heun, field, x(), zeros([2]), n), [NaN, Infinity]],
   "defineTableau() order": [(n) => models.defineTableau({ order: n, a: [[]], b: [1], c: [0] }), withZero],
   "defineTableau() b": [(n) => models.defineTableau({ order: 1, a: [[]], b: [n], c: [0] }), [NaN, 0.5]],
   "progressAt() step": [(n) => models.progressAt(n, 3), notCounts],
@@ -140,7 +138,7 @@ testOnCpu("options that are unknown, or that a solver does not use, are refused"
   }
 });
 
-Deno.test("unknownName() suggests the nearest name, ignoring case, but no unrelated one", () => {
+Deno.test("checkName() suggests the nearest name, ignoring case, but no unrelated one", () => {
   assert.equal(nearest("AdamW", ["sgd", "adam", "adamw"]), "adamw");
   assert.equal(nearest("unet_fm", ["UNet_FM", "UNet_FM_Residuals"]), "UNet_FM");
   assert.equal(nearest("dropout", ["lr", "warm-up"]), undefined);
@@ -151,8 +149,10 @@ Deno.test("unknownName() suggests the nearest name, ignoring case, but no unrela
   assert.equal(nearest("logit_normal:mean=1", ["uniform", "logit_normal"]), "logit_normal");
   const known = ["euler", "heun"];
   const all = "(known: euler, heun)";
-  assert.equal(unknownName("solver", "huen", known), `Unknown solver "huen": did you mean "heun"? ${all}`);
-  assert.equal(unknownName("solver", "dopri", known, "a run"), `Unknown solver "dopri" of a run ${all}`);
+  const message = `Unknown solver "huen": did you mean "heun"? ${all}`;
+  assert.throws(() => checkName("solver", "huen", known), { name: "TypeError", message });
+  const unlike = { message: `Unknown solver "dopri" of a run ${all}` };
+  assert.throws(() => checkName("solver", "dopri", known, "a run"), unlike);
   rejectUnknown({ euler: 1, other: undefined }, known, "a run");
   assert.throws(() => rejectUnknown({ euler: 1, huen: 2 }, known, "a run"), {
     name: "TypeError",

@@ -13,7 +13,7 @@ import { add, init, multiply, reshape, tanh, type Tensor, tensor, withDevice } f
 import { upTo } from "../../refusing.ts";
 import { assertClose } from "../../testing.ts";
 import { bitsPerDimension, type Model, type Points, type VelocityField } from "../../../models/mod.ts";
-import { CountedField } from "../../../models/flow/field.ts";
+import { counted } from "../../../models/flow/field.ts";
 
 const asked = { count: 4, seed: 0, guidance: 1, courseImages: 0, bitsImages: 4 };
 const { how, description: words } = makeSolver("euler:steps=3");
@@ -43,7 +43,7 @@ const evaluate = (field: VelocityField, changes: Partial<typeof options> = {}, w
 
 Deno.test("evaluateNetwork() counts the cost of each figure, even with adaptive solvers", async () => {
   const { count } = asked;
-  const field = new CountedField(steep);
+  const field = counted(steep);
   const done: number[] = [];
   const watch = { onProgress: (evaluations: number) => void done.push(evaluations) };
   const { figures } = (await evaluate(field, {}, watch))!.evaluation;

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { mean, multiply, slice, Tensor, tensor, zeros } from "../../../kernels/mod.ts";
 import * as models from "../../../models/mod.ts";
 import { testOnCpu } from "../../testing.ts";
-import { CountedField } from "../../../models/flow/field.ts";
+import { counted } from "../../../models/flow/field.ts";
 import { flowMatching, lossOf } from "../../../models/flow/objective.ts";
 import { cosinePath } from "../../../models/flow/path.ts";
 import { solverStep } from "../../../models/solve/tableau.ts";
@@ -45,7 +45,7 @@ const uses: readonly ((field: Field) => unknown)[] = [
   (field) => new Sampler(field, shape, { solver: "sde", steps: 2 }),
   (field) => Sampler.plan(field, shape, { steps: 2 }),
   (field) => models.trajectory(field, { x0: zeros(shape), steps: 2 }),
-  (field) => solverStep(heun, field, zeros(shape), zeros([2]), 0.5),
+  (field) => solverStep(heun, field, zeros(shape), zeros([2]), zeros([2])),
   (field) => lossOf(flowMatching, field, { x0: three()[0], x1: three()[1], t: three()[2] }),
   (field) => models.flowMatchingLoss(field, ...three()),
   (field) => new models.HeldOutLoss(field, batchSource(zeros(shape)), { batchSize: 2, seed: 1 }),
@@ -74,7 +74,7 @@ const plain: Field = { velocity: (x: Tensor) => multiply(x, 2) };
 
 /** All wrappers of fields. */
 const wrappers: Record<string, (field: Field) => Field> = {
-  counted: (field) => new CountedField(field),
+  counted: (field) => counted(field),
   "guided at scale 0": (field) => guided(field, { scale: 0, none: 2 }),
   "guided at scale 1": (field) => guided(field, { scale: 1, none: 2 }),
   "guided at scale 2": (field) => guided(field, { scale: 2, none: 2 }),
@@ -110,7 +110,7 @@ testOnCpu("a field whose `path` is not a path is refused with a clear message", 
   const field = new Field() as unknown as models.Module & models.VelocityField;
   const message = /^Cannot use the field: its path is not a path from noise to data \(expected /;
   const refused = { name: "TypeError", message };
-  assert.throws(() => new CountedField(field).path, refused);
+  assert.throws(() => counted(field).path, refused);
   assert.throws(() => new Sampler(field, points, { solver: "sde", steps: 2 }), refused);
   await assert.rejects(() => models.fit(field, tensor([1, 2, 3, 4, 5, 6], points), { steps: 1 }), refused);
 });

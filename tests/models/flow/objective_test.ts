@@ -7,7 +7,7 @@ import { upTo } from "../../refusing.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
 import { assertClose, testOnCpu } from "../../testing.ts";
 import { testWithVectors } from "../vectors.ts";
-import { CountedField } from "../../../models/flow/field.ts";
+import { counted } from "../../../models/flow/field.ts";
 import {
   dataPrediction,
   flowMatching,
@@ -109,7 +109,7 @@ testOnCpu("HeldOutLoss uses the field's own path, and the objective's prediction
   const four = await loss({ velocity: (x) => multiply(x, 4) });
   assert.deepEqual(await loss(plain, { ...flowMatching, prediction }), four);
   const onCosine = await loss(plain, { ...flowMatching, path: cosinePath });
-  assert.deepEqual(await loss(new CountedField(named)), onCosine);
+  assert.deepEqual(await loss(counted(named)), onCosine);
   await assert.rejects(
     loss(named, flowMatching),
     /created for the path cosine \(expected it as objective.path\)/,

@@ -20,7 +20,7 @@ import { upTo } from "../../refusing.ts";
 import { assertClose, largestDifference, testOnCpu, testOnDevices } from "../../testing.ts";
 import { column, each, linear, names, pushed, slowing, tiny } from "./fields.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
-import { CountedField } from "../../../models/flow/field.ts";
+import { counted } from "../../../models/flow/field.ts";
 import { solverStep } from "../../../models/solve/tableau.ts";
 
 const { bosh3, evaluationsOf, noise, sample, Sampler, solveFlow, timeGrids, trajectory } = models;
@@ -31,7 +31,13 @@ testOnCpu("every solver replays one step, with the results and evaluations of ca
     const [model, x0, how] = [tiny(), noise(3, shape), { solver, steps: 4 }];
     let x = x0;
     for (let i = 0; i < 4; i++) {
-      x = solverStep(models.solvers[solver], model, x, tensor(Array(5).fill(i / 4)), 1 / 4).x;
+      x = solverStep(
+        models.solvers[solver],
+        model,
+        x,
+        tensor(Array(5).fill(i / 4)),
+        tensor(Array(5).fill(1 / 4)),
+      ).x;
     }
     const expected = await x.read();
     assertSameNumbers(await sample(model, { count: 5, shape: [1, 5, 4], seed: 3, ...how }).read(), expected);
@@ -234,26 +240,26 @@ testOnCpu("SampleBatches covers every sample once with batches of one size", asy
   }
 });
 
-testOnCpu("CountedField counts evaluations when they run, also in recorded steps", async () => {
-  const counted = new CountedField({ velocity: (x: Tensor) => multiply(x, -1) });
+testOnCpu("counted() counts evaluations when they run, also in recorded steps", async () => {
+  const field = counted({ velocity: (x: Tensor) => multiply(x, -1) });
   const [x, t] = [zeros([2, 3]), zeros([2])];
   const added = async (run: () => unknown) => {
-    const before = counted.evaluations;
+    const before = field.evaluations;
     await run();
-    return counted.evaluations - before;
+    return field.evaluations - before;
   };
-  assert.equal(await added(() => counted.velocity(x, t)), 1);
-  const step = record(() => counted.velocity(counted.velocity(x, t), t));
-  assert.equal(counted.evaluations, 1, "tracing computes nothing");
+  assert.equal(await added(() => field.velocity(x, t)), 1);
+  const step = record(() => field.velocity(field.velocity(x, t), t));
+  assert.equal(field.evaluations, 1, "tracing computes nothing");
   for (let i = 0; i < 3; i++) assert.equal(await added(() => step.run()), 2);
-  assert.throws(() => record(() => counted.velocity({} as Tensor, t)));
-  assert.equal(counted.evaluations, 7, "what was not recorded counts nothing");
-  const sampler = new Sampler(new CountedField(counted), [2, 3], { solver: "rk4", steps: 3 });
+  assert.throws(() => record(() => field.velocity({} as Tensor, t)));
+  assert.equal(field.evaluations, 7, "what was not recorded counts nothing");
+  const sampler = new Sampler(counted(field), [2, 3], { solver: "rk4", steps: 3 });
   assert.equal(await added(() => sampler.run(x)), 12);
-  const adaptive = new models.AdaptiveSampler(counted, [2, 3]);
+  const adaptive = new models.AdaptiveSampler(field, [2, 3]);
   assert.equal(await added(() => adaptive.solve(x)), adaptive.evaluations);
   assert.equal(
-    await added(() => Sampler.plan(counted, [2, 3], { steps: 2 })),
+    await added(() => Sampler.plan(field, [2, 3], { steps: 2 })),
     0,
     "planning computes nothing",
   );

@@ -27,7 +27,13 @@ for (const name of names) {
     for (const steps of counts) {
       let x = column(starts);
       for (let i = 0; i < steps; i++) {
-        const step = solverStep(solvers[name], linear, x, tensor(Array(3).fill(i / steps)), 1 / steps);
+        const step = solverStep(
+          solvers[name],
+          linear,
+          x,
+          tensor(Array(3).fill(i / steps)),
+          tensor(Array(3).fill(1 / steps)),
+        );
         if (i === 0 && step.error) estimates.push(Math.hypot(...await step.error.read()));
         x = step.x;
       }
@@ -45,7 +51,7 @@ testOnCpu("solverStep() takes one step length per sample", async () => {
   const [t, dt] = [[0.2, 0.5], [0.1, -0.3]];
   const both = await solverStep(solvers.rk4, linear, column([1, -2]), tensor(t), tensor(dt)).x.read();
   for (const [n, x] of [1, -2].entries()) {
-    const alone = solverStep(solvers.rk4, linear, column([x]), tensor([t[n]]), dt[n]);
+    const alone = solverStep(solvers.rk4, linear, column([x]), tensor([t[n]]), tensor([dt[n]]));
     assertClose(await alone.x.read(), [both[n]], 1e-6);
   }
 });
