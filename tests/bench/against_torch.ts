@@ -1,16 +1,17 @@
 /**
- * `deno run --allow-env=BENCH_PYTHON --allow-run=python3 tests/bench/against_torch.ts [flags]`: this library, then PyTorch
- * eager on the same machine, on the work of `three_convs.ts`, single convolutions, the networks, MLP mixers and the examples. Flags: `--json`,
- * `--device`, `--repetitions N`, `--threads N` of both, `--torch-device cpu|cuda`, `--nchw` (instead of channels_last).
+ * `deno run --allow-env=BENCH_PYTHON --allow-run=python3 tests/bench/against_torch.ts [flags]`: this library and PyTorch
+ * eager by turns, on the work of `three_convs.ts`, single convolutions, the networks, MLP mixers and the examples. Flags:
+ * `--json`, `--device`, `--repetitions N`, `--threads N` of both, `--only WORDS` (works whose names contain them),
+ * `--torch-device cpu|cuda`, `--nchw` (instead of channels_last).
  *
  * Python is `python3`, or the one that BENCH_PYTHON names; `--allow-run` must then name it, too.
  */
 import { fileURLToPath } from "node:url";
-import type { Device } from "../../kernels/mod.ts";
+import { CpuDevice } from "../../kernels/devices/cpu/cpu_device.ts";
 import { commonFlags, count, deviceChoice, flagValues, oneOf, openDevice } from "./flags.ts";
 import { cases, networkWorks } from "./networks.ts";
 import { ownNetworkCases, ownNetworks, ownNetworkWorks } from "./own_networks.ts";
-import { readReport, type Report, Reporter } from "./report.ts";
+import { Reporter } from "./report.ts";
 import { batchSize, singleConvolutions, singleConvolutionWorks } from "./single_convs.ts";
 import { ourThreeConvolutions } from "./three_convs.ts";
 import { type Measurement, timeInTurn, type Work } from "./timing.ts";
@@ -18,6 +19,7 @@ import { type Measurement, timeInTurn, type Work } from "./timing.ts";
 const values = flagValues({
   ...commonFlags,
   threads: { type: "string", default: "2" },
+  only: { type: "string", multiple: true, default: [""] },
   "torch-device": { type: "string", default: "cpu" },
   nchw: { type: "boolean", default: false },
 });
@@ -26,19 +28,69 @@ const threads = count("threads", values.threads);
 const torchDevice = oneOf("torch-device", values["torch-device"], ["cpu", "cuda"]);
 const python = Deno.env.get("BENCH_PYTHON") ?? "python3";
 
-/** Runs Python and returns its output. @throws {Error} with the last line that it wrote to stderr */
-async function runPython(...args: string[]): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(python, { args: ["-B", ...args] }).output();
-  if (success) return new TextDecoder().decode(stdout);
-  throw new Error(new TextDecoder().decode(stderr).trim().split("\n").at(-1));
+/** PyTorch in a process of its own, which runs works on request. */
+class Torch {
+  readonly #process: Deno.ChildProcess;
+  readonly #requests: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #answers: ReadableStreamDefaultReader<string>;
+  #text = "";
+
+  constructor() {
+    this.#process = new Deno.Command(python, {
+      args: [
+        "-B",
+        fileURLToPath(import.meta.resolve("./torch_networks.py")),
+        `--cases=${JSON.stringify(cases)}`,
+        `--own=${JSON.stringify(ownNetworks)}`,
+        `--convolutions=${JSON.stringify(singleConvolutions)}`,
+        `--convolution-batch=${batchSize}`,
+        `--threads=${threads}`,
+        `--device=${torchDevice}`,
+        values.nchw ? "--no-channels-last" : "--channels-last",
+      ],
+      ...{ stdin: "piped", stdout: "piped", stderr: "piped" },
+    }).spawn();
+    this.#requests = this.#process.stdin.getWriter();
+    this.#answers = this.#process.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  }
+
+  /** The next line that Python prints. @throws {Error} with the last line of stderr if it ends instead */
+  async answer(): Promise<unknown> {
+    for (let end = -1; (end = this.#text.indexOf("\n")) < 0;) {
+      const { value, done } = await this.#answers.read();
+      if (done) {
+        const errors = await new Response(this.#process.stderr).text();
+        throw new Error(errors.trim().split("\n").at(-1));
+      }
+      this.#text += value;
+    }
+    const [line] = this.#text.split("\n", 1);
+    this.#text = this.#text.slice(line.length + 1);
+    return JSON.parse(line);
+  }
+
+  /** The same work as one of ours. */
+  work({ name, amount, unit }: Work, names: readonly string[]): Work {
+    const index = names.indexOf(name);
+    if (index < 0) throw new Error(`PyTorch has no work "${name}"`);
+    const run = async (count: number) => {
+      await this.#requests.write(new TextEncoder().encode(`${index} ${count}\n`));
+      await this.answer();
+    };
+    return { name, amount, unit, run };
+  }
+
+  async end(): Promise<void> {
+    await this.#requests.close();
+    await this.#process.status;
+  }
 }
 
-/** Why PyTorch cannot be timed here, or undefined if it can. */
-async function obstacle(): Promise<string | undefined> {
+/** Starts PyTorch; or why it cannot be timed here. */
+async function startTorch(): Promise<{ torch: Torch; device: string; names: string[] } | string> {
   try {
-    const needed = torchDevice === "cuda" ? "; torch.zeros(1, device='cuda')" : "";
-    await runPython("-c", `import torch${needed}`);
-    return undefined;
+    const torch = new Torch();
+    return { torch, ...await torch.answer() as { device: string; names: string[] } };
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return "no such program";
     if (error instanceof Deno.errors.NotCapable) return `it needs --allow-run=${python}`;
@@ -46,46 +98,33 @@ async function obstacle(): Promise<string | undefined> {
   }
 }
 
-/** Times PyTorch on this machine. */
-async function measureTorch(): Promise<Report> {
-  const source = "torch_networks.py";
-  const printed = await runPython(
-    fileURLToPath(import.meta.resolve(`./${source}`)),
-    `--cases=${JSON.stringify(cases)}`,
-    `--own=${JSON.stringify(ownNetworks)}`,
-    `--convolutions=${JSON.stringify(singleConvolutions)}`,
-    `--convolution-batch=${batchSize}`,
-    `--threads=${threads}`,
-    `--repetitions=${repetitions}`,
-    `--device=${torchDevice}`,
-    values.nchw ? "--no-channels-last" : "--channels-last",
-  );
-  return readReport(printed, `the output of ${source}`);
-}
-
-/** Times this library, one network after another, so that only one of them holds memory. */
-async function measureOurs(device: Device): Promise<Measurement[]> {
-  const { ours } = await ourThreeConvolutions(device);
-  const time = (works: readonly Work[]) => timeInTurn(works, repetitions);
-  const measurements = await time([ours.train, ours.forward]);
-  for (const work of singleConvolutionWorks(device)) measurements.push(...await time([work]));
-  for (const c of cases) measurements.push(...await time(networkWorks(device, c)));
-  for (const own of ownNetworkCases()) measurements.push(...await time(ownNetworkWorks(device, own)));
-  return measurements;
-}
-
-const reason = await obstacle();
-if (reason === undefined) {
-  const device = await openDevice(deviceChoice(values.device), values.threads);
-  const reporter = new Reporter(device.description, values.json);
-  const ours = await measureOurs(device);
-  const torch = await measureTorch();
-  reporter.note(`against ${torch.device}, ${values.nchw ? "NCHW" : "channels_last"}`);
-  reporter.against("PyTorch", ours, torch.measurements);
-  reporter.end();
-  device.close();
-} else {
+const started = await startTorch();
+if (typeof started === "string") {
   console.error(
-    `Skipped: ${python} cannot run the comparison: ${reason} (needs torch; BENCH_PYTHON names another Python)`,
+    `Skipped: ${python} cannot run the comparison: ${started} (needs torch; BENCH_PYTHON names another Python)`,
   );
+  Deno.exit();
 }
+const { torch, names } = started;
+const device = await openDevice(deviceChoice(values.device), values.threads);
+const wide = device instanceof CpuDevice ? `, wide vectors: ${await device.hasWideVectors()}` : "";
+const reporter = new Reporter(device.description + wide, values.json);
+reporter.note(`against ${started.device}, ${values.nchw ? "NCHW" : "channels_last"}`);
+const isWanted = ({ name }: { name: string }) => values.only.some((words) => name.includes(words));
+const ours: Measurement[] = [], theirs: Measurement[] = [];
+async function compare(works: readonly Work[]): Promise<void> {
+  for (const work of works.filter(isWanted)) {
+    const [our, their] = await timeInTurn([work, torch.work(work, names)], repetitions);
+    ours.push(our);
+    theirs.push(their);
+  }
+}
+const { ours: three } = await ourThreeConvolutions(device);
+await compare([three.train, three.forward]);
+await compare(singleConvolutionWorks(device));
+for (const c of cases) await compare(networkWorks(device, c));
+for (const own of ownNetworkCases()) await compare(ownNetworkWorks(device, own));
+reporter.against("PyTorch", ours, theirs);
+reporter.end();
+device.close();
+await torch.end();

@@ -1,4 +1,7 @@
-"""Times PyTorch eager on the work of the benchmarks: JSON on standard output.
+"""Runs PyTorch eager on the work of the benchmarks, for `against_torch.ts`.
+
+Prints a line with the names of all works; then, for each line "INDEX COUNT" of standard
+input, runs that work that often and prints the milliseconds that it took. Needs torch.
 
 `python tests/bench/torch_networks.py --cases '[{"model": "base", "filters": [8, 16],
 "tEmb": 16, "batchSize": 32}]'`. Needs torch.
@@ -6,10 +9,8 @@
 
 import argparse
 import json
-import math
-import platform
 import runpy
-import statistics
+import sys
 import time
 from pathlib import Path
 
@@ -19,7 +20,6 @@ from torch import nn
 
 NETWORKS = Path(__file__).parent.parent / "vectors" / "networks.py"
 TYPES = {"base": "UNet_FM", "residual": "UNet_FM_Residuals"}
-LEAST_SECONDS = 0.2
 
 
 class ThreeConvolutions(nn.Module):
@@ -174,34 +174,11 @@ class ConvNeXt(nn.Module):
         return self.last(h)
 
 
-def wait(device):
-    if device.type == "cuda":
-        torch.cuda.synchronize()
+def work(name, images, step):
+    return {"name": name, "amount": images, "step": step}
 
 
-def time_runs(name, images, step, device, repetitions):
-    """Median time after a warm-up, over repetitions of enough steps each."""
-
-    def run(count):
-        start = time.perf_counter()
-        for _ in range(count):
-            step()
-        wait(device)
-        return time.perf_counter() - start
-
-    run(1)
-    count = math.ceil(LEAST_SECONDS / max(run(1), 1e-4))
-    seconds = statistics.median(run(count) / count for _ in range(repetitions))
-    rate = images / seconds
-    return {
-        "name": name,
-        "milliseconds": seconds * 1000,
-        "rate": rate,
-        "unit": "images/s",
-    }
-
-
-def time_network(name, model, optimizer, x, more, args):
+def network_works(name, model, optimizer, x, more, args):
     """Training steps (forward, MSE, backward, optimizer) and forward passes."""
     layout = torch.channels_last if args.channels_last else torch.contiguous_format
     model = model.to(x.device, memory_format=layout)
@@ -219,11 +196,10 @@ def time_network(name, model, optimizer, x, more, args):
         model(x, *more)
 
     for what, step in (("train", train), ("forward", forward)):
-        full = f"{what} {name}"
-        yield time_runs(full, len(x), step, x.device, args.repetitions)
+        yield work(f"{what} {name}", len(x), step)
 
 
-def time_convolution(name, channels, size, kernel, stride, groups, device, args):
+def convolution_work(name, channels, size, kernel, stride, groups, device, args):
     """Steps of a convolution: forward, and the gradients of x, weight and bias."""
     layout = torch.channels_last if args.channels_last else torch.contiguous_format
     x = torch.randn(args.convolution_batch, channels, size, size, device=device)
@@ -236,16 +212,16 @@ def time_convolution(name, channels, size, kernel, stride, groups, device, args)
     def step():
         torch.autograd.grad(conv(x), [x, conv.weight, conv.bias], slope)
 
-    return time_runs(name, len(x), step, x.device, args.repetitions)
+    return work(name, len(x), step)
 
 
-def measure(args, device):
+def works(args, device):
     x = torch.randn(32, 32, 28, 28, device=device)
     name = "three 3x3 convolutions, batch 32"
-    yield from time_network(name, ThreeConvolutions(32), torch.optim.Adam, x, (), args)
+    yield from network_works(name, ThreeConvolutions(32), torch.optim.Adam, x, (), args)
 
     for convolution in args.convolutions:
-        yield time_convolution(**convolution, device=device, args=args)
+        yield convolution_work(**convolution, device=device, args=args)
 
     networks = runpy.run_path(str(NETWORKS))
     for case in args.cases:
@@ -255,7 +231,7 @@ def measure(args, device):
         name = f"{model} [{','.join(map(str, filters))}] T {t_emb}, batch {batch}"
         x = torch.randn(batch, 1, 28, 28, device=device)
         t = torch.rand(batch, device=device)
-        yield from time_network(name, network, torch.optim.AdamW, x, (t,), args)
+        yield from network_works(name, network, torch.optim.AdamW, x, (t,), args)
 
     mixers = args.own.pop("mixers", [])
     own = [(f"MLP mixer, {width} channels", Mixer(width), ()) for width in mixers]
@@ -266,7 +242,7 @@ def measure(args, device):
     for name, network, more in own:
         x = torch.randn(32, 1, 28, 28, device=device)
         name = f"{name}, batch 32"
-        yield from time_network(name, network, torch.optim.AdamW, x, more, args)
+        yield from network_works(name, network, torch.optim.AdamW, x, more, args)
 
 
 def main():
@@ -276,7 +252,6 @@ def main():
     parser.add_argument("--convolutions", type=json.loads, default=[])
     parser.add_argument("--convolution-batch", type=int, default=64)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument(
         "--channels-last", action=argparse.BooleanOptionalAction, default=True
@@ -291,10 +266,23 @@ def main():
     if args.device == "cuda":
         where = torch.cuda.get_device_name()
     else:
-        where = f"{platform.processor() or platform.machine()}, {args.threads} threads"
-    measurements = list(measure(args, device))
-    report = {"device": f"PyTorch {torch.__version__}, {where}"}
-    print(json.dumps(report | {"measurements": measurements, "facts": []}))
+        capability = torch.backends.cpu.get_cpu_capability()
+        where = f"{capability}, {args.threads} threads"
+    known = list(works(args, device))
+    names = [work["name"] for work in known]
+    say({"device": f"PyTorch {torch.__version__}, {where}", "names": names})
+    for line in sys.stdin:
+        index, count = map(int, line.split())
+        start = time.perf_counter()
+        for _ in range(count):
+            known[index]["step"]()
+        if args.device == "cuda":
+            torch.cuda.synchronize()
+        say(1000 * (time.perf_counter() - start))
+
+
+def say(what):
+    print(json.dumps(what), flush=True)
 
 
 if __name__ == "__main__":

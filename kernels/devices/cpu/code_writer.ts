@@ -4,7 +4,7 @@
 export const op = {
   ...{ loop: 0x03, if: 0x04, else: 0x05, end: 0x0b, branchIf: 0x0d, get: 0x20, set: 0x21, tee: 0x22 },
   ...{ constant: 0x41, plus: 0x6a, minus: 0x6b, and: 0x71, simd: 0xfd },
-  ...{ load: 0, splat: 9, store: 11, vector: 12, plusVectors: 0xe4, times: 0xe6, timesPlus: 0x105 },
+  ...{ load: 0, splat: 9, store: 11, vector: 12, shuffle: 13, plusVectors: 0xe4, times: 0xe6, timesPlus: 0x105 },
 } as const;
 export const wholeNumber = 0x7f, vector = 0x7b, nothing = 0x40;
 
@@ -66,6 +66,14 @@ export class Writer {
   zeros(): void {
     this.simd(op.vector);
     for (let i = 0; i < 16; i++) this.byte(0);
+  }
+
+  /** Four copies of a lane of a local. */
+  lane(local: number, lane: number): void {
+    this.take(op.get, local);
+    this.take(op.get, local);
+    this.simd(op.shuffle);
+    for (let i = 0; i < 16; i++) this.byte(4 * lane + i % 4);
   }
 
   /** Sets a local to what an instruction loads from a constant address. */

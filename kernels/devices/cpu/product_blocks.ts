@@ -51,6 +51,7 @@ function writeBlock(
   const pointers = along === "rows" ? height : 1, target = parameters.length + pointers;
   const pointer = (r: number) => parameters.length + (along === "rows" ? r : 0);
   const factor = target + 1, line = (v: number) => factor + 1 + v;
+  const four = (r: number) => factor + 1 + width + height * width + r;
   const sums = Array.from({ length: height * width }, (_, i) => ({
     ...{ local: factor + 1 + width + i, kept: tile + 16 * i, r: Math.floor(i / width), v: i % width },
   }));
@@ -66,7 +67,7 @@ function writeBlock(
 
   to.number(2);
   to.take(pointers + 1, wholeNumber);
-  to.take(1 + width + sums.length, vector);
+  to.take(1 + width + sums.length + height, vector);
   to.take(op.loop, nothing);
   to.take(op.get, a);
   to.take(op.set, pointer(0));
@@ -116,7 +117,17 @@ function writeBlock(
     for (let k = 0; k < lines; k++) {
       for (let v = 0; v < width; v++) to.load(panel + 16 * ((lines + k) * width + v), line(v));
       for (const { local, r, v } of sums) {
-        if (v === 0) {
+        if (v === 0 && joined && (along === "columns" || lines >= 4)) {
+          const last = along === "columns" && r >= 4 ? height - 4 : 0;
+          const [of, lane] = along === "rows" ? [four(r), k % 4] : [four(last), r - last];
+          if (along === "rows" ? lane === 0 : r === 0 || r === 4) {
+            to.take(op.get, pointer(r));
+            to.access(op.load, along === "rows" ? 4 * k : 4 * last);
+            to.take(op.set, of);
+          }
+          to.lane(of, lane);
+          to.take(op.set, factor);
+        } else if (v === 0) {
           to.take(op.get, pointer(r));
           to.access(op.splat, along === "rows" ? 4 * k : 4 * r);
           to.take(op.set, factor);
