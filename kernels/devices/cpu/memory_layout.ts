@@ -31,10 +31,10 @@ export enum Layout {
   neededBytes = 1856,
   /** Whether the engine joins two vectors into one; see `product_blocks.ts`. */
   wide = 1920,
-  /** Scratch of each thread at constant addresses: a tile of a product, then a panel. Memory below belongs to the kernels. */
+  /** Scratch of each thread at constant addresses: a tile of a product before and after, then a panel. Memory below belongs to the kernels. */
   blocks = 8192,
-  tileBytes = 512,
-  blockBytes = 9216,
+  tileBytes = 1024,
+  blockBytes = 9728,
   /** Lines of the deepest part of a panel. */
   panelLines = 64,
   /** Bytes from a panel, or from the window of a depthwise convolution, to the weights of the latter. */

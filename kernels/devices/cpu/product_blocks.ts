@@ -46,7 +46,7 @@ function writeBlock(
   tile: number,
   fused: boolean,
 ): void {
-  const panel = tile + Layout.tileBytes;
+  const panel = tile + Layout.tileBytes, made = Layout.tileBytes / 2;
   const [a, pitch, c, row, depth, tiles, start] = parameters.keys();
   const pointers = along === "rows" ? height : 1, target = parameters.length + pointers;
   const pointer = (r: number) => parameters.length + (along === "rows" ? r : 0);
@@ -64,10 +64,25 @@ function writeBlock(
     to.take(op.get, c);
     to.take(op.set, target);
   };
+  const copyFromC = () =>
+    eachInC(({ kept, v }) =>
+      to.store(kept, () => {
+        to.take(op.get, target);
+        to.access(op.load, 16 * v);
+      })
+    );
 
   to.number(2);
   to.take(pointers + 1, wholeNumber);
   to.take(1 + width + sums.length + height, vector);
+  if (joined) {
+    to.take(op.get, start);
+    to.byte(op.isZero);
+    to.take(op.if, nothing);
+    goToC();
+    copyFromC();
+    to.byte(op.end);
+  }
   to.take(op.loop, nothing);
   to.take(op.get, a);
   to.take(op.set, pointer(0));
@@ -97,17 +112,29 @@ function writeBlock(
   }
   to.byte(op.end);
   to.byte(op.else);
-  goToC();
-  eachInC(({ local, kept, v }) => {
-    const loadFromC = () => {
+  if (joined) {
+    // The next tile is copied now: its numbers would still be on their way to memory when they are loaded in pairs.
+    for (const { local, kept } of sums) to.load(kept, local);
+    to.take(op.get, tiles);
+    to.take(op.constant, 1);
+    to.byte(op.isGreater);
+    to.take(op.if, nothing);
+    to.take(op.get, row);
+    to.take(op.constant, height);
+    to.byte(op.product);
+    to.take(op.get, c);
+    to.byte(op.plus);
+    to.take(op.set, target);
+    copyFromC();
+    to.byte(op.end);
+  } else {
+    goToC();
+    eachInC(({ local, v }) => {
       to.take(op.get, target);
       to.access(op.load, 16 * v);
-    };
-    if (joined) return to.store(kept, loadFromC);
-    loadFromC();
-    to.take(op.set, local);
-  });
-  if (joined) { for (const { local, kept } of sums) to.load(kept, local); }
+      to.take(op.set, local);
+    });
+  }
   to.byte(op.end);
   for (let lines: number = Layout.panelLines; lines >= 1; lines /= 2) {
     to.take(op.get, depth);
@@ -141,13 +168,13 @@ function writeBlock(
     }
     to.byte(op.end);
   }
-  if (joined) { for (const { local, kept } of sums) to.store(kept, () => to.take(op.get, local)); }
+  if (joined) { for (const { local, kept } of sums) to.store(kept + made, () => to.take(op.get, local)); }
   goToC();
   eachInC(({ local, kept, v }) => {
     to.take(op.get, target);
     if (joined) {
       to.take(op.constant, 0);
-      to.access(op.load, kept);
+      to.access(op.load, kept + made);
     } else to.take(op.get, local);
     to.access(op.store, 16 * v);
   });
