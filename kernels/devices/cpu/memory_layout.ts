@@ -31,10 +31,15 @@ export enum Layout {
   neededBytes = 1856,
   /** Whether the engine joins two vectors into one; see `product_blocks.ts`. */
   wide = 1920,
-  /** Scratch of each thread at constant addresses: a tile of a product before and after, then a panel. Memory below belongs to the kernels. */
+  /**
+   * Scratch of each thread at constant addresses: a tile of a product before and after, a panel, then results of a panel
+   * with few columns. Memory below belongs to the kernels.
+   */
   blocks = 8192,
   tileBytes = 1024,
-  blockBytes = 9728,
+  edge = 9728,
+  edgeRows = 192,
+  blockBytes = 22016,
   /** Lines of the deepest part of a panel. */
   panelLines = 64,
   /** Bytes from a panel, or from the window of a depthwise convolution, to the weights of the latter. */

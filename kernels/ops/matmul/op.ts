@@ -149,15 +149,40 @@ export const matmulTransposedBOp = defineOp({
   samples: [{ shapes: { a: [1, 9, 37], b: [1, 17, 37] } }, { shapes: { a: [2, 3, 4], b: [1, 2, 4] } }],
 });
 
+/** Largest number of partial results of a product over a long depth, in numbers: they should stay in caches. */
+const MOST_PARTIAL = 2 ** 17;
+
+/**
+ * The CPU device's calls for a^T b, the weight gradient of a linear layer: long sums into a small result. They are divided
+ * by depth into equal parts, so that all threads have work; how depends on nothing but the sizes, and so do the bits.
+ */
+function deepProductCalls(buffers: Buffers<number>, dims: Dims): readonly WasmCall[] {
+  const { A, B, M, N, K } = dims, strides = [1, M, N, 1];
+  const parts = A * B > 1
+    ? undefined
+    : [8, 4, 2].find((parts) => K % parts === 0 && K >= 192 * parts && M * N * parts <= MOST_PARTIAL);
+  if (parts === undefined) return [productCall(buffers, dims, strides)];
+  const each = { ...dims, A: parts, B: parts, Y: parts, K: K / parts };
+  return [
+    productCall({ ...buffers, y: 0 }, each, strides),
+    { kernel: "sumParts", args: { y: buffers.y, groups: 1, parts, n: M * N } },
+  ];
+}
+
 const transposedA = defineOp({
   name: "matmulTransposedA",
   signature: "a[A, K, M], b[B, K, N] -> y[Y, M, N]",
   ...productFields("matmulTransposedA"),
+  wasm: deepProductCalls,
   backward: ({ a, b, dy }) => ({
     a: () => sumTo(matmulTransposedB(b, dy), a.shape),
     b: () => sumTo(matmul(a, dy), b.shape),
   }),
-  samples: [{ shapes: { a: [1, 37, 9], b: [1, 37, 17] } }, { shapes: { a: [2, 37, 3], b: [2, 37, 4] } }],
+  samples: [
+    { shapes: { a: [1, 37, 9], b: [1, 37, 17] } },
+    { shapes: { a: [2, 37, 3], b: [2, 37, 4] } },
+    { shapes: { a: [1, 386, 3], b: [1, 386, 5] } }, // in parts on the CPU device
+  ],
 });
 
 type ProductOp = typeof matmulOp | typeof matmulTransposedBOp | typeof transposedA;

@@ -2,12 +2,14 @@
 // sixteen or eight columns, gains the product of rows of a and a panel of b. Tile and panel have constant addresses.
 
 import { Layout } from "../memory_layout.ts";
-import { fillRow } from "./rows.ts";
-import { firstLanes, splat, storeFirst } from "./simd.ts";
+import { fillRow, warm } from "./rows.ts";
+import { add, firstLanes, splat, storeFirst } from "./simd.ts";
 import { me } from "./threads.ts";
 
-/** Deepest part of a panel; a last panel may be deeper, but not twice as deep. */
+/** Deepest part of a panel. */
 export const DEPTH: i32 = Layout.panelLines;
+/** Deepest of several panels, a sum of a few parts: deeper ones pass over their results less often. */
+const MOST_DEPTH: i32 = 112;
 
 /** This thread's tile. */
 export function tileAddress(): usize {
@@ -24,9 +26,11 @@ export function panelColumns(left: i32): i32 {
   return load<i32>(Layout.wide) && left > 8 ? 16 : 8;
 }
 
-/** Depth of a panel if enough steps are left. */
+/** Depth of the next panel. */
 export function panelDepth(left: i32): i32 {
-  return left < 2 * DEPTH ? left : DEPTH;
+  if (left < 2 * DEPTH) return left;
+  const panels = (left + MOST_DEPTH - 1) / MOST_DEPTH;
+  return ((left + panels - 1) / panels + 15) & ~15;
 }
 
 /** Stores four lines of four adjacent numbers as columns, `pitch` bytes apart. */
@@ -170,29 +174,76 @@ export function timesPanel(
   }
 }
 
+/** Reads lines of numbers in order, which the processor can prefetch: panels read a few numbers of each. */
+function warmLines(from: usize, step: usize, lines: i32, numbers: i32): void {
+  for (; lines > 0; lines--, from += step) warm(from, (<usize> numbers) << 2, panelAddress());
+}
+
 /**
  * c = a b, or c += a b. Strides are in bytes: am or ak is 4, so is bk or bn, and c's columns are adjacent. If bn is 0, b
  * is stored in panels, see `panelOffset`, and N is a multiple of 8.
  *
  * @param start 0 to add to c, 1 to set it, else the address of what each row of c begins with
+ * @param bias address of what is added to each column at the end, or 0
  */
 export function gemm(
   M: i32, N: i32, K: i32, a: usize, am: usize, ak: usize, b: usize, bk: usize, bn: usize, c: usize, cm: usize,
-  start: usize,
+  start: usize, bias: usize = 0,
 ): void {
-  if (start && K == 0) fillRows(c, cm, M, N, start > 1 ? start : 0);
+  if (K == 0) {
+    if (start) fillRows(c, cm, M, N, start > 1 ? start : 0);
+    for (let n = 0; bias && n < N; n += 16) {
+      const at: usize = (<usize> n) << 2;
+      addToRows(c + at, cm, M, min(16, N - n), bias + at);
+    }
+  }
   for (let k = 0; k < K;) {
     const depth = panelDepth(K - k), first = k == 0 ? start : 0;
-    const left = a + (<usize> k) * ak;
+    const left = a + (<usize> k) * ak, right = b + (<usize> k) * bk;
+    if (ak != 4) warmLines(left, ak, depth, M);
+    if (bn == 4) warmLines(right, bk, depth, N);
     for (let n = 0; n < N;) {
       const most = panelColumns(N - n), columns = min(most, N - n);
       const pitch: usize = (<usize> most) << 2;
-      if (bn) packPanel(b + (<usize> k) * bk + (<usize> n) * bn, bk, bn, columns, depth, pitch);
+      if (bn) packPanel(right + (<usize> n) * bn, bk, bn, columns, depth, pitch);
       else packPanel(b + ((<usize> (n * K + k * most)) << 2), pitch, 4, columns, depth, pitch);
-      timesPanel(M, depth, left, am, ak, c + ((<usize> n) << 2), cm, columns, most == 16, first);
+      const to = c + ((<usize> n) << 2), isLast = k + depth == K;
+      const added = bias && isLast ? bias + ((<usize> n) << 2) : 0;
       n += columns;
+      if (columns == most || M > Layout.edgeRows) {
+        timesPanel(M, depth, left, am, ak, to, cm, columns, most == 16, first);
+        if (added) addToRows(to, cm, M, columns, added);
+        continue;
+      }
+      // Results with fewer columns than a tile stay in scratch until they are complete.
+      const edge = tileAddress() + <usize> Layout.edge;
+      if (k == 0 && !start) {
+        memory.fill(edge, 0, (<usize> M) * pitch);
+        copyTile(to, cm, edge, pitch, M, columns);
+      }
+      timesPanel(M, depth, left, am, ak, edge, pitch, most, most == 16, first);
+      if (added) addToRows(edge, pitch, M, most, added);
+      if (isLast) copyTile(edge, pitch, to, cm, M, columns);
     }
     k += depth;
+  }
+}
+
+/** Adds one row of at most 16 numbers to each row of c. */
+function addToRows(c: usize, cm: usize, M: i32, columns: i32, values: usize): void {
+  if (columns < 16) {
+    for (; M > 0; M--, c += cm) {
+      for (let n = 0; n < columns; n += 4) {
+        const at: usize = (<usize> n) << 2;
+        storeFirst(c + at, add(v128.load(c + at), v128.load(values + at)), columns - n);
+      }
+    }
+    return;
+  }
+  const p = v128.load(values), q = v128.load(values, 16), r = v128.load(values, 32), s = v128.load(values, 48);
+  for (; M > 0; M--, c += cm) {
+    v128.store(c, add(v128.load(c), p)), v128.store(c, add(v128.load(c, 16), q), 16);
+    v128.store(c, add(v128.load(c, 32), r), 32), v128.store(c, add(v128.load(c, 48), s), 48);
   }
 }
 

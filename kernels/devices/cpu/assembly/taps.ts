@@ -5,6 +5,7 @@
 
 import { Axis } from "./axis.ts";
 import { copyRow } from "./rows.ts";
+import { storeFirst } from "./simd.ts";
 
 /** The axes of the running call. */
 let vertical = changetype<Axis>(0), horizontal = vertical;
@@ -104,6 +105,17 @@ export function padPlanes(from: usize, channels: i32, to: usize): void {
       const source = from + ((<usize> (h * W)) << 2), row = to + (<usize> (h - lowV)) * pitch;
       if (strideH == 1) {
         copyRow(source + ((<usize> start) << 2), row + ((<usize> (start - lowH)) << 2), end - start);
+      } else if (strideH == 2) {
+        // Of each two columns one goes to either half of the row.
+        const first = start - lowH, isOdd: usize = first & 1;
+        let at = row + isOdd * segment + ((<usize> (first >> 1)) << 2);
+        let next = row + (1 - isOdd) * segment + ((<usize> ((first + 1) >> 1)) << 2);
+        for (let w = start; w < end; w += 8, at += 16, next += 16) {
+          const p = v128.load(source + ((<usize> w) << 2)), q = v128.load(source + ((<usize> w) << 2), 16);
+          const left = end - w;
+          storeFirst(at, i32x4.shuffle(p, q, 0, 2, 4, 6), (left + 1) >> 1);
+          if (left > 1) storeFirst(next, i32x4.shuffle(p, q, 1, 3, 5, 7), left >> 1);
+        }
       } else {
         let phase = (start - lowH) % strideH;
         let at = row + (<usize> phase) * segment + ((<usize> ((start - lowH) / strideH)) << 2);

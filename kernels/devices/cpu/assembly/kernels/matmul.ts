@@ -6,21 +6,27 @@ import { add, splat, storeFirst } from "../simd.ts";
 import { me, team } from "../threads.ts";
 import { unfold, warm } from "../rows.ts";
 
-/** Rows and columns per task. */
+/** Most rows and columns of a task. */
 const TASK_ROWS: i32 = 192;
-const TASK_COLUMNS: i32 = 128;
+const TASK_COLUMNS: i32 = 256;
 /** Fewer rows would be packed for too few products. */
 const LEAST_ROWS: i32 = 16;
 
+/** Bytes of results that go to the workspace. */
+export function matmulWorkspace(y: usize, Y: i32, M: i32, N: i32): u64 {
+  return y ? 0 : 4 * <u64> Y * M * N;
+}
+
 /**
- * y[batch] = a[batch] b[batch] + bias, if there is one, for any strides; a batch of 1 is shared by all. A task is a block
- * of a result.
+ * y[batch] = a[batch] b[batch] + bias, if there is one, for any strides; a batch of 1 is shared by all. If y is 0, the
+ * results go to the workspace, for `sumParts`. A task is a block of a result.
  */
 export function matmul(
-  call: usize, a: usize, b: usize, bias: usize, y: usize, A: i32, B: i32, Y: i32, M: i32, N: i32, K: i32,
-  am: usize, ak: usize, bk: usize, bn: usize,
+  call: usize, workspace: usize, a: usize, b: usize, bias: usize, y: usize, A: i32, B: i32, Y: i32, M: i32,
+  N: i32, K: i32, am: usize, ak: usize, bk: usize, bn: usize,
 ): void {
-  const across = (N + TASK_COLUMNS - 1) / TASK_COLUMNS;
+  const pieces = max(1, (N + TASK_COLUMNS - 1) / TASK_COLUMNS);
+  const width = max(16, ((N + pieces - 1) / pieces + 15) & ~15), across = max(1, (N + width - 1) / width);
   const strips = max(1, Y * across);
   let down = max(1, (M + TASK_ROWS - 1) / TASK_ROWS);
   if (team > 1 && !isAlone(call)) {
@@ -28,28 +34,20 @@ export function matmul(
     down = max(down, (2 * team + strips - 1) / strips);
     if (strips * down < 16 * team) down = (down + team - 1) / team * team;
   }
-  const height = max(LEAST_ROWS, ((M + down - 1) / down + 1) & ~1); // even, since tiles have four or six rows
+  // Tiles have six or four rows.
+  let height = max(LEAST_ROWS, (M + down - 1) / down);
+  height = height < 48 ? (height + 1) & ~1 : (height + 5) / 6 * 6;
   down = (M + height - 1) / height;
-  const row: usize = (<usize> N) << 2;
+  const row: usize = (<usize> N) << 2, target = y ? y : workspace;
   for (let task = nextTask(call); task < Y * across * down; task = nextTask(call)) {
-    const n = task % across * TASK_COLUMNS, m = task / across % down * height;
+    const n = task % across * width, m = task / across % down * height;
     const batch = task / (across * down);
-    const rows = min(height, M - m), columns = min(TASK_COLUMNS, N - n);
-    const to = y + (<usize> (batch * M + m)) * row + ((<usize> n) << 2);
+    const rows = min(height, M - m), columns = min(width, N - n);
+    const to = target + (<usize> (batch * M + m)) * row + ((<usize> n) << 2);
     const left = a + ((<usize> (batch % A * M * K)) << 2) + (<usize> m) * am;
     const right = b + ((<usize> (batch % B * N * K)) << 2) + (<usize> n) * bn;
-    gemm(rows, columns, K, left, am, ak, right, bk, bn, to, row, 1);
-    if (bias) addToRows(to, row, rows, columns, bias + ((<usize> n) << 2));
-  }
-}
-
-/** Adds one row of numbers to each row of c. */
-function addToRows(c: usize, cm: usize, M: i32, N: i32, values: usize): void {
-  for (let m = 0; m < M; m++, c += cm) {
-    for (let n = 0; n < N; n += 4) {
-      const at: usize = (<usize> n) << 2;
-      storeFirst(c + at, add(v128.load(c + at), v128.load(values + at)), N - n);
-    }
+    const shifts = bias ? bias + ((<usize> n) << 2) : 0;
+    gemm(rows, columns, K, left, am, ak, right, bk, bn, to, row, 1, shifts);
   }
 }
 
@@ -126,12 +124,11 @@ export function sumParts(call: usize, workspace: usize, y: usize, groups: i32, p
   const across = (n + 4095) >> 12;
   for (let task = nextTask(call); task < groups * across; task = nextTask(call)) {
     const group = task / across, first = (task % across) << 12;
-    for (let i = first; i < min(n, first + 4096); i++) {
-      let sum: f32 = 0;
-      for (let part = 0; part < parts; part++) {
-        sum += load<f32>(workspace + ((<usize> ((group * parts + part) * n + i)) << 2));
-      }
-      store<f32>(y + ((<usize> (group * n + i)) << 2), sum);
+    const step: usize = (<usize> n) << 2, end = min(n, first + 4096);
+    for (let i = first; i < end; i += 4) {
+      let from = workspace + ((<usize> (group * parts * n + i)) << 2), sum = splat(0);
+      for (let part = 0; part < parts; part++, from += step) sum = add(sum, v128.load(from));
+      storeFirst(y + ((<usize> (group * n + i)) << 2), sum, end - i);
     }
   }
 }

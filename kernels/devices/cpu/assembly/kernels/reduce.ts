@@ -3,7 +3,7 @@
 import { nextTask } from "../call.ts";
 import { copyRow, fillRow } from "../rows.ts";
 import { exp } from "../vector_functions.ts";
-import { add, madd, mul, splat, storeFirst, sub, total } from "../simd.ts";
+import { add, firstLanes, madd, mul, splat, storeFirst, sub, topOf, total } from "../simd.ts";
 
 /** Approximate number of elements that a task reads. */
 const BLOCK: i32 = 8192;
@@ -140,34 +140,49 @@ export function squaredErrorsGradient(
   }
 }
 
-/** Softmax of rows. A task is a row. */
+/** Softmax of rows. A task is some rows. */
 export function softmax(call: usize, x: usize, y: usize, R: i32, C: i32): void {
-  for (let r = nextTask(call); r < R; r = nextTask(call)) {
-    const from = x + ((<usize> (r * C)) << 2), to = y + ((<usize> (r * C)) << 2);
-    let top = load<f32>(from);
-    for (let c = 1; c < C; c++) top = max(top, load<f32>(from + ((<usize> c) << 2)));
-    let sum: f32 = 0;
-    for (let c = 0; c < C; c += 4) {
-      const at: usize = (<usize> c) << 2;
-      storeFirst(to + at, exp(sub(v128.load(from + at), splat(top))), C - c);
-    }
-    for (let c = 0; c < C; c++) sum += load<f32>(to + ((<usize> c) << 2));
-    const scale: f32 = 1 / sum;
-    for (let c = 0; c < C; c++) {
-      const at = to + ((<usize> c) << 2);
-      store<f32>(at, load<f32>(at) * scale);
+  const perTask = max(1, BLOCK / C), row: usize = (<usize> C) << 2;
+  for (let start = nextTask(call) * perTask; start < R; start = nextTask(call) * perTask) {
+    for (let r = start; r < min(R, start + perTask); r++) {
+      const from = x + (<usize> r) * row, to = y + (<usize> r) * row;
+      let top = v128.load_splat<f32>(from);
+      for (let c = 0; c < C; c += 4) {
+        const v = v128.load(from + ((<usize> c) << 2));
+        top = f32x4.max(top, C - c >= 4 ? v : v128.bitselect(v, top, firstLanes(C - c)));
+      }
+      const most = splat(topOf(top));
+      let sum = splat(0);
+      for (let c = 0; c < C; c += 4) {
+        const at: usize = (<usize> c) << 2, v = exp(sub(v128.load(from + at), most));
+        storeFirst(to + at, v, C - c);
+        sum = add(sum, C - c >= 4 ? v : v128.and(v, firstLanes(C - c)));
+      }
+      const scale = splat(1 / total(sum));
+      for (let c = 0; c < C; c += 4) {
+        const at: usize = (<usize> c) << 2;
+        storeFirst(to + at, mul(v128.load(to + at), scale), C - c);
+      }
     }
   }
 }
 
-/** dx = y (dy - sum(y dy)). A task is a row. */
+/** dx = y (dy - sum(y dy)). A task is some rows. */
 export function softmaxGradient(call: usize, y: usize, dy: usize, dx: usize, R: i32, C: i32): void {
-  for (let r = nextTask(call); r < R; r = nextTask(call)) {
-    const row: usize = (<usize> (r * C)) << 2, end: usize = (<usize> ((r + 1) * C)) << 2;
-    let dot: f32 = 0;
-    for (let at = row; at < end; at += 4) dot += load<f32>(y + at) * load<f32>(dy + at);
-    for (let at = row; at < end; at += 4) {
-      store<f32>(dx + at, load<f32>(y + at) * (load<f32>(dy + at) - dot));
+  const perTask = max(1, BLOCK / C), row: usize = (<usize> C) << 2;
+  for (let start = nextTask(call) * perTask; start < R; start = nextTask(call) * perTask) {
+    for (let r = start; r < min(R, start + perTask); r++) {
+      const first = (<usize> r) * row;
+      let sum = splat(0);
+      for (let c = 0; c < C; c += 4) {
+        const at = first + ((<usize> c) << 2), v = mul(v128.load(y + at), v128.load(dy + at));
+        sum = add(sum, C - c >= 4 ? v : v128.and(v, firstLanes(C - c)));
+      }
+      const dot = splat(total(sum));
+      for (let c = 0; c < C; c += 4) {
+        const at = first + ((<usize> c) << 2);
+        storeFirst(dx + at, mul(v128.load(y + at), sub(v128.load(dy + at), dot)), C - c);
+      }
     }
   }
 }
