@@ -56,7 +56,7 @@ class Torch {
 
   /** The next line that Python prints. @throws {Error} with the last line of stderr if it ends instead */
   async answer(): Promise<unknown> {
-    for (let end = -1; (end = this.#text.indexOf("\n")) < 0;) {
+    while (!this.#text.includes("\n")) {
       const { value, done } = await this.#answers.read();
       if (done) {
         const errors = await new Response(this.#process.stderr).text();
