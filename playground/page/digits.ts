@@ -4,7 +4,7 @@ import { classCount, type DrawnDigits, sideOf } from "../digits_training.ts";
 import type { PlaygroundSettings } from "../settings.ts";
 import { arrowKeys, font, set, SharpCanvas } from "./canvas.ts";
 import { LossCurve } from "./loss_chart.ts";
-import type { DigitsCommand, DigitsFrame, DigitsReport, HeldOut, RestingDigits } from "./messages.ts";
+import type { DigitsCommand, DigitsFrame, DigitsReport, RestingDigits } from "./messages.ts";
 import { statusOf } from "./readings.ts";
 
 /** Rows of images, from the top. */
@@ -25,118 +25,12 @@ interface Stroke {
   readonly places: (readonly [x: number, y: number])[];
 }
 
-/** The reader's work with digits: to start, train and paint. */
+/** The reader's work with digits: rows of samples from the same noise to train, and one sample to paint in. */
 export class DigitsSession {
   curve = new LossCurve();
   running = false;
   /** The weights while the training is paused or done. */
   rest: RestingDigits | undefined;
-  readonly #stage: DigitsStage;
-  /** The settings that the current training started with. */
-  #begun: PlaygroundSettings | undefined;
-  /** The number of samples that the judge recognises. */
-  #right: number | undefined;
-  #heldOut: HeldOut | undefined;
-
-  constructor(private readonly send: (command: DigitsCommand) => void) {
-    this.#stage = new DigitsStage(send);
-  }
-
-  /** Shows digits, and starts a training unless there is one from the same start. */
-  enter(settings: PlaygroundSettings): void {
-    const { start, seed, digit_steps: steps } = settings;
-    if (this.#begun?.start !== start || this.#begun.seed !== seed) this.begin(settings);
-    else if (this.#begun.digit_steps !== steps) this.send({ act: "change", steps });
-    this.#begun = settings;
-    this.#stage.showTime(settings.t);
-  }
-
-  /** Starts a training; one from scratch runs immediately. */
-  begin(settings: PlaygroundSettings): void {
-    this.#begun = settings;
-    this.running = settings.start !== "checkpoint";
-    this.curve = new LossCurve();
-    this.rest = this.#right = this.#heldOut = undefined;
-    this.#showReading();
-    const side = sideOf(settings.start);
-    const where = `in a space of ${side ** 2} dimensions`;
-    byId("digit-size").textContent = `${side} by ${side} pixels is a dot too, ${where}`;
-    this.#stage.begin(settings, this.running);
-  }
-
-  /** Forgets the state of a replaced worker. */
-  forget(): void {
-    this.#begun = undefined;
-    this.#stage.forget();
-  }
-
-  /** Trains or pauses. */
-  run(running: boolean): void {
-    this.running = running;
-    this.sendRunning();
-  }
-
-  /** Tells the worker whether to train. @param visible whether the reader can see digits */
-  sendRunning(visible = true): void {
-    if (this.#begun !== undefined) this.send({ act: "run", running: this.running && visible });
-  }
-
-  showTime(t: number): void {
-    this.#stage.showTime(t);
-  }
-
-  /** Handles a report from the worker. */
-  take(report: DigitsReport): void {
-    switch (report.about) {
-      case "led":
-        return this.#stage.take(report);
-      case "rested":
-        this.rest = report.rest;
-        this.#heldOut = report.rest.heldOut;
-        return this.#showReading();
-      case "frame": {
-        const { losses, heldOut, drawn, step } = report.frame;
-        this.#stage.take(report);
-        this.curve.add(losses);
-        this.rest = undefined;
-        this.#heldOut = heldOut;
-        this.#right = drawn.seen.filter(([label], n) => label === n).length;
-        this.#showReading();
-        document.documentElement.dataset.digits = String(step); // for tests
-      }
-    }
-  }
-
-  /** The line under the losses. */
-  status(device: string): string {
-    const { frame } = this.#stage;
-    if (!frame || !this.#begun) return "Loading the network";
-    const { step, milliseconds } = frame;
-    const { digit_steps: steps } = this.#begun;
-    return statusOf({ step, steps, loss: this.curve.latest(), digits: 4, milliseconds, device });
-  }
-
-  #showReading(): void {
-    const [heldOut, bits] = [this.#heldOut, this.rest?.bits];
-    const sentences: string[] = [];
-    if (this.#right !== undefined) sentences.push(`The judge sees the right digit in ${this.#right} of 10.`);
-    if (heldOut && heldOut.first !== heldOut.now) {
-      const [first, now] = [heldOut.first.toFixed(4), heldOut.now.toFixed(4)];
-      const verdict = `${heldOut.now < heldOut.first ? "lower" : "not lower"} than it was at the start`;
-      sentences.push(`On images held out of training, the loss is ${now}, ${verdict} (${first}).`);
-    }
-    if (bits) {
-      const [mean, error] = bits.map((value) => value.toFixed(2));
-      sentences.push(
-        `These images take ${mean} ± ${error} bits per dimension, compared with 8 uncompressed.`,
-      );
-    }
-    byId("held-out").textContent = sentences.join(" ");
-  }
-}
-
-/** The stage for digits: rows of samples from the same noise, and one sample to paint in. */
-class DigitsStage {
   readonly #grid: SharpCanvas;
   readonly #paint = byId<HTMLCanvasElement>("paint");
   readonly #led = byId<HTMLCanvasElement>("led");
@@ -144,12 +38,13 @@ class DigitsStage {
   readonly #base = byId<HTMLSelectElement>("paint-base");
   readonly #label = byId<HTMLSelectElement>("paint-label");
   readonly #eraser = byId<HTMLInputElement>("paint-eraser");
+  /** The settings that the current training started with. */
+  #begun: PlaygroundSettings | undefined;
   /** Whether the worker has the embedded data. */
   #sent = false;
   /** The latest samples, if there are any. */
-  frame: DigitsFrame | undefined;
+  #frame: DigitsFrame | undefined;
   #t = 1;
-  #settled = false;
   #strokes: Stroke[] = [];
   #ledTo: Float32Array | undefined;
   /** Position of the keyboard's pen, in image pixels. */
@@ -172,28 +67,49 @@ class DigitsStage {
     this.#listen();
   }
 
-  begin(settings: PlaygroundSettings, running: boolean): void {
-    this.frame = this.#ledTo = undefined;
+  /** Shows digits, and starts a training unless there is one from the same start. */
+  enter(settings: PlaygroundSettings): void {
+    const { start, seed, digit_steps: steps, t } = settings;
+    if (this.#begun?.start !== start || this.#begun.seed !== seed) this.begin(settings);
+    else if (this.#begun.digit_steps !== steps) this.send({ act: "change", steps });
+    this.#begun = settings;
+    this.showTime(t);
+  }
+
+  /** Starts a training; one from scratch runs immediately. */
+  begin(settings: PlaygroundSettings): void {
+    this.#begun = settings;
+    this.running = settings.start !== "checkpoint";
+    this.curve = new LossCurve();
     this.#strokes = [];
-    this.#settled = settings.start === "checkpoint";
+    this.rest = this.#frame = this.#ledTo = undefined;
+    this.#showReading();
+    const side = sideOf(settings.start);
+    const where = `in a space of ${side ** 2} dimensions`;
+    byId("digit-size").textContent = `${side} by ${side} pixels is a dot too, ${where}`;
     const parts = this.#sent
       ? undefined
       : Object.fromEntries(partIds.map((id) => [id, byId(`part-${id}`).textContent!]));
-    this.send({ act: "begin", settings, running, parts });
+    this.send({ act: "begin", settings, running: this.running, parts });
     this.#sent = true;
     this.#draw();
   }
 
-  /** Forgets that a replaced worker had the data. */
+  /** Forgets the state of a replaced worker, which had the data. */
   forget(): void {
+    this.#begun = undefined;
     this.#sent = false;
   }
 
-  /** Handles a report from the worker. */
-  take(report: Extract<DigitsReport, { about: "frame" | "led" }>): void {
-    if (report.about === "led") this.#ledTo = report.pixels;
-    else this.frame = report.frame;
-    this.#draw();
+  /** Trains or pauses. */
+  run(running: boolean): void {
+    this.running = running;
+    this.sendRunning();
+  }
+
+  /** Tells the worker whether to train. @param visible whether the reader can see digits */
+  sendRunning(visible = true): void {
+    if (this.#begun !== undefined) this.send({ act: "run", running: this.running && visible });
   }
 
   /** Shows the samples at a time. */
@@ -203,6 +119,52 @@ class DigitsStage {
     this.#clear();
   }
 
+  /** Handles a report from the worker. */
+  take(report: DigitsReport): void {
+    if (report.about === "led") {
+      this.#ledTo = report.pixels;
+      return this.#draw();
+    }
+    if (report.about === "rested") this.rest = report.rest;
+    else {
+      this.rest = undefined;
+      this.#frame = report.frame;
+      this.curve.add(report.frame.losses);
+      this.#draw();
+      document.documentElement.dataset.digits = String(report.frame.step); // for tests
+    }
+    this.#showReading();
+  }
+
+  /** The line under the losses. */
+  status(device: string): string {
+    if (!this.#frame || !this.#begun) return "Loading the network";
+    const { step, milliseconds } = this.#frame;
+    const { digit_steps: steps } = this.#begun;
+    return statusOf({ step, steps, loss: this.curve.latest(), digits: 4, milliseconds, device });
+  }
+
+  #showReading(): void {
+    const sentences: string[] = [];
+    if (this.#frame) {
+      const right = this.#frame.drawn.seen.filter(([label], n) => label === n).length;
+      sentences.push(`The judge sees the right digit in ${right} of 10.`);
+    }
+    const heldOut = this.rest?.heldOut ?? this.#frame?.heldOut;
+    if (heldOut && heldOut.first !== heldOut.now) {
+      const [first, now] = [heldOut.first.toFixed(4), heldOut.now.toFixed(4)];
+      const verdict = `${heldOut.now < heldOut.first ? "lower" : "not lower"} than it was at the start`;
+      sentences.push(`On images held out of training, the loss is ${now}, ${verdict} (${first}).`);
+    }
+    if (this.rest?.bits) {
+      const [mean, error] = this.rest.bits.map((value) => value.toFixed(2));
+      sentences.push(
+        `These images take ${mean} ± ${error} bits per dimension, compared with 8 uncompressed.`,
+      );
+    }
+    byId("held-out").textContent = sentences.join(" ");
+  }
+
   #listen(): void {
     this.#grid.element.addEventListener("click", ({ offsetX }) => {
       this.#choose(`${Math.floor(offsetX / this.#grid.width * classCount)}`);
@@ -210,7 +172,7 @@ class DigitsStage {
     });
     let down = false;
     const placeOf = ({ offsetX, offsetY }: PointerEvent): [number, number] => {
-      const side = this.frame?.drawn.side ?? 28;
+      const side = this.#frame?.drawn.side ?? 28;
       return [offsetX / this.#paint.clientWidth * side, offsetY / this.#paint.clientHeight * side];
     };
     this.#paint.addEventListener("pointerdown", (event) => {
@@ -228,7 +190,7 @@ class DigitsStage {
       const move = arrowKeys[event.key];
       if (!move && event.key !== " ") return;
       event.preventDefault();
-      const side = this.frame?.drawn.side ?? 28;
+      const side = this.#frame?.drawn.side ?? 28;
       if (move) {
         const [x, y] = this.#pen.map((at, axis) => Math.max(0, Math.min(side, at + move[axis])));
         this.#pen = [x, y];
@@ -240,8 +202,8 @@ class DigitsStage {
 
   /** The chosen sample at t with the strokes in it. */
   #painted(): Float32Array<ArrayBuffer> | undefined {
-    if (!this.frame) return undefined;
-    const { side } = this.frame.drawn;
+    if (!this.#frame) return undefined;
+    const { side } = this.#frame.drawn;
     const from = Number(this.#base.value) * side ** 2;
     const image = this.#at("many", this.#paintTime)!.slice(from, from + side ** 2);
     for (const { places, erases } of this.#strokes) {
@@ -281,7 +243,7 @@ class DigitsStage {
 
   /** The images of a row; those of many steps, at time t. */
   #at(row: (typeof rows)[number], t: number): Float32Array<ArrayBuffer> | undefined {
-    const { drawn } = this.frame!;
+    const { drawn } = this.#frame!;
     return row === "many" ? samplesAt(drawn, t) : drawn[row];
   }
 
@@ -291,15 +253,13 @@ class DigitsStage {
     const { ink, muted, velocity } = this.#grid.colours;
     const width = this.#grid.width / classCount;
     set(context, { font: font(13), fillStyle: muted, textAlign: "left", textBaseline: "alphabetic" });
-    if (!this.frame) return context.fillText("Loading the network", 0, 20);
-    const { drawn } = this.frame;
+    if (!this.#frame) return context.fillText("Loading the network", 0, 20);
+    const { drawn } = this.#frame;
+    const settled = this.#begun?.start === "checkpoint";
+    const ten = settled ? "Ten steps: sharp" : "Ten steps";
     const names = {
-      many: this.#t < 1
-        ? `Half-finished, at t = ${this.#t.toFixed(2)}`
-        : this.#settled
-        ? "Ten steps: sharp"
-        : "Ten steps",
-      one: this.#settled ? "One step: the average, blurred" : "One step",
+      many: this.#t < 1 ? `Half-finished, at t = ${this.#t.toFixed(2)}` : ten,
+      one: settled ? "One step: the average, blurred" : "One step",
       whole: "One learned step: sharp again",
       nearest: "Nearest training image: similar, not the same",
     };
@@ -337,7 +297,7 @@ class DigitsStage {
   }
 
   #drawPaint(image: Float32Array | undefined): void {
-    const { side } = this.frame!.drawn;
+    const { side } = this.#frame!.drawn;
     if (!image) return;
     show(this.#paint, image, side);
     byId("paint-text").textContent = `Paint here, at t = ${this.#paintTime.toFixed(2)}`;
