@@ -286,7 +286,7 @@ export function defineOp<const S extends string, const A extends AttributeTypes 
 }
 
 /** Notes that an op overwrites tensors: for good if it runs now, else for as long as the step is being traced. */
-export function noteWrites(op: string, tensors: readonly Tensor[]): void {
+function noteWrites(op: string, tensors: readonly Tensor[]): void {
   const { recording } = owners;
   for (const { storage, offset, size } of tensors) {
     if (recording) recording.noteWrite(storage, offset, size, op);
@@ -339,7 +339,7 @@ function refuseStray({ name }: Kernel, tensor: Tensor, { kind }: Tensor["device"
  * Refuses on every device what would make a WebGPU device fail: a kernel may not overwrite a buffer that it also reads,
  * not even in another part, nor overwrite the same elements through two tensors.
  */
-export function checkSharing({ name, ports }: Kernel, tensors: readonly MemoryRange[]): void {
+function checkSharing({ name, ports }: Kernel, tensors: readonly MemoryRange[]): void {
   tensors.forEach((a, i) => {
     if (!ports[i].writable) return;
     tensors.forEach((b, j) => {

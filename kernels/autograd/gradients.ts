@@ -22,7 +22,7 @@ import type { Kernel } from "../devices/device.ts";
  *
  * @param since event number before which no op depends on the sources
  */
-export function opsBetween(
+function opsBetween(
   results: readonly Tensor[],
   sources: ReadonlySet<Tensor>,
   since = 0,
@@ -131,7 +131,7 @@ function rulesOf(history: History, dy: Tensor): readonly (GradientRule | undefin
 /**
  * Recomputes an op from the ops that it is composed of. Its inputs are views, so that differentiation can end at them.
  */
-export function remade(history: History) {
+function remade(history: History) {
   const since = nextOrder();
   const views = history.inputs.map((x) => reshape(x, x.shape));
   const output = history.composite?.(views);
@@ -139,7 +139,7 @@ export function remade(history: History) {
   return { inputs: views, output, since };
 }
 
-export function checkKept(
+function checkKept(
   { overwritten, inputs }: History,
   i: number,
   between: ReadonlyMap<Tensor, History>,
@@ -149,7 +149,7 @@ export function checkKept(
 }
 
 /** Runs the gradient rule of an input. */
-export function applyRule(history: History, i: number, rule?: GradientRule, before?: Tensor): Tensor {
+function applyRule(history: History, i: number, rule?: GradientRule, before?: Tensor): Tensor {
   if (!rule) refuseWithoutRule(history, i);
   const [x, name] = [history.inputs[i], history.names[i]];
   const task = `take gradients through ${history.op}`;

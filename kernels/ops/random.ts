@@ -273,7 +273,7 @@ export function uniforms(
 }
 
 /** Two standard normal numbers from two random words, in f64. Source: Box and Muller 1958 */
-export function normalPair(first: number, second: number): [number, number] {
+function normalPair(first: number, second: number): [number, number] {
   const radius = Math.sqrt(-2 * Math.log(((first >>> 8) + 1) * 2 ** -24));
   const angle = 2 * Math.PI * (second >>> 8) * 2 ** -24;
   return [radius * Math.cos(angle), radius * Math.sin(angle)];

@@ -72,7 +72,7 @@ export class Health {
 }
 
 /** A message of WebGPU in one line. */
-export function oneLine(message: string): string {
+function oneLine(message: string): string {
   return message.trim().replace(/\s*\n\s*/g, " ");
 }
 

@@ -24,32 +24,17 @@ function digestOf(texts: readonly string[]): string {
   return [low, high].map((half) => (half >>> 0).toString(16).padStart(8, "0")).join("");
 }
 
-/**
- * A call on separate memory, a buffer of zeros for each port, so that running it changes no values; undefined if memory
- * is short.
- */
-async function onScratch(
-  device: GPUDevice,
-  call: KernelCall,
-): Promise<{ call: KernelCall; free: () => void } | undefined> {
+/** Buffers of zeros; undefined if there is no memory for them. */
+async function buffersOf(device: GPUDevice, sizes: readonly number[]): Promise<GpuBuffer[] | undefined> {
   device.pushErrorScope("out-of-memory");
-  const ranges = call.ranges.map(({ length }) => {
-    const size = Math.max(4 * length, 4);
-    const buffer = new GpuBuffer(device.createBuffer({ size, usage: GPUBufferUsage.STORAGE }), size);
-    return { buffer, offset: 0, length };
-  });
-  const free = () => ranges.forEach(({ buffer }) => buffer.handle.destroy());
-  if (await device.popErrorScope()) return void free();
-  return { call: { ...call, ranges }, free };
+  const { STORAGE: usage } = GPUBufferUsage;
+  const buffers = sizes.map((size) => new GpuBuffer(device.createBuffer({ size, usage }), size));
+  if (!await device.popErrorScope()) return buffers;
+  free(buffers);
 }
 
-/** Whether there is memory for buffers of these sizes. */
-async function hasMemory(device: GPUDevice, sizes: readonly number[]): Promise<boolean> {
-  device.pushErrorScope("out-of-memory");
-  const buffers = sizes.map((size) => device.createBuffer({ size, usage: GPUBufferUsage.STORAGE }));
-  const error = await device.popErrorScope();
-  for (const buffer of buffers) buffer.destroy();
-  return !error;
+function free(buffers: readonly GpuBuffer[]): void {
+  for (const { handle } of buffers) handle.destroy();
 }
 
 /** A call with several candidates. */
@@ -162,31 +147,18 @@ const compileShare = 10;
 /** The time for measuring; compiling, which a driver does once and then remembers, has its own. */
 class TuningTime {
   readonly #startMs = performance.now();
-  readonly #maxCompilingMs: number;
-  #compilingMs = 0;
+  compilingMs = 0;
 
-  constructor(readonly seconds: number, readonly signal: AbortSignal | undefined) {
-    this.#maxCompilingMs = 1000 * seconds * compileShare;
-  }
+  constructor(readonly seconds: number, readonly signal: AbortSignal | undefined) {}
 
   /** The share of the time that has passed. */
   get passed(): number {
-    const apart = Math.min(this.#compilingMs, this.#maxCompilingMs);
-    return (performance.now() - apart - this.#startMs) / (1000 * this.seconds);
+    const limit = 1000 * this.seconds, apart = Math.min(this.compilingMs, compileShare * limit);
+    return (performance.now() - apart - this.#startMs) / limit;
   }
 
   get isOver(): boolean {
     return this.passed >= 1 || this.signal?.aborted === true;
-  }
-
-  /** Runs a function that compiles kernels, whose time counts as compiling. */
-  async compiling<T>(run: () => Promise<T>): Promise<T> {
-    const started = performance.now();
-    try {
-      return await run();
-    } finally {
-      this.#compilingMs += performance.now() - started;
-    }
   }
 }
 
@@ -238,19 +210,25 @@ async function timed(
 ): Promise<Fastest | undefined> {
   if (time.isOver) return undefined;
   const { call, candidates } = subject;
-  const scratch = await onScratch(device, call);
+  // On memory of its own, so that no value changes.
+  const scratch = await buffersOf(device, call.ranges.map(({ length }) => Math.max(4 * length, 4)));
   if (!scratch) return undefined;
+  const ranges = scratch.map((buffer, i) => ({ buffer, offset: 0, length: call.ranges[i].length }));
   try {
     const { pipelines } = dispatches;
     const working = new Map<string, readonly Dispatch[]>();
     for (const candidate of candidates) {
-      const way = { ...scratch.call, candidate };
-      if (!await hasMemory(device, workspace.sizesOf([way]))) continue;
+      const way = { ...call, ranges, candidate };
+      const passes = await buffersOf(device, workspace.sizesOf([way]));
+      if (!passes) continue;
+      free(passes);
       const ways = workspace.expand([way]);
       let failed = false;
       for (const way of pipelines.missing(ways)) {
         if (time.isOver) return undefined;
-        failed ||= await time.compiling(() => pipelines.compile(way)) !== undefined;
+        const started = performance.now();
+        failed ||= await pipelines.compile(way) !== undefined;
+        time.compilingMs += performance.now() - started;
       }
       if (!failed) working.set(candidate, ways.map((way) => dispatches.make(way)));
     }
@@ -259,6 +237,6 @@ async function timed(
       timer.time(passes.map(({ candidate, repeats }) => ({ dispatches: working.get(candidate)!, repeats })));
     return await search([...working.keys()], timePasses, timer.leastMs);
   } finally {
-    scratch.free();
+    free(scratch);
   }
 }

@@ -242,6 +242,6 @@ export function isSoftware(adapter: GPUAdapter): boolean {
 }
 
 /** Identifies an adapter; measurements hold for adapters with the same key. */
-export function adapterKey({ vendor, architecture, device, description }: GPUAdapterInfo): string {
+function adapterKey({ vendor, architecture, device, description }: GPUAdapterInfo): string {
   return [vendor, architecture, device, description].filter(Boolean).join(" | ");
 }

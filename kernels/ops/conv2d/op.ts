@@ -163,20 +163,19 @@ export const convolution: Op<Signature<", bias[B, K]">, typeof attributes> = def
 });
 
 /** A convolution plus another tensor, such as a residual connection; saves a pass over y. */
-export const convolutionAdd: Op<Signature<", bias[B, K], residual[N, K, P, Q]">, typeof attributes> =
-  defineOp({
-    ...fields(["bias", "residual"]),
-    name: "conv2dAdd",
-    signature: "x[N, C, H, W], w[A, D, R, S], bias[B, K], residual[N, K, P, Q] -> y[N, K, P, Q]",
-    backward: (saved, given) => ({ ...allGradients(saved, given), residual: () => saved.dy }),
-    forward: tangentOf,
-    reference: ({ bias, residual, ...arrays }, dims) =>
-      convolve(arrays, dims, (n, k, at) => bias[n % dims.B * dims.K + k] + residual[at]),
-    samples: [0, 2, 7, 19, 27].map((i) => biased[i]).map(({ shapes, attributes }) => {
-      const residual = [shapes.x[0], shapes.bias[1], attributes.P, attributes.Q];
-      return { shapes: { ...shapes, residual }, attributes };
-    }),
-  });
+const convolutionAdd: Op<Signature<", bias[B, K], residual[N, K, P, Q]">, typeof attributes> = defineOp({
+  ...fields(["bias", "residual"]),
+  name: "conv2dAdd",
+  signature: "x[N, C, H, W], w[A, D, R, S], bias[B, K], residual[N, K, P, Q] -> y[N, K, P, Q]",
+  backward: (saved, given) => ({ ...allGradients(saved, given), residual: () => saved.dy }),
+  forward: tangentOf,
+  reference: ({ bias, residual, ...arrays }, dims) =>
+    convolve(arrays, dims, (n, k, at) => bias[n % dims.B * dims.K + k] + residual[at]),
+  samples: [0, 2, 7, 19, 27].map((i) => biased[i]).map(({ shapes, attributes }) => {
+    const residual = [shapes.x[0], shapes.bias[1], attributes.P, attributes.Q];
+    return { shapes: { ...shapes, residual }, attributes };
+  }),
+});
 
 /** A convolution without bias: the input gradient of its transpose. */
 const inputGradient: Op<Signature, typeof attributes> = defineOp({
@@ -239,19 +238,19 @@ export type PerAxis = number | readonly [vertical: number, horizontal: number];
 
 /** How a convolution moves over an image, as in PyTorch. */
 export interface ConvolutionOptions {
-  /** Pixels from one output to the next. */
+  /** Pixels from one output to the next, 1 by default. */
   readonly stride?: PerAxis | undefined;
-  /** Zero pixels on each side. */
+  /** Zero pixels on each side, 0 by default. */
   readonly padding?: PerAxis | undefined;
-  /** Pixels from one tap of the kernel to the next. */
+  /** Pixels from one tap of the kernel to the next, 1 by default. */
   readonly dilation?: PerAxis | undefined;
-  /** Number of groups of channels, each convolved on its own; one group per channel is a depthwise convolution. */
+  /** Number of groups of channels, each convolved on its own, 1 by default; C for a depthwise convolution. */
   readonly groups?: number | undefined;
 }
 
 /** Options of a transposed convolution, as in PyTorch; the stride is 2 by default. */
 export interface TransposedConvolutionOptions extends ConvolutionOptions {
-  /** Rows and columns added at the bottom and right of the result, fewer than the stride. */
+  /** Rows and columns added at the bottom and right of the result, fewer than the stride; 0 by default. */
   readonly outputPadding?: PerAxis | undefined;
 }
 
@@ -317,11 +316,7 @@ function biasRows(task: string, bias: Tensor | undefined, K: number): Tensor {
  * @param x f32[N, C, H, W]
  * @param w f32[K, C / groups, R, S]
  * @param bias f32[K] or f32[1, K], or f32[N, K] for one bias per image, such as a time embedding; none by default
- * @param residual tensor of the result's shape, added to it
- * @param stride pixels from one output to the next, 1 by default: one number, or [vertical, horizontal]
- * @param padding zero pixels on each side, 0 by default: one number, or [vertical, horizontal]
- * @param dilation pixels from one tap to the next, 1 by default: one number, or [vertical, horizontal]
- * @param groups number of groups of channels, each convolved on its own; 1 by default, C for a depthwise convolution
+ * @param options stride, padding, dilation and groups; `residual`, of the result's shape, is added to it
  * @returns f32[N, K, P, Q], where P = floor((H + 2 padding - dilation (R - 1) - 1) / stride) + 1, and Q likewise
  */
 export function conv2d(
@@ -353,12 +348,8 @@ export function conv2d(
  * @param x f32[N, C, H, W]
  * @param w f32[C, K / groups, R, S]
  * @param bias f32[K], or as in `conv2d`; none by default
- * @param stride pixels of the result from one pixel of x to the next, 2 by default (1 in PyTorch); one number, or
- * [vertical, horizontal], like all options except the groups
- * @param padding pixels cut off each side of the result, 0 by default
- * @param outputPadding rows and columns added at the bottom and right of the result, 0 by default
- * @param dilation pixels from one tap to the next, 1 by default
- * @param groups number of groups of channels, 1 by default
+ * @param options stride (2 by default, 1 in PyTorch), padding cut off each side of the result, outputPadding, dilation and
+ * groups
  * @returns f32[N, K, P, Q], where P = stride (H - 1) + dilation (R - 1) + 1 - 2 padding + outputPadding, and Q likewise
  */
 export function convTranspose2d(

@@ -143,7 +143,7 @@ export function addCall(y: number, b: number, n: number): WasmCall {
 }
 
 /** Declaration fields for f, of an op with inputs `a[A...], b[B...]` and output `y`. */
-export function binaryKernel(name: keyof typeof Binary, given: ElementwiseFunction) {
+function binaryKernel(name: keyof typeof Binary, given: ElementwiseFunction) {
   const f = Binary[name];
   return {
     ...broadcastKernel({ a: "A", b: "B" }, "y", given),
@@ -159,7 +159,7 @@ export function binaryKernel(name: keyof typeof Binary, given: ElementwiseFuncti
 }
 
 /** Declares the op of f. `backward` gives the gradients of a and b before they are summed to the shapes of a and b. */
-export function defineBinary(
+function defineBinary(
   name: keyof typeof Binary,
   f: ElementwiseFunction,
   backward: (saved: { a: Tensor; b: Tensor; y: Tensor; dy: Tensor }) => { a: () => Tensor; b: () => Tensor },
@@ -176,7 +176,7 @@ export function defineBinary(
 }
 
 /** Declaration fields of a function of three operands; the arguments are those of `broadcastKernel`. */
-export function ternaryKernel(
+function ternaryKernel(
   name: keyof typeof Ternary,
   operands: Readonly<Record<string, string>>,
   result: string,
@@ -198,7 +198,7 @@ export function ternaryKernel(
 }
 
 /** A number as a scalar tensor on the device of x; tensors are returned as they are. */
-export function scalarBeside(x: Tensor, value: Tensor | number): Tensor {
+function scalarBeside(x: Tensor, value: Tensor | number): Tensor {
   return value instanceof Tensor ? value : withDevice(x.device, () => full([], value));
 }
 
@@ -208,7 +208,7 @@ export function operands(name: string, a: Tensor | number, b: Tensor | number): 
   return [scalarBeside(b as Tensor, a), scalarBeside(a as Tensor, b)];
 }
 
-export function checkOperands(name: string, a: unknown, b: unknown): void {
+function checkOperands(name: string, a: unknown, b: unknown): void {
   const isTensor = [a, b].map((value) => value instanceof Tensor);
   if (isTensor.every((is, i) => is || typeof [a, b][i] === "number") && isTensor.includes(true)) return;
   const shown = `a is ${describeValue(a)} and b is ${describeValue(b)}`;

@@ -52,7 +52,7 @@ fn normalCdf(x: f32) -> f32 {
  *
  * Source: Abramowitz and Stegun 1964, 7.1.6
  */
-export function erf(x: number): number {
+function erf(x: number): number {
   if (Math.abs(x) > 6) return Math.sign(x);
   let term = x;
   let sum = x;

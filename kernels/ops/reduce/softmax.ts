@@ -11,7 +11,7 @@ import { exp } from "../elementwise/unary.ts";
 import { matmulTransposedA, matmulTransposedB } from "../matmul/op.ts";
 
 /** The largest number of a row (NaN if any is NaN), and the sum of exp(x - top) over the row. */
-export function expSum(row: NumberArray): { readonly top: number; readonly total: number } {
+function expSum(row: NumberArray): { readonly top: number; readonly total: number } {
   let top = -Infinity, total = 0;
   for (const x of row) top = Math.max(top, x);
   for (const x of row) total += Math.exp(x - top);
@@ -19,7 +19,7 @@ export function expSum(row: NumberArray): { readonly top: number; readonly total
 }
 
 /** WGSL of `topOf` and `sumOfExp`, which do the same for the row starting at `base` in a buffer of [R, C]. */
-export function expSumWgsl(x: string): string {
+function expSumWgsl(x: string): string {
   return `${nanWgsl}
 fn topOf(base: u32) -> f32 {
   var top = ${x}[base];

@@ -323,7 +323,7 @@ ${pairWgsl("uneven[0] == 0u", "weights", "lane * 9u")}
  * dw[g] = G' du[g] G, the weight gradient of a group of images. If x or dy of any image is uneven, or a result is not
  * finite, it is computed tap by tap instead, because the transforms overflow earlier.
  */
-export const weightTarget = defineOp({
+const weightTarget = defineOp({
   name: "winogradWeightTarget",
   signature:
     "du[E, K, C], x[N, C, H, W], dy[N, K, P, Q], sizesX[N, S, 2], sizesDy[N, S, 2] -> dw[G, K, C, 3, 3]",

@@ -165,19 +165,6 @@ testOnWebGpu("Dispatches.of() limits the uniforms it keeps", async () => {
   device.destroy();
 });
 
-/** What a function warns of on the console. */
-function warnings(run: () => void): string[] {
-  const { warn } = console;
-  const warnings: string[] = [];
-  console.warn = (line: string) => void warnings.push(line);
-  try {
-    run();
-  } finally {
-    console.warn = warn;
-  }
-  return warnings;
-}
-
 Deno.test("PassWorkspace.expand() replaces calls by passes on scratch memory that grows up to the limit", () => {
   const held = new Set<GpuBuffer>();
   const pool = {
@@ -202,11 +189,11 @@ Deno.test("PassWorkspace.expand() replaces calls by passes on scratch memory tha
   );
   const choices = new Choices({ workgroupSize: 64, software: true, pieces: 1 });
   const workspace = new PassWorkspace(pool, choices, 1000);
-  const warned = warnings(() => {
-    for (const _ of "ab") {
-      assert.deepEqual(workspace.expand([call(251)]), [call(251)], "more than can be bound");
-    }
-  });
+  const warned: string[] = [];
+  using _ = replacing([console, { warn: (line: string) => void warned.push(line) }]);
+  for (const _ of "ab") {
+    assert.deepEqual(workspace.expand([call(251)]), [call(251)], "more than can be bound");
+  }
   assert.match(
     warned.join("\n"),
     /^The scratch memory of outer is larger than the 1000 bytes[^\n]*$/,
@@ -222,11 +209,8 @@ Deno.test("PassWorkspace.expand() replaces calls by passes on scratch memory tha
   workspace.expand([call(11)]);
   assert.notEqual(workspace.version, version);
   assert.deepEqual(bytesHeld(), [44]);
-  assert.deepEqual([call(3), call(9), call(251)].map((each) => workspace.bytesOf([call(7), each])), [
-    28,
-    36,
-    28,
-  ]);
+  const bytes = [3, 9, 251].map((elements) => workspace.bytesOf([call(7), call(elements)]));
+  assert.deepEqual(bytes, [28, 36, 28]);
   workspace.expect([call(20)]);
   workspace.expand([call(5)]);
   assert.deepEqual(bytesHeld(), [80], "for the largest call to come");
@@ -343,10 +327,12 @@ testOnWebGpu("the first read reports a device that was lost in the middle of a s
   const { createBuffer } = GPUDevice.prototype;
   for (const moment of ["before", "after"]) {
     let own: GPUDevice | undefined;
-    GPUDevice.prototype.createBuffer = function (given) {
-      own = this;
-      return createBuffer.call(this, given);
-    };
+    using _ = replacing([GPUDevice.prototype, {
+      createBuffer(this: GPUDevice, given: GPUBufferDescriptor) {
+        own = this;
+        return createBuffer.call(this, given);
+      },
+    }]);
     await onNewDevice(async () => {
       const step = record(() => multiply(add(tensor([1, 2]), 1), 3));
       step.run();
@@ -355,20 +341,15 @@ testOnWebGpu("the first read reports a device that was lost in the middle of a s
       step.run();
       await Promise.resolve(); // submits
       if (moment === "after") own!.destroy();
-      for (let i = 0; i < 2; i++) {
-        await assert.rejects(
-          step.result.read(),
-          /^DeviceError: The WebGPU device was lost \(destroyed\): .*; restart/,
-        );
-      }
+      const lost = /^DeviceError: The WebGPU device was lost \(destroyed\): .*; restart/;
+      for (let i = 0; i < 2; i++) await assert.rejects(step.result.read(), lost);
       assert.throws(() => step.run(), /was lost/);
-    }).finally(() => GPUDevice.prototype.createBuffer = createBuffer);
+    });
   }
 });
 
 Deno.test("CommandQueue.dispatch() submits as much as takes a quarter of a second", () => {
   let [now, submits] = [0, 0];
-  const { now: realNow } = performance;
   const pass = { setPipeline() {}, setBindGroup() {}, dispatchWorkgroups() {}, end() {} };
   const encoder = { beginComputePass: () => pass, finish() {} };
   const device = {
@@ -376,26 +357,19 @@ Deno.test("CommandQueue.dispatch() submits as much as takes a quarter of a secon
     queue: { submit: () => submits++ },
   };
   const queue = new CommandQueue(device as unknown as GPUDevice);
-  /** Number of submits for dispatches that take a total time in milliseconds. */
-  const submitted = (count: number, ms: number) => {
+  using _ = replacing([performance, { now: () => now }]);
+  /** Dispatches, the milliseconds that they take in total, and the expected number of submits. */
+  const steps = [[1000, 1000, 8], [1000, 10, 4], [4096, 40_960, 4], [75, 7500, 3], [64, 1, 4]];
+  const why = ["128 at first", "250 of 1 ms", "1024 of 10 microseconds", "25 of 10 ms", "at least 16"];
+  for (const [k, [count, ms, expected]] of steps.entries()) {
     submits = 0;
     for (let i = 0; i < count; i++) queue.dispatch({ pipeline: {}, bindGroup: {}, x: 1, y: 1 } as Dispatch);
     queue.submit();
     now += ms;
     queue.waited();
-    return submits;
-  };
-  performance.now = () => now;
-  try {
-    assert.equal(submitted(1000, 1000), 8, "128 at first");
-    assert.equal(submitted(1000, 10), 4, "250 of one millisecond");
-    assert.equal(submitted(4096, 40_960), 4, "1024 of 10 microseconds");
-    assert.equal(submitted(75, 7500), 3, "25 of 10 milliseconds");
-    assert.equal(submitted(64, 1), 4, "at least 16");
-  } finally {
-    performance.now = realNow;
-    queue.close();
+    assert.equal(submits, expected, why[k]);
   }
+  queue.close();
 });
 
 Deno.test("WebGpuDevice.open() says that other programs hold the memory of a card", async () => {
