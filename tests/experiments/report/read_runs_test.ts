@@ -10,7 +10,6 @@ import { findWeights } from "../../../experiments/run/weights.ts";
 import { appendMetrics } from "../../../experiments/run/metrics_log.ts";
 import { init, withDevice } from "../../../kernels/mod.ts";
 import { asBytes, loadJudge } from "../../../models/mod.ts";
-import { newRecord } from "../../../experiments/tracking/record.ts";
 import { withFolder } from "../../folder.ts";
 import { smallCheckpoint, tinyJudge } from "../../models/tiny_files.ts";
 import { writeRun } from "../tracking/sessions.ts";
@@ -188,26 +187,4 @@ Deno.test("resultsOf() finds the best of more validation losses than a function 
   const run = { config: {}, environment: {}, metrics };
   const facts = new Map(resultsOf(run));
   assert.equal(facts.get("Best validation loss"), "1.0000");
-});
-
-Deno.test("resultsOf() counts training, validation and test images separately", () => {
-  const record = newRecord({ name: "run", experiment: "x", source: "a test", startedAt: 1 });
-  const dataset = {
-    ...{ name: "mnist", digest: "ab", source: "data", train: 54_000, validation: 6000, test: 10_000 },
-    ...{ height: 28, width: 28, channels: 1, classes: 10 },
-  };
-  const dataOf = (change = {}) => {
-    const facts = { config: {}, environment: {}, metrics: [] };
-    return new Map(resultsOf({ ...facts, record: { ...record, dataset: { ...dataset, ...change } } })).get(
-      "Data",
-    );
-  };
-  assert.equal(
-    dataOf(),
-    "mnist: 54,000 training, 6,000 validation and 10,000 test images of 28 x 28, 10 classes",
-  );
-  assert.equal(
-    dataOf({ validation: 0 }),
-    "mnist: 54,000 training and 10,000 test images of 28 x 28, 10 classes",
-  );
 });

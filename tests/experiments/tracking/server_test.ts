@@ -7,9 +7,7 @@ import { shownAddress, shownWord, shownWords, taskCommand } from "../../../exper
 import { listing } from "../../../experiments/runs.ts";
 import { syncing } from "../../../experiments/sync.ts";
 import { chooseTracking, parseAddress } from "../../../experiments/tracking/choose_tracking.ts";
-import { awaitedClient, backoffMs, type MlflowClient } from "../../../experiments/tracking/mlflow_client.ts";
-import { freePort } from "../../free_port.ts";
-import { replacing } from "../../replacing.ts";
+import { backoffMs, type MlflowClient } from "../../../experiments/tracking/mlflow_client.ts";
 import { type Answer, FakeMlflow, pause, testOnFake } from "./fake_mlflow.ts";
 import { clientAt } from "./sessions.ts";
 
@@ -154,21 +152,6 @@ testOnFake("MlflowClient retries as MLflow's client does, and work as a whole", 
     await assert.rejects(get(client), /responded with 429/);
     assert.deepEqual(waits, [waited], asked);
   }
-});
-
-Deno.test("awaitedClient() says once how long it goes on trying", async () => {
-  const said: string[] = [];
-  using _ = replacing([console, { error: (line: string) => said.push(line) }]);
-  const address = parseAddress(`http://127.0.0.1:${freePort()}`, "the address"); // nobody listens there
-  const client = awaitedClient({
-    address,
-    patience: chooseTracking({ mlflow: address.url }, {}).target!.patience,
-  });
-  client.pause = () => Promise.resolve();
-  await assert.rejects(get(client), /cannot be reached/);
-  // 0 + 4 + 8 + ... + 64 + 120 s
-  assert.equal(said.length, 1);
-  assert.match(said[0], /^http:\S+ cannot be reached \(.+\); trying for another 4\.1 minutes/);
 });
 
 testOnFake("giveUpAfter() ends pauses and stalled requests, but no upload that goes on", async (server) => {

@@ -127,7 +127,7 @@ testTask("train --resume after a kill and a sync leaves every point once", async
   const process = place.start("train:base", longer, envOf(server));
   const end = ended(process);
   for (;;) { // until it is caught after a checkpoint; a run that has ended cannot be stopped
-    await pause(20);
+    await pause(50);
     process.kill("SIGSTOP"); // so that it does not move on
     await pause(20); // until all its threads have stopped
     if (((await linesOf(place)).at(-1)?.step ?? 0) > await savedStep()) break;
