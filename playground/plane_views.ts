@@ -24,6 +24,13 @@ export interface Trajectories {
   readonly places: Float32Array<ArrayBuffer>;
 }
 
+/** The solver step during which it is time t, and the share of the step that is over. */
+export function stepAt(times: Float32Array, t: number): [step: number, share: number] {
+  let k = 0;
+  while (k < times.length - 2 && times[k + 1] <= t) k++;
+  return [k, Math.max(0, Math.min(1, (t - times[k]) / (times[k + 1] - times[k])))];
+}
+
 /** Computes the trajectories that start at x0, f32[N, 2]. */
 type TrajectoryOf = (x0: ReturnType<Library["noise"]>) => Promise<Trajectories>;
 

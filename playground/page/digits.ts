@@ -1,6 +1,7 @@
 /// <reference lib="dom" />
 import { byId } from "../../viz/report/page/dom.ts";
 import { classCount, type DrawnDigits, sideOf } from "../digits_training.ts";
+import { stepAt } from "../plane_views.ts";
 import type { PlaygroundSettings } from "../settings.ts";
 import { arrowKeys, font, set, SharpCanvas } from "./canvas.ts";
 import { LossCurve } from "./loss_chart.ts";
@@ -319,9 +320,7 @@ export function samplesAt(
   t: number,
 ): Float32Array<ArrayBuffer> {
   const size = many.length / times.length;
-  let k = 0;
-  while (k < times.length - 2 && times[k + 1] <= t) k++;
-  const share = Math.min(1, (t - times[k]) / (times[k + 1] - times[k]));
+  const [k, share] = stepAt(times, t);
   return Float32Array.from({ length: size }, (_, i) => {
     const before = many[k * size + i];
     return before + share * (many[(k + 1) * size + i] - before);

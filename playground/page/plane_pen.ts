@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 import type { ExactField } from "../exact_field.ts";
-import type { Trajectories } from "../plane_views.ts";
+import { stepAt, type Trajectories } from "../plane_views.ts";
 import type { PlaygroundSettings } from "../settings.ts";
 import { halfSide, type Point } from "../plane_data.ts";
 import { arrow, type CanvasColours, disc, label, polyline, set } from "./canvas.ts";
@@ -98,9 +98,7 @@ export class PlanePen {
 /** The place of dot n at time t, interpolated linearly within a step. */
 export function placeAt({ times, places }: Trajectories, n: number, t: number): Point {
   const N = places.length / 2 / times.length;
-  let k = 0;
-  while (k < times.length - 2 && times[k + 1] <= t) k++;
-  const share = Math.max(0, Math.min(1, (t - times[k]) / (times[k + 1] - times[k])));
+  const [k, share] = stepAt(times, t);
   const at = (axis: number) => {
     const [before, after] = [k, k + 1].map((step) => places[2 * (step * N + n) + axis]);
     return before + share * (after - before);

@@ -20,24 +20,6 @@ const [noisySteps, guidedDots] = [64, 192];
 /** Sends a message to the page; set when the page opens the service. */
 let send: (message: FromTrainer) => void;
 
-/** The worker's interface for the page: it trains, and sends what the page shows. */
-export class TrainingService {
-  #trainer: Promise<BackgroundTrainer> | undefined;
-
-  /** Loads the library and opens the device; sends the outcome. */
-  open(library: string, computing: Computing, onMessage: (message: FromTrainer) => void): void {
-    send = onMessage;
-    this.#trainer = BackgroundTrainer.open(library, computing);
-    this.#trainer.catch((error) => send({ kind: "failed", message: messageOf(error) }));
-  }
-
-  /** Handles a message from the page. */
-  async take(message: ToTrainer): Promise<void> {
-    const trainer = await this.#trainer?.catch(() => undefined); // the page was told why
-    await trainer?.take(message);
-  }
-}
-
 /** A training with its views. */
 interface Current {
   readonly id: number;
@@ -46,8 +28,13 @@ interface Current {
   readonly floor: AsyncGenerator<void, number | undefined, void>;
 }
 
-class BackgroundTrainer {
-  readonly #digits: DigitsWorker;
+/** The worker's interface for the page: it trains, and sends what the page shows. */
+export class TrainingService {
+  /** Whether there is a device; otherwise the page was told why not. */
+  #ready = Promise.resolve(false);
+  #library!: Library;
+  #digits!: DigitsWorker;
+  #threads = 1;
   #device: Computing["device"] = "cpu";
   /** State of the training when it was last shown. */
   #kept: TrainerState | undefined;
@@ -68,30 +55,32 @@ class BackgroundTrainer {
   /** When the next frame is due. */
   #nextFrameMs = -Infinity;
 
-  private constructor(private readonly library: Library, private readonly threads: number) {
+  /** Loads the library, deflated and in base64, and opens the device; sends the outcome. */
+  open(library: string, computing: Computing, onMessage: (message: FromTrainer) => void): void {
+    send = onMessage;
+    this.#ready = this.#open(library, computing).then(() => true, (error) => {
+      send({ kind: "failed", message: messageOf(error) });
+      return false;
+    });
+  }
+
+  async #open(text: string, { device, threads }: Computing): Promise<void> {
+    const program = new TextDecoder().decode(await inflated(text));
+    // In WebKit, workers of pages opened from files cannot import blobs.
+    this.#library = await import(`data:text/javascript;charset=utf-8,${encodeURIComponent(program)}`);
+    this.#threads = threads;
     this.#digits = new DigitsWorker(
-      library,
+      this.#library,
       (report) => send({ kind: "digits", report }),
       (error) => void this.#recover(error),
     );
-  }
-
-  /** Loads the library, deflated and in base64, and opens the device. */
-  static async open(text: string, { device, threads }: Computing): Promise<BackgroundTrainer> {
-    const program = new TextDecoder().decode(await inflated(text));
-    // In WebKit, workers of pages opened from files cannot import blobs.
-    const library: Library = await import(
-      `data:text/javascript;charset=utf-8,${encodeURIComponent(program)}`
-    );
-    const trainer = new BackgroundTrainer(library, threads);
-    await trainer.#use(device);
-    return trainer;
+    await this.#use(device);
   }
 
   /** Opens a device, or the processor if there is no GPU. @param reason why, as a line for the reader */
   async #use(device: Computing["device"], reason?: string): Promise<void> {
     try {
-      const { description } = await openDevice(this.library, this.threads, device);
+      const { description } = await openDevice(this.#library, this.#threads, device);
       this.#device = device;
       send({ kind: "opened", device, description, ...reason && { reason } });
     } catch (error) {
@@ -102,7 +91,7 @@ class BackgroundTrainer {
 
   /** When the GPU is lost, continues on the processor with the latest weights; other errors end the training. */
   async #recover(error: unknown): Promise<void> {
-    const lost = error instanceof this.library.DeviceError &&
+    const lost = error instanceof this.#library.DeviceError &&
       /WebGPU|the device has failed/.test(error.message);
     if (!lost) {
       this.#running = false;
@@ -126,6 +115,7 @@ class BackgroundTrainer {
 
   /** Handles a message from the page. */
   async take(message: ToTrainer): Promise<void> {
+    if (!await this.#ready) return;
     try {
       await this.#answer(message);
     } catch (error) {
@@ -160,14 +150,14 @@ class BackgroundTrainer {
 
   /** Creates a training, from a state if there is one. */
   #make(id: number, settings: PlaygroundSettings, state?: TrainerState): PlaneTraining {
-    const training = new PlaneTraining(this.library, settings);
+    const training = new PlaneTraining(this.#library, settings);
     if (state) training.restore(state);
     this.#kept = state;
     this.#current = {
       id,
       training,
-      views: new PlaneViews(this.library, training),
-      floor: lossFloor(this.library, training),
+      views: new PlaneViews(this.#library, training),
+      floor: lossFloor(this.#library, training),
     };
     return training;
   }
@@ -237,7 +227,7 @@ class BackgroundTrainer {
     const key = `${this.#current?.id} ${copy?.id}`;
     if (!copy || !this.#current) this.#copy = undefined;
     else if (this.#copy?.key !== key) {
-      this.#copy = new SlowCopy(this.library, this.#current.training.settings, key);
+      this.#copy = new SlowCopy(this.#library, this.#current.training.settings, key);
     }
     this.#copy?.continueTo(copy!.steps);
   }
@@ -277,7 +267,7 @@ class BackgroundTrainer {
     const key = JSON.stringify([seed, data, drawn, path, label, scale]);
     if (this.#guided?.key === key) return this.#guided.dots;
     const work = new GuidedField(training.points, settings).trajectories(
-      await this.library.noise(seed, [guidedDots, 2]).read(),
+      await this.#library.noise(seed, [guidedDots, 2]).read(),
     );
     for (let part = work.next();; part = work.next()) {
       if (part.done) {
