@@ -4,15 +4,26 @@
  *
  * Python is `python3`, or the one that BENCH_PYTHON names; then `--allow-run` must name it, too.
  */
-import { matmul, record, withDevice } from "../../kernels/mod.ts";
+import { matmul, matmulTransposedA, matmulTransposedB, record, withDevice } from "../../kernels/mod.ts";
 import { randomTensor } from "../kernels/oracle.ts";
 import { CpuDevice } from "../../kernels/devices/cpu/cpu_device.ts";
-import { commonFlags, count, flagValues } from "./flags.ts";
+import { commonFlags, count, flagValues, titleOf } from "./flags.ts";
 import { Reporter } from "./report.ts";
 import { type Measurement, queued, timeInTurn } from "./timing.ts";
 
-/** M, N and K: linear layers and attention of small networks. */
-const shapes = [[1568, 192, 64], [2048, 128, 128], [6272, 32, 320], [144, 784, 64], [64, 64, 64]] as const;
+/** M, N and K of a b, of a b^T as in linear layers, and of a^T b as in their weight gradients. */
+const shapes = [
+  ...[["a b", 1568, 192, 64], ["a b", 2048, 128, 128], ["a b", 6272, 32, 320], [
+    "a b",
+    144,
+    784,
+    64,
+  ]] as const,
+  ...[["a b", 64, 64, 64], ["a b", 1568, 128, 512], ["a b", 1568, 512, 128]] as const,
+  ...[["a bT", 1568, 512, 128], ["a bT", 1568, 128, 512], ["a bT", 1568, 288, 96]] as const,
+  ...[["aT b", 512, 128, 1568], ["aT b", 128, 512, 1568], ["aT b", 64, 49, 4096]] as const,
+];
+const products = { "a b": matmul, "a bT": matmulTransposedB, "aT b": matmulTransposedA } as const;
 
 const symbols = {
   scipy_openblas_set_num_threads64_: { parameters: ["i32"], result: "void" },
@@ -25,7 +36,7 @@ const symbols = {
   },
 } as const;
 /** CBLAS_ORDER and CBLAS_TRANSPOSE. */
-const rowMajor = 101, asItIs = 111;
+const rowMajor = 101, asItIs = 111, transposed = 112;
 
 /** Opens the OpenBLAS that NumPy's wheel contains. @throws {Error} if there is none */
 async function openBlas() {
@@ -48,19 +59,23 @@ const repetitions = count("repetitions", values.repetitions), threads = count("t
 const blas = await openBlas();
 blas.scipy_openblas_set_num_threads64_(threads);
 const device = await CpuDevice.open({ threads });
-await device.hasWideVectors(); // measured once; otherwise the first product would take longer
-const reporter = new Reporter(device.description, values.json);
+const reporter = new Reporter(await titleOf(device), values.json);
 const ours: Measurement[] = [], theirs: Measurement[] = [];
-for (const [M, N, K] of shapes) {
-  const [a, b] = withDevice(device, () => [randomTensor(1, [M, K]), randomTensor(2, [K, N])]);
-  const step = record(() => matmul(a, b));
+for (const [kind, M, N, K] of shapes) {
+  const [aT, bT] = [kind === "aT b", kind === "a bT"];
+  const sides = [aT ? [K, M] : [M, K], bT ? [N, K] : [K, N]];
+  const [a, b] = withDevice(device, () => sides.map((shape, i) => randomTensor(1 + i, shape)));
+  const step = record(() => products[kind](a, b));
   const [left, right] = [await a.read(), await b.read()], product = new Float32Array(M * N);
-  const [m, n, k] = [M, N, K].map(BigInt);
+  const [m, n, k] = [M, N, K].map(BigInt), order = (turned: boolean) => turned ? transposed : asItIs;
+  const [leftRow, rightRow] = [aT ? m : k, bT ? k : n];
   const multiply = () => {
-    blas.scipy_cblas_sgemm64_(rowMajor, asItIs, asItIs, m, n, k, 1, left, k, right, n, 0, product, n);
+    blas.scipy_cblas_sgemm64_(
+      ...[rowMajor, order(aT), order(bT), m, n, k, 1, left, leftRow, right, rightRow, 0, product, n] as const,
+    );
   };
   const work = (step: () => void) =>
-    queued(device, `matmul ${M} x ${N} x ${K}`, 2 * M * N * K, "GFLOP/s", step);
+    queued(device, `${kind}, ${M} x ${N} x ${K}`, 2 * M * N * K, "GFLOP/s", step);
   const [our, their] = await timeInTurn([work(() => step.run()), work(multiply)], repetitions);
   ours.push(our);
   theirs.push(their);

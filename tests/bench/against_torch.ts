@@ -1,19 +1,23 @@
 /**
  * `deno run --allow-env=BENCH_PYTHON --allow-run=python3 tests/bench/against_torch.ts [flags]`: this library and PyTorch
- * eager by turns, on the work of `three_convs.ts`, single convolutions, the networks, MLP mixers and the examples. Flags:
+ * eager by turns, on single convolutions, the U-Nets, three convolutions, MLP mixers and the examples. Flags:
  * `--json`, `--device`, `--repetitions N`, `--threads N` of both, `--only WORDS` (works whose names contain them),
  * `--torch-device cpu|cuda`, `--nchw` (instead of channels_last).
  *
  * Python is `python3`, or the one that BENCH_PYTHON names; `--allow-run` must then name it, too.
  */
 import { fileURLToPath } from "node:url";
-import { CpuDevice } from "../../kernels/devices/cpu/cpu_device.ts";
-import { commonFlags, count, deviceChoice, flagValues, oneOf, openDevice } from "./flags.ts";
+import { commonFlags, count, deviceChoice, flagValues, oneOf, openDevice, titleOf } from "./flags.ts";
 import { cases, networkWorks } from "./networks.ts";
-import { ownNetworkCases, ownNetworks, ownNetworkWorks } from "./own_networks.ts";
+import {
+  convolutionBatch,
+  ownNetworkCases,
+  ownNetworks,
+  ownNetworkWorks,
+  singleConvolutions,
+  singleConvolutionWorks,
+} from "./own_networks.ts";
 import { Reporter } from "./report.ts";
-import { batchSize, singleConvolutions, singleConvolutionWorks } from "./single_convs.ts";
-import { ourThreeConvolutions } from "./three_convs.ts";
 import { type Measurement, timeInTurn, type Work } from "./timing.ts";
 
 const values = flagValues({
@@ -43,7 +47,7 @@ class Torch {
         `--cases=${JSON.stringify(cases)}`,
         `--own=${JSON.stringify(ownNetworks)}`,
         `--convolutions=${JSON.stringify(singleConvolutions)}`,
-        `--convolution-batch=${batchSize}`,
+        `--convolution-batch=${convolutionBatch}`,
         `--threads=${threads}`,
         `--device=${torchDevice}`,
         values.nchw ? "--no-channels-last" : "--channels-last",
@@ -107,8 +111,7 @@ if (typeof started === "string") {
 }
 const { torch, names } = started;
 const device = await openDevice(deviceChoice(values.device), values.threads);
-const wide = device instanceof CpuDevice ? `, wide vectors: ${await device.hasWideVectors()}` : "";
-const reporter = new Reporter(device.description + wide, values.json);
+const reporter = new Reporter(await titleOf(device), values.json);
 reporter.note(`against ${started.device}, ${values.nchw ? "NCHW" : "channels_last"}`);
 const isWanted = ({ name }: { name: string }) => values.only.some((words) => name.includes(words));
 const ours: Measurement[] = [], theirs: Measurement[] = [];
@@ -119,8 +122,6 @@ async function compare(works: readonly Work[]): Promise<void> {
     theirs.push(their);
   }
 }
-const { ours: three } = await ourThreeConvolutions(device);
-await compare([three.train, three.forward]);
 await compare(singleConvolutionWorks(device));
 for (const c of cases) await compare(networkWorks(device, c));
 for (const own of ownNetworkCases()) await compare(ownNetworkWorks(device, own));

@@ -3,7 +3,7 @@
  * speed of ops and networks, and each op's share of a training step; by default all three. With `--roofline`, each op's
  * time, bytes and arithmetic beside the limits of the device.
  */
-import { commonFlags, deviceChoice, flagValues, oneOf, openDevice } from "./flags.ts";
+import { commonFlags, deviceChoice, flagValues, oneOf, openDevice, titleOf } from "./flags.ts";
 import { benchNetwork, cases, nameOf, training } from "./networks.ts";
 import { benchOps } from "./ops.ts";
 import { Reporter } from "./report.ts";
@@ -25,7 +25,7 @@ const precision = oneOf("precision", values.precision, ["f32", "f16"]);
 const open = () => openDevice(deviceChoice(values.device), values.threads);
 
 const device = await open();
-const reporter = new Reporter(device.description, values.json);
+const reporter = new Reporter(await titleOf(device), values.json);
 if (all || values.ops) await benchOps(device, reporter.add);
 device.close();
 for (const c of all || values.networks ? cases : []) await benchNetwork(open, { ...c, precision }, reporter);

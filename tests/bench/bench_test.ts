@@ -3,19 +3,9 @@ import { fileURLToPath } from "node:url";
 import { testNeeding } from "../permissions.ts";
 import { matmul, record, type RecordedStep, slice, square, zeros } from "../../kernels/mod.ts";
 import { testOnCpu } from "../testing.ts";
-import { compare } from "./compare.ts";
-import { readReport, type Report } from "./report.ts";
 import { tableOf } from "./roofline.ts";
 import { sharesOf } from "./shares.ts";
-import { type Measurement, measurement, median, timeInTurn, type Work } from "./timing.ts";
-
-const report = (times: Record<string, number>): Report => ({
-  device: "made up",
-  measurements: Object.entries(times).map(([name, milliseconds]): Measurement =>
-    measurement({ name, amount: 32, unit: "images/s" }, milliseconds)
-  ),
-  facts: [],
-});
+import { measurement, median, timeInTurn, type Work } from "./timing.ts";
 
 Deno.test("median() finds the middle value in any order; measurement() gives the rate per second", () => {
   const values = [30, 1, 200, 4, 5];
@@ -48,19 +38,6 @@ Deno.test("timeInTurn() warms up, then alternates between the works", async () =
     assert.deepEqual([warmUp, first], [1, 1]);
     assert.equal(new Set(timed).size, 1);
   }
-});
-
-Deno.test("compare() marks changes above 10 %, and lists works that only one report has", () => {
-  const old = report({ same: 100, edge: 100, slow: 100, fast: 100, gone: 1 });
-  const now = report({ fresh: 1, fast: 80, slow: 125, edge: 109, same: 100 });
-  const { changes, onlyOld, onlyNew } = compare(old, now);
-  assert.deepEqual(changes, [
-    { name: "fast", ratio: 0.8, mark: "faster" },
-    { name: "slow", ratio: 1.25, mark: "slower" },
-    { name: "edge", ratio: 1.09, mark: "" },
-    { name: "same", ratio: 1, mark: "" },
-  ]);
-  assert.deepEqual([onlyOld, onlyNew], [["gone"], ["fresh"]]);
 });
 
 testOnCpu(
@@ -113,15 +90,3 @@ testNeeding(
     assert.match((await run("--help")).output, /^ {2}--device VALUE \(default: auto\)$/m);
   },
 );
-
-Deno.test("readReport() reads a written report, and explains what is wrong with other text", () => {
-  const written = report({ a: 1.5 });
-  assert.deepEqual(readReport(JSON.stringify(written), "a.json"), written);
-  const expected = /^Cannot read a\.json: .* \(expected what a benchmark prints with --json\)$/;
-  const lists = [null, {}, { name: "a" }, { name: "a", milliseconds: 0 }].map((found) =>
-    JSON.stringify({ device: "x", measurements: [found] })
-  );
-  for (const text of ["", "null", "[]", '{"device": "x"}', '{"measurements": []}', ...lists]) {
-    assert.throws(() => readReport(text, "a.json"), { name: "ReportError", message: expected });
-  }
-});

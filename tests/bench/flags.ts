@@ -1,5 +1,6 @@
 import { parseArgs, type ParseArgsConfig } from "node:util";
 import { type Device, type DeviceChoice, DeviceError, init } from "../../kernels/mod.ts";
+import { CpuDevice } from "../../kernels/devices/cpu/cpu_device.ts";
 import { defaultRepetitions } from "./timing.ts";
 
 /** Flags of most benchmarks, for `flagValues`. */
@@ -67,4 +68,10 @@ export async function openDevice(device: DeviceChoice, threads?: string): Promis
     if (!(error instanceof DeviceError)) throw error;
     refuse(`DeviceError: ${error.message}`);
   }
+}
+
+/** A device's title in tables, which says whether products use wide vectors: that is measured, and takes up to a second. */
+export async function titleOf(device: Device): Promise<string> {
+  if (!(device instanceof CpuDevice)) return device.description;
+  return `${device.description}, ${await device.hasWideVectors() ? "wide" : "no wide"} vectors`;
 }

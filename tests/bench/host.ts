@@ -4,7 +4,7 @@
  * sampling beyond its forward passes.
  */
 import { type Device, full } from "../../kernels/mod.ts";
-import { commonFlags, count, deviceChoice, flagValues, openDevice } from "./flags.ts";
+import { commonFlags, count, deviceChoice, flagValues, openDevice, titleOf } from "./flags.ts";
 import { type Case, forwardPass, nameOf, sampling, training } from "./networks.ts";
 import { Reporter } from "./report.ts";
 import { measurement, median, queued, timeInTurn } from "./timing.ts";
@@ -139,7 +139,7 @@ const steps = count("steps", values.steps);
 const repetitions = count("repetitions", values.repetitions);
 const batchSize = count("batch", values.batch);
 const device = await openDevice(deviceChoice(values.device), values.threads);
-const reporter = new Reporter(device.description, values.json);
+const reporter = new Reporter(await titleOf(device), values.json);
 const network: Case = { model: "residual", filters: [16, 32, 64], tEmb: 64, batchSize };
 await benchTraining(device, network, steps, reporter);
 await benchSampling(device, network, repetitions, reporter);

@@ -1,24 +1,30 @@
 import {
   add,
+  conv2d,
   type Device,
   gelu,
   gradients,
   meanSquaredError,
+  multiply,
   permute,
+  randomNormal,
   record,
   reshape,
+  sum,
   type Tensor,
   tensor,
   transpose,
   uniforms,
 } from "../../kernels/mod.ts";
 import {
+  Conv2d,
   flatten,
   LayerNorm,
   Linear,
   Module,
   namedParameters,
   optimizer,
+  randomInitialiser,
   Sequential,
 } from "../../models/mod.ts";
 import ConvNeXt from "../../examples/convnext.ts";
@@ -88,14 +94,42 @@ class Mixer extends Module {
   }
 }
 
-/** The networks, by their names in tables, with their outputs for x f32[N, 1, 28, 28]. */
-export function ownNetworkCases(): { name: string; network: Module; predict: (x: Tensor) => Tensor }[] {
+/** Three 3x3 convolutions 32->32 with GELU between. */
+class ThreeConvolutions extends Module {
+  readonly convs: readonly Conv2d[];
+
+  constructor() {
+    super();
+    const initialiser = randomInitialiser(1);
+    this.convs = [0, 1, 2].map(() => new Conv2d(32, 32, 3, initialiser));
+  }
+
+  /** f32[N, 32, H, W] -> the same shape. */
+  forward(x: Tensor): Tensor {
+    const [first, second, third] = this.convs;
+    return third.forward(gelu(second.forward(gelu(first.forward(x)))));
+  }
+}
+
+/** A network, and its output for x f32[N, channels, 28, 28]. */
+interface OwnNetwork {
+  readonly name: string;
+  readonly network: Module;
+  readonly channels: number;
+  readonly optimizer: "adam" | "adamw";
+  predict(x: Tensor): Tensor;
+}
+
+/** The networks, by their names in tables. */
+export function ownNetworkCases(): OwnNetwork[] {
   const images = { shape: [1, side, side], classes: 0, flowMap: false } as const;
   const t = tensor(uniforms(1, 9, 2, batch));
-  const mixers = ownNetworks.mixers.map((width) => {
-    const network = new Mixer(width);
-    return { name: `MLP mixer, ${width} channels`, network, predict: (x: Tensor) => network.forward(x) };
+  const layers = (name: string, network: ThreeConvolutions | Mixer) => ({
+    ...{ name, network },
+    predict: (x: Tensor) => network.forward(x),
   });
+  const three = layers("three 3x3 convolutions", new ThreeConvolutions());
+  const mixers = ownNetworks.mixers.map((width) => layers(`MLP mixer, ${width} channels`, new Mixer(width)));
   const { widths, ...rest } = ownNetworks.ConvNeXt;
   const examples = {
     DiT: new DiT({ ...ownNetworks.DiT, ...images }),
@@ -106,30 +140,70 @@ export function ownNetworkCases(): { name: string; network: Module; predict: (x:
     network,
     predict: (x: Tensor) => network.velocity(x, t),
   }));
-  return [...mixers, ...own];
+  return [
+    { ...three, channels: 32, optimizer: "adam" },
+    ...[...mixers, ...own].map((found) => ({ ...found, channels: 1, optimizer: "adamw" as const })),
+  ];
 }
 
-/** Training steps (MSE, AdamW) and forward passes of a network, for timing. */
+/** Training steps (MSE) and forward passes of a network, for timing. */
 export function ownNetworkWorks(
   device: Device,
-  { name, network, predict }: ReturnType<typeof ownNetworkCases>[number],
+  { name, network, channels, optimizer: kind, predict }: OwnNetwork,
 ): [train: Work, forward: Work] {
+  const shape = [batch, channels, side, side];
   const random = (counter: number) =>
-    tensor(uniforms(1, 9, counter, batch * side ** 2).map((u) => 2 * u - 1), [batch, 1, side, side]);
+    tensor(uniforms(1, 9, counter, batch * channels * side ** 2).map((u) => 2 * u - 1), shape);
   const x = random(0), target = random(1);
   const parameters = namedParameters(network);
-  const adam = optimizer("adamw", flatten(parameters), { learningRate: 1e-3 });
+  const update = optimizer(kind, flatten(parameters), { learningRate: 1e-3 });
   const forward = record(() => predict(x));
   const step = record(() => {
     const loss = meanSquaredError(predict(x), target);
-    adam.update(gradients(loss, [...parameters.values()]));
+    update.update(gradients(loss, [...parameters.values()]));
     return loss;
   });
   const train = () => {
-    adam.beforeStep();
+    update.beforeStep();
     step.run();
   };
   const work = (what: string, run: () => void) =>
     queued(device, `${what} ${name}, batch ${batch}`, batch, "images/s", run);
   return [work("train", train), work("forward", () => forward.run())];
+}
+
+/** Images in a batch of a single convolution. */
+export const convolutionBatch = 64;
+
+/** Convolutions of square images other than the U-Nets' own. */
+export const singleConvolutions = [
+  { name: "5x5", channels: 24, size: 8, kernel: 5, stride: 1, groups: 1 },
+  { name: "7x7", channels: 24, size: 8, kernel: 7, stride: 1, groups: 1 },
+  { name: "3x3 with stride 2", channels: 24, size: 8, kernel: 3, stride: 2, groups: 1 },
+  { name: "depthwise 7x7", channels: 24, size: 8, kernel: 7, stride: 1, groups: 24 },
+  { name: "5x5", channels: 32, size: 14, kernel: 5, stride: 1, groups: 1 },
+  { name: "7x7", channels: 32, size: 14, kernel: 7, stride: 1, groups: 1 },
+].map((found) => ({
+  ...found,
+  name: `step of ${found.name}, ${found.channels} channels, ${found.size}x${found.size}`,
+}));
+
+/** A step of each: the result, and the gradients of its product with random numbers. */
+export function singleConvolutionWorks(device: Device): Work[] {
+  let counter = 0;
+  const random = (...shape: number[]) => randomNormal(tensor(Uint32Array.of(1, 9, counter++)), shape);
+  return singleConvolutions.map(({ name, channels, size, kernel, stride, groups }) => {
+    const inputs = [
+      random(convolutionBatch, channels, size, size),
+      random(channels, channels / groups, kernel, kernel),
+      random(channels),
+    ];
+    const [x, w, bias] = inputs, options = { stride, padding: kernel >> 1, groups };
+    const slope = random(...conv2d(x, w, bias, options).shape);
+    const step = record(() => {
+      const y = conv2d(x, w, bias, options);
+      return [y, ...gradients(sum(multiply(y, slope)), inputs)];
+    });
+    return queued(device, name, convolutionBatch, "images/s", () => step.run());
+  });
 }

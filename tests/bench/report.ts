@@ -1,52 +1,18 @@
 import type { Measurement } from "./timing.ts";
 
 /** A number other than a time, such as bytes of memory. */
-export interface Fact {
+interface Fact {
   readonly name: string;
   readonly value: number;
   readonly unit: string;
 }
 
-/** Output of a benchmark with `--json`, the input of `compare.ts`. */
-export interface Report {
+/** Output of a benchmark with `--json`. */
+interface Report {
   /** The adapter or processor. */
   readonly device: string;
   readonly measurements: readonly Measurement[];
   readonly facts: readonly Fact[];
-}
-
-/** Thrown if a text is not a report. */
-export class ReportError extends Error {
-  override name = "ReportError";
-}
-
-/**
- * Reads the output of a benchmark with `--json`.
- *
- * @param source where the text comes from, for messages
- * @throws {ReportError} if it is not one
- */
-export function readReport(text: string, source: string): Report {
-  const expected = "(expected what a benchmark prints with --json)";
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch {
-    throw new ReportError(`Cannot read ${source}: it is not JSON ${expected}`);
-  }
-  const { device, measurements, facts = [] } = Object(parsed) as Partial<Report>;
-  if (typeof device !== "string" || !Array.isArray(measurements)) {
-    throw new ReportError(`Cannot read ${source}: it has no device or no measurements ${expected}`);
-  }
-  measurements.forEach((found: Partial<Measurement> | null, i) => {
-    if (typeof found?.name === "string" && Number.isFinite(found.milliseconds) && found.milliseconds! > 0) {
-      return;
-    }
-    throw new ReportError(
-      `Cannot read ${source}: measurement ${i} has no name or no milliseconds above 0 ${expected}`,
-    );
-  });
-  return { device, measurements, facts };
 }
 
 /** Prints the results of a benchmark: line by line as text, or all together as JSON. */

@@ -66,30 +66,6 @@ export async function timeInTurn(
   return works.map((work, i) => measurement(work, median(times[i])));
 }
 
-/**
- * Times a work repeatedly for some seconds after a warm-up, and takes the median; a single step if it takes that long.
- *
- * @param now clock in milliseconds
- */
-export async function timeFor(
-  work: Work,
-  seconds: number,
-  now: () => number = () => performance.now(),
-): Promise<Measurement> {
-  await work.run(1);
-  const times: number[] = [];
-  const startMs = now();
-  for (let steps = 1, beforeMs = startMs; times.length === 0 || now() - startMs < 1000 * seconds;) {
-    await work.run(steps);
-    const afterMs = now();
-    times.push((afterMs - beforeMs) / steps);
-    // From here on, enough steps to make the wait negligible.
-    steps = Math.max(1, Math.ceil(leastMs / Math.max(times[0], 0.1)));
-    beforeMs = afterMs;
-  }
-  return measurement(work, median(times));
-}
-
 async function time(work: Work, count: number): Promise<number> {
   const started = performance.now();
   await work.run(count);

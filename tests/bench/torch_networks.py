@@ -216,10 +216,6 @@ def convolution_work(name, channels, size, kernel, stride, groups, device, args)
 
 
 def works(args, device):
-    x = torch.randn(32, 32, 28, 28, device=device)
-    name = "three 3x3 convolutions, batch 32"
-    yield from network_works(name, ThreeConvolutions(32), torch.optim.Adam, x, (), args)
-
     for convolution in args.convolutions:
         yield convolution_work(**convolution, device=device, args=args)
 
@@ -232,6 +228,10 @@ def works(args, device):
         x = torch.randn(batch, 1, 28, 28, device=device)
         t = torch.rand(batch, device=device)
         yield from network_works(name, network, torch.optim.AdamW, x, (t,), args)
+
+    x = torch.randn(32, 32, 28, 28, device=device)
+    name = "three 3x3 convolutions, batch 32"
+    yield from network_works(name, ThreeConvolutions(32), torch.optim.Adam, x, (), args)
 
     mixers = args.own.pop("mixers", [])
     own = [(f"MLP mixer, {width} channels", Mixer(width), ()) for width in mixers]
