@@ -290,7 +290,7 @@ export class Passes {
    *
    * @returns the outputs
    */
-  run(
+  add(
     { kernel, plan }: PlannedOp,
     inputs: readonly PassValue[],
     attributes: Readonly<Record<string, number>>,

@@ -31,8 +31,7 @@ const table = await openDevice("webgpu");
 const reporter = new Reporter(table.description, values.json);
 const devices: [string, Device][] = [["table", table], ["tuned", await WebGpuDevice.open()]];
 if (table.tuning.software) {
-  devices.push(["tuned from the defaults of GPUs", await WebGpuDevice.open({ table: false })]);
-  devices.push(["tuned, recorded as a GPU", await WebGpuDevice.open({ software: false })]);
+  devices.push(["tuned from the kernels for GPUs", await WebGpuDevice.open({ software: false })]);
 }
 const works: Work[] = [];
 for (const [name, device] of devices) {

@@ -268,9 +268,9 @@ const gives = (shape: readonly number[]) => ({
 Deno.test("Passes.list passes buffers on, and numbers scratch memory from the largest down", () => {
   const passes = new Passes();
   const x = passes.buffer("x", [2]);
-  const [small] = passes.run(gives([3]), [x], {});
-  const [large] = passes.run(gives([5, 4]), [x, small], {});
-  passes.run(gives([2]), [large, small], {}, "y");
+  const [small] = passes.add(gives([3]), [x], {});
+  const [large] = passes.add(gives([5, 4]), [x, small], {});
+  passes.add(gives([2]), [large, small], {}, "y");
   const smaller = { scratch: 1, elements: 3 }, larger = { scratch: 0, elements: 20 };
   assert.deepEqual(passes.list.map(({ buffers }) => buffers), [
     ["x", smaller],

@@ -41,7 +41,7 @@ export class WebGpuDevice implements Device {
   private constructor(
     device: GPUDevice,
     info: GPUAdapterInfo,
-    { software, table, candidate }: { software: boolean; table: boolean; candidate?: string },
+    { software, candidate }: { software: boolean; candidate?: string },
   ) {
     const { limits } = device;
     this.#device = device;
@@ -61,7 +61,7 @@ export class WebGpuDevice implements Device {
     this.halfStorage = device.features.has("shader-f16");
     this.#pool = new BufferPool(device, this.#health, () => this.#queue.submit());
     this.#queue = new CommandQueue(device);
-    this.#choices = new Choices({ ...this.tuning, software: table });
+    this.#choices = new Choices(this.tuning);
     this.#workspace = new PassWorkspace(this.#pool, this.#choices, this.maxRangeBytes);
     this.#pipelines = new PipelineCache(device, this.#choices, this.#health);
     this.#dispatches = new Dispatches(device, this.#pipelines);
@@ -72,11 +72,10 @@ export class WebGpuDevice implements Device {
    *
    * @param software whether to run the kernels for software adapters or those for GPUs; by default as the adapter is.
    * Both are correct everywhere, and tests run both
-   * @param table like `software`, but only for the choice of kernels, not for the number of pieces of a step
    * @param candidate name of the variant to run, for every op that has one of this name, unless tuning chose another
    */
   static async open(
-    { software, table, candidate }: { software?: boolean; table?: boolean; candidate?: string } = {},
+    { software, candidate }: { software?: boolean; candidate?: string } = {},
   ): Promise<WebGpuDevice> {
     const adapter = await globalThis.navigator?.gpu?.requestAdapter({ powerPreference: "high-performance" });
     if (!adapter) throw new DeviceError(noAdapter());
@@ -94,7 +93,6 @@ export class WebGpuDevice implements Device {
       });
       return new WebGpuDevice(device, adapter.info, {
         software: software ?? isSoftware(adapter),
-        table: table ?? software ?? isSoftware(adapter),
         ...candidate !== undefined && { candidate },
       });
     } catch (cause) {

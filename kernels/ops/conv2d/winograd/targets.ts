@@ -378,16 +378,16 @@ export function convolutionPasses(
   const x = passes.buffer("x", [N, C, H, W]);
   const w = passes.buffer("w", [A, D, 3, 3]);
   const before = transposed ? 2 - padding : padding;
-  const [v, u, measured] = passes.run(convolutionInputs, [x, w], {
+  const [v, u, measured] = passes.add(convolutionInputs, [x, w], {
     padding: before,
     turned: transposed,
     S: slices,
   });
-  const [sizes] = slices > 0 ? [measured] : passes.run(tileSizes, [v], { N, run: N });
-  const [m] = passes.run(matmulOp, [u, v], {});
+  const [sizes] = slices > 0 ? [measured] : passes.add(tileSizes, [v], { N, run: N });
+  const [m] = passes.add(matmulOp, [u, v], {});
   const shapes = { bias: [B, K], residual: [N, K, P, Q] };
   const added = terms.map((term) => passes.buffer(term, shapes[term]));
-  passes.run(targets[terms.length], [m, x, w, sizes, ...added], { padding, transposed }, "y");
+  passes.add(targets[terms.length], [m, x, w, sizes, ...added], { padding, transposed }, "y");
   return passes.list;
 }
 
@@ -400,11 +400,11 @@ export function weightGradientPasses(
   const S = slicesOf(N, Math.min(C, K), tilesOf(P, Q).tiles, software);
   const x = passes.buffer("x", [N, C, H, W]);
   const dy = passes.buffer("dy", [N, K, P, Q]);
-  const [v, z, ...measured] = passes.run(gradientInputs, [x, dy], { padding, run, S });
+  const [v, z, ...measured] = passes.add(gradientInputs, [x, dy], { padding, run, S });
   const [sizesX, sizesDy] = S > 0
     ? measured
-    : [v, z].map((tiles) => passes.run(tileSizes, [tiles], { N, run })[0]);
-  const [du] = passes.run(matmulTransposedBOp, [z, v], {});
-  passes.run(weightTarget, [du, x, dy, sizesX, sizesDy], { padding, run }, "dw");
+    : [v, z].map((tiles) => passes.add(tileSizes, [tiles], { N, run })[0]);
+  const [du] = passes.add(matmulTransposedBOp, [z, v], {});
+  passes.add(weightTarget, [du, x, dy, sizesX, sizesDy], { padding, run }, "dw");
   return passes.list;
 }

@@ -18,7 +18,7 @@ import { hiddenOp } from "../../oracle.ts";
 import { always, MemoryStore, onNewDevice, testOnWebGpu } from "./tuning.ts";
 import { assertSameNumbers } from "../../../same_numbers.ts";
 import type { Dispatch } from "../../../../kernels/devices/webgpu/commands.ts";
-import { fastest, first, kernelTimer } from "../../../../kernels/devices/webgpu/kernel_timer.ts";
+import { fastest, first, kernelTimer } from "../../../../kernels/devices/webgpu/tune.ts";
 import type { Pipeline } from "../../../../kernels/devices/webgpu/pipelines.ts";
 
 const random = (stream: number, shape: Shape) =>
