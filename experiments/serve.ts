@@ -45,7 +45,7 @@ const [trained, measured] = [3000, 256];
 
 /** The digits of the playground: networks of this checkout, and a few images of MNIST. */
 export async function playgroundDigits(): Promise<DigitsParts> {
-  const weights = ["mnist_classes", "mnist_one_step", "judge_mnist"].map(async (name) =>
+  const weights = ["mnist_classes", "mnist_few_steps", "judge_mnist"].map(async (name) =>
     halved(await readProgramFile(`checkpoints/${name}.safetensors`))
   );
   const [flow, oneStep, judge] = await Promise.all(weights);

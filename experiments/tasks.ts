@@ -66,7 +66,7 @@ export const tasks: readonly TaskRow[] = [
   },
   {
     name: "distill",
-    about: "Train a network that draws an image in one evaluation",
+    about: "Train a network that draws images in few evaluations",
     page: page("few_steps"),
     rights: trains,
     load: async () => (await import("./distill.ts")).distillTask,

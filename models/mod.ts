@@ -26,12 +26,10 @@ export {
   type TransportCoupling,
 } from "./flow/coupling.ts";
 export type { ImageEncoder, VelocityField } from "./flow/field.ts";
-export { BakeLoss } from "./distill/bake.ts";
-export { type Distillation, TaughtLoss, type TaughtPoints } from "./distill/distillation.ts";
-export { DriftLoss } from "./distill/drift.ts";
+export type { Distillation } from "./distill/distillation.ts";
+export { driftLosses, type DriftOptions, type MapEvaluation } from "./distill/drift.ts";
 export { MeanMapLoss } from "./distill/mean_map.ts";
-export { ReflowLoss } from "./distill/reflow.ts";
-export { ShortcutMapLoss } from "./distill/shortcut_map.ts";
+export { PairsLoss } from "./distill/pairs.ts";
 export { autoguided, type GuidanceOptions, guided } from "./flow/guidance.ts";
 export {
   type Coefficients,

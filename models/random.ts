@@ -25,6 +25,7 @@ export const streams = {
   faults: 26,
   augmentation: 27,
   guidance: 28,
+  driftNoise: 29,
   dropout: 1024, // of the first layer; the next ones have the streams after it
 } as const;
 

@@ -16,7 +16,7 @@ import { testNeeding } from "./permissions.ts";
 
 const ways = {
   mnist_classes: { guidance: 1.4, how: { solver: "heun", steps: 10 } },
-  mnist_one_step: { guidance: 1, how: { solver: "map" } },
+  mnist_few_steps: { guidance: 1, how: { solver: "map" } },
 } as const;
 
 for (const [name, { guidance, how }] of Object.entries(ways)) {

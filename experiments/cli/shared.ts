@@ -194,7 +194,7 @@ export function trainingTask(model: string): string {
 }
 
 /** Name of a stage. */
-type StageName = "bake" | "mean" | "shortcut" | "reflow" | "drift";
+type StageName = "pairs" | "drift" | "mean";
 
 /** A stage with complete settings. */
 export interface StageSpec {
@@ -218,34 +218,28 @@ function kind(
 
 /** The stages of a distillation, by name. */
 const kinds: Readonly<Record<StageName, Variant<StageSpec>>> = {
-  bake: kind("bake", "one row learns what guidance makes of two", [6400, 0.5]),
-  mean: kind("mean", "flow map by the mean rule, with the teacher's velocity", [25_600, 1]),
-  shortcut: kind("shortcut", "flow map by the shortcut rule, with the teacher's velocity", [25_600, 1]),
-  reflow: kind("reflow", "straight lines between noise and the teacher's images", [9600, 1], {
-    pairs: { doc: "images that the teacher draws", default: 2400, min: 1, max: 1e6 },
+  pairs: kind("pairs", "straight lines between noise and the teacher's images", [9600, 1], {
+    count: { doc: "images that the teacher draws", default: 2400, min: 1, max: 1e6 },
     steps: { doc: "Heun steps of each", default: 5, min: 1, max: 1000 },
-    whole: { doc: "share that learns the whole line in one step", default: 1, min: 0, max: 1 },
+    whole: { doc: "share that learns the whole line in one step", default: 0.5, min: 0, max: 1 },
   }),
-  drift: kind("drift", "generated images drift towards real ones and apart", [100_000, 1], {
-    evaluations: { doc: "evaluations from noise to image", default: 1, min: 1, max: 64 },
+  drift: kind("drift", "generated images drift towards real ones and apart", [92_000, 1], {
+    whole: { doc: "whole steps between two shorter ones", default: 1, min: 0, max: 100 },
     references: { doc: "real images", default: 20_000, min: 1, max: 1e6 },
-    keep: {
-      doc: "one step in N by the shortcut rule, which keeps more evaluations and the flow good; 0 = none",
-      ...{ default: 6, min: 0, max: 100 },
-    },
-    others: { doc: "weight of other classes, which push away", default: 0.1, above: 0, max: 1 },
+    others: { doc: "weight of other classes, which push away", default: 0.12, above: 0, max: 1 },
     push: { doc: "share by which the push away outweighs the pull", default: 0.03, min: 0, max: 1 },
   }),
+  mean: kind("mean", "flow map by the mean rule, which can take guidance as an input", [25_600, 1]),
 };
 
 const one = variant(kinds, { doc: "" });
 
-/** A setting for stages in their order, `reflow+drift:images=64000`: names with settings, joined by plus signs. */
+/** A setting for stages in their order, `pairs+drift:images=64000`: names with settings, joined by plus signs. */
 export function stagesSetting(options: Pick<Setting<string>, "doc" | "default" | "needs">): Setting<string> {
   return {
     ...options,
     hint: "STAGE[+STAGE...]",
-    expected: "stages such as reflow+drift:images=64000",
+    expected: "stages such as pairs+drift:images=64000",
     details: Object.entries(kinds).map(([name, { doc, settings }]) => {
       const defaults = Object.entries(settings).map(([key, setting]) => `${key}=${setting.default}`);
       return `${name}  ${doc} (${defaults.join(", ")})`;

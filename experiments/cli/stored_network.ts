@@ -97,7 +97,7 @@ export const taught = [
 
 /** Defaults of a distillation. */
 export const distillation = {
-  ...{ stages: "reflow+drift", batchSize: 64, valFraction: 0, guidance: 1, solver: "map:steps=1" },
+  ...{ stages: "pairs+drift", batchSize: 64, valFraction: 0, guidance: 1, solver: "map:steps=1" },
   ...{ optimizer: "muon", lr: 1e-3, muonLr: 1e-2, schedule: "one_cycle", warmUp: 0.1, clip: 1, ema: 0.99 },
 } as const satisfies Partial<TrainingConfig>;
 
@@ -146,16 +146,16 @@ export function taughtSettings(flags: Partial<TrainingConfig>, teacher: string) 
  */
 export function stepsOfStages(text: string, batchSize: number, maxGuidance: number, total?: number): number {
   const stages = plannedStages(text, batchSize, total);
-  const fixed = stages.find(({ name }) => name === "reflow" || name === "drift");
+  const fixed = stages.find(({ name }) => name !== "mean");
   if (maxGuidance > 1 && fixed) {
     throw new ConfigError(
       `Cannot use --max-guidance ${maxGuidance} with the stage ${fixed.name}: it learns only one guidance ` +
-        "(expected bake, mean or shortcut, such as --stages bake+mean)",
+        "(expected --stages mean)",
     );
   }
-  const few = stages.find(({ settings: { pairs = batchSize } }) => pairs < batchSize);
+  const few = stages.find(({ settings: { count = batchSize } }) => count < batchSize);
   if (few) {
-    const given = `${few.settings.pairs} pairs and batches of ${batchSize}`;
+    const given = `${few.settings.count} pairs and batches of ${batchSize}`;
     throw new ConfigError(`Cannot use --stages with ${given} (expected pairs for at least one batch)`);
   }
   const { from, steps } = stages.at(-1)!;

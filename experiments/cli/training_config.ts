@@ -262,7 +262,7 @@ function problemOf(config: TrainingConfig): string | undefined {
     return `Cannot use --time-embedding sinusoidal with --t-emb ${tEmb}: the features of t are pairs of sine and cosine (expected an even number)`;
   }
   if (config.teacher !== null && config.stages === null) {
-    return "Cannot distil without stages: they are null (expected stages such as reflow+drift)";
+    return "Cannot distil without stages: they are null (expected stages such as pairs+drift)";
   }
   if (ends.every((name) => config[name] === 0)) {
     return `Cannot train without an end: ${ends.map(flagOf).join(", ")} are all 0 (expected one above 0)`;

@@ -93,8 +93,8 @@ export const files = {
   state: { path: "state.safetensors", about: "what --resume needs besides the weights" },
   pairs: {
     path: "pairs/part_<part>.safetensors",
-    about: "images drawn by the teacher, for reflow",
-    when: ({ config }) => config.stages?.includes("reflow") === true,
+    about: "images drawn by the teacher",
+    when: ({ config }) => config.stages?.includes("pairs") === true,
     mirrored: "never",
   },
   sampleGrid: {

@@ -336,8 +336,8 @@ export const plans: Readonly<Record<string, BuiltInPlan>> = {
     evaluation: { guidance: 1, solvers: usualSolvers },
   },
   few_steps: {
-    doc: "ways to few evaluations: flow maps by both rules, reflow and drift, 19,200 images per method",
-    grid: { stages: ["bake+mean", "bake+shortcut", "reflow:whole=0.5", "reflow+drift"] },
+    doc: "ways to few evaluations: the mean rule, pairs, and both ways to drift, 19,200 images per method",
+    grid: { stages: ["mean", "pairs", "pairs+drift:whole=100", "pairs+drift"] },
     fixed: { model: "residual", teacher: "checkpoints/mnist_classes.safetensors", batchSize: 64 },
     steps: 300,
     evaluation: {

@@ -11,20 +11,18 @@ import {
   zeros,
 } from "../../kernels/mod.ts";
 import {
-  BakeLoss,
   type BatchSource,
   batchSource,
   createModel,
   type Distillation,
-  DriftLoss,
+  driftLosses,
   encodeSafetensors,
   MeanMapLoss,
   type Model,
   type ModelOptions,
   namedParameters,
+  PairsLoss,
   permutation,
-  ReflowLoss,
-  ShortcutMapLoss,
   solveFlow,
   type Stage,
   StateError,
@@ -69,6 +67,14 @@ export function makeStudent(
   return student;
 }
 
+/** The evaluations that drift trains besides the whole step, from noise to image at once. */
+const partial = [[2, 2], [1, 2], [4, 4]].map(([index, count]) => ({ index, count }));
+
+/** The order of a drift stage: `count` whole steps before each other evaluation. */
+function inTurn(count: number, [whole, ...others]: readonly StepLoss[]): readonly StepLoss[] {
+  return others.flatMap((other) => [...Array<StepLoss>(count).fill(whole), other]);
+}
+
 /** The stages of a distillation for a trainer, and the work before the first step. */
 export interface PreparedStages {
   readonly stages: readonly Stage[];
@@ -93,41 +99,35 @@ export function distillationStages(
   const distillation: Distillation = { student, teacher: field, source, batchSize };
   let comparesPixels = false;
   const stores: { readonly store: PairStore; readonly steps: number }[] = [];
-  const lossOf = ({ name, settings }: PlannedStage): StepLoss => {
+  const lossesOf = ({ name, settings }: PlannedStage): readonly StepLoss[] => {
     switch (name) {
-      case "bake":
-        return new BakeLoss(distillation);
       case "mean":
-        return new MeanMapLoss(distillation);
-      case "shortcut":
-        return new ShortcutMapLoss(distillation);
-      case "reflow": {
-        const [count, steps] = [settings.pairs, settings.steps].map(Math.round);
+        return [new MeanMapLoss(distillation)];
+      case "pairs": {
+        const [count, steps] = [settings.count, settings.steps].map(Math.round);
         const store = new PairStore(count, source.shape, source.classes, seed);
         stores.push({ store, steps });
-        return new ReflowLoss(distillation, store.source, { count, whole: settings.whole });
+        return [new PairsLoss(distillation, store.source, { count, whole: settings.whole })];
       }
       case "drift":
         comparesPixels ||= !teacher.model.encode;
-        return new DriftLoss(distillation, {
-          encode: (x: Tensor) =>
-            encodedAt.flatMap((t) => teacher.model.encode?.(x, full([x.shape[0]], t)) ?? []),
-          references: permutation(seed, streams.references, 0, images.length)
-            .slice(0, Math.round(settings.references)).map((place) => images[place]),
-          others: settings.others,
-          push: settings.push,
-          classes: source.classes,
-          evaluations: Math.round(settings.evaluations),
-        });
+        return inTurn(
+          Math.round(settings.whole),
+          driftLosses(distillation, {
+            encode: (x: Tensor, r: number) =>
+              (r === 1 ? encodedAt : [r])
+                .flatMap((t) => teacher.model.encode?.(x, full([x.shape[0]], t)) ?? []),
+            references: permutation(seed, streams.references, 0, images.length)
+              .slice(0, Math.round(settings.references)).map((place) => images[place]),
+            others: settings.others,
+            push: settings.push,
+            classes: source.classes,
+          }, [{ index: 1, count: 1 }, ...partial]),
+        );
     }
   };
   return {
-    stages: stagesOf(config)!.map((stage) => {
-      const own = lossOf(stage);
-      const turns = Math.round(stage.settings.keep ?? 0);
-      const losses = turns > 0 ? [...Array(turns - 1).fill(own), new ShortcutMapLoss(distillation)] : [own];
-      return { steps: stage.steps, losses };
-    }),
+    stages: stagesOf(config)!.map((stage) => ({ steps: stage.steps, losses: lossesOf(stage) })),
     async prepare({ run, signal, say, terminal }) {
       if (comparesPixels) {
         say("drift compares only the pixels of images: the network has no encode(images, t)");
@@ -145,7 +145,7 @@ export function distillationStages(
 const perFile = 256;
 
 /**
- * Pairs of noise and the images that a flow generates from it, for reflow. The images are stored in the run's folder.
+ * Pairs of noise and the images that a flow generates from it. The images are stored in the run's folder.
  */
 export class PairStore {
   /** The pairs, once {@linkcode fill} has made them. */

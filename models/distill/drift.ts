@@ -5,6 +5,7 @@ import {
   currentDevice,
   divide,
   exp,
+  full,
   gatherRows,
   matmul,
   matmulTransposedB,
@@ -43,8 +44,8 @@ const encodedAtOnce = 128;
 
 /** Options of a drift stage. */
 export interface DriftOptions {
-  /** Spaces besides pixels in which images are compared: images f32[N, C, H, W] to features f32[N, ...]. */
-  readonly encode: (images: Tensor) => readonly Tensor[];
+  /** Spaces besides pixels in which images at time r of the flow are compared: f32[N, C, H, W] to f32[N, ...]. */
+  readonly encode: (images: Tensor, r: number) => readonly Tensor[];
   /** Indices of the real images, in random order; as many are used as have features of 2 GiB. */
   readonly references: Uint32Array;
   /** Weight of images of other classes, which push samples away, in (0, 1]. */
@@ -53,42 +54,68 @@ export interface DriftOptions {
   readonly push: number;
   /** Number of classes; 0 without labels. */
   readonly classes: number;
-  /** Evaluations from noise to image, of which the last one learns. */
-  readonly evaluations: number;
+}
+
+/** One of several equal evaluations on the way from noise to an image. */
+export interface MapEvaluation {
+  /** Its place, from 1. */
+  readonly index: number;
+  /** How many there are. */
+  readonly count: number;
+}
+
+/** Real images of a drift stage, with their features in all spaces, f32[M, D]. */
+class References {
+  readonly features: readonly Tensor[];
+  /** Places in `references` of the images of each class that has any. */
+  readonly byClass: ReadonlyMap<number, Uint32Array>;
+
+  constructor(distillation: Distillation, options: DriftOptions) {
+    this.features = encoded(distillation, options);
+    const references = options.references.slice(0, this.features[0].shape[0]);
+    const labels = distillation.source.host?.labels?.(references);
+    this.byClass = placesByClass(references, options.classes, labels);
+  }
+}
+
+/** The losses of a drift stage, one for each evaluation to train; they share their real images. */
+export function driftLosses(
+  distillation: Distillation,
+  options: DriftOptions,
+  evaluations: readonly MapEvaluation[],
+): readonly StepLoss[] {
+  const references = new References(distillation, options);
+  return evaluations.map((evaluation) => new DriftLoss(distillation, options, references, evaluation));
 }
 
 /**
- * Drift: moves the images that the map makes of noise towards real images of their class and away from each other, in
- * several feature spaces, until both forces balance: then the distributions are equal. No pairs, no judge.
+ * Drift: moves what the map makes of noise up to time r towards real images of its class with noise, r x + (1 - r) z, and
+ * away from each other, in several feature spaces, until both forces balance: then the distributions at r are equal. The
+ * last of the evaluations up to r learns; the earlier ones have no gradient. No judge takes part.
  *
  * In a space of D features, with distances divided by their mean, each image has logits -distance / tau to real images
- * (positives), to the other generated ones and to real ones of other classes (negatives). A is the geometric mean of the
- * softmax over rows and over columns; V = (A+ sum A-) (y+ - x) - (1 + push) (A- sum A+) (y- - x), scaled to RMS 1 and
+ * (positives), to the other generated ones and to real ones of other classes (negatives). With their softmax R over rows
+ * and C over columns, A- = R^(1/2) C^(1/2) and A+ = R^(1/4) C^(3/4): a real image far from all generated ones still pulls
+ * the nearest, so that no mode is lost. V = (A+ sum A-) (y+ - x) - (1 + push) (A- sum A+) (y- - x), scaled to RMS 1 and
  * summed over tau. The loss pulls the features phi = x to x + S V, where S sqrt(D) is the mean distance.
  *
- * Source: Deng et al. 2026, Generative Modeling via Drifting, arXiv:2602.04770
+ * Source: Deng et al. 2026, Generative Modeling via Drifting, arXiv:2602.04770; times r below 1 as in arXiv:2605.17244
  */
-export class DriftLoss implements StepLoss {
-  readonly #distillation: Distillation;
-  readonly #options: DriftOptions;
-  /** Features of the real images, f32[M, D], one tensor per space. */
-  readonly #features: readonly Tensor[];
-  /** Places in `references` of the images of each class that has any. */
-  readonly #byClass: ReadonlyMap<number, Uint32Array>;
+class DriftLoss implements StepLoss {
   readonly #groups: number;
   readonly #noiseKey = tensor(new Uint32Array(3));
+  readonly #targetNoiseKey = tensor(new Uint32Array(3));
   readonly #labels: Tensor;
   readonly #rows: Tensor;
 
-  /** Encodes the real images. */
-  constructor(distillation: Distillation, options: DriftOptions) {
-    const { source, batchSize } = distillation;
-    this.#distillation = distillation;
-    this.#options = options;
-    this.#features = encoded(distillation, options);
-    const references = options.references.slice(0, this.#features[0].shape[0]);
-    this.#byClass = placesByClass(references, options.classes, source.host?.labels?.(references));
-    this.#groups = Math.min(2, this.#byClass.size);
+  constructor(
+    readonly distillation: Distillation,
+    readonly options: DriftOptions,
+    readonly references: References,
+    readonly evaluation: MapEvaluation,
+  ) {
+    const { batchSize } = distillation;
+    this.#groups = Math.min(2, references.byClass.size);
     this.#labels = tensor(new Uint32Array(this.#groups * this.#each(batchSize)));
     this.#rows = tensor(new Uint32Array(this.#groups * (positives + this.#others(batchSize))));
   }
@@ -100,22 +127,20 @@ export class DriftLoss implements StepLoss {
 
   /** Real images of other classes per group. */
   #others(batchSize: number): number {
-    return this.#byClass.size > 1 ? this.#each(batchSize) : 0;
+    return this.references.byClass.size > 1 ? this.#each(batchSize) : 0;
   }
 
   /** Sets the classes, real images and noise of the next run; the examples of the data are not used. */
   write(_examples: Uint32Array, seed: number, step: number): void {
-    const { batchSize } = this.#distillation;
+    const { distillation: { batchSize }, references: { byClass } } = this;
     const counter = (purpose: number) => 8 * step + purpose;
-    const all = [...this.#byClass.keys()];
+    const all = [...byClass.keys()];
     const classes = permutation(seed, streams.references, counter(0), all.length)
       .slice(0, this.#groups).map((place) => all[place]);
     const rows = Array.from(classes, (label, group) => {
-      const own = this.#byClass.get(label)!;
+      const own = byClass.get(label)!;
       const order = permutation(seed, streams.references, counter(1 + group), own.length);
-      const otherClasses = [...this.#byClass].filter(([other]) => other !== label).map(([, places]) =>
-        places
-      );
+      const otherClasses = [...byClass].filter(([other]) => other !== label).map(([, places]) => places);
       const count = otherClasses.reduce((sum, { length }) => sum + length, 0);
       const picks = uniforms(seed, streams.references, counter(3 + group), this.#others(batchSize));
       return [
@@ -129,45 +154,48 @@ export class DriftLoss implements StepLoss {
       Uint32Array.from({ length: this.#labels.size }, (_, i) => classes[Math.floor(i / each)]),
     );
     this.#noiseKey.write(Uint32Array.of(seed, streams.noise, step));
+    this.#targetNoiseKey.write(Uint32Array.of(seed, streams.driftNoise, step));
   }
 
   /** The loss, f32[]. */
-  loss(_averaged: NamedTensors, batchSize: number = this.#distillation.batchSize): Tensor {
-    const { source: { shape } } = this.#distillation;
+  loss(_averaged: NamedTensors, batchSize: number = this.distillation.batchSize): Tensor {
+    const { index, count } = this.evaluation;
     const [G, n] = [this.#groups, this.#each(batchSize)];
     const real = positives + this.#others(batchSize);
-    const labels = orZeros(this.#labels, G * n);
-    const x1 = this.#generated(randomNormal(this.#noiseKey, [G * n, ...shape]), labels);
-    const spaces = [x1, ...this.#options.encode(x1)];
-    const rows = orZeros(this.#rows, G * real);
+    const generated = this.#generated(G * n);
+    const spaces = [generated, ...this.options.encode(generated, index / count)];
+    const targets = this.#targets(orZeros(this.#rows, G * real));
     const losses = spaces.map((space, s) => {
       const D = space.size / (G * n);
-      const phi = reshape(space, [G, n, D]);
-      const references = reshape(gatherRows(this.#features[s], rows), [G, real, D]);
-      return driftLoss(phi, references, positives, this.#options);
+      return driftLoss(reshape(space, [G, n, D]), reshape(targets[s], [G, real, D]), positives, this.options);
     });
     return multiply(losses.reduce((a, b) => add(a, b)), 1 / spaces.length);
   }
 
-  /** The images that the map makes of noise; only the last evaluation has a gradient. */
-  #generated(x0: Tensor, labels: Tensor): Tensor {
-    const { evaluations, classes } = this.#options;
-    const N = x0.shape[0];
-    let x = x0;
-    for (let i = 0; i < evaluations; i++) {
-      const [t, d] = [i / evaluations, 1 / evaluations].map((value) =>
-        tensor(new Float32Array(N).fill(value))
-      );
-      const u = meanVelocityOf(
-        this.#distillation.student,
-        detached(x),
-        t,
-        d,
-        classes > 0 ? labels : undefined,
-      );
-      x = add(x, multiply(u, 1 / evaluations));
+  /** What the map makes of noise by the evaluations up to this one; only the last has a gradient. */
+  #generated(N: number): Tensor {
+    const { distillation: { source: { shape }, student }, options: { classes } } = this;
+    const { index, count } = this.evaluation;
+    const condition = classes > 0 ? orZeros(this.#labels, N) : undefined;
+    const d = full([N], 1 / count);
+    let x = randomNormal(this.#noiseKey, [N, ...shape]);
+    for (let i = 0; i < index; i++) {
+      const u = meanVelocityOf(student, detached(x), full([N], i / count), d, condition);
+      x = add(x, multiply(u, 1 / count));
     }
     return x;
+  }
+
+  /** Features of the real images at these rows, with the noise of the time that the evaluation leads to. */
+  #targets(rows: Tensor): readonly Tensor[] {
+    const { references: { features }, distillation: { source: { shape } } } = this;
+    const { index, count } = this.evaluation;
+    if (index === count) return features.map((space) => gatherRows(space, rows));
+    const r = index / count;
+    const images = reshape(gatherRows(features[0], rows), [rows.size, ...shape]);
+    const z = randomNormal(this.#targetNoiseKey, images.shape);
+    const noisy = add(multiply(images, r), multiply(z, 1 - r));
+    return [noisy, ...this.options.encode(noisy, r)].map(detached);
   }
 }
 
@@ -203,7 +231,7 @@ function placesByClass(
 function encoded({ source }: Distillation, { references, encode }: DriftOptions): readonly Tensor[] {
   const spacesOf = (from: number, to: number) => {
     const { x1 } = batchOf(source, references.slice(from, to));
-    return [x1, ...encode(x1)];
+    return [x1, ...encode(x1, 1)];
   };
   const widths: number[] = [];
   scope(() => widths.push(...spacesOf(0, 1).map(({ size }) => size)));
@@ -251,8 +279,9 @@ function driftLoss(
   const relative = divide(distance, scale);
   const weights = temperatures.map((tau) => {
     const logits = subtract(add(multiply(relative, -1 / tau), isOther), multiply(isSelf, 1e4));
-    const A = sqrt(multiply(softmaxOver(logits, 2), softmaxOver(logits, 1)));
-    const [toward, away] = [slice(A, 2, 0, P), slice(A, 2, P, M - P)];
+    const [rows, columns] = [softmaxOver(logits, 2), softmaxOver(logits, 1)];
+    const A = sqrt(multiply(rows, columns));
+    const [toward, away] = [slice(sqrt(multiply(A, columns)), 2, 0, P), slice(A, 2, P, M - P)];
     const [pulls, pushes] = [multiply(toward, sum(away, [2], true)), multiply(away, sum(toward, [2], true))];
     const forces = concat([pulls, multiply(pushes, -1 - push)], 2);
     // Rows of w sum to 0: then V = w all, and |V|^2 is -1/2 of the sum of w_i w_j |all_i - all_j|^2 over all pairs.

@@ -86,7 +86,7 @@ export class BatchOrder {
 export interface TrainingData {
   /** Data, f32[M, ...]. */
   readonly x1: Tensor;
-  /** Noise paired with each row, as for reflow; by default drawn at each step. */
+  /** Noise paired with each row, as for a distillation; by default drawn at each step. */
   readonly x0?: Tensor;
   /** Condition of the field, one row per example: f32[M, ...] or u32[M, ...]. */
   readonly condition?: Tensor;

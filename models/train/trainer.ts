@@ -300,7 +300,7 @@ export class Trainer {
   }
 
   get #all(): StepLoss[] {
-    return this.#losses.flatMap(({ losses }) => losses);
+    return [...new Set(this.#losses.flatMap(({ losses }) => losses))];
   }
 
   #lossAt(step: number): StepLoss {

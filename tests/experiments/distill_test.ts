@@ -12,8 +12,7 @@ import { makePlan, tinyPlan } from "./study/tiny_study.ts";
 
 const size = [imageSize, imageSize] as const;
 const stages =
-  "bake:images=64+mean:images=64+shortcut:images=64+reflow:images=64,pairs=40,steps=2,whole=0.5" +
-  "+drift:images=96,references=60,keep=3";
+  "mean:images=64+pairs:images=128,count=40,steps=2,whole=0.5+drift:images=96,references=60,whole=2";
 const flags = "--data data --batch-size 8 --samples 0 --flow-samples 0 --path-samples 0 --test-batches 1 " +
   oneThread;
 const drawn = flags.replace("--samples 0", "--samples 10 --sample-epochs 0");
@@ -25,10 +24,10 @@ testTask(
     await storeTeacher(place);
     const command = `teacher.safetensors --stages ${stages} ${drawn} --checkpoint-minutes 0`;
     const { stderr } = await place.succeed("distill", `${command} --out whole`);
-    for (const name of ["bake", "mean", "shortcut", "reflow", "drift"]) {
-      assert.match(stderr, new RegExp(`\\nStage \\d of 5: ${name}, \\d+ steps\\n`));
+    for (const name of ["mean", "pairs", "drift"]) {
+      assert.match(stderr, new RegExp(`\\nStage \\d of 3: ${name}, \\d+ steps\\n`));
     }
-    for (const step of [12, 34]) { // in the second and in the last stage
+    for (const step of [12, 28]) { // in the second and in the last stage
       const flags = step === 12 ? `${command} --out cut` : `--resume cut ${oneThread}`;
       const { stderr } = await place.stopAt(step, { task: "distill", flags, run: "cut" });
       assert.ok(await place.stepOf("cut") >= step, stderr);
@@ -51,7 +50,7 @@ testTask(
 
 testTask("distill makes a flow map that other tasks draw from in one evaluation", async (place) => {
   await storeTeacher(place);
-  await place.succeed("distill", `teacher.safetensors --stages bake:images=16 ${drawn} --out run`);
+  await place.succeed("distill", `teacher.safetensors --stages mean:images=16 ${drawn} --out run`);
   const bytes = await place.read("run", "ema.safetensors");
   const { info } = decodeCheckpoint(bytes, "run");
   assert.equal(info.config.flowMap, true);
@@ -67,8 +66,7 @@ testTask("distill makes a flow map that other tasks draw from in one evaluation"
 
 testTask("distill makes a flow map that takes --guidance in one evaluation of one row", async (place) => {
   await storeTeacher(place);
-  const short = "bake:images=16+mean:images=16+shortcut:images=16";
-  const command = `teacher.safetensors --stages ${short} --max-guidance 2.5 ${flags}`;
+  const command = `teacher.safetensors --stages mean:images=48 --max-guidance 2.5 ${flags}`;
   await place.succeed("distill", `${command} --out run`);
   const { info } = decodeCheckpoint(await place.read("run", "ema.safetensors"), "run");
   assert.equal(info.config.maxGuidance, 2.5);
@@ -100,7 +98,7 @@ testTask("distill makes a flow map that takes --guidance in one evaluation of on
 
 testTask("distill trains each stage at its own share of the learning rate", async (place) => {
   await storeNetwork(place, "teacher", size);
-  const short = "mean:images=16,rate=2+shortcut:images=16,rate=0.25";
+  const short = "mean:images=16,rate=2+mean:images=16,rate=0.25";
   await place.succeed("distill", `teacher.safetensors --stages ${short} ${flags} --log-every 1 --out run`);
   const rates = (await place.metrics("run")).flatMap(({ learning_rate }) => learning_rate ?? []);
   assert.equal(rates.length, 4);
@@ -109,7 +107,7 @@ testTask("distill trains each stage at its own share of the learning rate", asyn
 
 testTask("distill needs no labels, and can distil a distilled run again", async (place) => {
   await storeNetwork(place, "teacher", size);
-  const short = "reflow:images=16,pairs=16,steps=1+drift:images=16,references=20";
+  const short = "pairs:images=16,count=16,steps=1+drift:images=16,references=20";
   await place.succeed("distill", `teacher.safetensors --stages ${short} ${flags} --out run`);
   await place.succeed("distill", `run --stages drift:images=16 ${flags} --out again`);
   const { stderr } = await place.succeed("sample", `--checkpoint again --count 4 ${oneThread}`);
@@ -122,11 +120,11 @@ const refused: readonly (readonly [teacher: object, mistakes: Readonly<Record<st
     "": "ConfigError: Missing FILE|RUN: name the network to distil",
     "a b": "ConfigError: Cannot distil a and b",
     "no.safetensors": "RunError: Cannot distil no.safetensors: ",
-    "T --stages bake+drfit": 'ConfigError: Cannot use --stages "bake+drfit": ',
+    "T --stages pairs+drfit": 'ConfigError: Cannot use --stages "pairs+drfit": ',
     "T --stages drift:image=3":
       'ConfigError: Cannot use --stages "drift:image=3": drift has no setting image ',
-    "T --stages reflow:pairs=7": "ConfigError: Cannot use --stages with 7 pairs and batches of 8",
-    "T --max-guidance 2": "ConfigError: Cannot use --max-guidance 2 with the stage reflow",
+    "T --stages pairs:count=7": "ConfigError: Cannot use --stages with 7 pairs and batches of 8",
+    "T --max-guidance 2": "ConfigError: Cannot use --max-guidance 2 with the stage pairs",
     "T --stages mean --max-guidance 2 --teacher-guidance 2":
       "ConfigError: --teacher-guidance has no effect with --max-guidance; remove it",
     "T --filters 8,16": "ConfigError: Unknown flag --filters",
@@ -169,7 +167,7 @@ testTask("a study trains distillations as cells, with its evaluation in one step
       flowSamples: 0,
       pathSamples: 0,
     },
-    grid: { stages: ["bake:images=8+reflow:images=24,pairs=8,steps=1"] },
+    grid: { stages: ["mean:images=8+pairs:images=24,count=8,steps=1"] },
     seeds: [1],
     steps: 4,
     evaluation: { ...tinyPlan.evaluation, solvers: ["map:steps=1", "map:steps=2"] },

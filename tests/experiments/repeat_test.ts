@@ -34,7 +34,7 @@ const kinds = {
   },
   "a distillation": {
     task: "distill",
-    flags: `teacher.safetensors --stages reflow:images=64,pairs=40,steps=2+drift:images=48 ${bare}`,
+    flags: `teacher.safetensors --stages pairs:images=64,count=40,steps=2+drift:images=48 ${bare}`,
     before: (place) => storeNetwork(place, "teacher", [imageSize, imageSize], { classes: 10 }),
     after: (place) => Deno.remove(place.file("teacher.safetensors")),
   },
@@ -126,9 +126,9 @@ testTask(
       }
     }
     await makeFirst(place, "a distillation");
-    await place.succeed("distill", "--config first --stages bake:images=24 --out short");
+    await place.succeed("distill", "--config first --stages mean:images=24 --out short");
     const { stages, maxSteps } = await configIn(place, "short");
-    assert.deepEqual([stages, maxSteps], ["bake:images=24,rate=0.5", 3]);
+    assert.deepEqual([stages, maxSteps], ["mean:images=24,rate=1", 3]);
     const config = { ...await configIn(place, "first"), stages: null };
     await Deno.writeTextFile(place.file("first", "config.json"), JSON.stringify(config));
     const says = [

@@ -27,7 +27,7 @@ const first = ({ images, labels }: typeof train, count: number) => ({
 });
 const data: DigitsParts = {
   flow: halved(await read("mnist_classes")),
-  oneStep: halved(await read("mnist_one_step")),
+  oneStep: halved(await read("mnist_few_steps")),
   judge: halved(await read("judge_mnist")),
   train: first(train, 96),
   heldOut: first(test, 16),

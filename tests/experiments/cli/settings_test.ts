@@ -151,12 +151,12 @@ Deno.test("variant() lists names, settings and defaults in --help", () => {
 
 Deno.test("stagesOf() gives each stage its share of the steps of a run", () => {
   const shares = (maxSteps: number) =>
-    stagesOf({ stages: "bake:images=8+mean:images=24", batchSize: 8, maxSteps })?.map((
+    stagesOf({ stages: "pairs:images=8+mean:images=24", batchSize: 8, maxSteps })?.map((
       { name, from, steps },
     ) => `${name} ${from} ${steps}`);
-  assert.deepEqual([shares(4), shares(8)], [["bake 0 1", "mean 1 3"], ["bake 0 2", "mean 2 6"]]);
+  assert.deepEqual([shares(4), shares(8)], [["pairs 0 1", "mean 1 3"], ["pairs 0 2", "mean 2 6"]]);
   assert.equal(stagesOf({ stages: null, batchSize: 8, maxSteps: 8 }), undefined);
   const setting = stagesSetting({ doc: "" });
-  assert.ok(setting.accepts("bake+mean") && !setting.accepts("bake+mean:pairs=1"));
-  assert.equal(setting.problem?.("bake+maen+drift")?.split(" (")[1], "did you mean mean?)");
+  assert.ok(setting.accepts("drift+mean") && !setting.accepts("drift+mean:count=1"));
+  assert.equal(setting.problem?.("pairs+maen+drift")?.split(" (")[1], "did you mean mean?)");
 });

@@ -15,7 +15,7 @@ testTask(
   async (place) => {
     const module = fileURLToPath(new URL("../../../examples/convnext.ts", import.meta.url));
     await place.succeed("train", `--model ${module} --widths 8,16 --features 8 ${twoSteps} --out flow`);
-    const stages = "mean:images=16+drift:images=24,references=30,keep=3";
+    const stages = "mean:images=16+drift:images=24,references=30";
     const whole = await place.succeed(
       "distill",
       `flow --model ${module} --stages ${stages} ${flags} --out whole`,

@@ -71,9 +71,12 @@ testRuns("readReportRuns() reads the finite numbers of each metric", ["run"], as
 
 testRuns("readReportRuns() reads the stages of a distillation, if it has several", ["run"], async (run) => {
   const cases = [
-    [{ stages: "bake:images=100+drift:images=300", batchSize: 10 }, [["bake", 0], ["drift", 10]]],
-    [{ stages: "bake:images=100+drift:images=300", batchSize: 10, maxSteps: 8 }, [["bake", 0], ["drift", 2]]],
-    [{ stages: "bake", batchSize: 10 }, undefined],
+    [{ stages: "pairs:images=100+drift:images=300", batchSize: 10 }, [["pairs", 0], ["drift", 10]]],
+    [{ stages: "pairs:images=100+drift:images=300", batchSize: 10, maxSteps: 8 }, [["pairs", 0], [
+      "drift",
+      2,
+    ]]],
+    [{ stages: "pairs", batchSize: 10 }, undefined],
     [{ stages: "of a later version", batchSize: 10 }, undefined],
     [{ stages: null, batchSize: 10 }, undefined],
   ] as const;

@@ -62,7 +62,7 @@ Deno.test("filesOfTraining() follows the settings", () => {
   const config = trainingConfig({ model: "base", ema: 0.9, ...settings });
   const plain = filesOfTraining({ config });
   const more = filesOfTraining({
-    config: { ...config, guidance: 2, samples: 4, teacher: "t", stages: "reflow" },
+    config: { ...config, guidance: 2, samples: 4, teacher: "t", stages: "pairs" },
     hasValidation: true,
     onGpu: true,
   });

@@ -10,8 +10,7 @@ import { alongFlow } from "../../../models/distill/mean_map.ts";
 
 type Tensor = k.Tensor;
 const { add, gradients, meanSquaredError, multiply, reshape, subtract, sum, tensor, zeros } = k;
-const { BakeLoss, batchSource, DriftLoss, MeanMapLoss, namedParameters, noise } = models;
-const { ReflowLoss, ShortcutMapLoss, TaughtLoss } = models;
+const { batchSource, driftLosses, MeanMapLoss, namedParameters, noise, PairsLoss } = models;
 
 const total = (values: Iterable<number>) => [...values].reduce((a, b) => a + b, 0);
 const mean = (values: ArrayLike<number>) => total(Array.from(values)) / values.length;
@@ -54,20 +53,17 @@ class StillLoss extends MeanMapLoss {
   }
 }
 /** Flow matching on the teacher's velocity, at the points of the mean rule. */
-class VelocityLoss extends TaughtLoss {
+class VelocityLoss extends MeanMapLoss {
   override loss(): Tensor {
-    const { xt, t, condition, v } = this.points();
-    return meanSquaredError(this.student.velocity(xt, t, condition), v);
+    const { xt, t, condition, v, map } = this.points();
+    return meanSquaredError(map.velocity(xt, t, condition), v);
   }
 }
-/** Gives what a loss draws: times, lengths, and the teacher's velocity. */
-class Draws extends TaughtLoss {
-  override loss(): Tensor {
-    return this.drawn()[1];
-  }
+/** Gives what the loss draws: times, lengths, and the teacher's velocity. */
+class Draws extends MeanMapLoss {
   drawn() {
     const { t, v } = this.points();
-    return [t, this.lengths(t, 0.2), v] as const;
+    return [t, this.lengths(t), v] as const;
   }
 }
 
@@ -78,7 +74,7 @@ testOnCpu("MeanMapLoss() of steps of length 0 is flow matching, to the bit, with
     const value = loss.loss(parameters);
     return Promise.all([value, ...gradients(value, [...parameters.values()])].map((each) => each.read()));
   };
-  assert.deepEqual(await of(new StillLoss(how)), await of(new VelocityLoss(how, 0.25)));
+  assert.deepEqual(await of(new StillLoss(how)), await of(new VelocityLoss(how)));
 });
 
 testOnDevices("alongFlow() is the derivative along (v, 1, -1), also if t is given as d", async () => {
@@ -112,12 +108,6 @@ testOnCpu("alongFlow() of a network agrees with reverse-mode derivatives", async
   }
 });
 
-testOnCpu("BakeLoss() is 0 for the teacher itself, and learns its guidance", async () => {
-  const map = flowMap();
-  assert.equal(await valueOf(new BakeLoss(distillation(map, map))), 0);
-  assert.ok(await valueOf(new BakeLoss(distillation(map, models.guided(map, { scale: 3, none: 3 })))) > 0);
-});
-
 /** The flow map of dx/dt = slope t, with X(t + d) - X(t) = slope (t d + d^2 / 2). */
 class Quadratic extends models.Module {
   readonly slope = tensor([0]);
@@ -129,20 +119,11 @@ class Quadratic extends models.Module {
   meanVelocity = (x: Tensor, t: Tensor, d: Tensor) => this.velocity(x, add(t, multiply(d, 0.5)));
 }
 
-testOnCpu(
-  "MeanMapLoss() and ShortcutMapLoss() are 0 for the exact flow map, and positive for others",
-  async () => {
-    const exact = new Quadratic(2), other = new Quadratic(3);
-    for (const Loss of [MeanMapLoss, ShortcutMapLoss]) {
-      const of = (student: Quadratic, averaged: Quadratic) =>
-        valueOf(new Loss(distillation(student, exact)), namedParameters(averaged));
-      assert.ok(await of(exact, exact) < 1e-5, `${Loss.name} of the exact map`);
-      assert.ok(await of(other, other) > 0.01, `${Loss.name} of another map`);
-      const isAveraged = await of(exact, other) > 0.01;
-      assert.equal(isAveraged, Loss === ShortcutMapLoss, `${Loss.name} takes its target from the averages`);
-    }
-  },
-);
+testOnCpu("MeanMapLoss() is 0 for the exact flow map, and positive for others", async () => {
+  const of = (student: Quadratic) => valueOf(new MeanMapLoss(distillation(student, new Quadratic(2))));
+  assert.ok(await of(new Quadratic(2)) < 1e-5);
+  assert.ok(await of(new Quadratic(3)) > 0.01);
+});
 
 /** A teacher that knows classes, and a student that adds `slope` of its guidance. */
 const byClass = (x: Tensor, y?: Tensor) =>
@@ -154,19 +135,17 @@ const guidedBy = (slope: number) => ({
     add(byClass(x, y), multiply(multiply(subtract(byClass(x, y), 0.5), each(subtract(w!, 1))), slope)),
 });
 
-testOnCpu("the losses of a map with guidance as an input teach it every scale of its teacher", async () => {
-  for (const Loss of [BakeLoss, MeanMapLoss, ShortcutMapLoss]) {
-    const of = (slope: number) => valueOf(new Loss(distillation(guidedBy(slope), classes)));
-    assert.ok(await of(1) < 1e-9, `${Loss.name} of the teacher's own guidance`);
-    assert.ok(await of(0.5) > 0.01, `${Loss.name} of too little`);
-  }
+testOnCpu("MeanMapLoss() of a map with guidance as an input teaches it every scale", async () => {
+  const of = (slope: number) => valueOf(new MeanMapLoss(distillation(guidedBy(slope), classes)));
+  assert.ok(await of(1) < 1e-9);
+  assert.ok(await of(0.5) > 0.01, "too little");
 });
 
-testOnCpu("a distillation draws points, lengths and guidance anew at each step", async () => {
+testOnCpu("MeanMapLoss() draws points, lengths and guidance anew at each step", async () => {
   const N = 4000;
   const one = batchSource({ x1: zeros([1, 1, 1, 1]), condition: tensor(Uint32Array.of(0)) });
   const how = { ...distillation(guidedBy(1), classes), source: one, batchSize: N };
-  const draws = new Draws(how, 0.25);
+  const draws = new Draws(how);
   const at = async (seed: number, step: number) => {
     draws.write(new Uint32Array(N), seed, step);
     const [t, d, v] = await Promise.all(draws.drawn().map((each) => each.read()));
@@ -192,7 +171,7 @@ testOnCpu("a distillation draws points, lengths and guidance anew at each step",
   assertClose([uniform], [1 / 12], 0.01);
   assert.ok(middle < 0.05, `${middle} around the middle`);
   const part = (i: number) => d[i] / (1 - t[i]);
-  assertClose([share((i) => d[i] === 0), share((i) => part(i) > 0.999)], [0.2, 0.24], 0.03);
+  assertClose([share((i) => d[i] === 0), share((i) => part(i) > 0.999)], [0.5, 0.15], 0.03);
   const between = upTo(N).filter((i) => part(i) > 0 && part(i) < 0.999).map(part);
   for (const [values, least, most] of [[between, 0, 1], [[...w], 1, 2.5]] as const) {
     assert.ok(values.every((value) => value >= least - 1e-5 && value <= most + 1e-5));
@@ -201,18 +180,9 @@ testOnCpu("a distillation draws points, lengths and guidance anew at each step",
       assertClose([inside.length / values.length], [0.1], 0.03);
     }
   }
-  for (const [Loss, noises] of [[BakeLoss, 0.1], [MeanMapLoss, 0.25], [ShortcutMapLoss, 0.25]] as const) {
-    class Times extends (Loss as typeof BakeLoss) {
-      override loss = () => this.points().t;
-    }
-    const loss = new Times(how);
-    loss.write(new Uint32Array(N), 3, 0);
-    const times = await loss.loss().read();
-    assertClose([times.filter((t) => t === 0).length / N], [noises], 0.03, `noise in ${Loss.name}`);
-  }
 });
 
-testOnCpu("ReflowLoss() learns each pair once per epoch, in a new order each time", async () => {
+testOnCpu("PairsLoss() learns each pair once per epoch, in a new order each time", async () => {
   const [count, batchSize] = [12, 4];
   const x1 = tensor(upTo(count).map((m) => 2 ** (m / 2)), [count, 1, 1, 1]); // the sum of squares identifies them
   const { student } = distillation({
@@ -220,7 +190,7 @@ testOnCpu("ReflowLoss() learns each pair once per epoch, in a new order each tim
     meanVelocity: (x: Tensor) => multiply(x, 0),
   });
   const pairs = batchSource({ x0: zeros([count, 1, 1, 1]), x1 });
-  const loss = new ReflowLoss({ student, batchSize }, pairs, { count, whole: 0.5 });
+  const loss = new PairsLoss({ student, batchSize }, pairs, { count, whole: 0.5 });
   const batches: number[] = [];
   for (const step of upTo(6)) {
     loss.write(new Uint32Array(), 1, step);
@@ -230,39 +200,56 @@ testOnCpu("ReflowLoss() learns each pair once per epoch, in a new order each tim
   assert.notDeepEqual(batches.slice(0, 3), batches.slice(3));
 });
 
-testOnCpu("ReflowLoss() learns straight lines from noise to image, a share of them in one step", async () => {
-  const [x0, x1] = [tensor(Array(40).fill(1), [40, 1, 1, 1]), tensor(Array(40).fill(4), [40, 1, 1, 1])];
-  const of = (u: (x: Tensor, t: Tensor, d: Tensor) => Tensor) => {
-    const { student } = distillation({ velocity: (x: Tensor) => x, meanVelocity: u });
-    const pairs = batchSource({ x0, x1 });
-    return valueOf(new ReflowLoss({ student, batchSize: 40 }, pairs, { count: 40, whole: 0.25 }));
+testOnCpu("PairsLoss() learns steps of every length on straight lines, a share of them whole", async () => {
+  const N = 4000;
+  const [x0, x1] = [1, 4].map((value) => tensor(new Float32Array(N).fill(value), [N, 1, 1, 1]));
+  let seen: readonly Tensor[] = [];
+  const { student } = distillation({
+    velocity: (x: Tensor) => x,
+    meanVelocity(x: Tensor, t: Tensor, d: Tensor) {
+      seen = [t, d];
+      return add(subtract(x, each(add(1, multiply(t, 3)))), 3); // 3 on the line
+    },
+  });
+  const loss = new PairsLoss({ student, batchSize: N }, batchSource({ x0, x1 }), { count: N, whole: 0.25 });
+  const at = async (seed: number, step: number) => {
+    loss.write(new Uint32Array(), seed, step);
+    assertClose(await loss.loss(new Map()).read(), [0], 1e-9);
+    const [t, d] = await Promise.all(seen.map((values) => values.read()));
+    return [t, d.map((d, i) => t[i] < 1 ? d / (1 - t[i]) : 0)]; // lengths as shares of what is left
   };
-  const line = (x: Tensor, t: Tensor) => add(subtract(x, each(add(1, multiply(t, 3)))), 3); // 3 on the line
-  assertClose([await of(line)], [0], 1e-9);
-  assertClose([await of((x, t, d) => add(line(x, t), each(d)))], [0.25], 1e-6);
-  assertClose([await of((x, t, d) => add(line(x, t), each(multiply(t, d))))], [0], 1e-9);
-  const square = await of((x, t) => add(line(x, t), each(subtract(t, 0.5))));
-  assert.ok(square > 0.14 && square < 0.25, `times near both ends: ${square} instead of 1/12 + 1/16`);
+  const [t, d] = await at(7, 0);
+  assert.deepEqual(await at(7, 0), [t, d]);
+  for (const others of [await at(7, 1), await at(8, 0)]) {
+    others.forEach((values, i) => {
+      assert.ok(mean(values.map((value, n) => Math.abs(value - [t, d][i][n]))) > 0.1);
+    });
+  }
+  const wholes = N / 4;
+  assert.ok(t.every((t, i) => i < wholes ? t === 0 && d[i] === 1 : t > 0 && d[i] <= 1 + 1e-6));
+  for (const values of [t.slice(wholes), d.slice(wholes)]) {
+    assertClose([mean(values), mean(values.map((value) => (value - 0.5) ** 2))], [0.5, 1 / 12], 0.02);
+  }
 });
 
-/** Moves each image by its label and a bias. */
+/** Moves each image by its label, its time and a bias. */
 class Shift extends models.Module {
   readonly bias = tensor([0]);
   velocity = (x: Tensor) => x;
-  meanVelocity = (x: Tensor, _t: Tensor, _d: Tensor, label?: Tensor) =>
-    add(add(multiply(x, 0.1), each(k.gatherRows(tensor([0, 1, 2], [3, 1]), label!))), each(this.bias));
+  meanVelocity = (x: Tensor, t: Tensor, d: Tensor, label?: Tensor) => {
+    const own = add(k.gatherRows(tensor([0, 1, 2], [3, 1]), label!), reshape(subtract(t, d), [t.size, 1]));
+    return add(add(multiply(x, 0.1), each(own)), each(this.bias));
+  };
 }
 const [P, n, D, others, push] = [64, 3, 4, 0.3, 0.2];
 
 /**
- * The mean square of the drift V of groups of generated images x, each with two kinds of real ones, and the derivative
+ * The mean square of the drift V of groups of generated images x, each with real ones of two kinds, and the derivative
  * of the loss |x + S V - y|^2 / S^2 by a shift of all y = x.
  */
-function driftOf(groups: readonly { x: number[][]; own: number[]; other: number[] }[]): [number, number] {
+function driftOf(groups: readonly Record<"x" | "own" | "other", number[][]>[]): [number, number] {
   const distance = (a: readonly number[], b: readonly number[]) => Math.hypot(...a.map((v, k) => v - b[k]));
-  const all = groups.map((
-    { x, own, other },
-  ) => [...upTo(P).map(() => own), ...upTo(n).map(() => other), ...x]);
+  const all = groups.map(({ x, own, other }) => [...own, ...other, ...x]);
   const M = P + 2 * n;
   const distances = groups.map(({ x }, g) => x.map((row) => all[g].map((to) => distance(row, to))));
   const scale = total(distances.flat(2)) / (groups.length * n * (M - 1)); // that to itself is 0
@@ -275,7 +262,10 @@ function driftOf(groups: readonly { x: number[][]; own: number[]; other: number[
           : Math.exp(-distances[g][i][m] / scale / tau) * (m >= P && m < P + n ? others : 1);
       return x.map((_, i) => {
         const row = total(upTo(M).map((m) => weight(i, m)));
-        const A = upTo(M).map((m) => weight(i, m) / Math.sqrt(row * total(upTo(n).map((k) => weight(k, m)))));
+        const A = upTo(M).map((m) => {
+          const column = total(upTo(n).map((k) => weight(k, m))), w = weight(i, m);
+          return m < P ? w / row ** 0.25 / column ** 0.75 : w / Math.sqrt(row * column);
+        });
         const [toward, away] = [total(A.slice(0, P)), total(A.slice(P))];
         const weights = A.map((a, m) => m < P ? a * away : -(1 + push) * a * toward);
         return upTo(D).map((k) => total(weights.map((w, m) => w * (all[g][m][k] - x[i][k]))));
@@ -288,40 +278,54 @@ function driftOf(groups: readonly { x: number[][]; own: number[]; other: number[
   return [mean(V.map((v) => v * v)), -2 * mean(V) / (scale / Math.sqrt(D))];
 }
 
-testOnDevices("DriftLoss() is the drift that its source defines, and its gradient leads there", async () => {
-  const images = [[1, 0.5, 0, -1], [-0.5, 1, 0.5, 2]]; // one per class
-  const labels = Uint32Array.of(0, 0, 1, 0, 1);
-  const x1 = tensor(Array.from(labels, (label) => images[label]).flat(), [5, 1, 2, 2]);
-  const host = {
-    size: D,
-    values: () => new Float32Array(),
-    labels: (rows: Uint32Array) => rows.map((m) => labels[m]),
-  };
-  const student = new Shift(), real = batchSource({ x1, condition: tensor(labels) }, host);
-  for (const evaluations of [1, 2]) {
-    const loss = new DriftLoss({ ...distillation(student), source: real, batchSize: 2 * n }, {
-      encode: (x) => [multiply(x, 2)], // the same drift
-      ...{ references: Uint32Array.from(upTo(5)), others, push, classes: 2, evaluations },
-    });
-    loss.write(new Uint32Array(), 7, 3);
-    const value = loss.loss(new Map());
-    const found = await Promise.all([value, ...gradients(value, [student.bias])].map((each) => each.read()));
-    const start = await k.randomNormal(tensor(Uint32Array.of(7, models.streams.noise, 3)), [2 * n, D]).read();
-    const made = (x: number, label: number) =>
-      upTo(evaluations).reduce((x) => x + (0.1 * x + label) / evaluations, x);
-    const expected = [[0, 1], [1, 0]].map((order) =>
-      // of the classes
-      driftOf(order.map((label, g) => ({
-        x: upTo(n).map((i) => upTo(D).map((k) => made(start[((g * n) + i) * D + k], label))),
-        ...{ own: images[label], other: images[1 - label] },
-      })))
-    );
-    const [near] = expected.toSorted((a, b) => Math.abs(a[0] - found[0][0]) - Math.abs(b[0] - found[0][0]));
-    assertClose([found[0][0], found[1][0]], [near[0], near[1] / evaluations], 2e-5);
-  }
-});
+testOnDevices(
+  "driftLosses() are the drift that their source defines, and their gradients lead there",
+  async () => {
+    const images = [[1, 0.5, 0, -1], [-0.5, 1, 0.5, 2]]; // one per class
+    const labels = Uint32Array.of(0, 0, 1, 0, 1);
+    const x1 = tensor(Array.from(labels, (label) => images[label]).flat(), [5, 1, 2, 2]);
+    const host = {
+      size: D,
+      values: () => new Float32Array(),
+      labels: (rows: Uint32Array) => rows.map((m) => labels[m]),
+    };
+    const student = new Shift(), real = batchSource({ x1, condition: tensor(labels) }, host);
+    const evaluations = [[1, 1], [1, 2], [2, 2], [3, 4]].map(([index, count]) => ({ index, count }));
+    const losses = driftLosses({ ...distillation(student), source: real, batchSize: 2 * n }, {
+      encode: (x, r) => [multiply(x, 1 + r)], // the same drift
+      ...{ references: Uint32Array.from(upTo(5)), others, push, classes: 2 },
+    }, evaluations);
+    const drawn = (stream: number, rows: number) =>
+      k.randomNormal(tensor(Uint32Array.of(7, stream, 3)), [rows, D]).read();
+    const start = await drawn(models.streams.noise, 2 * n);
+    const noise = await drawn(models.streams.driftNoise, 2 * (P + n));
+    /** Images of a class at time r, with rows of the noise from `first` on. */
+    const noisy = (r: number, first: number, count: number, label: number) =>
+      upTo(count).map((m) => images[label].map((v, k) => r * v + (1 - r) * noise[(first + m) * D + k]));
+    for (const [e, { index, count }] of evaluations.entries()) {
+      const r = index / count;
+      const made = (x: number, label: number) =>
+        upTo(index).reduce((x, i) => x + (0.1 * x + label + (i - 1) / count) / count, x);
+      losses[e].write(new Uint32Array(), 7, 3);
+      const value = losses[e].loss(new Map());
+      const found = await Promise.all(
+        [value, ...gradients(value, [student.bias])].map((each) => each.read()),
+      );
+      const expected = [[0, 1], [1, 0]].map((order) =>
+        // of the classes
+        driftOf(order.map((label, g) => ({
+          x: upTo(n).map((i) => upTo(D).map((k) => made(start[(g * n + i) * D + k], label))),
+          own: noisy(r, g * (P + n), P, label),
+          other: noisy(r, g * (P + n) + P, n, 1 - label),
+        })))
+      );
+      const [near] = expected.toSorted((a, b) => Math.abs(a[0] - found[0][0]) - Math.abs(b[0] - found[0][0]));
+      assertClose([found[0][0], found[1][0]], [near[0], near[1] / count], 5e-5);
+    }
+  },
+);
 
-testOnCpu("DriftLoss() reads the real images of a file, and draws only classes that it has", async () => {
+testOnCpu("driftLosses() read the real images of a file, and draw only classes that it has", async () => {
   const inMemory = source(), staged = inMemory.stage(30);
   staged.write(Uint32Array.from(upTo(30)), { seed: 0, step: 0 });
   const all = await staged.batch().x1.read();
@@ -335,19 +339,24 @@ testOnCpu("DriftLoss() reads the real images of a file, and draws only classes t
     },
   };
   const references = Uint32Array.from(labels.keys()).filter((n) => labels[n] > 0).reverse();
-  const options = { encode: () => [], references, others, push, classes: 3, evaluations: 1 };
+  const options = { encode: () => [], references, others, push, classes: 3 };
   const valueFrom = (source: models.BatchSource) =>
-    valueOf(new DriftLoss({ ...distillation(flowMap()), source }, options));
+    valueOf(driftLosses({ ...distillation(flowMap()), source }, options, [{ index: 1, count: 1 }])[0]);
   assert.equal(await valueFrom(inFile), await valueFrom(inMemory));
 });
 
-testOnCpu("DriftLoss() draws real images at random, not the first ones", async () => {
+testOnCpu("driftLosses() draw real images at random, not the first ones", async () => {
   const valueOfImages = (last: number) => {
     const values = Float32Array.from(upTo(128 * 4), (i) => (i % 4) + (i < 64 * 4 ? 0 : last));
     const source = batchSource(tensor(values, [128, 1, 2, 2]), hostRows(values, 4));
-    const options = { encode: () => [], references: Uint32Array.from(upTo(128)), classes: 0, evaluations: 1 };
+    const options = { encode: () => [], references: Uint32Array.from(upTo(128)), classes: 0 };
     const student = { velocity: (x: Tensor) => x, meanVelocity: (x: Tensor) => multiply(x, 0.1) };
-    return valueOf(new DriftLoss({ ...distillation(student), source }, { ...options, others, push }));
+    return valueOf(
+      driftLosses({ ...distillation(student), source }, { ...options, others, push }, [{
+        index: 1,
+        count: 1,
+      }])[0],
+    );
   };
   assert.notEqual(await valueOfImages(2), await valueOfImages(0));
 });

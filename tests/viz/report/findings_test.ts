@@ -56,7 +56,7 @@ Deno.test("findings state what the data show, and are undefined if that is uncle
     ],
     [lossFinding({ runs: [run("a")] }), undefined],
     [
-      lossFinding({ runs: [{ ...losing(0.4, 0.3, 0.25, 0.2), stages: [{ name: "bake", from: 0 }] }] }),
+      lossFinding({ runs: [{ ...losing(0.4, 0.3, 0.25, 0.2), stages: [{ name: "pairs", from: 0 }] }] }),
       undefined,
     ],
     [lossFinding({ runs: [ending("a", 0.2), ending("b", 0.3)] }), "a has the lowest loss"],

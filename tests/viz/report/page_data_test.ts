@@ -268,27 +268,27 @@ Deno.test("lossTraces() shows a single loss as a point", () => {
 
 Deno.test("lossTraces() has a line for each stage of a distillation, which the report calls incomparable", () => {
   const trainLoss = { step: [10, 20, 30, 40, 50], value: [8, 8, 1, 1, 1] };
-  const stages = [{ name: "bake", from: 0 }, { name: "drift", from: 20 }];
+  const stages = [{ name: "pairs", from: 0 }, { name: "drift", from: 20 }];
   const data = { runs: [run("a", { trainLoss, stages })] };
   const [page] = unpacked<PageData>(packed(pageData(data))).runs;
   const lines = (several: boolean) => lossTraces(page, several, 0).filter(({ name }) => name);
   assert.deepEqual(
     lines(false).map(({ name, x, y, color }) => [name, x, y, color]),
     [
-      ["bake, smoothed", [10, 20], [8, 8], "var(--run-0)"],
+      ["pairs, smoothed", [10, 20], [8, 8], "var(--run-0)"],
       ["drift, smoothed", [30, 40, 50], [1, 1, 1], "var(--run-1)"],
       ["validation", page.valLoss.step, page.valLoss.value, "var(--run-0)"],
     ],
   );
   assert.deepEqual(lines(true).map(({ name }) => name), [
-    "a bake, smoothed",
+    "a pairs, smoothed",
     "a drift, smoothed",
     "a validation",
   ]);
   const ofPlots = lossPlots([page]).map((
     { traces, layout },
   ) => [layout.yTitle, ...traces.map(({ x }) => x[0])]);
-  assert.deepEqual(ofPlots, [["bake", 10, 10], ["drift", 30, 30], ["validation", page.valLoss.step[0]]]);
+  assert.deepEqual(ofPlots, [["pairs", 10, 10], ["drift", 30, 30], ["validation", page.valLoss.step[0]]]);
   assert.deepEqual(lossPlots([page, page]).length, 1, "several runs share one plot");
   const rows = [...reportHtml(data).matchAll(/<td>(\d+)<\/td><td>([\d.]+)<\/td>/g)].map(([, ...cells]) =>
     cells
