@@ -56,7 +56,7 @@ function resolve(values: GivenTraining, words: readonly string[]): GivenTraining
 /** Distils a network into a flow map, or continues an earlier distillation. */
 export const distillTask = task({
   name: "distill",
-  about: "Distil a network into a flow map that draws images in one to eight evaluations",
+  about: "Distil a network into a flow map that draws images in few evaluations",
   words: "FILE|RUN",
   settings: distilling,
   settingsFor: (argv) => settingsWithNetwork(distilling, argv),
