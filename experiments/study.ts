@@ -119,7 +119,7 @@ async function showResults(study: Study, options: StudyOptions, failure?: string
   problems.forEach((problem) => say(problem));
   print(`${conclusion}\n\n${textTable([[...head], ...rows], (column) => column > 0)}`);
   await endStudy(study, outcome, options, failure);
-  say(`Done; see ${join(study.folder, "study.md")} and report.html in the same folder`);
+  say(`Done; see ${join(study.folder, "study.html")} and study.md in the same folder`);
 }
 
 if (import.meta.main) await main(studyTask);

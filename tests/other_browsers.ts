@@ -56,8 +56,16 @@ Worker = class extends Own {
 </script>`;
 
 /** A page in Chromium, like one in another browser. */
-export function inChromium(page: Page): OpenPage {
+export function inChromium(page: Page): VisitedPage {
   return {
+    resize: (width, height) => page.setViewportSize({ width, height }),
+    async drag([[x, y], ...others]) {
+      await page.mouse.move(x, y);
+      await page.mouse.down();
+      for (const [x, y] of others) await page.mouse.move(x, y, { steps: 4 });
+      await page.mouse.up();
+    },
+    press: (key) => page.keyboard.press(key),
     open: async (address) => void await page.goto(address),
     run: async (act, ...values) => await page.evaluate(`(${act})(...${JSON.stringify(values)})`) as never,
   };

@@ -7,6 +7,7 @@ import { writeGenerated } from "./bundle.ts";
 
 const builds: Readonly<Record<string, readonly [about: string, build: (to?: string) => Promise<unknown>]>> = {
   page: ["programs of reports and of the playground", () => writeGenerated("page")],
+  plotly: ["Plotly, for charts in reports", () => writeGenerated("plotly")],
   web: ["web/flow.js, the library for pages", () => writeGenerated("web")],
   wasm: ["kernels of the CPU device", async () => await (await import("./build_wasm.ts")).writeModules()],
   npm: ["npm package, in .cache/npm or another folder: build npm FOLDER", async (to) => {

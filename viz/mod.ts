@@ -6,9 +6,20 @@
 export { encodeApng } from "./image/apng.ts";
 export { type CaptionedGrid, captionedGrid, type CaptionedGridOptions } from "./image/captioned_grid.ts";
 export { colormap, type ColormapName, colormapNames, type Palette } from "./image/colormap.ts";
-export { type Figure, figure, traceColors } from "./figure/figure.ts";
-export type { FigureFrame, FigureLayout, FigureParts, Trace } from "./figure/figure_parts.ts";
-export { figureRow, type LegendEntry } from "./figure/figure_row.ts";
+export {
+  type ChartColors,
+  chartTemplate,
+  type Figure,
+  figure,
+  logAxis,
+  panelNumber,
+  type PlotlyFigure,
+  type PlotlyFrame,
+  type PlotlyLayout,
+  type PlotlyTrace,
+  seriesColors,
+  seriesMarks,
+} from "./figure/figure.ts";
 export { checkTrajectory, evenTimes, imageSizeOf, type Trajectory } from "./flow/trajectory.ts";
 export { type FlowField, flowFields } from "./flow/flow_cell.ts";
 export {
@@ -29,7 +40,6 @@ export {
   type ImagesShape,
   sizeWithChannels,
 } from "./image/image_shape.ts";
-export { type PointMark, pointMarks } from "./figure/point_mark.ts";
 export { lossFigure, type LossFigureOptions } from "./figure/loss_figure.ts";
 export {
   type Displayable,
@@ -48,7 +58,6 @@ export {
   type PlaneSnapshot,
 } from "./figure/plane_figures.ts";
 export { encodePng, encodeRasterPng } from "./image/png.ts";
-export type { PlotlyFigure } from "./figure/plotly_figure.ts";
 export { type Arrow, quiver } from "./flow/quiver.ts";
 export { type Rasterizer, rasterizer } from "./image/raster.ts";
 export type { Captions } from "./image/sheet.ts";

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { library } from "../../web/flow_text.js";
-import { type Comparison, type ReportData, reportHtml, type StudyFindings } from "../../viz/report/mod.ts";
+import { type Comparison, type ReportData, reportHtml } from "../../viz/report/mod.ts";
 import { qualityNoteOf } from "../evaluation/evaluation.ts";
 import { readJson, RunError, writeAtomic } from "../run/run_folder.ts";
 import { runFile } from "../run/files.ts";
@@ -19,8 +19,6 @@ interface ReportOptions {
   readonly compare?: () => Promise<Comparison | undefined>;
   /** Whether the report includes weights and library to draw new samples in a browser (default true), or why not. */
   readonly live?: boolean | string;
-  /** Findings of a study of the runs, shown first. */
-  readonly study?: StudyFindings;
 }
 
 /**
@@ -33,7 +31,7 @@ interface ReportOptions {
 export async function writeReport(
   runs: readonly string[],
   out: string,
-  { compare, live = true, study }: ReportOptions = {},
+  { compare, live = true }: ReportOptions = {},
 ): Promise<void> {
   const read = await readReportRuns(runs, live);
   const warning = lossWarning(await Promise.all(runs.map(lossMeaningOf)));
@@ -44,7 +42,6 @@ export async function writeReport(
     ...warning !== undefined && { lossWarning: warning },
     ...qualityNote !== undefined && { qualityNote },
     ...comparison && { comparison },
-    ...study && { study },
     library,
   };
   let html: string;

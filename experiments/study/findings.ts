@@ -1,7 +1,14 @@
 /** The findings of a study: its conclusion, tables and figure. */
 
-import { figure, type LegendEntry, pointMarks, type Trace, traceColors } from "../../viz/mod.ts";
-import type { Passage, StudyFindings } from "../../viz/report/mod.ts";
+import {
+  logAxis,
+  panelNumber,
+  type PlotlyFigure,
+  type PlotlyTrace,
+  seriesColors,
+  seriesMarks,
+} from "../../viz/mod.ts";
+import type { Passage, TextTable } from "../../viz/report/mod.ts";
 import {
   type FigureKey,
   figureKeys,
@@ -118,9 +125,6 @@ function counted(count: number, what: string): string {
   return `${whole(count)} ${what}${count === 1 ? "" : "s"}`;
 }
 
-/** A table of text. */
-export type Table = StudyFindings["tables"][number];
-
 /** Figures in tables, if measured; without Fréchet distances, kernel distances. */
 const shownFigures = keysOf([
   "frechet",
@@ -133,7 +137,7 @@ const shownFigures = keysOf([
 ]);
 
 /** The tables of a study: setups, differences, solvers; those that are not empty. */
-export function tablesOf({ setups, differences, primaries }: Summary): Table[] {
+export function tablesOf({ setups, differences, primaries }: Summary): TextTable[] {
   const hidden = primaries.some(({ key }) => keysOf(["frechet"]).includes(key)) ? keysOf(["kernel"]) : [];
   const shownIn = (all: readonly Pick<Setup, "figures">[]) =>
     shownFigures.filter((key) => !hidden.includes(key) && all.some(({ figures }) => figures[key]));
@@ -143,7 +147,7 @@ export function tablesOf({ setups, differences, primaries }: Summary): Table[] {
   const ofDifferences = shownIn(differences);
   const solvers = setups.flatMap(({ label, solvers }) => solvers.map((solver) => ({ label, ...solver })));
   const ofSolvers = shownIn(solvers);
-  const tables: Table[] = [
+  const tables: TextTable[] = [
     {
       title: "Setups: mean over seeds (95 % interval)",
       head: ["setup", ...ofSetups.map(titleOf), "parameters", "multiply-adds", "images", "seconds", "seeds"],
@@ -229,36 +233,68 @@ export function metricsOf({ setups }: Summary): Record<string, number> {
 type Point = { readonly x: number; readonly quality: SeedMean };
 
 /**
- * Draws the figures of the conclusion against images, parameters and seconds of training, with intervals over seeds, and
- * a line at the value of real images. A cost that is equal for all points has no panel; undefined without panels.
+ * The figures of the conclusion against images, parameters and seconds of training, as a row of panels, with intervals over
+ * seeds and a line at the value of real images. A cost that is equal for all points has no panel; undefined without panels.
  */
-export function qualityFigure({ setups, primaries }: Summary) {
-  const looks = setups.map(({ label }, i) => ({
-    name: label,
-    color: traceColors[i % traceColors.length],
-    mark: pointMarks[i % pointMarks.length], // neighbours differ in both, so colours are not needed
-  }));
-  const panels = primaries.flatMap(({ key, real }) =>
+export function qualityFigure({ setups, primaries }: Summary): PlotlyFigure | undefined {
+  const panels = primaries.flatMap((primary) =>
     (["images", "parameters", "seconds"] as const).flatMap((cost) => {
-      const drawn = setups.map((setup) => pointsOf(setup, cost, key));
-      const x = drawn.flat().map(({ x }) => x);
-      if (new Set(x).size < 2) return [];
-      const y = drawn.flat().flatMap(({ quality }) => [quality.mean, ...barOf(quality)]);
-      const levels = real === undefined ? [] : [{ y: real, name: `real images: ${shownFigure(key, real)}` }];
-      const xLog = spansDecade(x);
-      return [figure(drawn.flatMap((points, i) => tracesOf(points, looks[i])), {
-        xTitle: cost === "images" ? "images trained on" : cost === "seconds" ? "seconds of training" : cost,
-        yTitle: `${titleOf(key)}: ${meaningOf(key).better} is better`,
-        levels,
-        xLog,
-        yLog: spansDecade([...y, ...levels.map(({ y }) => y)]),
-        ...!xLog && { xRange: [0, 1.1 * Math.max(...x)] as const },
-        width: 360,
-        height: 300,
-      })];
+      const drawn = setups.map((setup) => pointsOf(setup, cost, primary.key));
+      return new Set(drawn.flat().map(({ x }) => x)).size < 2 ? [] : [{ ...primary, cost, drawn }];
     })
   );
-  return panels.length > 0 ? { panels, legend: looks } : undefined;
+  if (panels.length === 0) return undefined;
+  const data = panels.flatMap(({ key, drawn }, n) =>
+    drawn.flatMap((points, i) =>
+      points.length === 0 ? [] : [{
+        ...traceOf(points, i, key),
+        name: setups[i].label,
+        legendgroup: setups[i].label,
+        showlegend: !panels.slice(0, n).some(({ drawn }) => drawn[i].length > 0),
+        xaxis: `x${panelNumber(n)}`,
+        yaxis: `y${panelNumber(n)}`,
+      }]
+    )
+  );
+  const axes = panels.flatMap(({ key, real, cost, drawn }, n): [string, object][] => {
+    const x = drawn.flat().map(({ x }) => x);
+    const y = drawn.flat().flatMap(({ quality }) => [quality.mean, ...quality.interval ?? []]);
+    const title = cost === "images" ? "images trained on" : cost === "seconds" ? "seconds of training" : cost;
+    const better = `${titleOf(key)}: ${meaningOf(key).better} is better`;
+    return [
+      [`xaxis${panelNumber(n)}`, {
+        title: { text: title },
+        ...spansDecade(x) ? logAxis : { rangemode: "tozero" },
+      }],
+      [`yaxis${panelNumber(n)}`, {
+        title: { text: better },
+        ...spansDecade([...y, ...real === undefined ? [] : [real]]) && logAxis,
+      }],
+    ];
+  });
+  const shapes = panels.flatMap(({ key, real }, n) =>
+    real === undefined ? [] : [{
+      type: "line",
+      xref: `x${panelNumber(n)} domain`,
+      yref: `y${panelNumber(n)}`,
+      x0: 0,
+      x1: 1,
+      y0: real,
+      y1: real,
+      line: { dash: "dash" },
+      label: { text: `real images: ${shownFigure(key, real)}`, textposition: "start", padding: 4 },
+    }]
+  );
+  return {
+    data,
+    layout: {
+      grid: { rows: 1, columns: panels.length, pattern: "independent" },
+      height: 380,
+      showlegend: true,
+      shapes,
+      ...Object.fromEntries(axes),
+    },
+  };
 }
 
 /** Quality during training if it was measured, or else at its end. */
@@ -273,25 +309,30 @@ function pointsOf(setup: Setup, cost: "images" | "parameters" | "seconds", key: 
   return quality && x !== undefined ? [{ x, quality }] : [];
 }
 
-/** Points, a line through them, and a vertical line for each interval. */
-function tracesOf(points: readonly Point[], { color, mark = "circle" }: LegendEntry): Trace[] {
-  const [x, y] = [points.map(({ x }) => x), points.map(({ quality }) => quality.mean)];
-  const bars = points.filter(({ quality }) => barOf(quality).length > 0);
-  return [
-    ...points.length > 1 ? [{ x, y, color, size: 1.5 }] : [],
-    { x, y, color, mark, mode: "markers", size: 8 },
-    {
-      x: bars.flatMap(({ x }) => [x, x, NaN]),
-      y: bars.flatMap(({ quality }) => [...barOf(quality), NaN]),
-      color,
-      size: 1.5,
+/** Points of setup i with their intervals, and a line through them; neighbours differ in colour and shape. */
+function traceOf(points: readonly Point[], i: number, key: FigureKey): PlotlyTrace {
+  const color = seriesColors[i % seriesColors.length];
+  const reach = (end: 0 | 1) =>
+    points.map(({ quality: { mean, interval } }) => interval ? Math.abs(interval[end] - mean) : 0);
+  return {
+    mode: points.length > 1 ? "lines+markers" : "markers",
+    x: points.map(({ x }) => x),
+    y: points.map(({ quality }) => quality.mean),
+    error_y: {
+      type: "data",
+      symmetric: false,
+      array: reach(1),
+      arrayminus: reach(0),
+      thickness: 1.5,
+      width: 3,
     },
-  ];
-}
-
-/** The ends of the line for an interval; none for two seeds, whose interval is far wider than the figure. */
-function barOf({ seeds, interval }: SeedMean): readonly number[] {
-  return interval && seeds.length > 2 ? interval : [];
+    line: { color, width: 1.5 },
+    marker: { color, symbol: seriesMarks[i % seriesMarks.length], size: 9 },
+    text: points.map(({ quality }) =>
+      `${formatMean(key, quality)}, ${counted(quality.seeds.length, "seed")}`
+    ),
+    hovertemplate: "%{x:,}: %{text}",
+  };
 }
 
 /** Whether values span a decade, which a logarithmic axis shows better. */

@@ -1,19 +1,18 @@
 import { join } from "node:path";
 import { init, UserError } from "../../kernels/mod.ts";
-import { encodeRasterPng, figureRow, rasterizer } from "../../viz/mod.ts";
-import type { Passage, StudyFindings } from "../../viz/report/mod.ts";
+import { figurePage, type Passage, type TextTable } from "../../viz/report/mod.ts";
 import { drawTrajectories, trajectoryRows } from "../draw/pictures.ts";
 import { findTrajectories } from "../draw/trajectories.ts";
 import { writeAtomic } from "../run/run_folder.ts";
 import { compareModels } from "../report/compare_models.ts";
 import { writeReport } from "../report/write_report.ts";
 import { findEarlyWeights, findWeights } from "../run/weights.ts";
-import { conclude, metricsOf, qualityFigure, type Table, tablesOf } from "./findings.ts";
+import { conclude, metricsOf, qualityFigure, tablesOf } from "./findings.ts";
 import { cellFolder, type Study } from "./study.ts";
 import { type CellResult, readResults, type Setup, summarizeStudy } from "./summary.ts";
 
 /**
- * Writes the results of the finished cells into the folder of a study: `study.md`, `study.csv`, `study.png`,
+ * Writes the results of the finished cells into the folder of a study: `study.md`, `study.html`, `study.csv`,
  * `comparison.gif` and `report.html`; returns what they say, and one line per file that could not be made.
  */
 export async function writeResults(
@@ -30,12 +29,14 @@ export async function writeResults(
   await writeAtomic(join(folder, "study.md"), markdownOf(title, conclusion, tables));
   await writeAtomic(join(folder, "study.csv"), csvOf(results));
   const quality = qualityFigure(summary);
-  if (quality) {
-    const svg = figureRow(quality.panels, quality.legend);
-    await writeAtomic(join(folder, "study.png"), encodeRasterPng((await rasterizer())(svg, 1.5)));
-  }
-  const figure = quality &&
-    { panels: quality.panels.map(({ svg }) => svg), legend: quality.legend, text: caption };
+  const page = {
+    title,
+    passages,
+    figures: quality ? [quality] : [],
+    tables,
+    note: `${quality ? `${caption} ` : ""}${note}`,
+  };
+  await writeAtomic(join(folder, "study.html"), figurePage(page));
   const problems: string[] = [];
   /** If the files of a run are damaged, everything else is written. */
   const attempt = (name: string, make: () => Promise<void>) =>
@@ -46,8 +47,7 @@ export async function writeResults(
   await attempt("comparison.gif", () => writeGif(study, summary.setups));
   if (results.length > 0) {
     const device = await init(how);
-    const findings = { title, passages, tables, ...figure && { figure } };
-    await attempt("report.html", () => writeStudyReport(study, summary.setups, findings));
+    await attempt("report.html", () => writeStudyReport(study, summary.setups));
     device.close();
   }
   const isFinished = results.length === study.cells.length;
@@ -61,7 +61,7 @@ const note =
   "Intervals are 95 % confidence intervals of the mean over seeds, by Student's t; differences are taken within each " +
   "seed, whose runs share the order of data, noise and times.";
 
-function markdownOf(title: string, conclusion: string, tables: readonly Table[]): string {
+function markdownOf(title: string, conclusion: string, tables: readonly TextTable[]): string {
   const parts = tables.map(({ title, head, rows }) => `## ${title}\n\n${markdownTable(head, rows)}`);
   return [`# ${title}`, conclusion, ...parts, note].join("\n\n") + "\n";
 }
@@ -137,14 +137,9 @@ const maxCompared = 10;
 const maxMiB = 4;
 
 /**
- * Writes the report on all finished runs of a study under one slider, with the study's findings above them. The velocities
- * of one run per setup are compared at the same points, on the device in use.
+ * Writes the report on all finished runs of a study under one slider. The velocities of one run per setup are compared at the same points, on the device in use.
  */
-async function writeStudyReport(
-  study: Study,
-  setups: readonly Setup[],
-  findings: StudyFindings,
-): Promise<void> {
+async function writeStudyReport(study: Study, setups: readonly Setup[]): Promise<void> {
   const results = setups.flatMap(({ results }) => results);
   const runs = results.map(({ cell }) => cellFolder(study, { id: cell }));
   const weights = runs.flatMap((run) => [findWeights(run), findEarlyWeights(run)]);
@@ -152,7 +147,6 @@ async function writeStudyReport(
   const seed = sharedSeed(setups);
   const compared = [...runs.keys()].filter((i) => results[i].seed === seed).slice(0, maxCompared);
   await writeReport(runs, join(study.folder, "report.html"), {
-    study: findings,
     live: bytes <= maxMiB * 2 ** 20 ||
       `the report on a study holds at most ${maxMiB} MiB of weights; open the report on the run instead`,
     ...compared.length > 1 && {

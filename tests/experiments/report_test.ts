@@ -7,7 +7,7 @@ import { readReportRuns } from "../../experiments/report/read_runs.ts";
 import type { RunRecord } from "../../experiments/tracking/record.ts";
 import type { PageData } from "../../viz/report/page_data.ts";
 import { testInFolder } from "../folder.ts";
-import { dataIn } from "../viz/report/page_content.ts";
+import { dataIn, tracesIn } from "../viz/report/page_content.ts";
 import { smallCheckpoint } from "../models/tiny_files.ts";
 import { bareRun, testTask, tinyRunWithPaths, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
@@ -54,12 +54,13 @@ testTask("report needs only the folder of a run, and compares two runs", async (
   assert.deepEqual(await place.read("a", "flow_linear.gif"), animation);
 
   const { runs: [a] } = await dataOf(place, "a", "report.html");
-  assert.deepEqual(a.trainLoss.step, [3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 33]);
+  const page = await textOf(place, "a", "report.html");
+  assert.deepEqual(tracesIn(page, "loss-chart")[0].x, [3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 33]);
   assert.deepEqual(a.trajectories.map(({ shape: [M, ...size] }) => [M, size]), [
     [5, [1, imageSize, imageSize]],
     [1, [1, imageSize, imageSize]], // only its end, because the page can solve it
   ]);
-  assert.equal(a.lossByTime!.length, 10);
+  assert.equal(tracesIn(page, "bins-chart")[0].y.length, 10);
 
   // The page holds the exact weights, unless turned off.
   assert.deepEqual(Object(a.live).checkpoint, await place.read("a", "ema.safetensors"));

@@ -1,6 +1,5 @@
 import { checkInteger } from "../check.ts";
-import { type Figure, figure } from "./figure.ts";
-import type { Trace } from "./figure_parts.ts";
+import { type Figure, figure, logAxis, type PlotlyTrace, seriesColors } from "./figure.ts";
 import { movingAverage } from "./moving_average.ts";
 
 /** Options of {@linkcode lossFigure}. */
@@ -22,29 +21,30 @@ const maxPoints = 2000;
  * import { lossFigure } from "../mod.ts";
  * import assert from "node:assert/strict";
  *
- * const { plotly } = lossFigure({ adam: [4, 2, 1], sgd: [4, 3, 2] });
- * assert.equal(plotly.data.length, 2);
+ * assert.equal(lossFigure({ adam: [4, 2, 1], sgd: [4, 3, 2] }).data.length, 2);
  * ```
  *
  * @param losses losses at steps 1, 2, ..., of one run or of several by name
- * @throws {RangeError} if no loss is positive and finite
  */
 export function lossFigure(
   losses: ArrayLike<number> | Readonly<Record<string, ArrayLike<number>>>,
   { smoothing, title = "Loss" }: LossFigureOptions = {},
 ): Figure {
   if (smoothing !== undefined) checkInteger("draw losses", "smoothing", smoothing, 1);
-  const layout = { title, xTitle: "step", yTitle: "loss", yLog: true };
+  const layout = {
+    title: { text: title },
+    xaxis: { title: { text: "step" } },
+    yaxis: { ...logAxis, title: { text: "loss" } },
+  };
   const smooth = (values: ArrayLike<number>) =>
     movingAverage(values, smoothing ?? Math.max(1, Math.round(values.length / 40)));
   if (isList(losses)) {
     return figure([
-      { ...curve(losses), name: "each step", color: "#b8cfe0", size: 1 },
-      { ...curve(smooth(losses)), name: "smoothed", color: "#0072b2", size: 2 },
+      { ...curve(losses), name: "each step", line: { color: seriesColors[0], width: 1 }, opacity: 0.4 },
+      { ...curve(smooth(losses)), name: "smoothed", line: { color: seriesColors[0] } },
     ], layout);
   }
-  const lines = Object.entries(losses).map(([name, values]) => ({ ...curve(smooth(values)), name, size: 2 }));
-  return figure(lines, layout);
+  return figure(Object.entries(losses).map(([name, values]) => ({ ...curve(smooth(values)), name })), layout);
 }
 
 function isList(losses: object): losses is ArrayLike<number> {
@@ -52,9 +52,13 @@ function isList(losses: object): losses is ArrayLike<number> {
 }
 
 /** A line, or a point if there is only one loss. */
-function curve(values: ArrayLike<number>): Trace {
+function curve(values: ArrayLike<number>): PlotlyTrace {
   const stride = Math.ceil(values.length / maxPoints);
   const steps = Array.from({ length: Math.ceil(values.length / stride) }, (_, i) => i * stride);
-  const mode = values.length === 1 ? "markers" : "lines";
-  return { x: steps.map((step) => step + 1), y: steps.map((step) => values[step]), mode };
+  return {
+    x: Float32Array.from(steps, (step) => step + 1),
+    y: Float32Array.from(steps, (step) => values[step]),
+    mode: values.length === 1 ? "markers" : "lines",
+    hovertemplate: "step %{x:,}: %{y:.4~g}",
+  };
 }

@@ -1,8 +1,6 @@
 import { checkInteger } from "../check.ts";
-import { addArrow, type ChartLines } from "../flow/quiver.ts";
 import { colormap } from "../image/colormap.ts";
-import { type Figure, figure } from "./figure.ts";
-import type { FigureLayout, Trace } from "./figure_parts.ts";
+import { type Figure, figure, type PlotlyTrace, seriesColors } from "./figure.ts";
 
 /** Points of the plane at one time, as `trajectory` yields them. */
 export interface PlaneSnapshot {
@@ -35,7 +33,7 @@ export interface PlaneFigureOptions {
  *
  * const noise = { t: 0, image: Float32Array.of(0, 0, 1, 1) }; // the points (0, 0) and (1, 1)
  * const data = { t: 1, image: Float32Array.of(2, 0, 3, 1) };
- * assert.equal(pathsFigure([noise, data]).plotly.frames.length, 2);
+ * assert.equal(pathsFigure([noise, data]).frames?.length, 2);
  * ```
  *
  * @param snapshots in order of time, all with the same number of points
@@ -47,17 +45,17 @@ export function pathsFigure(snapshots: readonly PlaneSnapshot[], options: PlaneF
     throw new RangeError(`Cannot draw paths: there are ${snapshots.length} snapshots (expected at least 2)`);
   }
   const color = colorsOfTime();
-  const paths = snapshots.slice(1).map(({ t, image: to }, i): Trace => {
+  const paths = snapshots.slice(1).map(({ t, image: to }, i): PlotlyTrace => {
     const { t: start, image: from } = snapshots[i];
     const ends = (axis: 0 | 1) =>
-      Array.from({ length: N }, (_, n) => [from[2 * n + axis], to[2 * n + axis], NaN]).flat();
-    return { x: ends(0), y: ends(1), color: color((start + t) / 2), size: 0.7 };
+      Float32Array.from(
+        Array.from({ length: N }, (_, n) => [from[2 * n + axis], to[2 * n + axis], NaN]).flat(),
+      );
+    return { ...lines, x: ends(0), y: ends(1), line: { color: color((start + t) / 2), width: 0.7 } };
   });
-  const frames = snapshots.map(({ t, image }) => ({
-    label: `t = ${t.toFixed(2)}`,
-    traces: [{ ...columns(image, N), mode: "markers", color: "#d55e00", size: 4 } as const],
-  }));
-  return figure(paths, layout("Paths from noise to data", options), frames);
+  const points = snapshots.map(({ image }) => columns(image, N));
+  const style = { mode: "markers", marker: { color: seriesColors[1], size: 4 }, showlegend: false };
+  return overTime("Paths from noise to data", options, snapshots, paths, points, style);
 }
 
 /**
@@ -69,7 +67,7 @@ export function pathsFigure(snapshots: readonly PlaneSnapshot[], options: PlaneF
  * import assert from "node:assert/strict";
  *
  * const snapshot = { t: 0, image: Float32Array.of(0, 0, 1, 1), velocity: Float32Array.of(1, 0, 0, 2) };
- * assert.equal(arrowsFigure([snapshot]).plotly.frames.length, 1);
+ * assert.equal(arrowsFigure([snapshot]).frames?.length, 1);
  * ```
  *
  * @param snapshots velocities at points, for example on a grid; snapshots without velocity are skipped
@@ -83,13 +81,50 @@ export function arrowsFigure(snapshots: readonly PlaneSnapshot[], options: Plane
   }
   const fastest = Math.max(...moving.map(({ velocity }) => largest(velocity, N)));
   const [{ image }] = moving;
-  const spread = Math.max(spanOf(columns(image, N).x), spanOf(columns(image, N).y));
+  const spread = Math.max(
+    ...Object.values(columns(image, N)).map((values) => {
+      const [low, high] = extentOf([values]);
+      return high - low;
+    }),
+  );
   const scale = fastest > 0 ? 1.5 * spread / Math.sqrt(N) / fastest : 0;
-  const frames = moving.map(({ t, image, velocity }) => ({
+  const drawn = moving.map(({ image, velocity }) => arrows(image, velocity, N, scale));
+  const style = { ...lines, line: { color: seriesColors[0], width: 1.2 } };
+  return overTime("Velocity", options, moving, [], drawn, style);
+}
+
+const lines = { mode: "lines", showlegend: false, hoverinfo: "skip" };
+
+/** A figure of the plane whose last trace moves with a slider over t. */
+function overTime(
+  name: string,
+  { title = name, range }: PlaneFigureOptions,
+  times: readonly Pick<PlaneSnapshot, "t">[],
+  fixed: readonly PlotlyTrace[],
+  moving: readonly Points[],
+  style: PlotlyTrace,
+): Figure {
+  // Plotly would fit its axes to the first frame only.
+  const ends = (axis: "x" | "y") => {
+    const [low, high] = extentOf([...fixed, ...moving].map((trace) => trace[axis] as Float32Array));
+    const room = 0.04 * (high - low) || 1;
+    return range ?? [low - room, high + room];
+  };
+  const atOnce = { mode: "immediate", frame: { duration: 0, redraw: false }, transition: { duration: 0 } };
+  const steps = times.map(({ t }, i) => ({
     label: `t = ${t.toFixed(2)}`,
-    traces: [{ ...arrows(image, velocity, N, scale), size: 1.2, color: "#0072b2" }],
+    method: "animate",
+    args: [[`${i}`], atOnce],
   }));
-  return figure([], layout("Velocity", options), frames);
+  return figure([...fixed, { ...style, ...moving[0] }], {
+    title: { text: title },
+    width: 640,
+    height: 680,
+    margin: { t: 50 },
+    xaxis: { range: ends("x") },
+    yaxis: { range: ends("y"), scaleanchor: "x" },
+    sliders: [{ pad: { t: 40 }, steps }],
+  }, moving.map((points, i) => ({ name: `${i}`, data: [points], traces: [fixed.length] })));
 }
 
 /** Checks the sizes of all snapshots and returns the number of points to draw, by default all. */
@@ -106,23 +141,28 @@ function pointsOf(snapshots: readonly PlaneSnapshot[], { points }: PlaneFigureOp
   return Math.min(points ?? Infinity, length / 2);
 }
 
-function layout(name: string, { title = name, range }: PlaneFigureOptions): FigureLayout {
-  return { title, equalAxes: true, width: 640, height: 600, ...range && { xRange: range, yRange: range } };
-}
+type Points = { readonly x: Float32Array; readonly y: Float32Array };
 
-function columns(points: Float32Array, N: number): { x: Float32Array; y: Float32Array } {
+function columns(points: Float32Array, N: number): Points {
   const column = (axis: 0 | 1) => Float32Array.from({ length: N }, (_, n) => points[2 * n + axis]);
   return { x: column(0), y: column(1) };
 }
 
-/** Arrows as lines, in the figure's units. */
-function arrows(points: Float32Array, velocity: Float32Array, N: number, scale: number): Trace {
-  const lines: ChartLines = { x: [], y: [] };
+/** Arrows as lines, which Plotly of any version draws: a shaft and a head of two strokes, in the figure's units. */
+function arrows(points: Float32Array, velocity: Float32Array, N: number, scale: number): Points {
+  const [xs, ys]: [number[], number[]] = [[], []];
   for (let n = 0; n < N; n++) {
-    const [x, y, dx, dy] = [points, velocity].flatMap((values) => [values[2 * n], values[2 * n + 1]]);
-    addArrow(lines, x, y, scale * dx, scale * dy);
+    const [x, y, dx, dy] = [
+      points[2 * n],
+      points[2 * n + 1],
+      scale * velocity[2 * n],
+      scale * velocity[2 * n + 1],
+    ];
+    const [tipX, tipY, backX, backY] = [x + dx, y + dy, x + 0.7 * dx, y + 0.7 * dy];
+    xs.push(x, tipX, NaN, backX - 0.15 * dy, tipX, backX + 0.15 * dy, NaN);
+    ys.push(y, tipY, NaN, backY + 0.15 * dx, tipY, backY - 0.15 * dx, NaN);
   }
-  return lines;
+  return { x: Float32Array.from(xs), y: Float32Array.from(ys) };
 }
 
 function largest(velocity: Float32Array, N: number): number {
@@ -131,8 +171,14 @@ function largest(velocity: Float32Array, N: number): number {
   return longest;
 }
 
-function spanOf(values: Float32Array): number {
-  return values.reduce((a, b) => Math.max(a, b)) - values.reduce((a, b) => Math.min(a, b));
+/** The smallest and largest finite value. */
+function extentOf(arrays: readonly Float32Array[]): readonly [low: number, high: number] {
+  let [low, high] = [Infinity, -Infinity];
+  for (const value of arrays.flatMap((values) => [...values])) {
+    if (!Number.isFinite(value)) continue;
+    [low, high] = [Math.min(low, value), Math.max(high, value)];
+  }
+  return [low, high];
 }
 
 /** The CSS colour of viridis for t in [0, 1]. */

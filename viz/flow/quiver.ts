@@ -67,17 +67,3 @@ function difference(value: (at: number) => number, at: number, length: number): 
   const [before, after] = [Math.max(at - 1, 0), Math.min(at + 1, length - 1)];
   return after === before ? 0 : (value(after) - value(before)) / (after - before);
 }
-
-/** Points of lines in a chart; a NaN ends a line. */
-export interface ChartLines {
-  readonly x: number[];
-  readonly y: number[];
-}
-
-/** Adds an arrow from (x, y) to a chart: a shaft and a head of two strokes. */
-export function addArrow(to: ChartLines, x: number, y: number, dx: number, dy: number): void {
-  const [tipX, tipY] = [x + dx, y + dy];
-  const [backX, backY] = [tipX - 0.3 * dx, tipY - 0.3 * dy];
-  to.x.push(x, tipX, NaN, backX - 0.15 * dy, tipX, backX + 0.15 * dy, NaN);
-  to.y.push(y, tipY, NaN, backY + 0.15 * dx, tipY, backY - 0.15 * dx, NaN);
-}

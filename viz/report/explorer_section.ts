@@ -110,7 +110,12 @@ ${live ? markup`<div id="live-grid" class="columns" hidden></div>` : undefined}
 <p class="small screen">Point at a pixel to see how it changes; click to keep it selected.</p>${
     live ? stepPlace : undefined
   }
-${chart("pixel-chart", "Value and velocity of the selected pixel over t", "", { hasTable: false })}
+${
+    chart("pixel-chart", "Value and velocity of the selected pixel over t", undefined, {
+      clock: true,
+      hasTable: false,
+    })
+  }
 ${live ? bitsControls : undefined}
 </div>`;
 }

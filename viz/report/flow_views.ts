@@ -1,10 +1,10 @@
 import { pacings } from "../flow/pacing.ts";
 import { imageSizeOf } from "../flow/trajectory.ts";
-import { differenceFinding, planeFinding } from "./findings.ts";
 import { hasFewSteps } from "./run_section.ts";
 import { colourBar, explorerControls, explorerSection } from "./explorer_section.ts";
 import { chart, details, type Markup, markup, table } from "./markup.ts";
 import type { Comparison, PlaneTrajectories, ReportData, ReportRun } from "./report_data.ts";
+import { quantilesFigure } from "./run_figures.ts";
 import { percent, quantiles } from "./series.ts";
 
 /** All views that depend on t, with its slider below the first of them. */
@@ -52,19 +52,32 @@ function planeSection(runs: readonly ReportRun[]): Markup {
   return markup`<section id="plane" aria-labelledby="plane-title">
 <h2 id="plane-title">Trajectories through the space of images</h2>
 ${ofEach(planeText)}
-<div class="controls"><label>Model <select id="plane-run"></select></label></div>
+<div class="controls"><label>Model <select id="plane-run"></select></label>
+<label>Velocity field <select id="plane-field"></select></label></div>
 <div class="plane">
-<div class="overlay">${
-    chart("plane-chart", "Samples in the plane of two principal components", "tall", { hasTable: false })
+${
+    chart("plane-chart", "Samples in the plane of two principal components", undefined, {
+      height: "tall",
+      hasTable: false,
+    })
   }
-<canvas id="plane-samples" aria-hidden="true"></canvas></div>
 <figure><canvas id="plane-image" aria-hidden="true"></canvas>
 <figcaption id="plane-text" aria-live="polite"></figcaption></figure></div>
 ${ofEach(classesText)}
 <div class="columns">
-<div><h3>${planeFinding(runs, "speed") ?? "Speed"}</h3>${chart("speed-chart", "Speed over t", "low")}</div>
-<div><h3>${planeFinding(runs, "straightness") ?? "Alignment"}</h3>${
-    chart("straightness-chart", "Alignment with the straight line over t", "low")
+<div><h3>Speed</h3>${
+    chart("speed-chart", "Speed over t", quantilesFigure(runs, "speed"), { height: "low", clock: true })
+  }</div>
+<div><h3>Alignment</h3>${
+    chart(
+      "straightness-chart",
+      "Alignment with the straight line over t",
+      quantilesFigure(runs, "straightness"),
+      {
+        height: "low",
+        clock: true,
+      },
+    )
   }</div>
 </div>
 <p class="small">Measured over all pixels, not only in the plane. Lines are medians over the samples; bands cover the
@@ -80,7 +93,8 @@ function planeText({ shape: [M, N], share, real }: PlaneTrajectories): Markup {
   return markup`<p>${N} samples on their way from noise to images (${steps} steps of Euler's method). This map shows only the
   two directions in which real images differ most, their principal components. They account for ${first} + ${second} of the
   variance of real images, so samples that meet here may still look different. The faint symbols are ${reals} real images;
-  arrows point to where the network sends a sample in the next tenth of t.</p>`;
+  an arrow shows where the network sends a sample in the next tenth of t. The grey arrows are the velocity field in this plane:
+  each is the mean velocity of the samples near it, and the more samples, the darker.</p>`;
 }
 
 /** How the classes were assigned, and how reliably. */
@@ -98,7 +112,7 @@ function classifierText(classifier: NonNullable<PlaneTrajectories["classifier"]>
 function classesText({ classifier, classes, conditioning }: PlaneTrajectories): Markup {
   const by = classifier && classifierText(classifier);
   const named = by &&
-    markup`<p class="small">Each symbol is a sample: the number or first letter of its class, ${by} assigns a class even to
+    markup`<p class="small">Each symbol is a sample, in the colour and shape of its class, ${by} assigns a class even to
     samples that look like none.<span class="screen"> Click a class in the legend to hide it.</span></p>`;
   if (!conditioning) return markup`${named}`;
   const { labels, guidance } = conditioning;
@@ -153,8 +167,8 @@ ${comparedPanel("compare-vb", `B: velocity${ofChannels}`)}
 ${comparedPanel("compare-d", "Difference", scale)}
 </div>
 <p class="readout" id="compare-text"></p></div>
-<h3>${differenceFinding(compared) ?? "Difference at shared points"}</h3>
-${chart("difference-chart", "Difference of velocities over t", "low")}
+<h3>Difference at shared points</h3>
+${chart("difference-chart", "Difference of velocities over t", undefined, { height: "low", clock: true })}
 <p class="small">Both networks are evaluated at the same ${S} x ${T} points, once on the trajectories of A and once on those
 of B. Root mean square over pixels and samples.${drawn}</p>
 ${details("Numbers of the difference", numbers)}

@@ -1,5 +1,4 @@
-import type { LegendEntry } from "../figure/figure_row.ts";
-import { markSvg } from "../figure/point_mark.ts";
+import { type PlotlyFigure, plotlyJson, seriesColors } from "../figure/figure.ts";
 import type { Fact, Passage } from "./report_data.ts";
 import { rounded } from "./series.ts";
 
@@ -83,17 +82,7 @@ export function factTable(
 
 /** A dot in the colour of a run. */
 export function swatch(run: number): Markup {
-  return markup`<span class="swatch" style="background:var(--run-${run % 6})"></span>`;
-}
-
-/** The legend of figures: symbols and names. */
-export function legendList(legend: readonly LegendEntry[]): Markup {
-  const entries = legend.map(({ name, color, mark = "circle" }) =>
-    markup`<li><svg width="14" height="14" fill="${color}" aria-hidden="true">${new Markup(
-      markSvg(mark, 7, 7, 5),
-    )}</svg>${name}</li>`
-  );
-  return markup`<ul class="entries">${entries}</ul>`;
+  return markup`<span class="swatch" style="background:${seriesColors[run % seriesColors.length]}"></span>`;
 }
 
 /** A table with a header row. */
@@ -108,10 +97,29 @@ export function details(summary: string, content: Content): Markup {
   return markup`<details><summary>${summary}</summary>${content}</details>`;
 }
 
-/** The element for a chart; its label mentions the table of numbers below, if there is one. */
-export function chart(id: string, label: string, height = "", { hasTable = true } = {}): Markup {
-  const numbers = hasTable ? "; numbers below" : "";
-  return markup`<div id="${id}" class="chart ${height}" role="group" aria-label="${label}${numbers}"></div>`;
+/** How a chart is placed in a page. */
+interface ChartOptions {
+  /** Its height: `low`, `tall`, or pixels; by default between low and tall. */
+  readonly height?: "low" | "tall" | number;
+  /** Whether a line marks the time of the page's clock. */
+  readonly clock?: boolean;
+  /** Whether a table below has its numbers, which its label mentions. */
+  readonly hasTable?: boolean;
+}
+
+/** A chart; without a figure, the page's program provides it. */
+export function chart(
+  id: string,
+  label: string,
+  figure?: PlotlyFigure,
+  { height = "" as never, clock = false, hasTable = true }: ChartOptions = {},
+): Markup {
+  const [size, style] = typeof height === "number" ? ["", `height:${height}px`] : [height, undefined];
+  const json = figure &&
+    markup`<script type="application/json">${inJsonScript(JSON.stringify(plotlyJson(figure)))}</script>`;
+  return markup`<div id="${id}" class="chart ${size}" role="group" aria-label="${label}${
+    hasTable ? "; numbers below" : ""
+  }"${style && markup` style="${style}"`}${clock ? markup` data-clock` : undefined}>${json}</div>`;
 }
 
 /** Formats a number with four digits. */

@@ -20,8 +20,8 @@ export type {
   Series,
   Solved,
   SolverQuality,
-  StudyFindings,
   TestImages,
+  TextTable,
   TimeBin,
 } from "./report_data.ts";
 export { type FigurePage, figurePage, reportHtml } from "./report_html.ts";

@@ -29,7 +29,10 @@ export interface PackedData {
    * f32 if they must be exact. Other arrays of numbers become lists.
    */
   readonly data: Uint8Array<ArrayBuffer>;
-  /** Its byte arrays in sequence, without duplicates: weights, which deflating would not make smaller. */
+  /**
+   * Its byte arrays in sequence, without duplicates: weights, of which every fourth byte lies together, so that deflating
+   * finds the exponents of f32.
+   */
   readonly files: Uint8Array<ArrayBuffer>;
 }
 
@@ -68,8 +71,21 @@ export function packed(data: unknown): PackedData {
   new DataView(length.buffer).setUint32(0, json.length, true);
   return {
     data: joined([length, json, ...arrays], 4 + json.length + at),
-    files: joined(files.map(({ bytes }) => bytes), fileAt),
+    files: inPlanes(joined(files.map(({ bytes }) => bytes), fileAt)),
   };
+}
+
+/** Puts bytes 0, 4, 8, ... first, then bytes 1, 5, 9, ... and so on; or back. */
+function inPlanes(bytes: Uint8Array<ArrayBuffer>, back = false): Uint8Array<ArrayBuffer> {
+  const moved = new Uint8Array(bytes.length);
+  let at = 0;
+  for (let plane = 0; plane < 4; plane++) {
+    for (let i = plane; i < bytes.length; i += 4, at++) {
+      if (back) moved[i] = bytes[at];
+      else moved[at] = bytes[i];
+    }
+  }
+  return moved;
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
@@ -77,7 +93,8 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 /** Decodes what `packed` encoded; rounded numbers differ by at most half an integer step. */
-export function unpacked<T>({ data: bytes, files }: PackedData): T {
+export function unpacked<T>({ data: bytes, files: planes }: PackedData): T {
+  const files = inPlanes(planes, true);
   const start = 4 + new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
   const dequantised = ({ kind, scale, at, length }: Packed) => {
     if (kind === "file") return files.slice(at, at + length);

@@ -3,8 +3,7 @@ import { imageAt, imageSizeOf, type Trajectory, velocityAt } from "../flow/traje
 import { colormap, type ColormapName } from "../image/colormap.ts";
 import { channelMean, withChannels } from "../image/image_shape.ts";
 import { base64 } from "../image/base64.ts";
-import type { Comparison, ReportData, ReportRun, Series } from "./report_data.ts";
-import { rounded, thinned } from "./series.ts";
+import type { Comparison, ReportData, ReportRun } from "./report_data.ts";
 
 /** The data that the page's program uses. */
 export interface PageData {
@@ -32,13 +31,6 @@ const drawn = [
   "classNames",
   "isFlowMap",
   "maxGuidance",
-  "trainLoss",
-  "stages",
-  "valLoss",
-  "learningRate",
-  "lossByTime",
-  "overTime",
-  "solvers",
   "trajectories",
   "solved",
   "plane",
@@ -57,9 +49,6 @@ export function pageData({ runs, comparison, library }: ReportData): PageData {
   return {
     runs: runs.map((run) => ({
       ...Object.fromEntries(drawn.map((name) => [name, run[name]])) as Pick<ReportRun, typeof drawn[number]>,
-      trainLoss: seriesOf(thinned(run.trainLoss, 1000)),
-      valLoss: seriesOf(run.valLoss),
-      learningRate: seriesOf(thinned(run.learningRate, 1000)),
       trajectories: library !== undefined && canSolve(run)
         ? firstAndEnds(run.trajectories, maxBytes.first / runs.length)
         : affordable(run.trajectories, maxBytes.all / runs.length),
@@ -73,10 +62,6 @@ export function pageData({ runs, comparison, library }: ReportData): PageData {
       Object.entries(reportMaps).map(([use, map]) => [use, base64(colormap(map))]),
     ) as Palettes,
   };
-}
-
-function seriesOf({ step, value }: Series): Series {
-  return { step, value: value.map((number) => rounded(number)) };
 }
 
 /** Whether the page can solve the recorded samples itself: it has the network, the solver and all step times. */

@@ -1,6 +1,4 @@
-import { overTimeFinding, solversFinding } from "./findings.ts";
 import { gallery } from "./gallery_section.ts";
-import { intervalAxis } from "./interval_axis.ts";
 import { chart, details, digits, type Markup, markup, none, swatch, table } from "./markup.ts";
 import type {
   Quality,
@@ -10,6 +8,7 @@ import type {
   ReportRun,
   SolverQuality,
 } from "./report_data.ts";
+import { intervalsFigure, overTimeFigure, type RunFigures, solversFigure, titleOf } from "./run_figures.ts";
 import { percent, rounded } from "./series.ts";
 
 /** Evaluated runs, with their index among all runs. */
@@ -48,26 +47,28 @@ export function qualitySection(
     const heading = markup`<h3>Samples${several ? ` of ${name}` : ""}, least certain first</h3>`;
     return [heading, gallery(samples, classNames)];
   });
-  const all = judged.flatMap(({ run, quality }) => quality.figures.map((figure) => ({ run, figure })));
+  const all = judged.flatMap(({ run, name, quality }) =>
+    quality.figures.map((figure) => ({ run, name, figure }))
+  );
   const isDigits = runs.every(({ subject }) => subject === "digits");
   const groups = (["class", "real", "copied"] as const).map((question) => {
     const figures = all.filter(({ figure }) => figure.question === question);
     if (figures.length === 0) return undefined;
     const title = question === "class" && isDigits ? "Right digit?" : questions[question];
-    return markup`<h3>${title}</h3>${verdictOf(question, figures)}${figureTable(figures, several)}`;
+    return markup`<h3>${title}</h3>${verdictOf(question, figures)}${figureTable(question, figures, several)}`;
   });
   const others = all.filter(({ figure }) => figure.question === undefined);
   return markup`<section id="quality" aria-labelledby="quality-title">
 <h2 id="quality-title">Quality</h2>
 <p>A dot is the measured value; the bar through it is a 95 % interval, because other samples would give other values.
-<span class="key real">Real images</span> mark what a perfect network would reach, <span class="key noise">noise</span>
-marks a network that learned nothing, and <span class="key chance">chance</span> marks guessing.</p>
+Real images mark what a perfect network would reach, noise marks a network that learned nothing, and chance marks
+guessing.</p>
 ${names}
 ${qualityNote === undefined ? undefined : markup`<p class="note">${qualityNote}</p>`}
 ${groups}
 ${about}
 ${galleries}
-${details("All figures", [figureTable(others, several), overTime, numbersOf(judged)])}
+${details("All figures", [figureTable("others", others, several), overTime, numbersOf(judged)])}
 </section>`;
 }
 
@@ -77,13 +78,11 @@ const questions: Readonly<Record<Question, string>> = {
   copied: "Copied?",
 };
 
-type Figures = readonly { readonly run: number; readonly figure: QualityFigure }[];
-
 /** Share of the way from noise to real images at which a figure counts as close. */
 const minNearness = 0.95;
 
 /** The verdict on a question from all its figures. */
-function verdictOf(question: Question, figures: Figures): Markup | undefined {
+function verdictOf(question: Question, figures: RunFigures): Markup | undefined {
   if (question === "copied") {
     const copies = figures.filter(({ figure: { high, real } }) => real !== undefined && high < real);
     const titles = [...new Set(copies.map(({ figure }) => figure.title))].join(", ");
@@ -116,9 +115,10 @@ function nearnessOf(
   return isBeyond ? 1 : Math.max(0, 1 - Math.abs(nearest - real) / Math.abs(noise - real));
 }
 
-/** One row per figure, with all runs and judges on one axis. */
-function figureTable(all: Figures, several: boolean): Markup | undefined {
+/** Figures as a chart, and as a table with their meaning. */
+function figureTable(id: string, all: RunFigures, several: boolean): Markup | undefined {
   if (all.length === 0) return undefined;
+  const lines = new Set(all.map(({ figure: { title, judge } }) => JSON.stringify([title, judge]))).size;
   const rows = [...Map.groupBy(all, ({ figure }) => figure.title)].map(([title, figures]) => {
     const shown = shownBy(figures[0].figure);
     const values = figures.map(({ run, figure: { judge, value, low, high, real } }) =>
@@ -132,15 +132,19 @@ function figureTable(all: Figures, several: boolean): Markup | undefined {
     return markup`<tr><th scope="row">${title}<div class="small">${
       figures[0].figure.meaning
     }.${caution}</div></th>
-<td class="value">${values}</td><td class="line">${intervalAxis(figures, shown)}</td></tr>`;
+<td class="value">${values}</td></tr>`;
   });
-  return markup`<table class="figures"><thead><tr><td></td><th scope="col">value (95 % interval)</th>
-<th scope="col">worse \u2192 better</th></tr></thead><tbody>${rows}</tbody></table>`;
-}
-
-/** The title of a figure, with its judge. */
-function titleOf({ title, judge }: QualityFigure): string {
-  return judge === undefined ? title : `${title} (${judge})`;
+  return markup`${
+    chart(
+      `quality-${id}`,
+      "Figures with their intervals, from worse to better",
+      intervalsFigure(all, shownBy),
+      {
+        height: 90 + 34 * lines,
+      },
+    )
+  }
+<table class="figures"><thead><tr><td></td><th scope="col">value (95 % interval)</th></tr></thead><tbody>${rows}</tbody></table>`;
 }
 
 const noiseWords = " Even noise scores well here; do not use this figure alone.";
@@ -150,15 +154,17 @@ function noiseWins({ better, real = 0, noise = real }: QualityFigure): boolean {
 }
 
 const chartsOverTime = (judged: Judged) =>
-  markup`<div class="columns"><div><h3>${
-    overTimeFinding(judged, "straightness") ?? "Straightness over t"
-  }</h3>
-${chart("quality-straightness", "Straightness over t", "low")}
+  markup`<div class="columns"><div><h3>Straightness over t</h3>
+${
+    chart("quality-straightness", "Straightness over t", overTimeFigure(judged, "straightness"), {
+      height: "low",
+    })
+  }
 <p class="small">Mean squared difference between the velocity and that of the straight line from noise to sample: 0 is
 straight.</p>
 </div>
-<div><h3>${overTimeFinding(judged, "curvature") ?? "Curvature over t"}</h3>
-${chart("quality-curvature", "Curvature over t", "low")}
+<div><h3>Curvature over t</h3>
+${chart("quality-curvature", "Curvature over t", overTimeFigure(judged, "curvature"), { height: "low" })}
 <p class="small">How fast the velocity of a sample changes along the way: 0 if it stays the same.</p></div></div>`;
 
 function numbersOf(judged: Judged): Markup[] {
@@ -205,8 +211,6 @@ export function solversSection(runs: readonly ReportRun[]): Markup | undefined {
       countOf(evaluations)
     } evaluations, ${distance ?? usualDistance} ${threeDigits(frechet.value)}.</p>`;
   });
-  const finding = compared.length === 1 ? solversFinding(compared[0].solvers) : undefined;
-  const title = finding && markup`<h3>${finding}</h3>\n`;
   const numbers = compared.map(({ name, solvers }) => {
     const hasSecond = solvers.some(({ second }) => second);
     const rows = solvers.toSorted((a, b) => a.evaluations - b.evaluations).map((solver) => [
@@ -227,7 +231,11 @@ ${table([...head, ...hasSecond ? second : []], rows)}`;
 <h2 id="solvers-title">Quality against cost</h2>
 <p>A solver follows the network's velocities from noise to an image. All solvers start from the same noise. An evaluation
 runs the network once on one image; a step takes one or several evaluations. Lower and further left is better.</p>
-${title}${chart("solvers-chart", "Distance against evaluations, by solver", "tall")}
+${
+    chart("solvers-chart", "Distance against evaluations, by solver", solversFigure(compared), {
+      height: "tall",
+    })
+  }
 ${chosen}
 ${details("Numbers of this chart", numbers)}
 </section>`;

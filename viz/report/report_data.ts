@@ -1,5 +1,4 @@
 import type { Estimate, Points } from "../../models/mod.ts";
-import type { LegendEntry } from "../figure/figure_row.ts";
 import type { Trajectory } from "../flow/trajectory.ts";
 
 /** The data of a report. Text may come from users and is shown verbatim. */
@@ -12,8 +11,6 @@ export interface ReportData {
   readonly qualityNote?: string;
   /** For two runs or more. */
   readonly comparison?: Comparison;
-  /** Findings of a study of these runs, shown first. */
-  readonly study?: StudyFindings;
   /**
    * Source of an ES module without imports, such as `web/flow.js`, for sampling from `live` networks. It exports the names
    * of `models/mod.ts`, `init()` and `tensor()`.
@@ -177,24 +174,11 @@ export interface Comparison {
   readonly difference: readonly (readonly (readonly (readonly number[])[])[])[];
 }
 
-/** Findings of a study. */
-export interface StudyFindings {
-  /** The title of the report. */
+/** A table of text. */
+export interface TextTable {
   readonly title: string;
-  /** The conclusion. */
-  readonly passages: readonly Passage[];
-  /** A figure: panels as SVG, side by side where there is room, a shared legend, and a caption. */
-  readonly figure?: {
-    readonly panels: readonly string[];
-    readonly legend: readonly LegendEntry[];
-    readonly text: string;
-  };
-  /** Tables of text. */
-  readonly tables: readonly {
-    readonly title: string;
-    readonly head: readonly string[];
-    readonly rows: readonly (readonly string[])[];
-  }[];
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly string[])[];
 }
 
 /** A network that a page samples with. */

@@ -1,17 +1,17 @@
 import { deflateSync } from "npm:fflate@0.8.3";
-import type { LegendEntry } from "../figure/figure_row.ts";
-import type { Figure } from "../figure/figure.ts";
+import type { PlotlyFigure } from "../figure/figure.ts";
 import { checkReport } from "./check_report.ts";
 import { contents, flowViews } from "./flow_views.ts";
-import { htmlFile, inJsonScript, inScript, legendList, type Markup, markup, paragraphs } from "./markup.ts";
+import { chart, details, htmlFile, inScript, type Markup, markup, paragraphs, table } from "./markup.ts";
 import { base64 } from "../image/base64.ts";
 import { packed } from "./packing.ts";
 import { program, style } from "./page.js";
+import { plotly } from "./plotly.js";
 import { pageData } from "./page_data.ts";
 import { qualitySection, solversSection } from "./quality_section.ts";
-import type { Passage, ReportData, ReportRun } from "./report_data.ts";
+import type { Passage, ReportData, ReportRun, TextTable } from "./report_data.ts";
 import { resultSection } from "./result_section.ts";
-import { fewStepsSection, settingsSection, studySection, trainingSection } from "./run_section.ts";
+import { fewStepsSection, settingsSection, trainingSection } from "./run_section.ts";
 
 /**
  * Makes a report on training runs: one self-contained HTML file that needs no network, storage or other file.
@@ -28,7 +28,7 @@ export function reportHtml(data: ReportData): string {
   const { data: packedData, files } = packed(pageData(data));
   const isLive = runs.some(samplesInPage);
   const named = runs.map(({ name }) => name).join(" and ");
-  const title = data.study?.title ?? (runs.length === 1 ? runs[0].title : undefined) ?? named;
+  const title = (runs.length === 1 ? runs[0].title : undefined) ?? named;
   return htmlFile(
     `${title}: flow matching report`,
     style,
@@ -36,11 +36,10 @@ export function reportHtml(data: ReportData): string {
 <p class="kicker">Flow matching report${named === title ? undefined : `: ${named}`}</p>
 <h1>${title}</h1>
 ${firstSentence(data)}
-${data.study ? undefined : resultSection(runs)}
+${resultSection(runs)}
 </header>
 <main>
 ${contents(data)}
-${data.study && studySection(data.study)}
 ${flowViews(data)}
 ${fewStepsSection(data)}
 ${qualitySection(data)}
@@ -50,11 +49,15 @@ ${settingsSection(data)}
 </main>
 <footer>${footer}</footer>
 ${deflated("data", packedData)}
-${bytesScript("files", files)}
+${deflated("files", files)}
 ${isLive && data.library !== undefined ? deflatedProgram("library", data.library) : undefined}
-<script>${inScript(program)}</script>`,
+${charts}`,
   );
 }
+
+/** Plotly, deflated, and the page's program, which starts it. */
+const charts = markup`<script type="text/plain" id="plotly">${plotly}</script>
+<script>${inScript(program)}</script>`;
 
 /** Whether the page can sample from a run. */
 function samplesInPage({ live, trajectories }: ReportRun): boolean {
@@ -62,8 +65,8 @@ function samplesInPage({ live, trajectories }: ReportRun): boolean {
 }
 
 /** An introduction for readers who have never heard of flow matching. */
-function firstSentence({ runs, study }: ReportData): Markup | undefined {
-  if (study || !runs.some(({ trajectories }) => trajectories.length > 0)) return undefined;
+function firstSentence({ runs }: ReportData): Markup | undefined {
+  if (!runs.some(({ trajectories }) => trajectories.length > 0)) return undefined;
   const [network, turns] = runs.length > 1 ? ["These networks", "turn"] : ["This network", "turns"];
   const words = new Set(runs.map(({ subject = "images" }) => subject));
   const subject = words.size === 1 ? [...words][0] : "images";
@@ -72,14 +75,9 @@ function firstSentence({ runs, study }: ReportData): Markup | undefined {
   }.</span></p>`;
 }
 
-/** Embeds bytes for the page's program, as text that browsers do not parse. */
-function bytesScript(id: string, bytes: Uint8Array): Markup {
-  return markup`<script type="text/plain" id="${id}">${base64(bytes)}</script>\n`;
-}
-
-/** Embeds bytes that the page inflates. */
+/** Embeds bytes that the page's program inflates, as text that browsers do not parse. */
 function deflated(id: string, bytes: Uint8Array): Markup {
-  return bytesScript(id, deflateSync(bytes));
+  return markup`<script type="text/plain" id="${id}">${base64(deflateSync(bytes, { level: 9 }))}</script>\n`;
 }
 
 /** Deflated programs by id: all reports embed the same ones, and deflating them takes a tenth of a second. */
@@ -106,8 +104,10 @@ export interface FigurePage {
   /** Text above the figures. */
   readonly passages?: readonly Passage[];
   /** Interactive figures, stacked vertically. */
-  readonly figures: readonly Figure[];
-  /** Small text below the figures. */
+  readonly figures: readonly PlotlyFigure[];
+  /** Tables below the figures; only the first is open. */
+  readonly tables?: readonly TextTable[];
+  /** Small text below them. */
   readonly note?: string;
 }
 
@@ -126,33 +126,26 @@ export interface FigurePage {
  *
  * @returns the text of a `.html` file
  */
-export function figurePage({ title, passages = [], figures, note }: FigurePage): string {
+export function figurePage({ title, passages = [], figures, tables = [], note }: FigurePage): string {
+  const [first, ...rest] = tables;
+  const drawn = figures.map((figure, i) => {
+    const { title, height = 400 } = figure.layout;
+    const text = Object(title).text ?? `Figure ${i + 1}`;
+    return chart(`figure-${i + 1}`, text, figure, { height: Number(height), hasTable: tables.length > 0 });
+  });
   return htmlFile(
     title,
     style,
     markup`<header><h1>${title}</h1></header>
 <main>
+<section class="findings">
 ${paragraphs(passages)}
-${legendList(legendOf(figures))}
-${figures.map((_, i) => markup`<div id="figure-${i}"></div>`)}
+${drawn}
+${first && markup`<h2>${first.title}</h2>${table(first.head, first.rows)}`}
+${rest.map(({ title, head, rows }) => details(title, table(head, rows)))}
 ${note && markup`<p class="small">${note}</p>`}
+</section>
 </main>
-<script type="application/json" id="figures">${inJsonScript(figuresJson(figures))}</script>
-<script>${inScript(program)}</script>`,
+${charts}`,
   );
-}
-
-/** The figures in the format of the page's program: arrays as lists, and null for numbers that are not finite. */
-function figuresJson(figures: readonly Figure[]): string {
-  const plain = (_: string, value: unknown) =>
-    ArrayBuffer.isView(value) ? Array.from(value as Float32Array) : value;
-  return JSON.stringify(figures.map(({ parts }) => parts), plain);
-}
-
-/** The named traces of figures, each name once. */
-function legendOf(figures: readonly Figure[]): LegendEntry[] {
-  const entries = figures.flatMap(({ parts }) => parts.traces).flatMap(({ name, color = "", mark }) =>
-    name === undefined ? [] : [{ name, color, ...mark && { mark } }]
-  );
-  return [...new Map(entries.map((entry) => [entry.name, entry])).values()];
 }

@@ -1,8 +1,8 @@
-import { digits, type Markup, markup } from "./markup.ts";
+import { chart, type Markup, markup } from "./markup.ts";
 import { fewStepsPicture, samplesPicture } from "./run_section.ts";
 import { shownBy } from "./quality_section.ts";
 import type { QualityFigure, ReportRun } from "./report_data.ts";
-import { smoothed, thinned } from "./series.ts";
+import { shortLossFigure } from "./run_figures.ts";
 
 /** The result of a run: its figures in a sentence, its samples, and its loss curve. */
 export function resultSection([run, ...others]: readonly ReportRun[]): Markup | undefined {
@@ -10,7 +10,7 @@ export function resultSection([run, ...others]: readonly ReportRun[]): Markup | 
   const picture = run.isFlowMap && run.fewStepsPng ? fewStepsPicture(run) : samplesPicture(run);
   return markup`<section class="result" aria-label="Result">
 <p>${run.ending === undefined ? undefined : markup`<b>${run.ending}</b> `}${figuresOf(run) ?? run.summary}</p>
-<div class="columns">${picture}<div>${sparkline(run)}</div></div></section>`;
+<div class="columns">${picture}<div>${shortLoss(run)}</div></div></section>`;
 }
 
 /** The two most important figures, with their intervals. */
@@ -35,19 +35,11 @@ function withInterval(figure: QualityFigure): Markup {
   return markup`<b>${shown(value)}</b> (${shown(low)} to ${shown(high)}${ofReal})`;
 }
 
-/** The smoothed loss on a logarithmic scale. */
-function sparkline({ trainLoss, results }: ReportRun): Markup | undefined {
-  const { step, value } = smoothed(thinned(trainLoss, 200));
-  const logs = value.map(Math.log);
-  if (logs.length < 2 || !logs.every(Number.isFinite)) return undefined;
-  const [low, high] = [Math.min(...logs), Math.max(...logs)];
-  const points = logs.map((log, i) =>
-    `${(160 * step[i] / step.at(-1)!).toFixed(1)},${(2 + 36 * (high - log) / (high - low || 1)).toFixed(1)}`
-  );
+function shortLoss(run: ReportRun): Markup | undefined {
+  const { trainLoss: { step }, results } = run;
+  if (step.length < 2) return undefined;
   const test = results.find(([name]) => name === "Test loss");
-  return markup`<svg class="sparkline" viewBox="0 0 160 40" role="img" aria-label="Loss from ${
-    digits(value[0])
-  } to ${digits(value.at(-1)!)}"><polyline points="${points.join(" ")}"/></svg>
+  return markup`${chart("result-chart", "Training loss, smoothed", shortLossFigure(run), { height: 180 })}
 <p class="small">Training loss over ${step.at(-1)!.toLocaleString("en")} steps${
     test && `; test loss ${test[1]}`
   }</p>`;

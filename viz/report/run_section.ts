@@ -1,46 +1,12 @@
-import {
-  chart,
-  details,
-  digits,
-  factTable,
-  legendList,
-  type Markup,
-  markup,
-  none,
-  paragraphs,
-  table,
-} from "./markup.ts";
-import { binsFinding, lossFinding, rateFinding } from "./findings.ts";
-import { darkSvg } from "../figure/figure_svg.ts";
+import { chart, details, digits, factTable, type Markup, markup, none, table } from "./markup.ts";
 import { base64 } from "../image/base64.ts";
-import type { ReportData, ReportRun, Series, StudyFindings } from "./report_data.ts";
+import type { ReportData, ReportRun, Series } from "./report_data.ts";
+import { binsFigure, lossFigure, rateFigure } from "./run_figures.ts";
 import { lossesByStage, smoothed, thinned } from "./series.ts";
 
-/** Findings of a study: conclusion, figure, and tables; only the first table is open. */
-export function studySection({ passages, figure, tables: [first, ...rest] }: StudyFindings): Markup {
-  return markup`<section class="study" aria-labelledby="study-title">
-<h2 id="study-title">The study</h2>
-${paragraphs(passages)}
-${figure && still(figure)}
-${first && markup`<h3>${first.title}</h3>${table(first.head, first.rows)}`}
-${rest.map(({ title, head, rows }) => details(title, table(head, rows)))}
-</section>`;
-}
-
-function still({ panels, legend, text }: NonNullable<StudyFindings["figure"]>): Markup {
-  const address = (svg: string) => `data:image/svg+xml;base64,${base64(new TextEncoder().encode(svg))}`;
-  const images = panels.map((svg) =>
-    // in WebKit, images ignore the preferred colour scheme
-    markup`<picture><source media="(prefers-color-scheme: dark)" srcset="${address(darkSvg(svg))}">
-<img src="${address(svg)}" alt=""></picture>`
-  );
-  return markup`<figure><div class="stills" role="img" aria-label="${text}">${images}</div>
-${legendList(legend)}<figcaption>${text}</figcaption></figure>`;
-}
-
 /** The training of the runs: samples, results, losses. */
-export function trainingSection(data: ReportData): Markup {
-  const { runs, lossWarning } = data;
+export function trainingSection({ runs, lossWarning }: ReportData): Markup {
+  const panels = runs.length > 1 ? 1 : 1 + (runs[0].stages?.length ?? 0);
   const several = runs.length > 1;
   const pictures = several ? runs.map(samplesPicture) : undefined; // a single run's picture is further up
   const words = runs.map(({ name, summary, ending }) => {
@@ -57,15 +23,19 @@ ${words}
 <div class="columns">${pictures}${beside}</div>
 ${warning}
 ${results}
-<h3>${lossFinding(data) ?? "Loss"}</h3>
+<h3>Loss</h3>
 <p class="small">How wrong the network's predictions are; lower is better. Validation images are not used in training.${
     runs.some(({ stages }) => stages) ? ofStages : undefined
   }</p>
-${chart("loss-chart", "Training and validation loss over the steps")}
+${
+    chart("loss-chart", "Training and validation loss over the steps", lossFigure(runs), {
+      height: panels > 1 ? 160 * panels : 360,
+    })
+  }
 <div class="columns">
 ${runs.some(({ lossByTime = [] }) => lossByTime.length > 0) ? lossOverTime(runs) : undefined}
-<div><h3>${rateFinding(runs) ?? "Learning rate"}</h3>
-${chart("rate-chart", "Learning rate over the steps", "low")}
+<div><h3>Learning rate</h3>
+${chart("rate-chart", "Learning rate over the steps", rateFigure(runs), { height: "low" })}
 <p class="small">How far each step of training moves the weights.</p></div>
 </div>
 ${details("Numbers of these charts", trainingNumbers(runs))}
@@ -118,8 +88,8 @@ const ofStages =
   " Each stage of a distillation has its own loss, which is not comparable with other stages or with validation.";
 
 const lossOverTime = (runs: readonly ReportRun[]) =>
-  markup`<div><h3>${binsFinding(runs) ?? "Loss over t"}</h3>
-${chart("bins-chart", "Test loss by time t", "low")}
+  markup`<div><h3>Loss over t</h3>
+${chart("bins-chart", "Test loss by time t", binsFigure(runs), { height: "low" })}
 <p class="small">Each test image gets a random t; a bar is the mean loss of the images in its range. A velocity leads from
 noise to an image. Near t = 0 the image is undetermined, and near t = 1 the noise is, so at either end some loss always
 remains.</p></div>`;

@@ -1,7 +1,7 @@
 import { movingAverage } from "../figure/moving_average.ts";
 import type { ReportRun, Series } from "./report_data.ts";
 
-/** Thins a series to at maxPoints `maxPoints` by averaging neighbours; numbers that are not finite are skipped. */
+/** Averages neighbours until at most `maxPoints` are left; numbers that are not finite are skipped. */
 export function thinned({ step, value }: Series, maxPoints: number): Series {
   const kept = value.flatMap((number, i) => Number.isFinite(number) ? [i] : []);
   const run = Math.ceil(kept.length / maxPoints);

@@ -177,55 +177,47 @@ Deno.test("metricsOf() has the means of all setups and the ends of their interva
   assert.ok("eval/frechet/no_attn_8_16" in labels, Object.keys(labels).join());
 });
 
-const axisOf = (setups: readonly MadeUpSetup[], axis: "xTitle" | "yTitle") =>
-  qualityFigure(summaryOf(setups))?.panels.map(({ parts: { layout } }) => layout[axis]);
+const figureOf = (setups: readonly MadeUpSetup[]) => qualityFigure(summaryOf(setups))!;
+const titlesOf = (setups: readonly MadeUpSetup[], axis: "x" | "y") =>
+  Object.entries(figureOf(setups).layout).flatMap(([name, of]) =>
+    name.startsWith(`${axis}axis`) ? [Object(of).title.text as string] : []
+  );
 
 Deno.test("qualityFigure() draws means and intervals against the costs that differ", () => {
-  assert.deepEqual(axisOf(twoNetworks, "xTitle"), ["parameters"], "images and seconds are the same");
+  assert.deepEqual(titlesOf(twoNetworks, "x"), ["parameters"], "images and seconds are the same");
   const more = (seed: number) => ({ images: 1000, seconds: 60 + seed });
-  const costs = ["images trained on", "parameters", "seconds of training"];
-  assert.deepEqual(axisOf([twoNetworks[0], { ...twoNetworks[1], more }], "xTitle"), costs);
-  assert.equal(axisOf(twoNetworks.slice(0, 1), "xTitle"), undefined, "a single point needs no figure");
-  assert.deepEqual(
-    axisOf(judgedTwice, "yTitle"),
-    ["lenet", "vgg"].map((judge) => `Fréchet distance (${judge}): lower is better`),
-  );
-  const { panels: [{ parts: { traces, layout } }], legend } = qualityFigure(summaryOf(twoNetworks))!;
-  assert.deepEqual(legend.map(({ name, mark }) => [name, mark]), [["base", "circle"], [
-    "residual",
-    "square",
-  ]]);
-  const [, , point, bar] = traces;
-  assert.deepEqual([point.x, Number(point.y[0]).toFixed(2)], [[4000], "14.17"]);
-  assert.deepEqual([bar.x, Array.from(bar.y, (y) => y.toFixed(1))], [[4000, 4000, NaN], [
-    "11.2",
-    "17.2",
-    "NaN",
-  ]]);
-  assert.deepEqual([layout.levels, layout.xLog], [[], false]);
-  const [, , , short] =
-    qualityFigure(summaryOf(twoNetworks.map((setup) => ({ ...setup, frechet: [10, 30] }))))!
-      .panels[0].parts.traces;
-  assert.deepEqual(short.x, [], "the interval of two seeds is far wider than the figure");
+  const costly = [twoNetworks[0], { ...twoNetworks[1], more }];
+  assert.deepEqual(titlesOf(costly, "x"), ["images trained on", "parameters", "seconds of training"]);
+  assert.equal(figureOf(twoNetworks.slice(0, 1)), undefined, "a single point needs no figure");
+  const judges = ["lenet", "vgg"].map((judge) => `Fréchet distance (${judge}): lower is better`);
+  assert.deepEqual(titlesOf(judgedTwice, "y"), judges);
+  const { data, layout } = figureOf(costly);
+  assert.deepEqual(layout.grid, { rows: 1, columns: 3, pattern: "independent" });
+  assert.deepEqual(data.map(({ name, xaxis, showlegend }) => [name, xaxis, showlegend]), [
+    ...["x", "x2", "x3"].flatMap((axis, n) => ["base", "residual"].map((name) => [name, axis, n === 0])),
+  ]);
+  const [base, { x, y, marker, error_y }] = data;
+  assert.deepEqual([Object(base.marker).symbol, Object(marker).symbol], ["circle", "square"]);
+  assert.deepEqual([x, Number(y![0]).toFixed(2)], [[1000], "14.17"]);
+  assert.deepEqual(["array", "arrayminus"].map((end) => Object(error_y)[end][0].toFixed(1)), ["3.0", "3.0"]);
+  assert.deepEqual([layout.shapes, Object(layout.xaxis2).type], [[], undefined]);
 });
 
 Deno.test("qualityFigure() shows real images, decades, and quality during training", () => {
-  const panelsOf = (more: MadeUpSetup["more"], parameters = 4000) =>
-    qualityFigure(
-      summaryOf(twoNetworks.map((setup, i) => ({ ...setup, more: more!, ...i && { parameters } }))),
-    )!.panels;
-  const [real] = panelsOf((seed) => ({ real: { frechet: 4 + seed / 2 } }), 10_000);
-  assert.deepEqual(real.parts.layout.levels, [{ y: 5, name: "real images: 5" }]);
-  assert.equal(real.parts.layout.xLog, true);
-  const [during] = panelsOf((seed) => ({
+  const of = (more: MadeUpSetup["more"], parameters = 4000) =>
+    figureOf(twoNetworks.map((setup, i) => ({ ...setup, more: more!, ...i && { parameters } })));
+  const { layout } = of((seed) => ({ real: { frechet: 4 + seed / 2 } }), 10_000);
+  const [{ y0, yref, label }] = layout.shapes as { y0: number; yref: string; label: { text: string } }[];
+  assert.deepEqual([y0, yref, label.text], [5, "y", "real images: 5"]);
+  assert.equal(Object(layout.xaxis).type, "log");
+  const { data: [during] } = of((seed) => ({
     course: [1000, 2000].map((images) => ({
       images,
       seconds: images / 100,
       figures: { frechet: 5e4 / images + seed },
     })),
   }));
-  const [line] = during.parts.traces;
-  assert.deepEqual([line.x, line.y], [[1000, 2000], [52, 27]]);
+  assert.deepEqual([during.mode, during.x, during.y], ["lines+markers", [1000, 2000], [52, 27]]);
 });
 
 const onCpu = { device: "cpu", threads: 1 } as const;
@@ -238,7 +230,7 @@ testInFolder("writeResults() writes every file of results", async (folder) => {
   const study = await writeMadeUpStudy(folder, judgedTwice);
   const { problems, isFinished, conclusion } = await writeResults(study, onCpu);
   assert.deepEqual([problems, isFinished], [[], true]);
-  const names = ["comparison.gif", "report.html", "study.csv", "study.md", "study.png"];
+  const names = ["comparison.gif", "report.html", "study.csv", "study.html", "study.md"];
   assert.deepEqual(await namesIn(folder), names);
   const table = await Deno.readTextFile(join(folder, "study.md"));
   assert.equal(table, await Deno.readTextFile(goldenTable));
@@ -256,7 +248,10 @@ testInFolder("writeResults() writes every file of results", async (folder) => {
     [6, [0, 3]],
     "both of one seed are compared",
   );
-  assert.match(report, /<h1>Study networks<\/h1>/);
+  assert.match(
+    await Deno.readTextFile(join(folder, "study.html")),
+    /<h1>Study networks<\/h1>[^]*id="figure-1"/,
+  );
 });
 
 testInFolder(
@@ -272,7 +267,7 @@ testInFolder(
     assert.equal(isFinished, false);
     assert.match(problems[0], /^No comparison\.gif: Cannot read .*sample_1\.safetensors/);
     assert.match(problems[1], /^No report\.html: /);
-    assert.deepEqual(await namesIn(folder), ["study.csv", "study.md", "study.png"]);
+    assert.deepEqual(await namesIn(folder), ["study.csv", "study.html", "study.md"]);
     for (const cell of ["base-s2", "residual-s2"]) {
       await Deno.remove(join(folder, "cells", cell), {
         recursive: true,

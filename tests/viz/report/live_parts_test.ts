@@ -3,18 +3,17 @@
 import assert from "node:assert/strict";
 import type { PageRun } from "../../../viz/report/page_data.ts";
 import { coveredBy, strokeOf } from "../../../viz/report/page/brush.ts";
-import { runLine, type Theme } from "../../../viz/report/page/charts.ts";
+import { runLine } from "../../../viz/report/run_figures.ts";
 import { velocityDifference } from "../../../viz/report/page/comparison.ts";
 import { signed } from "../../../viz/report/page/dom.ts";
 import { channelsOf, imagePixels, pageColours, pixelAt } from "../../../viz/report/page/image_panel.ts";
 import { formatBits } from "../../../viz/report/page/live_bits.ts";
 import { guidedBy, labelsOf, solverFor } from "../../../viz/report/page/live_controls.ts";
-import { pixelTraces } from "../../../viz/report/page/pixel_chart.ts";
+import { pixelFigure } from "../../../viz/report/page/pixel_chart.ts";
 import type { Row } from "../../../viz/report/page/live_grid.ts";
-import { classColour, noClass, rangesOf } from "../../../viz/report/page/plane.ts";
 import { formatSolving } from "../../../viz/report/page/remote_engine.ts";
 import { stepComparison } from "../../../viz/report/page/step_comparison.ts";
-import { formatSteps } from "../../../viz/report/page/step_strip.ts";
+import { formatSteps, stepsFigure } from "../../../viz/report/page/step_strip.ts";
 import {
   formatSolver,
   GrowingTrajectory,
@@ -25,7 +24,7 @@ import {
 import { assertClose } from "../../testing.ts";
 import { pageData } from "../../../viz/report/page_data.ts";
 import { madeUpFlow } from "../flow/made_up_flow.ts";
-import { plane, run } from "./made_up.ts";
+import { run } from "./made_up.ts";
 
 const size = [3, 4, 5] as const;
 
@@ -172,15 +171,16 @@ Deno.test("channelsOf() and signed() return the values of a pixel, with their si
   assert.deepEqual([0.25, -0.25, 0].map((value) => signed(value, 2)), ["+0.25", "\u22120.25", "+0.00"]);
 });
 
-Deno.test("pixelTraces() predicts the end of each channel from its value and velocity", () => {
-  const { values, velocities } = pixelTraces({ t: [0, 0.5, 1], value: [[0, 1, 3]], velocity: [[2, 4]] });
-  assert.deepEqual([...values, ...velocities].map(({ name, x, y }) => [name, x, y]), [
+Deno.test("pixelFigure() predicts the end of each channel from its value and velocity", () => {
+  const { data } = pixelFigure({ t: [0, 0.5, 1], value: [[0, 1, 3]], velocity: [[2, 4]] });
+  assert.deepEqual(data.map(({ name, x, y }) => [name, x, y]), [
     ["value", [0, 0.5, 1], [0, 1, 3]],
     ["predicted end", [0, 0.5, 1], [2, 3, 3]],
     ["velocity", [0, 0.5], [2, 4]],
   ]);
-  const three = pixelTraces({ t: [0], value: [[0], [1], [2]], velocity: [[0], [0], [0]] });
-  assert.deepEqual(three.velocities.map(({ group }) => group), ["red", "green", "blue"]);
+  const three = pixelFigure({ t: [0], value: [[0], [1], [2]], velocity: [[0], [0], [0]] });
+  const named = three.data.filter(({ showlegend }) => showlegend).map(({ legendgroup }) => legendgroup);
+  assert.deepEqual(named, ["red", "green", "blue"]);
 });
 
 Deno.test("formatBits() has the mean of the draws, its standard error and its meaning", () => {
@@ -210,10 +210,15 @@ Deno.test("formatSteps() counts taken and rejected steps", () => {
   const row = [step(0, 0.5, false), step(0, 0.25, true), step(0.25, 0.75, true)];
   assert.equal(
     formatSteps([row], 20),
-    "2 taken (bars), 0.25 to 0.75 long; 1 rejected (dashes), 20 evaluations.",
+    "2 taken, 0.25 to 0.75 long; 1 rejected, 20 evaluations.",
   );
+  const { data } = stepsFigure([row, [step(0, 1, true)]]);
+  assert.deepEqual(data.map(({ base, x, y }) => [base, x, y]), [
+    [[0, 0.25, 0], [0.25, 0.75, 1], [0, 0, 1]],
+    [[0], [0.5], [0]],
+  ]);
   const words = formatSteps([row, [step(0, 1, true)]], undefined);
-  assert.equal(words, "1 to 2 taken (bars), 0.25 to 1.0 long; 0 to 1 rejected (dashes), together.");
+  assert.equal(words, "1 to 2 taken, 0.25 to 1.0 long; 0 to 1 rejected, together.");
 });
 
 Deno.test("stepComparison() solves from the noise of a sample with 1, 2, 4, 8 and 20 evaluations", async () => {
@@ -274,17 +279,7 @@ Deno.test("formatSolving() counts the remaining steps and their evaluations", ()
   );
 });
 
-Deno.test("runLine() and classColour() repeat colours; runs then have other dashes", () => {
-  const theme = { classes: ["p", "q", "r"] } as unknown as Theme;
-  const looks = Array.from({ length: 18 }, (_, run) => runLine(run)).map(({ color, dash }) =>
-    `${color} ${dash}`
-  );
+Deno.test("runLine() repeats colours with other dashes", () => {
+  const looks = Array.from({ length: 18 }, (_, run) => Object.values(runLine(run)).join(" "));
   assert.equal(new Set(looks).size, 18, `${looks}`);
-  assert.deepEqual([0, 2, 4, noClass].map((c) => classColour(theme, c)), ["p", "r", "q", "p"]);
-});
-
-Deno.test("rangesOf() covers trajectories and real images, with a margin", () => {
-  const real = { position: Float32Array.of(0, 40, 5, 0) };
-  const [x, y] = rangesOf({ ...plane(2, 2), classes: [0, 0], position: Float32Array.of(-5, 10, 1, 2), real });
-  assertClose([...x, ...y], [-5.6, 5.6, -2.4, 42.4], 1e-6);
 });

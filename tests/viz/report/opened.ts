@@ -2,7 +2,6 @@
 /** Opens reports in Chromium. */
 
 import assert from "node:assert/strict";
-import type { Chart, ChartTrace } from "../../../viz/report/page/charts.ts";
 import { type Page, testInBrowser } from "../../browser.ts";
 import { withFolder } from "../../folder.ts";
 import { size } from "./made_up.ts";
@@ -77,7 +76,19 @@ async function withAddress(html: string, { sandboxed }: Options, visit: (address
 /** Scrolls to an element, which draws it. */
 export async function see(page: Page, id: string): Promise<void> {
   await page.locator(`#${id}`).scrollIntoViewIfNeeded();
-  await page.waitForFunction((id) => document.querySelector(`#${id} .plot > svg`), id);
+  await page.waitForSelector(`#${id}[data-drawn]`);
+  await untilDrawn(page);
+}
+
+/** Waits until Plotly has drawn all changes, of charts on the screen and others. */
+export async function untilDrawn(page: Page): Promise<void> {
+  await twoFrames(page);
+  await page.waitForFunction(() =>
+    document.documentElement.dataset.drawing === "0" &&
+    [...document.querySelectorAll<HTMLElement>(".chart")].every((chart) =>
+      chart.dataset.drawn || !chart.clientWidth
+    )
+  );
 }
 
 /** The picture of a canvas as a data URL. */
@@ -88,45 +99,73 @@ export function picture(page: Page, id: string): Promise<string> {
 /** Moves the slider of t to a position in [0, 100]. */
 export const moveTo = async (page: Page, position: number) => {
   await page.locator("#time").fill(String(position));
-  await twoFrames(page);
+  await untilDrawn(page);
 };
 
 /** Waits until changes are drawn. */
 export const twoFrames = (page: Page) =>
   page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
 
-type ChartElement = HTMLElement & { readonly chart: Chart };
+/** The parts of a drawn chart that tests read. */
+interface Drawn extends HTMLElement {
+  readonly _fullData: readonly Record<string, unknown>[];
+  readonly _fullLayout: Record<"xaxis" | "yaxis", { _offset: number; l2p(value: number): number }>;
+}
 
-/** The traces of a chart, and whether a click in the legend hides them. */
-export function tracesOf(
-  page: Page,
-  id: string,
-): Promise<(Omit<ChartTrace, "x" | "y"> & { x: number[]; y: number[]; hidden: boolean })[]> {
+/** A trace of a chart, with the attributes that Plotly gave it. */
+export interface DrawnTrace {
+  readonly x: number[];
+  readonly y: number[];
+  readonly name: string;
+  readonly type: string;
+  readonly visible: boolean | "legendonly";
+  readonly legendgroup: string;
+  readonly color: string;
+  readonly symbol: string | string[];
+  readonly base: number[];
+  readonly u: number[];
+}
+
+/** The traces of a chart. */
+export function tracesOf(page: Page, id: string): Promise<DrawnTrace[]> {
   return page.evaluate((id) => {
-    const { chart } = document.getElementById(id) as ChartElement;
-    return chart.content().plots.flatMap(({ traces }) => traces).map((trace) => ({
-      ...trace,
-      x: Array.from(trace.x),
-      y: Array.from(trace.y),
-      hidden: chart.frame.hidden.has(trace.group ?? trace.name!),
-    }));
+    const { _fullData } = document.getElementById(id) as Drawn;
+    return _fullData.map((trace) => {
+      const { x, y, u, base, name, type, visible, legendgroup, line, marker } = trace as Record<
+        string,
+        never
+      >;
+      const list = (values: ArrayLike<number> | undefined) => values === undefined ? [] : Array.from(values);
+      const { color, symbol } = Object(marker);
+      return {
+        ...{ name, type, visible, legendgroup, symbol, color: Object(line).color ?? color },
+        ...{ x: list(x), y: list(y), u: list(u), base: list(base) },
+      };
+    });
   }, id);
 }
 
-/** The position of a point of the plane in the page's window, in pixels. */
-export function placeInPlane(page: Page, x: number, y: number): Promise<[left: number, top: number]> {
-  return page.evaluate(([x, y]) => {
-    const element = document.getElementById("plane-chart") as ChartElement;
-    const { left, top } = element.getBoundingClientRect();
-    const { toX, toY } = element.chart.frame;
-    return [left + toX(x), top + toY(y)] as [number, number];
-  }, [x, y]);
+/** The position of a point of a chart in the page's window, in pixels. */
+export function placeInChart(
+  page: Page,
+  id: string,
+  x: number,
+  y: number,
+): Promise<[left: number, top: number]> {
+  return page.evaluate(([id, x, y]) => {
+    const chart = document.getElementById(id) as Drawn;
+    const { left, top } = chart.getBoundingClientRect();
+    const { xaxis, yaxis } = chart._fullLayout;
+    return [left + xaxis._offset + xaxis.l2p(x), top + yaxis._offset + yaxis.l2p(y)] as [number, number];
+  }, [id, x, y] as const);
 }
 
-/** Moves the pointer to a point of the plane. */
-export async function pointInPlane(page: Page, x: number, y: number): Promise<void> {
-  await page.mouse.move(...await placeInPlane(page, x, y));
-  await twoFrames(page);
+/** Moves the pointer to a point of the plane, and waits for the page's text on it. */
+export async function pointInPlane(page: Page, x: number, y: number, expected: string): Promise<void> {
+  const [left, top] = await placeInChart(page, "plane-chart", x, y);
+  await page.mouse.move(left + 2, top);
+  await page.mouse.move(left, top);
+  await untilText(page, "plane-text", new RegExp(`^${expected}$`));
 }
 
 /** The text of an element. */
@@ -208,6 +247,7 @@ export async function pixel(page: Page, row: number, column: number) {
     const [text, chart] = ["pixel-text", "pixel-chart"].map((id) => document.getElementById(id)!.dataset.key);
     return text === chart;
   });
+  await untilDrawn(page);
   const [value, , velocity] = await tracesOf(page, "pixel-chart");
   return { t: value.x, value: value.y, velocity: velocity.y };
 }
@@ -225,16 +265,21 @@ export async function takeBrush(page: Page): Promise<void> {
   await page.locator("#brush-size").fill("1");
 }
 
-/** Start and end of each mark of a kind in a strip, as percentages of t. */
-export function marks(page: Page, place: string, kind: "step" | "rejected"): Promise<[number, number][]> {
-  return page.locator(`${place} .${kind}`).evaluateAll((all) =>
-    all.map((mark) => {
-      const [x, x1, x2, width] = ["x", "x1", "x2", "width"].map((name) =>
-        parseFloat(mark.getAttribute(name)!)
-      );
-      return mark.localName === "rect" ? [x, x + width] : [x1, x2];
-    })
-  );
+/** Start and end of each step of an adaptive solver in a chart. */
+export async function stepsIn(
+  page: Page,
+  place: string,
+  kind: "taken" | "rejected",
+): Promise<[number, number][]> {
+  await page.locator(`${place} .chart[data-drawn]`).waitFor();
+  await untilDrawn(page);
+  return await page.locator(`${place} .chart`).evaluate((chart, kind) => {
+    const { base, x } = (chart as Drawn)._fullData.find(({ name }) => name === kind) as Record<
+      string,
+      number[]
+    >;
+    return Array.from(base, (start, i) => [start, start + x[i]] as [number, number]);
+  }, kind);
 }
 
 /** Paints a dot at the selected pixel with the keyboard. */

@@ -15,7 +15,23 @@ export function inflatedIn(html: string, id: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(inflateRawSync(bytesIn(html, id)));
 }
 
+/** The coordinates of the traces of a chart that a report holds. */
+export function tracesIn(
+  html: string,
+  id: string,
+): { readonly x: number[]; readonly y: (number | null)[] }[] {
+  const [, json] = new RegExp(`<div id="${id}"[^>]*><script type="application/json">(.*?)</script>`).exec(
+    html,
+  )!;
+  const { data } = JSON.parse(
+    json,
+    (_, value) =>
+      value?.bdata === undefined ? value : [...new Float32Array(Uint8Array.fromBase64(value.bdata).buffer)],
+  );
+  return data;
+}
+
 /** The data of a report. */
 export function dataIn(html: string): PageData {
-  return unpacked({ data: inflatedIn(html, "data"), files: bytesIn(html, "files") });
+  return unpacked({ data: inflatedIn(html, "data"), files: inflatedIn(html, "files") });
 }

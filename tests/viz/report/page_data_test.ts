@@ -3,16 +3,16 @@
 import assert from "node:assert/strict";
 import { type LiveJudge, type LiveNetwork, reportHtml, type ReportRun } from "../../../viz/report/mod.ts";
 import { packed, unpacked } from "../../../viz/report/packing.ts";
-import { fastestOf, type PageData, pageData } from "../../../viz/report/page_data.ts";
-import { classAt, classesOf, noClass, signsOf, trailsOf } from "../../../viz/report/page/plane.ts";
-import { lossPlots, lossTraces } from "../../../viz/report/page/run_charts.ts";
+import { fastestOf, pageData } from "../../../viz/report/page_data.ts";
+import { fieldOf, movingTraces, planeFigure } from "../../../viz/report/page/plane.ts";
+import { lossFigure } from "../../../viz/report/run_figures.ts";
 import { lastVelocity, predictedEnd, snapshotAt } from "../../../viz/report/page/trajectory_view.ts";
 import { WorkQueue } from "../../../viz/report/page/work.ts";
 import { quantiles, smoothed, thinned } from "../../../viz/report/series.ts";
 import { testNeeding } from "../../permissions.ts";
 import { assertClose } from "../../testing.ts";
 import { madeUpFlow } from "../flow/made_up_flow.ts";
-import { run, size, two, valueAt } from "./made_up.ts";
+import { plane, run, size, two, valueAt } from "./made_up.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
 
 Deno.test("unpacked() inverts packed(), with the precision of each array", () => {
@@ -36,7 +36,7 @@ Deno.test("unpacked() inverts packed(), with the precision of each array", () =>
     "exact to the level of an image file",
   );
   assert.deepEqual(back.files, data.files);
-  assert.deepEqual([...packed(data).files], [5, 6, 7], "equal files are stored once");
+  assert.deepEqual([...packed(data).files].sort(), [5, 6, 7], "equal files are stored once");
   assert.deepEqual([back.classes, back.name, back.nothing], [[3, 300], "</script>", null]);
   for (const [packed, most] of [[own.velocity, 32_767], [back.comparison.points[0], 127]] as const) {
     packed.forEach((value, i) => assert.ok(Math.abs(value - values[i]) <= 1.5 / most + 1e-6, `${i}`));
@@ -192,22 +192,62 @@ Deno.test("quantiles() are over the samples at each time", () => {
   assert.deepEqual(quantiles(Float32Array.of(0, 1, 2, 3, 4, 5, 6), 7), { low: [1], median: [3], high: [5] });
 });
 
-Deno.test("classAt() interpolates linearly between snapshots", () => {
-  const moved = {
-    shape: [3, 2, 1, 1] as const,
-    t: Float32Array.of(0, 0.5, 1),
-    classes: [4, 7],
-    position: Float32Array.of(0, 0, 9, 9, 1, 2, 9, 9, 3, 2, 9, 9),
-    velocity: Float32Array.of(2, 4, 0, 0, 4, 0, 0, 0),
+const moved = {
+  ...plane(3, 2),
+  shape: [3, 2, 1, 1] as const,
+  t: Float32Array.of(0, 0.5, 1),
+  classes: [4, 17],
+  position: Float32Array.of(0, 0, 9, 9, 1, 2, 9, 9, 3, 2, 9, 9),
+  velocity: Float32Array.of(2, 4, 0, 0, 4, 0, 0, 0),
+  real: { position: Float32Array.of(0, 40, 5, 0), classes: [17, 4] },
+};
+const shown = {
+  plane: moved,
+  t: 0.75,
+  classes: [4, 17],
+  hidden: new Set<number>(),
+  chosen: 0,
+  field: "none" as const,
+};
+
+Deno.test("movingTraces() interpolates linearly between snapshots, without hidden classes", () => {
+  const [field, arrows, points, ring] = movingTraces(shown);
+  assert.deepEqual([field.x, ring.x, ring.y], [[], [2], [2]]);
+  assert.deepEqual([points.x, points.y, points.customdata], [[2, 9], [2, 9], [0, 1]]);
+  assert.deepEqual([arrows.u, arrows.v, arrows.lengthfactor], [[4, 0], [0, 0], 0.1]);
+  assert.deepEqual(Object(points.marker).color, [4, 7], "colours repeat after ten classes");
+  assert.equal(new Set(Object(points.marker).symbol).size, 2);
+  assert.deepEqual(movingTraces({ ...shown, t: 0.5 })[1].u, [4, 0], "at a snapshot, its own velocity");
+  assert.deepEqual(movingTraces({ ...shown, t: 1 })[1].u, [0, 0], "at the end there is no velocity");
+  assert.deepEqual(movingTraces({ ...shown, hidden: new Set([4]) })[2].customdata, [1]);
+});
+
+Deno.test("planeFigure() has a trail and a legend entry for each class, around all points", () => {
+  const { data, layout } = planeFigure({ ...shown, hidden: new Set([17]) }, (c) => `class ${c}`);
+  const [, trail, entry, , hidden] = data;
+  assert.deepEqual([trail.x, trail.y], [[0, 1, 3, NaN], [0, 2, 2, NaN]]);
+  assert.deepEqual([entry.name, entry.visible, hidden.name, hidden.visible], [
+    "class 4",
+    true,
+    "class 17",
+    "legendonly",
+  ]);
+  assertClose(Object(layout.yaxis).range, [-2.4, 42.4], 1e-6);
+});
+
+Deno.test("fieldOf() averages the velocities of the samples near each point of a grid", () => {
+  const position = Float32Array.of(1, 1, 1.2, 1, 9, 9);
+  const velocity = Float32Array.of(2, 0, 4, 2, -1, 5);
+  const at = (indices: readonly number[]) => {
+    const { x, y, u, v, marker } = fieldOf(position, velocity, indices, [[0, 18], [0, 9]]);
+    const i = Array.from(x as number[], (x, i) => x === 0.5 && (y as number[])[i] === 1.5 ? i : -1).find((
+      i,
+    ) => i >= 0)!;
+    return [x!.length, (u as number[])[i], (v as number[])[i], Object(marker).color[i]];
   };
-  const { points, arrows } = classAt(moved, 4, 0.75);
-  assert.deepEqual(points, { x: [2], y: [2], customdata: [0] });
-  assert.deepEqual([arrows.x.slice(0, 2), arrows.y.slice(0, 2)], [[2, 2.4], [2, 2]]);
-  assert.deepEqual(classAt(moved, 4, 0.5).arrows.x.slice(0, 2), [1, 1.4], "at a snapshot, its own velocity");
-  assert.deepEqual(trailsOf(moved, 4), { x: [0, 1, 3, NaN], y: [0, 2, 2, NaN] });
-  assert.deepEqual(classAt(moved, 4, 1).points.x, [3]);
-  assert.deepEqual(classAt(moved, 4, 1).arrows.x, [], "at the end there is no velocity");
-  assert.deepEqual(classAt(moved, 5, 0.5).points.x, []);
+  assert.deepEqual(at([0, 1, 2]), [162, 3, 1, 2]);
+  assert.deepEqual(at([0, 2]), [162, 2, 0, 1]);
+  assert.deepEqual(at([2]), [162, 0, 0, 0]);
 });
 
 Deno.test("snapshotAt() interpolates linearly, with the velocity of the snapshot before", () => {
@@ -243,58 +283,37 @@ Deno.test("fastestOf() is 1 if all velocities are 0", () => {
   assert.equal(fastestOf([still, { ...still, velocity: Float32Array.of(-3, 1) }]), 3);
 });
 
-Deno.test("signsOf() gives each class a unique symbol: a short name, its first letter, or its number", () => {
-  const cases: [classes: number[], names: string[], signs: string[]][] = [
-    [[0, 1, 12], [], ["0", "1", "12"]],
-    [[0, 1], ["10", "11"], ["10", "11"]],
-    [[0, 2], ["cat", "", "owls"], ["C", "O"]],
-    [[0, 1, 2], ["trouser", "shirt"], ["T", "S", "2"]],
-    [[0, 1, 2], ["shirt", "trouser", "Sneaker"], ["0", "1", "2"]],
-    [[0, 1], ["", "owls"], ["0", "1"]],
-    [[1000, 2000], [], ["1000", "2000"]],
-  ];
-  for (const [classes, names, signs] of cases) {
-    assert.deepEqual([...signsOf(classes, names)], classes.map((c, i) => [c, signs[i]]), `${names}`);
-  }
-  assert.deepEqual(classesOf([[12, 3, 12], [300, noClass]]), [noClass, 3, 12, 300]);
-});
-
-Deno.test("lossTraces() shows a single loss as a point", () => {
-  const modes = [run("many"), run("one", { trainLoss: { step: [20], value: [0.5] } })].map((run) =>
-    lossTraces(run, true, 0).map(({ mode }) => mode)
-  );
-  assert.deepEqual(modes, [[undefined, "lines", "markers"], [undefined, "lines+markers", "markers"]]);
-});
-
-Deno.test("lossTraces() has a line for each stage of a distillation, which the report calls incomparable", () => {
+Deno.test("lossFigure() has a panel for each stage of a distillation, which the report calls incomparable", () => {
   const trainLoss = { step: [10, 20, 30, 40, 50], value: [8, 8, 1, 1, 1] };
   const stages = [{ name: "pairs", from: 0 }, { name: "drift", from: 20 }];
-  const data = { runs: [run("a", { trainLoss, stages })] };
-  const [page] = unpacked<PageData>(packed(pageData(data))).runs;
-  const lines = (several: boolean) => lossTraces(page, several, 0).filter(({ name }) => name);
+  const own = run("a", { trainLoss, stages });
+  const named = (runs: ReportRun[]) => lossFigure(runs).data.filter(({ showlegend }) => showlegend !== false);
   assert.deepEqual(
-    lines(false).map(({ name, x, y, color }) => [name, x, y, color]),
+    named([own]).map((
+      { name, x, y, yaxis },
+    ) => [name, [...x as Float32Array], [...y as Float32Array], yaxis]),
     [
-      ["pairs, smoothed", [10, 20], [8, 8], "var(--run-0)"],
-      ["drift, smoothed", [30, 40, 50], [1, 1, 1], "var(--run-1)"],
-      ["validation", page.valLoss.step, page.valLoss.value, "var(--run-0)"],
+      ["pairs, smoothed", [10, 20], [8, 8], "y"],
+      ["drift, smoothed", [30, 40, 50], [1, 1, 1], "y2"],
+      ["validation", own.valLoss.step, own.valLoss.value.map(Math.fround), "y3"],
     ],
   );
-  assert.deepEqual(lines(true).map(({ name }) => name), [
-    "a pairs, smoothed",
-    "a drift, smoothed",
-    "a validation",
-  ]);
-  const ofPlots = lossPlots([page]).map((
-    { traces, layout },
-  ) => [layout.yTitle, ...traces.map(({ x }) => x[0])]);
-  assert.deepEqual(ofPlots, [["pairs", 10, 10], ["drift", 30, 30], ["validation", page.valLoss.step[0]]]);
-  assert.deepEqual(lossPlots([page, page]).length, 1, "several runs share one plot");
-  const rows = [...reportHtml(data).matchAll(/<td>(\d+)<\/td><td>([\d.]+)<\/td>/g)].map(([, ...cells]) =>
-    cells
+  assert.deepEqual(
+    named([own, run("b", { trainLoss: { step: [20], value: [0.5] } })]).map((
+      { name, mode, yaxis },
+    ) => [name, mode, yaxis]),
+    [
+      ["a pairs, smoothed", "lines", undefined],
+      ["a drift, smoothed", "lines", undefined],
+      ["a validation", "markers", undefined],
+      ["b training, smoothed", "lines+markers", undefined], // a single loss is a point
+      ["b validation", "markers", undefined],
+    ],
   );
+  const html = reportHtml({ runs: [own] });
+  const rows = [...html.matchAll(/<td>(\d+)<\/td><td>([\d.]+)<\/td>/g)].map(([, ...cells]) => cells);
   assert.deepEqual(rows.slice(0, 3), [["10", "8"], ["20", "8"], ["30", "1"]]);
-  assert.match(reportHtml(data), /not comparable with other stages/);
+  assert.match(html, /not comparable with other stages/);
   assert.doesNotMatch(reportHtml(two), /not comparable with other stages/);
 });
 

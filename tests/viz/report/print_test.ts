@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { reportHtml } from "../../../viz/report/mod.ts";
 import { library, liveRun, Network } from "./live_data.ts";
 import { overTime, plane, quality, two } from "./made_up.ts";
-import { type Page, testReport, untilLive } from "./opened.ts";
+import { type Page, testReport, untilDrawn, untilLive } from "./opened.ts";
 
 const [first, second] = await Promise.all(
   ["a", "b"].map(async (name, i) => ({
@@ -28,7 +28,7 @@ const chartsOf = (page: Page) =>
     [...document.querySelectorAll(".chart")].filter((chart) => chart.checkVisibility()).map((chart) => {
       let whole: Element | null = chart;
       while (whole && getComputedStyle(whole).breakInside !== "avoid") whole = whole.parentElement;
-      const drawn = chart.querySelector(".plot > svg")?.getBoundingClientRect().width;
+      const drawn = chart.querySelector(".main-svg")?.getBoundingClientRect().width;
       return {
         id: chart.id,
         isFitting: drawn !== undefined && Math.abs(drawn - chart.clientWidth) < 1,
@@ -44,7 +44,7 @@ const seen = (page: Page) =>
       element.checkVisibility() && element.getBoundingClientRect().width > 1;
     return {
       controls: [...document.querySelectorAll("button, select, input")].filter((one) =>
-        !one.closest(".legend, .judged, .confusion")
+        !one.closest(".judged, .confusion, .chart")
       ).filter(isSeen).length,
       tables: [...document.querySelectorAll("details")].filter((each) =>
         each.open && isSeen(each)
@@ -56,8 +56,7 @@ const seen = (page: Page) =>
       widest: Math.max(
         ...Array.from(
           document.querySelectorAll("main *"),
-          (one) =>
-            isSeen(one) && !one.closest(".unseen, .plot > svg *") ? one.getBoundingClientRect().right : 0,
+          (one) => isSeen(one) && !one.closest(".unseen, .chart *") ? one.getBoundingClientRect().right : 0,
         ),
       ) - document.querySelector("main")!.getBoundingClientRect().left,
     };
@@ -67,6 +66,7 @@ await testReport("reportHtml() prints in light colours, with whole charts and wi
   async look(page) {
     await page.emulateMedia({ colorScheme: "dark" });
     await untilLive(page);
+    await untilDrawn(page);
     await page.evaluate(() => (document.getElementById("live-more") as HTMLDetailsElement).open = false);
     const { controls, closed, ink } = await seen(page);
     assert.ok(controls > 5 && closed > 5, `${controls} controls, ${closed} closed tables`);
@@ -77,7 +77,7 @@ await testReport("reportHtml() prints in light colours, with whole charts and wi
     assert.notEqual(printed.ink, ink, "dark ink on paper");
     assert.deepEqual({ ...printed, ink }, {
       controls: 0,
-      tables: ["Settings", "Machine and code"],
+      tables: ["All figures", "Settings", "Machine and code"],
       closed: 0,
       ink,
     });
@@ -97,6 +97,7 @@ await testReport("reportHtml() prints in light colours, with whole charts and wi
   async print(page) {
     await page.reload();
     await page.waitForSelector("html[data-ready]");
+    await untilDrawn(page);
     const pdf = await page.pdf({ format: "A4", printBackground: true });
     assert.ok(pdf.length > 20_000);
     assert.deepEqual((await seen(page)).tables, []);

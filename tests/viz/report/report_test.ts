@@ -10,14 +10,14 @@ import {
   type ReportRun,
 } from "../../../viz/report/mod.ts";
 import { colormap } from "../../../viz/mod.ts";
-import { intervalAxis } from "../../../viz/report/interval_axis.ts";
+import { intervalsFigure } from "../../../viz/report/run_figures.ts";
 import { madeUpFlow } from "../flow/made_up_flow.ts";
 import { hostile, one, plane, quality, run, size, two } from "./made_up.ts";
 
 Deno.test("reportHtml() escapes a user's text", () => {
   const page = reportHtml({ runs: [...one.runs, run("b", { quality: quality({ how: hostile }) })] });
   assert.equal(page.split("<img src=x").length, 1, "a user's tag is not escaped");
-  assert.equal(page.match(/<\/script/g)?.length, 3);
+  assert.equal(page.match(/<\/script>\n?(?!<\/div>)/g)?.length, 4);
   assert.equal(page.match(/<img /g)?.length, 2 + 5, "one per run, four samples, one enlarged");
   assert.ok(
     page.includes("&#60;/script&#62;&#60;img src=x onerror=&#34;document.title=&#39;hurt&#39;&#34;&#62;"),
@@ -186,79 +186,70 @@ Deno.test("reportHtml() omits sections without data", () => {
   assert.ok(page.includes('id="loss-chart"'));
 });
 
-const shown = (value: number) => String(value);
 const [share, distance] = quality().figures;
 
-/** Numbers in an SVG, in order. */
-const numbers = (svg: string, pattern: RegExp) => [...svg.matchAll(pattern)].map(([, x]) => Number(x));
-
-/** The positions of the first run's marks on an axis, as percentages from the left, and the text at its ends. */
+/** The positions of a figure's value, interval and marks, in per cent of the way from worse to better. */
 function drawn(more: Partial<QualityFigure>) {
-  const { text } = intervalAxis([{ run: 0, figure: { ...distance, ...more } }], shown);
-  const [, x1, x2] = /x1="([\d.]+)%" x2="([\d.]+)%"[^>]*class="interval"/.exec(text)!;
-  const marks = [...text.matchAll(/x1="([\d.]+)%"[^>]*class="reference (\w+)"/g)]
-    .map(([, x, name]) => [name, Number(x)]);
-  const [left, middle, right] = [...text.matchAll(/<text [^>]*>([^<]*)</g)].map(([, words]) => words);
+  const { data } = intervalsFigure([{ run: 0, name: "a", figure: { ...distance, ...more } }], () => String);
+  const percent = (value: number) => Number((100 * value).toFixed(1));
+  const { x, error_x: { array: [more_], arrayminus: [less] } } = data.at(-1) as unknown as {
+    x: [number];
+    error_x: { array: [number]; arrayminus: [number] };
+  };
+  const marks = data.slice(0, -1).map(({ name, x }) => [name!.split(" ")[0], percent(x![0] as number)]);
   return {
-    value: numbers(text, /cx="([\d.]+)%"/g)[0],
-    reach: [Number(x1), Number(x2)],
-    ...Object.fromEntries(marks) as { real?: number; noise?: number; chance?: number },
-    ends: [left, right],
-    isLog: middle === "log scale",
+    value: percent(x[0]),
+    reach: [percent(x[0] - less), percent(x[0] + more_)],
+    ...Object.fromEntries(marks),
   };
 }
 
-Deno.test("intervalAxis() has better values on the right of an axis that fits the figure", () => {
+Deno.test("intervalsFigure() has better values on the right of an axis that fits the figure", () => {
   const at = { value: 0.25, low: 0.2, high: 0.5, real: 1, noise: 0 };
-  const cases: [Partial<QualityFigure>, Partial<ReturnType<typeof drawn>>][] = [
+  const cases: [Partial<QualityFigure>, Record<string, unknown>][] = [
     [
       { ...at, better: "higher", share: true, chance: 0.1 },
-      { value: 25, reach: [20, 50], real: 100, noise: 0, chance: 10, ends: ["0", "1"], isLog: false },
+      { value: 25, reach: [20, 50], real: 100, noise: 0, chance: 10 },
     ],
-    [
-      { value: 2, low: 1, high: 4, ends: [8, 0], real: 0, noise: 8 },
-      { value: 75, reach: [50, 87.5], real: 100, noise: 0, ends: ["8", "0"], isLog: false },
-    ],
-    [{ value: 12, low: 12, high: 16, ends: [8, 0], real: 0, noise: 8 }, {
-      value: 25,
-      reach: [0, 25],
-      ends: ["16", "0"],
+    [{ value: 2, low: 1, high: 4, ends: [8, 0], real: 0, noise: 8 }, {
+      value: 75,
+      reach: [50, 87.5],
+      real: 100,
+      noise: 0,
     }],
-    [
-      { value: 100, low: 10, high: 1000, real: 1, noise: 10_000 },
-      { value: 50, reach: [25, 75], real: 100, noise: 0, ends: ["10000", "1"], isLog: true },
-    ],
-    [{ value: 30, low: 30, high: 30, real: 21, noise: 49 }, { ends: ["50", "20"] }],
-    [
-      { value: 100, low: 100, high: 100, real: -3, noise: 1000 },
-      { value: 50, real: 100, ends: ["1000", "10 or less"], isLog: true },
-    ],
-    [
-      { value: 5, low: 3, high: 8, real: 4, noise: 0, better: "real" },
-      { value: 75, reach: [0, 100], real: 100, noise: 0, ends: ["4 away", "like real images"], isLog: false },
-    ],
+    [{ value: 12, low: 12, high: 16, ends: [8, 0], real: 0, noise: 8 }, { value: 25, reach: [0, 25] }],
+    [{ value: 100, low: 10, high: 1000, real: 1, noise: 10_000 }, {
+      value: 50,
+      reach: [25, 75],
+      real: 100,
+      noise: 0,
+    }],
+    [{ value: 100, low: 100, high: 100, real: -3, noise: 1000 }, { value: 50, real: 100, noise: 0 }],
+    [{ value: 5, low: 3, high: 8, real: 4, noise: 0, better: "real" }, {
+      value: 75,
+      reach: [0, 100],
+      real: 100,
+    }],
     [{ value: 2, low: 2, high: 3, real: 4, noise: 0, better: "real" }, { value: 50, reach: [50, 75] }],
   ];
   for (const [figure, expected] of cases) {
-    const found: Partial<typeof expected> = drawn({ ...figure });
+    const found: Record<string, unknown> = drawn({ ...figure });
     for (const [name, value] of Object.entries(expected)) {
-      assert.deepEqual(found[name as keyof typeof found], value, `${name} of ${JSON.stringify(figure)}`);
+      assert.deepEqual(found[name], value, `${name} of ${JSON.stringify(figure)}`);
     }
   }
 });
 
-Deno.test("intervalAxis() puts the values of each run in a row, with its own marks", () => {
-  const other = { ...share, real: 0.9, noise: 0.05 };
-  const { text } = intervalAxis([{ run: 0, figure: share }, { run: 1, figure: other }], shown);
-  const marks = [...text.matchAll(/y1="([\d.]+)" y2="([\d.]+)" class="reference \w+">\s*<title>([^<]*)/g)];
-  assert.deepEqual(
-    marks.map(([, , , title]) => title),
-    ["real images: 0.98", "noise: 0.01", "real images: 0.9", "noise: 0.05"],
-  );
-  const rows = numbers(text, /cy="([\d.]+)"/g);
-  const middles = marks.map(([, y1, y2]) => (Number(y1) + Number(y2)) / 2);
-  assert.deepEqual(middles, [rows[0], rows[0], rows[1], rows[1]]);
-  assert.ok(text.includes('aria-label="0.9, 0.9; real images 0.98, 0.9; noise 0.01, 0.05"'), text);
+Deno.test("intervalsFigure() has a row for each figure and judge, in which runs lie below each other", () => {
+  const figures = [share, { ...share, judge: "vgg" }, distance];
+  const all = [0, 1].flatMap((run) => figures.map((figure) => ({ run, name: `run ${run}`, figure })));
+  const { data, layout } = intervalsFigure(all, () => (value) => `<${value}>`);
+  assert.deepEqual(Object(layout.yaxis).ticktext, ["Confident", "Confident<br>vgg", "Fréchet distance"]);
+  const [real, noise, first, second] = data;
+  assert.deepEqual([real.y, noise.y], [[0, 1, 2], [0, 1, 2]]);
+  assert.deepEqual([first.y, second.y], [[-0.15, 0.85, 1.85], [0.15, 1.15, 2.15]]);
+  assert.equal((second.text as string[])[1], "Confident (vgg): <0.9> (95 % interval <0.85> to <0.94>)");
+  assert.equal((real.text as string[])[0], "Confident, real images: <0.98>");
 });
 
 Deno.test("reportHtml() shows exact evaluations of solvers, and mentions tables of numbers only where they exist", () => {

@@ -1,225 +1,255 @@
 /// <reference lib="dom" />
-import type { FigureLayout } from "../../figure/figure_parts.ts";
-import { axisRanges, type DrawnTrace, drawPanel, type Panel } from "../../figure/figure_svg.ts";
-import { markSvg } from "../../figure/point_mark.ts";
-import { element } from "./dom.ts";
+import {
+  type ChartColors,
+  chartTemplate,
+  type PlotlyFigure,
+  type PlotlyLayout,
+  type PlotlyTrace,
+} from "../../figure/figure.ts";
+import { byId, element } from "./dom.ts";
+import { inflated } from "./inflate.ts";
 
-/** A trace of a chart. The pointer ignores traces without a name. */
-export interface ChartTrace extends DrawnTrace {
-  /** The entry of the legend that hides it; default its name. */
-  readonly group?: string;
-  /** Text that the pointer shows instead of the value, per point. */
-  readonly words?: readonly string[];
+/** The part of Plotly in use. */
+export interface Plotly {
+  react(
+    place: HTMLElement,
+    data: readonly PlotlyTrace[],
+    layout: PlotlyLayout,
+    config: object,
+  ): Promise<unknown>;
+  relayout(place: HTMLElement, changes: PlotlyLayout): Promise<unknown>;
+  animate(place: HTMLElement, frame: object, how: object): Promise<unknown>;
+  addFrames(place: HTMLElement, frames: PlotlyFigure["frames"]): Promise<unknown>;
+  downloadImage(place: HTMLElement, how: object): Promise<string>;
+  readonly Icons: Readonly<Record<string, object>>;
 }
 
-/** Traces between axes. */
-export interface Plot {
-  readonly traces: readonly ChartTrace[];
-  readonly layout: FigureLayout;
-  /** Whether the vertical axis starts at 0. */
-  readonly fromZero?: boolean;
+/** An element that holds a chart. */
+export interface ChartElement extends HTMLElement {
+  /** The traces as given, with `visible` as the reader chose. */
+  readonly data?: readonly PlotlyTrace[];
+  on(
+    event: string,
+    listener: (event: { readonly points: readonly { readonly customdata?: unknown }[] }) => void,
+  ): void;
 }
 
-/** The content of a chart: plots stacked vertically. */
-export interface ChartContent {
-  readonly plots: readonly Plot[];
-  /** Whether there is a legend, whose entries hide traces. */
-  readonly legend?: boolean;
-  /** Whether the pointer shows only the nearest point, instead of all points near its x. */
-  readonly nearest?: boolean;
+let plotly: Plotly | undefined;
+let loading: Promise<Plotly> | undefined;
+
+/** Starts Plotly once, after the page has been painted. */
+async function start(): Promise<Plotly> {
+  await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+  const text = new TextDecoder().decode(await inflated(byId("plotly").textContent!));
+  await new Promise((resolve) => setTimeout(resolve)); // a task of its own
+  document.head.append(element("script", { text }));
+  return plotly = (globalThis as unknown as { Plotly: Plotly }).Plotly;
 }
 
-/** The colours of a page, for canvases. */
-export interface Theme {
-  readonly ink: string;
-  readonly muted: string;
-  readonly paper: string;
-  /** Ten colours of classes. */
-  readonly classes: readonly string[];
+let last: Promise<unknown> = Promise.resolve();
+let waiting = 0;
+
+/** Calls a function with Plotly after all others, in a task of its own. */
+function inTurn(act: (plotly: Plotly) => unknown): void {
+  const { dataset } = document.documentElement;
+  dataset.drawing = `${++waiting}`; // for tests
+  last = last.then(() => loading ??= start()).then(async (plotly) => {
+    await new Promise((resolve) => setTimeout(resolve));
+    await act(plotly);
+  }).catch((error) => console.error(error)).then(() => dataset.drawing = `${--waiting}`);
 }
 
-/** The current colours, light or dark. */
-export function themeNow(): Theme {
+/** The current colours of the page, light or dark. */
+export function chartColors(): ChartColors {
   const style = getComputedStyle(document.documentElement);
-  const colour = (name: string) => style.getPropertyValue(`--${name}`).trim();
-  const [ink, muted, paper] = ["ink", "muted", "paper"].map(colour);
-  return { ink, muted, paper, classes: Array.from({ length: 10 }, (_, i) => colour(`class-${i}`)) };
+  const [ink, muted, line, paper] = ["ink", "muted", "line", "paper"].map((name) =>
+    style.getPropertyValue(`--${name}`).trim()
+  );
+  return { ink, muted, line, paper };
 }
 
-const runColours = 6;
+/** The line that marks the time of the clock. */
+const clockLine = (t: number) => ({ type: "line", xref: "x", yref: "paper", x0: t, x1: t, y0: 0, y1: 1 });
 
-/** The line style of a run: after six runs, colours repeat with other dashes. */
-export function runLine(
-  run: number,
-): { readonly color: string; readonly dash: string | undefined; readonly size: number } {
-  const dash = [undefined, "8 4", "2 3"][Math.floor(run / runColours) % 3];
-  return { color: `var(--run-${run % runColours})`, dash, size: 2 };
+const charts = new Set<Chart>();
+
+/** Draws all charts at once, at their current widths and in the current colours; after Plotly has started. */
+export function drawChartsNow(): void {
+  for (const chart of charts) if (plotly) chart.drawNow(plotly);
 }
 
-const all: Chart[] = [];
+/** Width in pixels that a panel of a row needs; narrower pages put the panels below each other. */
+const panelWidth = 260;
 
-/** Redraws all charts at their current widths and in the current colours. */
-export function refreshCharts(): void {
-  for (const chart of all) chart.refresh();
-}
-
-/** Points within this many pixels along x are shown together. */
-const together = 8;
-
-/** A chart in the page's colours, with an optional line at t. */
+/** A chart by Plotly. */
 export class Chart {
-  readonly #legend = element("div", { class: "legend" });
-  readonly #place = element("div", { class: "plot" });
-  readonly #line = element("div", { class: "at-t", hidden: "" });
-  readonly #tip = element("div", { class: "tip", hidden: "" });
-  readonly #hidden = new Set<string>();
-  readonly #listeners: (() => void)[] = [];
-  #panels: readonly (Panel & Plot & { readonly top: number })[] = [];
-  #width = 0;
-  /** Whether it was drawn while hidden and must be drawn again. */
-  #isDue = false;
   #t: number | undefined;
-  /** Whether the pointer shows only the nearest point. */
-  #nearest = false;
+  #isQueued = false;
+  #isDue = true;
+  #change: ((plotly: Plotly) => unknown) | undefined;
+  #size = "";
+  #onFirst = () => {};
+  /** Whether it should have been drawn while it was hidden. */
+  #isHidden = false;
 
-  /** @param content called for the content whenever the chart is drawn */
-  constructor(readonly element: HTMLElement, readonly content: () => ChartContent) {
-    this.#place.addEventListener("pointermove", (event) => this.#point(event));
-    this.#place.addEventListener("pointerleave", () => this.#tip.hidden = true);
+  /** @param content called for the figure whenever the chart is drawn */
+  constructor(readonly element: HTMLElement, readonly content: () => PlotlyFigure) {
     new ResizeObserver(() => {
-      if (this.#isDue || element.clientWidth !== this.#width) this.refresh();
+      if ((this.#isHidden || this.isDrawn) && this.#size !== this.#sizeNow) this.draw();
     }).observe(element);
-    Object.assign(element, { chart: this }); // for tests
-    if (all.push(this) > 1) return;
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", refreshCharts);
+    if (charts.size === 0) {
+      matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+        for (const chart of charts) if (chart.#size !== "") chart.draw();
+      });
+    }
+    charts.add(this);
   }
 
-  /** Draws the chart, with a line at t if t is set. */
+  /** Whether it has been drawn. */
+  get isDrawn(): boolean {
+    return this.#size !== "";
+  }
+
+  /** Draws it soon, with a line at t if t is set. */
   draw(t = this.#t): void {
-    const { plots, legend = false, nearest = false } = this.content();
     this.#t = t;
-    this.#nearest = nearest;
-    this.#isDue = this.element.clientWidth === 0;
-    if (this.#isDue) return;
-    if (this.#panels.length === 0) this.element.append(this.#legend, this.#place);
-    this.#width = this.element.clientWidth;
-    this.#legend.replaceChildren(...legend ? this.#entries(plots) : []);
-    const [width, height] = [this.#place.clientWidth, this.#place.clientHeight / plots.length];
-    this.#panels = plots.map((plot, i) => {
-      const traces = plot.traces.filter((trace) => !this.#hidden.has(groupOf(trace)));
-      const { x, y } = axisRanges({ traces, layout: plot.layout }, [0, 1]);
-      const ranges = { x, y: plot.fromZero ? [0, y[1]] as const : y };
-      return { ...plot, traces, ...drawPanel(traces, plot.layout, [width, height], ranges), top: i * height };
-    });
-    const drawn = this.#panels.map(({ svg, top }) => `<g transform="translate(0 ${top})">${svg}</g>`);
-    this.#place.innerHTML = `<svg width="${width}" height="${height * plots.length}" aria-hidden="true">${
-      drawn.join("")
-    }</svg>`;
-    this.#place.append(this.#line, this.#tip);
-    this.#placeLine();
-    for (const listener of this.#listeners) listener();
+    this.#isDue = true;
+    this.#queue();
   }
 
-  /** Redraws the chart if it was drawn before. */
-  refresh(): void {
-    if (this.#isDue || this.#panels.length > 0) this.draw();
+  /** Calls a function once, after the chart was drawn for the first time. */
+  onFirstDrawn(act: () => void): void {
+    this.#onFirst = act;
   }
 
   /** Moves the line to t; draws the chart if it was not drawn before. */
-  moveTo(t: number | undefined): void {
-    if (this.#panels.length === 0) return this.draw(t);
+  moveTo(t: number): void {
+    if (!this.isDrawn) return this.draw(t);
+    if (t === this.#t) return;
     this.#t = t;
-    this.#placeLine();
+    this.change((plotly) => plotly.relayout(this.element, { "shapes[0].x0": t, "shapes[0].x1": t }));
   }
 
-  #placeLine(): void {
-    this.#line.hidden = this.#t === undefined;
-    if (this.#t === undefined) return;
-    const { toX, area, top } = this.#panels.at(-1)!;
-    const { top: first } = this.#panels[0].area;
-    const height = `${top + area.top + area.height - first}px`;
-    Object.assign(this.#line.style, { transform: `translate(${toX(this.#t)}px, ${first}px)`, height });
+  /** Changes it soon, unless it is drawn or changed again before. */
+  change(change: (plotly: Plotly) => unknown): void {
+    this.#change = change;
+    this.#queue();
   }
 
-  /** Adds a listener for redraws, including those at another size. */
-  onDrawn(listener: () => void): void {
-    this.#listeners.push(listener);
+  drawNow(plotly: Plotly): void {
+    this.#isDue = true;
+    this.#work(plotly);
   }
 
-  /** The positions of values, in pixels from the left and upper edge of the element, and the entries that the reader hid. */
-  get frame(): Pick<Panel, "area" | "toX" | "toY"> & { readonly hidden: ReadonlySet<string> } {
-    const [{ area, toX, toY }] = this.#panels;
-    const { offsetLeft: left, offsetTop: top } = this.#place;
+  #queue(): void {
+    if (this.#isQueued) return;
+    this.#isQueued = true;
+    inTurn((plotly) => {
+      this.#isQueued = false;
+      return this.#work(plotly);
+    });
+  }
+
+  get #sizeNow(): string {
+    return `${this.element.clientWidth} ${this.element.clientHeight}`;
+  }
+
+  #work(plotly: Plotly): unknown {
+    const { element } = this;
+    if (!element.isConnected) return void charts.delete(this);
+    this.#isHidden = element.clientWidth === 0;
+    if (this.#isHidden) return;
+    if (!this.#isDue) return this.#change?.(plotly);
+    this.#isDue = false;
+    const isFirst = !this.isDrawn;
+    const { data, layout, frames } = this.content();
+    const drawn = plotly.react(element, this.#kept(data), this.#fitted(layout), configOf(plotly, element));
+    this.#size = this.#sizeNow;
+    if (frames?.length && isFirst) plotly.addFrames(element, frames);
+    if (isFirst) {
+      (element as ChartElement).on("plotly_afterplot", () => makeLegendReachable(element));
+      this.#onFirst();
+    }
+    makeLegendReachable(element);
+    element.dataset.drawn = "true"; // for tests
+    return drawn;
+  }
+
+  /** Traces that are hidden if the reader hid them before, with names as plain text, in which Plotly would find markup. */
+  #kept(data: readonly PlotlyTrace[]): PlotlyTrace[] {
+    const entryOf = ({ legendgroup, name }: PlotlyTrace) => legendgroup ?? name;
+    const old = (this.element as ChartElement).data ?? [];
+    const hidden = old.filter(({ visible }) => visible === "legendonly").map(entryOf);
+    return data.map(({ name, ...trace }) => {
+      const named = {
+        ...name !== undefined && { name: name.replaceAll("&", "&amp;").replaceAll("<", "&lt;") },
+        ...trace,
+      };
+      return { ...hidden.includes(entryOf(named)) && { visible: "legendonly" }, ...named };
+    });
+  }
+
+  /** A layout of the element's size, in the page's colours. */
+  #fitted(layout: PlotlyLayout): PlotlyLayout {
+    const { element } = this;
+    const grid = layout.grid as { readonly rows: number; readonly columns: number } | undefined;
+    const width = element.clientWidth;
+    const isNarrow = grid !== undefined && grid.columns > 1 && width < panelWidth * grid.columns;
+    if (grid && grid.columns > 1) {
+      element.style.height = `${Number(layout.height ?? 400) * (isNarrow ? grid.columns : 1)}px`;
+    }
     return {
-      area: { ...area, left: left + area.left, top: top + area.top },
-      toX: (value) => left + toX(value),
-      toY: (value) => top + toY(value),
-      hidden: this.#hidden,
+      uirevision: "kept", // the zoom
+      ...layout,
+      ...isNarrow && { grid: { ...grid, rows: grid.columns, columns: grid.rows } },
+      ...this.#t !== undefined && { shapes: [clockLine(this.#t)] },
+      template: chartTemplate(chartColors()),
+      width,
+      height: element.clientHeight,
+      // On touch screens, dragging scrolls the page; the buttons zoom.
+      ...matchMedia("(pointer: coarse)").matches && { dragmode: false },
     };
   }
-
-  #entries(plots: readonly Plot[]): HTMLElement[] {
-    const traces = plots.flatMap(({ traces }) => traces).filter((trace) => groupOf(trace) !== "");
-    const first = new Map([...traces].reverse().map((trace) => [groupOf(trace), trace]));
-    return [...new Set(traces.map(groupOf))].map((group) => {
-      const { color = "", dash, mode = "lines", mark = "circle" } = first.get(group)!;
-      const button = element("button", { type: "button", "aria-pressed": `${!this.#hidden.has(group)}` });
-      const line = mode.startsWith("lines")
-        ? `<path d="M0 6h18" stroke="${color}" stroke-width="2" stroke-dasharray="${dash ?? ""}"/>`
-        : "";
-      const point = mode === "lines" ? "" : markSvg(mark, 9, 6, 4);
-      button.innerHTML =
-        `<svg width="18" height="12" fill="${color}" style="color:${color}" aria-hidden="true">${line}${point}</svg>`;
-      button.append(group);
-      button.addEventListener("click", () => {
-        if (!this.#hidden.delete(group)) this.#hidden.add(group);
-        this.draw();
-        [...this.#legend.querySelectorAll("button")].find(({ textContent }) => textContent === group)
-          ?.focus();
-      });
-      return button;
-    });
-  }
-
-  /** Shows the values at the pointer. */
-  #point({ clientX, clientY }: PointerEvent): void {
-    const { left, top } = this.#place.getBoundingClientRect();
-    const [x, y, nearest] = [clientX - left, clientY - top, this.#nearest];
-    const points = this.#panels.flatMap((panel) =>
-      panel.traces.filter(({ name }) => name !== undefined).flatMap((trace) =>
-        Array.from(trace.x, (value, i) => {
-          const [dx, dy] = [panel.toX(value) - x, panel.top + panel.toY(trace.y[i]) - y];
-          return { trace, i, value, dx, away: nearest ? Math.hypot(dx, dy) : Math.abs(dx) };
-        })
-      )
-    ).filter(({ away }) => Number.isFinite(away)).sort((a, b) => a.away - b.away);
-    this.#tip.hidden = points.length === 0;
-    if (points.length === 0) return;
-    const [best] = points;
-    const shown = nearest ? [best] : this.#panels.flatMap(({ traces }) =>
-      traces.flatMap((trace) => {
-        const own = points.find((point) => point.trace === trace);
-        return own && Math.abs(own.dx - best.dx) < together ? [own] : [];
-      })
-    );
-    const lines = shown.map(({ trace: { name, words, y }, i }) => {
-      const value = words?.[i] ?? formatNumber(y[i]);
-      return element("div", { text: nearest ? value : `${name}: ${value}` });
-    });
-    const head = nearest ? [] : [element("b", { text: formatNumber(best.value) })];
-    this.#tip.replaceChildren(...head, ...lines);
-    const isRight = x > this.#width / 2;
-    Object.assign(this.#tip.style, {
-      left: isRight ? "" : `${x + best.dx + 10}px`,
-      right: isRight ? `${this.#width - x - best.dx + 10}px` : "",
-    });
-  }
 }
 
-function groupOf({ group, name = "" }: ChartTrace): string {
-  return group ?? name;
+/** Plotly's configuration: which buttons a chart has. */
+function configOf(plotly: Plotly, { id }: HTMLElement): object {
+  const save = (format: "png" | "svg") => ({
+    name: `Save as ${format.toUpperCase()}`,
+    icon: plotly.Icons[format === "png" ? "camera" : "disk"],
+    click: (place: HTMLElement) =>
+      plotly.downloadImage(place, { format, filename: fileName(id), ...format === "png" && { scale: 2 } }),
+  });
+  return {
+    displaylogo: false,
+    showSendToCloud: false,
+    displayModeBar: "hover",
+    doubleClick: "reset",
+    modeBarButtons: [["zoomIn2d", "zoomOut2d", "resetScale2d"], [save("png"), save("svg")]],
+  };
 }
 
-function formatNumber(value: number): string {
-  return value.toLocaleString("en", { maximumSignificantDigits: 4 });
+/** The title of the page, and the chart: `residual-u-net-on-mnist-loss`. */
+function fileName(id: string): string {
+  const page = document.title.replace(/: .*/, "").toLowerCase();
+  return `${page} ${id.replace(/-chart$/, "")}`.replaceAll(/[^\p{L}\p{N}]+/gu, "-").replaceAll(/^-|-$/g, "");
+}
+
+/** Lets keys reach the entries of a legend and hide their traces. */
+function makeLegendReachable(place: HTMLElement): void {
+  for (const entry of place.querySelectorAll<SVGElement>(".legend .traces")) {
+    const toggle = entry.querySelector<SVGElement>(".legendtoggle");
+    if (!toggle) continue;
+    const name = entry.querySelector("text")?.textContent ?? "";
+    const isShown = Number(getComputedStyle(entry).opacity) === 1;
+    const attributes = { role: "button", tabindex: "0", "aria-label": name, "aria-pressed": `${isShown}` };
+    for (const [key, value] of Object.entries(attributes)) toggle.setAttribute(key, value);
+    toggle.onkeydown = (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      for (const type of ["mousedown", "mouseup"]) {
+        toggle.dispatchEvent(new MouseEvent(type, { bubbles: true }));
+      }
+    };
+  }
 }

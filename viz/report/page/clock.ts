@@ -14,8 +14,8 @@ export class Clock {
   readonly #pacing = byId<HTMLSelectElement>("pacing");
   #frame: number | undefined;
 
-  /** @param onChange called after each change of t */
-  constructor(readonly onChange: () => void) {
+  /** @param onChange called with each t */
+  constructor(readonly onChange: (t: number) => void) {
     this.#slider.addEventListener("input", () => {
       this.stop();
       this.#show();
@@ -38,7 +38,7 @@ export class Clock {
   #show(): void {
     this.#output.textContent = `t = ${this.t.toFixed(2)}`;
     this.#slider.setAttribute("aria-valuetext", `t = ${this.t.toFixed(2)}`);
-    this.onChange();
+    this.onChange(this.t);
   }
 
   #play(): void {

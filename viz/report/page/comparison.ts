@@ -3,7 +3,8 @@ import { nearestSnapshot } from "../../flow/trajectory.ts";
 import { channelMean, type ImageSize } from "../../image/image_shape.ts";
 import type { PageRun } from "../page_data.ts";
 import type { Comparison } from "../report_data.ts";
-import { Chart, runLine } from "./charts.ts";
+import { atTime, runLine, timeAxis } from "../run_figures.ts";
+import { Chart } from "./charts.ts";
 import type { Clock } from "./clock.ts";
 import { byId, chooseRun, element } from "./dom.ts";
 import { drawImage, type PageColours, reserve } from "./image_panel.ts";
@@ -34,15 +35,16 @@ export class ComparisonView {
     this.#fastest = largest(comparison.velocities.flat().map((v) => this.#mean(v)));
     this.#chart = new Chart(this.#chartPlace, () => {
       const [a, b] = this.#pair;
-      const traces = [...new Set([a, b])].map((p) => ({
+      const data = [...new Set([a, b])].map((p) => ({
         x: comparison.t,
         y: comparison.difference[p][a][b],
         name: `on the trajectory of ${this.#names[p]}`,
-        mode: "lines+markers" as const,
-        ...runLine(comparison.runs[p]),
+        mode: "lines+markers",
+        line: runLine(comparison.runs[p]),
+        hovertemplate: atTime,
       }));
-      const layout = { xTitle: "t", yTitle: "|vA \u2212 vB|, RMS", xRange: [0, 1] } as const;
-      return { plots: [{ traces, layout, fromZero: true }], legend: true };
+      const yaxis = { title: { text: "|vA \u2212 vB|, RMS" }, rangemode: "tozero" };
+      return { data, layout: { xaxis: timeAxis, yaxis, showlegend: true } };
     });
     reserve(this.#place, this.#size);
     const changed = () => views.changed();

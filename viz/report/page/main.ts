@@ -1,7 +1,6 @@
 /// <reference lib="dom" />
 import type { PageData, PageRun } from "../page_data.ts";
 import { expose } from "npm:comlink@4.4.2";
-import { bytesOf } from "../../image/base64.ts";
 import { unpacked } from "../packing.ts";
 import { Clock } from "./clock.ts";
 import { ComparisonView } from "./comparison.ts";
@@ -14,8 +13,6 @@ import { Live } from "./live.ts";
 import { PlaneView } from "./plane_view.ts";
 import { prepareForPrint } from "./printing.ts";
 import { RemoteEngine } from "./remote_engine.ts";
-import { showRuns } from "./run_charts.ts";
-import { showFigures } from "./figures.ts";
 import { showGalleries } from "./gallery.ts";
 import { Views } from "./views.ts";
 import { messageOf } from "./remote_worker.ts";
@@ -34,19 +31,28 @@ if (globalThis.document) {
  * @param program the text of this program, which also runs in the worker
  */
 async function start(program: string): Promise<void> {
-  if (document.getElementById("figures")) return showFigures();
+  const views = new Views();
+  prepareForPrint(views);
+  views.addCharts();
+  letKeysScroll();
+  if (document.getElementById("data")) await showData(program, views);
+  document.documentElement.dataset.ready = "true";
+  await views.drawChartsWhenIdle();
+}
+
+/** Shows what depends on the data of runs. */
+async function showData(program: string, views: Views): Promise<void> {
   const { runs, comparison, palettes } = unpacked<PageData>({
     data: await inflated(byId("data").textContent!),
-    files: bytesOf(byId("files").textContent!),
+    files: await inflated(byId("files").textContent!),
   });
-  const views = new Views();
   const colours = pageColours(palettes);
-  prepareForPrint(views);
-  showRuns(runs, views);
   showGalleries();
-  letKeysScroll();
   if (document.getElementById("clock")) {
-    const clock = new Clock(() => views.changed());
+    const clock = new Clock((t) => {
+      views.t = t;
+      views.changed();
+    });
     if (runs.some(({ trajectories }) => trajectories.length > 0)) {
       const explorer = new Explorer(runs, colours, clock, views);
       if (document.getElementById("live")) {
@@ -60,7 +66,6 @@ async function start(program: string): Promise<void> {
     if (comparison) new ComparisonView(runs, comparison, colours, clock, views);
     clock.position = 50; // neither noise nor a finished image
   }
-  document.documentElement.dataset.ready = "true";
 }
 
 /** Makes those tables focusable that need scrolling. */

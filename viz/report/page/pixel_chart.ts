@@ -1,5 +1,7 @@
 /// <reference lib="dom" />
-import { Chart, type ChartTrace, runLine } from "./charts.ts";
+import type { PlotlyFigure, PlotlyTrace } from "../../figure/figure.ts";
+import { atTime, runLine, timeAxis } from "../run_figures.ts";
+import { Chart } from "./charts.ts";
 import { byId } from "./dom.ts";
 
 /** A pixel of a sample over time. */
@@ -14,22 +16,13 @@ export interface PixelTrajectory {
 }
 
 const channels = ["red", "green", "blue"];
+const channelColors = ["#c94040", "#2f8f45", "#4a74d4"];
 
 /** A chart of the value, predicted end and velocity of a pixel over time. */
 export class PixelChart {
   readonly element = byId("pixel-chart");
   #shown: PixelTrajectory = { key: "", t: [], value: [], velocity: [] };
-  readonly #chart = new Chart(this.element, () => {
-    const { values, velocities } = pixelTraces(this.#shown);
-    const xRange = [0, 1] as const;
-    return {
-      plots: [
-        { traces: values, layout: { yTitle: "value", xRange } },
-        { traces: velocities, layout: { xTitle: "t", yTitle: "velocity", xRange } },
-      ],
-      legend: true,
-    };
-  });
+  readonly #chart = new Chart(this.element, () => pixelFigure(this.#shown));
 
   show(pixel: PixelTrajectory, t: number): void {
     if (pixel.key === this.#shown.key) return this.#chart.moveTo(t);
@@ -39,33 +32,34 @@ export class PixelChart {
   }
 }
 
-/** The value, predicted end and velocity of each channel; the three channels share legend entries. */
-export function pixelTraces(
-  { t, value, velocity }: Omit<PixelTrajectory, "key">,
-): Record<"values" | "velocities", ChartTrace[]> {
-  const traces = value.map((x, c) => {
+/** The value and predicted end of each channel above its velocity; the three channels share legend entries. */
+export function pixelFigure({ t, value, velocity }: Omit<PixelTrajectory, "key">): PlotlyFigure {
+  const isGrey = value.length === 1;
+  const data = value.flatMap((x, c): PlotlyTrace[] => {
     const v = velocity[c];
     // The last value is already the end.
     const end = x.map((x, m) => x + (1 - t[m]) * (v[m] ?? 0));
-    const grey = value.length === 1;
-    const [first, second, third] = grey
-      ? [runLine(0).color, "var(--muted)", runLine(1).color]
-      : Array(3).fill(`var(--channel-${c})`);
-    const trace = (what: string, y: readonly number[], color: string): ChartTrace => ({
-      x: t.slice(0, y.length),
-      y,
-      name: grey ? what : `${what}, ${channels[c]}`,
-      ...!grey && { group: channels[c] },
-      color,
-      size: 2,
-    });
-    return {
-      values: [trace("value", x, first), { ...trace("predicted end", end, second), dash: "2 3", size: 1.5 }],
-      velocities: [trace("velocity", v, third)],
-    };
+    const colors = isGrey ? [runLine(0).color, "#8a8f96", runLine(1).color] : Array(3).fill(channelColors[c]);
+    const traces: PlotlyTrace[] = [
+      { name: "value", y: x, line: { color: colors[0] } },
+      { name: "predicted end", y: end, line: { color: colors[1], dash: "dot", width: 1.5 } },
+      { name: "velocity", y: v, yaxis: "y2", line: { color: colors[2] } },
+    ];
+    return traces.map((trace, i) => ({
+      ...trace,
+      x: t.slice(0, trace.y!.length),
+      mode: "lines",
+      hovertemplate: `${trace.name}, ${atTime}<extra></extra>`,
+      ...!isGrey && { name: channels[c], legendgroup: channels[c], showlegend: i === 0 },
+    }));
   });
   return {
-    values: traces.flatMap(({ values }) => values),
-    velocities: traces.flatMap(({ velocities }) => velocities),
+    data,
+    layout: {
+      grid: { rows: 2, columns: 1, subplots: [["xy"], ["xy2"]] },
+      xaxis: { ...timeAxis, title: { text: "t" } },
+      yaxis: { title: { text: "value" } },
+      yaxis2: { title: { text: "velocity" } },
+    },
   };
 }

@@ -1,6 +1,5 @@
-import { addArrow, type ChartLines } from "../../flow/quiver.ts";
+import { type PlotlyFigure, type PlotlyTrace, seriesMarks } from "../../figure/figure.ts";
 import type { PlaneTrajectories } from "../report_data.ts";
-import type { Theme } from "./charts.ts";
 import { lastUntil } from "./trajectory_view.ts";
 
 /** Trajectories in a plane with a class for each sample, `noClass` if unknown. */
@@ -11,11 +10,209 @@ export type ClassedTrajectories =
 /** The trajectories and real images of a run. */
 export type DrawnPlane = PlaneTrajectories & ClassedTrajectories;
 
-/** Margin at each end of an axis, as a share of its range. */
-const margin = 0.06;
+/** What of a plane is shown. */
+export interface ShownPlane {
+  readonly plane: DrawnPlane;
+  readonly t: number;
+  /** All classes, in ascending order, and those that the reader hid. */
+  readonly classes: readonly number[];
+  readonly hidden: ReadonlySet<number>;
+  /** The sample with a ring around it. */
+  readonly chosen: number;
+  /** The class of the velocity field, `all`, or `none`. */
+  readonly field: number | "all" | "none";
+}
 
-/** The range of each axis around all trajectories and real images. */
-export function rangesOf({ position, real }: DrawnPlane): (readonly [low: number, high: number])[] {
+/** The label of an unknown class. */
+export const noClass = -1;
+
+/** Colours of classes, at least 3:1 against white and against the page's black; they repeat after ten classes. */
+const classColors = [
+  ...[
+    "#4677bd",
+    "#c0691a",
+    "#3a8f52",
+    "#cc4f4f",
+    "#8d68bb",
+    "#9a6b58",
+    "#c25fa0",
+    "#757b81",
+    "#85831c",
+    "#1f8b9b",
+  ],
+];
+
+/** The time that arrows look ahead. */
+const ahead = 0.1;
+
+/** Maximum number of classes for a legend above the chart; a longer legend goes beside it. */
+const maxAbove = 12;
+
+/** The classes of samples of all runs, in ascending order. */
+export function classesOf(runs: readonly ArrayLike<number>[]): number[] {
+  return [...new Set(runs.flatMap((classes) => Array.from(classes)))].sort((a, b) => a - b);
+}
+
+/** Colour and symbol of each point by its class. Plotly takes colours of points as numbers on a scale. */
+function marksOf(classes: readonly number[]): PlotlyTrace {
+  const last = classColors.length - 1;
+  const place = (c: number) => Math.max(0, c);
+  return {
+    color: classes.map((c) => place(c) % classColors.length),
+    cmin: 0,
+    cmax: last,
+    colorscale: classColors.map((color, i) => [i / last, color]),
+    showscale: false,
+    symbol: classes.map((c) => seriesMarks[place(c) % seriesMarks.length]),
+  };
+}
+
+/** Coordinates of points [N, 2] by index. */
+function coordinates(values: Float32Array, indices: readonly number[]): [x: number[], y: number[]] {
+  return [indices.map((n) => values[2 * n]), indices.map((n) => values[2 * n + 1])];
+}
+
+/** The figure: trails, real images, legend, field, samples with their velocities, and a ring; see {@linkcode movingTraces}. */
+export function planeFigure(shown: ShownPlane, nameOf: (c: number) => string): PlotlyFigure {
+  const { plane, classes, hidden } = shown;
+  const { shape: [M, N], position, real, classes: own } = plane;
+  const visible = (c: number) => hidden.has(c) ? "legendonly" : true;
+  const ofClass = classes.filter((c) => Array.from(own).includes(c)).flatMap((c): PlotlyTrace[] => {
+    const marker = {
+      color: classColors[Math.max(0, c) % classColors.length],
+      symbol: seriesMarks[Math.max(0, c) % seriesMarks.length],
+    };
+    const all = Array.from({ length: N }, (_, n) => n).filter((n) => own[n] === c);
+    const along = (axis: 0 | 1) =>
+      all.flatMap((n) => [...Array.from({ length: M }, (_, m) => position[2 * (m * N + n) + axis]), NaN]);
+    const group = { legendgroup: `${c}`, visible: visible(c), hoverinfo: "skip" };
+    const trails = {
+      ...group,
+      mode: "lines",
+      x: along(0),
+      y: along(1),
+      line: { color: marker.color, width: 0.7 },
+      opacity: 0.35,
+      showlegend: false,
+    };
+    return c === noClass ? [trails] : [trails, {
+      ...group,
+      mode: "markers",
+      x: [NaN],
+      y: [NaN],
+      name: nameOf(c),
+      marker,
+      showlegend: true,
+    }];
+  });
+  const places = Array.from({ length: real.position.length / 2 }, (_, i) => i);
+  const [x, y] = coordinates(real.position, places);
+  const realMarks = real.classes ? marksOf(Array.from(real.classes)) : { color: "#8a8f96" };
+  const reals: PlotlyTrace = {
+    mode: "markers",
+    x,
+    y,
+    marker: { ...realMarks, size: 5, opacity: 0.35 },
+    hoverinfo: "skip",
+    showlegend: false,
+  };
+  const [xRange, yRange] = rangesOf(plane);
+  const beside = ofClass.length / 2 > maxAbove;
+  return {
+    data: [reals, ...ofClass, ...movingTraces(shown)],
+    layout: {
+      xaxis: { title: { text: "first component" }, range: xRange },
+      yaxis: { title: { text: "second component" }, range: yRange, scaleanchor: "x" },
+      ...beside && { legend: { orientation: "v", x: 1.02, y: 1, yanchor: "top" } },
+    },
+  };
+}
+
+/** The four last traces of a plane's figure, which move with t. Their numbers of points do not depend on t. */
+export function movingTraces({ plane, t, hidden, chosen, field }: ShownPlane): PlotlyTrace[] {
+  const { shape: [M, N], t: times, classes, position, velocity } = plane;
+  const m = Math.max(0, Math.min(M - 2, lastUntil(times, t)));
+  const share = M > 1 ? Math.min(1, (t - times[m]) / (times[m + 1] - times[m])) : 0;
+  // A step of Euler's method is a straight line, so positions between snapshots are exact.
+  const [from, to] = [m, Math.min(m + 1, M - 1)].map((k) => position.subarray(2 * k * N, 2 * (k + 1) * N));
+  const now = from.map((value, i) => value + share * (to[i] - value));
+  const moving = t < 1 ? velocity.subarray(2 * m * N, 2 * (m + 1) * N) : new Float32Array(2 * N);
+  const indices = Array.from({ length: N }, (_, n) => n);
+  const kept = indices.filter((n) => !hidden.has(classes[n]));
+  const [x, y] = coordinates(now, kept);
+  const [u, v] = coordinates(moving, kept);
+  const marks = marksOf(kept.map((n) => classes[n]));
+  const { symbol: _, ...colors } = marks;
+  const ofField = field === "none" ? [] : indices.filter((n) => field === "all" || classes[n] === field);
+  const [ringX, ringY] = coordinates(now, kept.filter((n) => n === chosen));
+  const arrows = { type: "quiver" as const, lengthmode: "raw", lengthfactor: ahead, showlegend: false };
+  return [
+    { ...arrows, ...fieldOf(now, moving, ofField, rangesOf(plane)) },
+    { ...arrows, x, y, u, v, marker: { ...colors, line: { width: 1.2 } }, hoverinfo: "skip" },
+    {
+      mode: "markers",
+      x,
+      y,
+      customdata: kept,
+      hoverinfo: "none", // the page shows the sample beside the chart
+      marker: { ...marks, size: 9, line: { width: 0 } },
+      showlegend: false,
+    },
+    {
+      mode: "markers",
+      x: ringX,
+      y: ringY,
+      marker: { symbol: "circle-open", size: 17, color: classColors[7], line: { width: 2 } },
+      hoverinfo: "skip",
+      showlegend: false,
+    },
+  ];
+}
+
+/** Points along the longer side of the field's grid, and the number of samples whose mean is drawn opaque. */
+const gridPoints = 18;
+const opaque = 6;
+
+/**
+ * The velocity field on a grid: at each point the mean velocity of the samples within one grid spacing. The more samples,
+ * the more opaque.
+ *
+ * @param indices the samples to average
+ */
+export function fieldOf(
+  position: Float32Array,
+  velocity: Float32Array,
+  indices: readonly number[],
+  [[left, right], [low, high]]: ReturnType<typeof rangesOf>,
+): PlotlyTrace {
+  const spacing = Math.max(right - left, high - low) / gridPoints;
+  const [columns, rows] = [right - left, high - low].map((length) => Math.round(length / spacing));
+  const points = Array.from({ length: indices.length === 0 ? 0 : columns * rows }, (_, i) => {
+    const [x, y] = [left + (i % columns + 0.5) * spacing, low + (Math.floor(i / columns) + 0.5) * spacing];
+    const near = indices.filter((n) => Math.hypot(position[2 * n] - x, position[2 * n + 1] - y) <= spacing);
+    const mean = (axis: 0 | 1) =>
+      near.reduce((sum, n) => sum + velocity[2 * n + axis], 0) / (near.length || 1);
+    return { x, y, u: mean(0), v: mean(1), count: near.length };
+  });
+  return {
+    x: points.map(({ x }) => x),
+    y: points.map(({ y }) => y),
+    u: points.map(({ u }) => u),
+    v: points.map(({ v }) => v),
+    marker: {
+      color: points.map(({ count }) => Math.min(count, opaque)),
+      cmin: 0,
+      cmax: opaque,
+      colorscale: [[0, "rgba(128,134,142,0)"], [0.15, "rgba(128,134,142,0.35)"], [1, "rgba(128,134,142,1)"]],
+      showscale: false,
+      line: { width: 2 },
+    },
+    hoverinfo: "skip",
+  };
+}
+
+/** The range of each axis around all trajectories and real images, with a margin. */
+function rangesOf({ position, real }: DrawnPlane): (readonly [low: number, high: number])[] {
   return [0, 1].map((axis) => {
     let [low, high] = [Infinity, -Infinity];
     for (const values of [position, real.position]) {
@@ -24,66 +221,7 @@ export function rangesOf({ position, real }: DrawnPlane): (readonly [low: number
         high = Math.max(high, values[i]);
       }
     }
-    const free = margin * (high - low || 1);
+    const free = 0.06 * (high - low || 1);
     return [low - free, high + free];
   });
-}
-
-/** The time that arrows look ahead. */
-const ahead = 0.1;
-
-/**
- * The samples of a class at time t: points, and arrows of the velocity times 0.1. Positions between snapshots are exact,
- * because a step of Euler's method is a straight line.
- */
-export function classAt(plane: ClassedTrajectories, label: number, t: number) {
-  const { shape: [M, N], t: times, classes, position, velocity } = plane;
-  const points: ChartLines & { customdata: number[] } = { x: [], y: [], customdata: [] };
-  const arrows: ChartLines = { x: [], y: [] };
-  const m = Math.max(0, Math.min(M - 2, lastUntil(times, t)));
-  const share = M > 1 ? Math.min(1, (t - times[m]) / (times[m + 1] - times[m])) : 0;
-  for (let n = 0; n < N; n++) {
-    if (classes[n] !== label) continue;
-    const at = (k: number, axis: number) => position[(k * N + n) * 2 + axis];
-    const [x, y] = [0, 1].map((axis) => at(m, axis) + share * (at(m + 1, axis) - at(m, axis)));
-    points.x.push(x);
-    points.y.push(y);
-    points.customdata.push(n);
-    if (t < 1) {
-      addArrow(arrows, x, y, ahead * velocity[(m * N + n) * 2], ahead * velocity[(m * N + n) * 2 + 1]);
-    }
-  }
-  return { points, arrows };
-}
-
-/** The trajectories of the samples of a class. */
-export function trailsOf(plane: ClassedTrajectories, label: number): ChartLines {
-  const { shape: [M, N], classes, position } = plane;
-  const of = (axis: number) =>
-    Array.from({ length: N }, (_, n) => n).filter((n) => classes[n] === label)
-      .flatMap((n) => [...Array.from({ length: M }, (_, k) => position[(k * N + n) * 2 + axis]), NaN]);
-  return { x: of(0), y: of(1) };
-}
-
-/** The label of an unknown class. */
-export const noClass = -1;
-
-/** The colour of a class. Colours repeat after ten classes, but the symbols differ. */
-export function classColour(theme: Theme, c: number): string {
-  return theme.classes[c === noClass ? 0 : c % theme.classes.length];
-}
-
-/** A unique symbol for each class: a short name, or else the first letter, or else the number. */
-export function signsOf(classes: readonly number[], names: readonly string[]): ReadonlyMap<number, string> {
-  const words = classes.map((c) => names[c] ?? `${c}`);
-  const letters = words.map((word, i) => names[classes[i]] === undefined ? word : [...word.toUpperCase()][0]);
-  const areSigns = (all: readonly string[]) =>
-    new Set(all).size === all.length && all.every((sign) => sign && sign.length <= 3);
-  const signs = [words, letters].find(areSigns) ?? classes.map(String);
-  return new Map(classes.map((c, i) => [c, signs[i]]));
-}
-
-/** The classes of samples of all runs, in ascending order. */
-export function classesOf(runs: readonly ArrayLike<number>[]): number[] {
-  return [...new Set(runs.flatMap((classes) => Array.from(classes)))].sort((a, b) => a - b);
 }

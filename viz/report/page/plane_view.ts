@@ -1,36 +1,27 @@
 /// <reference lib="dom" />
 import { sizeWithChannels } from "../../image/image_shape.ts";
 import type { PageRun } from "../page_data.ts";
-import { quantiles } from "../series.ts";
-import { Chart, type ChartContent, type ChartTrace, runLine, themeNow } from "./charts.ts";
+import { Chart, type ChartElement, type Plotly } from "./charts.ts";
 import type { Clock } from "./clock.ts";
-import { byId, chooseRun } from "./dom.ts";
+import { byId, chooseRun, element } from "./dom.ts";
 import { drawImage, type PageColours } from "./image_panel.ts";
-import { classesOf, type DrawnPlane, noClass, rangesOf, signsOf } from "./plane.ts";
-import { SampleLayer } from "./sample_layer.ts";
+import { classesOf, type DrawnPlane, movingTraces, noClass, planeFigure, type ShownPlane } from "./plane.ts";
 import type { Views } from "./views.ts";
 
-/** Maximum number of classes for a legend above the chart; a longer legend goes beside it. */
-const maxAbove = 12;
-
-/** Shows many samples in the plane of two principal components. */
+/** Shows many samples in the plane of two principal components, and their velocity field. */
 export class PlaneView {
   readonly #runs: readonly {
-    /** Index among all runs. */
-    readonly run: number;
     readonly name: string;
     readonly classNames: readonly string[];
     readonly plane: DrawnPlane;
+    readonly classes: readonly number[];
   }[];
   readonly #choice = byId<HTMLSelectElement>("plane-run");
-  readonly #place = byId("plane-chart");
-  readonly #chart: Chart;
-  readonly #layer: SampleLayer;
-  #signs: ReadonlyMap<number, string> = new Map();
-  /** The page's colours and the hidden classes when the chart was last drawn. */
-  #theme = themeNow();
+  readonly #field = byId<HTMLSelectElement>("plane-field");
+  readonly #place = byId<ChartElement>("plane-chart");
+  readonly #chart = new Chart(this.#place, () => planeFigure(this.#shown, (c) => this.#nameOf(c)));
   #hidden: ReadonlySet<number> = new Set();
-  #drawnRun = -1;
+  #drawnRun = "";
   #sample = 0;
 
   constructor(
@@ -39,75 +30,86 @@ export class PlaneView {
     readonly clock: Clock,
     readonly views: Views,
   ) {
-    this.#runs = runs.flatMap(({ name, classNames = [], plane }, run) => {
+    this.#runs = runs.flatMap(({ name, classNames = [], plane }) => {
       if (!plane) return [];
-      const { shape: [, N], classes = Array<number>(N).fill(noClass) } = plane;
-      return [{ run, name, classNames, plane: { ...plane, classes } }];
-    });
-    this.#chart = new Chart(this.#place, () => this.#axes());
-    this.#layer = new SampleLayer(this.#chart, (n) => {
-      this.#showSample(n);
-      views.changed(this.#place);
+      const { shape: [, N], classes = Array<number>(N).fill(noClass), real } = plane;
+      return [{
+        name,
+        classNames,
+        plane: { ...plane, classes },
+        classes: classesOf([classes, real.classes ?? []]),
+      }];
     });
     chooseRun(this.#choice, this.#runs.map(({ name }) => name), 0, () => views.changed(this.#place));
+    this.#field.addEventListener("change", () => this.#chart.draw());
     views.add(this.#place, () => this.#draw());
-    this.#showQuantiles("speed", "speed, RMS per pixel");
-    this.#showQuantiles("straightness", "alignment");
   }
 
   get #run() {
     return this.#runs[Number(this.#choice.value)];
   }
 
+  get #shown(): ShownPlane {
+    const { value } = this.#field;
+    return {
+      plane: this.#run.plane,
+      classes: this.#run.classes,
+      t: this.clock.t,
+      hidden: this.#hidden,
+      chosen: this.#sample,
+      field: value === "all" || value === "none" ? value : Number(value),
+    };
+  }
+
   #draw(): void {
-    const first = this.#drawnRun < 0;
-    if (this.#drawnRun !== Number(this.#choice.value)) {
-      this.#drawnRun = Number(this.#choice.value);
-      const { plane: { classes, real }, classNames } = this.#run;
-      this.#signs = signsOf(classesOf([classes, real.classes ?? []]), classNames);
-      this.#showSample(0); // this run may have fewer samples
-      this.#place.classList.toggle("beside", classesOf([classes]).length > maxAbove);
-      if (first) this.#chart.onDrawn(() => this.#drawSamples(true));
-      this.#chart.draw();
-      for (const words of document.querySelectorAll<HTMLElement>("[data-plane]")) {
-        words.hidden = words.dataset.plane !== this.#choice.value;
-      }
-    } else this.#drawSamples();
-  }
-
-  /** @param anew whether the chart was redrawn */
-  #drawSamples(anew = false): void {
-    const { plane } = this.#run;
-    const [signs, chosen, { t }] = [this.#signs, this.#sample, this.clock];
-    if (anew) {
-      const { hidden } = this.#chart.frame;
-      this.#theme = themeNow();
-      this.#hidden = new Set([...signs.keys()].filter((c) => hidden.has(this.#entryOf(c))));
+    if (this.#drawnRun === this.#choice.value) return this.#move();
+    if (this.#drawnRun === "") this.#chart.onFirstDrawn(() => this.#listen());
+    this.#drawnRun = this.#choice.value;
+    const options = [
+      ["all", "all samples"],
+      ...this.#run.classes.filter((c) => c !== noClass).map((c) => [c, this.#nameOf(c)]),
+      [
+        "none",
+        "hidden",
+      ],
+    ];
+    this.#field.replaceChildren(
+      ...options.map(([value, text]) => element("option", { value: `${value}`, text: `${text}` })),
+    );
+    this.#hidden = new Set();
+    this.#showSample(0); // this run may have fewer samples
+    this.#chart.draw();
+    for (const words of document.querySelectorAll<HTMLElement>("[data-plane]")) {
+      words.hidden = words.dataset.plane !== this.#choice.value;
     }
-    const shown = { plane, t, signs, chosen, hidden: this.#hidden };
-    if (anew) this.#layer.drawTrails(shown, this.#theme);
-    this.#layer.draw(shown, this.#theme);
   }
 
-  /** The axes and legend; the layer draws everything else. */
-  #axes(): ChartContent {
-    const { plane } = this.#run;
-    const [xRange, yRange] = rangesOf(plane);
-    const traces = classesOf([plane.classes]).filter((c) => c !== noClass).map((c): ChartTrace => ({
-      x: [],
-      y: [],
-      mode: "markers",
-      color: `var(--class-${c % 10})`,
-      group: this.#entryOf(c),
-    }));
-    const titles = { xTitle: "first component", yTitle: "second component" };
-    return { plots: [{ traces, layout: { ...titles, xRange, yRange, equalAxes: true } }], legend: true };
+  /** Moves samples, arrows and field to the time of the clock. */
+  #move(): void {
+    this.#chart.change((plotly: Plotly) => {
+      const data = movingTraces(this.#shown);
+      const first = this.#place.data!.length - data.length;
+      return plotly.animate(this.#place, { data, traces: data.map((_, i) => first + i) }, {
+        mode: "immediate",
+        transition: { duration: 0 },
+        frame: { duration: 0, redraw: false },
+      });
+    });
   }
 
-  /** The legend entry of a class. */
-  #entryOf(c: number): string {
-    const [sign, name] = [this.#signs.get(c)!, this.#nameOf(c)];
-    return sign === name ? name : `${sign}: ${name}`;
+  #listen(): void {
+    for (const event of ["plotly_hover", "plotly_click"]) {
+      this.#place.on(event, ({ points: [{ customdata: n }] }) => {
+        if (typeof n !== "number" || n === this.#sample) return;
+        this.#showSample(n);
+        this.#move();
+      });
+    }
+    this.#place.on("plotly_restyle", () => {
+      const hidden = this.#place.data!.filter(({ visible }) => visible === "legendonly");
+      this.#hidden = new Set(hidden.map(({ legendgroup }) => Number(legendgroup)));
+      this.#chart.draw();
+    });
   }
 
   #nameOf(c: number): string {
@@ -125,17 +127,5 @@ export class PlaneView {
     byId("plane-text").textContent = `sample ${n + 1}` +
       (conditioning ? `, requested ${this.#nameOf(conditioning.labels[n])}` : "") +
       (classes[n] === noClass ? "" : `, classified as ${this.#nameOf(classes[n])}`);
-  }
-
-  /** Shows the median of a quantity over t, with a band from the 10 % to the 90 % quantile, for each run. */
-  #showQuantiles(quantity: "speed" | "straightness", yTitle: string): void {
-    const place = byId(`${quantity}-chart`);
-    const traces = this.#runs.map(({ run, name, plane: { t, [quantity]: values, shape: [, N] } }) => {
-      const { median, ...interval } = quantiles(values, N);
-      return { x: t.slice(0, -1), y: median, interval, name, ...runLine(run) };
-    });
-    const layout = { xTitle: "t", yTitle, xRange: [0, 1] } as const;
-    const chart = new Chart(place, () => ({ plots: [{ traces, layout }] }));
-    this.views.add(place, () => chart.moveTo(this.clock.t));
   }
 }

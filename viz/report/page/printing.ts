@@ -1,9 +1,9 @@
 /// <reference lib="dom" />
-import { refreshCharts } from "./charts.ts";
+import { drawChartsNow } from "./charts.ts";
 import type { Views } from "./views.ts";
 
-/** Tables to print; the others repeat charts. */
-const printed = "#settings details, .study details";
+/** Tables to print, and hidden charts; other tables repeat charts. */
+const printed = "#settings details, .findings details, details:has(.chart)";
 
 /** Prints the page in light colours, at the width of paper, with all views and settings. */
 export function prepareForPrint(views: Views): void {
@@ -14,11 +14,11 @@ export function prepareForPrint(views: Views): void {
     opened = [...document.querySelectorAll<HTMLDetailsElement>(printed)].filter(({ open }) => !open);
     for (const details of opened) details.open = true;
     views.drawAll();
-    refreshCharts();
+    drawChartsNow();
   });
   addEventListener("afterprint", () => {
     delete dataset.print;
     for (const details of opened) details.open = false;
-    refreshCharts();
+    drawChartsNow();
   });
 }

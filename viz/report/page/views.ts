@@ -1,13 +1,13 @@
 /// <reference lib="dom" />
-import { Chart, type ChartContent } from "./charts.ts";
+import { Chart } from "./charts.ts";
 
 interface View {
-  readonly draw: () => void;
+  readonly draw: () => unknown;
   near: boolean;
   stale: boolean;
 }
 
-/** Draws views at most once per animation frame, and only those on or near the screen. */
+/** Draws views at most once per animation frame, and only those on or near the screen; charts also when the page is idle. */
 export class Views {
   readonly #views = new Map<Element, View>();
   #waiting = false;
@@ -17,17 +17,35 @@ export class Views {
   }, { rootMargin: "300px" });
 
   /** Adds a view, which is drawn when first visible and after each change. */
-  add(element: Element, draw: () => void): void {
+  add(element: Element, draw: () => unknown): void {
     this.#views.set(element, { draw, near: false, stale: true });
     this.#observer.observe(element);
   }
 
-  /** Adds a chart that does not change, if the page has an element with this id. */
-  addChart(id: string, content: ChartContent): void {
-    const place = document.getElementById(id);
-    if (!place) return;
-    const chart = new Chart(place, () => content);
-    this.add(place, () => chart.draw());
+  /** Adds all charts whose figures the page holds. */
+  addCharts(): void {
+    for (const place of document.querySelectorAll<HTMLElement>(".chart:has(> script)")) {
+      const script = place.querySelector("script")!;
+      const figure = JSON.parse(script.textContent!);
+      script.remove();
+      const chart = new Chart(place, () => figure);
+      if ("clock" in place.dataset) this.add(place, () => chart.moveTo(this.t));
+      else this.add(place, () => chart.isDrawn || chart.draw());
+    }
+  }
+
+  /** The time of charts with a clock. */
+  t = 0.5;
+
+  /** Draws the charts that were not near yet, one whenever the page is idle. */
+  async drawChartsWhenIdle(): Promise<void> {
+    for (const [element, view] of this.#views) {
+      if (!element.matches(".chart")) continue;
+      await new Promise<unknown>((resolve) =>
+        "requestIdleCallback" in globalThis ? requestIdleCallback(resolve) : setTimeout(resolve, 100)
+      );
+      if (view.stale && element.clientWidth > 0) this.#draw(view);
+    }
   }
 
   /** Draws all views, wherever they are. */
@@ -52,10 +70,11 @@ export class Views {
   }
 
   #drawStale(): void {
-    for (const view of this.#views.values()) {
-      if (!view.near || !view.stale) continue;
-      view.stale = false;
-      view.draw();
-    }
+    for (const view of this.#views.values()) if (view.near && view.stale) this.#draw(view);
+  }
+
+  #draw(view: View): void {
+    view.stale = false;
+    view.draw();
   }
 }

@@ -1,0 +1,380 @@
+/** The charts of runs that do not change: losses, learning rate, figures with their intervals, quality against cost. */
+import {
+  logAxis,
+  panelNumber,
+  type PlotlyFigure,
+  type PlotlyLayout,
+  type PlotlyTrace,
+  seriesColors,
+  seriesMarks,
+} from "../figure/figure.ts";
+import type { QualityFigure, ReportRun, Series, SolverQuality } from "./report_data.ts";
+import { lossesByStage, quantiles, smoothed, thinned } from "./series.ts";
+
+/** The line of a run: colours repeat with other dashes. */
+export function runLine(run: number): { readonly color: string; readonly dash: string } {
+  const dash = ["solid", "dash", "dot"][Math.floor(run / seriesColors.length) % 3];
+  return { color: seriesColors[run % seriesColors.length], dash };
+}
+
+/** An axis of times. */
+export const timeAxis: PlotlyLayout = { title: { text: "t (0 noise, 1 data)" }, range: [0, 1] };
+
+/** Hover text of a number at a step. */
+const atStep = "step %{x:,}: %{y:.4~g}";
+/** Hover text of a number at a time. */
+export const atTime = "t = %{x:.2f}: %{y:.4~g}";
+
+const titled = (text: string): PlotlyLayout => ({ title: { text } });
+
+function lineOf({ step, value }: Series, more: PlotlyTrace): PlotlyTrace {
+  const mode = step.length === 1 ? "lines+markers" : "lines";
+  return { mode, x: Float32Array.from(step), y: Float32Array.from(value), hovertemplate: atStep, ...more };
+}
+
+/**
+ * The losses of all runs over the steps: of training batches (faint, and smoothed), and of held-out images. If one run has
+ * stages, whose losses are not comparable, they and validation get panels of their own.
+ */
+export function lossFigure(runs: readonly ReportRun[]): PlotlyFigure {
+  const several = runs.length > 1;
+  const [{ stages = [] }] = runs;
+  const panels = several || stages.length < 2 ? 1 : stages.length + 1;
+  const data = runs.flatMap((run, place) => {
+    const prefix = several ? `${run.name} ` : "";
+    const all = { ...run, trainLoss: thinned(run.trainLoss, 1000) };
+    const training = lossesByStage(all).flatMap(({ name: stage, losses }, n): PlotlyTrace[] => {
+      const line = runLine(several ? place : place + n);
+      const name = `${prefix}${stage === "" ? "training" : stage}, smoothed`;
+      const shared = { legendgroup: `${place} ${n}`, ...panels > 1 && { yaxis: `y${panelNumber(n)}` } };
+      return [
+        lineOf(losses, {
+          ...shared,
+          line: { ...line, width: 1 },
+          opacity: 0.3,
+          showlegend: false,
+          hoverinfo: "skip",
+        }),
+        lineOf(smoothed(losses), { ...shared, line, name }),
+      ];
+    });
+    const validation = lineOf(run.valLoss, {
+      name: `${prefix}validation`,
+      mode: "markers",
+      marker: { color: runLine(place).color, symbol: "diamond" },
+      ...panels > 1 && { yaxis: `y${panelNumber(panels - 1)}` },
+    });
+    return [...training, validation];
+  });
+  const titles = panels > 1 ? [...stages.map(({ name }) => name), "validation"] : ["loss"];
+  const axes = titles.map((title, n) => [`yaxis${panelNumber(n)}`, { ...logAxis, ...titled(title) }]);
+  return {
+    data,
+    layout: {
+      xaxis: titled("step"),
+      ...Object.fromEntries(axes),
+      ...panels > 1 &&
+        { grid: { rows: panels, columns: 1, subplots: titles.map((_, n) => [`xy${panelNumber(n)}`]) } },
+    },
+  };
+}
+
+/** The smoothed loss of a run alone, for the start of a report. */
+export function shortLossFigure({ trainLoss }: ReportRun): PlotlyFigure {
+  const line = lineOf(smoothed(thinned(trainLoss, 200)), { line: runLine(0) });
+  return {
+    data: [line],
+    layout: {
+      margin: { t: 8, b: 36 },
+      xaxis: { ...titled("step"), nticks: 5 },
+      yaxis: { ...logAxis, ...titled("training loss"), nticks: 5 },
+    },
+  };
+}
+
+export function rateFigure(runs: readonly ReportRun[]): PlotlyFigure {
+  return {
+    data: runs.map(({ name, learningRate }, i) =>
+      lineOf(thinned(learningRate, 1000), { name, line: runLine(i) })
+    ),
+    layout: {
+      xaxis: titled("step"),
+      yaxis: { ...titled("learning rate"), rangemode: "tozero" },
+      showlegend: runs.length > 1,
+    },
+  };
+}
+
+/** The loss of held-out images by t, a group of bars for each range. */
+export function binsFigure(runs: readonly ReportRun[]): PlotlyFigure {
+  return {
+    data: runs.map(({ name, lossByTime = [] }, i) => ({
+      type: "bar" as const,
+      name,
+      x: lossByTime.map(({ from, to }) => (from + to) / 2),
+      y: lossByTime.map(({ loss }) => loss),
+      text: lossByTime.map(({ from, to, images }) =>
+        `t = ${from.toFixed(1)} to ${to.toFixed(1)}, ${images} images`
+      ),
+      textposition: "none",
+      hovertemplate: "%{text}: %{y:.4~g}",
+      marker: { color: runLine(i).color },
+    })),
+    layout: {
+      xaxis: timeAxis,
+      yaxis: titled("test loss"),
+      bargap: 0.15,
+      showlegend: runs.length > 1,
+    },
+  };
+}
+
+/** A figure of trajectories over t, a line for each run. */
+export function overTimeFigure(
+  runs: readonly {
+    readonly name: string;
+    readonly overTime?: ReportRun["overTime"] | undefined;
+    readonly run: number;
+  }[],
+  figure: "straightness" | "curvature",
+): PlotlyFigure {
+  return {
+    data: runs.map(({ name, run, overTime }) => ({
+      mode: "lines",
+      name,
+      x: overTime?.t ?? [],
+      y: overTime?.[figure] ?? [],
+      line: runLine(run),
+      hovertemplate: atTime,
+    })),
+    layout: {
+      xaxis: timeAxis,
+      yaxis: { ...titled(`${figure} (0 is straight)`), rangemode: "tozero" },
+      showlegend: runs.length > 1,
+    },
+  };
+}
+
+/** The median of a quantity of samples over t, with a band from the 10 % to the 90 % quantile, for each run. */
+export function quantilesFigure(
+  runs: readonly ReportRun[],
+  quantity: "speed" | "straightness",
+): PlotlyFigure {
+  const data = runs.flatMap(({ name, plane }, run): PlotlyTrace[] => {
+    if (!plane) return [];
+    const { low, median, high } = quantiles(plane[quantity], plane.shape[1]);
+    const { color } = runLine(run);
+    const x = plane.t.slice(0, -1);
+    const edge = {
+      mode: "lines",
+      x,
+      line: { width: 0 },
+      showlegend: false,
+      hoverinfo: "skip",
+      legendgroup: name,
+    };
+    return [
+      { ...edge, y: low },
+      { ...edge, y: high, fill: "tonexty", fillcolor: `${color}33` },
+      { mode: "lines", x, y: median, name, legendgroup: name, line: runLine(run), hovertemplate: atTime },
+    ];
+  });
+  const title = quantity === "speed" ? "speed, RMS per pixel" : "alignment";
+  return { data, layout: { xaxis: timeAxis, yaxis: titled(title), showlegend: data.length > 3 } };
+}
+
+/** Quality against evaluations with intervals, a line for each solver and run; the recommended results are larger. */
+export function solversFigure(
+  compared: readonly { readonly name: string; readonly solvers: readonly SolverQuality[] }[],
+): PlotlyFigure {
+  const names = [...new Set(compared.flatMap(({ solvers }) => solvers.map(({ solver }) => solver)))];
+  const distance = compared[0].solvers[0]?.distance;
+  const data = compared.flatMap(({ name, solvers }, run) =>
+    names.flatMap((solver, i): PlotlyTrace[] => {
+      const own = solvers.filter((result) => result.solver === solver)
+        .toSorted((a, b) => a.evaluations - b.evaluations);
+      if (own.length === 0) return [];
+      return [{
+        mode: "lines+markers",
+        name: compared.length > 1 ? `${name} ${solver}` : solver,
+        x: own.map(({ evaluations }) => evaluations),
+        y: own.map(({ frechet: { value } }) => value),
+        error_y: intervals(own.map(({ frechet }) => frechet)),
+        line: { color: runLine(i).color, dash: runLine(seriesColors.length * run).dash },
+        marker: {
+          symbol: seriesMarks[i % seriesMarks.length],
+          size: own.map(({ chosen }) => chosen ? 14 : 7),
+        },
+        text: own.map(({ words, evaluations, frechet: { value, low, high } }) =>
+          `${words}: ${Number(evaluations.toFixed(1))} evaluations, distance ${short(value)} (${
+            short(low)
+          } to ${short(high)})`
+        ),
+        hovertemplate: "%{text}<extra></extra>",
+      }];
+    })
+  );
+  return {
+    data,
+    layout: {
+      showlegend: true,
+      xaxis: { ...logAxis, ...titled("network evaluations per sample") },
+      yaxis: { ...distance === undefined && logAxis, ...titled(distance ?? "Fréchet distance") }, // others may be negative
+    },
+  };
+}
+
+const short = (value: number) => Number(value.toPrecision(3));
+
+/** Error bars from values to the ends of their intervals. */
+export function intervals(
+  all: readonly { readonly value: number; readonly low: number; readonly high: number }[],
+): PlotlyLayout {
+  return {
+    type: "data",
+    symmetric: false,
+    array: all.map(({ value, high }) => Math.max(0, high - value)),
+    arrayminus: all.map(({ value, low }) => Math.max(0, value - low)),
+    thickness: 1.5,
+    width: 3,
+  };
+}
+
+const references = ["real", "noise", "chance"] as const;
+const referenceLooks = {
+  real: { name: "real images", color: "#3b8f5a", symbol: "line-ns" },
+  noise: { name: "noise", color: "#8a8f96", symbol: "x-thin" },
+  chance: { name: "chance", color: "#8a8f96", symbol: "asterisk" },
+};
+
+/** The figures of one question with the run that each belongs to. */
+export type RunFigures = readonly {
+  readonly run: number;
+  readonly name: string;
+  readonly figure: QualityFigure;
+}[];
+
+/**
+ * The values of runs with their intervals, a row for each figure and judge, all on one axis from worse to better; real
+ * images, noise and chance are marked.
+ */
+export function intervalsFigure(
+  all: RunFigures,
+  shownBy: (figure: QualityFigure) => (value: number) => string,
+): PlotlyFigure {
+  const rows = [
+    ...Map.groupBy(all, ({ figure: { title, judge } }) => JSON.stringify([title, judge])).values(),
+  ];
+  const places = rows.map((own) => placeOf(own.map(({ figure }) => figure)));
+  const runs = [...new Map(all.map(({ run, name }) => [run, name]))];
+  const data = runs.map(([run, name], i): PlotlyTrace => {
+    const points = rows.flatMap((own, row) =>
+      own.filter((one) => one.run === run).map(({ figure }) => {
+        const ends = [figure.low, figure.high].map((end) => places[row](end, figure));
+        const [low, high, value] = [Math.min(...ends), Math.max(...ends), places[row](figure.value, figure)];
+        // The value of real images is the best one, also inside an interval around it.
+        const isAround = figure.better === "real" && figure.real !== undefined && figure.low < figure.real &&
+          figure.real < figure.high;
+        const shown = shownBy(figure);
+        const text = `${titleOf(figure)}: ${shown(figure.value)} (95 % interval ${shown(figure.low)} to ${
+          shown(figure.high)
+        })`;
+        return {
+          y: row + (i - (runs.length - 1) / 2) * 0.6 / runs.length,
+          value,
+          low,
+          high: isAround ? 1 : high,
+          text,
+        };
+      })
+    );
+    return {
+      mode: "markers",
+      name,
+      x: points.map(({ value }) => value),
+      y: points.map(({ y }) => y),
+      error_x: { ...intervals(points), thickness: 3, width: 0 },
+      text: points.map(({ text }) => text),
+      hovertemplate: "%{text}<extra></extra>",
+      marker: { color: runLine(run).color, size: 9 },
+      showlegend: runs.length > 1,
+    };
+  });
+  const marks = references.flatMap((name): PlotlyTrace[] => {
+    const { color, symbol, ...look } = referenceLooks[name];
+    const points = rows.flatMap(([{ figure }], y) => {
+      const value = figure[name];
+      const count = name === "real" && figure.realCount !== undefined
+        ? `${figure.realCount.toLocaleString("en")} `
+        : "";
+      return value === undefined ? [] : [{
+        x: places[y](value, figure),
+        y,
+        text: `${titleOf(figure)}, ${count}${look.name}: ${shownBy(figure)(value)}`,
+      }];
+    });
+    if (points.length === 0) return [];
+    return [{
+      mode: "markers",
+      ...look,
+      x: points.map(({ x }) => x),
+      y: points.map(({ y }) => y),
+      text: points.map(({ text }) => text),
+      hovertemplate: "%{text}<extra></extra>",
+      marker: { symbol, color, size: name === "real" ? 20 : 9, line: { color, width: 2 } },
+    }];
+  });
+  return {
+    data: [...marks, ...data],
+    layout: {
+      showlegend: true,
+      xaxis: { range: [-0.03, 1.03], tickvals: [0, 1], ticktext: ["worse", "better"] },
+      yaxis: {
+        range: [rows.length - 0.5, -0.5],
+        tickvals: rows.map((_, row) => row),
+        ticktext: rows.map(([{ figure: { title, judge } }]) =>
+          judge === undefined ? title : `${title}<br>${judge}`
+        ),
+      },
+    },
+  };
+}
+
+/** The title of a figure, with its judge. */
+export function titleOf({ title, judge }: QualityFigure): string {
+  return judge === undefined ? title : `${title} (${judge})`;
+}
+
+/**
+ * Where values of a figure lie between worst, 0, and best, 1: on a linear scale for shares and figures with ends, by the
+ * distance if real images are best, or else on a logarithmic scale.
+ */
+function placeOf(figures: readonly QualityFigure[]): (value: number, figure: QualityFigure) => number {
+  const [{ better, share, ends = share ? [0, 1] : undefined }] = figures;
+  const each = (measure: (value: number, figure: QualityFigure) => number) =>
+    figures.flatMap((figure) => {
+      const { value, low, high, real = value, noise = value, chance = value } = figure;
+      return [value, low, high, real, noise, chance].map((value) => measure(value, figure));
+    });
+  const between =
+    (worst: number, best: number, goodness: (value: number, figure: QualityFigure) => number) =>
+    (value: number, figure: QualityFigure) =>
+      Math.min(1, Math.max(0, (goodness(value, figure) - worst) / (best - worst || 1)));
+  if (better === "real" && figures.every(({ real }) => real !== undefined)) {
+    const goodness = (value: number, { real }: QualityFigure) => -Math.abs(value - real!);
+    return between(Math.min(...each(goodness)), 0, goodness);
+  }
+  const all = each((value) => value);
+  const positive = all.filter((value) => value > 0);
+  if (better === "lower" && !ends && positive.length > 0) {
+    const least = Math.min(...positive) / (positive.length < all.length ? 10 : 1); // a distance of sets can be 0 or less
+    return between(
+      -Math.log(Math.max(...positive)),
+      -Math.log(least),
+      (value) => -Math.log(Math.max(value, least)),
+    );
+  }
+  const sign = better === "lower" ? -1 : 1;
+  const signed = [...ends ?? [], ...all].map((value) => sign * value);
+  return between(Math.min(...signed), Math.max(...signed), (value) => sign * value);
+}
