@@ -3,20 +3,20 @@ import {
   add,
   assign,
   defineOp,
-  init,
   multiply,
   record,
   type Tensor,
   tensor,
   withDevice,
 } from "../../../../kernels/mod.ts";
-import { context } from "../../../../kernels/core/context.ts";
+import { CpuDevice } from "../../../../kernels/devices/cpu/cpu_device.ts";
+import { WebGpuDevice } from "../../../../kernels/devices/webgpu/webgpu_device.ts";
 import { Health, readBack } from "../../../../kernels/devices/webgpu/health.ts";
 import { registry } from "../../../../kernels/op.ts";
 import { assertClose, testOnDevices } from "../../../testing.ts";
 import { replacing } from "../../../replacing.ts";
 import { hiddenOp } from "../../oracle.ts";
-import { testOnNewDevice, testOnWebGpu } from "./tuning.ts";
+import { onNewDevice, testOnNewDevice, testOnWebGpu } from "./tuning.ts";
 import { yieldToEvents } from "../../../../kernels/devices/device.ts";
 
 /** Declares an op that doubles its input, with working or broken kernels. */
@@ -39,47 +39,40 @@ const failure = {
     /brokenForTest: (its reference failed: no such kernel|.*\+;.*); the device has failed: open another with init\(\)$/s,
 };
 
-/** Defines a test on new devices, which it breaks. */
-function testOnBoth(name: string, test: () => Promise<void>): void {
-  testOnDevices(name, async ({ kind }) => {
-    const { device: before } = context;
-    const device = await init({ device: kind, threads: 1 });
-    try {
-      await withDevice(device, test);
-    } finally {
-      device.close();
-      context.device = before;
-    }
-  });
+/** Ways to break a device: functions that fail, and those that fail afterwards. */
+const ways: Readonly<Record<string, (x: Tensor) => readonly (() => unknown)[]>> = {
+  "at once": (x) => [async () => await add(declare(false)(x), 1).read()],
+  "in a recorded step": (x) => {
+    const log = tensor([0, 0]), broken = declare(false);
+    const step = record(() => assign(log, broken(multiply(x, 2))));
+    const run = async () => {
+      step.run();
+      await log.read();
+    };
+    return [run, step.run, () => log.read()];
+  },
+};
+
+for (const [how, breaks] of Object.entries(ways)) {
+  testOnDevices(
+    `a kernel that fails ${how} is named by all that follows, until another device is opened`,
+    async ({ kind }) => {
+      const open = () => kind === "cpu" ? CpuDevice.open({ threads: 1 }) : WebGpuDevice.open();
+      const device = await open();
+      await withDevice(device, async () => {
+        const x = tensor([1, 2]);
+        assertClose(await add(x, 1).read(), [2, 3], 0);
+        const afterwards = [() => x.read(), () => add(x, 1), () => x.write(Float32Array.of(3, 4))];
+        for (const work of [...breaks(x), ...afterwards]) {
+          await assert.rejects(async () => await work(), failure);
+        }
+      });
+      const other = await open();
+      await withDevice(other, async () => assertClose(await declare(true)(tensor([1, 2])).read(), [2, 4], 0));
+      for (const each of [device, other]) each.close();
+    },
+  );
 }
-
-/** Asserts that everything on the device in use fails, and that a new one works. */
-async function assertFailed(x: Tensor): Promise<void> {
-  await assert.rejects(x.read(), failure);
-  assert.throws(() => add(x, 1), failure);
-  assert.throws(() => x.write(Float32Array.of(3, 4)), failure);
-  const device = await init({ device: x.device.kind, threads: 1 });
-  await withDevice(device, async () => assertClose(await declare(true)(tensor([1, 2])).read(), [2, 4], 0));
-  device.close();
-}
-
-testOnBoth("a kernel that fails is named by all that follows, until another device is opened", async () => {
-  const x = tensor([1, 2]);
-  assertClose(await add(x, 1).read(), [2, 3], 0);
-  await assert.rejects(async () => await add(declare(false)(x), 1).read(), failure);
-  await assertFailed(x);
-});
-
-testOnBoth("a kernel that fails in a recorded step is named, too", async () => {
-  const x = tensor([1, 2]), log = tensor([0, 0]), broken = declare(false);
-  const step = record(() => assign(log, broken(multiply(x, 2))));
-  await assert.rejects(async () => {
-    step.run();
-    await log.read();
-  }, failure);
-  assert.throws(() => step.run(), failure);
-  await assertFailed(log);
-});
 
 Deno.test("Health says the cause of a failure, whatever the device reports before it, and a loss above all", async () => {
   const lost = Promise.withResolvers<{ reason: string; message: string }>(), device = new EventTarget();
@@ -228,20 +221,19 @@ Deno.test("yieldToEvents() ends the task", async () => {
   await next;
 });
 
-testOnWebGpu("read() reports a device error instead of values", async ({ kind }) => {
+testOnWebGpu("read() reports a device error instead of values", async () => {
   const { createBuffer } = GPUDevice.prototype;
   let own: GPUDevice | undefined;
-  GPUDevice.prototype.createBuffer = function (descriptor) {
-    own = this;
-    return createBuffer.call(this, descriptor);
-  };
-  const device = await init({ device: kind });
-  GPUDevice.prototype.createBuffer = createBuffer;
-  await withDevice(device, async () => {
+  using _ = replacing([GPUDevice.prototype, {
+    createBuffer(this: GPUDevice, given: GPUBufferDescriptor) {
+      own = this;
+      return createBuffer.call(this, given);
+    },
+  }]);
+  await onNewDevice(async () => {
     const y = add(tensor([1]), 1);
     assert.deepEqual(await y.read(), Float32Array.of(2));
-    own!.createBuffer({ size: 64, usage: 0xffffff }); // no such usage
+    createBuffer.call(own!, { size: 64, usage: 0xffffff }); // no such usage
     await assert.rejects(y.read(), /^DeviceError: WebGPU reports: Invalid usage/);
   });
-  device.close();
 });
