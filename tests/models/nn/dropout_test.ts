@@ -87,7 +87,7 @@ async function train(trainer: models.Trainer, steps: number) {
   return { losses: await trainer.losses(), state: await trainer.state() };
 }
 
-testOnDevices(
+testOnCpu(
   "Trainer drops by its seed and the number of the step, and resumes to the same bits",
   async () => {
     const model = new Field(0.5), whole = await train(trainerOf(new Field(0.5)), 6);

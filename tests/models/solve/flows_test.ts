@@ -286,8 +286,8 @@ function covariance(a: Float32Array, b: Float32Array): number {
   return a.reduce((sum, x, i) => sum + (x - ma) * (b[i] - mb), 0) / a.length;
 }
 
-for (const [strength, test] of [[0.5, testOnCpu], [4, testOnDevices]] as const) {
-  test(`Sampler with noise ${strength} has the marginals of the flow`, async () => {
+for (const strength of [0.5, 4]) {
+  testOnCpu(`Sampler with noise ${strength} has the marginals of the flow`, async () => {
     const [many, count, steps] = [[250, 16], 250 * 16, 100];
     const x0 = noise(1, many), sampler = noisy(many, { steps, noise: strength });
     const start = await x0.read(), x1 = await sampler.run(x0).read();

@@ -70,7 +70,7 @@ testOnCpu("fit() takes the steps of a Trainer with the same options, and each op
   assert.equal(seen.size, all.length);
 });
 
-testOnDevices("fit() with ema validates the averaged weights, and leaves them in the model", async () => {
+testOnCpu("fit() with ema validates the averaged weights, and leaves them in the model", async () => {
   const [model, plain, held] = [new LineField(), new LineField(), tensor([2, 3, 4], [3, 1])];
   let last: models.FitProgress | undefined;
   const onProgress = (now: models.FitProgress) => void (last = now);

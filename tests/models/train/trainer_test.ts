@@ -68,7 +68,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("Trainer.measures() returns losses and gradient norms of the latest steps", async () => {
+testOnCpu("Trainer.measures() returns losses and gradient norms of the latest steps", async () => {
   const options = { clip: 1e-3, optimizer: "sgd", momentum: 0 } as const, { field, made } = trainer(options);
   for (let step = 0; step < 5; step++) {
     const before = await valuesOf(field);
@@ -100,7 +100,7 @@ testOnCpu("Trainer.averaged holds the averaged weights, which another network ca
   assert.equal(plain.averaged, plain.parameters);
 });
 
-testOnDevices(
+testOnCpu(
   "Trainer and HeldOutLoss draw noise and times from their own streams, for each batch",
   async () => {
     const pairsOf = ([noise, time]: number[], counter: number, rows: number[]) => {
