@@ -230,9 +230,7 @@ export function makeOwn(
 ): Module & VelocityField {
   const fail = (why: string, expected: string) =>
     refuse(TypeError, `make the network ${name}: ${why}`, expected);
-  if (!make) {
-    return fail("it is not one of the library's", "its class or function as `make`");
-  }
+  if (!make) return fail("it is not one of the library's", "its class or function as `make`");
   const argument = { ...options, shape, classes, flowMap };
   const made: unknown = withInitialiser(
     initialiser,
@@ -242,9 +240,7 @@ export function makeOwn(
         ? Reflect.construct(make, [argument])
         : (make as (options: unknown) => unknown)(argument),
   );
-  if (made instanceof Promise) {
-    fail("its function returned a promise", "a network; await before the export");
-  }
+  if (made instanceof Promise) fail("its function returned a promise", "a network; await before the export");
   const network = made as Module & VelocityField;
   if (!(made instanceof Module) || typeof network.velocity !== "function") {
     const what = made instanceof Module ? "a Module without velocity()" : describeValue(made);

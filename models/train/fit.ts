@@ -341,9 +341,7 @@ function checkModel(model: Module & VelocityField): void {
   if (!(model instanceof Module) || typeof model.velocity !== "function") {
     fail(`is ${describeValue(model)} (expected a Module with velocity(x, t), whose fields are its layers)`);
   }
-  if (namedParameters(model).size === 0) {
-    fail("has no parameters (expected layers or tensors in its fields)");
-  }
+  if (namedParameters(model).size === 0) fail("has no parameters (expected layers or tensors in its fields)");
 }
 
 function withCondition(data: TrainingData, condition: Tensor | undefined): TrainingData {

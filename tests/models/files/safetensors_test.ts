@@ -1,4 +1,4 @@
-/** Files of tensors: safetensors and npy, also read and written by Python. */
+/** Files of tensors, also read and written by Python. */
 
 import assert from "node:assert/strict";
 import { decodeSafetensors, encodeSafetensors, SafetensorsError } from "../../../models/files/safetensors.ts";
@@ -150,9 +150,8 @@ print(json.dumps({
 }))`;
       const hex = (data: Float32Array<ArrayBuffer>) => new Uint8Array(data.buffer).toHex();
       const expected = [...tensors].map(([name, { shape, data }]) => [name, ["float32", shape, hex(data)]]);
-      assert.deepEqual(await askPython(python as string, program, folder), {
-        ...{ metadata: { note: "café" }, tensors: Object.fromEntries(expected) },
-      });
+      const found = await askPython(python as string, program, folder);
+      assert.deepEqual(found, { metadata: { note: "café" }, tensors: Object.fromEntries(expected) });
     }),
 );
 
@@ -165,8 +164,6 @@ const notJson = "the header is not JSON in UTF-8; the file is damaged or not a s
 const noObject = "the header is not a JSON object (expected it to begin with {)";
 const shortFile = "(expected a header length in the first 8); is it a safetensors file?";
 const longHeader = "(expected at most 100000000); is it a safetensors file?";
-const deep = "the header nests deeper than 3 levels (expected a flat table)";
-const twice = "occurs twice in the header (expected every name once)";
 const notExact = "is not exact in f32; store it as F32 or F64";
 const noEntry = "(expected dtype, shape and data_offsets)";
 const unknownType = "is not supported (expected F32, F64, F16, BF16, I64, I32); convert it to F32";
@@ -191,11 +188,6 @@ const refused: readonly (readonly [bytes: Uint8Array, message: string])[] = [
   ],
   ...[file("{"), file('{"a'), file('{"\\x":1}'), notUtf8].map((bytes) => [bytes, notJson] as const),
   ...["", "[]", "1", "null", '"a"', " {}", "\ufeff{}"].map((text) => [file(text), noObject] as const),
-  [file(`{"a":${one},"a":${one}}`, 4), `"a" ${twice}`],
-  [file(`{"a":${one},"\\u0061" :${one}}`, 4), `"a" ${twice}`],
-  [file('{"a":{"dtype":"F32","dtype":"F16","shape":[1],"data_offsets":[0,4]}}', 4), `"dtype" ${twice}`],
-  [file("{" + '"a":{'.repeat(1_000_000)), deep],
-  [file('{"a":' + "[".repeat(1_000_000)), deep],
   [file({ __metadata__: [] }), "__metadata__ is a list (expected an object of strings)"],
   [file({ __metadata__: null }), "__metadata__ is null (expected an object of strings)"],
   [file({ __metadata__: { epoch: 3 } }), '__metadata__ has 3 under "epoch" (expected a string)'],
@@ -254,7 +246,7 @@ Deno.test("decodeSafetensors() refuses damaged files with a one-line message", (
   }
 });
 
-Deno.test("decodeSafetensors() accepts no tensors, equal names on different levels, and braces in text", () => {
+Deno.test("decodeSafetensors() accepts no tensors, and equal names on different levels", () => {
   assert.deepEqual(decodeSafetensors(file({}), "memory"), { tensors: new Map(), metadata: {} });
   const dtype = JSON.stringify(entry([0], [4, 4]));
   const harmless = file(`{"a":${one},"dtype":${dtype},"__metadata__":{"a":"a:{["}}`, 4);
@@ -269,7 +261,7 @@ Deno.test("decodeSafetensors() throws only SafetensorsError on damaged files", (
   );
   const likely = new TextEncoder().encode('{}[]":,-.0123456789eE\\u FI');
   let refused = 0;
-  for (let i = 0; i < 4000; i++) {
+  for (let i = 0; i < 2000; i++) {
     let bytes = intact.slice();
     for (let flips = random(4); flips >= 0; flips--) {
       bytes[random(bytes.length)] = random(2) === 0 ? random(256) : likely[random(likely.length)];
@@ -282,5 +274,5 @@ Deno.test("decodeSafetensors() throws only SafetensorsError on damaged files", (
       refused++;
     }
   }
-  assert.ok(refused > 2000, `only ${refused} of 4000 damaged files were refused`);
+  assert.ok(refused > 1000, `only ${refused} of 2000 damaged files were refused`);
 });
