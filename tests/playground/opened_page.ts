@@ -14,7 +14,7 @@ async function digitsOfPage(): Promise<DigitsParts> {
     images: images.subarray(0, 784 * count),
     labels: labels.subarray(0, count),
   });
-  return { ...networks, train: first(train, 300), heldOut: first(heldOut, 24) };
+  return { ...networks, train: first(train, 300), heldOut: first(heldOut, 8) };
 }
 
 let made: Promise<{ readonly digits: DigitsParts; readonly html: string }> | undefined;
