@@ -76,22 +76,6 @@ for (const kind of Object.keys(kinds) as KindName[]) {
   });
 }
 
-testTask(
-  "flags replace settings of the run that --config repeats, which they never continue",
-  async (place) => {
-    await makeFirst(place, "a custom network");
-    const path = place.file("first", "config.json");
-    await Deno.writeTextFile(path, JSON.stringify({ ...await configIn(place, "first"), resume: "first" }));
-    const before = await place.digest("first", "state.safetensors");
-    await place.succeed("train", "--config first/config.json --model mlp.ts --hidden 4 --seed 3 --epochs 1");
-    assert.equal(await place.digest("first", "state.safetensors"), before);
-    const [run] = await place.names("runs"); // not where the repeated run is
-    const { model, seed, epochs, maxSteps, batchSize } = await configIn(place, `runs/${run}`);
-    const network = `mlp.ts@sha256:${await place.digest("mlp.ts")}:hidden=4,activation=gelu`;
-    assert.deepEqual([model, seed, epochs, maxSteps, batchSize], [network, 3, 1, 0, 8]);
-  },
-);
-
 /** Command lines that are refused, by what is in `first`, with the beginning of the line that says why. */
 const refused: Readonly<Partial<Record<KindName, Readonly<Record<string, string>>>>> = {
   "a U-Net limited by minutes": {

@@ -134,18 +134,3 @@ testTask("a task quits at the second Ctrl-C", async () => {
   assert.equal((await process.status).code, 130);
   await reader.cancel();
 });
-
-testTask("train --resume finishes a run that was killed during its final pictures", async (place) => {
-  await place.succeed("train:base", `${tinyRun} --out whole`);
-  await Deno.mkdir(place.file("cut"));
-  for (const name of (await place.names("whole")).filter((name) => !/\.(png|gif)$|^flow$/.test(name))) {
-    await Deno.copyFile(place.file("whole", name), place.file("cut", name));
-  }
-  const metrics = (await Deno.readTextFile(place.file("whole", "metrics.jsonl"))).split("\n");
-  assert.match(metrics.at(-2)!, /test_loss/);
-  const cut = metrics.slice(0, -2).join("\n") + '\n{"step":33,"test';
-  await Deno.writeTextFile(place.file("cut", "metrics.jsonl"), cut);
-  const { stderr } = await place.succeed("train:base", "--resume cut");
-  assert.match(stderr, /\nstep 33, [^\n]*test loss [\d.]+\n/, "no rate, since it does not train");
-  await assertSameRun(place, "cut", "whole");
-});

@@ -170,6 +170,14 @@ testTask("train runs on WebGPU as on the CPU", async (place) => {
   for (const name of ["train_loss", "val_loss", "test_loss"]) {
     assertNear(values(webgpu, name), values(cpu, name), 0.01);
   }
+  // A resumed run keeps its kernels, whatever would be chosen now.
+  const path = place.file("webgpu", "kernels.json");
+  const { adapter, calls } = JSON.parse(await Deno.readTextFile(path));
+  const [call] = Object.keys(calls).filter((call) => call.startsWith("conv2dWeightGradient"));
+  const kept = { adapter, calls: { ...calls, [call]: "workgroups 16x64x16" } };
+  await Deno.writeTextFile(path, JSON.stringify(kept));
+  await place.succeed("train", "--resume webgpu --max-steps 7 --schedule constant");
+  assert.deepEqual(JSON.parse(await Deno.readTextFile(path)), kept);
 }, await missingAdapter());
 
 function assertNear(actual: readonly number[], expected: readonly number[], tolerance: number): void {

@@ -202,8 +202,12 @@ testInFolder(
       ["--model base --lr 0.5", "--model m.ts", { optimizer: "adamw", lr: 0.125 }],
     ];
     for (const [flags, replaced, expected] of cases) {
-      await Deno.writeTextFile(join(run, "config.json"), JSON.stringify(recordedConfig(configOf(flags))));
+      await Deno.writeTextFile(
+        join(run, "config.json"),
+        JSON.stringify({ ...recordedConfig(configOf(flags)), resume: "x", out: "y" }),
+      );
       const config = configOf(`--config ${run} ${replaced}`);
+      assert.deepEqual([config.resume, config.out], [null, null], "it never continues the run");
       assert.deepEqual({ ...config, ...expected }, config, `${flags}, then ${replaced}`);
     }
   },
@@ -215,44 +219,35 @@ Deno.test("lossWarning() names the data and the settings that make losses incomp
   const mnist = { name: "MNIST", digest: "a".repeat(64) };
   const fashion = { name: "fashion-mnist", digest: "b".repeat(64) };
   const none = "Losses of these runs are not comparable";
+  const of = (settings: LossMeaning["settings"], dataset?: LossMeaning["dataset"]): LossMeaning => ({
+    settings,
+    dataset,
+  });
+  const stratified = { ...run, times: "stratified" };
   const cases: [runs: LossMeaning[], warning: string | undefined][] = [
-    [[{ settings: run }, { settings: { ...run, model: "residual", lr: 2 } }], undefined],
-    [[{ settings: run }, { settings: {}, dataset: null }], undefined], // another program's run
+    [[of(run), of({ ...run, model: "residual", lr: 2 })], undefined],
+    [[of(run), of({}, null)], undefined], // another program's run
+    [[of(run), of({ ...run, conditional: true }), of({})], `${none} (--conditional is false or true)`],
     [
-      [{ settings: run }, { settings: { ...run, conditional: true } }, { settings: {} }],
-      `${none} (--conditional is false or true)`,
-    ],
-    [
-      [{ settings: run }, { settings: { ...run, normalize: "0..1", times: { name: "logit_normal" } } }],
+      [of(run), of({ ...run, normalize: "0..1", times: { name: "logit_normal" } })],
       `${none} (--normalize is -1..1 or 0..1; --times is uniform or {"name":"logit_normal"})`,
     ],
     [
-      [{ settings: run }, { settings: { ...run, times: "stratified" } }],
+      [of(run), of(stratified)],
       "Training losses of these runs are not comparable (--times is uniform or stratified), " +
       "but validation and test losses are",
     ],
     [
-      [{ settings: run, dataset: mnist }, { settings: { ...run, times: "stratified" }, dataset: fashion }],
+      [of(run, mnist), of(stratified, fashion)],
       `${none} (different data sets: MNIST, fashion-mnist; --times is uniform or stratified)`,
     ],
     [
-      [{ settings: run, dataset: mnist }, { settings: run, dataset: { ...fashion, name: "MNIST" } }],
+      [of(run, mnist), of(run, { ...fashion, name: "MNIST" })],
       `${none} (different data sets: MNIST (aaaaaaaaaaaa), MNIST (bbbbbbbbbbbb))`,
     ],
-    [
-      [{ settings: run, dataset: mnist }, { settings: run, dataset: { ...mnist, name: "a copy" } }],
-      undefined,
-    ],
-    // MLflow has the name alone.
-    [[{ settings: run, dataset: mnist }, { settings: run, dataset: { name: "MNIST" } }], undefined],
-    [
-      [{ settings: run, dataset: { name: "own" } }, { settings: run, dataset: mnist }, { settings: run }],
-      `${none} (different data sets: own, MNIST)`,
-    ],
-    [
-      [mnist, fashion, { ...mnist, digest: "c" }].map((dataset) => ({ settings: run, dataset })),
-      `${none} (different data sets: MNIST, fashion-mnist)`,
-    ],
+    [[of(run, mnist), of(run, { ...mnist, name: "a copy" })], undefined],
+    [[of(run, mnist), of(run, { name: "MNIST" })], undefined], // MLflow has the name alone
+    [[of(run, { name: "own" }), of(run, mnist), of(run)], `${none} (different data sets: own, MNIST)`],
   ];
   for (const [runs, warning] of cases) assert.equal(lossWarning(runs), warning);
 });
