@@ -1,10 +1,10 @@
 /// <reference lib="dom" />
 /**
  * Writes a chart of a page as a picture, by Plotly in Chromium: `docs/flow_field.png` is the plane of a report, with the
- * velocity field of class 3.
+ * velocity field of all samples.
  *
  * `deno run --lock=tests/deno.lock --allow-read --allow-write --allow-run --allow-env --allow-sys --allow-net=127.0.0.1 \
- * tools/chart_picture.ts runs/residual/report.html plane-chart docs/flow_field.png 3`
+ * tools/chart_picture.ts runs/residual/report.html plane-chart docs/flow_field.png all`
  */
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";

@@ -215,7 +215,8 @@ Deno.test("movingTraces() interpolates linearly between snapshots, without hidde
   assert.deepEqual([field.x, ring.x, ring.y], [[], [2], [2]]);
   assert.deepEqual([points.x, points.y, points.customdata], [[2, 9], [2, 9], [0, 1]]);
   assert.deepEqual([arrows.u, arrows.v, arrows.lengthfactor], [[4, 0], [0, 0], 0.1]);
-  assert.deepEqual(Object(points.marker).color, [4, 7], "colours repeat after ten classes");
+  assert.deepEqual(Object(arrows.marker).color, [4, 7], "colours repeat after ten classes");
+  assert.equal(Object(points.marker).color[1], Object(arrows.marker).colorscale[7][1]);
   assert.equal(new Set(Object(points.marker).symbol).size, 2);
   assert.deepEqual(movingTraces({ ...shown, t: 0.5 })[1].u, [4, 0], "at a snapshot, its own velocity");
   assert.deepEqual(movingTraces({ ...shown, t: 1 })[1].u, [0, 0], "at the end there is no velocity");

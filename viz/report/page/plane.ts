@@ -53,17 +53,24 @@ export function classesOf(runs: readonly ArrayLike<number>[]): number[] {
   return [...new Set(runs.flatMap((classes) => Array.from(classes)))].sort((a, b) => a - b);
 }
 
-/** Colour and symbol of each point by its class. Plotly takes colours of points as numbers on a scale. */
-function marksOf(classes: readonly number[]): PlotlyTrace {
+const colorOf = (c: number) => classColors[Math.max(0, c) % classColors.length];
+const symbolOf = (c: number) => seriesMarks[Math.max(0, c) % seriesMarks.length];
+
+/** Colour and symbol of each point by its class. */
+const marksOf = (classes: readonly number[]) => ({
+  color: classes.map(colorOf),
+  symbol: classes.map(symbolOf),
+});
+
+/** Colour of each arrow by its class; arrows take colours as numbers on a scale only. */
+function arrowColors(classes: readonly number[]): PlotlyTrace {
   const last = classColors.length - 1;
-  const place = (c: number) => Math.max(0, c);
   return {
-    color: classes.map((c) => place(c) % classColors.length),
+    color: classes.map((c) => Math.max(0, c) % classColors.length),
     cmin: 0,
     cmax: last,
     colorscale: classColors.map((color, i) => [i / last, color]),
     showscale: false,
-    symbol: classes.map((c) => seriesMarks[place(c) % seriesMarks.length]),
   };
 }
 
@@ -78,10 +85,7 @@ export function planeFigure(shown: ShownPlane, nameOf: (c: number) => string): P
   const { shape: [M, N], position, real, classes: own } = plane;
   const visible = (c: number) => hidden.has(c) ? "legendonly" : true;
   const ofClass = classes.filter((c) => Array.from(own).includes(c)).flatMap((c): PlotlyTrace[] => {
-    const marker = {
-      color: classColors[Math.max(0, c) % classColors.length],
-      symbol: seriesMarks[Math.max(0, c) % seriesMarks.length],
-    };
+    const marker = { color: colorOf(c), symbol: symbolOf(c) };
     const all = Array.from({ length: N }, (_, n) => n).filter((n) => own[n] === c);
     const along = (axis: 0 | 1) =>
       all.flatMap((n) => [...Array.from({ length: M }, (_, m) => position[2 * (m * N + n) + axis]), NaN]);
@@ -142,13 +146,20 @@ export function movingTraces({ plane, t, hidden, chosen, field }: ShownPlane): P
   const [x, y] = coordinates(now, kept);
   const [u, v] = coordinates(moving, kept);
   const marks = marksOf(kept.map((n) => classes[n]));
-  const { symbol: _, ...colors } = marks;
   const ofField = field === "none" ? [] : indices.filter((n) => field === "all" || classes[n] === field);
   const [ringX, ringY] = coordinates(now, kept.filter((n) => n === chosen));
   const arrows = { type: "quiver" as const, lengthmode: "raw", lengthfactor: ahead, showlegend: false };
   return [
     { ...arrows, ...fieldOf(now, moving, ofField, rangesOf(plane)) },
-    { ...arrows, x, y, u, v, marker: { ...colors, line: { width: 1.2 } }, hoverinfo: "skip" },
+    {
+      ...arrows,
+      x,
+      y,
+      u,
+      v,
+      marker: { ...arrowColors(kept.map((n) => classes[n])), line: { width: 1.2 } },
+      hoverinfo: "skip",
+    },
     {
       mode: "markers",
       x,
