@@ -237,7 +237,7 @@ function readJson(path: string): unknown {
  * @returns the settings, with all those of the stages, so that a run keeps them when defaults change
  * @throws {ConfigError} if the network cannot be built, the run would never end, or its schedule would get no loss
  */
-export function checkConfig(config: TrainingConfig, where = ""): TrainingConfig {
+function checkConfig(config: TrainingConfig, where = ""): TrainingConfig {
   const problem = problemOf(config);
   if (problem !== undefined) throw new ConfigError(problem + where);
   const { stages } = config;

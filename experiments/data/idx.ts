@@ -109,7 +109,7 @@ export async function datasetOfFiles(
 }
 
 /** Parses a file: images [N, H, W] or [N, H, W, C], or labels [N]. */
-export function parseIdx({ path, bytes }: IdxFile, what: "images" | "labels"): NumberArray {
+function parseIdx({ path, bytes }: IdxFile, what: "images" | "labels"): NumberArray {
   const ranks = what === "images" ? [3, 4] : [1];
   const header = idxHeader(bytes);
   if (!header || !ranks.includes(header.shape.length)) {

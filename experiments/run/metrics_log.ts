@@ -84,7 +84,7 @@ export function finite(_: string, value: unknown): unknown {
 }
 
 /** For `JSON.parse`: turns the strings "NaN", "Infinity" and "-Infinity" into numbers. */
-export function withNonFinite(_: string, value: unknown): unknown {
+function withNonFinite(_: string, value: unknown): unknown {
   return value === "NaN" || value === "Infinity" || value === "-Infinity" ? Number(value) : value;
 }
 
