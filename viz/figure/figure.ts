@@ -65,9 +65,13 @@ export const seriesMarks: readonly string[] = [
 
 /** The colours of a page that charts share. */
 export interface ChartColors {
+  /** Text, titles and data without a hue of its own. */
   readonly ink: string;
+  /** Labels and ticks. */
   readonly muted: string;
+  /** Axes and grids. */
   readonly line: string;
+  /** The background. */
   readonly paper: string;
 }
 
