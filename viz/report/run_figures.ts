@@ -192,7 +192,7 @@ export function solversFigure(
   const data = compared.flatMap(({ name, solvers }, run) =>
     names.flatMap((solver, i): PlotlyTrace[] => {
       const own = solvers.filter((result) => result.solver === solver)
-        .toSorted((a, b) => a.evaluations - b.evaluations);
+        .sort((a, b) => a.evaluations - b.evaluations);
       if (own.length === 0) return [];
       return [{
         mode: "lines+markers",
@@ -262,9 +262,8 @@ export function intervalsFigure(
   all: RunFigures,
   shownBy: (figure: QualityFigure) => (value: number) => string,
 ): PlotlyFigure {
-  const rows = [
-    ...Map.groupBy(all, ({ figure: { title, judge } }) => JSON.stringify([title, judge])).values(),
-  ];
+  const titles = [...new Set(all.map(({ figure }) => titleOf(figure)))];
+  const rows = titles.map((title) => all.filter(({ figure }) => titleOf(figure) === title));
   const places = rows.map((own) => placeOf(own.map(({ figure }) => figure)));
   const runs = [...new Map(all.map(({ run, name }) => [run, name]))];
   const data = runs.map(([run, name], i): PlotlyTrace => {
