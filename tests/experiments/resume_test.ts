@@ -131,6 +131,8 @@ testTask("a task quits at the second Ctrl-C", async () => {
   process.kill("SIGINT");
   await until("SIGINT true 130");
   process.kill("SIGINT");
+  const late = setTimeout(() => process.kill("SIGKILL"), 60_000);
   assert.equal((await process.status).code, 130);
+  clearTimeout(late);
   await reader.cancel();
 });
