@@ -86,7 +86,7 @@ export class Chart {
   #t: number | undefined;
   #isQueued = false;
   #isDue = true;
-  #change: ((plotly: Plotly) => unknown) | undefined;
+  #change: ((plotly: Plotly) => Promise<unknown>) | undefined;
   #size = "";
   #onFirst = () => {};
   /** Whether it should have been drawn while it was hidden. */
@@ -131,9 +131,11 @@ export class Chart {
   }
 
   /** Changes it soon, unless it is drawn or changed again before. */
-  change(change: (plotly: Plotly) => unknown): void {
+  change(change: (plotly: Plotly) => Promise<unknown>): void {
     this.#change = change;
-    this.#queue();
+    // At once, because charts that follow the clock have to keep up with it; the next change may interrupt this one.
+    if (plotly && this.isDrawn && !this.#isQueued) change(plotly).catch(() => {});
+    else this.#queue();
   }
 
   drawNow(plotly: Plotly): void {
