@@ -24,7 +24,7 @@ testTask("examples/dit.ts trains, resumes to the same bits, and is evaluated", a
 });
 
 testTask(
-  "study trains the network of the docs",
+  "study trains the network of the docs next to a U-Net",
   async (place) => {
     const page = await Deno.readTextFile(new URL("../../../docs/own_networks.md", import.meta.url));
     const [, module] = /```ts\n(.*?)```/s.exec(page)!;
@@ -32,7 +32,7 @@ testTask(
     const plan = {
       seeds: [1],
       evaluation: { ...tinyPlan.evaluation },
-      grid: { model: ["mine.ts:hidden=8"] },
+      grid: { model: ["residual", "mine.ts:hidden=8"] },
     };
     await makePlan(place, plan);
     await place.succeed("study", `plan.json --out study ${oneThread}`);
