@@ -81,7 +81,7 @@ export const tasks: readonly TaskRow[] = [
   {
     name: "animate",
     about: "Draw flows of runs as GIF, APNG or stills",
-    page: page("pictures"),
+    page: page("reports"),
     rights: writes,
     load: async () => (await import("./animate.ts")).animateTask,
   },
