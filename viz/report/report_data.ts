@@ -176,8 +176,11 @@ export interface Comparison {
 
 /** A table of text. */
 export interface TextTable {
+  /** Heading above it. */
   readonly title: string;
+  /** Headings of the columns. */
   readonly head: readonly string[];
+  /** Cells, row by row. */
   readonly rows: readonly (readonly string[])[];
 }
 
