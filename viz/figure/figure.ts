@@ -109,6 +109,11 @@ export function chartTemplate({ ink, muted, line, paper }: ChartColors = light):
   };
 }
 
+/** Text that Plotly shows as it is, without markup. */
+export function plainText(text: string): string {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+}
+
 /** Plotly's number of panel n: none for the first, then 2, 3 and so on. */
 export function panelNumber(n: number): string {
   return n === 0 ? "" : `${n + 1}`;

@@ -17,6 +17,7 @@ import {
   paintDot,
   picture,
   pixel,
+  placeInChart,
   pointInPlane,
   see,
   takeBrush,
@@ -105,6 +106,12 @@ async function explore(page: Page): Promise<void> {
   });
   await page.keyboard.press("ArrowRight");
   assert.equal(await text(page, "time-text"), "t = 0.76");
+  await see(page, "pixel-chart");
+  const line = await page.locator("#pixel-chart .shapelayer path").evaluate((path) =>
+    path.getBoundingClientRect().left
+  );
+  const [left] = await placeInChart(page, "pixel-chart", 0.76, 0);
+  assert.ok(Math.abs(line - left) < 1, "a line marks t");
 
   await moveTo(page, 100);
   await see(page, "plane-chart");

@@ -166,6 +166,13 @@ export async function pointInPlane(page: Page, x: number, y: number, expected: s
   await page.mouse.move(left + 2, top);
   await page.mouse.move(left, top);
   await untilText(page, "plane-text", new RegExp(`^${expected}$`));
+  await page.waitForFunction(
+    (expected) =>
+      document.querySelector("#plane-chart .hovertext")?.textContent?.replaceAll(/\s+/g, " ").startsWith(
+        expected,
+      ),
+    expected,
+  );
 }
 
 /** The text of an element. */

@@ -208,6 +208,7 @@ const shown = {
   hidden: new Set<number>(),
   chosen: 0,
   field: "none" as const,
+  nameOf: (c: number) => `<${c}>`,
 };
 
 Deno.test("movingTraces() interpolates linearly between snapshots, without hidden classes", () => {
@@ -218,21 +219,22 @@ Deno.test("movingTraces() interpolates linearly between snapshots, without hidde
   assert.deepEqual(Object(arrows.marker).color, [4, 7], "colours repeat after ten classes");
   assert.equal(Object(points.marker).color[1], Object(arrows.marker).colorscale[7][1]);
   assert.equal(new Set(Object(points.marker).symbol).size, 2);
+  const said = [points.text, points.hovertemplate];
+  assert.deepEqual(said, [
+    ["sample 1, classified as &lt;4>", "sample 2, classified as &lt;17>"],
+    "%{text}<br>t = 0.75<extra></extra>",
+  ]);
   assert.deepEqual(movingTraces({ ...shown, t: 0.5 })[1].u, [4, 0], "at a snapshot, its own velocity");
   assert.deepEqual(movingTraces({ ...shown, t: 1 })[1].u, [0, 0], "at the end there is no velocity");
   assert.deepEqual(movingTraces({ ...shown, hidden: new Set([4]) })[2].customdata, [1]);
 });
 
 Deno.test("planeFigure() has a trail and a legend entry for each class, around all points", () => {
-  const { data, layout } = planeFigure({ ...shown, hidden: new Set([17]) }, (c) => `class ${c}`);
-  const [, trail, entry, , hidden] = data;
-  assert.deepEqual([trail.x, trail.y], [[0, 1, 3, NaN], [0, 2, 2, NaN]]);
-  assert.deepEqual([entry.name, entry.visible, hidden.name, hidden.visible], [
-    "class 4",
-    true,
-    "class 17",
-    "legendonly",
-  ]);
+  const { data, layout } = planeFigure({ ...shown, hidden: new Set([17]) });
+  const entries = data.slice(1, 3).map(({ name, visible }) => [name, visible]);
+  assert.deepEqual(entries, [["<4>", true], ["<17>", "legendonly"]]);
+  const trails = (layout.shapes as Record<string, unknown>[]).map(({ path, visible }) => [path, visible]);
+  assert.deepEqual(trails, [["M0,0L1,2L3,2", true], ["M9,9L9,9L9,9", false]]);
   assertClose(Object(layout.yaxis).range, [-2.4, 42.4], 1e-6);
 });
 
@@ -241,14 +243,12 @@ Deno.test("fieldOf() averages the velocities of the samples near each point of a
   const velocity = Float32Array.of(2, 0, 4, 2, -1, 5);
   const at = (indices: readonly number[]) => {
     const { x, y, u, v, marker } = fieldOf(position, velocity, indices, [[0, 18], [0, 9]]);
-    const i = Array.from(x as number[], (x, i) => x === 0.5 && (y as number[])[i] === 1.5 ? i : -1).find((
-      i,
-    ) => i >= 0)!;
+    const i = Array.from(x as number[]).findIndex((x, i) => x === 0.5 && (y as number[])[i] === 1.5);
     return [x!.length, (u as number[])[i], (v as number[])[i], Object(marker).color[i]];
   };
-  assert.deepEqual(at([0, 1, 2]), [162, 3, 1, 2]);
-  assert.deepEqual(at([0, 2]), [162, 2, 0, 1]);
-  assert.deepEqual(at([2]), [162, 0, 0, 0]);
+  assert.deepEqual(at([0, 1, 2]), [6, 3, 1, 2]);
+  assert.deepEqual(at([0, 2]), [6, 2, 0, 1]);
+  assert.deepEqual(at([2]).slice(1), [undefined, undefined, undefined], "no arrow far from all samples");
 });
 
 Deno.test("snapshotAt() interpolates linearly, with the velocity of the snapshot before", () => {

@@ -2,6 +2,7 @@
 import {
   type ChartColors,
   chartTemplate,
+  plainText,
   type PlotlyFigure,
   type PlotlyLayout,
   type PlotlyTrace,
@@ -17,7 +18,6 @@ export interface Plotly {
     layout: PlotlyLayout,
     config: object,
   ): Promise<unknown>;
-  relayout(place: HTMLElement, changes: PlotlyLayout): Promise<unknown>;
   animate(place: HTMLElement, frame: object, how: object): Promise<unknown>;
   addFrames(place: HTMLElement, frames: PlotlyFigure["frames"]): Promise<unknown>;
   downloadImage(place: HTMLElement, how: object): Promise<string>;
@@ -28,6 +28,7 @@ export interface Plotly {
 export interface ChartElement extends HTMLElement {
   /** The traces as given, with `visible` as the reader chose. */
   readonly data?: readonly PlotlyTrace[];
+  readonly _fullLayout?: { readonly xaxis: { readonly _offset: number; r2p(x: number): number } };
   on(
     event: string,
     listener: (event: { readonly points: readonly { readonly customdata?: unknown }[] }) => void,
@@ -69,7 +70,7 @@ export function chartColors(): ChartColors {
 }
 
 /** The line that marks the time of the clock. */
-const clockLine = (t: number) => ({ type: "line", xref: "x", yref: "paper", x0: t, x1: t, y0: 0, y1: 1 });
+const clockLine = { type: "line", xref: "x", yref: "paper", x0: 0, x1: 0, y0: 0, y1: 1 };
 
 const charts = new Set<Chart>();
 
@@ -84,6 +85,8 @@ const panelWidth = 260;
 /** A chart by Plotly. */
 export class Chart {
   #t: number | undefined;
+  /** The line at t, which Plotly reads whenever it draws or saves the chart. */
+  readonly #line = { ...clockLine };
   #isQueued = false;
   #isDue = true;
   #change: ((plotly: Plotly) => Promise<unknown>) | undefined;
@@ -127,7 +130,12 @@ export class Chart {
     if (!this.isDrawn) return this.draw(t);
     if (t === this.#t) return;
     this.#t = t;
-    this.change((plotly) => plotly.relayout(this.element, { "shapes[0].x0": t, "shapes[0].x1": t }));
+    // Plotly's own change of a shape draws the whole chart again.
+    Object.assign(this.#line, { x0: t, x1: t });
+    const { xaxis } = (this.element as ChartElement)._fullLayout!;
+    const x = xaxis._offset + xaxis.r2p(t);
+    const path = this.element.querySelector(".shapelayer path");
+    path?.setAttribute("d", path.getAttribute("d")!.replaceAll(/([ML])[^,]+/g, `$1${x}`));
   }
 
   /** Changes it soon, unless it is drawn or changed again before. */
@@ -184,7 +192,7 @@ export class Chart {
     const hidden = old.filter(({ visible }) => visible === "legendonly").map(entryOf);
     return data.map(({ name, ...trace }) => {
       const named = {
-        ...name !== undefined && { name: name.replaceAll("&", "&amp;").replaceAll("<", "&lt;") },
+        ...name !== undefined && { name: plainText(name) },
         ...trace,
       };
       return { ...hidden.includes(entryOf(named)) && { visible: "legendonly" }, ...named };
@@ -204,7 +212,7 @@ export class Chart {
       uirevision: "kept", // the zoom
       ...layout,
       ...isNarrow && { grid: { ...grid, rows: grid.columns, columns: grid.rows } },
-      ...this.#t !== undefined && { shapes: [clockLine(this.#t)] },
+      ...this.#t !== undefined && { shapes: [Object.assign(this.#line, { x0: this.#t, x1: this.#t })] },
       template: chartTemplate(chartColors()),
       width,
       height: element.clientHeight,

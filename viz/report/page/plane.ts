@@ -1,4 +1,4 @@
-import { type PlotlyFigure, type PlotlyTrace, seriesMarks } from "../../figure/figure.ts";
+import { plainText, type PlotlyFigure, type PlotlyTrace, seriesMarks } from "../../figure/figure.ts";
 import type { PlaneTrajectories } from "../report_data.ts";
 import { lastUntil } from "./trajectory_view.ts";
 
@@ -21,6 +21,7 @@ export interface ShownPlane {
   readonly chosen: number;
   /** The class of the velocity field, `all`, or `none`. */
   readonly field: number | "all" | "none";
+  readonly nameOf: (c: number) => string;
 }
 
 /** The label of an unknown class. */
@@ -56,6 +57,17 @@ export function classesOf(runs: readonly ArrayLike<number>[]): number[] {
 const colorOf = (c: number) => classColors[Math.max(0, c) % classColors.length];
 const symbolOf = (c: number) => seriesMarks[Math.max(0, c) % seriesMarks.length];
 
+/** The number of a sample, from 1, with its classes. */
+export function sampleText(
+  { classes, conditioning }: DrawnPlane,
+  n: number,
+  nameOf: ShownPlane["nameOf"],
+): string {
+  return `sample ${n + 1}` +
+    (conditioning ? `, requested ${nameOf(conditioning.labels[n])}` : "") +
+    (classes[n] === noClass ? "" : `, classified as ${nameOf(classes[n])}`);
+}
+
 /** Colour and symbol of each point by its class. */
 const marksOf = (classes: readonly number[]) => ({
   color: classes.map(colorOf),
@@ -80,34 +92,34 @@ function coordinates(values: Float32Array, indices: readonly number[]): [x: numb
 }
 
 /** The figure: trails, real images, legend, field, samples with their velocities, and a ring; see {@linkcode movingTraces}. */
-export function planeFigure(shown: ShownPlane, nameOf: (c: number) => string): PlotlyFigure {
-  const { plane, classes, hidden } = shown;
+export function planeFigure(shown: ShownPlane): PlotlyFigure {
+  const { plane, classes, hidden, nameOf } = shown;
   const { shape: [M, N], position, real, classes: own } = plane;
-  const visible = (c: number) => hidden.has(c) ? "legendonly" : true;
-  const ofClass = classes.filter((c) => Array.from(own).includes(c)).flatMap((c): PlotlyTrace[] => {
-    const marker = { color: colorOf(c), symbol: symbolOf(c) };
+  const shownClasses = classes.filter((c) => Array.from(own).includes(c));
+  const entries = shownClasses.filter((c) => c !== noClass).map((c): PlotlyTrace => ({
+    mode: "markers",
+    x: [NaN],
+    y: [NaN],
+    name: nameOf(c),
+    legendgroup: `${c}`,
+    visible: hidden.has(c) ? "legendonly" : true,
+    hoverinfo: "skip",
+    marker: { color: colorOf(c), symbol: symbolOf(c) },
+    showlegend: true,
+  }));
+  // Shapes and not traces, which Plotly would compute again whenever samples move.
+  const trails = shownClasses.map((c) => {
     const all = Array.from({ length: N }, (_, n) => n).filter((n) => own[n] === c);
-    const along = (axis: 0 | 1) =>
-      all.flatMap((n) => [...Array.from({ length: M }, (_, m) => position[2 * (m * N + n) + axis]), NaN]);
-    const group = { legendgroup: `${c}`, visible: visible(c), hoverinfo: "skip" };
-    const trails = {
-      ...group,
-      mode: "lines",
-      x: along(0),
-      y: along(1),
-      line: { color: marker.color, width: 0.7 },
+    const point = (m: number, n: number) =>
+      [0, 1].map((axis) => Number(position[2 * (m * N + n) + axis].toPrecision(4))).join();
+    return {
+      type: "path",
+      path: all.map((n) => `M${Array.from({ length: M }, (_, m) => point(m, n)).join("L")}`).join(""),
+      line: { color: colorOf(c), width: 0.7 },
       opacity: 0.35,
-      showlegend: false,
+      layer: "below",
+      visible: !hidden.has(c),
     };
-    return c === noClass ? [trails] : [trails, {
-      ...group,
-      mode: "markers",
-      x: [NaN],
-      y: [NaN],
-      name: nameOf(c),
-      marker,
-      showlegend: true,
-    }];
   });
   const places = Array.from({ length: real.position.length / 2 }, (_, i) => i);
   const [x, y] = coordinates(real.position, places);
@@ -121,10 +133,11 @@ export function planeFigure(shown: ShownPlane, nameOf: (c: number) => string): P
     showlegend: false,
   };
   const [xRange, yRange] = rangesOf(plane);
-  const beside = ofClass.length / 2 > maxAbove;
+  const beside = entries.length > maxAbove;
   return {
-    data: [reals, ...ofClass, ...movingTraces(shown)],
+    data: [reals, ...entries, ...movingTraces(shown)],
     layout: {
+      shapes: trails,
       xaxis: { title: { text: "first component" }, range: xRange },
       yaxis: { title: { text: "second component" }, range: yRange, scaleanchor: "x" },
       ...beside && { legend: { orientation: "v", x: 1.02, y: 1, yanchor: "top" } },
@@ -132,8 +145,8 @@ export function planeFigure(shown: ShownPlane, nameOf: (c: number) => string): P
   };
 }
 
-/** The four last traces of a plane's figure, which move with t. Their numbers of points do not depend on t. */
-export function movingTraces({ plane, t, hidden, chosen, field }: ShownPlane): PlotlyTrace[] {
+/** The four last traces of a plane's figure, which move with t. */
+export function movingTraces({ plane, t, hidden, chosen, field, nameOf }: ShownPlane): PlotlyTrace[] {
   const { shape: [M, N], t: times, classes, position, velocity } = plane;
   const m = Math.max(0, Math.min(M - 2, lastUntil(times, t)));
   const share = M > 1 ? Math.min(1, (t - times[m]) / (times[m + 1] - times[m])) : 0;
@@ -165,7 +178,8 @@ export function movingTraces({ plane, t, hidden, chosen, field }: ShownPlane): P
       x,
       y,
       customdata: kept,
-      hoverinfo: "none", // the page shows the sample beside the chart
+      text: kept.map((n) => plainText(sampleText(plane, n, nameOf))),
+      hovertemplate: `%{text}<br>t = ${t.toFixed(2)}<extra></extra>`,
       marker: { ...marks, size: 9, line: { width: 0 } },
       showlegend: false,
     },
@@ -201,10 +215,9 @@ export function fieldOf(
   const points = Array.from({ length: indices.length === 0 ? 0 : columns * rows }, (_, i) => {
     const [x, y] = [left + (i % columns + 0.5) * spacing, low + (Math.floor(i / columns) + 0.5) * spacing];
     const near = indices.filter((n) => Math.hypot(position[2 * n] - x, position[2 * n + 1] - y) <= spacing);
-    const mean = (axis: 0 | 1) =>
-      near.reduce((sum, n) => sum + velocity[2 * n + axis], 0) / (near.length || 1);
+    const mean = (axis: 0 | 1) => near.reduce((sum, n) => sum + velocity[2 * n + axis], 0) / near.length;
     return { x, y, u: mean(0), v: mean(1), count: near.length };
-  });
+  }).filter(({ count }) => count > 0);
   return {
     x: points.map(({ x }) => x),
     y: points.map(({ y }) => y),

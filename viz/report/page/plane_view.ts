@@ -5,7 +5,15 @@ import { Chart, type ChartElement, type Plotly } from "./charts.ts";
 import type { Clock } from "./clock.ts";
 import { byId, chooseRun, element } from "./dom.ts";
 import { drawImage, type PageColours } from "./image_panel.ts";
-import { classesOf, type DrawnPlane, movingTraces, noClass, planeFigure, type ShownPlane } from "./plane.ts";
+import {
+  classesOf,
+  type DrawnPlane,
+  movingTraces,
+  noClass,
+  planeFigure,
+  sampleText,
+  type ShownPlane,
+} from "./plane.ts";
 import type { Views } from "./views.ts";
 
 /** Shows many samples in the plane of two principal components, and their velocity field. */
@@ -19,7 +27,8 @@ export class PlaneView {
   readonly #choice = byId<HTMLSelectElement>("plane-run");
   readonly #field = byId<HTMLSelectElement>("plane-field");
   readonly #place = byId<ChartElement>("plane-chart");
-  readonly #chart = new Chart(this.#place, () => planeFigure(this.#shown, (c) => this.#nameOf(c)));
+  readonly #chart = new Chart(this.#place, () => planeFigure(this.#shown));
+  readonly #nameOf = (c: number) => this.#run.classNames[c] ?? `${c}`;
   #hidden: ReadonlySet<number> = new Set();
   #drawnRun = "";
   #sample = 0;
@@ -58,6 +67,7 @@ export class PlaneView {
       hidden: this.#hidden,
       chosen: this.#sample,
       field: value === "all" || value === "none" ? value : Number(value),
+      nameOf: this.#nameOf,
     };
   }
 
@@ -112,20 +122,15 @@ export class PlaneView {
     });
   }
 
-  #nameOf(c: number): string {
-    return this.#run.classNames[c] ?? `${c}`;
-  }
-
   /** Shows the finished image of a sample. */
   #showSample(n: number): void {
     this.#sample = n;
-    const { plane: { image, shape: [, , ...axes], classes, conditioning } } = this.#run;
+    const { plane } = this.#run;
+    const { image, shape: [, , ...axes] } = plane;
     const size = sizeWithChannels(axes);
     const [C, H, W] = size;
     const start = n * C * H * W;
     drawImage(byId("plane-image"), image.subarray(start, start + C * H * W), size, this.colours.image);
-    byId("plane-text").textContent = `sample ${n + 1}` +
-      (conditioning ? `, requested ${this.#nameOf(conditioning.labels[n])}` : "") +
-      (classes[n] === noClass ? "" : `, classified as ${this.#nameOf(classes[n])}`);
+    byId("plane-text").textContent = sampleText(plane, n, this.#nameOf);
   }
 }
