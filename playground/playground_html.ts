@@ -2,7 +2,7 @@ import { deflateSync } from "npm:fflate@0.8.3";
 import { base64 } from "../viz/image/base64.ts";
 import { htmlFile, inScript, Markup, markup } from "../viz/report/markup.ts";
 import { type DigitsParts, packedDigits } from "./digits_parts.ts";
-import { body, lesson, program, style } from "./page.js";
+import { body, program, style } from "./page.js";
 
 /**
  * The playground as the text of one HTML file that works offline.
@@ -27,16 +27,6 @@ ${bytesScript("library", deflateSync(new TextEncoder().encode(library)))}
 ${scripts}
 <script>${inScript(program)}</script>`,
   );
-}
-
-/**
- * The text of a module that defines the element `<flow-lesson step="average">`, for the steps in the plane.
- *
- * @param library the text of `web/flow.js`
- */
-export function lessonModule(library: string): string {
-  const page = playgroundHtml({ library }).replace("<html", "<html data-embedded");
-  return `const playgroundText = ${JSON.stringify(page)};\n${lesson}\n`;
 }
 
 /** Embeds bytes for the page's program, as text that browsers do not parse. */

@@ -22,7 +22,6 @@ export const browserPrograms = {
   report: "viz/report/page/main.ts",
   plotly: "viz/report/page/plotly/plotly.js",
   playground: "playground/page/main.ts",
-  lesson: "playground/page/flow_lesson.ts",
 } as const;
 
 /** The generated files by path; a later file may contain the text of an earlier one. */
@@ -66,7 +65,6 @@ export const generated: Readonly<Record<string, Generated>> = {
     make: async () =>
       textModule("page", {
         program: await bundle(browserPrograms.playground, "iife"),
-        lesson: await bundle(browserPrograms.lesson, "esm"),
         style: (await Promise.all(["story", "page"].map((name) => read(`playground/page/${name}.css`)))).join(
           "",
         ),

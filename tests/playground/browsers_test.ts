@@ -4,10 +4,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { isolation, serveFiles } from "../../experiments/serve.ts";
-import { lessonModule } from "../../playground/playground_html.ts";
 import { openDevice, PlaneTraining } from "../../playground/plane_training.ts";
 import { settings, settingsOf } from "../../playground/settings.ts";
-import { library } from "../../web/flow_text.js";
 import * as flow from "../../web/mod.ts";
 import { testInBrowser } from "../browser.ts";
 import { withFolder } from "../folder.ts";
@@ -204,37 +202,7 @@ const visit = (page: VisitedPage, walksByKeys: boolean) =>
       assert.equal(scrollWidth, clientWidth, "nothing is wider than the page");
     }
     assert.deepEqual(await complaintsOf(page), []);
-    await visitElements(page);
   });
-
-/** Opens a third-party page that embeds two steps as elements. */
-async function visitElements(page: OpenPage): Promise<void> {
-  const module = lessonModule(library);
-  const bare = `<!doctype html><script type="module" src="/lesson.js"></script>${listener}
-<flow-lesson step="pair" settings="steps=20&seed=5"></flow-lesson>
-<flow-lesson step="few" settings="steps=20"></flow-lesson>`;
-  await using server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, ({ url }) => {
-    const type = url.endsWith(".js") ? "text/javascript" : "text/html";
-    return new Response(url.endsWith(".js") ? module : bare, { headers: { "content-type": type } });
-  });
-  await page.open(`http://127.0.0.1:${server.addr.port}/`);
-  await until(page, () => {
-    const pages = Array.from(document.querySelectorAll("iframe"), ({ contentDocument }) => contentDocument!);
-    return pages.length === 2 && pages[0].documentElement?.dataset.digest &&
-      pages[1].documentElement?.dataset.step;
-  });
-  const shown = await page.run(() =>
-    Array.from(document.querySelectorAll("iframe"), ({ clientHeight, contentDocument }) => ({
-      step: contentDocument!.querySelector<HTMLElement>("#story > :not([hidden])")!.dataset.step,
-      unseen: Math.abs(contentDocument!.body.offsetHeight - clientHeight),
-      links: Array.from(contentDocument!.querySelectorAll("a")).filter((link) =>
-        link.checkVisibility()
-      ).length,
-    }))
-  );
-  assert.deepEqual(shown, [{ step: "pair", unseen: 0, links: 0 }, { step: "few", unseen: 0, links: 0 }]);
-  assert.deepEqual(await complaintsOf(page), []);
-}
 
 // Other tests open the page in Chromium from a file, and use its controls.
 await testInBrowser("Chromium: a served playground trains the same weights as Deno", async (browser) => {
@@ -243,7 +211,6 @@ await testInBrowser("Chromium: a served playground trains the same weights as De
   await page.open(`http://127.0.0.1:${server.addr.port}/playground.html${address}`);
   await checkDigest(page);
   assert.deepEqual(await complaintsOf(page), []);
-  await visitElements(page);
 });
 await testInOtherBrowsers(
   "the playground trains the same weights as Deno, and controls of half of its steps work by mouse or by keys",
