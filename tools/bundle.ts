@@ -65,9 +65,7 @@ export const generated: Readonly<Record<string, Generated>> = {
     make: async () =>
       textModule("page", {
         program: await bundle(browserPrograms.playground, "iife"),
-        style: (await Promise.all(["story", "page"].map((name) => read(`playground/page/${name}.css`)))).join(
-          "",
-        ),
+        style: await read("playground/page/page.css"),
         body: await read("playground/page/body.html"),
       }),
   },

@@ -13,7 +13,11 @@ import type { DigitsCommand, DigitsReport, HeldOut } from "./messages.ts";
 const [drawMs, measureMs] = [1000, 10_000];
 
 /** Cancels a measurement because the training has continued. */
-export class Overtaken extends Error {}
+export class Overtaken extends Error {
+  static ignore(error: unknown): void {
+    if (!(error instanceof Overtaken)) throw error;
+  }
+}
 
 /** Trains on images in the worker, and reports to the page. */
 export class DigitsWorker {
@@ -123,9 +127,7 @@ export class DigitsWorker {
     const bits = await training.bits(async () => {
       await this.#attend();
       if (this.#goesOn) throw new Overtaken();
-    }).catch((error) => {
-      if (!(error instanceof Overtaken)) throw error;
-    });
+    }).catch(Overtaken.ignore);
     if (bits) this.send({ about: "rested", rest: { ...rest, bits } });
     else this.#restedAt = undefined;
   }

@@ -21,11 +21,9 @@ const [noisySteps, guidedDots] = [64, 192];
 let send: (message: FromTrainer) => void;
 
 /** A training with its views. */
-interface Current {
-  readonly id: number;
+interface Shown {
   readonly training: PlaneTraining;
   readonly views: PlaneViews;
-  readonly floor: AsyncGenerator<void, number | undefined, void>;
 }
 
 /** The worker's interface for the page: it trains, and sends what the page shows. */
@@ -38,11 +36,11 @@ export class TrainingService {
   #device: Computing["device"] = "cpu";
   /** State of the training when it was last shown. */
   #kept: TrainerState | undefined;
-  #current: Current | undefined;
+  #current: (Shown & { readonly id: number; readonly floor: ReturnType<typeof lossFloor> }) | undefined;
   /** The latest guided dots. */
   #guided: { readonly key: string; readonly dots: Trajectories } | undefined;
   /** An untrained copy of the network, which the reader trains. */
-  #copy: SlowCopy | undefined;
+  #copy: (Shown & { readonly key: string }) | undefined;
   #settings: PlaygroundSettings | undefined;
   #watched: Watched = { t: 1, drops: [] };
   #running = true;
@@ -141,25 +139,25 @@ export class TrainingService {
         this.#lookDue = true;
         this.#keepCopy();
         if (this.#busy) return;
-        if (this.#copy?.lags) return void this.#loop();
+        if (this.#copyLags) return void this.#loop();
         return message.watched.drops.length > 0 ? await this.#show() : await this.#look();
       case "digits":
         return await this.#digits.take(message.command);
     }
   }
 
+  #shown(settings: PlaygroundSettings): Shown {
+    const training = new PlaneTraining(this.#library, settings);
+    return { training, views: new PlaneViews(this.#library, training) };
+  }
+
   /** Creates a training, from a state if there is one. */
   #make(id: number, settings: PlaygroundSettings, state?: TrainerState): PlaneTraining {
-    const training = new PlaneTraining(this.#library, settings);
-    if (state) training.restore(state);
+    const shown = this.#shown(settings);
+    if (state) shown.training.restore(state);
     this.#kept = state;
-    this.#current = {
-      id,
-      training,
-      views: new PlaneViews(this.#library, training),
-      floor: lossFloor(this.#library, training),
-    };
-    return training;
+    this.#current = { id, ...shown, floor: lossFloor(this.#library, shown.training) };
+    return shown.training;
   }
 
   #begin(id: number, settings: PlaygroundSettings): void {
@@ -188,10 +186,10 @@ export class TrainingService {
     this.#busy = true;
     try {
       await this.#show();
-      while (this.#current && (this.#running || this.#copy?.lags)) {
+      while (this.#current && (this.#running || this.#copyLags)) {
         const { id, training, floor } = this.#current;
-        if (this.#copy?.lags) {
-          await this.#copy.train();
+        if (this.#copyLags) {
+          await this.#trainCopy();
           await this.#look();
           continue;
         }
@@ -221,15 +219,29 @@ export class TrainingService {
     this.#milliseconds = (performance.now() - started) / losses.length;
   }
 
-  /** Creates the watched copy, or drops it. */
+  /** Creates the watched copy, or drops it; it trains for at most the steps of the settings. */
   #keepCopy(): void {
     const { copy } = this.#watched;
-    const key = `${this.#current?.id} ${copy?.id}`;
-    if (!copy || !this.#current) this.#copy = undefined;
-    else if (this.#copy?.key !== key) {
-      this.#copy = new SlowCopy(this.#library, this.#current.training.settings, key);
+    if (!copy || !this.#current) return void (this.#copy = undefined);
+    const { id, training: { settings } } = this.#current;
+    const key = `${id} ${copy.id}`;
+    if (this.#copy?.key !== key) this.#copy = { key, ...this.#shown(settings) };
+    this.#copy.training.continueTo(Math.min(copy.steps, settings.steps));
+  }
+
+  get #copyLags(): boolean {
+    return this.#copy?.training.done === false;
+  }
+
+  /** Trains a step of the copy, slowly enough for the reader to follow; later, more and more steps at a time. */
+  async #trainCopy(): Promise<void> {
+    const { training } = this.#copy!;
+    const end = training.step + Math.ceil(0.06 * training.step + 0.1);
+    while (!training.done && training.step < end) {
+      await training.train(burstMs, end - training.step);
+      await yieldToEvents("task");
     }
-    this.#copy?.continueTo(copy!.steps);
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 
   async #show(): Promise<void> {
@@ -260,7 +272,7 @@ export class TrainingService {
   }
 
   /** The dots for a step of the story; guided ones follow the exact means, so training does not move them. */
-  async #dots({ training, views }: Current, settings: PlaygroundSettings): Promise<Trajectories> {
+  async #dots({ training, views }: Shown, settings: PlaygroundSettings): Promise<Trajectories> {
     const { step, seed, noise, data, drawn, path, label, scale } = settings;
     if (step === "random") return await views.dots({ ...settings, moves: noisySteps }, noise);
     if (step !== "classes") return await views.dots(settings);
@@ -302,48 +314,11 @@ export class TrainingService {
     if (!this.#current || this.#settings?.behind !== "likelihood") return;
     const { id, training, views } = this.#current;
     const { step } = training;
-    const isCurrent = () => this.#current?.id === id && training.step === step;
     const logp = await views.likelihood(async () => {
       await yieldToEvents("task");
-      if (!isCurrent()) throw new Overtaken();
-    }).catch((error) => {
-      if (!(error instanceof Overtaken)) throw error;
-    });
+      if (this.#current?.id !== id || training.step !== step) throw new Overtaken();
+    }).catch(Overtaken.ignore);
     if (logp) send({ kind: "heat", training: id, logp });
-  }
-}
-
-/** An untrained copy of a network, trained slowly enough for the reader to follow. */
-class SlowCopy {
-  readonly training: PlaneTraining;
-  readonly views: PlaneViews;
-  #steps = 0;
-
-  /** @param key identifies the copy */
-  constructor(library: Library, settings: PlaygroundSettings, readonly key: string) {
-    this.training = new PlaneTraining(library, settings);
-    this.views = new PlaneViews(library, this.training);
-  }
-
-  /** Sets the number of steps to train, at most that of the settings. */
-  continueTo(steps: number): void {
-    this.#steps = Math.min(steps, this.training.settings.steps);
-  }
-
-  /** Whether it has steps left to train. */
-  get lags(): boolean {
-    return this.training.step < this.#steps;
-  }
-
-  /** Trains a step; later, more and more steps at a time. */
-  async train(): Promise<void> {
-    const { training } = this;
-    const end = Math.min(this.#steps, training.step + Math.ceil(0.06 * training.step + 0.1));
-    while (training.step < end) {
-      await training.train(burstMs, end - training.step);
-      await yieldToEvents("task");
-    }
-    await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }
 
