@@ -1,13 +1,6 @@
-import type {
-  Model,
-  Normalization,
-  Tensor,
-  TrainerState,
-  UNetModelOptions,
-  VelocityField,
-} from "../web/mod.ts";
+import type { Model, Normalization, Tensor, UNetModelOptions, VelocityField } from "../web/mod.ts";
 import { digitPixels, type DigitsParts, type LabelledDigits } from "./digits_parts.ts";
-import { type Library, rateAt, weightsDigest } from "./plane_training.ts";
+import { type Library, PageTraining, rateAt } from "./plane_training.ts";
 import { PlaygroundError, type PlaygroundSettings } from "./settings.ts";
 
 /** Number of classes; one sample is drawn of each. As a label, it means no class. */
@@ -47,15 +40,13 @@ export interface DrawnDigits {
 type Draw = (pause: () => Promise<void>) => Promise<Omit<DrawnDigits, "nearest" | "seen">>;
 
 /** Trains a network on images, from the checkpoint or from scratch. */
-export class DigitsTraining {
+export class DigitsTraining extends PageTraining {
   readonly side: number;
-  /** The number of steps to train. */
-  #steps: number;
   /** The network with averaged weights, which draws the samples. */
-  readonly averaged: Model;
+  readonly shown: Model;
   /** How pixels relate to values of the network. */
   readonly normalization: Normalization;
-  readonly #trainer: InstanceType<Library["Trainer"]>;
+  protected readonly trainer: InstanceType<Library["Trainer"]>;
   readonly #order: InstanceType<Library["BatchOrder"]>;
   /** The loss of the averaged weights on held-out images. */
   readonly heldOut: () => Promise<number>;
@@ -69,13 +60,13 @@ export class DigitsTraining {
 
   /** Creates the network on the current device. */
   constructor(
-    private readonly library: Library,
+    library: Library,
     private readonly data: DigitsParts,
     { start, seed, digit_steps: steps }: Pick<PlaygroundSettings, "start" | "seed" | "digit_steps">,
   ) {
+    super(library, steps);
     const { blankInitialiser, createModel, loadCheckpoint, namedParameters, shareParameters, Trainer } =
       library;
-    this.#steps = steps;
     this.side = sideOf(start);
     const { model, info } = loadCheckpoint(data.flow, "the flow of the page");
     const ofPage = info.config as UNetModelOptions; // the page embeds no other kind
@@ -86,7 +77,7 @@ export class DigitsTraining {
     this.#judge = library.loadJudge(data.judge, "the judge of the page");
     this.#images = pixelsOf(data.train, this.side);
     const { source, size } = this.#sourceOf(this.#images, data.train.labels);
-    this.#trainer = new Trainer(trained, source, {
+    this.trainer = new Trainer(trained, source, {
       batchSize: batch,
       seed,
       learningRate: this.#rate,
@@ -94,8 +85,8 @@ export class DigitsTraining {
       labelDropout: 0.1,
     });
     this.#order = new library.BatchOrder(Uint32Array.from({ length: size }, (_, i) => i), batch, seed);
-    this.averaged = createModel(config, blankInitialiser);
-    shareParameters(namedParameters(this.averaged), this.#trainer.averaged);
+    this.shown = createModel(config, blankInitialiser);
+    shareParameters(namedParameters(this.shown), this.trainer.averaged);
     this.heldOut = this.#measurer();
     this.#draw = this.#drawer(seed);
     this.#painted = library.tensor(new Uint32Array(1));
@@ -103,25 +94,10 @@ export class DigitsTraining {
     this.#painter = new library.Sampler(this.#guided(), [1, 1, this.side, this.side], how);
   }
 
-  /** Steps taken. */
-  get step(): number {
-    return this.#trainer.step;
-  }
-
-  /** Changes the number of steps to train. */
-  continueTo(steps: number): void {
-    this.#steps = steps;
-  }
-
-  /** Whether all steps are done. */
-  get done(): boolean {
-    return this.step >= this.#steps;
-  }
-
   /** Takes a step. @returns its loss, as a list @throws {PlaygroundError} if it is not a number */
   async train(): Promise<readonly number[]> {
-    this.#trainer.queueStep(this.#order.batch(this.step), rateAt(this.#rate, this.step));
-    const losses = await this.#trainer.losses();
+    this.trainer.queueStep(this.#order.batch(this.step), rateAt(this.#rate, this.step));
+    const losses = await this.trainer.losses();
     if (losses.every(Number.isFinite)) return losses;
     throw new PlaygroundError(`The loss of step ${this.step} is not a number`);
   }
@@ -138,7 +114,7 @@ export class DigitsTraining {
     const { side } = this;
     const x1 = fromPixels(pixelsOf({ images, labels }, side), this.normalization);
     const { mean, standardError } = await bitsPerDimension(
-      this.averaged,
+      this.shown,
       tensor(x1, [labels.length, 1, side, side]),
       {
         normalization: this.normalization,
@@ -149,21 +125,6 @@ export class DigitsTraining {
       },
     );
     return [mean, standardError];
-  }
-
-  async digest(): Promise<string> {
-    return weightsDigest(
-      Array.from((await this.library.stateOf(this.averaged)).values(), ({ data }) => data),
-    );
-  }
-
-  /** The state from which another device can restore the training. */
-  state(): Promise<TrainerState> {
-    return this.#trainer.state();
-  }
-
-  restore(state: TrainerState): void {
-    this.#trainer.restore(state, "the page");
   }
 
   /** Draws a sample of each class. @param pause called between steps */
@@ -193,7 +154,7 @@ export class DigitsTraining {
 
   /** The averaged network, with guidance. */
   #guided(): VelocityField {
-    return this.library.guided(this.averaged, { scale: guidance, none: classCount });
+    return this.library.guided(this.shown, { scale: guidance, none: classCount });
   }
 
   #sourceOf(pixels: Float32Array, labels: Uint8Array) {
@@ -207,7 +168,7 @@ export class DigitsTraining {
     const { HeldOutLoss, meanLoss } = this.library;
     const { images, labels } = this.data.heldOut;
     const { source, size } = this.#sourceOf(pixelsOf({ images, labels }, this.side), labels);
-    const held = new HeldOutLoss(this.averaged, source, { batchSize: batch, seed: 0 });
+    const held = new HeldOutLoss(this.shown, source, { batchSize: batch, seed: 0 });
     const all = Uint32Array.from({ length: size }, (_, i) => i);
     return async () => meanLoss(await held.losses(all));
   }
@@ -216,14 +177,12 @@ export class DigitsTraining {
     const { loadCheckpoint, noise, Sampler, tensor } = this.library;
     const { side } = this;
     const shape = [classCount, 1, side, side];
-    const field = this.#guided();
     const condition = tensor(Uint32Array.from({ length: classCount }, (_, n) => n));
-    const many = new Sampler(field, shape, { solver: "euler", steps: drawSteps, condition });
-    const one = new Sampler(field, shape, { solver: "euler", steps: 1, condition });
+    const sampler = (field: VelocityField, solver: "euler" | "map", steps: number) =>
+      new Sampler(field, shape, { solver, steps, condition });
+    const [many, one] = [drawSteps, 1].map((steps) => sampler(this.#guided(), "euler", steps));
     const oneStep = () => loadCheckpoint(this.data.oneStep, "the one-step network of the page").model;
-    const whole = side === 28
-      ? new Sampler(oneStep(), shape, { solver: "map", steps: 1, condition })
-      : undefined;
+    const whole = side === 28 ? sampler(oneStep(), "map", 1) : undefined;
     return async (pause) => {
       const x0 = noise(seed, shape);
       const [times, images]: [number[], Float32Array[]] = [[], []];
@@ -234,12 +193,13 @@ export class DigitsTraining {
       }
       const all = new Float32Array(images.length * images[0].length);
       images.forEach((image, k) => all.set(image, k * image.length));
+      const last = async (sampler: typeof one) => this.#toPixels(await sampler.run(x0).read());
       return {
         side,
         times: Float32Array.from(times),
         many: all,
-        one: this.#toPixels(await one.run(x0).read()),
-        ...whole && { whole: this.#toPixels(await whole.run(x0).read()) },
+        one: await last(one),
+        ...whole && { whole: await last(whole) },
       };
     };
   }

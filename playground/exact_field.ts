@@ -65,6 +65,10 @@ export class ExactField {
     return [this.#points[2 * i], this.#points[2 * i + 1]];
   }
 
+  points(): readonly Point[] {
+    return Array.from({ length: this.size }, (_, i) => this.point(i));
+  }
+
   /** The noise from which a line through the point at t leads to data point i. */
   start([x, y]: Point, t: number, i: number): Point {
     const { alpha, sigma } = this.#at(t);
@@ -75,6 +79,11 @@ export class ExactField {
   between([x0, y0]: Point, [x1, y1]: Point, t: number): Point {
     const { alpha, sigma } = this.#shares(t);
     return [alpha * x1 + sigma * x0, alpha * y1 + sigma * y0];
+  }
+
+  /** Points of the line from noise to data, at equally spaced times. */
+  line(x0: Point, x1: Point, pieces: number): readonly Point[] {
+    return Array.from({ length: pieces + 1 }, (_, k) => this.between(x0, x1, k / pieces));
   }
 
   /** The velocity at t on the line from noise to data. */
@@ -164,13 +173,6 @@ export async function* lossFloor(
   return sum / draws;
 }
 
-/** The lines that meet at a place: to all data, to the data of a class, and the guided combination of their means. */
-export interface GuidedMeeting {
-  readonly all: Meeting;
-  readonly own: Meeting;
-  readonly guided: Point;
-}
-
 /**
  * The exact velocity of classifier-free guidance: v + scale (v_class - v), v being the velocity of all data. At scale 1
  * it is the velocity of the class.
@@ -188,7 +190,8 @@ export class GuidedField {
     this.scale = scale;
   }
 
-  meeting(place: Point, t: number): GuidedMeeting {
+  /** The lines that meet at a place to all data, to the data of the class, and the guided combination of their means. */
+  meeting(place: Point, t: number): { readonly all: Meeting; readonly own: Meeting; readonly guided: Point } {
     const [all, own] = [this.all.meeting(place, t), this.own.meeting(place, t)];
     const along = (axis: 0 | 1) => all.mean[axis] + this.scale * (own.mean[axis] - all.mean[axis]);
     return { all, own, guided: [along(0), along(1)] };

@@ -7,6 +7,12 @@ export type Point = readonly [x: number, y: number];
 /** Half the side of the visible square: its coordinates range from -3.2 to 3.2. */
 export const halfSide = 3.2;
 
+/** The centre of a cell of a grid over the visible square, [side, side], rows upwards; later grids repeat it. */
+export function cellAt(i: number, side: number): Point {
+  const [x, y] = [i, Math.floor(i / side)].map((at) => halfSide * ((at % side + 0.5) / side * 2 - 1));
+  return [x, y];
+}
+
 /** Number of points in each data set, a power of two. */
 export const pointCount = 1024;
 

@@ -83,26 +83,65 @@ export function exactTeacher(flow: Library, points: Float32Array): VelocityField
   };
 }
 
-/** Trains a network in the plane. The same settings give the same bits on every machine. */
-export class PlaneTraining {
+/** A training on the page; the same settings give the same bits on every machine. */
+export abstract class PageTraining {
+  protected abstract readonly trainer: InstanceType<Library["Trainer"]>;
+  /** The network whose weights the page shows and digests. */
+  abstract readonly shown: InstanceType<Library["Module"]>;
+
+  /** @param steps the number of steps to train */
+  constructor(readonly library: Library, protected steps: number) {}
+
+  /** Changes the number of steps to train. */
+  continueTo(steps: number): void {
+    this.steps = steps;
+  }
+
+  /** Steps taken. */
+  get step(): number {
+    return this.trainer.step;
+  }
+
+  /** Whether all steps are done. */
+  get done(): boolean {
+    return this.step >= this.steps;
+  }
+
+  /** The state from which another device can restore the training. */
+  state(): Promise<TrainerState> {
+    return this.trainer.state();
+  }
+
+  restore(state: TrainerState): void {
+    this.trainer.restore(state, "the page");
+  }
+
+  async digest(): Promise<string> {
+    return weightsDigest(Array.from((await this.library.stateOf(this.shown)).values(), ({ data }) => data));
+  }
+}
+
+/** Trains a network in the plane. */
+export class PlaneTraining extends PageTraining {
   /** The data, f32[1024, 2]. */
   readonly points: Float32Array<ArrayBuffer>;
   /** The network's prediction as a velocity, for solvers. */
   readonly field: VelocityField;
-  readonly #network: PlaneNetwork;
-  readonly #trainer: InstanceType<Library["Trainer"]>;
+  readonly shown: PlaneNetwork;
+  protected readonly trainer: InstanceType<Library["Trainer"]>;
   readonly #order: InstanceType<Library["BatchOrder"]>;
   readonly #coupling: Coupling;
   readonly #host: HostExamples;
 
   /** Creates the network on the current device. */
-  constructor(readonly library: Library, public settings: PlaygroundSettings) {
+  constructor(library: Library, readonly settings: PlaygroundSettings) {
+    super(library, settings.steps);
     const { BatchOrder, batchSource, couplings, MeanMapLoss, paths, predicting, predictions, tensor } =
       library;
     const { seed, rate } = settings;
     const batch = batchOf(settings);
     this.points = planePoints(settings);
-    this.#network = makeNetwork(library, settings);
+    this.shown = makeNetwork(library, settings);
     const x1 = tensor(this.points, [pointCount, 2]);
     const { points } = this;
     this.#host = {
@@ -120,9 +159,9 @@ export class PlaneTraining {
     };
     const whole = (): StepLoss => {
       const teacher = exactTeacher(library, points);
-      return new MeanMapLoss({ student: this.#network, teacher, source, batchSize: batch });
+      return new MeanMapLoss({ student: this.shown, teacher, source, batchSize: batch });
     };
-    this.#trainer = new library.Trainer(this.#network, source, {
+    this.trainer = new library.Trainer(this.shown, source, {
       batchSize: batch,
       seed,
       learningRate: rate,
@@ -131,24 +170,9 @@ export class PlaneTraining {
         : { objective },
     });
     this.field = settings.prediction === "velocity" && settings.path === "linear"
-      ? this.#network
-      : predicting(this.#network, objective.prediction, objective.path);
+      ? this.shown
+      : predicting(this.shown, objective.prediction, objective.path);
     this.#order = new BatchOrder(Uint32Array.from({ length: pointCount }, (_, i) => i), batch, seed);
-  }
-
-  /** Changes the number of steps to train. */
-  continueTo(steps: number): void {
-    this.settings = { ...this.settings, steps };
-  }
-
-  /** Steps taken. */
-  get step(): number {
-    return this.#trainer.step;
-  }
-
-  /** Whether all steps are done. */
-  get done(): boolean {
-    return this.step >= this.settings.steps;
   }
 
   /**
@@ -160,13 +184,13 @@ export class PlaneTraining {
    */
   async train(milliseconds: number, maxSteps = Infinity): Promise<readonly number[]> {
     const from = this.step;
-    const end = Math.min(this.settings.steps, from + Math.min(maxSteps, this.library.Trainer.maxOpenLosses));
+    const end = Math.min(this.steps, from + Math.min(maxSteps, this.library.Trainer.maxOpenLosses));
     const started = performance.now();
     while (this.step < end) {
-      this.#trainer.queueStep(this.#order.batch(this.step), rateAt(this.settings.rate, this.step));
+      this.trainer.queueStep(this.#order.batch(this.step), rateAt(this.settings.rate, this.step));
       if (performance.now() - started >= milliseconds) break;
     }
-    const losses = await this.#trainer.losses();
+    const losses = await this.trainer.losses();
     const bad = losses.findIndex((loss) => !Number.isFinite(loss));
     if (bad < 0) return losses;
     const reason = `the learning rate of ${this.settings.rate} is too large (choose a smaller one)`;
@@ -182,21 +206,6 @@ export class PlaneTraining {
       x0: this.library.normals(seed, this.library.streams.noise, 0, 2 * examples.length),
       x1: this.#host.values(examples),
     };
-  }
-
-  /** The state from which another device can restore the training. */
-  state(): Promise<TrainerState> {
-    return this.#trainer.state();
-  }
-
-  restore(state: TrainerState): void {
-    this.#trainer.restore(state, "the page");
-  }
-
-  async digest(): Promise<string> {
-    return weightsDigest(
-      Array.from((await this.library.stateOf(this.#network)).values(), ({ data }) => data),
-    );
   }
 }
 

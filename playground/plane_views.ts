@@ -1,7 +1,7 @@
 import type { Snapshot, VelocityField } from "../web/mod.ts";
 import type { Library, PlaneTraining } from "./plane_training.ts";
 import type { PlaygroundSettings } from "./settings.ts";
-import { halfSide, type Point } from "./plane_data.ts";
+import { cellAt, type Point } from "./plane_data.ts";
 
 /** Number of dots, which start as noise. */
 export const dotCount = 512;
@@ -24,12 +24,27 @@ export interface Trajectories {
   readonly places: Float32Array<ArrayBuffer>;
 }
 
-/** The solver step during which it is time t, and the share of the step that is over. */
-export function stepAt(times: Float32Array, t: number): [step: number, share: number] {
+/** Values at times, f32[K, N], interpolated linearly at time t: the value of an index. */
+export function valuesAt(times: ArrayLike<number>, values: Float32Array, t: number): (i: number) => number {
+  const N = values.length / times.length;
   let k = 0;
   while (k < times.length - 2 && times[k + 1] <= t) k++;
-  return [k, Math.max(0, Math.min(1, (t - times[k]) / (times[k + 1] - times[k])))];
+  const share = Math.max(0, Math.min(1, (t - times[k]) / (times[k + 1] - times[k])));
+  return (i) => values[k * N + i] + share * (values[(k + 1) * N + i] - values[k * N + i]);
 }
+
+/** The number of dots. */
+export const countOf = ({ times, places }: Trajectories): number => places.length / 2 / times.length;
+
+/** The place of dot n at time t. */
+export function placeAt({ times, places }: Trajectories, n: number, t: number): Point {
+  const at = valuesAt(times, places, t);
+  return [at(2 * n), at(2 * n + 1)];
+}
+
+/** The places of dot n, before and after each solver step. */
+export const pathOf = (dots: Trajectories, n: number): readonly Point[] =>
+  Array.from(dots.times, (t) => placeAt(dots, n, t));
 
 /** Computes the trajectories that start at x0, f32[N, 2]. */
 type TrajectoryOf = (x0: ReturnType<Library["noise"]>) => Promise<Trajectories>;
@@ -50,11 +65,7 @@ export class PlaneViews {
     const { record, tensor } = library;
     const { side, times } = arrows;
     const all = Array.from({ length: times * side * side }, (_, i) => i);
-    const place = (index: number) => halfSide * ((index + 0.5) / side * 2 - 1);
-    const x = tensor(
-      Float32Array.from(all.flatMap((i) => [place(i % side), place(Math.floor(i / side) % side)])),
-      [all.length, 2],
-    );
+    const x = tensor(Float32Array.from(all.flatMap((i) => cellAt(i, side))), [all.length, 2]);
     const t = tensor(Float32Array.from(all, (i) => Math.floor(i / (side * side)) / (times - 1)));
     const step = record(() => field.velocity(x, t));
     this.arrows = () => {
@@ -84,12 +95,9 @@ export class PlaneViews {
    */
   async likelihood(pause: () => Promise<void>): Promise<Float32Array<ArrayBuffer>> {
     const { logLikelihood, tensor } = this.library;
-    const place = (index: number) => halfSide * ((index + 0.5) / heatSide * 2 - 1);
-    const all = Float32Array.from(
-      { length: 2 * heatSide * heatSide },
-      (_, i) => place(i % 2 === 0 ? (i >> 1) % heatSide : Math.floor((i >> 1) / heatSide)),
-    );
-    const { logp } = await logLikelihood(this.#field, tensor(all, [heatSide * heatSide, 2]), {
+    const all = Array.from({ length: heatSide * heatSide }, (_, i) => cellAt(i, heatSide));
+    const places = tensor(Float32Array.from(all.flat()), [all.length, 2]);
+    const { logp } = await logLikelihood(this.#field, places, {
       exact: true,
       solver: "heun",
       steps: 24,

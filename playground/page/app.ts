@@ -61,10 +61,7 @@ export class App {
       loops: () => this.#settings.step === "watch",
       onTime: (t, settled) => settled ? this.change({ t }) : this.#showTime(t),
     });
-    this.#pointer = new PlanePointer(this.#plane, {
-      onLook: () => this.#watch(),
-      onDraw: (drawn) => this.change({ drawn }),
-    });
+    this.#pointer = new PlanePointer(this.#plane, () => this.#watch(), (drawn) => this.change({ drawn }));
     this.#experiment = new Experiment(this.#plane, () => this.#settings.steps, () => this.#watch());
     offerCopies(() => this.#settings);
     this.#digits = document.getElementById("part-flow")
@@ -296,7 +293,7 @@ export class App {
   }
 
   #show(): void {
-    const { step, data, drawn, t } = this.#settings;
+    const { step, data, t } = this.#settings;
     const { state } = this.#plane;
     this.#controls.show(this.#settings);
     this.#story.show(this.#settings);
@@ -307,7 +304,7 @@ export class App {
     const digits = step === "digits";
     const { pointer } = storySteps[step]; // where the pointer has another use, it draws only while there is no data
     const drawing = data === "drawn" && !digits && (this.#awaitsData || !pointer);
-    this.#pointer.mode = { step, drawing, drawn };
+    this.#pointer.show(drawing);
     byId("drawing").hidden = data !== "drawn" || digits;
     byId("drawing-text").hidden = !drawing;
     for (const id of ["digits-stage", "paint-stage"]) byId(id).hidden = !digits;

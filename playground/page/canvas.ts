@@ -46,14 +46,13 @@ export function mixed(first: string, second: string, share: number): string {
 /**
  * A canvas at the screen's resolution, redrawn when its size or the colours change. Its coordinates are CSS pixels.
  */
-export class SharpCanvas {
+export abstract class SharpCanvas {
   readonly #context: CanvasRenderingContext2D;
   /** The current colours. */
   colours = canvasColours();
   #requested = false;
 
-  /** @param draw draws on the canvas */
-  constructor(readonly element: HTMLCanvasElement, private readonly draw: () => void) {
+  constructor(readonly element: HTMLCanvasElement) {
     this.#context = element.getContext("2d")!;
     new ResizeObserver(() => this.changed()).observe(element);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
@@ -61,6 +60,9 @@ export class SharpCanvas {
       this.changed();
     });
   }
+
+  /** Draws on the canvas. */
+  protected abstract draw(): void;
 
   /** Redraws on the next animation frame. */
   changed(): void {

@@ -1,7 +1,7 @@
 /// <reference lib="dom" />
 import { byId } from "../../viz/report/page/dom.ts";
 import { classCount, type DrawnDigits, sideOf } from "../digits_training.ts";
-import { stepAt } from "../plane_views.ts";
+import { valuesAt } from "../plane_views.ts";
 import type { PlaygroundSettings } from "../settings.ts";
 import { arrowKeys, font, set, SharpCanvas } from "./canvas.ts";
 import { LossCurve } from "./loss_chart.ts";
@@ -27,12 +27,11 @@ interface Stroke {
 }
 
 /** The reader's work with digits: rows of samples from the same noise to train, and one sample to paint in. */
-export class DigitsSession {
+export class DigitsSession extends SharpCanvas {
   curve = new LossCurve();
   running = false;
   /** The weights while the training is paused or done. */
   rest: RestingDigits | undefined;
-  readonly #grid: SharpCanvas;
   readonly #paint = byId<HTMLCanvasElement>("paint");
   readonly #led = byId<HTMLCanvasElement>("led");
   /** The digit to paint in, and the class that the flow leads it to. */
@@ -53,7 +52,7 @@ export class DigitsSession {
 
   /** @param send sends a command to the worker */
   constructor(private readonly send: (command: DigitsCommand) => void) {
-    this.#grid = new SharpCanvas(byId<HTMLCanvasElement>("digits-grid"), () => this.#draw());
+    super(byId("digits-grid"));
     for (const select of [this.#base, this.#label]) {
       for (let label = 0; label < classCount; label++) select.add(new Option(`${label}`));
     }
@@ -93,7 +92,7 @@ export class DigitsSession {
       : Object.fromEntries(partIds.map((id) => [id, byId(`part-${id}`).textContent!]));
     this.send({ act: "begin", settings, running: this.running, parts });
     this.#sent = true;
-    this.#draw();
+    this.draw();
   }
 
   /** Forgets the state of a replaced worker, which had the data. */
@@ -124,14 +123,14 @@ export class DigitsSession {
   take(report: DigitsReport): void {
     if (report.about === "led") {
       this.#ledTo = report.pixels;
-      return this.#draw();
+      return this.draw();
     }
     if (report.about === "rested") this.rest = report.rest;
     else {
       this.rest = undefined;
       this.#frame = report.frame;
       this.curve.add(report.frame.losses);
-      this.#draw();
+      this.draw();
       document.documentElement.dataset.digits = String(report.frame.step); // for tests
     }
     this.#showReading();
@@ -167,8 +166,8 @@ export class DigitsSession {
   }
 
   #listen(): void {
-    this.#grid.element.addEventListener("click", ({ offsetX }) => {
-      this.#choose(`${Math.floor(offsetX / this.#grid.width * classCount)}`);
+    this.element.addEventListener("click", ({ offsetX }) => {
+      this.#choose(`${Math.floor(offsetX / this.width * classCount)}`);
       byId("paint-stage").scrollIntoView({ block: "nearest" });
     });
     let down = false;
@@ -197,7 +196,7 @@ export class DigitsSession {
         this.#pen = [x, y];
       }
       if (!move || event.shiftKey) this.#begin(this.#pen);
-      this.#draw();
+      this.draw();
     });
   }
 
@@ -233,13 +232,13 @@ export class DigitsSession {
   #lead(): void {
     const pixels = this.#painted();
     if (pixels) this.send({ act: "paint", pixels, t: this.#paintTime, label: Number(this.#label.value) });
-    this.#draw(pixels);
+    this.draw(pixels);
   }
 
   #clear(): void {
     this.#ledTo = undefined;
     this.#strokes = [];
-    this.#draw();
+    this.draw();
   }
 
   /** The images of a row; those of many steps, at time t. */
@@ -249,10 +248,10 @@ export class DigitsSession {
   }
 
   /** @param painted the painted image, if already computed */
-  #draw(painted = this.#painted()): void {
-    const context = this.#grid.cleared();
-    const { ink, muted, velocity } = this.#grid.colours;
-    const width = this.#grid.width / classCount;
+  protected override draw(painted = this.#painted()): void {
+    const context = this.cleared();
+    const { ink, muted, velocity } = this.colours;
+    const width = this.width / classCount;
     set(context, { font: font(13), fillStyle: muted, textAlign: "left", textBaseline: "alphabetic" });
     if (!this.#frame) return context.fillText("Loading the network", 0, 20);
     const { drawn } = this.#frame;
@@ -293,7 +292,7 @@ export class DigitsSession {
       });
       y += width > 44 ? 34 : 20;
     }
-    this.#grid.element.style.height = `${Math.ceil(y)}px`;
+    this.element.style.height = `${Math.ceil(y)}px`;
     this.#drawPaint(painted);
   }
 
@@ -304,7 +303,7 @@ export class DigitsSession {
     byId("paint-text").textContent = `Paint here, at t = ${this.#paintTime.toFixed(2)}`;
     const context = this.#paint.getContext("2d")!;
     if (this.#paint.matches(":focus-visible")) {
-      set(context, { strokeStyle: this.#grid.colours.velocity, lineWidth: 3 });
+      set(context, { strokeStyle: this.colours.velocity, lineWidth: 3 });
       const [x, y] = this.#pen.map((at) => at / side * this.#paint.width);
       context.strokeRect(x - 5, y - 5, 10, 10);
     }
@@ -319,12 +318,8 @@ export function samplesAt(
   { times, many }: Pick<DrawnDigits, "times" | "many">,
   t: number,
 ): Float32Array<ArrayBuffer> {
-  const size = many.length / times.length;
-  const [k, share] = stepAt(times, t);
-  return Float32Array.from({ length: size }, (_, i) => {
-    const before = many[k * size + i];
-    return before + share * (many[(k + 1) * size + i] - before);
-  });
+  const at = valuesAt(times, many, t);
+  return Float32Array.from({ length: many.length / times.length }, (_, i) => at(i));
 }
 
 /** Lightens an image, [side, side], with a soft white dot, or darkens it with a black one if it erases. */

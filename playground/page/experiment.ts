@@ -9,8 +9,7 @@ import { between } from "./readings.ts";
 const maxTrail = 10;
 
 /** The experiment of step 2: an untrained copy of the network learns slowly, and the reader can answer in its place. */
-export class Experiment {
-  readonly #chart: SharpCanvas;
+export class Experiment extends SharpCanvas {
   readonly #why = byId<HTMLDetailsElement>("why-mean");
   /** The copy to watch. */
   copy = { id: 0, steps: 0 };
@@ -20,7 +19,7 @@ export class Experiment {
 
   /** @param onChange called when the page should show another velocity */
   constructor(private readonly plane: PlaneCanvas, steps: () => number, onChange: () => void) {
-    this.#chart = new SharpCanvas(byId<HTMLCanvasElement>("closing-in"), () => this.#draw());
+    super(byId("closing-in"));
     for (const button of document.querySelectorAll<HTMLElement>("#copy button")) {
       button.addEventListener("click", () => {
         const { steps: text } = button.dataset;
@@ -61,7 +60,7 @@ export class Experiment {
   /** Shows the error at the place. */
   show(): void {
     const { state } = this.plane;
-    this.#chart.changed();
+    this.changed();
     this.plane.changed();
     if (!state.answer || !state.exact) return;
     const { mean, spread } = state.exact.meeting(state.probe, probeTime(state.t));
@@ -75,10 +74,9 @@ export class Experiment {
     Object.assign(byId("error-text").dataset, { error, spread, distance }); // for tests
   }
 
-  #draw(): void {
-    const context = this.#chart.cleared();
-    const { width, height } = this.#chart;
-    const { muted, line, velocity } = this.#chart.colours;
+  protected override draw(): void {
+    const { width, height, colours: { muted, line, velocity } } = this;
+    const context = this.cleared();
     const [left, right, top, bottom] = [4, width - 8, 20, height - 6];
     const last = this.#distances.at(-1);
     const furthest = Math.max(0.1, ...this.#distances.map(({ away }) => away));

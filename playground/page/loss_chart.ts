@@ -49,26 +49,16 @@ function meanOf(values: readonly number[]): number {
 const floorError = 0.01;
 
 /** Draws the losses; where the best possible loss has a formula, the distance above it, on a logarithmic axis. */
-export class LossChart {
+export class LossChart extends SharpCanvas {
   curve = new LossCurve();
   /** The loss of a perfect network, where there is a formula. */
   floor: number | undefined;
-  readonly #canvas: SharpCanvas;
 
-  constructor(element: HTMLCanvasElement) {
-    this.#canvas = new SharpCanvas(element, () => this.#draw());
-  }
-
-  /** Redraws on the next animation frame. */
-  changed(): void {
-    this.#canvas.changed();
-  }
-
-  #draw(): void {
-    const { width, height } = this.#canvas;
-    const context = this.#canvas.cleared();
+  protected override draw(): void {
+    const { width, height } = this;
+    const context = this.cleared();
     if (this.curve.count === 0) return;
-    const { muted, line, velocity } = this.#canvas.colours;
+    const { muted, line, velocity } = this.colours;
     const points = this.floor === undefined ? this.curve.points() : smoothed(this.curve.points());
     const [left, right, top, bottom] = [40, width - 8, 24, height - 22];
     const { ticks, share } = lossScale(points.map(([, loss]) => loss), this.floor);

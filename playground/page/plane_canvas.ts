@@ -1,11 +1,10 @@
 /// <reference lib="dom" />
-import type { Trajectories } from "../plane_views.ts";
+import { countOf, placeAt, type Trajectories } from "../plane_views.ts";
 import { defaults } from "../settings.ts";
 import { halfSide, type Point } from "../plane_data.ts";
 import { label, mixed, set, SharpCanvas } from "./canvas.ts";
-import { placeAt, PlanePen, type PlaneState } from "./plane_pen.ts";
-import { drawContours } from "./more_pictures.ts";
-import { drawData } from "./story_pictures.ts";
+import { PlanePen, type PlaneState } from "./plane_pen.ts";
+import { drawContours, drawData } from "./pictures.ts";
 import { storySteps } from "./story.ts";
 
 /** The share of the way to their new places that dots move per animation frame. */
@@ -14,7 +13,8 @@ const easing = 0.3;
 /** The first pinned place. */
 const start: Point = [-0.7, -1];
 
-export class PlaneCanvas {
+/** The plane with the dots on screen. */
+export class PlaneCanvas extends SharpCanvas {
   state: PlaneState = {
     settings: defaults,
     t: 1,
@@ -25,21 +25,12 @@ export class PlaneCanvas {
     pair: 0,
     pen: false,
   };
-  readonly #canvas: SharpCanvas;
   /** The dots on screen, which glide to their new places. */
   #shown: Trajectories | undefined;
 
   /** @param still whether dots jump to new places instead of gliding */
   constructor(element: HTMLCanvasElement, private readonly still: boolean) {
-    this.#canvas = new SharpCanvas(element, () => {
-      if (this.#glide()) this.changed();
-      this.#draw();
-    });
-  }
-
-  /** Redraws on the next animation frame. */
-  changed(): void {
-    this.#canvas.changed();
+    super(element);
   }
 
   /** Clears a training and its data. */
@@ -52,7 +43,7 @@ export class PlaneCanvas {
 
   /** Converts a pixel of the canvas to a place in the plane. */
   placeAt(x: number, y: number): Point {
-    const size = this.#canvas.width / (storySteps[this.state.settings.step].cells ?? 1);
+    const size = this.width / (storySteps[this.state.settings.step].cells ?? 1);
     [x, y] = [x % size, y % size];
     return [(x / size * 2 - 1) * halfSide, (1 - y / size * 2) * halfSide];
   }
@@ -76,10 +67,10 @@ export class PlaneCanvas {
     return farthest > 0.004;
   }
 
-  #draw(): void {
+  protected override draw(): void {
+    if (this.#glide()) this.changed();
     const { state } = this;
-    const { width, colours } = this.#canvas;
-    const pen = new PlanePen(this.#canvas.cleared(), width, colours, state.lit);
+    const pen = new PlanePen(this.cleared(), this.width, this.colours, state.lit);
     pen.context.lineCap = "round";
     if (state.strokes) return this.#drawStrokes(pen);
     if (state.likelihood) drawContours(pen, state.likelihood);
@@ -94,7 +85,7 @@ export class PlaneCanvas {
     if (!this.#shown || alpha === 0) return;
     const { noise, data } = pen.colours;
     set(pen.context, { fillStyle: mixed(noise, data, t), globalAlpha: alpha });
-    for (let n = 0; n < this.#shown.places.length / 2 / this.#shown.times.length; n++) {
+    for (let n = 0; n < countOf(this.#shown); n++) {
       pen.dot(placeAt(this.#shown, n, t), 2.4);
     }
     pen.context.globalAlpha = 1;

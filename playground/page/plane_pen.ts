@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 import type { ExactField } from "../exact_field.ts";
-import { stepAt, type Trajectories } from "../plane_views.ts";
+import type { Trajectories } from "../plane_views.ts";
 import type { PlaygroundSettings } from "../settings.ts";
 import { halfSide, type Point } from "../plane_data.ts";
 import { arrow, type CanvasColours, disc, label, polyline, set } from "./canvas.ts";
@@ -63,6 +63,18 @@ export class PlanePen {
     disc(this.context, ...this.pixel(place), radius);
   }
 
+  /** Draws in a style, `dash` being lengths of dashes and gaps, and then restores the style before. */
+  styled(
+    { dash = [], ...drawing }: Parameters<typeof set>[1] & { readonly dash?: number[] },
+    draw: () => void,
+  ): void {
+    this.context.save();
+    set(this.context, drawing);
+    this.context.setLineDash(dash);
+    draw();
+    this.context.restore();
+  }
+
   line(places: readonly Point[]): void {
     polyline(this.context, places.map((place) => this.pixel(place)));
   }
@@ -93,17 +105,6 @@ export class PlanePen {
       paper: this.colours.card,
     });
   }
-}
-
-/** The place of dot n at time t, interpolated linearly within a step. */
-export function placeAt({ times, places }: Trajectories, n: number, t: number): Point {
-  const N = places.length / 2 / times.length;
-  const [k, share] = stepAt(times, t);
-  const at = (axis: number) => {
-    const [before, after] = [k, k + 1].map((step) => places[2 * (step * N + n) + axis]);
-    return before + share * (after - before);
-  };
-  return [at(0), at(1)];
 }
 
 /** The time at which to show velocities: at t = 1 there are no lines to average. */

@@ -4,24 +4,9 @@ import type { PlaygroundSettings } from "../settings.ts";
 import { drawnText, halfSide, type Point, strokesOf } from "../plane_data.ts";
 import { arrowKeys } from "./canvas.ts";
 import type { PlaneCanvas } from "./plane_canvas.ts";
-import { placeAt } from "./plane_pen.ts";
-import { leftAt, tipOf } from "./story_pictures.ts";
+import { countOf, placeAt } from "../plane_views.ts";
+import { leftAt, tipOf } from "./pictures.ts";
 import { type StoryStep, storySteps } from "./story.ts";
-
-/** What the pointer and keys act on. */
-interface Mode {
-  readonly step: PlaygroundSettings["step"];
-  /** Whether they draw data instead of probing. */
-  readonly drawing: boolean;
-  readonly drawn: string;
-}
-
-/** Callbacks for what the reader does. */
-interface Effects {
-  /** The probed place changed, or a dot was dropped. */
-  onLook(): void;
-  onDraw(drawn: string): void;
-}
 
 /** Distance that a key moves the place. */
 const stride = 0.16;
@@ -41,14 +26,24 @@ export class PlanePointer {
   /** Whether the device has no pointer that can hover. */
   readonly #touches = matchMedia("(hover: none)").matches;
   readonly #canvas = byId<HTMLCanvasElement>("plane");
-  #mode: Mode = { step: "watch", drawing: false, drawn: "" };
+  #step: PlaygroundSettings["step"] = "watch";
+  /** Whether pointer and keys draw data instead of probing. */
+  #drawing = false;
   drops: readonly Point[] = [[-1.1, 1.3]];
   /** The stroke in progress. */
   #stroke: Point[] | undefined;
   /** Whether the reader is dragging the tip of the answer. */
   #answers = false;
 
-  constructor(private readonly plane: PlaneCanvas, private readonly effects: Effects) {
+  /**
+   * @param onLook called when the probed place has changed, or a dot was dropped
+   * @param onDraw called with all strokes when the reader has drawn one
+   */
+  constructor(
+    private readonly plane: PlaneCanvas,
+    private readonly onLook: () => void,
+    private readonly onDraw: (drawn: string) => void,
+  ) {
     for (const word of document.querySelectorAll(".press")) if (this.#touches) word.textContent = "Tap";
     const canvas = this.#canvas;
     canvas.addEventListener("pointerdown", (event) => this.#down(event));
@@ -67,18 +62,20 @@ export class PlanePointer {
 
   /** What pointer and keys do in the current step. */
   get #use(): StoryStep["pointer"] {
-    return storySteps[this.#mode.step].pointer;
+    return storySteps[this.#step].pointer;
   }
 
-  set mode(mode: Mode) {
-    if (mode.step !== this.#mode.step) this.plane.state.look = undefined;
-    this.#mode = mode;
-    const { description, pointer } = storySteps[mode.step];
-    byId("plane-keys").textContent = mode.drawing || !pointer ? "" : hints[pointer][this.#touches ? 1 : 0];
-    this.#canvas.ariaLabel = mode.drawing && mode.drawn === "" ? "Draw data here" : description;
-    if (mode.drawing || pointer) this.#canvas.tabIndex = 0;
+  /** Adapts to the settings of the plane. @param drawing whether pointer and keys draw data instead of probing */
+  show(drawing: boolean): void {
+    const { step, drawn } = this.plane.state.settings;
+    if (step !== this.#step) this.plane.state.look = undefined;
+    [this.#step, this.#drawing] = [step, drawing];
+    const { description, pointer } = storySteps[step];
+    byId("plane-keys").textContent = drawing || !pointer ? "" : hints[pointer][this.#touches ? 1 : 0];
+    this.#canvas.ariaLabel = drawing && drawn === "" ? "Draw data here" : description;
+    if (drawing || pointer) this.#canvas.tabIndex = 0;
     else this.#canvas.removeAttribute("tabindex"); // keys do nothing here
-    document.documentElement.toggleAttribute("data-pen", mode.drawing || pointer === "looks");
+    document.documentElement.toggleAttribute("data-pen", drawing || pointer === "looks");
     this.#showStrokes();
   }
 
@@ -86,13 +83,12 @@ export class PlanePointer {
   #dropNoise(): void {
     const dots = this.plane.state.frame?.dots;
     if (!dots) return;
-    const N = dots.places.length / 2 / dots.times.length;
-    this.#drop(placeAt(dots, Math.floor(Math.random() * N), 0));
+    this.#drop(placeAt(dots, Math.floor(Math.random() * countOf(dots)), 0));
   }
 
   #drop(place: Point): void {
     this.drops = [...this.drops, place].slice(-maxDrops);
-    this.effects.onLook();
+    this.onLook();
   }
 
   #placeOf({ offsetX, offsetY }: PointerEvent): Point {
@@ -101,7 +97,7 @@ export class PlanePointer {
 
   #down(event: PointerEvent): void {
     const place = this.#placeOf(event);
-    if (this.#mode.drawing) {
+    if (this.#drawing) {
       event.preventDefault();
       this.#canvas.setPointerCapture(event.pointerId);
       this.#stroke = [place];
@@ -126,12 +122,12 @@ export class PlanePointer {
   #look(place: Point, pins: boolean): void {
     this.plane.state.probe = place;
     if (pins) this.plane.state.pinned = place;
-    if (this.#use === "looks") this.effects.onLook();
+    if (this.#use === "looks") this.onLook();
   }
 
   /** The reader's answer, which only step 2 has. */
   get #shownAnswer(): Point | undefined {
-    return this.#mode.step === "average" ? this.plane.state.answer : undefined;
+    return this.#step === "average" ? this.plane.state.answer : undefined;
   }
 
   /** Whether a place is at the tip of the reader's answer. */
@@ -147,7 +143,7 @@ export class PlanePointer {
     const { state } = this.plane;
     const left = leftAt(state.t);
     state.answer = [(x - state.probe[0]) / left, (y - state.probe[1]) / left];
-    this.effects.onLook();
+    this.onLook();
   }
 
   #extend(place: Point): void {
@@ -159,9 +155,9 @@ export class PlanePointer {
   #lift(): void {
     this.#answers = false;
     if (!this.#stroke) return;
-    const strokes = [...strokesOf(this.#mode.drawn), this.#stroke];
+    const strokes = [...strokesOf(this.plane.state.settings.drawn), this.#stroke];
     this.#stroke = undefined;
-    this.effects.onDraw(drawnText(strokes));
+    this.onDraw(drawnText(strokes));
   }
 
   #key(event: KeyboardEvent): void {
@@ -176,11 +172,11 @@ export class PlanePointer {
       if (this.#stroke) this.#extend(place);
       else this.#look(place, true);
       this.plane.changed();
-    } else if (event.key === " " && this.#mode.drawing) {
+    } else if (event.key === " " && this.#drawing) {
       if (this.#stroke) this.#lift();
       else this.#stroke = [[x, y]];
       this.#showStrokes();
-    } else if (event.key === "Enter" && this.#use === "drops" && !this.#mode.drawing) {
+    } else if (event.key === "Enter" && this.#use === "drops" && !this.#drawing) {
       this.#drop([x, y]);
     } else return;
     event.preventDefault();
@@ -189,8 +185,8 @@ export class PlanePointer {
   /** Shows strokes while one is being drawn, or while there is no data yet. */
   #showStrokes(): void {
     const { state } = this.plane;
-    const finished = this.#mode.drawing ? strokesOf(this.#mode.drawn) : [];
-    const shows = this.#mode.drawing && (this.#stroke !== undefined || finished.length === 0);
+    const finished = this.#drawing ? strokesOf(this.plane.state.settings.drawn) : [];
+    const shows = this.#drawing && (this.#stroke !== undefined || finished.length === 0);
     state.strokes = shows ? [...finished, ...this.#stroke ? [this.#stroke] : []] : undefined;
     state.pen = this.#stroke !== undefined;
     this.plane.changed();

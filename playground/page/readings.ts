@@ -1,9 +1,9 @@
 import type { Point } from "../plane_data.ts";
 import type { PlaygroundSettings, SettingName } from "../settings.ts";
 import { classPoints, type ExactField } from "../exact_field.ts";
-import type { Trajectories } from "../plane_views.ts";
+import { pathOf, placeAt, type Trajectories } from "../plane_views.ts";
 import { fewSteps, type RestingWeights } from "./messages.ts";
-import { currentProbe, placeAt, type PlaneState, probeTime } from "./plane_pen.ts";
+import { currentProbe, type PlaneState, probeTime } from "./plane_pen.ts";
 
 /** Number of dots to average over. */
 const measured = 128;
@@ -11,13 +11,13 @@ const measured = 128;
 /** The mean distance of dots at t = 1 from their nearest data point. */
 export function distanceFromData(dots: Trajectories, exact: ExactField): number {
   let sum = 0;
+  const points = exact.points();
   for (let n = 0; n < measured; n++) {
     const [x, y] = placeAt(dots, n, 1);
-    let nearest = Infinity;
-    for (let i = 0; i < exact.size; i++) {
-      const [a, b] = exact.point(i);
-      nearest = Math.min(nearest, (x - a) ** 2 + (y - b) ** 2);
-    }
+    const nearest = points.reduce(
+      (nearest, [a, b]) => Math.min(nearest, (x - a) ** 2 + (y - b) ** 2),
+      Infinity,
+    );
     sum += Math.sqrt(nearest) / measured;
   }
   return sum;
@@ -90,13 +90,8 @@ export function fewReading({ frame, exact, kept }: PlaneState): Reading {
 export function crowdReading({ frame, exact }: PlaneState): Reading {
   if (!exact || frame?.settings.step !== "random") return nothing;
   const { noise } = frame.settings;
-  const { times } = frame.dots;
   let length = 0;
-  for (let n = 0; n < measured; n++) {
-    for (let k = 1; k < times.length; k++) {
-      length += between(placeAt(frame.dots, n, times[k - 1]), placeAt(frame.dots, n, times[k])) / measured;
-    }
-  }
+  for (let n = 0; n < measured; n++) length += lengthOf(pathOf(frame.dots, n)) / measured;
   const distance = distanceFromData(frame.dots, exact);
   const end = `ends ${distance.toFixed(2)} from the data on average`;
   const text = `Noise ${noise}: a trajectory is ${length.toFixed(2)} long, and ${end}.`;
@@ -128,8 +123,8 @@ function spreadOf(points: Float32Array): number {
 export function followReading({ frame }: PlaneState): Reading {
   const drop = frame?.drops.at(-1);
   if (!drop) return nothing;
-  const places = Array.from(drop.times, (t) => placeAt(drop, 0, t));
-  const length = places.slice(1).reduce((sum, place, i) => sum + between(places[i], place), 0);
+  const places = pathOf(drop, 0);
+  const length = lengthOf(places);
   const straight = between(places[0], places[places.length - 1]);
   const line = `the straight line to its end is ${straight.toFixed(2)}`;
   const text = `The last trajectory is ${length.toFixed(2)} long; ${line}.`;
@@ -156,6 +151,10 @@ export function fanReading(state: PlaneState): Reading {
     text: `Mean velocity (${place})${apart}. Spread ${spread.toFixed(2)}.`,
     values: { x: mean[0], y: mean[1], spread, ...look && { away: away!, step: look.step } },
   };
+}
+
+function lengthOf(path: readonly Point[]): number {
+  return path.slice(1).reduce((sum, place, i) => sum + between(path[i], place), 0);
 }
 
 export function between([x0, y0]: Point, [x1, y1]: Point): number {

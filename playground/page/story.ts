@@ -3,16 +3,8 @@ import { byId } from "../../viz/report/page/dom.ts";
 import type { Trajectories } from "../plane_views.ts";
 import { addressOf, firstShown, type PlaygroundSettings, settingsOf } from "../settings.ts";
 import type { PlanePen, PlaneState } from "./plane_pen.ts";
-import { cells, drawClasses, drawCrowd, drawFew } from "./more_pictures.ts";
-import {
-  classesReading,
-  crowdReading,
-  fanReading,
-  fewReading,
-  followReading,
-  type Reading,
-} from "./readings.ts";
-import { drawDropped, drawFan, drawField, drawPairs, labelField } from "./story_pictures.ts";
+import * as readings from "./readings.ts";
+import * as pictures from "./pictures.ts";
 
 /** @param shown the dots on screen, which glide to those of the latest frame */
 type Draw = (pen: PlanePen, state: PlaneState, shown?: Trajectories) => void;
@@ -30,7 +22,7 @@ export interface StoryStep {
   readonly below?: Draw;
   readonly above?: Draw;
   /** The line of numbers below its text. */
-  readonly reading?: (state: PlaneState) => Reading;
+  readonly reading?: (state: PlaneState) => readings.Reading;
 }
 
 /** All steps, in order. To add one, add its row here, its name in the settings, and its section in body.html. */
@@ -38,42 +30,45 @@ export const storySteps: Readonly<Record<PlaygroundSettings["step"], StoryStep>>
   watch: {
     description: "Dots on their way from noise to data",
     dots: 1,
-    below: drawField,
-    above: labelField,
+    below: pictures.drawField,
+    above: pictures.labelField,
   },
-  pair: { description: "A noise dot, a data dot, the line between them and its velocity", above: drawPairs },
+  pair: {
+    description: "A noise dot, a data dot, the line between them and its velocity",
+    above: pictures.drawPairs,
+  },
   average: {
     description: "All lines through a place, their mean and the network's arrow",
     pointer: "looks",
-    above: drawFan,
-    reading: fanReading,
+    above: pictures.drawFan,
+    reading: readings.fanReading,
   },
   follow: {
     description: "Dropped dots, their straight lessons and their trajectories",
     pointer: "drops",
     dots: 0.3,
-    above: drawDropped,
-    reading: followReading,
+    above: pictures.drawDropped,
+    reading: readings.followReading,
   },
   few: {
     description: "The same dots in one plane per number of solver steps, and how far from the data they end",
     pointer: "looks",
-    cells,
-    above: drawFew,
-    reading: fewReading,
+    cells: pictures.cells,
+    above: pictures.drawFew,
+    reading: readings.fewReading,
   },
   random: {
     description: "Dots pushed at random on their way, and contours of their density",
     dots: 1,
-    below: drawCrowd,
-    reading: crowdReading,
+    below: pictures.drawCrowd,
+    reading: readings.crowdReading,
   },
   classes: {
     description: "The lines from a place to a class and to all data, their means, and the guided velocity",
     pointer: "looks",
     dots: 0.5,
-    above: drawClasses,
-    reading: classesReading,
+    above: pictures.drawClasses,
+    reading: readings.classesReading,
   },
   digits: { description: "" },
 };

@@ -103,7 +103,7 @@ export class TrainingService {
           `${reasonOf(error)}. Training continues on the processor with the latest weights.`,
         );
         this.#digits.resume();
-        if (this.#current) this.#make(this.#current.id, this.#current.training.settings, this.#kept);
+        if (this.#current) this.#make(this.#current.id, this.#settings!, this.#kept);
       }
       void this.#loop(); // when one loss causes two errors, the second ends the loop
     } catch (error) {
@@ -223,10 +223,9 @@ export class TrainingService {
   #keepCopy(): void {
     const { copy } = this.#watched;
     if (!copy || !this.#current) return void (this.#copy = undefined);
-    const { id, training: { settings } } = this.#current;
-    const key = `${id} ${copy.id}`;
-    if (this.#copy?.key !== key) this.#copy = { key, ...this.#shown(settings) };
-    this.#copy.training.continueTo(Math.min(copy.steps, settings.steps));
+    const key = `${this.#current.id} ${copy.id}`;
+    if (this.#copy?.key !== key) this.#copy = { key, ...this.#shown(this.#settings!) };
+    this.#copy.training.continueTo(Math.min(copy.steps, this.#settings!.steps));
   }
 
   get #copyLags(): boolean {

@@ -91,7 +91,7 @@ async function measureDigits(start: string): Promise<void> {
 
 /** The share of samples that the judge recognises as the requested digit, drawn as in the page. */
 async function recognised(training: DigitsTraining, parts: DigitsParts): Promise<number> {
-  const { averaged, normalization, side } = training;
+  const { shown: averaged, normalization, side } = training;
   const count = 200;
   const labels = Uint32Array.from({ length: count }, (_, i) => i % 10);
   const x1 = flow.sample(flow.guided(averaged, { scale: guidance, none: classCount }), {

@@ -5,9 +5,9 @@ import { ExactField } from "../../playground/exact_field.ts";
 import { mixed } from "../../playground/page/canvas.ts";
 import { paintDot, samplesAt } from "../../playground/page/digits.ts";
 import { LossCurve, lossScale } from "../../playground/page/loss_chart.ts";
-import { contour } from "../../playground/page/more_pictures.ts";
+import { contour, tipOf } from "../../playground/page/pictures.ts";
 import type { Frame, TrainingPairs } from "../../playground/page/messages.ts";
-import { placeAt, PlanePen, type PlaneState } from "../../playground/page/plane_pen.ts";
+import { PlanePen, type PlaneState } from "../../playground/page/plane_pen.ts";
 import {
   classesReading,
   crowdReading,
@@ -19,9 +19,8 @@ import {
   keepDistances,
   statusOf,
 } from "../../playground/page/readings.ts";
-import { tipOf } from "../../playground/page/story_pictures.ts";
 import { defaults, type PlaygroundSettings } from "../../playground/settings.ts";
-import type { Trajectories } from "../../playground/plane_views.ts";
+import { placeAt, type Trajectories } from "../../playground/plane_views.ts";
 import { assertClose } from "../testing.ts";
 
 /** 128 dots that move from (0, 0) via (n, 0) to (1, n / 100); half of them then move on by (0, 1). */
