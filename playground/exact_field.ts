@@ -4,20 +4,15 @@ import type { Trajectories } from "./plane_views.ts";
 import type { PlaygroundSettings } from "./settings.ts";
 
 /** The weights of data and noise at a time t, and their derivatives. */
-interface Shares {
-  readonly alpha: number;
-  readonly sigma: number;
-  readonly alphaSlope: number;
-  readonly sigmaSlope: number;
-}
+type Shares = readonly [alpha: number, sigma: number, alphaSlope: number, sigmaSlope: number];
 
 /** The library's paths for single numbers; a test compares the two. */
 const shares: Readonly<Record<PlaygroundSettings["path"], (t: number) => Shares>> = {
-  linear: (t) => ({ alpha: t, sigma: 1 - t, alphaSlope: 1, sigmaSlope: -1 }),
+  linear: (t) => [t, 1 - t, 1, -1],
   cosine(t) {
     const quarter = Math.PI / 2;
     const [sine, cosine] = [Math.sin(quarter * t), Math.cos(quarter * t)];
-    return { alpha: sine, sigma: cosine, alphaSlope: quarter * cosine, sigmaSlope: -quarter * sine };
+    return [sine, cosine, quarter * cosine, -quarter * sine];
   },
 };
 
@@ -71,13 +66,13 @@ export class ExactField {
 
   /** The noise from which a line through the point at t leads to data point i. */
   start([x, y]: Point, t: number, i: number): Point {
-    const { alpha, sigma } = this.#at(t);
+    const [alpha, sigma] = this.#at(t);
     return [(x - alpha * this.#points[2 * i]) / sigma, (y - alpha * this.#points[2 * i + 1]) / sigma];
   }
 
   /** Where the line from noise to data is at t. */
   between([x0, y0]: Point, [x1, y1]: Point, t: number): Point {
-    const { alpha, sigma } = this.#shares(t);
+    const [alpha, sigma] = this.#shares(t);
     return [alpha * x1 + sigma * x0, alpha * y1 + sigma * y0];
   }
 
@@ -88,13 +83,13 @@ export class ExactField {
 
   /** The velocity at t on the line from noise to data. */
   velocity([x0, y0]: Point, [x1, y1]: Point, t: number): Point {
-    const { alphaSlope, sigmaSlope } = this.#shares(t);
+    const [, , alphaSlope, sigmaSlope] = this.#shares(t);
     return [alphaSlope * x1 + sigmaSlope * x0, alphaSlope * y1 + sigmaSlope * y0];
   }
 
   /** All lines that meet at a point at time t in [0, 1]. */
   meeting(point: Point, t: number): Meeting {
-    const { alpha, sigma, alphaSlope, sigmaSlope } = this.#at(t);
+    const [alpha, sigma, alphaSlope, sigmaSlope] = this.#at(t);
     const weights = new Float64Array(this.size);
     let nearest = Infinity;
     for (let i = 0; i < weights.length; i++) {
@@ -124,7 +119,7 @@ export class ExactField {
    * deviations of at least `softness`. f64[side, side], rows upwards.
    */
   density(halfSide: number, side: number, t: number, softness = 0.1): Float64Array {
-    const { alpha, sigma } = this.#shares(t);
+    const [alpha, sigma] = this.#shares(t);
     const width = Math.max(sigma, softness);
     const places = Array.from({ length: side }, (_, i) => halfSide * ((2 * i + 1) / side - 1));
     const along = (middle: number) => places.map((place) => Math.exp(-(((place - middle) / width) ** 2) / 2));
@@ -140,8 +135,8 @@ export class ExactField {
   }
 
   #at(t: number): Shares {
-    const at = this.#shares(t);
-    return { ...at, sigma: Math.max(at.sigma, leastSigma) };
+    const [alpha, sigma, ...slopes] = this.#shares(t);
+    return [alpha, Math.max(sigma, leastSigma), ...slopes];
   }
 }
 

@@ -16,7 +16,7 @@ import { Controls, offerCopies, TimeControl } from "./controls.ts";
 import { DigitsSession } from "./digits.ts";
 import { Experiment } from "./experiment.ts";
 import { LossChart, LossCurve } from "./loss_chart.ts";
-import type { Frame, FromTrainer, RestingWeights, ToTrainer, TrainingPairs } from "./messages.ts";
+import type { FromTrainer, RestingWeights, ToTrainer } from "./messages.ts";
 import { PlaneCanvas } from "./plane_canvas.ts";
 import { PlanePointer } from "./plane_pointer.ts";
 import { probeTime } from "./plane_pen.ts";
@@ -57,10 +57,11 @@ export class App {
   constructor(private readonly program: string, still: boolean) {
     this.#plane = new PlaneCanvas(byId<HTMLCanvasElement>("plane"), still);
     this.#controls = new Controls((change) => this.change(change));
-    this.#clock = new TimeControl(still, {
-      loops: () => this.#settings.step === "watch",
-      onTime: (t, settled) => settled ? this.change({ t }) : this.#showTime(t),
-    });
+    this.#clock = new TimeControl(
+      still,
+      () => this.#settings.step === "watch",
+      (t, settled) => settled ? this.change({ t }) : this.#showTime(t),
+    );
     this.#pointer = new PlanePointer(this.#plane, () => this.#watch(), (drawn) => this.change({ drawn }));
     this.#experiment = new Experiment(this.#plane, () => this.#settings.steps, () => this.#watch());
     offerCopies(() => this.#settings);
@@ -209,20 +210,38 @@ export class App {
 
   #take(message: FromTrainer): void {
     if ("training" in message && message.training !== this.#training) return;
+    const { state } = this.#plane;
     switch (message.kind) {
       case "opened":
-        return this.#takeDevice(message);
+        this.#device = message.description;
+        if (message.device !== this.#settings.device) {
+          this.#settings = { ...this.#settings, device: message.device };
+          history.replaceState(null, "", addressOf(this.#settings));
+          this.#controls.show(this.#settings);
+        }
+        if (message.reason) this.tell(message.reason);
+        return;
       case "lesson":
-        return this.#takeLesson(message.lesson);
+        if (state.lesson?.points.join() !== message.lesson.points.join()) state.kept.clear();
+        state.lesson = message.lesson;
+        state.exact = new ExactField(message.lesson.points, this.#settings.path);
+        state.pair = 0;
+        return this.#plane.changed();
       case "frame":
-        return this.#takeFrame(message.frame);
+        state.frame = message.frame;
+        keepDistances(state);
+        this.#curve.add(message.frame.losses);
+        this.#showLosses();
+        this.#plane.changed();
+        document.documentElement.dataset.step = String(message.frame.step); // for tests
+        return this.#story.showReading(state);
       case "look":
-        this.#plane.state.look = message.look;
+        state.look = message.look;
         this.#experiment.record();
-        return this.#story.showReading(this.#plane.state);
+        return this.#story.showReading(state);
       case "heat":
         if (this.#settings.behind === "nothing") return; // turned off while the worker computed it
-        this.#plane.state.likelihood = Float64Array.from(message.logp, Math.exp);
+        state.likelihood = Float64Array.from(message.logp, Math.exp);
         return this.#plane.changed();
       case "floor":
         this.#floor = message.floor;
@@ -239,35 +258,6 @@ export class App {
         this.tell(`${message.message}. Press Reset to start over.`);
         return this.#showButtons();
     }
-  }
-
-  #takeDevice({ device, description, reason }: Extract<FromTrainer, { kind: "opened" }>): void {
-    this.#device = description;
-    if (device !== this.#settings.device) {
-      this.#settings = { ...this.#settings, device };
-      history.replaceState(null, "", addressOf(this.#settings));
-      this.#controls.show(this.#settings);
-    }
-    if (reason) this.tell(reason);
-  }
-
-  #takeLesson(lesson: TrainingPairs): void {
-    const { state } = this.#plane;
-    if (state.lesson?.points.join() !== lesson.points.join()) state.kept.clear();
-    state.lesson = lesson;
-    state.exact = new ExactField(lesson.points, this.#settings.path);
-    state.pair = 0;
-    this.#plane.changed();
-  }
-
-  #takeFrame(frame: Frame): void {
-    this.#plane.state.frame = frame;
-    keepDistances(this.#plane.state);
-    this.#curve.add(frame.losses);
-    this.#showLosses();
-    this.#plane.changed();
-    this.#story.showReading(this.#plane.state);
-    document.documentElement.dataset.step = String(frame.step); // for tests
   }
 
   /** Shows the losses and steps of the training on stage. */

@@ -12,21 +12,8 @@ function canvasColours(): CanvasColours {
   return Object.fromEntries(colours) as CanvasColours;
 }
 
-/** Properties of a canvas that drawings set. */
-type Drawing = Pick<
-  CanvasRenderingContext2D,
-  | "fillStyle"
-  | "font"
-  | "globalAlpha"
-  | "lineJoin"
-  | "lineWidth"
-  | "strokeStyle"
-  | "textAlign"
-  | "textBaseline"
->;
-
 /** Sets how to draw. */
-export function set(context: CanvasRenderingContext2D, drawing: Partial<Drawing>): void {
+export function set(context: CanvasRenderingContext2D, drawing: Partial<CanvasRenderingContext2D>): void {
   Object.assign(context, drawing);
 }
 

@@ -93,21 +93,21 @@ export class Controls {
   }
 }
 
-interface TimeEffects {
-  /** Whether it repeats. */
-  loops(): boolean;
-  /** Called with each time; settled means that the reader released the slider, or that playing ended. */
-  onTime(t: number, settled: boolean): void;
-}
-
 /** Controls of the time t: a slider and a play button. */
 export class TimeControl {
   readonly #slider = byId<HTMLInputElement>("t");
   #playing: number | undefined;
 
-  /** @param still whether playing shows still pictures */
-  constructor(private readonly still: boolean, private readonly effects: TimeEffects) {
-    const { onTime } = effects;
+  /**
+   * @param still whether playing shows still pictures
+   * @param loops whether it repeats
+   * @param onTime called with each time; settled means that the reader released the slider, or that playing ended
+   */
+  constructor(
+    private readonly still: boolean,
+    private readonly loops: () => boolean,
+    private readonly onTime: (t: number, settled: boolean) => void,
+  ) {
     this.#slider.addEventListener("input", () => {
       this.stop();
       onTime(this.#slider.valueAsNumber, false);
@@ -138,12 +138,12 @@ export class TimeControl {
         ? Math.min(1, Math.floor((now - started) / stillMs) / (stills - 1))
         : Math.min(1, from + (now - started) / playMs);
       const ended = now - started - (this.still ? stillMs * stills : (1 - from) * playMs + pauseMs) >= 0;
-      if (t === 1 && !this.effects.loops()) {
-        this.effects.onTime(1, true);
+      if (t === 1 && !this.loops()) {
+        this.onTime(1, true);
         return this.stop();
       }
       if (ended) [from, started] = [0, now];
-      if (t !== this.#slider.valueAsNumber) this.effects.onTime(t, false);
+      if (t !== this.#slider.valueAsNumber) this.onTime(t, false);
       this.#playing = requestAnimationFrame(next);
     };
     this.#playing = requestAnimationFrame(next);

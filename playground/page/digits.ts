@@ -87,10 +87,8 @@ export class DigitsSession extends SharpCanvas {
     const side = sideOf(settings.start);
     const where = `in a space of ${side ** 2} dimensions`;
     byId("digit-size").textContent = `${side} by ${side} pixels is a dot too, ${where}`;
-    const parts = this.#sent
-      ? undefined
-      : Object.fromEntries(partIds.map((id) => [id, byId(`part-${id}`).textContent!]));
-    this.send({ act: "begin", settings, running: this.running, parts });
+    const parts = this.#sent ? undefined : partIds.map((id) => [id, byId(`part-${id}`).textContent!]);
+    this.send({ act: "begin", settings, running: this.running, parts: parts && Object.fromEntries(parts) });
     this.#sent = true;
     this.draw();
   }
@@ -150,11 +148,10 @@ export class DigitsSession extends SharpCanvas {
       const right = this.#frame.drawn.seen.filter(([label], n) => label === n).length;
       sentences.push(`The judge sees the right digit in ${right} of 10.`);
     }
-    const heldOut = this.rest?.heldOut ?? this.#frame?.heldOut;
-    if (heldOut && heldOut.first !== heldOut.now) {
-      const [first, now] = [heldOut.first.toFixed(4), heldOut.now.toFixed(4)];
-      const verdict = `${heldOut.now < heldOut.first ? "lower" : "not lower"} than it was at the start`;
-      sentences.push(`On images held out of training, the loss is ${now}, ${verdict} (${first}).`);
+    const [first, now] = this.rest?.heldOut ?? this.#frame?.heldOut ?? [0, 0];
+    if (first !== now) {
+      const verdict = `${now < first ? "lower" : "not lower"} than it was at the start (${first.toFixed(4)})`;
+      sentences.push(`On images held out of training, the loss is ${now.toFixed(4)}, ${verdict}.`);
     }
     if (this.rest?.bits) {
       const [mean, error] = this.rest.bits.map((value) => value.toFixed(2));

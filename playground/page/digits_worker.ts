@@ -154,7 +154,7 @@ export class DigitsWorker {
 
   async #measure(training: DigitsTraining): Promise<void> {
     const now = await training.heldOut();
-    if (training === this.#training) this.#heldOut = { first: this.#heldOut?.first ?? now, now };
+    if (training === this.#training) this.#heldOut = [this.#heldOut?.[0] ?? now, now];
   }
 
   /** Follows the flow from the latest painted image. */

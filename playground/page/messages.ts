@@ -17,9 +17,6 @@ export interface Watched {
   readonly drops: readonly Point[];
 }
 
-/** The device and threads that the worker computes on. */
-export type Computing = Pick<PlaygroundSettings, "device" | "threads">;
-
 /** A message to the worker. `train` starts a training; `change` keeps it if the settings allow. */
 export type ToTrainer =
   | { readonly kind: "train" | "change"; readonly training: number; readonly settings: PlaygroundSettings }
@@ -102,6 +99,9 @@ export type DigitsCommand =
   | { readonly act: "run"; readonly running: boolean }
   | { readonly act: "paint"; readonly pixels: Float32Array; readonly t: number; readonly label: number };
 
+/** The loss on held-out images: at the start, and the latest. */
+export type HeldOut = readonly [first: number, now: number];
+
 /** What the page shows of a training on digits. */
 export interface DigitsFrame {
   readonly step: number;
@@ -110,12 +110,6 @@ export interface DigitsFrame {
   readonly drawn: DrawnDigits;
   readonly milliseconds: number;
   readonly heldOut: HeldOut | undefined;
-}
-
-/** The loss on held-out images: at the start, and the latest. */
-export interface HeldOut {
-  readonly first: number;
-  readonly now: number;
 }
 
 /** The weights of a training on digits that is paused or done. */

@@ -13,18 +13,12 @@ const easing = 0.3;
 /** The first pinned place. */
 const start: Point = [-0.7, -1];
 
+/** The part of the state that belongs to a training, before it starts. */
+const untrained = () => ({ trail: [], kept: new Map(), pair: 0 });
+
 /** The plane with the dots on screen. */
 export class PlaneCanvas extends SharpCanvas {
-  state: PlaneState = {
-    settings: defaults,
-    t: 1,
-    probe: start,
-    pinned: start,
-    trail: [],
-    kept: new Map(),
-    pair: 0,
-    pen: false,
-  };
+  state: PlaneState = { ...untrained(), settings: defaults, t: 1, probe: start, pinned: start, pen: false };
   /** The dots on screen, which glide to their new places. */
   #shown: Trajectories | undefined;
 
@@ -36,7 +30,7 @@ export class PlaneCanvas extends SharpCanvas {
   /** Clears a training and its data. */
   forget(): void {
     const { settings, t, probe, pinned, pen, strokes } = this.state;
-    this.state = { settings, t, probe, pinned, trail: [], kept: new Map(), pair: 0, pen, strokes };
+    this.state = { ...untrained(), settings, t, probe, pinned, pen, strokes };
     this.#shown = undefined;
     this.changed();
   }

@@ -1,6 +1,5 @@
 /// <reference lib="dom" />
 import type { ExactField } from "../exact_field.ts";
-import type { Trajectories } from "../plane_views.ts";
 import type { PlaygroundSettings } from "../settings.ts";
 import { halfSide, type Point } from "../plane_data.ts";
 import { arrow, type CanvasColours, disc, label, polyline, set } from "./canvas.ts";
@@ -65,7 +64,7 @@ export class PlanePen {
 
   /** Draws in a style, `dash` being lengths of dashes and gaps, and then restores the style before. */
   styled(
-    { dash = [], ...drawing }: Parameters<typeof set>[1] & { readonly dash?: number[] },
+    { dash = [], ...drawing }: Partial<CanvasRenderingContext2D> & { readonly dash?: number[] },
     draw: () => void,
   ): void {
     this.context.save();

@@ -8,7 +8,7 @@ import { type Library, openDevice, PlaneTraining } from "../plane_training.ts";
 import { PlaneViews, type Trajectories } from "../plane_views.ts";
 import { needsTraining, type PlaygroundSettings } from "../settings.ts";
 import { DigitsWorker, Overtaken } from "./digits_worker.ts";
-import { type Computing, fewSteps, type FromTrainer, type ToTrainer, type Watched } from "./messages.ts";
+import { fewSteps, type FromTrainer, type ToTrainer, type Watched } from "./messages.ts";
 
 /** Milliseconds per burst of training, and between frames; frames take at most a quarter of the time. */
 const [burstMs, frameMs] = [12, 100];
@@ -33,7 +33,7 @@ export class TrainingService {
   #library!: Library;
   #digits!: DigitsWorker;
   #threads = 1;
-  #device: Computing["device"] = "cpu";
+  #device: PlaygroundSettings["device"] = "cpu";
   /** State of the training when it was last shown. */
   #kept: TrainerState | undefined;
   #current: (Shown & { readonly id: number; readonly floor: ReturnType<typeof lossFloor> }) | undefined;
@@ -54,7 +54,11 @@ export class TrainingService {
   #nextFrameMs = -Infinity;
 
   /** Loads the library, deflated and in base64, and opens the device; sends the outcome. */
-  open(library: string, computing: Computing, onMessage: (message: FromTrainer) => void): void {
+  open(
+    library: string,
+    computing: Pick<PlaygroundSettings, "device" | "threads">,
+    onMessage: (message: FromTrainer) => void,
+  ): void {
     send = onMessage;
     this.#ready = this.#open(library, computing).then(() => true, (error) => {
       send({ kind: "failed", message: messageOf(error) });
@@ -62,7 +66,10 @@ export class TrainingService {
     });
   }
 
-  async #open(text: string, { device, threads }: Computing): Promise<void> {
+  async #open(
+    text: string,
+    { device, threads }: Pick<PlaygroundSettings, "device" | "threads">,
+  ): Promise<void> {
     const program = new TextDecoder().decode(await inflated(text));
     // In WebKit, workers of pages opened from files cannot import blobs.
     this.#library = await import(`data:text/javascript;charset=utf-8,${encodeURIComponent(program)}`);
@@ -76,7 +83,7 @@ export class TrainingService {
   }
 
   /** Opens a device, or the processor if there is no GPU. @param reason why, as a line for the reader */
-  async #use(device: Computing["device"], reason?: string): Promise<void> {
+  async #use(device: PlaygroundSettings["device"], reason?: string): Promise<void> {
     try {
       const { description } = await openDevice(this.#library, this.#threads, device);
       this.#device = device;

@@ -4,9 +4,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { isolation, serveFiles } from "../../experiments/serve.ts";
-import { openDevice, PlaneTraining } from "../../playground/plane_training.ts";
-import { settings, settingsOf } from "../../playground/settings.ts";
-import * as flow from "../../web/mod.ts";
+import { settings } from "../../playground/settings.ts";
 import { testInBrowser } from "../browser.ts";
 import { withFolder } from "../folder.ts";
 import {
@@ -18,7 +16,7 @@ import {
   until,
   type VisitedPage,
 } from "../other_browsers.ts";
-import { playground } from "./opened_page.ts";
+import { digestInDeno, playground } from "./opened_page.ts";
 
 /** Counts changes of the page. */
 const observer = `<script>
@@ -43,14 +41,6 @@ const html = (await playground()).html.replace("<head>", `<head>${listener}${obs
 
 const address = "#steps=60&seed=5&step=follow";
 let digest: Promise<string> | undefined;
-
-/** The digest of the training, in Deno. */
-async function digestInDeno(): Promise<string> {
-  await openDevice(flow, 1);
-  const training = new PlaneTraining(flow, settingsOf(address).settings);
-  while (!training.done) await training.train(1000);
-  return await training.digest();
-}
 
 interface Control {
   readonly selector: string;
@@ -179,7 +169,7 @@ async function checkDigest(page: OpenPage): Promise<void> {
   await until(page, () => document.documentElement.dataset.digest);
   assert.equal(
     await page.run(() => document.documentElement.dataset.digest),
-    await (digest ??= digestInDeno()),
+    await (digest ??= digestInDeno(address)),
   );
 }
 

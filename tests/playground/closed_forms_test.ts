@@ -11,7 +11,7 @@ import {
   weightsDigest,
 } from "../../playground/plane_training.ts";
 import { arrows, dotCount, heatSide, PlaneViews } from "../../playground/plane_views.ts";
-import { defaults, type PlaygroundSettings, settingsOf } from "../../playground/settings.ts";
+import { defaults, settingsOf } from "../../playground/settings.ts";
 import * as flow from "../../web/mod.ts";
 import { assertClose } from "../testing.ts";
 
@@ -33,11 +33,8 @@ test("ExactField.meeting() leads to a single data point, with a bounded speed at
     const expected = [0, 1].map((axis) => points[axis] - (place[axis] - t * points[axis]) / left);
     assertClose([...mean], expected, 1e-9);
     assert.ok(spread < 1e-6, `${spread}`);
-    assertClose(
-      await teacher.velocity(tensor([...place], [1, 2]), tensor([t])).read(),
-      [0, 1].map((axis) => (points[axis] - place[axis]) / left),
-      1e-3,
-    );
+    const taught = await teacher.velocity(tensor([...place], [1, 2]), tensor([t])).read();
+    assertClose(taught, [0, 1].map((axis) => (points[axis] - place[axis]) / left), 1e-3);
   }
 });
 
@@ -125,79 +122,28 @@ test("classPoints() divides every data set in two", () => {
   }
 });
 
-/** Quantile functions of t. */
-const timesOf: Readonly<Record<PlaygroundSettings["times"], (u: number) => number>> = {
-  uniform: (u) => u,
-  stratified: (u) => u,
-  logit_normal: (u) => { // by bisection of the normal distribution function
-    let [low, high] = [-9, 9];
-    for (let i = 0; i < 50; i++) {
-      const middle = (low + high) / 2;
-      if (normalBelow(middle) < u) low = middle;
-      else high = middle;
-    }
-    return 1 / (1 + Math.exp(-low));
-  },
-  u_shaped: (u) => 0.5 + Math.asinh((2 * u - 1) * Math.sinh(2)) / 4,
-};
-
-/** The normal distribution function, by Simpson's rule. */
-function normalBelow(z: number): number {
-  const n = 200;
-  const at = (i: number) => Math.exp(-((i * z / n) ** 2) / 2) * (i === 0 || i === n ? 1 : i % 2 ? 4 : 2);
-  return 0.5 + z / n / 3 * Array.from({ length: n + 1 }, (_, i) => at(i)).reduce((a, b) => a + b) /
-      Math.sqrt(2 * Math.PI);
+/** The result of work in parts. */
+async function finished<Result>(work: AsyncGenerator<void, Result, void>): Promise<Result> {
+  for (let part = await work.next();; part = await work.next()) if (part.done) return part.value;
 }
 
 test("lossFloor() is right for two places, one with three data points, for each distribution of t", async () => {
-  const [d, points] = [0.75, Float32Array.of(0.75, 0, 0.75, 0, 0.75, 0, -0.75, 0)];
-  /** Half the mean variance of the velocity along the line through both places, over noise and data. */
-  const at = (t: number) => {
-    const cells = 100;
-    let sum = 0;
-    for (let i = 0; i < cells; i++) {
-      const z = -6 + 12 * (i + 0.5) / cells;
-      for (const [share, end] of [[0.75, d], [0.25, -d]]) {
-        const x = t * end + (1 - t) * z;
-        const p = 1 / (1 + Math.exp(-2 * t * d * x / (1 - t) ** 2) / 3);
-        const variance = 4 * d * d * p * (1 - p) / (1 - t) ** 2;
-        sum += share * variance * Math.exp(-z * z / 2) / Math.sqrt(2 * Math.PI) * 12 / cells;
-      }
-    }
-    return sum / 2;
-  };
-  const floorOf = async (times: PlaygroundSettings["times"]) => {
-    const work = lossFloor(flow, { points, settings: { ...defaults, times } });
-    let part = await work.next();
-    while (!part.done) part = await work.next();
-    return part.value!;
-  };
+  const [d, draws, points] = [0.75, 8192, Float32Array.of(0.75, 0, 0.75, 0, 0.75, 0, -0.75, 0)];
   const floors: number[] = [];
   for (const times of ["uniform", "stratified", "logit_normal", "u_shaped"] as const) {
-    const found = await floorOf(times);
-    const cells = 200;
-    const expected = Array.from({ length: cells }, (_, i) => at(timesOf[times]((i + 0.5) / cells)))
-      .reduce((a, b) => a + b) / cells;
-    assert.ok(Math.abs(found / expected - 1) < 0.03, `${times}: ${found} (expected ${expected})`);
-    floors.push(expected);
+    const key = tensor(Uint32Array.of(1, streams.heldOutTime, 0));
+    const all = flow.timeDistributions[times].make({ mean: 0, scale: 1, a: 4 }).draw(key, draws);
+    const x0 = normals(1, streams.heldOutNoise, 0, 2 * draws);
+    const sum = (await all.read()).reduce((sum, t, n) => {
+      const x = t * points[2 * (n % 4)] + (1 - t) * x0[2 * n];
+      const p = 1 / (1 + Math.exp(-2 * t * d * x / (1 - t) ** 2) / 3);
+      return sum + 2 * d * d * p * (1 - p) / (1 - t) ** 2;
+    }, 0);
+    const found = await finished(lossFloor(flow, { points, settings: { ...defaults, times } }));
+    assertClose([found!], [sum / draws], 1e-3);
+    floors.push(found!);
   }
-  assert.ok(
-    floors[2] > 1.1 * floors[0] && floors[0] > 1.1 * floors[3],
-    "floors differ by more than the error",
-  );
-  const draws = 8192; // of the page's held-out streams
-  const t = await flow.timeDistributions.uniform.make().draw(
-    tensor(Uint32Array.of(1, streams.heldOutTime, 0)),
-    draws,
-  )
-    .read();
-  const x0 = normals(1, streams.heldOutNoise, 0, 2 * draws);
-  const sum = t.reduce((sum, t, n) => {
-    const x = t * points[2 * (n % 4)] + (1 - t) * x0[2 * n];
-    const p = 1 / (1 + Math.exp(-2 * t * d * x / (1 - t) ** 2) / 3);
-    return sum + 2 * d * d * p * (1 - p) / (1 - t) ** 2;
-  }, 0);
-  assertClose([await floorOf("uniform")], [sum / draws], 1e-3);
+  assert.ok(floors[2] > 1.1 * floors[0] && floors[0] > 1.1 * floors[3], `${floors}`);
 });
 
 const [a, b, c] = [0.5, -0.3, 0.8];

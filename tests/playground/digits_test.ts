@@ -221,7 +221,7 @@ Deno.test("DigitsWorker reports samples, losses, and the held-out loss at the st
     while (!training.done) losses.push(...await training.train());
     assert.deepEqual([rest.step, rest.done, rest.digest], [steps, true, await training.digest()]);
     assertClose(found, losses, 1e-6);
-    assertClose([rest.heldOut.first, rest.heldOut.now], [first, await training.heldOut()], 1e-6);
+    assertClose([...rest.heldOut], [first, await training.heldOut()], 1e-6);
   }
   assertClose(rest!.bits!, await training.bits(pause), 1e-5);
   assertClose(last!.many, (await training.draw(pause)).many, 1e-5);

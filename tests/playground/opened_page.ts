@@ -3,7 +3,11 @@
 
 import { playgroundDigits } from "../../experiments/serve.ts";
 import type { DigitsParts, LabelledDigits } from "../../playground/digits_parts.ts";
+import { DigitsTraining } from "../../playground/digits_training.ts";
+import { openDevice, PlaneTraining } from "../../playground/plane_training.ts";
 import { playgroundHtml } from "../../playground/playground_html.ts";
+import { settingsOf } from "../../playground/settings.ts";
+import * as flow from "../../web/mod.ts";
 import { library } from "../../web/flow_text.js";
 import { type Page, picture, text } from "../viz/report/opened.ts";
 
@@ -42,6 +46,17 @@ export async function changing(page: Page, id: string, act: () => Promise<void>)
     id,
     before,
   ]);
+}
+
+/** The digest of the training at an address, in Deno. */
+export async function digestInDeno(address: string): Promise<string> {
+  const { settings } = settingsOf(address);
+  await openDevice(flow, 1);
+  const training = settings.step === "digits"
+    ? new DigitsTraining(flow, (await playground()).digits, settings)
+    : new PlaneTraining(flow, settings);
+  while (!training.done) await training.train(1000);
+  return await training.digest();
 }
 
 /** Waits until the page's training is done; returns the digest. */

@@ -2,14 +2,19 @@
 /** The playground in Chromium. */
 
 import assert from "node:assert/strict";
-import { DigitsTraining } from "../../playground/digits_training.ts";
-import { openDevice, PlaneTraining } from "../../playground/plane_training.ts";
-import { settingsOf } from "../../playground/settings.ts";
-import * as flow from "../../web/mod.ts";
 import { type Page, picture, testReport, text, twoFrames } from "../viz/report/opened.ts";
-import { digestOfPage, goTo, hashOf, hurrying, pixels, playground, untilOther } from "./opened_page.ts";
+import {
+  digestInDeno,
+  digestOfPage,
+  goTo,
+  hashOf,
+  hurrying,
+  pixels,
+  playground,
+  untilOther,
+} from "./opened_page.ts";
 
-const { digits, html } = await playground();
+const { html } = await playground();
 
 const stepsOf = (page: Page) => page.evaluate(() => Number(document.documentElement.dataset.step));
 const message = (page: Page) => page.locator("#message").innerText();
@@ -44,10 +49,7 @@ await testReport("the playground trains from a file, and every control works by 
     await goTo(page, address);
     await page.locator("#reset").click();
     const digest = await digestOfPage(page);
-    await openDevice(flow, 1);
-    const training = new PlaneTraining(flow, settingsOf(address).settings);
-    while (!training.done) await training.train(1000);
-    assert.equal(digest, await training.digest());
+    assert.equal(digest, await digestInDeno(address));
     assert.match(
       await page.evaluate(() => document.getElementById("more-text")!.textContent!),
       /^After step 30, the weights have the digest \w{16}\. With steps=30, this address .*\.$/,
@@ -220,10 +222,7 @@ await testReport("the playground trains from a file, and every control works by 
     const address = "#steps=20&step=digits&start=blank14&seed=2&digit_steps=3";
     await goTo(page, address);
     const digest = await digestOfPage(page);
-    await openDevice(flow, 1);
-    const training = new DigitsTraining(flow, digits, settingsOf(address).settings);
-    while (!training.done) await training.train();
-    assert.equal(digest, await training.digest());
+    assert.equal(digest, await digestInDeno(address));
     assert.match(await text(page, "digit-size"), /^14 by 14 pixels .* 196 dimensions$/);
     await page.waitForFunction(() => /bits/.test(document.getElementById("held-out")!.textContent!));
     assert.match(await text(page, "held-out"), /These images take \d\.\d\d ± 0\.\d\d bits per dimension, /);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { ExactField, lossFloor } from "../../playground/exact_field.ts";
 import { halfSide, planePoints, type Point } from "../../playground/plane_data.ts";
 import { exactTeacher, openDevice, PlaneTraining } from "../../playground/plane_training.ts";
+import { distanceFromData } from "../../playground/page/readings.ts";
 import { heatSide, PlaneViews } from "../../playground/plane_views.ts";
 import { settingsOf } from "../../playground/settings.ts";
 import * as flow from "../../web/mod.ts";
@@ -80,13 +81,7 @@ test("PlaneTraining learns the mean of all lines, and its loss ends just above t
   const cell = (2 * halfSide / heatSide) ** 2;
   const mass = logp.reduce((sum, value) => sum + Math.exp(value) * cell, 0);
   assert.ok(Math.abs(mass - 1) < 0.05, `the likelihood integrates to ${mass}`);
-  const ends = places.subarray(-1024);
-  const near = Array.from({ length: 512 }, (_, n) =>
-    Math.min(...Array.from({ length: 1024 }, (_, i) => {
-      const [x, y] = exact.point(i);
-      return Math.hypot(ends[2 * n] - x, ends[2 * n + 1] - y);
-    })));
-  assert.ok(near.reduce((sum, away) => sum + away) / 512 < 0.09, "dots end on the data");
+  assert.ok(distanceFromData({ times, places }, exact) < 0.09, "dots end on the data");
 });
 
 test("lossFloor() is undefined without a closed form: near pairs, whole steps", async () => {
@@ -99,17 +94,8 @@ test("lossFloor() is undefined without a closed form: near pairs, whole steps", 
 test("PlaneTraining learns whole steps, which take dots to the data in one evaluation", async () => {
   const { training } = await train("#objective=one_step&steps=400&batch=128");
   const views = new PlaneViews(flow, training);
-  const exact = new ExactField(training.points, "linear");
-  const awayAfter = async (moves: number) => {
-    const { places } = await views.dots({ solver: "euler", moves, seed: 1 });
-    const ends = places.subarray(-1024);
-    return Array.from({ length: 128 }, (_, n) =>
-      Math.min(...Array.from({ length: 1024 }, (_, i) => {
-        const [x, y] = exact.point(i);
-        return Math.hypot(ends[2 * n] - x, ends[2 * n + 1] - y);
-      }))).reduce((sum, away) => sum + away) / 128;
-  };
-  const away = await awayAfter(1);
+  const dots = await views.dots({ solver: "euler", moves: 1, seed: 1 });
+  const away = distanceFromData(dots, new ExactField(training.points, "linear"));
   assert.ok(away < 0.25, `${away}`); // 0.5 with one step along the velocity
 });
 
