@@ -126,7 +126,7 @@ interface Cell {
 
 /** A figure in Plotly's format. */
 interface Figure {
-  readonly data: readonly Record<"x" | "y", { readonly bdata: string }>[];
+  readonly data: readonly Record<"x" | "y", readonly number[] | { readonly bdata: string }>[];
   readonly layout: { readonly title: { readonly text: string } };
   readonly frames: readonly unknown[];
 }
@@ -156,5 +156,7 @@ function figureOf(cells: readonly Cell[], title: RegExp): Figure {
 }
 
 function traceOf({ data }: Figure, trace: number, axis: "x" | "y"): Float32Array {
-  return new Float32Array(Uint8Array.fromBase64(data[trace][axis].bdata).buffer);
+  const values = data[trace][axis];
+  if ("bdata" in values) return new Float32Array(Uint8Array.fromBase64(values.bdata).buffer);
+  return Float32Array.from(values);
 }

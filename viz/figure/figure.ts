@@ -119,8 +119,8 @@ export function panelNumber(n: number): string {
   return n === 0 ? "" : `${n + 1}`;
 }
 
-/** Attributes of a logarithmic axis: all its labels are written out. */
-export const logAxis: PlotlyLayout = { type: "log", tickformat: "," };
+/** Attributes of a logarithmic axis: all its labels are written out, and few, since those below a decade lie close. */
+export const logAxis: PlotlyLayout = { type: "log", tickformat: ",", nticks: 4 };
 
 /**
  * Makes a figure of Plotly's traces, layout and frames. A notebook shows it if it is the last value of a cell, in VS Code or

@@ -87,7 +87,7 @@ export function shortLossFigure({ trainLoss }: ReportRun): PlotlyFigure {
     layout: {
       margin: { t: 8, b: 36 },
       xaxis: { ...titled("step"), nticks: 5 },
-      yaxis: { ...logAxis, ...titled("training loss"), nticks: 5 },
+      yaxis: { ...logAxis, ...titled("training loss") },
     },
   };
 }
