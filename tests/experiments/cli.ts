@@ -331,7 +331,7 @@ Deno.test.afterAll(async () => {
 /**
  * Copies the result of `make` into a workplace with the same made-up data set.
  *
- * @param key identifies the result; only the first call with a key runs `make`
+ * @param key identifies the result among all files of tests; only the first call with a key runs `make`
  */
 export async function madeOnce(
   place: Workplace,

@@ -18,7 +18,7 @@ const short = `--batch-size 8 ${oneThread} --samples 0 --flow-samples 0 --path-s
 
 /** Two trained runs, `source` with ten classes and `plain` without, and data with four classes. */
 const prepare = (place: Workplace) =>
-  madeOnce(place, "runs", async (place) => {
+  madeOnce(place, "runs to start from", async (place) => {
     await writeTinyIdx(place.file("four"), { classes: 4 });
     const words = Array.from("abcdefghij");
     await writeFiles(place.file("letters"), spotsOf(words, 4));

@@ -17,7 +17,7 @@ const checkpoint = `--checkpoint run/last.safetensors ${oneThread}`;
 
 /** A run of a few steps without classes, for all tests. */
 const trained = (place: Workplace) =>
-  madeOnce(place, "trained", (place) => {
+  madeOnce(place, "run to sample", (place) => {
     const none = "--samples 0 --flow-samples 0 --path-samples 0 --no-conditional";
     return place.succeed("train:residual", `${tinyNetwork} --max-minutes 0 --max-steps 3 ${none} --out run`);
   });

@@ -30,7 +30,7 @@ const mirrored = async () => `--experiment nested --mlflow ${(await theServer())
 
 /** Runs the plan in `one`, once for all tests, mirrored to the server. @returns its messages */
 async function makeOne(place: Workplace): Promise<string> {
-  await madeOnce(place, "one", async (place) => {
+  await madeOnce(place, "study of one", async (place) => {
     await makePlan(place, plan);
     const flags = `plan.json --out one ${oneThread} ${await mirrored()}`;
     const { stderr, stdout } = await place.succeed("study", flags, { ...quick, MLFLOW_RUN_NAME: "mine" });

@@ -51,7 +51,7 @@ const meanVelocity =
 
 /** A run of the MLP without a mean velocity. */
 const makeFlow = (place: Workplace) =>
-  madeOnce(place, "flow", async (place) => {
+  madeOnce(place, "own flow", async (place) => {
     await writeModule(place);
     await place.succeed("train", `--model mlp.ts --hidden 8 ${twoSteps} --out flow`);
   });

@@ -14,7 +14,7 @@ const configIn = async (place: Workplace, run: string) =>
 
 /** Trains a run in `run`. */
 const makeRun = (place: Workplace) =>
-  madeOnce(place, "run", async (place) => {
+  madeOnce(place, "own network", async (place) => {
     await writeModule(place);
     const { stderr } = await place.succeed("train", `--model ./mlp.ts --hidden 8 ${ownRun} --out run`);
     assert.match(

@@ -76,7 +76,7 @@ Deno.test.afterAll(() => started?.end());
 
 /** Creates a mirrored run in `run`, once for all tests. @returns the messages of its training */
 async function makeRun(place: Workplace): Promise<string> {
-  await madeOnce(place, "run", async (place) => {
+  await madeOnce(place, "run for MLflow", async (place) => {
     const { host } = new URL((await theServer()).url);
     const { stderr } = await place.succeed("train:residual", mirroredRun, {
       ...quick,
