@@ -91,7 +91,7 @@ export function chartTemplate({ ink, muted, line, paper }: ChartColors = light):
   };
   const font = { family: 'system-ui, "DejaVu Sans", sans-serif', color: ink, size: 12 };
   return {
-    data: { scatter: [{ line: { width: 2 }, marker: { size: 8 } }] },
+    data: { scatter: [{ line: { width: 2 }, marker: { size: 8, line: { width: 0 } } }] },
     layout: {
       font,
       colorway: seriesColors,

@@ -140,7 +140,7 @@ function figureTable(id: string, all: RunFigures, several: boolean): Markup | un
       "Figures with their intervals, from worse to better",
       intervalsFigure(all, shownBy),
       {
-        height: 90 + 34 * lines,
+        height: 90 + 34 * lines + (several ? 20 * new Set(all.map(({ run }) => run)).size : 0), // for the legend on phones
       },
     )
   }
