@@ -46,9 +46,6 @@ export function placeAt({ times, places }: Trajectories, n: number, t: number): 
 export const pathOf = (dots: Trajectories, n: number): readonly Point[] =>
   Array.from(dots.times, (t) => placeAt(dots, n, t));
 
-/** Computes the trajectories that start at x0, f32[N, 2]. */
-type TrajectoryOf = (x0: ReturnType<Library["noise"]>) => Promise<Trajectories>;
-
 /** Maximum number of recorded solvers to keep. */
 const maxRecorded = 8;
 
@@ -57,7 +54,7 @@ export class PlaneViews {
   readonly #field: VelocityField;
   /** The velocities on a grid at several times, f32[times, side, side, 2], rows upwards. */
   readonly arrows: () => Promise<Float32Array>;
-  readonly #movers = new Map<string, TrajectoryOf>();
+  readonly #samplers = new Map<string, InstanceType<Library["Sampler"]>>();
 
   /** Records the computations of the views. */
   constructor(private readonly library: Library, { field }: Pick<PlaneTraining, "field">) {
@@ -80,12 +77,12 @@ export class PlaneViews {
    * @param noise strength of the noise of an SDE solver, used instead of `solver`; it preserves the distribution
    */
   dots({ solver, moves, seed }: TrajectoryOptions, noise?: number): Promise<Trajectories> {
-    return this.#mover(dotCount, solver, moves, noise)(this.library.noise(seed, [dotCount, 2]));
+    return this.#trajectories(this.library.noise(seed, [dotCount, 2]), solver, moves, noise);
   }
 
   /** The trajectory of a dot from a place at t = 0, in small steps. */
   drop(place: Point): Promise<Trajectories> {
-    return this.#mover(1, "heun", finest)(this.library.tensor(Float32Array.from(place), [1, 2]));
+    return this.#trajectories(this.library.tensor(Float32Array.from(place), [1, 2]), "heun", finest);
   }
 
   /**
@@ -115,31 +112,29 @@ export class PlaneViews {
     return [velocity[0], velocity[1]];
   }
 
-  /** Records a solver for some dots; a network that learned whole steps takes whole steps. */
-  #mover(
-    ...options: [N: number, solver: TrajectoryOptions["solver"], moves: number, noise?: number | undefined]
-  ): TrajectoryOf {
-    const key = options.join();
-    const recorded = this.#movers.get(key) ?? this.#newMover(...options);
-    this.#movers.delete(key); // moves it to the end, as most recently used
-    this.#movers.set(key, recorded);
-    if (this.#movers.size > maxRecorded) this.#movers.delete(this.#movers.keys().next().value!);
-    return recorded;
-  }
-
-  #newMover(N: number, solver: TrajectoryOptions["solver"], moves: number, noise?: number): TrajectoryOf {
-    const sampler = new this.library.Sampler(this.#field, [N, 2], {
-      ...noise !== undefined
-        ? { solver: "sde", noise }
-        : { solver: this.#field.meanVelocity ? "map" : solver },
-      steps: moves,
-    });
-    return async (x0) => {
-      const snapshots: Snapshot[] = [];
-      for await (const snapshot of sampler.trajectory(x0)) snapshots.push(snapshot);
-      const places = new Float32Array(snapshots.length * 2 * N);
-      snapshots.forEach(({ image }, k) => places.set(image, 2 * N * k));
-      return { times: Float32Array.from(snapshots, ({ t }) => t), places };
-    };
+  /**
+   * The trajectories that start at x0, f32[N, 2]. Solvers are recorded; a network that learned whole steps takes whole
+   * steps.
+   */
+  async #trajectories(
+    x0: ReturnType<Library["noise"]>,
+    solver: TrajectoryOptions["solver"],
+    moves: number,
+    noise?: number,
+  ): Promise<Trajectories> {
+    const key = [x0.size, solver, moves, noise].join();
+    const how = noise !== undefined
+      ? { solver: "sde", noise } as const
+      : { solver: this.#field.meanVelocity ? "map" : solver } as const;
+    const sampler = this.#samplers.get(key) ??
+      new this.library.Sampler(this.#field, x0.shape, { ...how, steps: moves });
+    this.#samplers.delete(key); // moves it to the end, as most recently used
+    this.#samplers.set(key, sampler);
+    if (this.#samplers.size > maxRecorded) this.#samplers.delete(this.#samplers.keys().next().value!);
+    const snapshots: Snapshot[] = [];
+    for await (const snapshot of sampler.trajectory(x0)) snapshots.push(snapshot);
+    const places = new Float32Array(snapshots.length * x0.size);
+    snapshots.forEach(({ image }, k) => places.set(image, k * x0.size));
+    return { times: Float32Array.from(snapshots, ({ t }) => t), places };
   }
 }

@@ -1,37 +1,18 @@
 import assert from "node:assert/strict";
-import {
-  type DigitsParts,
-  halved,
-  type LabelledDigits,
-  packedDigits,
-  unpackedDigits,
-} from "../../playground/digits_parts.ts";
+import { halved, type LabelledDigits, packedDigits, unpackedDigits } from "../../playground/digits_parts.ts";
 import { DigitsTraining, type DrawnDigits } from "../../playground/digits_training.ts";
 import { DigitsWorker } from "../../playground/page/digits_worker.ts";
 import type { RestingDigits } from "../../playground/page/messages.ts";
 import { openDevice, rateAt, weightsDigest } from "../../playground/plane_training.ts";
-import { firstIndices } from "../../experiments/data/dataset.ts";
-import { rowsOf } from "../../experiments/data/images.ts";
-import { loadDataset } from "../../experiments/data/load_dataset.ts";
 import { inflateSync } from "npm:fflate@0.8.3";
 import { defaults } from "../../playground/settings.ts";
 import * as flow from "../../web/mod.ts";
 import { assertClose } from "../testing.ts";
+import { digitsOfPage } from "./opened_page.ts";
 
 const read = (name: string) =>
   Deno.readFile(new URL(`../../checkpoints/${name}.safetensors`, import.meta.url));
-const { train, test } = await loadDataset();
-const first = ({ images, labels }: typeof train, count: number) => ({
-  images: rowsOf(images, firstIndices(count), 784),
-  labels: labels!.subarray(0, count),
-});
-const data: DigitsParts = {
-  flow: halved(await read("mnist_classes")),
-  oneStep: halved(await read("mnist_few_steps")),
-  judge: halved(await read("judge_mnist")),
-  train: first(train, 96),
-  heldOut: first(test, 16),
-};
+const data = await digitsOfPage(96, 16);
 const pause = () => Promise.resolve();
 
 Deno.test("halved() keeps all weights to three digits, in half the bytes", async () => {

@@ -12,13 +12,13 @@ import { library } from "../../web/flow_text.js";
 import { type Page, picture, text } from "../viz/report/opened.ts";
 
 /** The playground's digits, but fewer images: enough to see that the page uses them. */
-async function digitsOfPage(): Promise<DigitsParts> {
+export async function digitsOfPage(trained = 300, measured = 8): Promise<DigitsParts> {
   const { train, heldOut, ...networks } = await playgroundDigits();
   const first = ({ images, labels }: LabelledDigits, count: number) => ({
     images: images.subarray(0, 784 * count),
     labels: labels.subarray(0, count),
   });
-  return { ...networks, train: first(train, 300), heldOut: first(heldOut, 8) };
+  return { ...networks, train: first(train, trained), heldOut: first(heldOut, measured) };
 }
 
 let made: Promise<{ readonly digits: DigitsParts; readonly html: string }> | undefined;
