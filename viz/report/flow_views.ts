@@ -94,7 +94,7 @@ function planeText({ shape: [M, N], share, real }: PlaneTrajectories): Markup {
   two directions in which real images differ most, their principal components. They account for ${first} + ${second} of the
   variance of real images, so samples that meet here may still look different. The faint symbols are ${reals} real images;
   an arrow shows where the network sends a sample in the next tenth of t. The grey arrows are the velocity field in this plane:
-  each is the mean velocity of the samples near it, and the more samples, the darker.</p>`;
+  each is the mean velocity of the samples near it, and the more samples, the stronger.</p>`;
 }
 
 /** How the classes were assigned, and how reliably. */
