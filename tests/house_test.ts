@@ -11,13 +11,13 @@ const ceilings: Readonly<
 > = {
   product: {
     of: [".", "kernels", "models", "viz", "web", "playground", "experiments", "tools"],
-    lines: 59_148,
-    files: 380,
+    lines: 58_600,
+    files: 340,
   },
   experiments: { of: ["experiments"], lines: 19_000 },
-  "viz and playground": { of: ["viz", "playground"], lines: 13_266 },
-  "kernels and models": { of: ["kernels", "models"], lines: 26_547 },
-  tests: { of: ["tests"], lines: 35_748 },
+  "viz and playground": { of: ["viz", "playground"], lines: 12_650 },
+  "kernels and models": { of: ["kernels", "models"], lines: 26_500 },
+  tests: { of: ["tests"], lines: 35_300 },
 };
 /** Most modules that a page or program loads with `mod.ts`, each by a request of its own. */
 const mostModules = 140;
