@@ -320,10 +320,10 @@ export function testTask(
 }
 
 /** Workplaces shared by several tests of a file, such as one with a trained run: made once, then copied. */
-const made = new Map<string, Promise<Workplace>>();
+const made = new Map<string, { readonly by: string; readonly place: Promise<Workplace> }>();
 
 Deno.test.afterAll(async () => {
-  for (const place of await Promise.allSettled(made.values())) {
+  for (const place of await Promise.allSettled(Array.from(made.values(), ({ place }) => place))) {
     if (place.status === "fulfilled") await place.value[Symbol.asyncDispose]();
   }
 });
@@ -338,8 +338,10 @@ export async function madeOnce(
   key: string,
   make: (place: Workplace) => Promise<unknown>,
 ): Promise<void> {
-  if (!made.has(key)) made.set(key, makeElsewhere(make));
-  const { path } = await made.get(key)!;
+  if (!made.has(key)) made.set(key, { by: `${make}`, place: makeElsewhere(make) });
+  const first = made.get(key)!;
+  assert.equal(first.by, `${make}`, `"${key}" is already the name of something else that tests make`);
+  const { path } = await first.place;
   await Deno.remove(place.file("data"), { recursive: true });
   await cp(path, place.path, { recursive: true, preserveTimestamps: true });
 }
