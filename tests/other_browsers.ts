@@ -55,16 +55,22 @@ Worker = class extends Own {
 };
 </script>`;
 
+/** Drags the mouse of Playwright or Puppeteer through points. */
+async function drag(
+  mouse: Pick<Page["mouse"], "move" | "down" | "up">,
+  [[x, y], ...others]: readonly Point[],
+): Promise<void> {
+  await mouse.move(x, y);
+  await mouse.down();
+  for (const [x, y] of others) await mouse.move(x, y, { steps: 4 });
+  await mouse.up();
+}
+
 /** A page in Chromium, like one in another browser. */
 export function inChromium(page: Page): VisitedPage {
   return {
     resize: (width, height) => page.setViewportSize({ width, height }),
-    async drag([[x, y], ...others]) {
-      await page.mouse.move(x, y);
-      await page.mouse.down();
-      for (const [x, y] of others) await page.mouse.move(x, y, { steps: 4 });
-      await page.mouse.up();
-    },
+    drag: (points) => drag(page.mouse, points),
     press: (key) => page.keyboard.press(key),
     open: async (address) => void await page.goto(address),
     run: async (act, ...values) => await page.evaluate(`(${act})(...${JSON.stringify(values)})`) as never,
@@ -169,12 +175,7 @@ async function startFirefox(executablePath: string): Promise<Started> {
       open: async (address) => void await page.goto(address),
       resize: (width, height) => page.setViewport({ width, height }),
       run: async (act, ...values) => await page.evaluate(`(${act})(...${JSON.stringify(values)})`) as never,
-      async drag([[x, y], ...others]) {
-        await page.mouse.move(x, y);
-        await page.mouse.down();
-        for (const [x, y] of others) await page.mouse.move(x, y, { steps: 4 });
-        await page.mouse.up();
-      },
+      drag: (points) => drag(page.mouse, points),
       press: (key) => page.keyboard.press(key),
     });
     await page.close();

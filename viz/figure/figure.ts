@@ -48,20 +48,8 @@ export const seriesColors: readonly string[] = [
 ];
 
 /** Symbols of points, so that no reader needs colours. */
-export const seriesMarks: readonly string[] = [
-  ...[
-    "circle",
-    "square",
-    "diamond",
-    "triangle-up",
-    "cross",
-    "star",
-    "triangle-down",
-    "x",
-    "hexagon",
-    "pentagon",
-  ],
-];
+export const seriesMarks: readonly string[] =
+  "circle square diamond triangle-up cross star triangle-down x hexagon pentagon".split(" ");
 
 /** The colours of a page that charts share. */
 export interface ChartColors {
