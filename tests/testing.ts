@@ -4,7 +4,8 @@ import { CpuDevice } from "../kernels/devices/cpu/cpu_device.ts";
 import { WebGpuDevice } from "../kernels/devices/webgpu/webgpu_device.ts";
 import { testUnless } from "./permissions.ts";
 
-const noAdapter = await navigator.gpu?.requestAdapter() ? undefined : "no WebGPU adapter";
+/** Why there is no WebGPU here, if so. */
+export const noAdapter = await navigator.gpu?.requestAdapter() ? undefined : "no WebGPU adapter";
 
 /** Opens a device when a test first needs it. */
 function once<D extends Device>(open: () => Promise<D>): () => Promise<D> {

@@ -7,7 +7,7 @@ import { readGif } from "../viz/image/gif_reading.ts";
 import { flowFields } from "../../viz/mod.ts";
 import { madeUpColourFlow, madeUpFlow } from "../viz/flow/made_up_flow.ts";
 import { testTask, type Workplace } from "./cli.ts";
-import { assertRefused } from "./refusals.ts";
+import { assertMistakes, testMistakes } from "./refusals.ts";
 
 const source: TrajectorySource = { modelType: "UNet_FM", seed: 1, solver: "euler", steps: 10 };
 
@@ -33,13 +33,8 @@ testTask("animate draws all samples or chosen ones, as GIF, APNG or strip", asyn
   await place.succeed("animate", "run --format png --scale 5 --field none --map gray");
   const strip = PNG.sync.read(Buffer.from(await place.read("flow_none_linear.png")));
   assert.deepEqual([strip.width, strip.height], [22 + 8 * 46 - 6, 20 + 3 * 46 - 6]);
-  assert.deepEqual(await place.names(), [
-    "data",
-    "flow_none_linear.png",
-    "flow_quiver_linear.gif",
-    "one.apng",
-    "run",
-  ]);
+  const names = ["data", "flow_none_linear.png", "flow_quiver_linear.gif", "one.apng", "run"];
+  assert.deepEqual(await place.names(), names);
 });
 
 testTask("animate aligns runs with different steps by t, and warns of different noise", async (place) => {
@@ -73,33 +68,25 @@ testTask("animate draws three channels in colour, in every format and field", as
     }
   }
   const says = ["RunError: Cannot draw run and grey together: ", "3 x 8 x 8 and 8 x 8"] as const;
-  await assertRefused(place, { task: "animate", flags: "run grey --samples 1", says });
+  await assertMistakes(place, "animate", { "run grey --samples 1": says });
 });
 
-testTask("animate refuses impossible pictures in one line, and write no file", async (place) => {
+testMistakes("animate", {
+  "--frames 2": "ConfigError: Missing RUN: name the folder of a run, or an --experiment",
+  empty: "RunError: Cannot find trajectories of empty: there is no empty/flow/sample_<k>.safetensors (",
+  none: "ConfigError: Cannot find the run none: there is no such folder",
+  "run --samples 1,7": "RunError: Cannot draw sample 7 of run: it stores 1, 2, 3\n",
+  "run --field quiwer": ["ConfigError: ", '--field "quiwer": expected ', "(did you mean quiver?)"],
+  "run --format png --hold 90": "ConfigError: --hold has no effect without an animation (",
+  "run --format apng --hold 70000":
+    "ConfigError: Cannot use --hold 70000 with --format apng: expected at most",
+  "run --out flow.png": [
+    "ConfigError: ",
+    '"flow.png" with --format gif: expected a name that ends with .gif',
+  ],
+  "run --out missing/flow.gif --frames 1": "RunError: Cannot write missing/flow.gif: ",
+  "--experiment other": "RunError: Cannot find trajectories: no run of experiment other in runs stores any",
+}, async (place) => {
   await storeFlows(place, "run");
-  await Deno.mkdir(place.file("empty"));
-  await Deno.writeTextFile(place.file("empty", "config.json"), "{}");
-  const wrong: Record<string, readonly [string, ...string[]]> = {
-    "--frames 2": ["ConfigError: Missing RUN: name the folder of a run, or an --experiment"],
-    empty: ["RunError: Cannot find trajectories of empty: there is no empty/flow/sample_<k>.safetensors ("],
-    none: ["ConfigError: Cannot find the run none: there is no such folder"],
-    "run --samples 1,7": ["RunError: Cannot draw sample 7 of run: it stores 1, 2, 3\n"],
-    "run --field quiwer": ["ConfigError: ", '--field "quiwer": expected ', "(did you mean quiver?)"],
-    "run --format png --hold 90": ["ConfigError: --hold has no effect without an animation ("],
-    "run --format apng --hold 70000": [
-      "ConfigError: Cannot use --hold 70000 with --format apng: expected at most",
-    ],
-    "run --out flow.png": [
-      "ConfigError: ",
-      '"flow.png" with --format gif: expected a name that ends with .gif',
-    ],
-    "run --out missing/flow.gif --frames 1": ["RunError: Cannot write missing/flow.gif: "],
-    "--experiment other": [
-      "RunError: Cannot find trajectories: no run of experiment other in runs stores any",
-    ],
-  };
-  for (const [flags, says] of Object.entries(wrong)) {
-    await assertRefused(place, { task: "animate", flags, says });
-  }
+  await place.write("empty/config.json", "{}");
 });

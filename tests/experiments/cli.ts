@@ -2,35 +2,24 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { cp, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import settings from "../../deno.json" with { type: "json" };
+import type { Task } from "../../experiments/cli/task.ts";
 import { type Metrics, readMetrics } from "../../experiments/run/metrics_log.ts";
-import { Task } from "../../experiments/cli/task.ts";
+import { scriptOf, tasks } from "../../experiments/tasks.ts";
 import { context } from "../../kernels/core/context.ts";
-import { DeviceError, init } from "../../kernels/mod.ts";
 import { decodeSafetensors } from "../../models/mod.ts";
 import { testNeeding, testUnless } from "../permissions.ts";
-import { cp } from "node:fs/promises";
-import { writeTinyIdx } from "./data/tiny_idx.ts";
 import { replacing } from "../replacing.ts";
+import { writeTinyIdx } from "./data/tiny_idx.ts";
 
 export type TaskName = keyof typeof settings.tasks;
 
-/** Tasks of `deno.json` that tests can run. */
-export const taskNames = (Object.keys(settings.tasks) as TaskName[])
-  .filter((name) => / experiments\/\w+\.ts/.test(settings.tasks[name].command));
-
-/** Why runs on WebGPU cannot be tested here. */
-export async function missingAdapter(): Promise<string | undefined> {
-  try {
-    (await init({ device: "webgpu" })).close();
-  } catch (error) {
-    if (error instanceof DeviceError) return error.message;
-    throw error;
-  }
-}
+/** Tasks that tests can run. */
+export const taskNames = tasks.filter(({ load }) => load).map(({ name }) => name as TaskName);
 
 /** Result of a task. */
 export interface Ended {
@@ -59,11 +48,13 @@ export const oneThread = "--device cpu --threads 1";
 /** Flags of a network that trains in seconds on the made-up data set, even in plain JavaScript. */
 export const tinyNetwork = `--data data --filters 8,16 --t-emb 8 --batch-size 8 ${oneThread}`;
 
-/** Flags of a whole training run, with those of its pictures. */
+/** Flags of a training run without pictures, which take most of the time of so short a run. */
+export const noPictures = "--samples 0 --flow-samples 0 --path-samples 0";
+
 const wholeRun = (pictures: string) =>
   `${tinyNetwork} --epochs 3 --max-minutes 0 --log-every 3 ${pictures} --path-samples 0 --no-conditional`;
 
-/** A training run without pictures, which take most of the time of so short a run. */
+/** A whole training run without pictures. */
 export const bareRun = wholeRun("--val-epochs 1 --samples 0 --flow-samples 0");
 
 /** The same run with its pictures, but without plane trajectories. */
@@ -74,6 +65,11 @@ export const tinyRun = wholeRun(
 
 /** The same run with plane trajectories. */
 export const tinyRunWithPaths = tinyRun.replace("--path-samples 0", "--path-samples 6");
+
+/** Waits until something holds. */
+export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  while (!await holds()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
 
 /** A folder for running tasks, with the made-up data set in `data`. */
 export class Workplace {
@@ -96,16 +92,9 @@ export class Workplace {
 
   /** Starts a task as a program; flags are separated by spaces, paths relative to the folder. */
   start(task: TaskName, flags: string, env: Record<string, string> = {}): Deno.ChildProcess {
-    const [program, ...words] = settings.tasks[task].command.split(" ");
-    assert.equal(program, "deno");
     const inRepository = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
-    const script = words.findIndex((word) => /^experiments\/.*\.ts$/.test(word));
-    words[script] = inRepository(words[script]);
-    const own = "--allow-run=experiments/";
-    const run = words.findIndex((word) => word.startsWith(own));
-    if (run >= 0) words[run] = `--allow-run=${inRepository(words[run].slice("--allow-run=".length))}`;
-    const lock = words.indexOf("--lock=deno.lock");
-    words[lock] = `--lock=${inRepository("deno.lock")}`;
+    const [, ...words] = settings.tasks[task].command.split(" ")
+      .map((word) => word.replace(/(?<=^|=)(experiments\/\w+\.ts|deno\.lock)$/, inRepository));
     const process = new Deno.Command(Deno.execPath(), {
       args: [...words, ...flags.trim().split(/ +/)],
       cwd: this.path,
@@ -130,32 +119,24 @@ export class Workplace {
     return await ended(this.start(task, flags, env));
   }
 
-  /** Starts a task, and sends it a signal once its run has saved a step, unless it has ended by then. */
-  async stopAt(
-    step: number,
-    { task, flags, run, signal = "SIGKILL" }: {
-      readonly task: TaskName;
-      readonly flags: string;
-      readonly run: string;
-      readonly signal?: Deno.Signal;
-    },
+  /** Starts a task as a program, and sends it a signal when something holds, unless it has ended by then. */
+  async stopWhen(
+    holds: () => Promise<boolean>,
+    task: TaskName,
+    flags: string,
+    signal: Deno.Signal = "SIGINT",
   ): Promise<Ended> {
     const process = this.start(task, flags);
     let running = true;
     const end = ended(process).finally(() => running = false);
-    while (running && await this.stepOf(run) < step) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(async () => !running || await holds());
     if (running) process.kill(signal);
     return await end;
   }
 
   /** The last saved step of a run; -1 if there is none. */
   async stepOf(run: string): Promise<number> {
-    try {
-      return (await this.state(run)).progress.step as number;
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return -1;
-      throw error;
-    }
+    return await this.exists(run, "state.safetensors") ? (await this.state(run)).progress.step as number : -1;
   }
 
   /** Runs a task, and asserts that it succeeds. */
@@ -169,8 +150,30 @@ export class Workplace {
     return join(this.path, ...names);
   }
 
+  exists(...names: string[]): Promise<boolean> {
+    return Deno.stat(this.file(...names)).then(() => true, () => false);
+  }
+
   read(...names: string[]): Promise<Uint8Array<ArrayBuffer>> {
     return Deno.readFile(this.file(...names));
+  }
+
+  text(...names: string[]): Promise<string> {
+    return Deno.readTextFile(this.file(...names));
+  }
+
+  // deno-lint-ignore no-explicit-any
+  async json(...names: string[]): Promise<any> {
+    return JSON.parse(await this.text(...names));
+  }
+
+  /** Writes a file, text or JSON, and its folders. */
+  async write(name: string, content: unknown): Promise<void> {
+    await Deno.mkdir(join(this.file(name), ".."), { recursive: true });
+    await Deno.writeTextFile(
+      this.file(name),
+      typeof content === "string" ? content : JSON.stringify(content),
+    );
   }
 
   /** A digest of a file, for comparisons: a difference of long arrays takes minutes to print. */
@@ -180,24 +183,18 @@ export class Workplace {
 
   /** Sorted names of the files in one of its folders, except hidden ones such as a run's lock. */
   async names(...names: string[]): Promise<string[]> {
-    const all = await Array.fromAsync(Deno.readDir(this.file(...names)), ({ name }) => name);
-    return all.filter((name) => !name.startsWith(".")).sort();
+    return (await readdir(this.file(...names))).filter((name) => !name.startsWith(".")).sort();
   }
 
   /** All its files except links, each with the time of its last change and its size. */
   async listing(folder = this.path): Promise<Map<string, string>> {
-    const entries = new Map<string, string>();
-    for await (const { name, isDirectory, isFile } of Deno.readDir(folder)) {
-      const path = join(folder, name);
-      if (isFile) {
-        const { mtime, size } = await Deno.stat(path);
-        entries.set(path, `${mtime?.getTime()} ${size}`);
-      } else if (isDirectory) {
-        entries.set(path, "folder");
-        for (const [inside, entry] of await this.listing(path)) entries.set(inside, entry);
-      }
-    }
-    return entries;
+    const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+    const listed = entries.filter((entry) => entry.isFile() || entry.isDirectory()).map(async (entry) => {
+      const path = join(entry.parentPath, entry.name);
+      const { isDirectory, mtime, size } = await Deno.stat(path);
+      return [path, isDirectory ? "folder" : `${mtime?.getTime()} ${size}`] as const;
+    });
+    return new Map(await Promise.all(listed));
   }
 
   /** The metrics of a run, without values that differ between runs: times and machine. */
@@ -220,28 +217,17 @@ export class Workplace {
 }
 
 /** SHA-256 of an array, in hex. */
-export function fingerprintOf(data: Uint8Array | Float32Array): string {
-  return createHash("sha256").update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)).digest(
-    "hex",
-  );
+export function fingerprintOf({ buffer, byteOffset, byteLength }: Uint8Array | Float32Array): string {
+  return createHash("sha256").update(new Uint8Array(buffer, byteOffset, byteLength)).digest("hex");
 }
 
 /** Settles after the latest task call: only one at a time can own the working directory, environment and console. */
 let lastCall: Promise<unknown> = Promise.resolve();
 
-/** The script of a task in `deno.json`, with its flags. */
-function commandOf(task: TaskName): { script: string; flags: string[] } {
-  const words = settings.tasks[task].command.split(" ");
-  const script = words.findIndex((word) => /^experiments\/.*\.ts$/.test(word));
-  return { script: words[script], flags: words.slice(script + 1) };
-}
+const rowOf = (name: TaskName) => tasks.find((task) => task.name === name)!;
 
 export async function taskNamed(name: TaskName): Promise<Task> {
-  const { script } = commandOf(name);
-  const module: Record<string, unknown> = await import(new URL(`../../${script}`, import.meta.url).href);
-  const found = Object.values(module).find((value) => value instanceof Task);
-  assert.ok(found, `${script} exports no task`);
-  return found;
+  return await rowOf(name).load!() as Task;
 }
 
 /** Calls a task in a folder like its program would, and captures its output. */
@@ -251,18 +237,17 @@ async function callTask(
   folder: string,
   env: Readonly<Record<string, string>>,
 ): Promise<Ended> {
-  const { flags: own } = commandOf(task);
+  const [, ...own] = scriptOf(rowOf(task));
   const called = await taskNamed(task);
-  const [stdout, stderr]: string[][] = [[], []];
-  const decoder = new TextDecoder();
+  let [stdout, stderr] = ["", ""];
   const writeSync = (bytes: Uint8Array) => {
-    stderr.push(decoder.decode(bytes));
+    stderr += new TextDecoder().decode(bytes);
     return bytes.length;
   };
   using _ = replacing(
     [console, {
-      log: (text: string) => stdout.push(text + "\n"),
-      error: (text: string) => stderr.push(text + "\n"),
+      log: (text: string) => stdout += text + "\n",
+      error: (text: string) => stderr += text + "\n",
     }],
     [Deno.stderr, { writeSync, isTerminal: () => false }],
   );
@@ -271,7 +256,7 @@ async function callTask(
   process.chdir(folder); // not Deno.chdir(): a module of the browser would keep the old folder
   try {
     const code = await called.run([...own, ...flags.trim().split(/ +/)]);
-    return { code, stdout: stdout.join(""), stderr: stderr.join("") };
+    return { code, stdout, stderr };
   } finally {
     process.chdir(earlier);
     context.device?.close(); // left open if the task failed

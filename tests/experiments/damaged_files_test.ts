@@ -1,7 +1,7 @@
 /** Damaged run files: each is either read or refused in one line with its name. */
 
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { extname, join } from "node:path";
 import { normalizationTo } from "../../experiments/cli/training.ts";
 import { readConfig, trainingConfig } from "../../experiments/cli/training_config.ts";
 import { readExamples } from "../../experiments/data/example_file.ts";
@@ -36,27 +36,20 @@ async function show(run: string): Promise<void> {
 const report = (run: string) => writeReport([run], join(run, "again.html"), { live: false });
 
 /** Damages a file many times, and reads it each time. */
-async function damage(
-  folder: string,
-  name: string,
-  times: number,
-  read: (run: string) => unknown,
-): Promise<void> {
+async function damage(folder: string, name: string, times: number, read: (run: string) => unknown) {
   const path = join(folder, name);
   const whole = await Deno.readFile(path);
   const text = new TextDecoder().decode(whole);
   const random = randomOf(46020);
-  const damaged = () =>
-    name.endsWith(".safetensors")
-      ? mutateSafetensors(whole, random)
-      : name.endsWith(".json")
-      ? mutateText(text, random)
-      : name.endsWith(".jsonl")
-      ? mutateLines(text, random)
-      : mutateBytes(whole, random);
+  const ways: Record<string, () => Uint8Array> = {
+    ".safetensors": () => mutateSafetensors(whole, random),
+    ".json": () => mutateText(text, random),
+    ".jsonl": () => mutateLines(text, random),
+    "": () => mutateBytes(whole, random),
+  };
   let refused = 0;
   for (let i = 0; i < times; i++) {
-    await Deno.writeFile(path, damaged());
+    await Deno.writeFile(path, ways[extname(name)]());
     try {
       await read(folder);
     } catch (error) {

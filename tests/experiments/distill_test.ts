@@ -4,62 +4,57 @@ import assert from "node:assert/strict";
 import { decodeCheckpoint } from "../../models/mod.ts";
 import { readReportRuns } from "../../experiments/report/read_runs.ts";
 import { usualGuidance } from "../../experiments/cli/stored_network.ts";
-import { oneThread, testTask, type Workplace } from "./cli.ts";
+import { noPictures, oneThread, testTask, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
-import { assertRefused } from "./refusals.ts";
+import { assertMistakes } from "./refusals.ts";
 import { storeNetwork } from "./stored_network.ts";
 import { makePlan, tinyPlan } from "./study/tiny_study.ts";
 
 const size = [imageSize, imageSize] as const;
 const stages =
   "mean:images=64+pairs:images=128,count=40,steps=2,whole=0.5+drift:images=96,references=60,whole=2";
-const flags = "--data data --batch-size 8 --samples 0 --flow-samples 0 --path-samples 0 --test-batches 1 " +
-  oneThread;
+const flags = `--data data --batch-size 8 ${noPictures} --test-batches 1 ${oneThread}`;
 const drawn = flags.replace("--samples 0", "--samples 10 --sample-epochs 0");
 const storeTeacher = (place: Workplace) => storeNetwork(place, "teacher", size, { classes: 10 });
 
-testTask(
-  "distill killed early and late ends like an uninterrupted one, to the bit",
-  async (place) => {
-    await storeTeacher(place);
-    const command = `teacher.safetensors --stages ${stages} ${drawn} --checkpoint-minutes 0`;
-    const { stderr } = await place.succeed("distill", `${command} --out whole`);
-    for (const name of ["mean", "pairs", "drift"]) {
-      assert.match(stderr, new RegExp(`\\nStage \\d of 3: ${name}, \\d+ steps\\n`));
-    }
-    for (const step of [12, 28]) { // in the second and in the last stage
-      const flags = step === 12 ? `${command} --out cut` : `--resume cut ${oneThread}`;
-      const { stderr } = await place.stopAt(step, { task: "distill", flags, run: "cut" });
-      assert.ok(await place.stepOf("cut") >= step, stderr);
-    }
-    await Deno.remove(place.file("teacher.safetensors")); // the run has its own copy
-    const own = place.file("cut", "teacher.safetensors");
-    await Deno.rename(own, place.file("outside"));
-    await Deno.symlink("../outside", own);
-    const { stderr: refused } = await place.run("distill", "--resume cut");
-    assert.match(refused, /^RunError: Cannot read cut\/teacher.safetensors: it leads out of the folder cut/);
-    await Deno.rename(place.file("outside"), own);
-    await place.succeed("distill", "--resume cut");
-    assert.deepEqual(await place.metrics("cut"), await place.metrics("whole"));
-    assert.deepEqual(await place.state("cut"), await place.state("whole"));
-    for (const name of ["ema.safetensors", "samples.png", "few_steps.png"]) {
-      assert.equal(await place.digest("cut", name), await place.digest("whole", name), name);
-    }
-  },
-);
+testTask("distill killed twice ends like an uninterrupted one, to the bit", async (place) => {
+  await storeTeacher(place);
+  const command = `teacher.safetensors --stages ${stages} ${drawn} --checkpoint-minutes 0`;
+  const { stderr } = await place.succeed("distill", `${command} --out whole`);
+  for (const name of ["mean", "pairs", "drift"]) {
+    assert.match(stderr, new RegExp(`\\nStage \\d of 3: ${name}, \\d+ steps\\n`));
+  }
+  for (const step of [12, 28]) { // in the second and in the last stage
+    const flags = step === 12 ? `${command} --out cut` : `--resume cut ${oneThread}`;
+    const isThere = async () => await place.stepOf("cut") >= step;
+    const { stderr } = await place.stopWhen(isThere, "distill", flags, "SIGKILL");
+    assert.ok(await place.stepOf("cut") >= step, stderr);
+  }
+  await Deno.remove(place.file("teacher.safetensors")); // the run has its own copy
+  const own = place.file("cut", "teacher.safetensors");
+  await Deno.rename(own, place.file("outside"));
+  await Deno.symlink("../outside", own);
+  const { stderr: refused } = await place.run("distill", "--resume cut"); // takes over the killed one's lock
+  assert.match(refused, /^RunError: Cannot read cut\/teacher.safetensors: it leads out of the folder cut/);
+  await Deno.rename(place.file("outside"), own);
+  await place.succeed("distill", "--resume cut");
+  assert.deepEqual(await place.metrics("cut"), await place.metrics("whole"));
+  assert.deepEqual(await place.state("cut"), await place.state("whole"));
+  for (const name of ["ema.safetensors", "samples.png", "few_steps.png"]) {
+    assert.equal(await place.digest("cut", name), await place.digest("whole", name), name);
+  }
+});
 
 testTask("distill makes a flow map that other tasks draw from in one evaluation", async (place) => {
   await storeTeacher(place);
   await place.succeed("distill", `teacher.safetensors --stages mean:images=16 ${drawn} --out run`);
-  const bytes = await place.read("run", "ema.safetensors");
-  const { info } = decodeCheckpoint(bytes, "run");
+  const { info } = decodeCheckpoint(await place.read("run", "ema.safetensors"), "run");
   assert.equal(info.config.flowMap, true);
   const { stderr } = await place.succeed("sample", `--checkpoint run --count 10 ${oneThread}`);
   assert.match(stderr, /10 samples of all 10 classes, no guidance, map, 1 step, 1 evaluation each/);
   const compared = await place.succeed("sample", `--checkpoint run --count 10 --compare ${oneThread}`);
   assert.match(compared.stderr, /with 1, 2, 4, 8 and 20 evaluations each: grid.png/);
-  const report = await Deno.readTextFile(place.file("run", "report.html"));
-  assert.match(report, /<h2 id="few-steps-title">Few evaluations<\/h2>/);
+  assert.match(await place.text("run/report.html"), /<h2 id="few-steps-title">Few evaluations<\/h2>/);
   const [{ isFlowMap }] = await readReportRuns([place.file("run")]);
   assert.equal(isFlowMap, true, "the report's page offers its steps");
 });
@@ -85,15 +80,12 @@ testTask("distill makes a flow map that takes --guidance in one evaluation of on
   assert.equal(maxGuidance, 2.5, "the report's page offers it");
   for (const flag of ["--guidance 2.6", "--guidance 0.5", "--cfg-zero", "--guidance-interval 0,1"]) {
     const says = [`ConfigError: Cannot use ${flag.split(" ")[0]}`, "has learned"] as const;
-    await assertRefused(place, { task: "sample", flags: `run ${flag}`, says });
+    await assertMistakes(place, "sample", { [`run ${flag}`]: says });
   }
-  const refused = {
-    "--config run --max-guidance 2": "--max-guidance",
-    [`run ${flags}`]: "guidance as an input",
-  };
-  for (const [flags, words] of Object.entries(refused)) {
-    await assertRefused(place, { task: "distill", flags, says: ["ConfigError: Cannot ", words] });
-  }
+  await assertMistakes(place, "distill", {
+    "--config run --max-guidance 2": "ConfigError: Cannot use --max-guidance ",
+    [`run ${flags}`]: ["ConfigError: Cannot ", "guidance as an input"],
+  });
 });
 
 testTask("distill trains each stage at its own share of the learning rate", async (place) => {
@@ -139,51 +131,43 @@ const refused: readonly (readonly [teacher: object, mistakes: Readonly<Record<st
   [{ shape: [8, 8] }, { "T": "RunError: Cannot distil teacher.safetensors: it draws images of [1, 8, 8]" }],
 ];
 
-testTask("distill refuses invalid input in one line, and train what only distill takes", async (place) => {
-  for (const [{ shape = size, ...teacher }, mistakes] of refused as [{ shape?: typeof size }, object][]) {
-    await storeNetwork(place, "teacher", shape, teacher);
-    for (const [words, begin] of Object.entries(mistakes)) {
-      const command = `${words.replace(/^T/, "teacher.safetensors")} ${flags}`;
-      await assertRefused(place, { task: "distill", flags: command, says: [begin] });
-    }
-  }
+testTask("distill refuses invalid input, and train what only distill takes", async (place) => {
   for (
-    const [words, begin] of Object.entries({
-      "--solver map:steps=1": "ConfigError: Cannot use --solver map:steps=1: only a distilled network",
-      "--teacher teacher.safetensors": "ConfigError: Unknown flag --teacher",
-    })
-  ) await assertRefused(place, { flags: `--data data ${words}`, says: [begin] });
+    const [{ shape = size, ...teacher }, mistakes] of refused as [
+      { shape?: typeof size },
+      Record<string, string>,
+    ][]
+  ) {
+    await storeNetwork(place, "teacher", shape, teacher);
+    const command = (words: string) => `${words.replace(/^T/, "teacher.safetensors")} ${flags}`;
+    const commands = Object.entries(mistakes).map(([words, says]) => [command(words), says]);
+    await assertMistakes(place, "distill", Object.fromEntries(commands));
+  }
+  await assertMistakes(place, "train:base", {
+    "--data data --solver map:steps=1":
+      "ConfigError: Cannot use --solver map:steps=1: only a distilled network",
+    "--data data --teacher teacher.safetensors": "ConfigError: Unknown flag --teacher",
+  });
 });
 
 testTask("a study trains distillations as cells, with its evaluation in one step", async (place) => {
   await makePlan(place, {});
   await storeNetwork(place, "teacher", size, { classes: 4 });
-  const { data } = tinyPlan.fixed;
-  const plan = {
+  const model = { model: "base", teacher: "teacher.safetensors", data: "data", batchSize: 8 };
+  await place.write("few.json", {
     name: "few",
-    fixed: {
-      ...{ model: "base", teacher: "teacher.safetensors", data, batchSize: 8 },
-      samples: 0,
-      flowSamples: 0,
-      pathSamples: 0,
-    },
+    fixed: { ...model, samples: 0, flowSamples: 0, pathSamples: 0 },
     grid: { stages: ["mean:images=8+pairs:images=24,count=8,steps=1"] },
-    seeds: [1],
-    steps: 4,
+    ...{ seeds: [1], steps: 4 },
     evaluation: { ...tinyPlan.evaluation, solvers: ["map:steps=1", "map:steps=2"] },
-  };
-  await Deno.writeTextFile(place.file("few.json"), JSON.stringify(plan));
-  await place.succeed("study", "few.json --out few --device cpu --threads 1");
+  });
+  await place.succeed("study", `few.json --out few ${oneThread}`);
   const [cell] = await place.names("few", "cells");
-  const { solvers } = JSON.parse(await Deno.readTextFile(place.file("few", "cells", cell, "cell.json")));
+  const { solvers } = await place.json("few/cells", cell, "cell.json");
   const costs = solvers.map(({ spec, evaluations }: Record<string, unknown>) => [spec, evaluations]);
   assert.deepEqual(costs, [["map:steps=1", 1], ["map:steps=2", 2]]);
-  const { info: { config } } = decodeCheckpoint(
-    await place.read("few", "cells", cell, "ema.safetensors"),
-    cell,
-  );
-  assert.equal(config.flowMap, true);
+  const ema = ["few/cells", cell, "ema.safetensors"];
+  assert.equal(decodeCheckpoint(await place.read(...ema), cell).info.config.flowMap, true);
   await place.succeed("train", `--config few/cells/${cell} --out again`);
-  const weights = await place.digest("again", "ema.safetensors");
-  assert.equal(weights, await place.digest("few", "cells", cell, "ema.safetensors"));
+  assert.equal(await place.digest("again/ema.safetensors"), await place.digest(...ema));
 });

@@ -3,8 +3,6 @@ import { dirname, join } from "node:path";
 import { hiddenGpus, linesAbout, look, type Machine, parseFacts } from "../../experiments/doctor.ts";
 import { presetFor } from "../../experiments/cli/training.ts";
 import { DeviceError } from "../../kernels/mod.ts";
-import { withFolder } from "../folder.ts";
-import { testNeeding } from "../permissions.ts";
 import { testTask } from "./cli.ts";
 
 const json = "/usr/share/vulkan/icd.d";
@@ -56,34 +54,22 @@ const faults: readonly [facts: string, hint: RegExp][] = [
   [and(noDevices, "container\tKubernetes"), /\/dev\/nvidia0 does not exist; .*resource limits/],
   [and(noDevices, "variable\tSLURM_JOB_ID\t7"), /\/dev\/nvidia0 does not exist; .*--gres=gpu:1/],
   [changed(amd, /^device/, docker), /\/dev\/dri\/renderD128 does not exist; .*--device \/dev\/dri$/],
-  [
-    withDevice(amd, "/dev/dri/renderD128", "denied", "660 root render"),
-    /open \/dev\/dri\/renderD128 \(mode 660 root render\); .*usermod -aG render/,
-  ],
+  [withDevice(amd, "/dev/dri/renderD128", "denied", "660 root render"), /\(mode 660 .*usermod -aG render/],
   [withDevice(nvidia, "/dev/nvidia0", "denied", "640 root video"), /open \/dev\/nvidia0 .*chmod a\+rw/],
   [withDevice(nvidia, "/dev/nvidiactl", "refused"), /nvidiactl exists but cannot be opened; .*dmesg/],
   [and(withDevice(nvidia, "/dev/nvidia0", "refused"), docker), /exists but cannot be opened; .*--gpus all$/],
   [and(nvidia, "mig\tgi1"), /MIG splits it.*-mig 0$/],
-  [
-    changed(nvidia, /libvulkan/, "library\tlibvulkan.so.1\t"),
-    /libvulkan\.so\.1, is not installed; .*libvulkan1/,
-  ],
+  [changed(nvidia, /libvulkan/, "library\tlibvulkan.so.1\t"), /libvulkan\.so\.1, is not inst.*libvulkan1/],
   [and(noDriver, "variable\tVK_DRIVER_FILES\tx"), /VK_DRIVER_FILES=x may exclude its driver; unset/],
   [and(nvidia, "variable\tVK_LOADER_DRIVERS_SELECT\tx"), /SELECT=x may exclude its driver; unset/],
   [and(nvidia, "variable\tDENO_WEBGPU_BACKEND\tgl"), /BACKEND=gl may exclude its driver; unset/],
   [noDriver, /no description of NVIDIA's driver .*; install the Vulkan part/],
   [and(noDriver, docker, capabilities("compute")), /no description of .*CAPABILITIES=all/],
   [and(noDriver, docker, capabilities("all")), /no description of .*on the container's host$/],
-  [
-    changed(amd, /^driver/, "driver\t/lvp_icd.json\tlvp.so\t/lvp.so"),
-    /no description of AMD's .*mesa-vulkan/,
-  ],
+  [changed(amd, /^driver/, "driver\t/lvp_icd.json\tlvp.so\t/lvp.so"), /no desc.* of AMD's .*mesa-vulkan/],
   [changed(amd, /^driver/, "driver\t/amd.json\tlibradeon.so\t"), /names libradeon\.so, which .*mesa-vulkan/],
   [changed(nvidia, /libXext/, "library\tlibXext.so.6\t"), /without libXext\.so\.6; .*libxext6/],
-  [
-    changed(nvidia, /^nvidia/, "nvidia\tModule  535.183.01  Thu"),
-    /535\.183\.01 in the kernel.*; restart the machine$/,
-  ],
+  [changed(nvidia, /^nvidia/, "nvidia\tModule  535.183.01  Thu"), /535\.183\.01 in the kernel.*; restart/],
   [nvidia, /does not see it, although nothing is missing; .*vulkaninfo/],
 ];
 
@@ -94,10 +80,7 @@ Deno.test("hiddenGpus() finds each reason with its advice, and nothing else", ()
     assert.deepEqual(others, []);
   }
   const several = hiddenGpus(parseFacts(changed(noDevices, /libvulkan/)));
-  assert.deepEqual(several.map(([wrong]) => /\/dev\/nvidia0|libvulkan/.exec(wrong)?.[0]), [
-    "/dev/nvidia0",
-    "libvulkan",
-  ]);
+  assert.deepEqual(several.map(([wrong]) => /nvidia0|libvulkan/.exec(wrong)?.[0]), ["nvidia0", "libvulkan"]);
   assert.deepEqual(hiddenGpus(parseFacts("card\t0x1a03\tast")), []); // the console of a server
 });
 
@@ -105,9 +88,11 @@ const adapter = (description: string, vendor: string, software = false) => ({
   info: { description, device: "", vendor, isFallbackAdapter: software },
   features: new Set(software ? [] : ["shader-f16"]),
   limits: {
-    maxBufferSize: 2 ** 31,
-    maxStorageBufferBindingSize: 2 ** 31,
-    maxComputeWorkgroupStorageSize: 49152,
+    ...{
+      maxBufferSize: 2 ** 31,
+      maxStorageBufferBindingSize: 2 ** 31,
+      maxComputeWorkgroupStorageSize: 49152,
+    },
   },
 } as unknown as GPUAdapter);
 const deviceOf = (kind: "cpu" | "webgpu", software: boolean) => ({
@@ -118,15 +103,11 @@ const h100 = adapter("NVIDIA H100 PCIe", "0x10de");
 const software = adapter("llvmpipe", "0x10005", true);
 const [cpu, gpu, slow] = [deviceOf("cpu", true), deviceOf("webgpu", false), deviceOf("webgpu", true)];
 const noGpu = new DeviceError("No WebGPU adapter: none");
-const machine = {
-  requested: "auto",
-  adapter: null,
-  device: cpu,
-  noGpu: noGpu.message,
-  facts: parseFacts(""),
-} as const;
+const idle = { requested: "auto", adapter: null, device: cpu } as const;
+const machine = { ...idle, noGpu: noGpu.message, facts: parseFacts("") };
 const both = parseFacts(`card\t0x8086\ti915${nvidia}`);
 
+const onSoftware = { adapter: software, requested: "webgpu", device: slow } as const;
 /** Machines, and the last line about them. */
 const machines: readonly [Partial<Machine>, RegExp][] = [
   [{}, /^ok no GPU found; training uses the CPU: 8 threads, preset quick$/],
@@ -135,17 +116,11 @@ const machines: readonly [Partial<Machine>, RegExp][] = [
   [{ adapter: h100, requested: "cpu" }, /^ok training uses the CPU/],
   [{ adapter: h100, noGpu: "out of memory" }, /^error the adapter gives no device: out of memory$/],
   [{ facts: parseFacts(noDevices) }, /^error NVIDIA GPU: \/dev\/nvidia0 does not exist$/],
-  [
-    { adapter: software, requested: "webgpu", device: slow, facts: parseFacts(noDevices) },
-    /^error NVIDIA GPU: /,
-  ],
-  [{ adapter: software, requested: "webgpu", device: slow }, /^error no GPU found: only a software adapter/],
+  [{ ...onSoftware, facts: parseFacts(noDevices) }, /^error NVIDIA GPU: /],
+  [onSoftware, /^error no GPU found: only a software adapter/],
   [{ requested: "webgpu", device: noGpu }, /^error no GPU found: No WebGPU adapter: none$/],
   // A small GPU is in use while a large one is hidden, and vice versa; WebGPU does not name the maker.
-  [
-    { adapter: adapter("UHD", "0x8086"), device: gpu, facts: both },
-    /^error NVIDIA GPU: WebGPU does not see it/,
-  ],
+  [{ adapter: adapter("UHD", "0x8086"), device: gpu, facts: both }, /^error NVIDIA GPU: WebGPU does not see/],
   [{ adapter: h100, device: gpu, facts: both }, /^ok training uses/],
   [{ adapter: adapter("H100", ""), device: gpu, facts: both }, /^ok training uses/],
 ];
@@ -159,9 +134,8 @@ Deno.test("linesAbout() reports what training would use, and why not something b
   }
   const said = [...linesAbout({ ...machine, adapter: h100, device: gpu, facts: parseFacts(nvidia) })];
   const about = (check: string) => said.filter((line) => line.check === check).map(({ says }) => says);
-  assert.deepEqual(about("adapter"), [
-    "NVIDIA H100 PCIe, values of up to 2.0 GiB, 48 KiB per workgroup, shader-f16",
-  ]);
+  const card = "NVIDIA H100 PCIe, values of up to 2.0 GiB, 48 KiB per workgroup, shader-f16";
+  assert.deepEqual(about("adapter"), [card]);
   assert.deepEqual(about("driver"), [`${json}/nvidia_icd.json: /usr/lib/libGLX_nvidia.so.550.54.14`]);
   assert.deepEqual([gpu, slow, cpu].map(presetFor), ["standard", "quick", "quick"]);
   assert.equal(about("device")[0], "/dev/nvidia0: open (mode 666 root root)");
@@ -190,40 +164,33 @@ const tree: Readonly<Record<string, string | typeof folder | { readonly link: st
   ".dockerenv": "",
 };
 
-testNeeding(
-  { read: true, write: true, run: true },
-  "look() reads cards, devices and drivers",
-  () =>
-    withFolder(async (root) => {
-      for (const [path, entry] of Object.entries(tree)) {
-        const at = join(root, path);
-        await Deno.mkdir(entry === folder ? at : dirname(at), { recursive: true });
-        if (typeof entry === "string") await Deno.writeTextFile(at, entry);
-        else if (entry !== folder) await Deno.symlink(entry.link, at);
-      }
-      const set = { SLURM_JOB_ID: "7\ndevice\tx", PASSWORD: "secret" };
-      const facts = await look({ root, env: { HOME: "/home/ada", LD_LIBRARY_PATH: "/opt/lib", ...set } });
-      assert.deepEqual(facts.cards, [{ vendor: 0x10de, driver: "nvidia" }]);
-      assert.deepEqual([facts.nvidia, facts.mig, facts.container], ["550.54.14", 1, "Docker"]);
-      const devices = facts.devices.map(({ path, state }) => [path, state]);
-      assert.deepEqual(devices, [["/dev/nvidia0", "open"], ["/dev/nvidia1", "refused"]]);
-      const library = facts.libraries.get("libGLX_nvidia.so.0") ?? "";
-      assert.match(library, /\/opt\/lib\/libGLX_nvidia.so.550.54.14$/);
-      assert.equal(facts.libraries.get("libX11.so.6"), "");
-      assert.deepEqual(facts.drivers.map(({ library, file }) => [library, file]), [
-        ["/usr/lib/libb.so", ""],
-        ["libGLX_nvidia.so.0", "/opt/lib/libGLX_nvidia.so.550.54.14"],
-      ]);
-      assert.deepEqual([...facts.variables], [["SLURM_JOB_ID", "7 device x"]]);
-      for (const name of ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"]) {
-        const { drivers: [{ json, file }, ...more] } = await look({
-          root,
-          env: { [name]: "/srv:/nowhere.json" },
-        });
-        assert.deepEqual([json, file, more], ["/srv/c_icd.json", "/srv/./c/libc.so", []]);
-      }
-    }),
-);
+testTask("look() reads cards, devices and drivers", async ({ path: root }) => {
+  for (const [path, entry] of Object.entries(tree)) {
+    const at = join(root, path);
+    await Deno.mkdir(entry === folder ? at : dirname(at), { recursive: true });
+    if (typeof entry === "string") await Deno.writeTextFile(at, entry);
+    else if (entry !== folder) await Deno.symlink(entry.link, at);
+  }
+  const set = { SLURM_JOB_ID: "7\ndevice\tx", PASSWORD: "secret" };
+  const facts = await look({ root, env: { HOME: "/home/ada", LD_LIBRARY_PATH: "/opt/lib", ...set } });
+  assert.deepEqual(facts.cards, [{ vendor: 0x10de, driver: "nvidia" }]);
+  assert.deepEqual([facts.nvidia, facts.mig, facts.container], ["550.54.14", 1, "Docker"]);
+  const devices = facts.devices.map(({ path, state }) => [path, state]);
+  assert.deepEqual(devices, [["/dev/nvidia0", "open"], ["/dev/nvidia1", "refused"]]);
+  assert.match(facts.libraries.get("libGLX_nvidia.so.0")!, /\/opt\/lib\/libGLX_nvidia.so.550.54.14$/);
+  assert.equal(facts.libraries.get("libX11.so.6"), "");
+  const glx = "libGLX_nvidia.so.0";
+  const drivers = [["/usr/lib/libb.so", ""], [glx, "/opt/lib/libGLX_nvidia.so.550.54.14"]];
+  assert.deepEqual(facts.drivers.map(({ library, file }) => [library, file]), drivers);
+  assert.deepEqual([...facts.variables], [["SLURM_JOB_ID", "7 device x"]]);
+  for (const name of ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"]) {
+    const { drivers: [{ json, file }, ...more] } = await look({
+      root,
+      env: { [name]: "/srv:/nowhere.json" },
+    });
+    assert.deepEqual([json, file, more], ["/srv/c_icd.json", "/srv/./c/libc.so", []]);
+  }
+});
 
 testTask("doctor describes this machine, as lines or as JSON, and writes nothing", async (place) => {
   const before = await place.listing();

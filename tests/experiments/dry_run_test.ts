@@ -3,29 +3,20 @@
 import assert from "node:assert/strict";
 import { oneThread, type TaskName, testTask, tinyRun, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
-import { assertRefused } from "./refusals.ts";
+import { assertMistakes } from "./refusals.ts";
 import { storeNetwork } from "./stored_network.ts";
 
 /**
- * Runs something while each look at the clock takes milliseconds, so that trials of seconds are short. Afterwards the
- * clock stays ahead: if it went back, timers would wait for it to catch up.
+ * The rows of a dry run by heading, with the lines of each joined. Meanwhile each look at the clock takes milliseconds, so
+ * that trials of seconds are short. Afterwards the clock stays ahead: if it went back, timers would wait for it.
  */
-async function withClock<T>(msPerLook: number, work: () => Promise<T>): Promise<T> {
-  const now = performance.now.bind(performance);
-  const start = now();
-  let ms = 0;
-  performance.now = () => start + (ms += msPerLook);
-  try {
-    return await work();
-  } finally {
-    performance.now = () => now() + ms;
-  }
-}
-
-/** The rows of a dry run by heading, with the lines of each joined. */
 async function rowsOf(place: Workplace, task: TaskName, flags: string): Promise<Record<string, string>> {
   const before = await place.listing();
-  const { stdout } = await place.succeed(task, `--dry-run ${flags}`);
+  const now = performance.now.bind(performance), start = now();
+  let ms = 0;
+  performance.now = () => start + (ms += 700);
+  const { stdout } = await place.succeed(task, `--dry-run ${flags}`)
+    .finally(() => performance.now = () => now() + ms);
   assert.deepEqual(await place.listing(), before, `${task} has written`);
   const rows = stdout.replaceAll(/\n {4,}/g, " ").trim().split("\n");
   return Object.fromEntries(rows.map((row) => row.trim().split(/ {2,}(.*)/)));
@@ -50,7 +41,7 @@ testTask("--dry-run prints what a task would do, and writes nothing", async (pla
     }],
   ];
   for (const [task, flags, rows] of cases) {
-    const printed = await withClock(700, () => rowsOf(place, task, flags));
+    const printed = await rowsOf(place, task, flags);
     for (const [name, says] of Object.entries(rows)) {
       assert.match(printed[name] ?? "", says, `${task}: ${name}`);
     }
@@ -58,21 +49,15 @@ testTask("--dry-run prints what a task would do, and writes nothing", async (pla
   }
 });
 
-testTask("train --dry-run names the steps and files of the run, also of one to resume", async (place) => {
+testTask("train --dry-run names the steps and files of the run, or of its rest", async (place) => {
   const flags = `${tinyRun.replace("--sample-epochs 0", "--sample-epochs 0.75")} --ema 0 --out run`;
-  const { steps, files } = await withClock(700, () => rowsOf(place, "train:residual", flags));
+  const { steps, files } = await rowsOf(place, "train:residual", flags);
   await place.succeed("train:residual", flags);
   assert.equal(steps.split(" ")[0], `${(await place.metrics("run")).at(-1)!.step}`);
   const named = files.split(": ")[1].split(", ").map((file) => file.split("/")[0]);
   assert.deepEqual([...new Set(named)].sort(), await place.names("run"));
-  const longer = await withClock(
-    700,
-    () => rowsOf(place, "train", `--resume run --epochs 4 --lr 0.001 ${oneThread}`),
-  );
-  assert.match(longer.steps, /^10 of 8 images, from step 33 on: /);
-  await assertRefused(place, {
-    task: "train",
-    flags: `--dry-run ${flags}`,
-    says: ["RunError: Cannot use run as "],
-  });
+  const longer = `--resume run --epochs 4 --lr 0.001 ${oneThread}`;
+  const { steps: rest } = await rowsOf(place, "train", longer);
+  assert.match(rest, /^10 of 8 images, from step 33 on: /);
+  await assertMistakes(place, "train", { [`--dry-run ${flags}`]: "RunError: Cannot use run as " });
 });

@@ -5,76 +5,67 @@ import { figureKeys } from "../../experiments/evaluation/figures.ts";
 import { readSolverCosts } from "../../experiments/evaluation/solver_comparison.ts";
 import { isLocked, lockRun } from "../../experiments/run/run_folder.ts";
 import { freePort } from "../free_port.ts";
-import { ended, oneThread, testTask } from "./cli.ts";
+import { oneThread, testTask } from "./cli.ts";
 import { writeTinyIdx } from "./data/tiny_idx.ts";
 import { makeRun, quickly } from "./evaluated_run.ts";
-import { testMistakes } from "./refusals.ts";
+import { assertMistakes, testMistakes } from "./refusals.ts";
 import { aboutFile, rows } from "../../experiments/run/files.ts";
 import { runFiles } from "../../experiments/tracking/record.ts";
 import { dataIn, tracesIn } from "../viz/report/page_content.ts";
 
-testTask(
-  "evaluate writes the same figures to files, metrics and report",
-  async (place) => {
-    await makeRun(place);
-    const { stdout } = await place.succeed("evaluate", `a ${quickly}`);
-    const evaluation = (await readEvaluation(place.file("a")))!;
-    assert.deepEqual(Object.keys(evaluation.figures).sort(), figureKeys.toSorted());
-    for (const [name, figure] of Object.entries(evaluation.figures)) {
-      const { low, value, high, evaluations, seconds } = figure;
-      assert.ok(low <= value && value <= high, `${name}: ${low}, ${value}, ${high}`);
-      assert.ok(evaluations > 0 && seconds > 0, name);
-    }
-    const { frechet } = evaluation.figures;
-    assert.ok(frechet!.real! < frechet!.noise!, "real images are nearer to test images than noise is");
-    assert.equal(
-      evaluation.samples.evaluations,
-      170 * 2 * 2,
-      "two steps of Euler, with and without the class",
-    );
-    for (const { classes } of evaluation.judges) assert.equal(classes!.reduce((sum, n) => sum + n, 0), 170);
-    assert.match(
-      stdout,
-      /170 samples from the noise of seed 0, euler, 2 steps, 2 evaluations each with and without the class, equal numbers of each class/,
-    );
-    const report = new TextDecoder().decode(await place.read("a", "report.html"));
-    const isThere = (path: string) => Deno.stat(place.file("a", path)).then(() => true, () => false);
-    for (const { path, report: section } of rows) {
-      if (section && await isThere(path)) {
-        assert.ok(report.includes(`id="${section}"`), `${path}: ${section}`);
-      }
-    }
-    for (const { path } of await runFiles(place.file("a"))) assert.notEqual(aboutFile(path), "", path);
+testTask("evaluate writes the same figures to files, metrics and report", async (place) => {
+  await makeRun(place);
+  const { stdout } = await place.succeed("evaluate", `a ${quickly}`);
+  const evaluation = (await readEvaluation(place.file("a")))!;
+  assert.deepEqual(Object.keys(evaluation.figures).sort(), figureKeys.toSorted());
+  for (const [name, figure] of Object.entries(evaluation.figures)) {
+    const { low, value, high, evaluations, seconds } = figure;
+    assert.ok(low <= value && value <= high, `${name}: ${low}, ${value}, ${high}`);
+    assert.ok(evaluations > 0 && seconds > 0, name);
+  }
+  const { frechet } = evaluation.figures;
+  assert.ok(frechet!.real! < frechet!.noise!, "real images are nearer to test images than noise is");
+  assert.equal(evaluation.samples.evaluations, 170 * 2 * 2, "steps of Euler, with and without the class");
+  for (const { classes } of evaluation.judges) assert.equal(classes!.reduce((sum, n) => sum + n, 0), 170);
+  assert.match(
+    stdout,
+    /170 samples from the noise of seed 0, euler, 2 steps, 2 evaluations each with and without the class, equal numbers of each class/,
+  );
+  const report = await place.text("a/report.html");
+  for (const { path, report: section } of rows) {
+    const isShown = !section || !await place.exists("a", path) || report.includes(`id="${section}"`);
+    assert.ok(isShown, `${path}: ${section}`);
+  }
+  for (const { path } of await runFiles(place.file("a"))) assert.notEqual(aboutFile(path), "", path);
 
-    const { reference } = (await readLiveJudge(place.file("a")))!;
-    assert.equal(reference.rows, 170);
-    assert.ok(reference.values.some((value) => value > 0), "the judge's features of test images");
-    const { runs: [{ live }] } = dataIn(report);
-    assert.ok(Object(live).judge, "the page judges fresh samples");
-    assert.ok(tracesIn(report, "quality-straightness")[0].y.every((value) => value! > 0));
+  const { reference } = (await readLiveJudge(place.file("a")))!;
+  assert.equal(reference.rows, 170);
+  assert.ok(reference.values.some((value) => value > 0), "the judge's features of test images");
+  const { runs: [{ live }] } = dataIn(report);
+  assert.ok(Object(live).judge, "the page judges fresh samples");
+  assert.ok(tracesIn(report, "quality-straightness")[0].y.every((value) => value! > 0));
 
-    const judged = (await readJudged(place.file("a")))!;
-    assert.deepEqual(judged.shape.slice(1), [3, 1, 12, 12]);
-    const least = judged.confidence.map((p, n) => Math.min(p, judged.second!.confidence[n]));
-    assert.deepEqual(least, least.toSorted(), "first those of which one judge is least certain");
-    assert.equal(judged.labels?.length, judged.shape[0]);
-    assert.match(report, /data-asked="\d" data-seen="\d" data-disputed="(yes|no)"/);
-    assert.match(report, /, chance: \d/);
+  const judged = (await readJudged(place.file("a")))!;
+  assert.deepEqual(judged.shape.slice(1), [3, 1, 12, 12]);
+  const least = judged.confidence.map((p, n) => Math.min(p, judged.second!.confidence[n]));
+  assert.deepEqual(least, least.toSorted(), "first those of which one judge is least certain");
+  assert.equal(judged.labels?.length, judged.shape[0]);
+  assert.match(report, /data-asked="\d" data-seen="\d" data-disputed="(yes|no)"/);
+  assert.match(report, /, chance: \d/);
 
-    // Other runs are compared with it only if they were evaluated alike.
-    await cp(place.file("a"), place.file("b"), { recursive: true });
-    const { stdout: equal } = await place.succeed("runs", "a b --all");
-    assert.match(equal, /eval\/frechet_low[^]*\nlenet and vgg do not disagree about any figure\n$/);
-    const other = { ...evaluation, samples: { ...evaluation.samples, count: 180 } };
-    await Deno.writeTextFile(place.file("b", "evaluation.json"), JSON.stringify(other));
-    const warning = "Figures of quality of these runs are not comparable (samples: 170 or 180)";
-    assert.ok((await place.succeed("runs", "a b")).stdout.endsWith(`\n${warning}\n`));
-    await place.succeed("report", "a b --device cpu --no-live --out both.html");
-    assert.ok((await Deno.readTextFile(place.file("both.html"))).includes(`<p class="note">${warning}</p>`));
-  },
-);
+  // Other runs are compared with it only if they were evaluated alike.
+  await cp(place.file("a"), place.file("b"), { recursive: true });
+  const { stdout: equal } = await place.succeed("runs", "a b --all");
+  assert.match(equal, /eval\/frechet_low[^]*\nlenet and vgg do not disagree about any figure\n$/);
+  const other = { ...evaluation, samples: { ...evaluation.samples, count: 180 } };
+  await place.write("b/evaluation.json", other);
+  const warning = "Figures of quality of these runs are not comparable (samples: 170 or 180)";
+  assert.ok((await place.succeed("runs", "a b")).stdout.endsWith(`\n${warning}\n`));
+  await place.succeed("report", "a b --device cpu --no-live --out both.html");
+  assert.ok((await place.text("both.html")).includes(`<p class="note">${warning}</p>`));
+});
 
-testTask("evaluate works without classes, labels or a server, and on files of weights", async (place) => {
+testTask("evaluate needs no classes, labels or server, and takes files of weights", async (place) => {
   await makeRun(place, "--no-conditional --path cosine");
   await place.succeed("evaluate", `a ${quickly} --judge lenet`);
   const { figures: { frechet, asked_class, velocity_error } } = (await readEvaluation(place.file("a")))!;
@@ -82,15 +73,15 @@ testTask("evaluate works without classes, labels or a server, and on files of we
   const evaluated = async (checkpoint: string) => {
     const flags = `${checkpoint}.safetensors --data data --out out.json --judge none`;
     await place.succeed("evaluate", `${flags} ${quickly.replace("--bits-images 3", "--bits-images 0")}`);
-    return JSON.parse(new TextDecoder().decode(await place.read("out.json")));
+    return await place.json("out.json");
   };
   const { weights, figures } = await evaluated("a/ema");
   assert.deepEqual([weights.file, figures.frechet], ["a/ema.safetensors", undefined]);
   assert.equal(figures.velocity_error.value, velocity_error!.value);
   const last = await evaluated("--checkpoint a/last");
   assert.notEqual(last.figures.velocity_error.value, velocity_error!.value);
-  const noisy = await place.run("evaluate", `a --count 170 ${oneThread} --solvers sde:steps=2`);
-  assert.match(noisy.stderr, /^ConfigError: Cannot use --solver sde with ema.safetensors: .* another path /);
+  const noisy = ["ConfigError: Cannot use --solver sde with ema.safetensors: ", " another path "] as const;
+  await assertMistakes(place, "evaluate", { [`a --count 170 ${oneThread} --solvers sde:steps=2`]: noisy });
 
   for (const name of ["train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte"]) {
     await Deno.remove(place.file("data", name));
@@ -105,48 +96,43 @@ testTask("evaluate works without classes, labels or a server, and on files of we
   assert.deepEqual(without.judges, []);
 });
 
-testTask(
-  "evaluate --solvers compares solvers on the same noise, and keeps earlier results",
-  async (place) => {
-    await makeRun(place);
-    const compare = (flags: string) => place.succeed("evaluate", `a --count 170 ${oneThread} ${flags}`);
-    const { stdout } = await compare("--solvers euler:steps=2 --solvers heun:steps=1,grid=quadratic");
-    assert.match(stdout, /170 samples per solver, all from the noise of seed 0/);
-    assert.match(stdout, /euler:steps=2 +4 +[\d.]+ \([\d.]+ to [\d.]+\)\n/);
-    assert.match(stdout, /\nlenet and vgg [^\n]+\nCheapest solver within the best one's interval: /);
-    await compare("--solvers euler:steps=2,heun:steps=1,grid=quadratic,dopri5:rtol=1e-1");
-    const { solvers } = (await readSolverCosts(place.file("a", "solvers.json")))!;
-    assert.deepEqual(solvers.map(({ spec }) => spec), [
-      "euler:steps=2",
-      "heun:steps=1,grid=quadratic",
-      "dopri5:rtol=1e-1",
-    ]);
-    const costs = solvers.map(({ evaluations }) => evaluations);
-    assert.deepEqual(costs.slice(0, 2), [4, 4], "guided: with and without the class");
-    assert.ok(costs[2] >= 16, "twice 2 + 6 for each try");
-    const keys = ["asked_class", "vgg/frechet", "vgg/confident", "vgg/asked_class"] as const;
-    assert.ok(solvers.every((cost) => keys.every((key) => cost[key])), "both judges");
-    await compare("--solvers euler:steps=2");
-    const after = (await readSolverCosts(place.file("a", "solvers.json")))!;
-    assert.deepEqual(after.solvers, solvers, "an earlier result is not measured again");
-    const report = new TextDecoder().decode(await place.read("a", "report.html"));
-    assert.ok(report.includes('<section id="solvers"'));
-    {
-      using _ = await lockRun(place.file("a"));
-      const { stderr } = await place.run("evaluate", `a --count 170 --device cpu --solvers euler:steps=1`);
-      assert.match(stderr, /^RunError: [^\n]*a[^\n]*\n$/, "another program works on the run");
-    }
-    const other = await compare("--seed 1 --solvers euler:steps=1");
-    assert.match(other.stderr, /Remeasuring: seed changed/);
-    assert.equal((await readSolverCosts(place.file("a", "solvers.json")))!.solvers.length, 1);
+testTask("evaluate --solvers compares solvers on the same noise, and keeps results", async (place) => {
+  await makeRun(place);
+  const compare = (flags: string) => place.succeed("evaluate", `a --count 170 ${oneThread} ${flags}`);
+  const { stdout } = await compare("--solvers euler:steps=2 --solvers heun:steps=1,grid=quadratic");
+  assert.match(stdout, /170 samples per solver, all from the noise of seed 0/);
+  assert.match(stdout, /euler:steps=2 +4 +[\d.]+ \([\d.]+ to [\d.]+\)\n/);
+  assert.match(stdout, /\nlenet and vgg [^\n]+\nCheapest solver within the best one's interval: /);
+  await compare("--solvers euler:steps=2,heun:steps=1,grid=quadratic,dopri5:rtol=1e-1");
+  const { solvers } = (await readSolverCosts(place.file("a", "solvers.json")))!;
+  assert.deepEqual(solvers.map(({ spec }) => spec), [
+    "euler:steps=2",
+    "heun:steps=1,grid=quadratic",
+    "dopri5:rtol=1e-1",
+  ]);
+  const costs = solvers.map(({ evaluations }) => evaluations);
+  assert.deepEqual(costs.slice(0, 2), [4, 4], "guided: with and without the class");
+  assert.ok(costs[2] >= 16, "twice 2 + 6 for each try");
+  const keys = ["asked_class", "vgg/frechet", "vgg/confident", "vgg/asked_class"] as const;
+  assert.ok(solvers.every((cost) => keys.every((key) => cost[key])), "both judges");
+  await compare("--solvers euler:steps=2");
+  const after = (await readSolverCosts(place.file("a", "solvers.json")))!;
+  assert.deepEqual(after.solvers, solvers, "an earlier result is not measured again");
+  assert.ok((await place.text("a/report.html")).includes('<section id="solvers"'));
+  {
+    using _ = await lockRun(place.file("a"));
+    const busy = "RunError: Cannot write a: another program is ";
+    await assertMistakes(place, "evaluate", { "a --count 170 --device cpu --solvers euler:steps=1": busy });
+  }
+  const other = await compare("--seed 1 --solvers euler:steps=1");
+  assert.match(other.stderr, /Remeasuring: seed changed/);
+  assert.equal((await readSolverCosts(place.file("a", "solvers.json")))!.solvers.length, 1);
 
-    const flags =
-      `--data data --count 170 ${oneThread} --guidance 2 --solvers euler:steps=1 --out costs.json`;
-    await place.succeed("evaluate", `a/last.safetensors ${flags}`);
-    const { common, solvers: [alone] } = (await readSolverCosts(place.file("costs.json")))!;
-    assert.deepEqual([common.guidance, alone.evaluations], [2, 2]);
-  },
-);
+  const flags = `--data data --count 170 ${oneThread} --guidance 2 --solvers euler:steps=1`;
+  await place.succeed("evaluate", `a/last.safetensors ${flags} --out costs.json`);
+  const { common, solvers: [alone] } = (await readSolverCosts(place.file("costs.json")))!;
+  assert.deepEqual([common.guidance, alone.evaluations], [2, 2]);
+});
 
 testTask("evaluate works on few test images, by kernel distance", async (place) => {
   await makeRun(place);
@@ -164,13 +150,9 @@ testTask("evaluate works on few test images, by kernel distance", async (place) 
 testTask("evaluate stopped by Ctrl-C writes nothing", async (place) => {
   await makeRun(place);
   const before = await place.listing(place.file("a"));
-  const process = place.start("evaluate", `a --count 200 ${oneThread} --solver euler:steps=3000`);
-  let running = true;
-  const end = ended(process).finally(() => running = false);
-  // It listens for signals before it locks the run.
-  while (running && !await isLocked(place.file("a"))) await new Promise((resolve) => setTimeout(resolve, 5));
-  if (running) process.kill("SIGINT");
-  const { code, stderr } = await end;
+  const isAtWork = () => isLocked(place.file("a")); // it listens for signals before
+  const flags = `a --count 200 ${oneThread} --solver euler:steps=3000`;
+  const { code, stderr } = await place.stopWhen(isAtWork, "evaluate", flags);
   assert.equal(code, 130, stderr);
   const after = await place.listing(place.file("a"));
   for (const [path, entry] of before) assert.equal(after.get(path), entry, path);
@@ -198,18 +180,13 @@ testMistakes("evaluate", {
 
 testTask("evaluate refuses too many samples, and runs without weights", async (place) => {
   await makeRun(place);
-  const mistakes = {
-    "--count 400": "ConfigError: Cannot compare 400 samples: there are only 270 training images",
-    "--count 170 --solver dopri5:rtol=1e-3,max-evaluations=3": "SolverError: Cannot solve in 3 evaluations",
-    "--count 170": "RunError: Cannot evaluate a: it has no ema.safetensors or last.safetensors",
-  };
-  for (const [flags, begin] of Object.entries(mistakes)) {
-    if (begin.startsWith("RunError")) {
-      for (const name of ["ema", "last"]) await Deno.remove(place.file("a", `${name}.safetensors`));
-    }
-    const { code, stderr } = await place.run("evaluate", `a --device cpu ${flags}`);
-    assert.equal(code, 1);
-    assert.ok(stderr.startsWith(begin) && stderr.trimEnd().split("\n").length === 1, stderr);
-  }
-  assert.equal(await readEvaluation(place.file("a")), undefined);
+  await assertMistakes(place, "evaluate", {
+    "a --device cpu --count 400":
+      "ConfigError: Cannot compare 400 samples: there are only 270 training images",
+    "a --device cpu --count 170 --solver dopri5:rtol=1e-3,max-evaluations=3":
+      "SolverError: Cannot solve in 3 evaluations",
+  });
+  for (const name of ["ema", "last"]) await Deno.remove(place.file("a", `${name}.safetensors`));
+  const says = "RunError: Cannot evaluate a: it has no ema.safetensors or last.safetensors";
+  await assertMistakes(place, "evaluate", { "a --device cpu": says });
 });

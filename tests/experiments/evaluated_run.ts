@@ -45,5 +45,5 @@ export async function storeRun(place: Workplace, run: string): Promise<void> {
   await writeTrajectories(place.file(run), [madeUpFlow(0, 11, [8, 8])], source);
   const record = newRecord({ name: run, experiment: "UNet_FM", source: "a test", startedAt: 1, endedAt: 2 });
   await writeRecord(place.file(run), { ...record, status: "FINISHED" });
-  await Deno.writeTextFile(place.file(run, "config.json"), '{"model":"base","filters":[8,16],"lr":0.5}');
+  await place.write(`${run}/config.json`, { model: "base", filters: [8, 16], lr: 0.5 });
 }

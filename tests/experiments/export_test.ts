@@ -14,8 +14,8 @@ import {
 import { meanVelocityOf, velocityOf } from "../../models/flow/field.ts";
 import { askPython, pythonHaving } from "../python.ts";
 import { assertClose } from "../testing.ts";
-import { bareRun, testTask } from "./cli.ts";
-import { assertRefused } from "./refusals.ts";
+import { testTask } from "./cli.ts";
+import { assertMistakes, trained } from "./refusals.ts";
 
 const python = await pythonHaving(
   ["torch", "safetensors.torch", "numpy"],
@@ -33,7 +33,6 @@ const cases: Readonly<Record<string, Partial<UNetModelOptions>>> = {
   data: { prediction: "data", path: "cosine", filters: [8] },
   noise: { prediction: "noise" },
 };
-const sampling = { solver: "euler", steps: 3 } as const;
 
 /** Prints the outputs of the modules in folders for the inputs beside them; also runs the programs in each README. */
 const program = `
@@ -64,6 +63,7 @@ print(json.dumps(found))
 
 testTask("export writes PyTorch modules with the velocities of our networks", async (place) => {
   const expected: Record<string, Record<string, Float32Array>> = {};
+  const device = await init({ device: "cpu", threads: 1 });
   for (const [what, options] of Object.entries(cases)) {
     // Networks differ in their blocks, which a few cases show; the rest is common to them.
     const types = ["UNet_FM_Residuals", ...["labelled", "waves"].includes(what) ? ["UNet_FM"] : []] as const;
@@ -72,60 +72,47 @@ testTask("export writes PyTorch modules with the velocities of our networks", as
       const config = { type, filters: [4, 8], tEmb: 8, groups: 2, ...options } as const;
       const { channels = 1, classes = 0, flowMap = false } = config;
       const shape = [5, channels, 7, 10] as const;
-      const { bytes, inputs, outputs } = await withDevice(
-        await init({ device: "cpu", threads: 1 }),
-        async () => {
-          const model = createModel(config, 7);
-          let seed = 0;
-          for (const weights of namedParameters(model).values()) { // some layers start at zero
-            const [values, other] = [await weights.read(), await noise(seed++, weights.shape).read()];
-            weights.write(values.map((value, i) => value + 0.2 * other[i]));
-          }
-          const x = noise(99, shape);
-          const t = tensor([0, 0.2, 0.5, 0.98, 1]);
-          const d = tensor([1, 0.5, 0.25, 0.02, 0]);
-          const labels = classes > 0
-            ? Uint32Array.from({ length: 5 }, (_, n) => n % (classes + 1))
-            : undefined;
-          const condition = labels && tensor(labels);
-          const guidance = config.maxGuidance === undefined ? undefined : full([5], 2.5);
-          const normalization = { scale: 2, shift: -1 };
-          const drawn = await sample(model, {
-            x0: x,
-            condition,
-            ...flowMap ? { solver: "map", steps: 3 } : sampling,
-          }).read();
-          const given = { x, t, d, ...labels && { labels: tensor(Float32Array.from(labels)) } };
-          const inputs = await Promise.all(
-            Object.entries(given).map(async ([key, input]) => {
-              return [key, { shape: input.shape, data: await input.read() as Float32Array }] as const;
-            }),
-          );
-          return {
-            bytes: await saveCheckpoint(model, { normalization, imageSize: [7, 10] }),
-            inputs: encodeSafetensors(new Map(inputs)),
-            outputs: {
-              velocity: await velocityOf(model, x, t, condition).read(),
-              none: await velocityOf(model, x, t).read(),
-              ...flowMap && { mean: await meanVelocityOf(model, x, t, d, condition, guidance).read() },
-              sample: drawn.map((value) => (value + 1) / 2),
-            },
-          };
-        },
-      );
+      const { bytes, inputs, outputs } = await withDevice(device, async () => {
+        const model = createModel(config, 7);
+        let seed = 0;
+        for (const weights of namedParameters(model).values()) { // some layers start at zero
+          const [values, other] = [await weights.read(), await noise(seed++, weights.shape).read()];
+          weights.write(values.map((value, i) => value + 0.2 * other[i]));
+        }
+        const [x, t, d] = [noise(99, shape), tensor([0, 0.2, 0.5, 0.98, 1]), tensor([1, 0.5, 0.25, 0.02, 0])];
+        const labels = Uint32Array.from({ length: 5 }, (_, n) => n % (classes + 1));
+        const condition = classes > 0 ? tensor(labels) : undefined;
+        const guidance = config.maxGuidance === undefined ? undefined : full([5], 2.5);
+        const how = { solver: flowMap ? "map" : "euler", steps: 3 } as const;
+        const drawn = await sample(model, { x0: x, condition, ...how }).read();
+        const given = { x, t, d, ...classes > 0 && { labels: tensor(Float32Array.from(labels)) } };
+        const inputs = await Promise.all(
+          Object.entries(given).map(async ([key, input]) => {
+            return [key, { shape: input.shape, data: await input.read() as Float32Array }] as const;
+          }),
+        );
+        const info = { normalization: { scale: 2, shift: -1 }, imageSize: [7, 10] } as const;
+        return {
+          bytes: await saveCheckpoint(model, info),
+          inputs: encodeSafetensors(new Map(inputs)),
+          outputs: {
+            velocity: await velocityOf(model, x, t, condition).read(),
+            none: await velocityOf(model, x, t).read(),
+            ...flowMap && { mean: await meanVelocityOf(model, x, t, d, condition, guidance).read() },
+            sample: drawn.map((value) => (value + 1) / 2),
+          },
+        };
+      });
       await Deno.writeFile(place.file(`${name}.safetensors`), bytes);
       await place.succeed("export", `${name}.safetensors --out ${name}`);
-      const readme = await Deno.readTextFile(place.file(name, "README.md"));
-      assert.equal(readme.includes("labels=labels"), classes > 0, name);
+      assert.equal((await place.text(name, "README.md")).includes("labels=labels"), classes > 0, name);
       await Deno.writeFile(place.file(name, "inputs.safetensors"), inputs);
       expected[name] = outputs;
     }
   }
   const folders = Object.keys(expected).map((name) => place.file(name));
-  const found = await askPython(python as string, program, ...folders) as Record<
-    string,
-    Record<string, number[]>
-  >;
+  type Found = Record<string, Record<string, number[]>>;
+  const found = await askPython(python as string, program, ...folders) as Found;
   for (const [name, outputs] of Object.entries(expected)) {
     for (const [what, values] of Object.entries(outputs)) {
       const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
@@ -136,25 +123,16 @@ testTask("export writes PyTorch modules with the velocities of our networks", as
 }, noTorch);
 
 testTask("export accepts a run, and rejects custom networks and folders in use", async (place) => {
-  await place.succeed("train:base", `${bareRun} --max-steps 2 --out run`);
+  await trained(place);
   await place.succeed("export", "run --out torch");
   assert.deepEqual(await place.names("torch"), ["README.md", "model.py", "weights.safetensors"]);
-  assert.deepEqual(
-    await place.digest("torch", "weights.safetensors"),
-    await place.digest("run", "ema.safetensors"),
-  );
-  assert.match(await Deno.readTextFile(place.file("torch", "README.md")), /task sample.*--guidance 1/s);
-  await assertRefused(place, {
-    task: "export",
-    flags: "run --out torch",
-    says: ["RunError: Cannot use torch: it holds "],
-  });
+  assert.equal(await place.digest("torch/weights.safetensors"), await place.digest("run/ema.safetensors"));
+  assert.match(await place.text("torch/README.md"), /task sample.*--guidance 1/s);
   const config = JSON.stringify({ type: "own", name: "mine.ts", options: {}, shape: [1, 4, 4] });
   const own = encodeSafetensors(new Map([["a", { shape: [1], data: Float32Array.of(1) }]]), { config });
   await Deno.writeFile(place.file("own.safetensors"), own);
-  await assertRefused(place, {
-    task: "export",
-    flags: "own.safetensors",
-    says: ["ConfigError: Cannot export own.safetensors: its network mine.ts is a custom one"],
+  await assertMistakes(place, "export", {
+    "run --out torch": "RunError: Cannot use torch: it holds ",
+    "own.safetensors": "ConfigError: Cannot export own.safetensors: its network mine.ts is a custom one",
   });
 });

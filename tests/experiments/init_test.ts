@@ -6,15 +6,14 @@ import { trainingConfig } from "../../experiments/cli/training_config.ts";
 import { prepareTraining } from "../../experiments/training/prepare_training.ts";
 import { init, withDevice } from "../../kernels/mod.ts";
 import { decodeSafetensors, type Model, stateOf } from "../../models/mod.ts";
-import { fingerprintOf, madeOnce, oneThread, testTask, type Workplace } from "./cli.ts";
+import { fingerprintOf, madeOnce, noPictures, oneThread, testTask, type Workplace } from "./cli.ts";
 import { writeTinyIdx } from "./data/tiny_idx.ts";
 import { spotsOf, writeFiles } from "./data/tiny_png.ts";
 import { writeModule } from "./networks/modules.ts";
-import { assertRefused } from "./refusals.ts";
+import { assertMistakes } from "./refusals.ts";
 import { storeNetwork } from "./stored_network.ts";
 
-const short = `--batch-size 8 ${oneThread} --samples 0 --flow-samples 0 --path-samples 0 --test-batches 1 ` +
-  "--val-batches 1";
+const short = `--batch-size 8 ${oneThread} ${noPictures} --test-batches 1 --val-batches 1`;
 
 /** Two trained runs, `source` with ten classes and `plain` without, and data with four classes. */
 const prepare = (place: Workplace) =>
@@ -33,31 +32,20 @@ const prepare = (place: Workplace) =>
 const prints = async (model: Model) =>
   new Map(Array.from(await stateOf(model), ([name, { data }]) => [name, fingerprintOf(data)]));
 
+const label = "label_emb.weight";
 /** The tensors that are initialised, by what is given; the others must be taken over. */
-const cases: readonly (readonly [
-  data: string,
-  given: Partial<TrainingConfig>,
-  says: RegExp,
-  anew?: readonly string[],
-])[] = [
+const cases: [data: string, given: Partial<TrainingConfig>, says: RegExp, ...anew: string[]][] = [
   ["data", {}, /: (\d+) of \1 tensors\nNewly initialised: optimizer, schedule and averaged weights$/],
-  ["four", {}, /\nNewly initialised: label_emb\.weight \(4, not 10 classes\);/, ["label_emb.weight"]],
-  ["letters", {}, /\nNewly initialised: label_emb\.weight \(other classes\);/, ["label_emb.weight"]],
-  [
-    "letters",
-    { init: "source/weights/kept.safetensors" },
-    /label_emb\.weight \(other classes\);/,
-    ["label_emb.weight"],
-  ],
+  ["four", {}, /\nNewly initialised: label_emb\.weight \(4, not 10 classes\);/, label],
+  ["letters", {}, /\nNewly initialised: label_emb\.weight \(other classes\);/, label],
+  ["letters", { init: "source/weights/kept.safetensors" }, /label_emb\.weight \(other classes\);/, label],
   ["digits", {}, /: (\d+) of \1 tensors\n/],
   ["data", { conditional: false }, /: (\d+) of \1 tensors, without label_emb\.weight \(no classes\)\n/],
-  ["data", { init: "plain" }, /label_emb\.weight \(10, not 0 classes\)/, ["label_emb.weight"]],
+  ["data", { init: "plain" }, /label_emb\.weight \(10, not 0 classes\)/, label],
   ["data", { resize: [16, 20] }, /: (\d+) of \1 /],
   [
-    "data",
-    { channels: 3 },
-    /\nNewly initialised: downs\.0\.conv\.weight, last\.weight, last\.bias \(images of 3 x 12 x 12, not 1 x 12 x 12\);/,
-    ["downs.0.conv.weight", "last.weight", "last.bias"],
+    ...["data", { channels: 3 }, /, last\.bias \(images of 3 x 12 x 12, not 1 x 12 x 12\);/] as const,
+    ...["downs.0.conv.weight", "last.weight", "last.bias"],
   ],
 ];
 
@@ -73,7 +61,7 @@ testTask("train --init takes over weights bit for bit, and draws the others by t
     return { weights, lines: initial?.lines.join("\n") ?? "" };
   };
   await withDevice(device, async () => {
-    for (const [data, { init = "source", ...values }, says, anew = []] of cases) {
+    for (const [data, { init = "source", ...values }, says, ...anew] of cases) {
       const path = place.file(init!);
       const { weights, lines } = await networkOf(data, { init: path, ...values });
       assert.match(lines, says);
@@ -94,28 +82,21 @@ testTask("train --init takes over weights bit for bit, and draws the others by t
 });
 
 testTask(
-  "a run that starts from weights resumes without them, and is repeated only with the same ones",
+  "a run from weights resumes without them, and is repeated only with the same ones",
   async (place) => {
     await prepare(place);
     const flags = `--init source --data four ${short} --schedule constant --warm-up 0`;
     await place.succeed("train", `${flags} --epochs 2 --out whole`);
     await place.succeed("train", `${flags} --epochs 1 --out cut`);
-    const { init, filters, normalize } = JSON.parse(
-      await Deno.readTextFile(place.file("cut", "config.json")),
-    );
+    const { init, filters, normalize } = await place.json("cut/config.json");
     const digest = await place.digest("source", "ema.safetensors");
     assert.deepEqual([init, `${filters}`, normalize], [`source@sha256:${digest}`, "8,16", "-1..1"]);
     const again = `--config cut ${oneThread}`;
     await place.succeed("train", `${again} --out again`);
-    assert.equal(
-      await place.digest("again", "last.safetensors"),
-      await place.digest("cut", "last.safetensors"),
-    );
+    assert.equal(await place.digest("again/last.safetensors"), await place.digest("cut/last.safetensors"));
     await Deno.copyFile(place.file("source/last.safetensors"), place.file("source/ema.safetensors"));
-    await assertRefused(place, {
-      ...{ task: "train", flags: `${again} --out other` },
-      says: ["ConfigError: Cannot start from source/ema.safetensors: these are not the weights", "SHA-256"],
-    });
+    const says = "ConfigError: Cannot start from source/ema.safetensors: these are not the weights";
+    await assertMistakes(place, "train", { [`${again} --out other`]: [says, "SHA-256"] });
     await Deno.remove(place.file("source"), { recursive: true });
     await place.succeed("train", `--resume cut --epochs 2 ${oneThread}`);
     assert.deepEqual(await place.state("cut"), await place.state("whole"));
@@ -132,7 +113,7 @@ testTask("train --init takes the network of the weights, and refuses what contra
   await storeNetwork(place, "weights", [12, 12], stored);
   await storeNetwork(place, "map", [12, 12], { flowMap: true });
   await place.succeed("train", `--init weights.safetensors ${steps} --out run`);
-  const config = JSON.parse(await Deno.readTextFile(place.file("run", "config.json")));
+  const config = await place.json("run/config.json");
   const network = {
     model: "residual",
     filters: [4, 8],
@@ -147,7 +128,7 @@ testTask("train --init takes the network of the weights, and refuses what contra
   assert.match(stderr, /: 2 of 5 tensors\nNewly initialised: inner\.weight, outer\.weight, outer\.bias/);
 
   const has = "with --init weights.safetensors: its network has";
-  const refused = {
+  const mistakes = {
     "weights.safetensors --filters 8,16": `ConfigError: Cannot use --filters 8,16 ${has} 4,8 (leave it out)`,
     "weights.safetensors --model base": `ConfigError: Cannot use --model base ${has} residual`,
     "weights.safetensors --attn": `ConfigError: Cannot use --attn ${has} none (leave it out)`,
@@ -163,11 +144,8 @@ testTask("train --init takes the network of the weights, and refuses what contra
     "plain --config source":
       "ConfigError: Cannot use --model residual with --init plain: its network has base",
   };
-  for (const [flags, begin] of Object.entries(refused)) {
-    await assertRefused(place, {
-      task: "train",
-      flags: `--init ${flags} ${steps} --out other`,
-      says: [begin],
-    });
-  }
+  const commands = Object.entries(mistakes).map((
+    [flags, says],
+  ) => [`--init ${flags} ${steps} --out other`, says]);
+  await assertMistakes(place, "train", Object.fromEntries(commands));
 });

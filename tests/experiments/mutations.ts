@@ -37,21 +37,17 @@ export function mutateJson(value: unknown, random: Random): unknown {
 export function mutateBytes(bytes: Uint8Array, random: Random): Uint8Array<ArrayBuffer> {
   const at = random(bytes.length);
   const [head, tail] = [bytes.subarray(0, at), bytes.subarray(at)];
-  switch (random(5)) {
-    case 0:
-      return Uint8Array.from(head);
-    case 1:
-      return Uint8Array.from([...head, ...tail.subarray(1 + random(16))]);
-    case 2:
-      return Uint8Array.from([...head, ...tail.subarray(0, random(64)), ...tail]);
-    case 3:
-      return Uint8Array.from([...head, random(256), random(256), ...tail]);
-    default: {
-      const copy = Uint8Array.from(bytes);
-      for (let i = random(4); i >= 0; i--) copy[Math.min(at + random(8), copy.length - 1)] = random(256);
-      return copy;
-    }
-  }
+  const ways = [
+    () => [...head],
+    () => [...head, ...tail.subarray(1 + random(16))],
+    () => [...head, ...tail.subarray(0, random(64)), ...tail],
+    () => [...head, random(256), random(256), ...tail],
+  ];
+  const way = ways[random(5)];
+  if (way) return Uint8Array.from(way());
+  const copy = Uint8Array.from(bytes);
+  for (let i = random(4); i >= 0; i--) copy[Math.min(at + random(8), copy.length - 1)] = random(256);
+  return copy;
 }
 
 /** Damages JSON text: mostly its values, sometimes its characters. */
@@ -68,29 +64,39 @@ export function mutateLines(text: string, random: Random): Uint8Array<ArrayBuffe
   return new TextEncoder().encode(lines.join("\n") + "\n");
 }
 
+/** A header of safetensors; `__metadata__` holds texts. */
+// deno-lint-ignore no-explicit-any
+type Header = any;
+
+/** Changes the header of safetensors, and updates its length. */
+export function withHeader(
+  bytes: Uint8Array<ArrayBuffer>,
+  change: (header: Header) => unknown,
+): Uint8Array<ArrayBuffer> {
+  const start = 8 + Number(new DataView(bytes.buffer).getBigUint64(0, true));
+  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, start)));
+  const text = new TextEncoder().encode(JSON.stringify(change(header) ?? header));
+  const length = new Uint8Array(BigUint64Array.of(BigInt(text.length)).buffer);
+  return Uint8Array.from([...length, ...text, ...bytes.subarray(start)]);
+}
+
 /** Damages safetensors: header, metadata, tensor values, or any bytes. */
 export function mutateSafetensors(bytes: Uint8Array<ArrayBuffer>, random: Random): Uint8Array<ArrayBuffer> {
   const kind = random(4);
   if (kind === 0) return mutateBytes(bytes, random);
-  const start = 8 + Number(new DataView(bytes.buffer).getBigUint64(0, true));
   if (kind === 1) {
-    const copy = Uint8Array.from(bytes);
+    const view = new DataView(bytes.slice().buffer);
+    const start = 8 + Number(view.getBigUint64(0, true));
     const at = start + 4 * random((bytes.length - start) / 4);
-    new DataView(copy.buffer).setFloat32(at, [NaN, Infinity, -1, 0.5, 1e38, 300][random(6)], true);
-    return copy;
+    view.setFloat32(at, [NaN, Infinity, -1, 0.5, 1e38, 300][random(6)], true);
+    return new Uint8Array(view.buffer);
   }
-  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, start)));
-  const metadata = header.__metadata__;
-  if (kind === 2 && metadata) {
-    const names = Object.keys(metadata);
-    const name = names[random(names.length)];
+  return withHeader(bytes, (header) => {
+    const metadata = header.__metadata__;
+    if (kind === 3 || !metadata) return mutateJson(header, random);
+    const names = Object.keys(metadata), name = names[random(names.length)];
     metadata[name] = mutateField(metadata[name], random);
-  }
-  const changed = kind === 2 && metadata ? header : mutateJson(header, random);
-  const text = new TextEncoder().encode(JSON.stringify(changed));
-  const length = new Uint8Array(8);
-  new DataView(length.buffer).setBigUint64(0, BigInt(text.length), true);
-  return Uint8Array.from([...length, ...text, ...bytes.subarray(start)]);
+  });
 }
 
 function mutateField(text: string, random: Random): string {

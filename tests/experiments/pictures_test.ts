@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { dataIn } from "../viz/report/page_content.ts";
 import { decode } from "npm:fast-png@8.0.0";
-import { assertRefused } from "./refusals.ts";
-import { bareRun, oneThread, testTask, tinyNetwork, tinyRunWithPaths } from "./cli.ts";
+import { assertMistakes } from "./refusals.ts";
+import { bareRun, noPictures, oneThread, testTask, tinyNetwork, tinyRunWithPaths } from "./cli.ts";
 import { spot, spotsOf, writeFiles } from "./data/tiny_png.ts";
 
 const onBirds = (flags: string) => flags.replace("--data data", "--data birds");
@@ -16,7 +16,7 @@ testTask("train accepts a folder of colour PNG images, and reports on it", async
   const { stderr } = await place.succeed("train:base", flags);
   assert.match(stderr, /birds: 36 training and 4 test images of 3 x 12 x 12, 2 classes: finch, owl\n/);
 
-  const { dataset } = JSON.parse(await Deno.readTextFile(place.file("run", "run.json")));
+  const { dataset } = await place.json("run/run.json");
   const { name, source, channels, classes, classNames, train, validation, test } = dataset;
   assert.deepEqual([name, source, channels, classes, classNames], ["birds", "birds", 3, 2, ["finch", "owl"]]);
   assert.deepEqual([train, validation, test], [32, 4, 4]);
@@ -32,47 +32,38 @@ testTask("train accepts a folder of colour PNG images, and reports on it", async
   assert.deepEqual(await place.read("named.npy"), await place.read("a.npy"));
   const says = "ConfigError: Cannot draw class finnch from run/ema.safetensors: " +
     "it has the classes 0 to 1 (finch, owl) (did you mean finch?)\n";
-  await assertRefused(place, { task: "sample", flags: "--checkpoint run --class owl,finnch", says: [says] });
+  await assertMistakes(place, "sample", { "--checkpoint run --class owl,finnch": says });
 
-  const page = await Deno.readTextFile(place.file("run", "report.html"));
-  assert.match(
-    page,
-    /birds: 32 training, 4 validation and 4 test images of 3 x 12 x 12, 2 classes: finch, owl/,
-  );
+  const page = await place.text("run/report.html");
+  const about = "birds: 32 training, 4 validation and 4 test images of 3 x 12 x 12, 2 classes: finch, owl";
+  assert.ok(page.includes(about));
   assert.deepEqual(dataIn(page).runs[0].classNames, ["finch", "owl"]);
 });
 
-testTask(
-  "train --preset overfit takes grey PNG images in a folder that is named as a data set",
-  async (place) => {
-    await writeFiles(place.file("fashion-mnist"), spotsOf(["."], 40));
-    const how = "--preset overfit --train-limit 10 --max-steps 20 --log-every 1 --samples 0 --flow-samples 0";
-    const flags = `${tinyNetwork} ${how} --path-samples 0 --out run`.replace(
-      "--data data",
-      "--data fashion-mnist",
-    );
-    const { stderr } = await place.succeed("train:residual", flags);
-    assert.match(stderr, /fashion-mnist: 36 training and 4 test images of 12 x 12, no classes\n/);
-    const losses = (await place.metrics("run")).flatMap(({ train_loss: loss }) => loss ?? []) as number[];
-    assert.ok(losses.at(-1)! < 0.7 * losses[0], `${losses}`);
-  },
-);
+testTask("train --preset overfit takes grey PNG images in a folder named as a data set", async (place) => {
+  await writeFiles(place.file("fashion-mnist"), spotsOf(["."], 40));
+  const how = "--preset overfit --train-limit 10 --max-steps 20 --log-every 1";
+  const network = tinyNetwork.replace("--data data", "--data fashion-mnist");
+  const { stderr } = await place.succeed("train:residual", `${network} ${how} ${noPictures} --out run`);
+  assert.match(stderr, /fashion-mnist: 36 training and 4 test images of 12 x 12, no classes\n/);
+  const losses = (await place.metrics("run")).flatMap(({ train_loss: loss }) => loss ?? []) as number[];
+  assert.ok(losses.at(-1)! < 0.7 * losses[0], `${losses}`);
+});
 
 testTask("train names a damaged image, and a run that leaves it out continues without it", async (place) => {
   const damaged = { "owl/7.png": new Uint8Array(99) };
   await writeFiles(place.file("birds"), { ...spotsOf(["finch", "owl"], 20), ...damaged });
-  const { code, stderr } = await place.run("train:base", onBirds(`${bareRun} --out run`));
-  assert.equal(code, 1);
-  assert.match(
-    stderr,
-    /^DataError: Cannot read birds\/owl\/7\.png: it is damaged .* or pass --skip-damaged\n$/m,
-  );
+  await assertMistakes(place, "train:base", {
+    [onBirds(`${bareRun} --out run`)]: [
+      ...["DataError: Cannot read birds/owl/7.png: it is damaged ", " or pass --skip-damaged\n"] as const,
+    ],
+  });
   const short = `${bareRun.replace("--epochs 3", "--max-steps 2")} --schedule constant --skip-damaged`;
   const started = await place.succeed("train:base", onBirds(`${short} --out run`));
   assert.match(started.stderr, /2 classes: finch, owl; 1 damaged image left out\n/);
-  assert.equal(JSON.parse(await Deno.readTextFile(place.file("run", "run.json"))).dataset.damaged, 1);
+  assert.equal((await place.json("run/run.json")).dataset.damaged, 1);
   await place.succeed("train:base", "--resume run --max-steps 4");
-  assert.match(await Deno.readTextFile(place.file("run", "report.html")), /; 1 damaged image left out/);
+  assert.match(await place.text("run/report.html"), /; 1 damaged image left out/);
   await writeFiles(place.file("birds"), { "owl/7.png": spot(7) });
   const mended = await place.run("train:base", "--resume run --max-steps 6");
   assert.match(mended.stderr, /^RunError: Cannot resume run: it was trained on other images /m);

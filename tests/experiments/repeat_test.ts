@@ -5,7 +5,7 @@ import { trainingConfig } from "../../experiments/cli/training_config.ts";
 import { madeOnce, makePlace, oneThread, testTask, tinyNetwork, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
 import { writeModule } from "./networks/modules.ts";
-import { assertRefused } from "./refusals.ts";
+import { assertMistakes } from "./refusals.ts";
 import { storeNetwork } from "./stored_network.ts";
 
 const rest = "--flow-samples 0 --path-samples 0 --test-batches 1";
@@ -49,9 +49,6 @@ const makeFirst = (place: Workplace, kind: KindName) =>
     await after?.(place);
   });
 
-const configIn = async (place: Workplace, run: string) =>
-  JSON.parse(await Deno.readTextFile(place.file(run, "config.json")));
-
 for (const kind of Object.keys(kinds) as KindName[]) {
   testTask(`--config repeats ${kind} to the same bits`, async (place) => {
     await makeFirst(place, kind);
@@ -67,58 +64,53 @@ for (const kind of Object.keys(kinds) as KindName[]) {
     for (const name of names) {
       assert.equal(await place.digest("again", name), await place.digest("first", name), name);
     }
-    const { runName, out, maxMinutes, maxSteps } = await configIn(place, "again");
+    const recorded = await place.json("again/config.json");
+    const { runName, out, maxMinutes, maxSteps } = recorded;
     const { step } = (await place.metrics("first")).at(-1)!;
     assert.deepEqual([runName, out, maxMinutes, maxSteps], [null, "again", 0, step]);
-    const recorded = await configIn(place, "again");
     const config = trainingConfig({ ...recorded, maxSteps: 7 });
     assert.deepEqual({ ...config, ...recorded, maxSteps: 7 }, config, "trainingConfig() takes what it holds");
   });
 }
 
-/** Command lines that are refused, by what is in `first`, with the beginning of the line that says why. */
-const refused: Readonly<Partial<Record<KindName, Readonly<Record<string, string>>>>> = {
+/** Commands that are refused, by what is in `first`, with the beginning of the line that says why. */
+const refused = {
   "a U-Net limited by minutes": {
-    "train --config first --resume first":
-      "ConfigError: Cannot use --config with --resume: the run keeps its ",
-    "train --config first --preset paper": "ConfigError: Cannot use --preset with --config first: that run ",
-    "train --config frist": "ConfigError: Cannot find the run frist: there is no such folder",
-    "train --config first/run.json": "ConfigError: Unknown field ",
-    "distill --config first":
-      "ConfigError: Cannot distil with --config first: that run is not a distillation",
+    train: {
+      "--config first --resume first": "ConfigError: Cannot use --config with --resume: the run keeps its ",
+      "--config first --preset paper": "ConfigError: Cannot use --preset with --config first: that run ",
+      "--config frist": "ConfigError: Cannot find the run frist: there is no such folder",
+      "--config first/run.json": "ConfigError: Unknown field ",
+    },
+    distill: {
+      "--config first": "ConfigError: Cannot distil with --config first: that run is not a distillation",
+    },
   },
   "a distillation": {
-    "distill other --config first":
-      "ConfigError: Cannot distil other with --config: the run keeps its teacher",
-    "train --config first --filters 8,16": "ConfigError: Cannot use --filters with --config first: that run ",
+    train: {
+      "--config first --filters 8,16": "ConfigError: Cannot use --filters with --config first: that run ",
+    },
+    distill: {
+      "other --config first": "ConfigError: Cannot distil other with --config: the run keeps its teacher",
+    },
   },
-};
+} as const;
 
-testTask(
-  "--config refuses in one line what it cannot repeat, and other stages have their length",
-  async (place) => {
-    for (const [kind, mistakes] of Object.entries(refused) as [KindName, Record<string, string>][]) {
-      await using place = await makePlace();
-      await makeFirst(place, kind);
-      for (const [command, begin] of Object.entries(mistakes)) {
-        const [task, ...flags] = command.split(" ");
-        await assertRefused(place, {
-          task: task as "train" | "distill",
-          flags: flags.join(" "),
-          says: [begin],
-        });
-      }
-    }
-    await makeFirst(place, "a distillation");
-    await place.succeed("distill", "--config first --stages mean:images=24 --out short");
-    const { stages, maxSteps } = await configIn(place, "short");
-    assert.deepEqual([stages, maxSteps], ["mean:images=24,rate=1", 3]);
-    const config = { ...await configIn(place, "first"), stages: null };
-    await Deno.writeTextFile(place.file("first", "config.json"), JSON.stringify(config));
-    const says = [
-      "ConfigError: Cannot distil without stages: they are null",
-      "(in first/config.json)",
-    ] as const;
-    await assertRefused(place, { task: "distill", flags: "--resume first", says });
-  },
-);
+testTask("--config refuses what it cannot repeat; other stages have their length", async (place) => {
+  for (const [kind, { train, distill }] of Object.entries(refused)) {
+    await using place = await makePlace();
+    await makeFirst(place, kind as KindName);
+    await assertMistakes(place, "train", train);
+    await assertMistakes(place, "distill", distill);
+  }
+  await makeFirst(place, "a distillation");
+  await place.succeed("distill", "--config first --stages mean:images=24 --out short");
+  const { stages, maxSteps } = await place.json("short/config.json");
+  assert.deepEqual([stages, maxSteps], ["mean:images=24,rate=1", 3]);
+  await place.write("first/config.json", { ...await place.json("first/config.json"), stages: null });
+  const says = [
+    "ConfigError: Cannot distil without stages: they are null",
+    "(in first/config.json)",
+  ] as const;
+  await assertMistakes(place, "distill", { "--resume first": says });
+});

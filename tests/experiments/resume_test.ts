@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import { cpSync } from "node:fs";
 import { relative } from "node:path";
+import { readMetrics } from "../../experiments/run/metrics_log.ts";
 import { decodeSafetensors, encodeSafetensors } from "../../models/mod.ts";
-import { bareRun, testTask, tinyRun, type Workplace } from "./cli.ts";
+import { bareRun, testTask, tinyRun, until, type Workplace } from "./cli.ts";
 import { assertRefused } from "./refusals.ts";
 
 /** Trains in `whole`, and copies the folder at a step to `cut`: what a program that is killed there leaves. */
@@ -12,7 +13,7 @@ async function trainAndCopyAt(place: Workplace, step: number, flags: string): Pr
   let running = true;
   const whole = place.succeed("train:base", `${flags} --checkpoint-minutes 0 --out whole`)
     .finally(() => running = false);
-  while (running && await place.stepOf("whole") < step) await new Promise((resolve) => setTimeout(resolve));
+  await until(async () => !running || await place.stepOf("whole") >= step);
   cpSync(place.file("whole"), place.file("cut"), { recursive: true });
   await whole;
 }
@@ -49,43 +50,40 @@ for (const [kind, flags] of Object.entries(kinds)) {
     const progress = JSON.stringify({ ...JSON.parse(metadata.progress), elapsedSeconds: 1000 });
     await Deno.writeFile(path, encodeSafetensors(tensors, { ...metadata, progress }));
     const { step } = lines.at(-1)!;
-    await assertRefused(place, {
-      flags: "--resume cut",
-      says: [
-        `TrainingError: Nothing left to do: the run is at step ${step} of ${step}, after 16.7 minutes; use a `,
-      ],
-    });
+    const says =
+      `TrainingError: Nothing left to do: the run is at step ${step} of ${step}, after 16.7 minutes; use `;
+    await assertRefused(place, { flags: "--resume cut", says: [says] });
     await place.succeed("train:base", "--resume cut --epochs 4");
-    const longer = (await Deno.readTextFile(place.file("cut", "metrics.jsonl"))).trim().split("\n")
-      .map((line) => JSON.parse(line));
     assert.deepEqual((await place.metrics("cut")).slice(0, lines.length), lines);
-    const added = longer.slice(lines.length);
-    assert.ok(added.at(-1).step > step && "test_loss" in added.at(-1), JSON.stringify(added));
-    assert.ok(added.every(({ elapsed_seconds: s = 1000 }) => s >= 1000 && s < 1100), JSON.stringify(added));
+    const added = (await readMetrics(path.replace("state.safetensors", "metrics.jsonl"))).slice(lines.length);
+    assert.ok(added.at(-1)!.step > step && "test_loss" in added.at(-1)!, JSON.stringify(added));
+    const seconds = added.map(({ elapsed_seconds = 1000 }) => Number(elapsed_seconds));
+    assert.ok(seconds.every((s) => s >= 1000 && s < 1100), `${seconds}`);
   });
 }
 
 testTask("train saves at Ctrl-C and other signals, says how to continue, and continues", async (place) => {
-  const flags = `${
-    bareRun.replace("--epochs 3", "--max-steps 100000")
-  } --schedule constant --warm-up 0 --checkpoint-minutes 0`;
+  const flags = bareRun.replace(
+    "--epochs 3",
+    "--max-steps 100000 --schedule constant --warm-up 0 --checkpoint-minutes 0",
+  );
   // SIGHUP: its terminal closes; then its output is closed, too.
   const signals = { SIGINT: 130, SIGHUP: 129, SIGTERM: 143 } as const;
   for (const [signal, exitCode] of Object.entries(signals) as [keyof typeof signals, number][]) {
     const coupling = signal === "SIGINT" ? "--coupling ot" : ""; // its worker must end with the run
     const process = place.start("train:base", `${flags} ${coupling} --out ${signal}`);
     const said = signal === "SIGINT" ? new Response(process.stderr).text() : process.stderr.cancel();
-    while (await place.stepOf(signal) < 12) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(async () => await place.stepOf(signal) >= 12);
     process.kill(signal);
     assert.equal((await process.status).code, exitCode);
     await process.stdout.cancel();
-    assert.equal(JSON.parse(await Deno.readTextFile(place.file(signal, "run.json"))).status, "KILLED");
+    assert.equal((await place.json(signal, "run.json")).status, "KILLED");
     if (signal !== "SIGINT") continue;
     assert.match(
       await said ?? "",
       /\nSIGINT: saving and stopping; press again to quit immediately\n(.*\n)*step \d+, .*images\/s\nStopped; continue with --resume SIGINT\n$/,
     );
-    assert.ok(!(await place.names(signal)).includes("report.html"));
+    assert.ok(!await place.exists(signal, "report.html"));
     const step = await place.stepOf(signal);
     const { stderr } = await place.succeed("train:base", `--resume ${signal} --max-steps ${step + 2}`);
     assert.match(stderr, /\nDone; open SIGINT\/report.html\n$/);
@@ -96,27 +94,27 @@ testTask("train saves at Ctrl-C and other signals, says how to continue, and con
 function listener(stream: ReadableStream<Uint8Array<ArrayBuffer>>) {
   const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
-  const until = async (words: string) => {
+  const says = async (words: string) => {
     while (!text.includes(words)) {
       const { done, value } = await reader.read();
       assert.ok(!done, `ended before it said "${words}": ${text}`);
       text += value;
     }
   };
-  return { until, reader };
+  return { says, reader };
 }
 
 testTask("train stops at Ctrl-C during its final pictures", async (place) => {
   const flags = tinyRun.replace("euler:steps=2 ", "euler:steps=400 ").replace("--epochs 3", "--max-steps 2");
   const process = place.start("train:base", `${flags} --out cut`);
-  const { until, reader } = listener(process.stderr);
-  await until("Measuring the test loss and drawing pictures\n");
+  const { says, reader } = listener(process.stderr);
+  await says("Measuring the test loss and drawing pictures\n");
   process.kill("SIGINT");
-  await until("\nStopped; continue with --resume cut\n");
+  await says("\nStopped; continue with --resume cut\n");
   assert.equal((await process.status).code, 130);
   await Promise.all([process.stdout.cancel(), reader.cancel()]);
-  assert.equal(JSON.parse(await Deno.readTextFile(place.file("cut", "run.json"))).status, "KILLED");
-  assert.ok(!(await place.names("cut")).includes("report.html"));
+  assert.equal((await place.json("cut/run.json")).status, "KILLED");
+  assert.ok(!await place.exists("cut/report.html"));
 });
 
 testTask("a task quits at the second Ctrl-C", async () => {
@@ -126,10 +124,10 @@ testTask("a task quits at the second Ctrl-C", async () => {
     setInterval(() => {}, 1000);
     console.log("ready");`;
   const process = new Deno.Command(Deno.execPath(), { args: ["eval", program], stdout: "piped" }).spawn();
-  const { until, reader } = listener(process.stdout);
-  await until("ready");
+  const { says, reader } = listener(process.stdout);
+  await says("ready");
   process.kill("SIGINT");
-  await until("SIGINT true 130");
+  await says("SIGINT true 130");
   process.kill("SIGINT");
   const late = setTimeout(() => process.kill("SIGKILL"), 60_000);
   assert.equal((await process.status).code, 130);

@@ -3,10 +3,10 @@ import { presets } from "../../experiments/cli/training.ts";
 import { readMetrics } from "../../experiments/run/metrics_log.ts";
 import { lockRun } from "../../experiments/run/run_folder.ts";
 import type { CellResult } from "../../experiments/study/summary.ts";
-import { type Ended, ended, madeOnce, oneThread, testTask, type Workplace } from "./cli.ts";
-import { assertRefused } from "./refusals.ts";
+import { madeOnce, oneThread, testTask, until, type Workplace } from "./cli.ts";
+import { assertMistakes } from "./refusals.ts";
 import { makePlan, tinyPlan, writePlan } from "./study/tiny_study.ts";
-import { FakeMlflow, pause, quick } from "./tracking/fake_mlflow.ts";
+import { FakeMlflow, quick } from "./tracking/fake_mlflow.ts";
 import { valuesOf } from "./tracking/mirrored.ts";
 
 const cells = ["base-s1", "residual-s1"];
@@ -34,36 +34,16 @@ async function makeOne(place: Workplace): Promise<string> {
     await makePlan(place, plan);
     const flags = `plan.json --out one ${oneThread} ${await mirrored()}`;
     const { stderr, stdout } = await place.succeed("study", flags, { ...quick, MLFLOW_RUN_NAME: "mine" });
-    await Deno.writeTextFile(place.file("said"), stderr + stdout);
+    await place.write("said", stderr + stdout);
   });
-  return await Deno.readTextFile(place.file("said"));
+  return await place.text("said");
 }
-
-const jsonIn = async (place: Workplace, ...names: string[]) =>
-  JSON.parse(await Deno.readTextFile(place.file(...names)));
-
-const exists = (place: Workplace, ...names: string[]) =>
-  Deno.stat(place.file(...names)).then(() => true, () => false);
 
 /** The result of a cell without values that depend on the clock. */
 async function resultOf(place: Workplace, cell: string) {
-  const { seconds, course, ...result }: CellResult = await jsonIn(place, cell, "cell.json");
+  const { seconds, course, ...result }: CellResult = await place.json(cell, "cell.json");
   assert.ok(seconds > 0 && course.every((point) => point.seconds > 0 && point.seconds <= seconds));
   return { ...result, course: course.map(({ images, figures }) => ({ images, figures })) };
-}
-
-/** Waits for a file that a study writes; fails if the study ends before. */
-async function untilWritten(
-  place: Workplace,
-  end: Promise<Ended>,
-  folder: string,
-  name: RegExp,
-): Promise<void> {
-  const early = end.then(({ stderr }) => assert.fail(`it ended before it wrote ${name}: ${stderr}`));
-  early.catch(() => {});
-  const isWritten = () =>
-    place.names(folder).then((names) => names.some((file) => name.test(file)), () => false);
-  while (!await isWritten()) await Promise.race([early, pause(5)]);
 }
 
 testTask("study trains and evaluates every cell once, and shows the results of its folder", async (place) => {
@@ -81,9 +61,9 @@ testTask("study trains and evaluates every cell once, and shows the results of i
     assert.deepEqual([settings.model, settings.filters, seed], [["base", "residual"][i], "8,16", 1]);
     assert.ok(figures.frechet > 0 && figures.velocity_error > 0);
     assert.deepEqual(solvers.map(({ spec }) => spec), ["heun:steps=1"]);
-    const run = await jsonIn(place, "one", "cells", cell, "run.json");
+    const run = await place.json("one", "cells", cell, "run.json");
     assert.deepEqual([run.parameterCount, run.status, run.name], [parameters, "FINISHED", cell]);
-    const { asked } = await jsonIn(place, "one", "cells", cell, "evaluation.json");
+    const { asked } = await place.json("one", "cells", cell, "evaluation.json");
     assert.deepEqual([asked.count, asked.seed, asked.guidance], [170, 0, presets.quick.guidance]);
   }
   const { stdout: listed } = await place.succeed("runs", "--root .");
@@ -93,7 +73,7 @@ testTask("study trains and evaluates every cell once, and shows the results of i
   const before = await place.listing(place.file("one", "cells"));
   const { stdout } = await place.succeed("study", `one ${oneThread}`);
   assert.ok(said.includes(stdout), stdout);
-  for (const name of ["study.md", "report.html"]) assert.ok(await exists(place, "one", name), name);
+  for (const name of ["study.md", "report.html"]) assert.ok(await place.exists("one", name), name);
   assert.deepEqual(await place.listing(place.file("one", "cells")), before);
 });
 
@@ -105,13 +85,8 @@ testTask("study is a parent run on a server with its cells as children, each sen
   const [parent, ...others] = runs.filter((run) => parentOf(run) === undefined);
   assert.deepEqual([parent.info.run_name, parent.info.status, others], ["one", "FINISHED", []]);
   const { plan: name, seeds, cells: count, grid, steps } = valuesOf(parent.data.params);
-  assert.deepEqual([name, seeds, count, grid, steps], [
-    "tiny",
-    "[1]",
-    "2",
-    '{"model":["base","residual"]}',
-    "40",
-  ]);
+  const models = '{"model":["base","residual"]}';
+  assert.deepEqual([name, seeds, count, grid, steps], ["tiny", "[1]", "2", models, "40"]);
   const flags = `plan.json --out one ${oneThread} ${await mirrored()}`;
   assert.equal(valuesOf(parent.data.tags)["mlflow.source.name"], `deno task study ${flags}`);
   const frechet = parent.data.metrics!.flatMap(({ key }) => key.startsWith("eval/frechet/") ? [key] : []);
@@ -138,24 +113,22 @@ testTask("study continues after a kill and a signal, and ends like an uninterrup
   await writePlan(place, { ...plan, grid: { model: ["base"] } });
   const flags = `plan.json ${oneThread} --out cut`;
   const cell = "cut/cells/base-s1";
-  const process = place.start("study", flags);
-  const killed = ended(process);
-  await untilWritten(place, killed, cell, /^state\.safetensors$/);
-  process.kill("SIGKILL");
-  assert.notEqual((await killed).code, 0);
-  assert.ok(!await exists(place, cell, "cell.json"), "it was killed before the end");
-  const stopping = place.run("study", flags);
-  await untilWritten(place, stopping, cell, /^environment-resumed-/);
+  const isSaved = () => place.exists(cell, "state.safetensors");
+  assert.notEqual((await place.stopWhen(isSaved, "study", flags, "SIGKILL")).code, 0);
+  assert.ok(!await place.exists(cell, "cell.json"), "it was killed before the end");
+  let running = true;
+  const stopping = place.run("study", flags).finally(() => running = false);
+  await until(async () => !running || (await place.names(cell)).some((name) => /^environment-re/.test(name)));
   Deno.kill(Deno.pid, "SIGTERM"); // SIGINT would also end the tests
   const stopped = await stopping;
   assert.equal(stopped.code, 143, stopped.stderr);
   assert.match(stopped.stderr, /SIGTERM: saving and stopping; press again to quit immediately/);
   assert.match(stopped.stderr, /Stopped; run the same command to resume\n$/);
-  assert.ok(!await exists(place, cell, "cell.json"));
-  assert.equal((await jsonIn(place, "cut", "run.json")).status, "KILLED");
+  assert.ok(!await place.exists(cell, "cell.json"));
+  assert.equal((await place.json("cut", "run.json")).status, "KILLED");
   const last = await place.succeed("study", `${flags} --cell 1`);
   assert.match(last.stdout, /^Study tiny: 1 setup, 1 of 1 runs finished\.\n/, "the last cell concludes");
-  assert.equal((await jsonIn(place, "cut", "run.json")).status, "FINISHED");
+  assert.equal((await place.json("cut", "run.json")).status, "FINISHED");
   assert.deepEqual(await resultOf(place, cell), await resultOf(place, "one/cells/base-s1"));
   assert.deepEqual(await place.metrics(cell), await place.metrics("one/cells/base-s1"));
 });
@@ -167,7 +140,7 @@ testTask("study runs a cell for a job, and the others if one is busy, cut off or
   const flags = `plan.json --out jobs ${oneThread}`;
   await place.succeed("study", `${flags} --cell 2`);
   assert.deepEqual(await place.names("jobs", "cells"), ["residual-s1"]);
-  assert.ok(!await exists(place, "jobs", "study.md"));
+  assert.ok(!await place.exists("jobs", "study.md"));
   const { stdout: early } = await place.succeed("study", `jobs ${oneThread}`);
   assert.match(early, /^Study tiny: 3 setups, 1 of 3 runs finished\. Preliminary: base has 0 of 1 runs/);
   await Deno.mkdir(place.file("jobs", "cells", "base-s1"));
@@ -175,42 +148,35 @@ testTask("study runs a cell for a job, and the others if one is busy, cut off or
     using _ = await lockRun(place.file("jobs", "cells", "base-s1"));
     const busy = await place.succeed("study", `${flags} --cell 1`);
     assert.match(busy.stderr, /^Skipping base-s1: another program holds \.lock in its folder$/m);
-    assert.equal((await jsonIn(place, "jobs", "run.json")).status, "RUNNING");
+    assert.equal((await place.json("jobs", "run.json")).status, "RUNNING");
   }
   // What a program leaves that was killed before its first checkpoint.
-  await Deno.writeTextFile(place.file("jobs", "cells", "base-s1", "run.json"), "{");
+  await place.write("jobs/cells/base-s1/run.json", "{");
   const { code, stderr, stdout } = await place.run("study", flags);
   assert.equal(code, 1);
   const failed = "base-optimizer-sgd-lr-1e-30-clip-0-s1";
   assert.match(stderr, new RegExp(`^${failed}: TrainingError: `, "m"));
   assert.match(stderr, new RegExp(`\nTrainingError: 1 of 3 cells failed: ${failed}\n$`));
   assert.match(stdout, /, 2 of 3 runs finished\./);
-  assert.ok(await exists(place, "jobs", "study.md"));
-  const { status, reason } = await jsonIn(place, "jobs", "run.json");
+  assert.ok(await place.exists("jobs", "study.md"));
+  const { status, reason } = await place.json("jobs", "run.json");
   assert.deepEqual([status, reason], ["FAILED", `1 of 3 cells failed: ${failed}`]);
-  const mistakes = [
-    [`${flags} --cell 4`, "ConfigError: Cannot run cell 4 of jobs: it has 3 (expected 1"],
-    ["jobs --steps 3", "ConfigError: Cannot use --steps with jobs: this folder only shows results"],
-    ["jobs tEmb=3", "ConfigError: Cannot use tEmb=3 with jobs: "],
-    [
-      `${flags} --seeds 2`,
+  await assertMistakes(place, "study", {
+    [`${flags} --cell 4`]: "ConfigError: Cannot run cell 4 of jobs: it has 3 (expected 1",
+    "jobs --steps 3": "ConfigError: Cannot use --steps with jobs: this folder only shows results",
+    "jobs tEmb=3": "ConfigError: Cannot use tEmb=3 with jobs: ",
+    [`${flags} --seeds 2`]:
       "ConfigError: Cannot continue the study jobs: seeds of its plan is [1], now [1,2]",
-    ],
-    ["netwroks", "ConfigError: Cannot find the plan netwroks: there is no such plan"],
-    ["--device cpu", "ConfigError: Missing PLAN: give networks, "],
-    ["networks widths", "ConfigError: Cannot run the plans networks and widths at once "],
-    ["atn=true atn=false", "ConfigError: Unknown setting atn in the grid of grid (did you mean attn?)"],
-    [
-      `groups=4 groups=5 model=residual filters=8,16 data=data batchSize=8 ${oneThread}`,
+    netwroks: "ConfigError: Cannot find the plan netwroks: there is no such plan",
+    "--device cpu": "ConfigError: Missing PLAN: give networks, ",
+    "networks widths": "ConfigError: Cannot run the plans networks and widths at once ",
+    "atn=true atn=false": "ConfigError: Unknown setting atn in the grid of grid (did you mean attn?)",
+    [`groups=4 groups=5 model=residual filters=8,16 data=data batchSize=8 ${oneThread}`]:
       "ConfigError: Cannot use --groups 5 with --filters 8,16: 5 does not divide 8",
-    ],
-  ];
-  for (const [flags, says] of mistakes) {
-    await assertRefused(place, { task: "study", flags, says: [says] });
-  }
+  });
 });
 
-testTask("examples/study.sbatch runs its cell, and queues it again when its time is over", async (place) => {
+testTask("examples/study.sbatch runs its cell, and queues it again if its time is over", async (place) => {
   const script = new URL("../../examples/study.sbatch", import.meta.url);
   await Deno.mkdir(place.file("bin"));
   const programs = {
@@ -227,12 +193,11 @@ testTask("examples/study.sbatch runs its cell, and queues it again when its time
       env: { WAIT, PATH: `bin:${Deno.env.get("PATH")}`, SLURM_ARRAY_JOB_ID: "7", SLURM_ARRAY_TASK_ID: "2" },
     }).spawn();
   assert.equal((await start("0").status).code, 0);
-  const said = "task study networks groups=4 --device webgpu --cell 2\n";
-  assert.equal(await Deno.readTextFile(place.file("said")), said);
+  assert.equal(await place.text("said"), "task study networks groups=4 --device webgpu --cell 2\n");
   await Deno.remove(place.file("said"));
   const job = start("60");
-  while (!await exists(place, "said")) await pause(5);
+  await until(() => place.exists("said"));
   job.kill("SIGUSR1");
   assert.equal((await job.status).code, 143);
-  assert.equal(await Deno.readTextFile(place.file("queued")), "requeue 7_2\n");
+  assert.equal(await place.text("queued"), "requeue 7_2\n");
 });

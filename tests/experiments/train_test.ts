@@ -10,12 +10,12 @@ import { readPlaneTrajectories } from "../../experiments/draw/plane.ts";
 import { readTrajectories } from "../../experiments/draw/trajectories.ts";
 import { add, init, multiply, randomNormal, randomUniform, reshape, tensor } from "../../kernels/mod.ts";
 import { decodeSafetensors, loadCheckpoint, sample, trajectory } from "../../models/mod.ts";
-import { assertClose } from "../testing.ts";
+import { assertClose, noAdapter } from "../testing.ts";
 import { readGif } from "../viz/image/gif_reading.ts";
 import { dataIn } from "../viz/report/page_content.ts";
 import {
   bareRun,
-  missingAdapter,
+  noPictures,
   oneThread,
   testTask,
   tinyNetwork,
@@ -30,7 +30,6 @@ type Lines = readonly Readonly<Record<string, unknown>>[];
 /** All values of a metric. */
 const values = (metrics: Lines, name: string) =>
   metrics.flatMap((line) => name in line ? [line[name] as number] : []);
-const readText = (place: Workplace, ...path: string[]) => Deno.readTextFile(place.file(...path));
 const sizeOf = async (place: Workplace, ...path: string[]) => {
   const { width, height } = PNG.sync.read(Buffer.from(await place.read(...path)));
   return [width, height];
@@ -38,132 +37,111 @@ const sizeOf = async (place: Workplace, ...path: string[]) => {
 /** Width and height of a grid of samples. */
 const grid = (columns: number, rows: number) => [columns, rows].map((n) => n * (3 * imageSize + 2) - 2);
 
-testTask(
-  "train writes weights, metrics, pictures and its environment, also without labels",
-  async (place) => {
-    for (const name of [IDX_NAMES.trainLabels, IDX_NAMES.testLabels]) {
-      await Deno.remove(
-        place.file("data", name),
-      );
-    }
-    const flags = tinyRunWithPaths
-      .replace("--epochs 3", "--epochs 2")
-      .replace("--val-epochs 1 --sample-epochs 0", "--val-epochs 0.5 --sample-epochs 0.75");
-    const { stderr } = await place.runProgram("train:residual", `${flags} --out run`);
-    assert.match(stderr, /^residual U-Net \[8,16\], [\d,]+ parameters, .*\nrun folder run\n/);
-    assert.match(
-      stderr,
-      /\nstep 22, validation loss [\d.]+, test loss [\d.]+, .*\nDone; open run\/report.html\n$/,
-    );
-    assert.equal(
-      (await place.names("run")).join(" "),
-      "best.safetensors config.json early.safetensors ema.safetensors environment.json examples.safetensors " +
-        "few_steps.png flow flow_linear.gif last.safetensors loss_by_time.json metrics.jsonl report.html run.json " +
-        "samples samples.png state.safetensors",
-    );
+testTask("train writes weights, metrics, pictures and its environment", async (place) => {
+  for (const name of ["trainLabels", "testLabels"] as const) {
+    await Deno.remove(place.file("data", IDX_NAMES[name]));
+  }
+  const flags = tinyRunWithPaths
+    .replace("--epochs 3", "--epochs 2")
+    .replace("--val-epochs 1 --sample-epochs 0", "--val-epochs 0.5 --sample-epochs 0.75");
+  const { stderr } = await place.runProgram("train:residual", `${flags} --out run`);
+  assert.match(stderr, /^residual U-Net \[8,16\], [\d,]+ parameters, .*\nrun folder run\n/);
+  assert.match(
+    stderr,
+    /\nstep 22, validation loss [\d.]+, test loss [\d.]+, .*\nDone; open run\/report.html\n$/,
+  );
+  assert.equal(
+    (await place.names("run")).join(" "),
+    "best.safetensors config.json early.safetensors ema.safetensors environment.json examples.safetensors " +
+      "few_steps.png flow flow_linear.gif last.safetensors loss_by_time.json metrics.jsonl report.html run.json " +
+      "samples samples.png state.safetensors",
+  );
 
-    const metrics = await place.metrics("run");
-    // 86 images in batches of 8: half an epoch is 5.375 steps
-    assert.equal(values(metrics, "step").join(), "0,3,6,6,9,9,11,12,15,17,17,18,21,22,22,22");
-    const validated = metrics.filter((line) => "val_loss" in line).map(({ step, epoch }) => [step, epoch]);
-    assert.deepEqual(validated, [[6, 0], [11, 1], [17, 1], [22, 2]]);
-    const grids = ["step_000000.png", "step_000009.png", "step_000017.png"];
-    assert.deepEqual(await place.names("run/samples"), grids);
-    const [losses, rates] = [values(metrics, "train_loss"), values(metrics, "learning_rate")];
-    assert.ok(losses.at(-1)! < 0.8 * losses[0], `${losses}`);
-    assert.deepEqual([losses.length, new Set(rates).size], [8, 8], `one_cycle changes the rate: ${rates}`);
-    const held = [...values(metrics, "val_loss"), ...values(metrics, "test_loss")];
-    assert.ok(held.length === 5 && held.every((loss) => loss > 0 && loss < losses[0]), `${held}`);
+  const metrics = await place.metrics("run");
+  // 86 images in batches of 8: half an epoch is 5.375 steps
+  assert.equal(values(metrics, "step").join(), "0,3,6,6,9,9,11,12,15,17,17,18,21,22,22,22");
+  const validated = metrics.filter((line) => "val_loss" in line).map(({ step, epoch }) => [step, epoch]);
+  assert.deepEqual(validated, [[6, 0], [11, 1], [17, 1], [22, 2]]);
+  const grids = ["step_000000.png", "step_000009.png", "step_000017.png"];
+  assert.deepEqual(await place.names("run/samples"), grids);
+  const [losses, rates] = [values(metrics, "train_loss"), values(metrics, "learning_rate")];
+  assert.ok(losses.at(-1)! < 0.8 * losses[0], `${losses}`);
+  assert.deepEqual([losses.length, new Set(rates).size], [8, 8], `one_cycle changes the rate: ${rates}`);
+  const held = [...values(metrics, "val_loss"), ...values(metrics, "test_loss")];
+  assert.ok(held.length === 5 && held.every((loss) => loss > 0 && loss < losses[0]), `${held}`);
 
-    const json = async (name: string) => JSON.parse(await readText(place, "run", `${name}.json`));
-    const { model, filters, epochs, resume } = await json("config");
-    assert.deepEqual([model, filters, epochs, resume], ["residual", [8, 16], 2, null]);
-    const { adapter, denoVersion, gitCommit, argv } = await json("environment");
-    assert.deepEqual([adapter.kind, denoVersion], ["cpu", Deno.version.deno]);
-    assert.match(gitCommit ?? "0".repeat(40), /^[0-9a-f]{40}$/); // null outside a repository
-    assert.ok(argv.includes("--epochs"));
-    assert.equal((await json("run")).dataset.classes, 0);
+  const { model, filters, epochs, resume } = await place.json("run/config.json");
+  assert.deepEqual([model, filters, epochs, resume], ["residual", [8, 16], 2, null]);
+  const { adapter, denoVersion, gitCommit, argv } = await place.json("run/environment.json");
+  assert.deepEqual([adapter.kind, denoVersion], ["cpu", Deno.version.deno]);
+  assert.match(gitCommit ?? "0".repeat(40), /^[0-9a-f]{40}$/); // null outside a repository
+  assert.ok(argv.includes("--epochs"));
+  assert.equal((await place.json("run/run.json")).dataset.classes, 0);
 
-    assert.deepEqual(await sizeOf(place, "run", "samples.png"), grid(3, 2)); // 5 samples
-    const gif = readGif(await place.read("run", "flow_linear.gif"));
-    assert.deepEqual([gif.frames.length, gif.width], [3, 2 * (14 * imageSize + 6) - 6]);
-    const stored = (await readTrajectories(place.file("run"))).map((flow) => {
-      return [flow.k, flow.modelType, flow.solver, flow.steps, flow.seed, ...flow.trajectory.shape];
-    });
-    const expected = [1, 2].map((k) => [k, "UNet_FM_Residuals", "euler", 4, 46020, 5, imageSize, imageSize]);
-    assert.deepEqual(stored, expected);
-    const paths = (await readPlaneTrajectories(place.file("run")))!;
-    assert.deepEqual([paths.classes, paths.real.classes, paths.classifier], [
-      undefined,
-      undefined,
-      undefined,
-    ]);
-    await assertFinite(place, "run");
+  assert.deepEqual(await sizeOf(place, "run", "samples.png"), grid(3, 2)); // 5 samples
+  const gif = readGif(await place.read("run", "flow_linear.gif"));
+  assert.deepEqual([gif.frames.length, gif.width], [3, 2 * (14 * imageSize + 6) - 6]);
+  for (const [n, flow] of (await readTrajectories(place.file("run"))).entries()) {
+    const { k, modelType, solver, steps, seed, trajectory: { shape } } = flow;
+    assert.deepEqual([k, modelType, solver, steps, seed], [n + 1, "UNet_FM_Residuals", "euler", 4, 46020]);
+    assert.deepEqual(shape, [5, imageSize, imageSize]);
+  }
+  const { classes, real, classifier } = (await readPlaneTrajectories(place.file("run")))!;
+  assert.deepEqual([classes, real.classes, classifier], [undefined, undefined, undefined]);
+  await assertFinite(place, "run");
 
-    // The same training loss everywhere, that of the last steps.
-    const page = await readText(place, "run", "report.html");
-    assert.ok(page.includes(`Training loss at the end</th><td>${losses.at(-1)!.toFixed(4)}</td>`));
-    const { stdout } = await place.succeed("runs", "--root .");
-    assert.ok(stdout.includes(` ${Number(losses.at(-1)!.toPrecision(4))} `), stdout);
-    const guides = (page: string) => Object(dataIn(page).runs[0].live).early !== undefined;
-    await Deno.remove(place.file("run", "early.safetensors"));
-    await place.succeed("report", "run --out plain.html");
-    assert.deepEqual([guides(page), guides(await readText(place, "plain.html"))], [true, false]);
-  },
-);
+  // The same training loss everywhere, that of the last steps.
+  const page = await place.text("run/report.html");
+  assert.ok(page.includes(`Training loss at the end</th><td>${losses.at(-1)!.toFixed(4)}</td>`));
+  const { stdout } = await place.succeed("runs", "--root .");
+  assert.ok(stdout.includes(` ${Number(losses.at(-1)!.toPrecision(4))} `), stdout);
+  const guides = (page: string) => Object(dataIn(page).runs[0].live).early !== undefined;
+  await Deno.remove(place.file("run", "early.safetensors"));
+  await place.succeed("report", "run --out plain.html");
+  assert.deepEqual([guides(page), guides(await place.text("plain.html"))], [true, false]);
+});
 
-testTask(
-  "train with labels draws one column per class, and sample draws the requested ones",
-  async (place) => {
-    const conditional = tinyRun.replace("--no-conditional", "--guidance 2");
-    const { stderr } = await place.succeed("train:residual", `${conditional} --max-steps 6 --out run`);
-    assert.match(stderr, /parameters, conditional on 10 classes, preset quick/);
-    assert.deepEqual(await sizeOf(place, "run", "samples.png"), grid(4, 3));
-    const flows = await readTrajectories(place.file("run"));
-    assert.deepEqual(flows.map(({ label }) => label), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
-    assert.deepEqual(new Set(flows.map(({ guidance }) => guidance)), new Set([2]));
+testTask("train draws one column per class, and sample the requested ones", async (place) => {
+  const conditional = tinyRun.replace("--no-conditional", "--guidance 2");
+  const { stderr } = await place.succeed("train:residual", `${conditional} --max-steps 6 --out run`);
+  assert.match(stderr, /parameters, conditional on 10 classes, preset quick/);
+  assert.deepEqual(await sizeOf(place, "run", "samples.png"), grid(4, 3));
+  const flows = await readTrajectories(place.file("run"));
+  assert.deepEqual(flows.map(({ label }) => label), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  assert.deepEqual(new Set(flows.map(({ guidance }) => guidance)), new Set([2]));
 
-    const drawing = `--checkpoint run ${oneThread} --solver heun:steps=2`;
-    const draw = async (flags: string) => (await place.succeed("sample", `${drawing} ${flags}`)).stderr;
-    const asTrained = `${drawing.replace("heun", "euler")} --seed 46020 --count 10 --guidance 2`;
-    await place.succeed("sample", `${asTrained} --out same.png`);
-    assert.equal(await place.digest("same.png"), await place.digest("run", "samples.png"));
-    const said: [flags: string, words: RegExp][] = [
-      [
-        "--out all.png",
-        /^60 samples of all 10 classes, guidance 1.3, heun, 2 steps, 4 evaluations each with and /,
-      ],
-      [
-        "--class three,1,four --guidance 3 --guidance-interval 0.1,1 --cfg-zero --count 6 --out x.png",
-        /^6 samples of class 3, 1, 4, guidance 3 for t in \[0.1, 1\] by CFG-Zero\*, heun, 2 steps/,
-      ],
-      [
-        "--class none --count 4 --out y.png",
-        /^4 samples without a class, heun, 2 steps, 4 evaluations each, in /,
-      ],
-    ];
-    for (const [flags, words] of said) assert.match(await draw(flags), words);
-    assert.deepEqual([await sizeOf(place, "all.png"), await sizeOf(place, "x.png")], [
-      grid(10, 6),
-      grid(3, 2),
-    ]);
-    // Sample n depends only on its noise and its class.
-    const classes = ["--class 7,7", "--class 7", "--class none", "--class 7 --guidance 0"];
-    const [twice, seven, none, unguided] = await Promise.all(classes.map(async (flags, i) => {
-      await draw(`${flags} --count 2 --out ${i}.npy`);
-      return await place.digest(`${i}.npy`);
-    }));
-    assert.equal(twice, seven);
-    assert.equal(none, unguided, "guidance 0 ignores the class");
-    assert.notEqual(seven, none);
-  },
-);
+  const drawing = `--checkpoint run ${oneThread} --solver heun:steps=2`;
+  const draw = async (flags: string) => (await place.succeed("sample", `${drawing} ${flags}`)).stderr;
+  const asTrained = `${drawing.replace("heun", "euler")} --seed 46020 --count 10 --guidance 2`;
+  await place.succeed("sample", `${asTrained} --out same.png`);
+  assert.equal(await place.digest("same.png"), await place.digest("run", "samples.png"));
+  const said: Record<string, RegExp> = {
+    "--out all.png":
+      /^60 samples of all 10 classes, guidance 1.3, heun, 2 steps, 4 evaluations each with and /,
+    "--class three,1,four --guidance 3 --guidance-interval 0.1,1 --cfg-zero --count 6 --out x.png":
+      /^6 samples of class 3, 1, 4, guidance 3 for t in \[0.1, 1\] by CFG-Zero\*, heun, 2 steps/,
+    "--class none --count 4 --out y.png":
+      /^4 samples without a class, heun, 2 steps, 4 evaluations each, in /,
+  };
+  for (const [flags, words] of Object.entries(said)) assert.match(await draw(flags), words);
+  assert.deepEqual(await sizeOf(place, "all.png"), grid(10, 6));
+  assert.deepEqual(await sizeOf(place, "x.png"), grid(3, 2));
+  // Sample n depends only on its noise and its class.
+  const classes = ["--class 7,7", "--class 7", "--class none", "--class 7 --guidance 0"];
+  const [twice, seven, none, unguided] = await Promise.all(classes.map(async (flags, i) => {
+    await draw(`${flags} --count 2 --out ${i}.npy`);
+    return await place.digest(`${i}.npy`);
+  }));
+  assert.equal(twice, seven);
+  assert.equal(none, unguided, "guidance 0 ignores the class");
+  assert.notEqual(seven, none);
+});
 
 testTask("train runs on WebGPU as on the CPU", async (place) => {
   const flags = bareRun.replace("--epochs 3", "--max-steps 6");
   await place.succeed("train:residual", `${flags} --out cpu`);
   await place.succeed("train:residual", `${flags.replace(oneThread, "--device webgpu")} --out webgpu`);
-  assert.equal(JSON.parse(await readText(place, "webgpu", "environment.json")).adapter.kind, "webgpu");
+  assert.equal((await place.json("webgpu/environment.json")).adapter.kind, "webgpu");
   assert.deepEqual(await place.names("webgpu"), [...await place.names("cpu"), "kernels.json"].sort());
   const [cpu, webgpu] = [await place.metrics("cpu"), await place.metrics("webgpu")];
   assert.deepEqual(values(webgpu, "step"), values(cpu, "step"));
@@ -171,14 +149,13 @@ testTask("train runs on WebGPU as on the CPU", async (place) => {
     assertNear(values(webgpu, name), values(cpu, name), 0.01);
   }
   // A resumed run keeps its kernels, whatever would be chosen now.
-  const path = place.file("webgpu", "kernels.json");
-  const { adapter, calls } = JSON.parse(await Deno.readTextFile(path));
+  const { adapter, calls } = await place.json("webgpu/kernels.json");
   const [call] = Object.keys(calls).filter((call) => call.startsWith("conv2dWeightGradient"));
   const kept = { adapter, calls: { ...calls, [call]: "workgroups 16x64x16" } };
-  await Deno.writeTextFile(path, JSON.stringify(kept));
+  await place.write("webgpu/kernels.json", kept);
   await place.succeed("train", "--resume webgpu --max-steps 7 --schedule constant");
-  assert.deepEqual(JSON.parse(await Deno.readTextFile(path)), kept);
-}, await missingAdapter());
+  assert.deepEqual(await place.json("webgpu/kernels.json"), kept);
+}, noAdapter);
 
 function assertNear(actual: readonly number[], expected: readonly number[], tolerance: number): void {
   const near = actual.length === expected.length &&
@@ -193,28 +170,25 @@ async function assertFinite(place: Workplace, run: string): Promise<void> {
   }
 }
 
-testTask(
-  "train stops when its loss or its weights become NaN, and saves only finite weights",
-  async (place) => {
-    const flags = `${bareRun} --clip 0 --optimizer sgd --schedule constant --ema 0`;
-    const nan = (step: number) => `The loss is NaN at step ${step} \\(epoch 1, images (\\d+, ){7}\\d+\\): `;
-    const good = "the last good checkpoint is 1/last.safetensors, step [12]; ";
-    const cases = {
-      "--lr 1e30 --warm-up 0": `${nan(2)}no checkpoint has been saved; `,
-      "--lr 1e30 --warm-up 0.5 --checkpoint-minutes 0": nan(3) + good,
-      // The loss is still finite.
-      "--lr 1e39 --warm-up 0 --max-steps 1":
-        "The weights are NaN or infinite after step 1: no checkpoint has been saved; ",
-    };
-    for (const [i, [rate, says]] of Object.entries(cases).entries()) {
-      const { code, stderr } = await place.run("train:base", `${flags} ${rate} --out ${i}`);
-      assert.equal(code, 1);
-      assert.match(stderr, new RegExp(`\nTrainingError: ${says}try a smaller --lr or --clip 1\\n$`));
-      await assertFinite(place, `${i}`);
-    }
-    assert.deepEqual(await place.names("0"), ["config.json", "environment.json", "run.json"]);
-  },
-);
+testTask("train stops when its loss or weights are NaN, and saves finite weights", async (place) => {
+  const flags = `${bareRun} --clip 0 --optimizer sgd --schedule constant --ema 0`;
+  const nan = (step: number) => `The loss is NaN at step ${step} \\(epoch 1, images (\\d+, ){7}\\d+\\): `;
+  const good = "the last good checkpoint is 1/last.safetensors, step [12]; ";
+  const cases = {
+    "--lr 1e30 --warm-up 0": `${nan(2)}no checkpoint has been saved; `,
+    "--lr 1e30 --warm-up 0.5 --checkpoint-minutes 0": nan(3) + good,
+    // The loss is still finite.
+    "--lr 1e39 --warm-up 0 --max-steps 1":
+      "The weights are NaN or infinite after step 1: no checkpoint has been saved; ",
+  };
+  for (const [i, [rate, says]] of Object.entries(cases).entries()) {
+    const { code, stderr } = await place.run("train:base", `${flags} ${rate} --out ${i}`);
+    assert.equal(code, 1);
+    assert.match(stderr, new RegExp(`\nTrainingError: ${says}try a smaller --lr or --clip 1\\n$`));
+    await assertFinite(place, `${i}`);
+  }
+  assert.deepEqual(await place.names("0"), ["config.json", "environment.json", "run.json"]);
+});
 
 const pixels = imageSize ** 2;
 
@@ -242,61 +216,55 @@ async function lossOf(checkpoint: string, file: string, images: Uint32Array, see
   return sum / (images.length * pixels);
 }
 
-testTask(
-  "train measures and draws by its averaged weights, on the images that it should, in pixels",
-  async (place) => {
-    const flags = `${tinyNetwork} --max-minutes 0 --max-steps 6 --lr 0.02 --warm-up 0 --ema 0.8 --seed 7 ` +
-      "--val-fraction 0.4 --no-conditional --guidance 1";
-    const pictures =
-      "--samples 5 --solver heun:steps=2 --sample-epochs 0 --flow-samples 2 --flow-steps 4 --flow-frames 2 --path-samples 6";
-    const bare = "--samples 0 --flow-samples 0 --path-samples 0";
-    await place.succeed("train:residual", `${flags} ${bare} --log-every 3 --out all`);
-    await place.succeed(
-      "train:residual",
-      `${flags} ${pictures} --log-every 1 --val-batches 2 --test-batches 1 --out few`,
-    );
-    const [all, few] = [await place.metrics("all"), await place.metrics("few")];
-    const each = values(few, "train_loss");
-    const mean = (losses: number[]) => losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
-    assertNear(values(all, "train_loss"), [mean(each.slice(0, 3)), mean(each.slice(3))], 1e-12);
+testTask("train measures and draws the images that it should, by its averaged weights", async (place) => {
+  const flags = `${tinyNetwork} --max-minutes 0 --max-steps 6 --lr 0.02 --warm-up 0 --ema 0.8 --seed 7 ` +
+    "--val-fraction 0.4 --no-conditional --guidance 1";
+  const pictures =
+    "--samples 5 --solver heun:steps=2 --sample-epochs 0 --flow-samples 2 --flow-steps 4 --flow-frames 2 --path-samples 6";
+  await place.succeed("train:residual", `${flags} ${noPictures} --log-every 3 --out all`);
+  const fewer = "--log-every 1 --val-batches 2 --test-batches 1";
+  await place.succeed("train:residual", `${flags} ${pictures} ${fewer} --out few`);
+  const [all, few] = [await place.metrics("all"), await place.metrics("few")];
+  const each = values(few, "train_loss");
+  const mean = (losses: number[]) => losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
+  assertNear(values(all, "train_loss"), [mean(each.slice(0, 3)), mean(each.slice(3))], 1e-12);
 
-    await init({ device: "cpu" });
-    const { validation } = splitImages(96, { seed: 7, valFraction: 0.4, trainLimit: 0, batchSize: 8 });
-    const data = (name: string) => place.file("data", name);
-    const [ema, last] = ["ema", "last"].map((name) => place.file("few", `${name}.safetensors`)); // the same in both runs
-    const test = shuffled(24);
-    const measured = [[all, validation, test], [few, validation.slice(0, 16), test.slice(0, 8)]] as const;
-    for (const [metrics, images, tested] of measured) {
-      const found = [...values(metrics, "val_loss").slice(-1), ...values(metrics, "test_loss")];
-      const valLoss = await lossOf(ema, data(IDX_NAMES.trainImages), images, 7);
-      assertNear(found, [valLoss, await lossOf(ema, data(IDX_NAMES.testImages), tested, 7)], 1e-5);
-    }
-    // The weights of the last step would give another loss.
-    const plain = await lossOf(last, data(IDX_NAMES.testImages), test, 7);
-    assert.ok(Math.abs(plain - values(all, "test_loss")[0]) > 1e-4, `${plain}`);
-    assert.equal(await place.digest("all", "best.safetensors"), await place.digest("all", "ema.safetensors"));
+  await init({ device: "cpu" });
+  const { validation } = splitImages(96, { seed: 7, valFraction: 0.4, trainLimit: 0, batchSize: 8 });
+  const data = (name: string) => place.file("data", name);
+  const [ema, last] = ["ema", "last"].map((name) => place.file("few", `${name}.safetensors`)); // the same in both runs
+  const test = shuffled(24);
+  const measured = [[all, validation, test], [few, validation.slice(0, 16), test.slice(0, 8)]] as const;
+  for (const [metrics, images, tested] of measured) {
+    const found = [...values(metrics, "val_loss").slice(-1), ...values(metrics, "test_loss")];
+    const valLoss = await lossOf(ema, data(IDX_NAMES.trainImages), images, 7);
+    assertNear(found, [valLoss, await lossOf(ema, data(IDX_NAMES.testImages), tested, 7)], 1e-5);
+  }
+  // The weights of the last step would give another loss.
+  const plain = await lossOf(last, data(IDX_NAMES.testImages), test, 7);
+  assert.ok(Math.abs(plain - values(all, "test_loss")[0]) > 1e-4, `${plain}`);
+  assert.equal(await place.digest("all", "best.safetensors"), await place.digest("all", "ema.safetensors"));
 
-    const drawing = "--count 5 --seed 7 --solver heun:steps=2 --device cpu";
-    for (const name of ["ema", "last"]) {
-      await place.succeed("sample", `--checkpoint few/${name}.safetensors ${drawing} --out ${name}.png`);
-    }
-    const own = await place.digest("few", "samples.png");
-    assert.equal(own, await place.digest("ema.png"));
-    assert.notEqual(own, await place.digest("last.png"));
-    await init({ device: "cpu" });
-    const { model } = loadCheckpoint(await place.read("few", "ema.safetensors"), "ema");
-    const how = { shape: [1, imageSize, imageSize], seed: 7, solver: "euler" } as const;
-    const expected = await Array.fromAsync(trajectory(model, { ...how, count: 2, steps: 4 }));
-    for (const { k, trajectory } of await readTrajectories(place.file("few"))) {
-      expected.forEach(({ image, velocity }, m) => {
-        const part = (values: Float32Array) => values.subarray((k - 1) * pixels, k * pixels);
-        const stored = (values: Float32Array) => values.subarray(m * pixels, (m + 1) * pixels);
-        assertClose(stored(trajectory.image), part(image).map((x) => (x + 1) / 2), 1e-6);
-        if (velocity) assertClose(stored(trajectory.velocity), part(velocity).map((v) => v / 2), 1e-6);
-      });
-    }
-    const paths = await readPlaneTrajectories(place.file("few"));
-    const ends = await sample(model, { ...how, count: 6, steps: 20 }).read();
-    assertClose(paths!.image, ends.map((x) => (x + 1) / 2), 1e-5);
-  },
-);
+  const drawing = "--count 5 --seed 7 --solver heun:steps=2 --device cpu";
+  for (const name of ["ema", "last"]) {
+    await place.succeed("sample", `--checkpoint few/${name}.safetensors ${drawing} --out ${name}.png`);
+  }
+  const own = await place.digest("few", "samples.png");
+  assert.equal(own, await place.digest("ema.png"));
+  assert.notEqual(own, await place.digest("last.png"));
+  await init({ device: "cpu" });
+  const { model } = loadCheckpoint(await place.read("few", "ema.safetensors"), "ema");
+  const how = { shape: [1, imageSize, imageSize], seed: 7, solver: "euler" } as const;
+  const expected = await Array.fromAsync(trajectory(model, { ...how, count: 2, steps: 4 }));
+  for (const { k, trajectory } of await readTrajectories(place.file("few"))) {
+    expected.forEach(({ image, velocity }, m) => {
+      const part = (values: Float32Array) => values.subarray((k - 1) * pixels, k * pixels);
+      const stored = (values: Float32Array) => values.subarray(m * pixels, (m + 1) * pixels);
+      assertClose(stored(trajectory.image), part(image).map((x) => (x + 1) / 2), 1e-6);
+      if (velocity) assertClose(stored(trajectory.velocity), part(velocity).map((v) => v / 2), 1e-6);
+    });
+  }
+  const paths = await readPlaneTrajectories(place.file("few"));
+  const ends = await sample(model, { ...how, count: 6, steps: 20 }).read();
+  assertClose(paths!.image, ends.map((x) => (x + 1) / 2), 1e-5);
+});
