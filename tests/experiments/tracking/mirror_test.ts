@@ -1,14 +1,15 @@
-/** What a server holds after passes over a run folder, and what is sent to it. */
+/** What a server holds after passes over a run folder, wherever these were interrupted, and what is sent to it. */
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { appendMetrics } from "../../../experiments/run/metrics_log.ts";
 import { lockRun } from "../../../experiments/run/run_folder.ts";
-import { metricsFrom, Mirror, openFile } from "../../../experiments/tracking/mirror.ts";
-import { readRecord, writeRecord } from "../../../experiments/tracking/record.ts";
+import { Mirror, openFile } from "../../../experiments/tracking/mirror.ts";
+import { readRecord } from "../../../experiments/tracking/record.ts";
 import { testInFolder } from "../../folder.ts";
-import { FakeMlflow, pause, type Seen } from "./fake_mlflow.ts";
+import { upTo } from "../../refusing.ts";
+import { FakeMlflow, pause } from "./fake_mlflow.ts";
 import { assertMirrored, valuesOf } from "./mirrored.ts";
 import { clientAt, newsOf, nothing, putFiles, send, session, testSending, writeRun } from "./sessions.ts";
 
@@ -17,48 +18,38 @@ const losses = (first: number, ...losses: number[]) => losses.map((loss, i) => (
 
 const write = (run: string, name: string, content: unknown) =>
   Deno.writeTextFile(join(run, name), typeof content === "string" ? content : JSON.stringify(content));
-
 const forget = (run: string) => Deno.remove(join(run, "mlflow.json"));
-const ids = async (server: FakeMlflow) => (await server.runs("x")).map(({ info }) => info.run_id);
+const responding = (status: number) => new Response("", { status });
 
-testSending("points of a resumed run replace those of killed sessions, each once", async (run, server) => {
-  await session(run, losses(1, 0.1, NaN, 0.3), { ending: "KILLED" });
+testSending("a resumed run replaces what killed sessions have sent, each point once", async (run, server) => {
+  const configure = (lr: number) => write(run, "config.json", { lr });
+  await configure(1);
+  await session(run, losses(1, 0.1, NaN, 0.3), { ending: "FAILED", reason: "the memory is full" });
   const first = await newsOf(run, server);
+  assert.equal(valuesOf(first.tags)["flow.failure"], "the memory is full");
   await pause(2); // so that the next session has other times
+  await configure(2);
   await session(run, losses(2, NaN, 0.35, 0.45), { resumedAt: 1, ending: "KILLED" });
-  const { points, ends } = await newsOf(run, server);
+  await forget(run); // the server knows what it has
+  const { points, ends, deleted, tags } = await newsOf(run, server);
   const values = points.map(({ step, value }) => [step, value]);
   assert.deepEqual(values, [[1, 0.1], [2, "NaN"], [3, 0.35], [4, 0.45]]);
   assert.deepEqual(points.slice(0, 2), first.points.slice(0, 2), "so the server stores them once");
   const { endedAt } = (await readRecord(run))!;
   assert.deepEqual(ends, [{ run_id: "r1", status: "KILLED", end_time: endedAt }]);
   assert.ok(endedAt! > first.ends[0].end_time, "the server keeps the end of the first session");
+  assert.deepEqual([deleted, valuesOf(tags)["resumed.lr"]], [["flow.failure"], "2"]);
   assert.deepEqual(await newsOf(run, server), nothing);
-  // A third session measures the same as the first.
+  // A third session has the settings of the first, and measures the same.
+  await configure(1);
   await session(run, losses(2, NaN, 0.3, 0.4, 0.5), { resumedAt: 1 });
-  assert.deepEqual((await newsOf(run, server)).points.slice(0, 3), first.points);
-});
-
-testSending("changed settings of a resumed run, and failures, are tags that go", async (run, server) => {
-  const configure = (lr: number) => write(run, "config.json", { lr });
-  await configure(1);
-  await session(run, losses(1, 0.1), { ending: "FAILED", reason: "the memory is full" });
-  assert.equal(valuesOf((await newsOf(run, server)).tags)["flow.failure"], "the memory is full");
-  await configure(2);
-  await session(run, losses(2, 0.2), { resumedAt: 1, ending: "KILLED" });
-  await forget(run); // the server knows what it has
-  const second = await newsOf(run, server);
-  assert.deepEqual([second.deleted, valuesOf(second.tags)["resumed.lr"]], [["flow.failure"], "2"]);
-  await configure(1);
-  await session(run, losses(3, 0.3), { resumedAt: 2 });
-  assert.deepEqual((await newsOf(run, server)).deleted, ["resumed.lr"]);
+  const third = await newsOf(run, server);
+  assert.deepEqual([third.points.slice(0, 3), third.deleted], [first.points, ["resumed.lr"]]);
   assert.equal(valuesOf((await server.runs("x"))[0].data.params).lr, "1");
 });
 
 testSending("a run is found by its id, whatever server and folder have lost", async (run, server) => {
   await session(run, losses(1, 0.1, 0.2));
-  await send(run, server);
-  await forget(run);
   await send(run, server);
   // Another program has created it, too; searches may return runs of others.
   const { experiment_id, tags } = server.sent("runs/create")[0];
@@ -69,7 +60,8 @@ testSending("a run is found by its id, whatever server and folder have lost", as
       ? server.post("runs/search", { ...JSON.parse(body), filter: "" }).then((found) => Response.json(found))
       : undefined;
   await send(run, server);
-  assert.deepEqual([await ids(server), server.sent("runs/create").length], [["r1", "r3"], 1]);
+  const ids = (await server.runs("x")).map(({ info }) => info.run_id);
+  assert.deepEqual([ids, server.sent("runs/create").length], [["r1", "r3"], 1]);
   // The experiment was renamed.
   const none = { error_code: "RESOURCE_DOES_NOT_EXIST" };
   server.answer = ({ path }) =>
@@ -84,7 +76,7 @@ testSending("a run is found by its id, whatever server and folder have lost", as
   const mirror = new Mirror(run, clientAt(other.url));
   await mirror.pass();
   await write(run, "notes.txt", "new");
-  other.answer = () => new Response("", { status: 500 });
+  other.answer = () => responding(500);
   await assert.rejects(mirror.pass(), /responded with 500/);
   other.forget();
   other.answer = () => undefined;
@@ -93,44 +85,53 @@ testSending("a run is found by its id, whatever server and folder have lost", as
 });
 
 testSending("a run is created once, even by a slow server or a lost response", async (run, server) => {
-  await writeRun(run);
-  // The fault of the first request to create the run, and how many such requests are sent.
-  const cases = {
-    cut: [() => "cut", 1],
-    refused: [() => "refuse", 2],
-    busy: [() => new Response("", { status: 503 }), 2],
-    slow: [() => "late", 2], // it creates the run after the second search
-  } as const;
-  for (const [name, [fault, requests]] of Object.entries(cases)) {
-    await writeRecord(run, { ...(await readRecord(run))!, id: name, experiment: name });
+  // What happens to the first request to create the run, and how many such requests are sent.
+  const cases = [["cut", 1], ["refuse", 2], [503, 2], [504, 2]] as const;
+  for (const [fault, requests] of cases) {
+    const experiment = `${fault}`;
+    await writeRun(run, { id: experiment, experiment });
     await forget(run).catch(() => {});
     server.seen.length = 0;
-    server.answer = (seen) => {
-      if (!seen.path.endsWith("runs/create")) return undefined;
+    server.answer = async ({ path, body }) => {
+      if (!path.endsWith("runs/create")) return undefined;
       const isFirst = server.sent("runs/create").length === 1;
-      if (fault() !== "late") return isFirst ? fault() as "cut" : undefined;
-      if (isFirst) return new Response("", { status: 504 });
-      return server.post("runs/create", JSON.parse(seen.body)).then(() => undefined);
+      if (isFirst) return typeof fault === "number" ? responding(fault) : fault;
+      if (fault === 504) await server.post("runs/create", JSON.parse(body)); // late, after the second search
     };
     await send(run, server);
-    assert.equal(server.sent("runs/create").length, requests, name);
-    assert.deepEqual((await server.runs(name)).map(({ info }) => info.status), ["FINISHED"], name);
+    const statuses = (await server.runs(experiment)).map(({ info }) => info.status);
+    assert.deepEqual([server.sent("runs/create").length, statuses], [requests, ["FINISHED"]], experiment);
   }
 });
 
-testSending("additions to a run whose last line was truncated are sent", async (run, server) => {
-  await writeRun(run);
-  // Lines of one millisecond repeat a point.
-  const whole = '{"step":6,"time":5,"epoch":1,"train_loss":1}\n{"step":6,"time":5,"epoch":1}\n';
-  await write(run, "metrics.jsonl", `${whole}{"step":7,"tr`);
-  const { points } = await newsOf(run, server);
-  assert.deepEqual(points.map(({ key, step }) => [key, step]), [["epoch", 6], ["train_loss", 6]]);
-  for (const time of [9, 10]) {
-    appendMetrics(join(run, "metrics.jsonl"), { step: 7, time, "eval/frechet": time });
-    await send(run, server);
-  }
-  await assertMirrored(server, "x", run);
-});
+testSending(
+  "whole lines of a run in progress are sent, even after an interrupted pass",
+  async (run, server) => {
+    await writeRun(run, { status: "RUNNING", endedAt: null });
+    const mirror = new Mirror(run, clientAt(server.url));
+    const pass = async () => {
+      server.seen.length = 0;
+      await mirror.pass();
+      return server.sent("runs/log-batch").flatMap(({ metrics = [] }) => metrics).map(({ step }) => step);
+    };
+    const many = upTo(1500);
+    const whole = many.map((step) => `{"step":${step},"ü":1}\n\n`).join("");
+    await write(run, "metrics.jsonl", `${whole}{"step":2000`);
+    server.answer = ({ body }) => body.includes('"step":1200') ? responding(413) : undefined;
+    await assert.rejects(pass(), /413/);
+    server.answer = () => undefined;
+    assert.deepEqual(await pass(), many, "an interrupted pass starts again");
+    await write(run, "metrics.jsonl", `${whole}{"step":2000,"ü":1}`);
+    assert.deepEqual(await pass(), []);
+    await writeRun(run); // it has ended
+    assert.deepEqual([await pass(), await pass()], [[2000], []]);
+    // A shorter file is read from its start; lines of one millisecond may repeat a point.
+    await write(run, "metrics.jsonl", `${'{"step":3000,"time":5,"ü":1}\n'.repeat(2)}{"step":3001,"tr`);
+    assert.deepEqual(await pass(), [3000]);
+    appendMetrics(join(run, "metrics.jsonl"), { step: 3001, loss: 2 }); // in place of the truncated line
+    assert.deepEqual((await newsOf(run, server)).points.map(({ step }) => step), [3000, 3001]);
+  },
+);
 
 testSending("cells of a study are its children, even if one was sent first", async (run, server) => {
   const cells = ["a", "b"].map((name) => join(run, "cells", name));
@@ -175,8 +176,7 @@ testSending("no file from outside the run folder is sent", async (run, server) =
 
 testSending("a file that a server rejects is skipped; a page is no answer", async (run, server) => {
   await writeRun(run);
-  server.answer = ({ path }) =>
-    path.endsWith("config.json") ? new Response("<html>413</html>", { status: 413 }) : undefined;
+  server.answer = ({ path }) => path.endsWith("config.json") ? responding(413) : undefined;
   const [sent, rejected] = await send(run, server);
   assert.match(sent, /: 0 points and 1 files sent, http/);
   assert.match(rejected, /^ {2}rejected: config\.json: http\S+ responded with 413/);
@@ -232,13 +232,13 @@ testSending("a file is sent when it is final, and again if it has changed", asyn
   await mirror.pass();
   assert.deepEqual(putFiles(server), ["config.json", "notes.txt", "run.json"]);
   server.answer = ({ path, body }) =>
-    path.endsWith("notes.txt") && body === "refuse" ? new Response("", { status: 413 }) : undefined;
+    path.endsWith("notes.txt") && body === "refuse" ? responding(413) : undefined;
+  // The content, its time of change, and how often the next pass sends it.
+  const cases = [["refuse", 1, 1], ["refuse", 1, 0], ["accept", 2, 1], ["accept", 3, 0], ["change", 3, 0]];
   const rewrite = async (content: string, changed: number) => {
     await write(run, "notes.txt", content);
     await Deno.utime(join(run, "notes.txt"), changed, changed);
   };
-  // The content, its time of change, and how often the next pass sends it.
-  const cases = [["refuse", 1, 1], ["refuse", 1, 0], ["accept", 2, 1], ["accept", 3, 0], ["change", 3, 0]];
   for (const [content, changed, times] of cases as [string, number, number][]) {
     await rewrite(content, changed);
     server.seen.length = 0;
@@ -258,10 +258,9 @@ async function trained(run: string, weights: string, lines: Parameters<typeof se
   await session(run, lines, options);
 }
 
-const linkedTo = ({ models }: FakeMlflow, model: number) =>
-  models[model].points.map(({ key, value, step }) => [key, value, step]);
-
 testSending("weights of a finished run are logged once as a model, with results", async (run, server) => {
+  const linkedTo = (model: number) =>
+    server.models[model].points.map(({ key, value, step }) => [key, value, step]);
   await trained(run, "tensors", [
     { step: 1, train_loss: 0.9, val_loss: 0.8 },
     { step: 2, train_loss: 0.7, learning_rate: 0.1, test_loss: 0.6 },
@@ -276,7 +275,7 @@ testSending("weights of a finished run are logged once as a model, with results"
   const digest = createHash("sha256").update("tensors").digest("hex");
   assert.deepEqual(info.tags, [{ key: "flow.weights_sha256", value: digest }]);
   assert.deepEqual([...params], [["model", "base"], ["batch-size", "8"]]);
-  assert.deepEqual(linkedTo(server, 0), [["train_loss", 0.4, 3], ["test_loss", 0.5, 3]]);
+  assert.deepEqual(linkedTo(0), [["train_loss", 0.4, 3], ["test_loss", 0.5, 3]]);
   const text = (name: string) => new TextDecoder().decode(files.get(name));
   assert.deepEqual([...files.keys()].sort(), ["MLmodel", "README.md", "ema.safetensors"]);
   assert.equal(text("ema.safetensors"), "tensors");
@@ -286,55 +285,35 @@ testSending("weights of a finished run are logged once as a model, with results"
   // An evaluation of these weights, and another network after more training.
   appendMetrics(join(run, "metrics.jsonl"), { step: 3, "eval/frechet": 3, "eval/frechet_low": 2 });
   await send(run, server);
-  assert.deepEqual(linkedTo(server, 0).slice(2), [["eval/frechet", 3, 3]]);
+  assert.deepEqual(linkedTo(0).slice(2), [["eval/frechet", 3, 3]]);
   await trained(run, "more", [{ step: 4, test_loss: 0.5 }], { resumedAt: 3 });
   await send(run, server);
-  assert.deepEqual(linkedTo(server, 1), [["test_loss", 0.5, 4]]);
-  assert.deepEqual([server.models.length, linkedTo(server, 0).length], [2, 3]);
+  assert.deepEqual(linkedTo(1), [["test_loss", 0.5, 4]]);
+  assert.deepEqual([server.models.length, linkedTo(0).length], [2, 3]);
 });
 
-testSending("a model is completed after any failed request", async (run, server) => {
-  await trained(run, "tensors", [{ step: 1, test_loss: 0.6 }]);
-  server.answer = ({ path }) =>
-    path.includes("logged-models") ? new Response("<html>", { status: 404 }) : undefined;
-  assert.equal((await send(run, server)).length, 1);
-  server.answer = ({ method }) => method === "PUT" ? new Response("", { status: 413 }) : undefined;
-  await write(run, "ema.safetensors", "too large");
-  assert.match((await send(run, server)).join("\n"), /rejected: ema\.safetensors/);
-  assert.equal(server.models.length, 0);
-  const ofModel = ({ path, body }: Seen) =>
-    /logged-models|models\/m1|runs\/outputs/.test(path) || body.includes("model_id");
-  let working = 0; // requests of the model before the server fails
+testSending("a run and its model are completed after any lost response", async (run, server) => {
+  await trained(run, "tensors", [{ step: 1, test_loss: 0.6 }, { step: 1, "image/x": "a.png" }]);
+  await write(run, "a.png", "a picture");
+  let working = 0; // requests before the server fails
   for (let isDone = false; !isDone; working++) {
     let count = 0;
-    server.answer = (seen) => ofModel(seen) && count++ >= working ? "cut" : undefined;
+    server.answer = () => count++ >= working ? "cut" : undefined;
     isDone = await send(run, server).then(() => true, () => false);
   }
-  assert.ok(working >= 7, `${working} requests`);
+  assert.ok(working >= 10, `${working} requests`);
+  await assertMirrored(server, "x", run);
   const [{ info, points, files }] = server.models;
   assert.deepEqual([server.models.length, info.status], [1, "LOGGED_MODEL_READY"]);
   assert.deepEqual([points.length, files.size], [1, 3]);
-});
-
-testInFolder("metricsFrom() reads complete lines while the file is being written", async (run) => {
-  const read = async (offset: number, isOver: boolean) => {
-    const pieces = await Array.fromAsync(metricsFrom(run, offset, isOver));
-    return { steps: pieces.flatMap(({ lines }) => lines).map(({ step }) => step), end: pieces.at(-1)?.end };
-  };
-  const none = { steps: [], end: undefined };
-  assert.deepEqual(await read(0, true), none);
-  const many = Array.from({ length: 1500 }, (_, step) => step);
-  const whole = many.map((step) => `{"step":${step},"ü":1}\n\nno metrics\n`).join("");
-  await write(run, "metrics.jsonl", `${whole}{"step":4`);
-  const end = new TextEncoder().encode(whole).length;
-  for (const isOver of [false, true]) assert.deepEqual(await read(0, isOver), { steps: many, end });
-  const [first] = await Array.fromAsync(metricsFrom(run, 0, true));
-  assert.deepEqual([first.lines.length, first.end], [1000, 0], "an interrupted reader starts again");
-  await write(run, "metrics.jsonl", `${whole}{"step":4}`);
-  assert.deepEqual(await read(end, false), none);
-  assert.deepEqual(await read(end, true), { steps: [4], end: end + 10 });
-  await write(run, "metrics.jsonl", '{"step":6}\n');
-  assert.deepEqual(await read(end, true), { steps: [6], end: 11 }, "a shorter file is read from its start");
+  // Servers without models, or with a limit for their files, get the rest.
+  server.forget();
+  server.answer = ({ path }) => path.includes("logged-models") ? responding(404) : undefined;
+  assert.equal((await send(run, server)).length, 1);
+  server.answer = ({ method }) => method === "PUT" ? responding(413) : undefined;
+  await write(run, "ema.safetensors", "too large");
+  assert.match((await send(run, server)).join("\n"), /rejected: ema\.safetensors/);
+  assert.equal(server.models.length, 0);
 });
 
 testInFolder("openFile() sends the file it opened, each time, even after it was replaced", async (folder) => {
@@ -347,5 +326,4 @@ testInFolder("openFile() sends the file it opened, each time, even after it was 
     const body = await new Response(file.body()).bytes();
     assert.ok(body.length === bytes.length && body.every((byte, i) => byte === bytes[i]));
   }
-  assert.equal(await openFile(folder, "none"), undefined);
 });

@@ -5,12 +5,10 @@ import { join } from "node:path";
 import { lockRun } from "../../../experiments/run/run_folder.ts";
 import {
   describeRun,
-  isResult,
   latestOf,
   mlflowKey,
   pointOf,
   settingsOf,
-  sortedMetrics,
   textEntry,
 } from "../../../experiments/tracking/describe_run.ts";
 import {
@@ -19,7 +17,6 @@ import {
   listTable,
   nearestOf,
   type RunSummary,
-  showTable,
 } from "../../../experiments/tracking/find_run.ts";
 import {
   currentRecord,
@@ -31,15 +28,14 @@ import {
   writeRecord,
 } from "../../../experiments/tracking/record.ts";
 import { testInFolder } from "../../folder.ts";
+import { upTo } from "../../refusing.ts";
 import { valuesOf } from "./mirrored.ts";
 import { writeRun } from "./sessions.ts";
 
-const about = { name: "a *run*", experiment: "x", source: "a test", startedAt: 1 };
-const record = newRecord(about);
-const dataset: RecordedDataset = {
-  ...{ name: "d", digest: "ab", source: "d", channels: 1, height: 4, width: 5, classes: 0 },
-  ...{ train: 3, validation: 2, test: 1 },
-};
+const record = newRecord({ name: "a *run*", experiment: "x", source: "a test", startedAt: 1 });
+const counts = { train: 3, validation: 2, test: 1 };
+const size = { channels: 1, height: 4, width: 5, classes: 0 };
+const dataset: RecordedDataset = { name: "d", digest: "ab", source: "d", ...size, ...counts };
 
 testInFolder("a running run counts as killed if no program works on it or on a cell", async (run) => {
   assert.equal(await currentRecord(run), undefined);
@@ -59,12 +55,12 @@ testInFolder("a running run counts as killed if no program works on it or on a c
 });
 
 testInFolder("runFiles() lists the files to send", async (folder) => {
-  for (const path of ["flow", "samples", "cells/a", "empty", "pairs"]) {
-    await Deno.mkdir(join(folder, path), { recursive: true });
-  }
   const kept = ["a b#.txt", "flow/sample_1.safetensors", "run.json", "samples/1.png"];
   const own = [".lock", "mlflow.json", "a.json.tmp", "cells/a/run.json", "pairs/part_0000.safetensors"];
-  for (const path of [...kept, ...own]) await Deno.writeTextFile(join(folder, path), path);
+  for (const path of [...kept, ...own]) {
+    await Deno.mkdir(join(folder, path, ".."), { recursive: true });
+    await Deno.writeTextFile(join(folder, path), path);
+  }
   assert.deepEqual((await runFiles(folder)).map(({ path }) => path), kept);
 });
 
@@ -76,7 +72,6 @@ Deno.test("mlflowKey(), pointOf() and textEntry() write what servers accept", ()
   };
   for (const [name, key] of Object.entries(keys)) assert.equal(mlflowKey(name), key, name);
   assert.deepEqual(pointOf("loss", 0.5, 17.9, 3.5), { key: "loss", value: 0.5, timestamp: 17, step: 3 });
-  assert.deepEqual([NaN, -Infinity].map((x) => pointOf("loss", x, 0, 0).value), ["NaN", "-Infinity"]);
   const values = [["text", "text"], [1, "1"], [false, "false"], [[4, 8], "[4,8]"]];
   for (const [value, text] of values) assert.equal(textEntry("param", "key", value).value, text);
   const long = textEntry("tag", "key", "x".repeat(9000)).value;
@@ -87,14 +82,12 @@ Deno.test("mlflowKey(), pointOf() and textEntry() write what servers accept", ()
 Deno.test("settingsOf() names settings like flags, and omits those without effect", () => {
   const facts = { parameters: 7, dataset: "d", "train-images": 3, "validation-images": 2 };
   const digest = "0f".repeat(32);
+  const taught = { teacher: "a", stages: "mean:steps=9", teacherGuidance: 1.4, flip: false };
   const cases: [config: Record<string, unknown>, params: Record<string, unknown>][] = [
     [{ batchSize: 8, name: "x", out: "y", data: null }, { "batch-size": 8 }],
     [{ optimizer: "adamw", muonLr: 1, beta1: 0.9, momentum: 0.9 }, { optimizer: "adamw", beta1: 0.9 }],
-    [{ teacher: null, stages: null, teacherGuidance: 1.4, maxGuidance: 1, flip: false }, { flip: false }],
-    [
-      { teacher: "a", stages: "mean:steps=9", teacherGuidance: 1.4, flip: false },
-      { teacher: "a", stages: "mean:steps=9", "teacher-guidance": 1.4 },
-    ],
+    [{ ...taught, teacher: null, stages: null }, { flip: false }],
+    [taught, { teacher: "a", stages: "mean:steps=9", "teacher-guidance": 1.4 }],
     [{ epochs: 0, maxSteps: 20, maxMinutes: 0 }, { "max-steps": 20 }],
     [{ model: "base", attn: false, groups: 8 }, { model: "base", attn: false }],
     [
@@ -108,13 +101,12 @@ Deno.test("settingsOf() names settings like flags, and omits those without effec
 });
 
 testInFolder("describeRun() includes settings, code, data and results, with names escaped", async (run) => {
-  const write = (name: string, content: object) =>
-    Deno.writeTextFile(join(run, name), JSON.stringify(content) + "\n", { append: true });
+  const write = (name: string, ...lines: object[]) =>
+    Deno.writeTextFile(join(run, name), lines.map((line) => JSON.stringify(line) + "\n").join(""));
   await write("config.json", { model: "base", filters: [4, 8], lr: 0.5, name: "x", mlflow: "z", data: null });
-  const code = { gitCommit: "0123456789abcdef", codeDigest: "ab" };
-  await write("environment.json", code);
-  await write("metrics.jsonl", { step: 7, elapsed_seconds: 90, test_loss: 0.123456 });
-  await write("metrics.jsonl", { step: 6, val_loss: "NaN", test_loss: 9 });
+  await write("environment.json", { gitCommit: "0123456789abcdef", codeDigest: "ab" });
+  const measured = { step: 7, elapsed_seconds: 90, test_loss: 0.123456 };
+  await write("metrics.jsonl", measured, { step: 6, val_loss: "NaN", test_loss: 9 });
   assert.deepEqual((await latestOf(run, 5)).test_loss, { value: 0.123456, step: 7, time: 5 });
   // A day, most of which the run may have been stopped.
   const ended = { ...record, status: "FINISHED", endedAt: 864e5, parameterCount: 1234 } as const;
@@ -127,7 +119,7 @@ testInFolder("describeRun() includes settings, code, data and results, with name
     "![samples](get-artifact?path=samples.png&run_uuid=r1)",
     `Run folder \`${run}\``,
   ]);
-  assert.deepEqual([others["mlflow.source.git.commit"], others.code_digest], [code.gitCommit, "ab"]);
+  assert.deepEqual([others["mlflow.source.git.commit"], others.code_digest], ["0123456789abcdef", "ab"]);
   assert.equal("flow.failure" in others, false);
   for (const name of ["config.json", "metrics.jsonl"]) await Deno.remove(join(run, name));
   const failed = { ...record, status: "FAILED", endedAt: 60_001, reason: "no <b>" } as const;
@@ -143,19 +135,11 @@ testInFolder("describeRun() includes settings, code, data and results, with name
   ];
   for (const [change, shape, facts] of cases) {
     const { inputs: [input] } = await describeRun(run, { ...record, dataset: { ...dataset, ...change } });
-    const counts = { train: 3, validation: 2, test: 1 };
     assert.deepEqual(JSON.parse(input.dataset.profile), { ...counts, ...facts, sha256: "ab" });
     const { features, targets } = JSON.parse(input.dataset.schema).mlflow_tensorspec;
     assert.deepEqual(JSON.parse(features)[0]["tensor-spec"].shape, shape);
     assert.equal(targets !== undefined, "classes" in facts, "only data with classes has targets");
   }
-});
-
-Deno.test("sortedMetrics() puts losses first, then figures, and other metrics last", () => {
-  const figures = ["eval/frechet", "eval/frechet_low", "eval/x"];
-  const sorted = sortedMetrics(["mine", "learning_rate", ...figures, "val_loss", "test_loss"]);
-  assert.deepEqual(sorted, ["test_loss", "val_loss", ...figures, "mine", "learning_rate"]);
-  assert.deepEqual(sorted.filter(isResult), ["test_loss", "val_loss", "eval/frechet", "eval/x", "mine"]);
 });
 
 testInFolder("findRun() finds a run by folder, file or name, or suggests others", async (root) => {
@@ -177,19 +161,13 @@ testInFolder("findRun() finds a run by folder, file or name, or suggests others"
   }
   await writeRun(folderOf("x"), { name: "a", startedAt: 0 });
   assert.equal(await findRun("a", root), folderOf("x"), "a whole name comes first");
-
   const file = folderOf("net.safetensors");
   await Deno.writeTextFile(file, "");
-  const refused = {
-    [file]: "it is a file outside of a run",
-    "": `there is no such folder (there are ${folderOf(first)}, `,
-    "runs/given": `there is no such folder (did you mean ${folderOf("y")}?)`,
-  };
-  for (const [name, why] of Object.entries(refused)) {
-    const message = `Cannot find the run ${name}: ${why}`;
-    await assert.rejects(findRun(name, root), (error: Error) => error.message.startsWith(message));
+  for (const [name, why] of [[file, "it is a file outside of a run"], ["runs/given", "there is no such "]]) {
+    const begin = `Cannot find the run ${name}: ${why}`;
+    await assert.rejects(findRun(name, root), ({ message }: Error) => message.startsWith(begin));
   }
-  assert.equal(nearestOf("runs/b", Array.from({ length: 11 }, (_, i) => `${i}`)), " (see deno task runs)");
+  assert.equal(nearestOf("runs/b", upTo(11).map(String)), " (see deno task runs)");
   assert.equal(nearestOf("runs/b", ["runs/bb", "other"]), " (did you mean runs/bb?)");
 });
 
@@ -197,21 +175,7 @@ const usual = { experiment: "x", status: "FINISHED", startedAt: 0, endedAt: 60_0
 const run = (key: string, name: string, metrics: Record<string, number> = {}, params = {}): RunSummary => {
   return { ...usual, key, name, params, metrics };
 };
-
 const cellsOf = (table: string) => table.split("\n").map((row) => row.trim().split(/ +/));
-
-Deno.test("showTable() rounds fractions but never integer digits, and says where files are shown", () => {
-  const metrics: Record<string, readonly [number, string]> = {
-    ...{ images: [1_234_567, "1234567"], rate: [2345.6, "2346"], less: [-98_765.4, "-98765"] },
-    ...{ loss: [0.123456, "0.1235"], small: [1.23456e-7, "1.235e-7"], none: [NaN, "NaN"] },
-  };
-  const values = Object.fromEntries(Object.entries(metrics).map(([name, [value]]) => [name, value]));
-  const table = showTable(run("runs/a", "a", values), ["samples.png"]);
-  const [, shown] = table.split("Latest metrics\n");
-  const expected = Object.entries(metrics).map(([name, [, text]]) => [name, text]);
-  assert.deepEqual(cellsOf(shown.split("\n\n")[0]), expected);
-  assert.ok(table.endsWith("Files\n  samples.png  samples at the end  report.html#training"), table);
-});
 
 Deno.test("tables of runs fit 80 columns, and count minutes of training", () => {
   const metrics = { test_loss: 0.12345, "eval/vgg/frechet_shrunk": 1, elapsed_seconds: 90 };
@@ -233,34 +197,31 @@ Deno.test("tables of runs fit 80 columns, and count minutes of training", () => 
   assert.deepEqual(minutes, ["minutes", "1.5", "1.5"]);
 });
 
-Deno.test("compareTable() shows the ten figures that differ most, losses first, or all metrics", () => {
-  const numbers = Array.from({ length: 11 }, (_, n) => n);
+Deno.test("compareTable() shows the ten figures and the settings that differ, or all metrics", () => {
+  const numbers = upTo(11);
   const metricsOf = (scale: number) => ({
     ...{ learning_rate: 1 + scale, "eval/frechet": 3 },
     ...Object.fromEntries(numbers.map((n) => [`m${n}`, (n % 2 ? -1 : 1) * (1 + scale * n)])),
     ...{ "eval/frechet_low": 2 - scale, test_loss: 1 + 99 * scale },
   });
-  const runs = [metricsOf(0), metricsOf(1), { m10: NaN }].map((metrics, i) => run(`${i}`, `${i}`, metrics));
-  const rows = (isAll: boolean) => compareTable(runs, isAll).split("\n").slice(3);
-  const names = (isAll: boolean) => rows(isAll).map((row) => row.trim().split(" ")[0]);
-  assert.deepEqual(names(false), ["test_loss", ...numbers.slice(2).map((n) => `m${n}`), "The"]);
-  assert.equal(rows(false).at(-1), "The 10 figures that differ most; 5 more metrics with --all");
-  const first = ["test_loss", "eval/frechet", "eval/frechet_low"];
-  assert.deepEqual(names(true), [...first, ...numbers.map((n) => `m${n}`), "learning_rate"]);
-});
-
-Deno.test("compareTable() tells runs of the same name apart, and shows the settings that differ", () => {
-  const rowsOf = (...runs: RunSummary[]) => cellsOf(compareTable(runs));
-  assert.deepEqual(rowsOf(run("runs/a", "given"), run("runs/b", "other"))[0], ["given", "other"]);
-  const common = { filters: [4, 8] };
-  const rows = rowsOf(
-    run("runs/a", "given", { train_loss: 1, constructor: 2 }, { lr: 1, ...common, normalize: "0..1" }),
-    run("runs/b", "given", { train_loss: 2 }, { lr: 2, ...common, normalize: "-1..1" }),
-  );
-  assert.deepEqual(rows.slice(0, 9), [
-    ...[["a", "b"], ["status", "FINISHED", "FINISHED"], ["minutes", "1.0", "1.0"], ["train_loss", "1", "2"]],
-    ...[["constructor", "2"], [""], ["settings", "that", "differ"], ["lr", "1", "2"]],
-    ["normalize", "0..1", "-1..1"],
+  const params = { lr: 1, filters: [4, 8], normalize: "0..1" };
+  const runs = [
+    run("runs/a", "given", metricsOf(0), params),
+    run("runs/b", "given", metricsOf(1), { ...params, lr: 2, normalize: "-1..1" }),
+    run("runs/c", "given", { m10: NaN }, params),
+  ];
+  const rows = (isAll: boolean) => cellsOf(compareTable(runs, isAll));
+  const [heading, , , ...figures] = rows(false);
+  assert.deepEqual(heading, ["a", "b", "c"], "runs of the same name are told apart");
+  const shown = ["test_loss", ...numbers.slice(2).map((n) => `m${n}`)];
+  assert.deepEqual(figures.slice(0, 10).map(([name]) => name), shown);
+  const [empty, , ...settings] = figures.slice(10).map((row) => row.join(" "));
+  assert.deepEqual([empty, ...settings.slice(0, 3)], [
+    ...["", "lr 1 2 1", "normalize 0..1 -1..1 0..1"],
+    "The 10 figures that differ most; 5 more metrics with --all",
   ]);
-  assert.match(rows[9].join(" "), /^Losses of these runs are not comparable \(--normalize is 0/);
+  assert.match(settings[3], /^Losses of these runs are not comparable \(--normalize is 0/);
+  const first = ["test_loss", "eval/frechet", "eval/frechet_low"];
+  const all = [...first, ...numbers.map((n) => `m${n}`), "learning_rate"];
+  assert.deepEqual(rows(true).slice(3, 3 + all.length).map(([name]) => name), all);
 });

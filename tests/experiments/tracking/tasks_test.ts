@@ -78,20 +78,24 @@ testTask("runs lists, shows and compares run folders, as tables and as JSON", as
   const runs = async (flags: string) => (await place.succeed("runs", flags)).stdout;
   assert.equal(await runs("--root runs"), "No runs in runs\n");
   for (const [name, loss] of [["a", 0.25], ["b", NaN]] as const) {
-    const last = `{"step":2,"train_loss":${loss || '"NaN"'},"elapsed_seconds":90}\n`;
+    const numbers = { constructor: 2345.6, images: -1_234_567, small: 1.23456e-7, third: 1 / 3 };
+    const last = JSON.stringify({ step: 2, train_loss: loss || "NaN", elapsed_seconds: 90, ...numbers });
     await makeRun(place, `runs/${name}`, {
       "config.json": { model: "base", lr: loss || 1, filters: [4, 8], name: "not a setting", data: null },
-      "metrics.jsonl": `{"step":1,"train_loss":9}\n${last}`,
+      "metrics.jsonl": `{"step":1,"train_loss":9}\n${last}\n`,
     });
   }
   const list = await runs("--root runs");
   assert.match(list, /^ {2}run +name +status .*\n {2}a +runs\/a +FINISHED .* 1\.5 +base +.* 0\.25\n/);
   assert.match(list, /\n {2}b +runs\/b .* NaN\n$/);
   const shown = await runs("runs/a");
-  assert.match(
-    shown,
-    /\n {2}train_loss +0\.25\n[^]*\n {2}lr +0\.25\n[^]*\nFiles\n {2}config\.json +all settings/,
-  );
+  for (
+    const words of [
+      /\nLatest metrics\n {2}train_loss +0\.25\n {2}constructor +2346\n {2}images +-1234567\n {2}small +1\.235e-7\n/,
+      /\n {2}third +0\.3333\n {2}elapsed_seconds +90\n[^]*\n {2}lr +0\.25\n[^]*\nFiles\n {2}config\.json +all settings,/,
+      / report\.html#training\n?$/,
+    ]
+  ) assert.match(shown, words);
   for (const words of ["runs/a/config.json", "a"]) assert.equal(await runs(words), shown, words);
   assert.match(
     await runs("a b"),
