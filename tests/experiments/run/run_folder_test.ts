@@ -1,84 +1,145 @@
+/** A run's folder: how its files are named, written, read, locked and kept apart from others. */
+
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { trainingConfig } from "../../../experiments/cli/training_config.ts";
+import { count } from "../../../experiments/run/field_checks.ts";
+import * as files from "../../../experiments/run/files.ts";
+import * as metricsLog from "../../../experiments/run/metrics_log.ts";
 import { collectEnvironment, readCheckout } from "../../../experiments/run/program_files.ts";
-import {
-  appendMetrics,
-  type Metrics,
-  readMetrics,
-  truncateAfterStep,
-} from "../../../experiments/run/metrics_log.ts";
-import {
-  checkFolderOf,
-  createRunFolder,
-  findContained,
-  isLocked,
-  type Lock,
-  lockName,
-  lockRun,
-  makeFolder,
-  readFile,
-  readIfThere,
-  readJson,
-  removeLeftovers,
-  RunError,
-  tryLock,
-  writeAtomic,
-} from "../../../experiments/run/run_folder.ts";
+import * as folders from "../../../experiments/run/run_folder.ts";
+import { TensorFile, tensorsOf } from "../../../experiments/run/weights.ts";
+import { encodeSafetensors } from "../../../models/mod.ts";
 import { testInFolder, withFolder } from "../../folder.ts";
 import { granted, testNeeding } from "../../permissions.ts";
 import { replacing } from "../../replacing.ts";
+import { upTo } from "../../refusing.ts";
 
-const startedAt = new Date(2024, 0, 2, 3, 4, 5);
+const { fileAt, filesOfTraining, isRunFile, rows, runFile } = files;
+const { appendMetrics, readMetrics, truncateAfterStep } = metricsLog;
+const { findContained, isLocked, lockName, lockRun, readIfThere, readJson, tryLock, writeAtomic } = folders;
+type Lock = folders.Lock;
 
-async function namesIn(folder: string): Promise<string[]> {
-  return (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).sort();
-}
+const runError = (message: string | RegExp) => ({ name: "RunError", message });
+const namesIn = async (folder: string) =>
+  (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).sort();
+
+Deno.test("each file of a run has one row, which says where it is shown and when it is mirrored", () => {
+  const cases: [path: string, row: string][] = [
+    [fileAt(runFile.weightsAt, 500), "weights/step_000500.safetensors"],
+    [fileAt(runFile.sampleGrid, 1234567), "samples/step_1234567.png"],
+    [fileAt(runFile.pairs, 0), "pairs/part_0000.safetensors"],
+    [fileAt(runFile.flow, 12), "flow/sample_12.safetensors"],
+    [fileAt(runFile.flowAnimation, "inv_quadratic"), "flow_inv_quadratic.gif"],
+  ];
+  for (const [path, expected] of cases) {
+    assert.equal(path, expected);
+    assert.equal(rows.filter((row) => isRunFile(row.path, path)).length, 1, path);
+  }
+  const flow = "flow/sample_1.safetensors";
+  for (const other of ["flow/sample_0.safetensors", `${flow}.tmp`, `x/${flow}`]) {
+    assert.ok(!isRunFile(runFile.flow, other), other);
+    assert.equal(files.aboutFile(other), "");
+  }
+  assert.deepEqual([flow, "last.safetensors"].map(files.shownIn), ["report.html#flow", ""]);
+  const mirrored = {
+    "as it changes": ["run.json", "notes.txt"],
+    "at the end": ["metrics.jsonl", "last.safetensors"],
+    "never": ["pairs/part_0001.safetensors", "cells/a/run.json", "mlflow.json"],
+  };
+  for (const [when, paths] of Object.entries(mirrored)) {
+    for (const path of paths) assert.equal(files.whenMirrored(path), when, path);
+  }
+  const bare = { conditional: false, guidance: 1, samples: 0, pathSamples: 0, pacing: "quadratic" } as const;
+  const config = trainingConfig({ model: "base", ema: 0.9, ...bare });
+  const plain = filesOfTraining({ config });
+  const full = { ...config, guidance: 2, samples: 4, teacher: "t", stages: "pairs" };
+  const more = filesOfTraining({ config: full, hasValidation: true, onGpu: true });
+  assert.ok(plain.includes("flow_quadratic.gif") && plain.includes("ema.safetensors"));
+  assert.deepEqual(more.filter((path) => !plain.includes(path)).sort(), [
+    ...["best.safetensors", "early.safetensors", "few_steps.png", "kernels.json"],
+    ...["pairs/part_<part>.safetensors", "samples.png", "samples/step_<step>.png", "teacher.safetensors"],
+  ]);
+  assert.equal(plain.length, more.length - 8);
+});
+
+Deno.test("TensorFile refuses tensors of another shape, and values that are not finite", () => {
+  const shapes = { x: [2], labels: [2], nan: [1], far: [1] };
+  const tensors = tensorsOf(shapes, { x: [1, 2], labels: [0, 255], nan: [NaN], far: [Infinity] });
+  const file = new TensorFile(encodeSafetensors(tensors, { step: "3" }), "a file", "delete it");
+  const read = [[...file.read("x", 2)], [...file.labels("labels", 2)], file.field("step", count)];
+  assert.deepEqual(read, [[1, 2], [0, 255], 3]);
+  const refused: [read: () => unknown, why: string][] = [
+    [() => file.read("x", 3), "x is f32[2] (expected f32[3])"],
+    [() => file.read("y", 2), "y is missing (expected f32[2])"],
+    [() => file.read("nan", 1), "nan holds NaN or infinities"],
+    [() => file.labels("far", 1), "far holds NaN or infinities"],
+    [() => file.field("steps", count), "its metadata has no steps (expected a whole number of at least 0)"],
+  ];
+  for (const [read, why] of refused) {
+    assert.throws(read, runError(`Cannot read a file: ${why}; delete it`));
+  }
+});
 
 testInFolder(
   "createRunFolder() names folders by time and name, or takes a new or empty one",
   async (folder) => {
-    const root = join(folder, "runs");
-    const named = { name: "base", root, startedAt };
+    const [root, out] = [join(folder, "runs"), join(folder, "new", "run")];
+    const named = { name: "base", root, startedAt: new Date(2024, 0, 2, 3, 4, 5) };
+    const create = (out?: string) => folders.createRunFolder({ ...named, ...out !== undefined && { out } });
     for (const name of ["20240102-030405-base", "20240102-030405-base-2"]) {
-      assert.equal(await createRunFolder(named), join(root, name));
+      assert.equal(await create(), join(root, name));
     }
-    const out = join(folder, "new", "run");
-    const given = { name: "base", out, startedAt };
-    assert.equal(await createRunFolder(given), out);
-    {
-      using _ = await lockRun(out);
-      assert.equal(await createRunFolder(given), out, "locked by the caller");
-    }
+    assert.equal(await create(out), out);
+    using _ = await lockRun(out);
+    assert.equal(await create(out), out, "locked by the caller");
     const file = join(out, "notes.txt");
     await Deno.writeTextFile(file, "mine");
-    const words =
-      `: it holds notes.txt (expected a new or empty folder; to continue an earlier run, use --resume ${out})`;
-    await assert.rejects(createRunFolder(given), {
-      name: "RunError",
-      message: `Cannot use ${out} as run folder${words}`,
-    });
-    await assert.rejects(createRunFolder({ ...given, out: file }), RunError);
-    assert.deepEqual([await namesIn(out), await Deno.readTextFile(file)], [["notes.txt"], "mine"]);
+    await assert.rejects(
+      create(out),
+      runError(/as run folder: it holds notes\.txt \(expected .* --resume \S+run\)$/),
+    );
+    await assert.rejects(create(file), folders.RunError);
+    for (
+      const [path, why] of [[join(file, "x.png"), /: there is no folder .*txt; /], [out, /: it is a folder /]]
+    ) {
+      await assert.rejects(folders.checkFolderOf(path as string), runError(why as RegExp));
+    }
+    await folders.checkFolderOf(file);
+    assert.deepEqual([await namesIn(out), await Deno.readTextFile(file)], [[lockName, "notes.txt"], "mine"]);
   },
 );
 
-testInFolder("writeAtomic() flushes a new content to disk, and then replaces the old one", async (folder) => {
-  const path = join(folder, "file");
-  for (const content of ["old and longer", "ñew", Uint8Array.of(0, 255, 10), ""]) {
-    await writeAtomic(path, content);
-    const expected = typeof content === "string" ? new TextEncoder().encode(content) : content;
-    assert.deepEqual(await Deno.readFile(path), expected);
-  }
-  assert.deepEqual(await namesIn(folder), ["file"]);
-  const events: string[] = [];
-  const { FsFile: { prototype: file }, rename } = Deno;
-  using _ = replacing(
-    [file, { sync: () => Promise.resolve(events.push("sync")) }],
-    [Deno, { rename: (...paths: [string, string]) => (events.push("rename"), rename(...paths)) }],
-  );
-  await writeAtomic(path, "content");
-  assert.deepEqual(events, ["sync", "rename"]);
-});
+testInFolder(
+  "writeAtomic() flushes a new content, then replaces the old one, or leaves no trace",
+  async (folder) => {
+    const [path, events]: [string, string[]] = [join(folder, "file"), []];
+    const { FsFile: { prototype: file }, rename } = Deno;
+    {
+      using _ = replacing(
+        [file, { sync: () => Promise.resolve(events.push("sync")) }],
+        [Deno, { rename: (...paths: [string, string]) => (events.push("rename"), rename(...paths)) }],
+      );
+      for (const content of ["old and longer", "ñew", Uint8Array.of(0, 255, 10), ""]) {
+        await writeAtomic(path, content);
+        const expected = typeof content === "string" ? new TextEncoder().encode(content) : content;
+        assert.deepEqual(await Deno.readFile(path), expected);
+        assert.deepEqual(events.splice(0), ["sync", "rename"]);
+      }
+    }
+    const taken = join(folder, "taken");
+    await Deno.mkdir(join(taken, "inner"), { recursive: true });
+    await assert.rejects(writeAtomic(taken, "text"), runError(/taken: [^\n]+; the file is unchanged$/));
+    await assert.rejects(writeAtomic(join(folder, "missing", "file"), "text"), folders.RunError);
+    const full = () => Promise.reject(Object.assign(new Error(), { code: "ENOSPC" }));
+    using _ = replacing([Deno, { rename: full }]);
+    for (const [name, unchanged] of [["file", "; the file is unchanged"], ["new", ""]]) {
+      const message = `Cannot write ${join(folder, name)}: no space is left on the disk${unchanged}`;
+      await assert.rejects(writeAtomic(join(folder, name), "text"), runError(message));
+    }
+    assert.deepEqual([await Deno.readTextFile(path), await namesIn(folder)], ["", ["file", "taken"]]);
+  },
+);
 
 testInFolder("writeAtomic() shows readers one whole content, even with several writers", async (folder) => {
   const path = join(folder, "file");
@@ -87,9 +148,8 @@ testInFolder("writeAtomic() shows readers one whole content, even with several w
   await write(0);
   let writing = true;
   const writers = (async () => {
-    for (let value = 1; value <= 9; value += 3) await Promise.all([0, 1, 2].map((i) => write(value + i)));
-    writing = false;
-  })();
+    for (let value = 1; value <= 9; value += 3) await Promise.all(upTo(3).map((i) => write(value + i)));
+  })().finally(() => writing = false);
   while (writing) {
     const bytes = await Deno.readFile(path);
     assert.deepEqual([bytes.length, bytes[0]], [size, bytes[size - 1]]);
@@ -99,51 +159,11 @@ testInFolder("writeAtomic() shows readers one whole content, even with several w
 });
 
 testInFolder(
-  "writeAtomic() leaves no trace if it cannot write, and says what is unchanged",
-  async (folder) => {
-    await Deno.mkdir(join(folder, "taken", "inner"), { recursive: true });
-    const taken = { name: "RunError", message: /^Cannot write \S+taken: [^\n]+; the file is unchanged$/ };
-    await assert.rejects(writeAtomic(join(folder, "taken"), "text"), taken);
-    const full = () => Promise.reject(Object.assign(new Error(), { code: "ENOSPC" }));
-    using _ = replacing([Deno, { rename: full }]);
-    await Deno.writeTextFile(join(folder, "old"), "old");
-    for (const [name, unchanged] of [["old", "; the file is unchanged"], ["new", ""]]) {
-      const message = `Cannot write ${join(folder, name)}: no space is left on the disk${unchanged}`;
-      await assert.rejects(writeAtomic(join(folder, name), "text"), { name: "RunError", message });
-    }
-    assert.equal(await Deno.readTextFile(join(folder, "old")), "old");
-    assert.deepEqual(await namesIn(folder), ["old", "taken"]);
-    await assert.rejects(writeAtomic(join(folder, "missing", "file"), "text"), RunError);
-  },
-);
-
-Deno.test({
-  name: "writeAtomic() names the file if writing is not allowed",
-  permissions: { write: false },
-  fn: async () => {
-    await assert.rejects(writeAtomic("file", "text"), /^RunError: Cannot write file: requires write access/);
-  },
-});
-
-testInFolder("checkFolderOf() refuses a file without a folder, and a folder in its place", async (folder) => {
-  await Deno.mkdir(join(folder, "made.png"));
-  await Deno.writeTextFile(join(folder, "file"), "");
-  for (const name of ["x.png", "file"]) await checkFolderOf(join(folder, name));
-  const refused = {
-    "none/x.png": /: there is no folder .*none; /,
-    "file/x.png": /: there is no folder .*file; /,
-  };
-  for (const [name, message] of Object.entries({ ...refused, "made.png": /: it is a folder / })) {
-    await assert.rejects(checkFolderOf(join(folder, name)), { name: "RunError", message });
-  }
-});
-
-testInFolder(
-  "readMetrics() reads back what appendMetrics() wrote, and names a broken line",
+  "metrics are read as they were written, whatever line a killed run left incomplete",
   async (folder) => {
     const path = join(folder, "metrics.jsonl");
     assert.deepEqual(await readMetrics(path), []);
-    const metrics: Metrics[] = [
+    const metrics: metricsLog.Metrics[] = [
       { step: 1, trainLoss: 0.1, phase: "train" },
       { step: 2, trainLoss: NaN, learningRate: Infinity, other: -Infinity },
     ];
@@ -153,17 +173,10 @@ testInFolder(
     assert.deepEqual(await readMetrics(path), metrics);
     await Deno.writeTextFile(path, '{"step":1}\n{"loss":2}\n{"step":3}\n');
     const message = `Cannot read ${path}: line 2 is not an object with a step: {"loss":2}`;
-    await assert.rejects(readMetrics(path), { name: "RunError", message });
-  },
-);
+    await assert.rejects(readMetrics(path), runError(message));
 
-testInFolder(
-  "a killed run's incomplete line is skipped, replaced, and dropped with later ones",
-  async (folder) => {
-    const path = join(folder, "metrics.jsonl");
     const steps = async () => (await readMetrics(path)).map(({ step }) => step);
-    for (const step of [10, 20, 30]) appendMetrics(path, { step });
-    await Deno.writeTextFile(path, '{"step":1', { append: true });
+    await Deno.writeTextFile(path, '{"step":10}\n{"step":20}\n{"step":30}\n{"step":1');
     assert.deepEqual(await steps(), [10, 20, 30]);
     await truncateAfterStep(path, 30);
     appendMetrics(path, { step: 40 });
@@ -172,29 +185,24 @@ testInFolder(
     assert.equal(await Deno.readTextFile(path), '{"step":10}\n{"step":20}\n');
     const rests = [['{"step":7,"train_lo', []], ['{"step":7}', [7]], ['{"note":"ü', []]] as const;
     for (const [rest, kept] of rests) {
-      await Deno.writeTextFile(path, `{"step":6}\n${rest}`);
-      for (const step of [8, 9]) appendMetrics(path, { step });
-      assert.deepEqual(await steps(), [6, ...kept, 8, 9], rest);
+      for (const [whole, first] of [['{"step":6}\n', [6]], ["", []]] as const) {
+        await Deno.writeTextFile(path, whole + rest);
+        for (const step of [8, 9]) appendMetrics(path, { step });
+        assert.deepEqual(await steps(), [...first, ...kept, 8, 9], rest);
+      }
     }
-    await Deno.writeTextFile(path, '{"step":');
-    appendMetrics(path, { step: 1 });
-    assert.equal(await Deno.readTextFile(path), '{"step":1}\n');
   },
 );
 
-Deno.test("collectEnvironment() returns null for what it may not read", () => {
+testInFolder("the environment of a run has the commit and branch that git's files name", async (root) => {
+  const startedAt = new Date();
   const environment = collectEnvironment({ name: "software" }, startedAt);
   assert.deepEqual(JSON.parse(JSON.stringify(environment)), environment);
-  const { adapter, cpuCount, memoryTotalBytes, gitCommit, codeDigest } = environment;
-  assert.deepEqual([environment.startedAt, adapter], [startedAt.toISOString(), { name: "software" }]);
-  assert.ok(cpuCount >= 1);
-  const sys = Deno.permissions.querySync({ name: "sys" }).state === "granted";
-  assert.equal(memoryTotalBytes !== null, sys);
-  assert.ok(gitCommit === null || /^[0-9a-f]{40,64}$/.test(gitCommit));
-  assert.equal(/^[0-9a-f]{64}$/.test(codeDigest ?? ""), granted("read"));
-});
+  assert.deepEqual([environment.startedAt, environment.adapter], [startedAt.toISOString(), {
+    name: "software",
+  }]);
+  assert.equal(/^[0-9a-f]{64}$/.test(environment.codeDigest ?? ""), granted("read"));
 
-testInFolder("readCheckout() reads commit and branch from git's files", async (root) => {
   const [loose, packed] = ["1".repeat(40), "2".repeat(40)];
   const write = async (path: string, text: string) => {
     await Deno.mkdir(join(root, path, ".."), { recursive: true });
@@ -228,13 +236,13 @@ testInFolder("removeLeftovers() removes temporary files of killed sessions", asy
     for (const name of [...leftovers, ...kept]) await Deno.writeTextFile(join(folder, name), "");
   }
   using lock = await lockRun(run);
-  await removeLeftovers(lock);
+  await folders.removeLeftovers(lock);
   for (const name of ["weights", "flow"]) assert.deepEqual(await namesIn(join(run, name)), kept, name);
   assert.deepEqual(await namesIn(run), [lockName, "flow", "weights", ...kept].sort());
 });
 
 testInFolder("findContained() follows only links that stay inside the folder", async (folder) => {
-  const run = join(folder, "run");
+  const [run, elsewhere] = [join(folder, "run"), join(folder, "elsewhere")];
   await Deno.mkdir(join(run, "flow"), { recursive: true });
   await Deno.writeTextFile(join(folder, "outside.json"), "{}");
   await Deno.writeTextFile(join(run, "config.json"), '{"own":1}');
@@ -245,14 +253,12 @@ testInFolder("findContained() follows only links that stay inside the folder", a
     "broken.json": "nowhere",
   };
   for (const [name, target] of Object.entries(links)) await Deno.symlink(target, join(run, name));
-  const elsewhere = join(folder, "elsewhere");
   await Deno.symlink(run, elsewhere); // the folder itself may be a link
   for (const [where, name] of [[run, "config.json"], [run, "link.json"], [elsewhere, "link.json"]]) {
     assert.equal(findContained(join(where, name), where)?.size, 9, name);
     assert.deepEqual(await readJson(join(where, name)), { own: 1 }, name);
   }
   for (const name of ["broken.json", "config.json/below", "none.json"]) {
-    assert.equal(findContained(join(run, name), run), undefined, name);
     assert.equal(await readIfThere(join(run, name), run), undefined, name);
   }
   const leads = `it leads out of the folder ${run} (expected a file in it)`;
@@ -263,9 +269,9 @@ testInFolder("findContained() follows only links that stay inside the folder", a
     flow: "it is a folder",
   };
   for (const [name, why] of Object.entries(refusals)) {
-    const refused = { name: "RunError", message: `Cannot read ${run}/${name}: ${why}` };
+    const refused = runError(`Cannot read ${run}/${name}: ${why}`);
     assert.throws(() => findContained(`${run}/${name}`, run), refused);
-    await assert.rejects(readFile(`${run}/${name}`, run), refused);
+    await assert.rejects(folders.readFile(`${run}/${name}`, run), refused);
   }
 });
 
@@ -284,27 +290,38 @@ async function startHolder(folder: string): Promise<Deno.ChildProcess> {
   return process;
 }
 
+const programs = { read: true, write: true, run: true } as const;
 testNeeding(
-  { read: true, write: true, run: true },
-  "tryLock() gives a lock to one program at a time, and takes over from one that was killed",
+  programs,
+  "tryLock() gives a lock to one program at a time, and takes over from a killed one",
   () =>
     withFolder(async (folder) => {
       const process = await startHolder(folder);
       const answer = await tryLock(folder, lockName);
-      assert.ok("holder" in answer);
-      assert.equal(answer.holder?.pid, process.pid);
+      assert.equal("holder" in answer && answer.holder?.pid, process.pid);
       assert.equal(await isLocked(folder), true);
       (await tryLock(folder, "another name") as Lock)[Symbol.dispose]();
       process.kill("SIGKILL");
       await process.status;
       assert.equal(await isLocked(folder), false);
-      const tries = await Promise.all(Array.from({ length: 20 }, () => tryLock(folder, lockName)));
+      const tries = await Promise.all(upTo(20).map(() => tryLock(folder, lockName)));
       const [taken, ...others] = tries.filter((answer) => "isHeld" in answer);
       assert.ok(taken?.isHeld() && others.length === 0, "one of many takes it over");
       assert.ok("holder" in await tryLock(folder, lockName), "it is held, even within one program");
       taken[Symbol.dispose]();
       taken[Symbol.dispose]();
       assert.deepEqual(await namesIn(folder), []);
+      // A former holder removes the file just before it is locked.
+      const { tryLock: original } = Deno.FsFile.prototype;
+      using _ = replacing([Deno.FsFile.prototype, {
+        tryLock(this: Deno.FsFile, exclusive: boolean) {
+          Deno.FsFile.prototype.tryLock = original;
+          Deno.removeSync(join(folder, lockName));
+          return original.call(this, exclusive);
+        },
+      }]);
+      using lock = await tryLock(folder, lockName) as Lock;
+      assert.ok(lock.isHeld() && await isLocked(folder));
     }),
 );
 
@@ -313,52 +330,34 @@ testInFolder("lockRun() leaves a run to another machine, and says which file to 
   await Deno.writeTextFile(path, "elsewhere 7 2026-01-01T00:00:00Z 0");
   assert.equal(await isLocked(run), true);
   const who = "process 7 on elsewhere since 2026-01-01T00:00:00Z is training or sending this run";
-  const message = `Cannot write ${run}: ${who}; if it has ended, remove ${path}`;
-  await assert.rejects(lockRun(run), { name: "RunError", message });
+  await assert.rejects(
+    lockRun(run),
+    runError(`Cannot write ${run}: ${who}; if it has ended, remove ${path}`),
+  );
   await Deno.writeTextFile(path, ""); // a program was killed while taking it
   assert.equal(await isLocked(run), false);
   using _ = await lockRun(run);
   assert.equal(await isLocked(run), true);
-  await assert.rejects(lockRun(run), { message: /: another program is training or sending this run; wait / });
+  await assert.rejects(lockRun(run), runError(/: another program is training or sending this run; wait /));
 });
 
 testInFolder(
-  "tryLock() locks the file at the path, even if the former holder has just removed it",
-  async (run) => {
-    const { tryLock: original } = Deno.FsFile.prototype;
-    using _ = replacing([Deno.FsFile.prototype, {
-      tryLock(this: Deno.FsFile, exclusive: boolean) {
-        Deno.FsFile.prototype.tryLock = original;
-        Deno.removeSync(join(run, lockName));
-        return original.call(this, exclusive);
-      },
-    }]);
-    using lock = await tryLock(run, lockName) as Lock;
-    assert.ok(lock.isHeld() && await isLocked(run));
-  },
-);
-
-testInFolder(
-  "lockRun() guards a folder: nothing is written there after it was deleted or recreated",
+  "lockRun() guards a folder: nothing is written there once it was deleted or recreated",
   async (folder) => {
     const [run, other] = [join(folder, "run"), join(folder, "run-2")];
     for (const path of [run, other]) await Deno.mkdir(path);
     using old = await lockRun(run);
-    const lost = {
-      name: "RunError",
-      message: new RegExp(`^Cannot write to ${run}: it was deleted or replaced `),
-    };
+    const lost = runError(new RegExp(`^Cannot write to ${run}: it was deleted or replaced `));
     const assertLost = async () => {
       await assert.rejects(writeAtomic(join(run, "flow", "last.safetensors"), "new"), lost);
       assert.throws(() => appendMetrics(join(run, "metrics.jsonl"), { step: 1 }), lost);
-      await assert.rejects(makeFolder(run, "samples"), lost);
+      await assert.rejects(folders.makeFolder(run, "samples"), lost);
     };
     await writeAtomic(join(run, "config.json"), "{}");
     await Deno.remove(run, { recursive: true });
     await assertLost();
     assert.deepEqual(await namesIn(folder), ["run-2"]);
     await writeAtomic(join(other, "config.json"), "{}");
-
     await Deno.mkdir(run);
     await assertLost();
     using _ = await lockRun(run); // as another program does
