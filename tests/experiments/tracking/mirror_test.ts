@@ -97,6 +97,7 @@ testSending("a run is created once, even by a slow server or a lost response", a
       const isFirst = server.sent("runs/create").length === 1;
       if (isFirst) return typeof fault === "number" ? responding(fault) : fault;
       if (fault === 504) await server.post("runs/create", JSON.parse(body)); // late, after the second search
+      return undefined;
     };
     await send(run, server);
     const statuses = (await server.runs(experiment)).map(({ info }) => info.status);
