@@ -122,12 +122,12 @@ testSending("RunTracker mirrors a run in progress, and the rest of it at its end
 });
 
 /** What a server does on some requests; but it always refuses all. */
-const faults = {
+const faults: Readonly<Record<string, () => Fault | Response>> = {
   "responds with 500": () => new Response("oops", { status: 500 }),
   "hangs": () => "hang",
   "refuses every connection": () => "refuse",
   "drops the connection after doing the work": () => "cut",
-} as const;
+};
 for (const [what, fault] of Object.entries(faults)) {
   testSending(`nothing is lost or doubled if a server ${what}`, async (run, server) => {
     const always = what.endsWith("every connection");
@@ -167,12 +167,12 @@ testSending("a dead server is asked less often, and delays the end by 10 s", asy
   using _ = replacing([globalThis, { setTimeout: faster }]);
   const lines: string[] = [];
   const say = (line: string) => void lines.push(line);
-  const answers = [
+  const answers: [why: string, answer: () => Fault | Response][] = [
     ["no longer accepts data", () => "hang"],
     ["responded with 503", () => new Response("", { status: 503 })],
-  ] as const;
+  ];
   for (const [why, answer] of answers) {
-    server.answer = answer as () => Fault | Response;
+    server.answer = answer;
     const choice = choiceOf(server, { maxRetries: 7, backoffFactor: 2, timeoutMs: 120_000 });
     await Deno.remove(run, { recursive: true });
     await Deno.mkdir(run);
@@ -187,7 +187,7 @@ testSending("a dead server is asked less often, and delays the end by 10 s", asy
   using lock = await lockRun(run);
   const choice = choiceOf(server, { maxRetries: 0, timeoutMs: 120_000 });
   for (const [, answer] of answers) {
-    server.answer = answer as () => Fault | Response;
+    server.answer = answer;
     lines.length = 0;
     await using tracker = await RunTracker.start(lock, { ...usualStart, choice, resumedAt: 1, say });
     const isOver = () => answer() === "hang" ? lines.length > 0 : fired.has(30_000);
