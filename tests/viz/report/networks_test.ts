@@ -147,16 +147,10 @@ async function drawAll(page: Page): Promise<void> {
       /Precision \d+ % .* Recall \d+ % .* 16 test images in place of samples would get \d+ % and \d+ %/,
     );
   }
-  for (
-    const [run, network, more] of [["labelled", labelled, { label: 1, guidance: 2 }], [
-      "uneven",
-      plain,
-      {},
-    ]] as const
-  ) {
-    await page.getByRole("button", { name: `Show seed 22 of ${run}` }).click();
-    await assertShows(page, network.flow(22, { ...how, ...more }));
-  }
+  await page.getByRole("button", { name: "Show seed 22 of labelled" }).click();
+  await assertShows(page, labelled.flow(22, { ...how, label: 1, guidance: 2 }));
+  await page.getByRole("button", { name: "Show seed 22 of uneven" }).click();
+  await assertShows(page, plain.flow(22, how));
   assert.equal(await page.locator("#explorer-run").inputValue(), "2");
   await choose(page, "labelled", "visible");
   await page.evaluate(() => {
@@ -171,7 +165,16 @@ async function drawAll(page: Page): Promise<void> {
   await page.locator("#live-guidance-label").waitFor({ state: "hidden" }); // the controls follow, even after work has stopped
 }
 
-/** A flow map draws with its own steps, without guidance; on a phone, five numbers of steps are compared. */
+/** Draws the current sample with five numbers of evaluations; returns their buttons. */
+async function compareSteps(page: Page, name: string) {
+  await clearText(page);
+  await page.getByRole("button", { name: "Compare steps" }).click();
+  await told(page, `${name} with 1, 2, 4, 8, 20 evaluations: `);
+  assert.deepEqual(await page.locator("#live-grid .under").allInnerTexts(), ["1", "2", "4", "8", "20"]);
+  return page.locator("#live-grid .five button");
+}
+
+/** A flow map draws with its own steps, without guidance; on a phone, numbers of steps are compared side by side. */
 async function takeMaps(page: Page): Promise<void> {
   const [solver, steps] = [page.locator("#live-solver"), page.locator("#live-steps")];
   assert.ok(!(await optionsOf(page, "live-solver")).includes("map"), "this network is not a flow map");
@@ -182,10 +185,7 @@ async function takeMaps(page: Page): Promise<void> {
   await assertShows(page, distilled.flow(5, { solver: "map", steps: 1, label: 2 }));
   await untilText(page, "flow-times", /v is its mean velocity/);
   await page.setViewportSize({ width: 375, height: 700 });
-  await clearText(page);
-  await page.getByRole("button", { name: "Compare steps" }).click();
-  await told(page, "Seed 5 with 1, 2, 4, 8, 20 evaluations: ");
-  const row = page.locator("#live-grid .five button");
+  const row = await compareSteps(page, "Seed 5");
   const tops = await row.evaluateAll((all) => all.map((one) => one.getBoundingClientRect().top));
   assert.deepEqual([tops.length, new Set(tops).size], [5, 1], "side by side");
   await row.nth(2).click();
@@ -193,11 +193,13 @@ async function takeMaps(page: Page): Promise<void> {
   assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 375);
   await page.setViewportSize({ width: 1280, height: 900 });
   await choose(page, "uneven", "hidden");
-  assert.deepEqual(
-    [await solver.inputValue(), await steps.inputValue()],
-    ["heun", "4"],
-    "the steps of other solvers",
-  );
+  assert.deepEqual([await solver.inputValue(), await steps.inputValue()], ["heun", "4"], "as before");
+  await page.getByRole("button", { name: "Sample 1", exact: true }).click();
+  const compared = await compareSteps(page, "Sample 1");
+  for (const [n, how] of [[1, { solver: "euler", steps: 2 }], [4, { solver: "heun", steps: 10 }]] as const) {
+    await compared.nth(n).click();
+    await assertShows(page, plain.flow(recorded.seed, how));
+  }
 }
 
 /** A flow map that takes guidance as an input redraws the same noise as its slider moves, in one row. */
@@ -221,7 +223,7 @@ async function slideGuidance(page: Page): Promise<void> {
 
 /** Paints on a sample with unequal steps, which it keeps. */
 async function paintUnevenly(page: Page): Promise<void> {
-  await page.getByRole("button", { name: "Sample 1" }).click();
+  await page.getByRole("button", { name: "Sample 1", exact: true }).first().click();
   await moveTo(page, 30);
   await untilText(page, "flow-times", /; snapshot at t = 0\.250$/);
   await pixel(page, 6, 6);
@@ -263,9 +265,8 @@ async function measureBits(page: Page): Promise<void> {
   const values = () => page.locator("#bits-examples button").allInnerTexts();
   const bitsIn = (words: string) => Number(/: ([\d.]+)( \u00b1 [\d.]+)? bits/.exec(words)![1]);
   assert.deepEqual(await values(), Array(4).fill("–"));
-  const first = bitsIn(
-    await press(page, 1, /A test image of class nought: [\d.]+ bits.* conditioned on class nought/),
-  );
+  const conditioned = /A test image of class nought: [\d.]+ bits.* conditioned on class nought/;
+  const first = bitsIn(await press(page, 1, conditioned));
   assert.deepEqual(await values(), ["–", first.toFixed(2), "–", "–"]);
   const both = bitsIn(await press(page, 1, / \u00b1 .* \(2 draws of random signs\)/));
   assert.notEqual(both, first, "other random signs");

@@ -1,19 +1,22 @@
-/** The data of a report's page, and the functions that use it. */
+/** The data of a report's page, and the functions of its program that need no browser. */
 
 import assert from "node:assert/strict";
 import { type LiveJudge, type LiveNetwork, reportHtml, type ReportRun } from "../../../viz/report/mod.ts";
 import { packed, unpacked } from "../../../viz/report/packing.ts";
 import { fastestOf, pageData } from "../../../viz/report/page_data.ts";
+import { coveredBy, strokeOf } from "../../../viz/report/page/brush.ts";
+import { imagePixels } from "../../../viz/report/page/image_panel.ts";
+import { formatBits } from "../../../viz/report/page/live_bits.ts";
+import { pixelFigure } from "../../../viz/report/page/pixel_chart.ts";
 import { fieldOf, movingTraces, planeFigure } from "../../../viz/report/page/plane.ts";
-import { lossFigure } from "../../../viz/report/run_figures.ts";
+import { formatSteps } from "../../../viz/report/page/step_strip.ts";
 import { lastVelocity, predictedEnd, snapshotAt } from "../../../viz/report/page/trajectory_view.ts";
-import { WorkQueue } from "../../../viz/report/page/work.ts";
+import { lossFigure, runLine } from "../../../viz/report/run_figures.ts";
 import { quantiles, smoothed, thinned } from "../../../viz/report/series.ts";
-import { testNeeding } from "../../permissions.ts";
+import { assertSameNumbers } from "../../same_numbers.ts";
 import { assertClose } from "../../testing.ts";
 import { madeUpFlow } from "../flow/made_up_flow.ts";
 import { plane, run, size, two, valueAt } from "./made_up.ts";
-import { assertSameNumbers } from "../../same_numbers.ts";
 
 Deno.test("unpacked() inverts packed(), with the precision of each array", () => {
   const values = Float32Array.from({ length: 1000 }, (_, i) => 3 * Math.sin(i) ** 3);
@@ -22,6 +25,7 @@ Deno.test("unpacked() inverts packed(), with the precision of each array", () =>
     runs: [{ t: values, velocity: values, plane: { image: pixels }, live: { tests: { image: pixels } } }],
     comparison: { t: values, points: [values] },
     still: new Float32Array(3),
+    beyond: { tests: { image: Float32Array.of(-2, 7) } },
     classes: Uint32Array.of(3, 300),
     name: "</script>",
     nothing: null,
@@ -30,41 +34,25 @@ Deno.test("unpacked() inverts packed(), with the precision of each array", () =>
   const back: typeof data = unpacked(packed(data));
   const [own] = back.runs;
   assert.deepEqual([own.t, back.comparison.t, back.still], [values, values, data.still]);
-  assert.deepEqual(
-    [own.plane.image, own.live.tests.image],
-    [pixels, pixels],
-    "exact to the level of an image file",
-  );
+  assert.deepEqual([own.plane.image, own.live.tests.image], [pixels, pixels], "exact levels of 255");
+  assert.deepEqual(back.beyond.tests.image, Float32Array.of(0, 1));
   assert.deepEqual(back.files, data.files);
   assert.deepEqual([...packed(data).files].sort(), [5, 6, 7], "equal files are stored once");
   assert.deepEqual([back.classes, back.name, back.nothing], [[3, 300], "</script>", null]);
   for (const [packed, most] of [[own.velocity, 32_767], [back.comparison.points[0], 127]] as const) {
-    packed.forEach((value, i) => assert.ok(Math.abs(value - values[i]) <= 1.5 / most + 1e-6, `${i}`));
+    assertClose(packed, values, 1.5 / most + 1e-6);
   }
-  const beyond: { plane: { image: Float32Array } } = unpacked(
-    packed({ plane: { image: Float32Array.of(-2, 7) } }),
-  );
-  assert.deepEqual(beyond.plane.image, Float32Array.of(0, 1));
 });
 
 Deno.test("pageData() keeps its budget: fewer snapshots first, then fewer trajectories", () => {
-  const [H, W, M, S] = [64, 64, 40, 8];
-  const trajectories = Array.from({ length: S }, () => ({
-    t: Float32Array.from({ length: M }, (_, m) => m / (M - 1)),
-    image: new Float32Array(M * H * W),
-    velocity: new Float32Array((M - 1) * H * W),
-    shape: [M, H, W] as const,
-  }));
+  const trajectories = Array(8).fill(madeUpFlow(1, 40, [64, 64]));
   for (const [runs, samples, times] of [[1, 8, 34], [4, 6, 11], [40, 1, 6]]) {
     const { runs: [{ trajectories: kept }] } = pageData({
       runs: Array.from({ length: runs }, (_, i) => run(`${i}`, { trajectories })),
     });
-    assert.equal(kept.length, samples);
-    for (const { shape, t, velocity } of kept) {
-      assert.deepEqual(shape, [times, 1, H, W]);
-      assert.deepEqual([t[0], t.at(-1)], [0, 1], "the first and the last snapshot stay");
-      assert.equal(velocity.length, (times - 1) * H * W);
-    }
+    assert.deepEqual(kept.map(({ shape }) => shape), Array(samples).fill([times, 1, 64, 64]));
+    const [{ t, velocity }] = kept;
+    assert.deepEqual([t[0], t.at(-1), velocity.length], [0, 1, (times - 1) * 64 * 64]);
     const bytes = runs * packed(kept).data.length;
     assert.ok(bytes <= 6.02e6, `${bytes}`);
   }
@@ -81,21 +69,20 @@ Deno.test("pageData() keeps snapshots unchanged, or thins uneven ones over t wit
   const times = [...kept.t];
   assert.ok(times.length <= 101 && times.length > 60, `${times.length}`);
   assert.deepEqual([times[0], times.at(-1), kept.shape[0]], [0, 1, times.length]);
-  times.slice(1).forEach((time, i) => {
-    assert.ok(time > times[i] && time - times[i] < 0.03, `${time} follows ${times[i]}`);
-  });
+  const steps = times.slice(1).map((time, i) => time - times[i]);
+  assert.ok(steps.every((step) => step > 0 && step < 0.03), `${steps}`);
 });
+
+const checkpoint = Uint8Array.of(1);
 
 Deno.test("pageData() holds one complete trajectory if the page can solve the others", () => {
   const trajectories = Array.from({ length: 12 }, (_, s) => madeUpFlow(s, 21, [28, 28]));
   const solved = { seed: 1, solver: "heun", steps: 20, evaluations: 40 } as const;
   const more = { solved, live: { checkpoint } };
-  const dataOf = (count: number, rest: Partial<ReportRun>, library?: string) =>
-    pageData({
-      runs: [run("a", { trajectories: trajectories.slice(0, count), ...rest })],
-      ...library !== undefined && { library },
-    });
-  const { runs: [{ trajectories: [first, ...ends], fastest }] } = dataOf(12, more, "");
+  const keptOf = (rest: Partial<ReportRun>, library?: string) =>
+    pageData({ runs: [run("a", { trajectories, ...rest })], ...library !== undefined && { library } })
+      .runs[0];
+  const { trajectories: [first, ...ends], fastest } = keptOf(more, "");
   assert.deepEqual([first.shape, first.t], [[21, 1, 28, 28], trajectories[0].t]);
   assert.equal(ends.length, 9);
   ends.forEach(({ t, image, velocity, shape }, i) => {
@@ -103,93 +90,90 @@ Deno.test("pageData() holds one complete trajectory if the page can solve the ot
     assertSameNumbers(image, trajectories[i + 1].image.slice(20 * 784));
   });
   assert.equal(fastest, fastestOf(trajectories), "the scale covers all recorded trajectories");
-  const grown = (rest: Partial<ReportRun>, library?: string) =>
-    packed(dataOf(10, rest, library)).data.length - packed(dataOf(1, rest, library)).data.length;
-  assert.ok(grown(more, "") < 9 * 2000, `${grown(more, "")} bytes for nine samples`);
   const { evaluations: _, ...unknown } = solved;
-  for (
-    const all of [
-      grown(more),
-      grown({ solved }, ""),
-      grown({ ...more, solved: unknown }, ""),
-      grown({ ...more, solved: { ...solved, steps: 40 } }, ""),
-    ]
-  ) {
-    assert.ok(all > 9 * 20 * 784 * 4, `${all} bytes: the page holds what it cannot solve`);
+  const unsolvable: [Partial<ReportRun>, library?: string][] = [
+    [more],
+    [{ solved }, ""],
+    [{ ...more, solved: unknown }, ""],
+    [{ ...more, solved: { ...solved, steps: 40 } }, ""],
+  ];
+  for (const [rest, library] of unsolvable) {
+    assert.equal(keptOf(rest, library).trajectories[9].shape[0], 21, "holds what it cannot solve");
   }
 });
 
-const checkpoint = Uint8Array.of(1);
-const reference = { values: Float32Array.from({ length: 12 }, (_, i) => i / 7), rows: 6, width: 2 };
-const judge: LiveJudge = { weights: Uint8Array.of(5, 6), reference };
-const tests = { shape: [2, 1, 1, 2], image: Float32Array.of(0, 1, 0.2, 0.4), labels: [3, 1] } as const;
-
 Deno.test("pageData() holds the network of each run, or explains why there is none", () => {
-  const networks = (...live: (LiveNetwork | string | undefined)[]) => {
-    const runs = live.map((live, i) => run(`${i}`, live === undefined ? {} : { live }));
-    return pageData({ runs, library: "" }).runs.map(({ live }) => live);
+  const liveOf = (...live: (LiveNetwork | string | undefined)[]) =>
+    pageData({ runs: live.map((live, i) => run(`${i}`, live === undefined ? {} : { live })), library: "" })
+      .runs.map(({ live }) => live);
+  const judge: LiveJudge = {
+    weights: Uint8Array.of(5, 6),
+    reference: { values: Float32Array.of(1, 2), rows: 1, width: 2 },
   };
-  const network = { checkpoint, tests, judge, early: { checkpoint, guidance: 2 } };
-  assert.deepEqual(
-    networks(network, "no", undefined),
-    [network, "no", "this report does not include its network"],
-  );
-  assert.deepEqual(networks(undefined), [undefined]);
-  const bare = run("a", { trajectories: [], live: { checkpoint } });
-  assert.equal(
-    pageData({ runs: [bare], library: "" }).runs[0].live,
-    undefined,
-    "a run without trajectories has no explorer",
-  );
+  const network = { checkpoint, judge, early: { checkpoint, guidance: 2 } };
+  const none = "this report does not include its network";
+  assert.deepEqual(liveOf(network, "no", undefined), [network, "no", none]);
+  assert.deepEqual(liveOf(undefined), [undefined]);
 });
 
-testNeeding(
-  { read: true },
-  "reportHtml() grows by less than 700 kB for 24 digits, a judge and 500 test images",
-  async () => {
-    const weights = await Deno.readFile(
-      new URL("../../../checkpoints/judge_mnist.safetensors", import.meta.url),
-    );
-    const features = Float32Array.from({ length: 500 * 84 }, (_, i) => i % 9 / 7);
-    const more = {
-      tests: { shape: [24, 1, 28, 28], image: new Float32Array(24 * 784), labels: new Uint8Array(24) },
-      judge: { weights, reference: { values: features, rows: 500, width: 84 } },
-    } as const;
-    const lengthOf = (live: LiveNetwork) => reportHtml({ runs: [run("a", { live })], library: "" }).length;
-    const grown = lengthOf({ checkpoint, ...more }) - lengthOf({ checkpoint });
-    assert.ok(grown > weights.length && grown < 700_000, `${grown} bytes`);
-  },
-);
+Deno.test("fastestOf() is 1 if all velocities are 0", () => {
+  const still = { shape: [2, 1, 1, 2] as const, t: Float32Array.of(0, 1), image: new Float32Array(4) };
+  const of = (...velocity: number[]) => fastestOf([{ ...still, velocity: Float32Array.from(velocity) }]);
+  assert.deepEqual([of(0, 0), of(-3, 1)], [1, 3]);
+});
 
-Deno.test("thinned() averages neighbours and skips NaN", () => {
+Deno.test("series: means of neighbours without NaN, quantiles, and smoothing that does not lag", () => {
   const series = { step: [1, 2, 3, 4, 5], value: [1, NaN, 3, 5, 7] };
   assert.deepEqual(thinned(series, 2), { step: [3, 5], value: [2, 6] });
   assert.deepEqual(thinned(series, 10), { step: [1, 3, 4, 5], value: [1, 3, 5, 7] });
-  assert.deepEqual(thinned({ step: [], value: [] }, 2), { step: [], value: [] });
-});
+  const values = Float32Array.from({ length: 22 }, (_, i) => i < 11 ? 10 - i : 7); // 10 .. 0, then sevens
+  assert.deepEqual(quantiles(values, 11), { low: [1, 7], median: [5, 7], high: [9, 7] });
 
-Deno.test("smoothed() keeps a straight line, calms noise, and does not lag behind a loss that falls fast", () => {
-  const series = (value: (k: number) => number) => {
-    const step = Array.from({ length: 300 }, (_, k) => 20 * (k + 1));
-    return smoothed({ step, value: step.map((_, k) => value(k)) }).value;
-  };
-  assertClose(
-    series((k) => 3 - k / 200).slice(0, 290),
-    Array.from({ length: 290 }, (_, k) => 3 - k / 200),
-    1e-9,
-  );
+  const step = Array.from({ length: 300 }, (_, k) => 20 * (k + 1));
+  const of = (value: (k: number) => number) => smoothed({ step, value: step.map((_, k) => value(k)) }).value;
+  const straight = (k: number) => 3 - k / 200;
+  assertClose(of(straight).slice(0, 290), step.slice(0, 290).map((_, k) => straight(k)), 1e-9);
   const falling = (k: number) => 0.2 + 1 / (1 + k);
-  series(falling).forEach((value, k) => {
-    assert.ok(Math.abs(value / falling(k) - 1) < 0.06, `${value} for ${falling(k)} at ${k}`);
-  });
-  const noisy = series((k) => 1 + (k % 2 ? 0.1 : -0.1));
+  const off = of(falling).map((value, k) => Math.abs(value / falling(k) - 1));
+  assert.ok(Math.max(...off) < 0.06, "a loss that falls fast");
+  const noisy = of((k) => 1 + (k % 2 ? 0.1 : -0.1));
   assert.ok(noisy.slice(30).every((value) => Math.abs(value - 1) < 0.015));
 });
 
-Deno.test("quantiles() are over the samples at each time", () => {
-  const values = Float32Array.from({ length: 22 }, (_, i) => i < 11 ? 10 - i : 7); // 10 .. 0, then sevens
-  assert.deepEqual(quantiles(values, 11), { low: [1, 7], median: [5, 7], high: [9, 7] });
-  assert.deepEqual(quantiles(Float32Array.of(0, 1, 2, 3, 4, 5, 6), 7), { low: [1], median: [3], high: [5] });
+Deno.test("lossFigure() has a panel for each stage of a distillation, which the report calls incomparable", () => {
+  const trainLoss = { step: [10, 20, 30, 40, 50], value: [8, 8, 1, 1, 1] };
+  const stages = [{ name: "pairs", from: 0 }, { name: "drift", from: 20 }];
+  const own = run("a", { trainLoss, stages });
+  const named = (runs: ReportRun[]) => lossFigure(runs).data.filter(({ showlegend }) => showlegend !== false);
+  const points = [own.valLoss.step, own.valLoss.value.map(Math.fround)];
+  assert.deepEqual(
+    named([own]).map((
+      { name, x, y, yaxis },
+    ) => [name, [...x as Float32Array], [...y as Float32Array], yaxis]),
+    [
+      ["pairs, smoothed", [10, 20], [8, 8], "y"],
+      ["drift, smoothed", [30, 40, 50], [1, 1, 1], "y2"],
+      ["validation", ...points, "y3"],
+    ],
+  );
+  const both = named([own, run("b", { trainLoss: { step: [20], value: [0.5] } })]);
+  assert.deepEqual(both.map(({ name, mode, yaxis }) => [name, mode, yaxis]), [
+    ["a pairs, smoothed", "lines", undefined],
+    ["a drift, smoothed", "lines", undefined],
+    ["a validation", "markers", undefined],
+    ["b training, smoothed", "lines+markers", undefined], // a single loss is a point
+    ["b validation", "markers", undefined],
+  ]);
+  const html = reportHtml({ runs: [own] });
+  const rows = [...html.matchAll(/<td>(\d+)<\/td><td>([\d.]+)<\/td>/g)].map(([, ...cells]) => cells);
+  assert.deepEqual(rows.slice(0, 3), [["10", "8"], ["20", "8"], ["30", "1"]]);
+  assert.match(html, /not comparable with other stages/);
+  assert.doesNotMatch(reportHtml(two), /not comparable with other stages/);
+});
+
+Deno.test("runLine() repeats colours with other dashes", () => {
+  const looks = Array.from({ length: 18 }, (_, run) => Object.values(runLine(run)).join(" "));
+  assert.equal(new Set(looks).size, 18, `${looks}`);
 });
 
 const moved = {
@@ -211,14 +195,13 @@ const shown = {
   nameOf: (c: number) => `<${c}>`,
 };
 
-Deno.test("movingTraces() interpolates linearly between snapshots, without hidden classes", () => {
+Deno.test("movingTraces() and planeFigure() interpolate linearly, and leave out hidden classes", () => {
   const [field, arrows, points, ring] = movingTraces(shown);
   assert.deepEqual([field.x, ring.x, ring.y], [[], [2], [2]]);
   assert.deepEqual([points.x, points.y, points.customdata], [[2, 9], [2, 9], [0, 1]]);
   assert.deepEqual([arrows.u, arrows.v, arrows.lengthfactor], [[4, 0], [0, 0], 0.1]);
   assert.deepEqual(Object(arrows.marker).color, [4, 7], "colours repeat after ten classes");
   assert.equal(Object(points.marker).color[1], Object(arrows.marker).colorscale[7][1]);
-  assert.equal(new Set(Object(points.marker).symbol).size, 2);
   const said = [points.text, points.hovertemplate];
   assert.deepEqual(said, [
     ["sample 1, classified as &lt;4>", "sample 2, classified as &lt;17>"],
@@ -227,9 +210,7 @@ Deno.test("movingTraces() interpolates linearly between snapshots, without hidde
   assert.deepEqual(movingTraces({ ...shown, t: 0.5 })[1].u, [4, 0], "at a snapshot, its own velocity");
   assert.deepEqual(movingTraces({ ...shown, t: 1 })[1].u, [0, 0], "at the end there is no velocity");
   assert.deepEqual(movingTraces({ ...shown, hidden: new Set([4]) })[2].customdata, [1]);
-});
 
-Deno.test("planeFigure() has a trail and a legend entry for each class, around all points", () => {
   const { data, layout } = planeFigure({ ...shown, hidden: new Set([17]) });
   const entries = data.slice(1, 3).map(({ name, visible }) => [name, visible]);
   assert.deepEqual(entries, [["<4>", true], ["<17>", "legendonly"]]);
@@ -253,11 +234,7 @@ Deno.test("fieldOf() averages the velocities of the samples near each point of a
 
 Deno.test("snapshotAt() interpolates linearly, with the velocity of the snapshot before", () => {
   const trajectory = {
-    id: 0,
-    name: "",
-    origin: "",
-    shape: [3, 1, 1, 2] as const,
-    t: Float32Array.of(0, 0.5, 1),
+    ...{ id: 0, name: "", origin: "", shape: [3, 1, 1, 2] as const, t: Float32Array.of(0, 0.5, 1) },
     image: Float32Array.of(0, 1, 2, 3, 6, 5),
     velocity: Float32Array.of(4, 4, 8, 6),
   };
@@ -265,82 +242,71 @@ Deno.test("snapshotAt() interpolates linearly, with the velocity of the snapshot
     const { image, velocity } = snapshotAt(trajectory, t);
     return [...image, ...velocity];
   };
-  assert.deepEqual(at(0), [0, 1, 4, 4]);
-  assert.deepEqual(at(0.125), [0.5, 1.5, 4, 4]);
-  assert.deepEqual(at(0.75), [4, 4, 8, 6]);
-  assert.deepEqual(at(1), [6, 5, 8, 6]);
+  assert.deepEqual([0, 0.125, 0.75, 1].map(at), [[0, 1, 4, 4], [0.5, 1.5, 4, 4], [4, 4, 8, 6], [6, 5, 8, 6]]);
   assert.deepEqual([0, 1, 2].map((m) => lastVelocity(trajectory, m).t), [0, 0.5, 0.5]);
   assert.deepEqual([0, 1, 2].map((m) => [...predictedEnd(trajectory, m)]), [[4, 5], [6, 6], [6, 5]]);
 });
 
-Deno.test("fastestOf() is 1 if all velocities are 0", () => {
-  const still = {
-    shape: [2, 1, 1, 2] as const,
-    t: Float32Array.of(0, 1),
-    image: new Float32Array(4),
-    velocity: new Float32Array(2),
-  };
-  assert.equal(fastestOf([still]), 1);
-  assert.equal(fastestOf([still, { ...still, velocity: Float32Array.of(-3, 1) }]), 3);
+Deno.test("pixelFigure() predicts the end of each channel from its value and velocity", () => {
+  const { data } = pixelFigure({ t: [0, 0.5, 1], value: [[0, 1, 3]], velocity: [[2, 4]] });
+  assert.deepEqual(data.map(({ name, x, y }) => [name, x, y]), [
+    ["value", [0, 0.5, 1], [0, 1, 3]],
+    ["predicted end", [0, 0.5, 1], [2, 3, 3]],
+    ["velocity", [0, 0.5], [2, 4]],
+  ]);
 });
 
-Deno.test("lossFigure() has a panel for each stage of a distillation, which the report calls incomparable", () => {
-  const trainLoss = { step: [10, 20, 30, 40, 50], value: [8, 8, 1, 1, 1] };
-  const stages = [{ name: "pairs", from: 0 }, { name: "drift", from: 20 }];
-  const own = run("a", { trainLoss, stages });
-  const named = (runs: ReportRun[]) => lossFigure(runs).data.filter(({ showlegend }) => showlegend !== false);
-  assert.deepEqual(
-    named([own]).map((
-      { name, x, y, yaxis },
-    ) => [name, [...x as Float32Array], [...y as Float32Array], yaxis]),
-    [
-      ["pairs, smoothed", [10, 20], [8, 8], "y"],
-      ["drift, smoothed", [30, 40, 50], [1, 1, 1], "y2"],
-      ["validation", own.valLoss.step, own.valLoss.value.map(Math.fround), "y3"],
-    ],
-  );
-  assert.deepEqual(
-    named([own, run("b", { trainLoss: { step: [20], value: [0.5] } })]).map((
-      { name, mode, yaxis },
-    ) => [name, mode, yaxis]),
-    [
-      ["a pairs, smoothed", "lines", undefined],
-      ["a drift, smoothed", "lines", undefined],
-      ["a validation", "markers", undefined],
-      ["b training, smoothed", "lines+markers", undefined], // a single loss is a point
-      ["b validation", "markers", undefined],
-    ],
-  );
-  const html = reportHtml({ runs: [own] });
-  const rows = [...html.matchAll(/<td>(\d+)<\/td><td>([\d.]+)<\/td>/g)].map(([, ...cells]) => cells);
-  assert.deepEqual(rows.slice(0, 3), [["10", "8"], ["20", "8"], ["30", "1"]]);
-  assert.match(html, /not comparable with other stages/);
-  assert.doesNotMatch(reportHtml(two), /not comparable with other stages/);
+Deno.test("imagePixels() maps grey values through the palette", () => {
+  const palette = Uint8Array.from({ length: 768 }, (_, i) => [i / 3, 7, 255 - i / 3][i % 3]);
+  const grey = imagePixels(Float32Array.of(-1, 0, 1, 9), [1, 2, 2], { palette, range: [1, -1] });
+  const at = (level: number) => [...palette.subarray(3 * level, 3 * level + 3), 255];
+  assert.deepEqual([...grey], [255, 128, 0, 0].flatMap(at));
 });
 
-Deno.test("WorkQueue runs the tasks of a lane in turn, lanes concurrently, and no cancelled tasks", async () => {
-  const done: string[] = [];
-  const busy: boolean[] = [];
-  let finish = () => {};
-  const idle = new Promise<void>((resolve) => finish = resolve);
-  const queue = new WorkQueue((now) => busy.push(now) && !now && finish(), (error) => done.push(`${error}`));
-  let end = () => {};
-  const first = new Promise<void>((resolve) => end = resolve);
-  queue.add(async (signal) => {
-    await first;
-    signal.throwIfAborted();
-    done.push("stopped too late");
-  });
-  queue.add(() => Promise.resolve(void done.push("stopped before it started")));
-  queue.add(() => Promise.resolve(void done.push("background")), "background");
-  await Promise.resolve();
-  queue.stop();
-  queue.add(() => Promise.resolve(void done.push("replaced"))).abort();
-  queue.add(() => Promise.reject(new Error("reported")));
-  queue.add(() => Promise.resolve(void done.push("last")));
-  await Promise.resolve();
-  end();
-  await idle;
-  assert.deepEqual(done, ["background", "Error: reported", "last"]);
-  assert.deepEqual(busy, [true, false]);
+Deno.test("strokeOf() paints the pixels of a brush in all channels, with different noise in each", async () => {
+  const grid = [3, 4, 5] as const;
+  const from = (row: number, column: number) => ({ row, column });
+  assert.deepEqual(coveredBy(from(0, 0), from(0, 0), 2, grid), [0, 1, 5]);
+  assert.deepEqual(coveredBy(from(1, 0), from(3, 4), 1, grid).sort((a, b) => a - b), [5, 11, 12, 18, 19]);
+  assert.deepEqual(coveredBy(from(-2, 4), from(1, 4), 1, grid), [4, 9]);
+  assert.deepEqual(coveredBy(from(9, 9), from(9, 9), 3, grid), []);
+
+  const pixels = [0, 7, 19];
+  const before = Float32Array.from({ length: 60 }, (_, i) => i + 2);
+  const isPainted = (_: number, i: number) => pixels.includes(i % 20);
+  for (const [brush, value] of [["white", 1], ["black", 0]] as const) {
+    const image = before.slice();
+    await strokeOf(pixels, brush, grid, () => Promise.reject())(image);
+    assert.deepEqual(image, before.map((x, i) => isPainted(x, i) ? value : x));
+  }
+  const half = (noise: Float32Array) => Promise.resolve(noise.map((value) => value / 2 + 9));
+  const noise = strokeOf(pixels, "noise", grid, half);
+  const [first, again] = [before.slice(), before.slice()];
+  await noise(first);
+  await noise(again);
+  assert.deepEqual(first, again, "the same when repainted");
+  const painted = first.filter(isPainted);
+  assert.ok(new Set(painted).size === 9 && painted.every((value) => Math.abs(value - 9) < 4), `${painted}`);
+  const many = new Float32Array(60_000);
+  const all = Array.from({ length: 20_000 }, (_, i) => i);
+  await strokeOf(all, "noise", [3, 100, 200], (noise) => Promise.resolve(noise))(many);
+  const moment = (power: number) => many.reduce((sum, x) => sum + x ** power, 0) / many.length;
+  assert.ok(Math.abs(moment(1)) < 0.03 && Math.abs(moment(2) - 1) < 0.05, "standard normal");
+});
+
+Deno.test("formatBits() and formatSteps() state means, errors and counts", () => {
+  assert.equal(
+    formatBits([2], 784),
+    "2.000 bits per dimension: a code based on this network needs about 196 bytes for it, " +
+      "compared with 784 bytes uncompressed",
+  );
+  assert.match(
+    formatBits([1, 2, 3, 2], 784),
+    /^2\.000 ± 0\.408 bits per dimension \(4 draws of random signs\): /,
+  );
+  assert.match(formatBits([9], 784), /: more than the 8 of its file/);
+  const step = (t: number, dt: number, accepted: boolean) => ({ t, dt, ratio: 1, accepted });
+  const rows = [[step(0, 0.5, false), step(0, 0.25, true), step(0.25, 0.75, true)], [step(0, 1, true)]];
+  const words = formatSteps(rows, undefined);
+  assert.equal(words, "1 to 2 taken, 0.25 to 1.0 long; 0 to 1 rejected, together.");
 });
