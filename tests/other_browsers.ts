@@ -1,7 +1,9 @@
 /// <reference lib="dom" />
 /** Firefox and WebKit, opened as their readers have them: Firefox by puppeteer, WebKit by WebDriver. */
 
+import assert from "node:assert/strict";
 import type { Page } from "./browser.ts";
+import { withFolder } from "./folder.ts";
 import { isShort, testUnless } from "./permissions.ts";
 import { findOrInstall, firstThatRuns } from "./system_packages.ts";
 import { freePort } from "./free_port.ts";
@@ -39,8 +41,8 @@ const keys = {
   " ": " ",
 } as const;
 
-/** Notes errors of a page, and the workers that it starts; put it first in the page. */
-export const listener = `<script>
+/** Notes errors of a page, and the workers that it starts. */
+const listener = `<script>
 globalThis.complaints = [];
 addEventListener("error", ({ message }) => complaints.push(message));
 addEventListener("unhandledrejection", ({ reason }) => complaints.push(String(reason)));
@@ -77,22 +79,41 @@ export function inChromium(page: Page): VisitedPage {
   };
 }
 
-/** The errors of a page with the {@linkcode listener}. */
-export function complaintsOf(page: OpenPage): Promise<string[]> {
-  return page.run(() => (globalThis as unknown as { complaints: string[] }).complaints);
+/**
+ * Opens a page from a file, and acts there. Then nothing is wider than a wide and a narrow window, and nothing has failed.
+ *
+ * @param html with a head, before which the page gets the {@linkcode listener}
+ * @param hash the end of the address
+ */
+export async function useFile(page: VisitedPage, html: string, hash: string, act: () => Promise<void>) {
+  await withFolder(async (folder) => {
+    await Deno.writeTextFile(`${folder}/page.html`, html.replace("<head>", `<head>${listener}`));
+    await page.open(`file://${folder}/page.html${hash}`);
+    await act();
+    for (const width of [1280, 500]) {
+      await page.resize(width, 900);
+      const over = () => document.documentElement.scrollWidth - document.documentElement.clientWidth;
+      await eventually(async () => await page.run(over) === 0, `a page as narrow as ${width} pixels`);
+    }
+    const complaints = () => (globalThis as unknown as { complaints: string[] }).complaints;
+    assert.deepEqual(await page.run(complaints), []);
+  });
 }
 
-/** Calls a function every 50 ms in a page until it returns something true. */
-export async function until<Values extends readonly unknown[]>(
-  page: OpenPage,
-  act: (...values: Values) => unknown,
-  ...values: Values
-): Promise<void> {
-  for (const end = Date.now() + 120_000; !await page.run(act, ...values);) {
-    if (Date.now() > end) throw new Error(`Timed out waiting for: ${act}`);
+/** Asks every 50 ms until the answer is true. */
+export async function eventually(ask: () => Promise<unknown>, about: unknown = ask): Promise<void> {
+  for (const end = Date.now() + 120_000; !await ask();) {
+    if (Date.now() > end) throw new Error(`Timed out waiting for: ${about}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
+
+/** Calls a function in a page until it returns something true. */
+export const until = <Values extends readonly unknown[]>(
+  page: OpenPage,
+  act: (...values: Values) => unknown,
+  ...values: Values
+): Promise<void> => eventually(() => page.run(act, ...values), act);
 
 /**
  * Defines a test in Firefox and one in WebKit, except in the short suite; each is ignored, with the reason, if there is
@@ -273,16 +294,10 @@ async function startWebKit(binary: string): Promise<Started> {
   };
 }
 
-async function untilListening(port: number): Promise<void> {
-  for (const end = Date.now() + 60_000;;) {
-    try {
-      return (await Deno.connect({ hostname: "127.0.0.1", port })).close();
-    } catch (error) {
-      if (Date.now() > end) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  }
-}
+const untilListening = (port: number) =>
+  eventually(() =>
+    Deno.connect({ hostname: "127.0.0.1", port }).then((open) => (open.close(), true), () => false)
+  );
 
 /** The browser that Debian's driver starts, if both are there, and a screen; its folder is named after the machine. */
 async function miniBrowser(): Promise<string | undefined> {

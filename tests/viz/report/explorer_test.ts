@@ -298,16 +298,3 @@ await testReport(
     },
   },
 );
-
-Deno.test("reportHtml() rejects other numbers of channels", () => {
-  const two = { ...flow, shape: [flow.shape[0], 2, H, W] as const };
-  assert.throws(() => reportHtml({ runs: [run("a", { trajectories: [two] })] }), {
-    name: "RangeError",
-    message: "Cannot report: images have 2 channels (expected 1 for grey, or 3 for red, green and blue)",
-  });
-  const { shape: [M, N], ...rest } = colourPlane();
-  assert.throws(
-    () => reportHtml({ runs: [run("a", { plane: { ...rest, shape: [M, N, 4, H, W] } })] }),
-    /^RangeError: Cannot report the plane: images have 4 channels/,
-  );
-});

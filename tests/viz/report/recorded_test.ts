@@ -5,124 +5,119 @@ import assert from "node:assert/strict";
 import { reportHtml } from "../../../viz/report/mod.ts";
 import { withoutDevices } from "../../browser.ts";
 import { assertClose } from "../../testing.ts";
-import { library, liveRun, Network, runOfThree, three } from "./live_data.ts";
-import { clearText, controls, over, pixel, rounding, testReport, text, told, untilLive } from "./opened.ts";
+import { library, Network, runOfThree, three } from "./live_data.ts";
+import {
+  clearText,
+  controls,
+  over,
+  type Page,
+  pixel,
+  rounding,
+  testReport,
+  text,
+  told,
+  untilLive,
+} from "./opened.ts";
 
 const classed = await Network.of(4, 1, 3);
-const ofThree = reportHtml({ runs: [await runOfThree("three", classed)], library });
 
-await testReport("reportHtml() solves recorded samples when they are selected", ofThree, {
-  async choose(page) {
-    const flows = await classed.recordedThree();
-    const fastest = Math.max(...flows.flatMap(({ velocity }) => [...velocity].map(Math.abs)));
-    await untilLive(page);
-    assert.equal(await text(page, "view-v-scale"), `\u2212${fastest.toFixed(1)} to +${fastest.toFixed(1)}`);
-    for (const k of [2, 0, 1]) {
-      const button = page.getByLabel(`Sample ${k + 1}`, { exact: true });
-      const before = await button.locator("canvas").evaluate((canvas: HTMLCanvasElement) =>
-        canvas.toDataURL()
+const reloaded = async (page: Page) => {
+  await page.reload();
+  await page.waitForSelector("html[data-ready]");
+  await untilLive(page);
+};
+
+await testReport(
+  "reportHtml() solves recorded samples when they are selected, or explains what it lacks",
+  reportHtml({ runs: [await runOfThree("three", classed)], library }),
+  {
+    async choose(page) {
+      const flows = await classed.recordedThree();
+      const fastest = Math.max(...flows.flatMap(({ velocity }) => [...velocity].map(Math.abs))).toFixed(1);
+      await untilLive(page);
+      assert.equal(await text(page, "view-v-scale"), `\u2212${fastest} to +${fastest}`);
+      for (const k of [2, 0, 1]) {
+        const button = page.getByLabel(`Sample ${k + 1}`, { exact: true });
+        const drawn = () =>
+          button.locator("canvas").evaluate((canvas: HTMLCanvasElement) => canvas.toDataURL());
+        const before = await drawn();
+        await button.click();
+        await page.waitForFunction(
+          (words) => document.getElementById("flow-times")!.textContent!.startsWith(words),
+          `Sample ${k + 1}; noise ${k + 1} of seed 5, 4 steps of heun, class ${
+            three.labels[k]
+          }, guidance 2, ` +
+            "8 evaluations; snapshot",
+        );
+        const { t, value, velocity } = await pixel(page, 4, 7);
+        assertClose(t, [...flows[k].t], 1e-6);
+        assertClose(value, over(flows[k].image, 4, 7), rounding);
+        assertClose(velocity, over(flows[k].velocity, 4, 7), rounding);
+        assert.equal(await drawn(), before, "the solved trajectory ends at the recorded end");
+      }
+      const cost = "4 steps of heun, class 0, guidance 2, 8 evaluations with and without the class, ";
+      assert.ok(
+        (await text(page, "live-text")).startsWith(`Sample 2: ${cost}`),
+        await text(page, "live-text"),
       );
-      await button.click();
-      await page.waitForFunction(
-        (words) => document.getElementById("flow-times")!.textContent!.startsWith(words),
-        `Sample ${k + 1}; noise ${k + 1} of seed 5, 4 steps of heun, class ${three.labels[k]}, guidance 2, ` +
-          "8 evaluations; snapshot",
+      assert.equal(await page.locator("#explorer-samples button").count(), 3);
+    },
+    async chooseTwoAtOnce(page) {
+      await reloaded(page);
+      await page.evaluate(() => {
+        const [, second, third] = document.querySelectorAll<HTMLElement>("#explorer-samples button");
+        second.click();
+        third.click();
+      });
+      await told(page, "Sample 3: ");
+      await page.getByLabel("Sample 2", { exact: true }).click();
+      await told(page, "Sample 2: ");
+    },
+    async failInTheWorker(page) {
+      await page.addInitScript(() => {
+        const { createObjectURL } = URL;
+        const program = `addEventListener("message", ({ data }) => {
+          if (data.path?.[0] === "noise") setTimeout(() => { throw new RangeError("memory is full"); });
+        });`;
+        URL.createObjectURL = (own: Blob) => createObjectURL(new Blob([program, own], { type: own.type }));
+      });
+      await reloaded(page);
+      for (const press of ["first", "second"]) {
+        await clearText(page);
+        await page.locator("#live-draw").click();
+        await told(page, "Error: The worker that computes failed: ");
+        assert.match(await text(page, "live-text"), /: RangeError: memory is full$/, press);
+      }
+    },
+    async haveNoDevice(page) {
+      await page.addInitScript(withoutDevices);
+      await page.reload();
+      await page.locator("#explorer").scrollIntoViewIfNeeded();
+      const none =
+        "Cannot open the CPU device: TypeError: no shared memory; WebGPU is not available either: ";
+      await told(
+        page,
+        `This page cannot draw new samples, and can open only the first recorded one: ${none}`,
       );
-      const { t, value, velocity } = await pixel(page, 4, 7);
-      assertClose(t, [...flows[k].t], 1e-6);
-      assertClose(value, over(flows[k].image, 4, 7), rounding);
-      assertClose(velocity, over(flows[k].velocity, 4, 7), rounding);
-      assert.equal(
-        await button.locator("canvas").evaluate((canvas: HTMLCanvasElement) => canvas.toDataURL()),
-        before,
-        "the solved trajectory ends at the recorded end",
-      );
-    }
-    assert.match(
-      await text(page, "live-text"),
-      /^Sample 2: 4 steps of heun, class 0, guidance 2, 8 evaluations with and without the class, \d+ ms on CPU/,
-    );
-    assert.equal(await page.locator("#explorer-samples button").count(), 3);
+      const buttons = page.locator("#explorer-samples button");
+      const isDisabled = (all: HTMLElement[]) => all.map((button) => (button as HTMLButtonElement).disabled);
+      assert.deepEqual(await buttons.evaluateAll(isDisabled), [false, true, true]);
+      assert.equal((await pixel(page, 4, 7)).value.length, 5);
+      assert.deepEqual([await controls(page), await page.locator("#paint").isVisible()], [false, false]);
+    },
+    async startNoWorker(page) {
+      await page.addInitScript(() => {
+        globalThis.Worker = class {
+          constructor() {
+            throw new DOMException("not from a file", "SecurityError");
+          }
+        } as unknown as typeof Worker;
+      });
+      await page.reload();
+      await page.locator("#explorer").scrollIntoViewIfNeeded();
+      const why = "This browser cannot start a worker here: SecurityError: not from a file.";
+      await told(page, `This page cannot draw new samples, and can open only the first recorded one: ${why}`);
+      assert.equal(await controls(page), false);
+    },
   },
-  async chooseTwoAtOnce(page) {
-    await page.reload();
-    await page.waitForSelector("html[data-ready]");
-    await untilLive(page);
-    await page.evaluate(() => {
-      const [, second, third] = document.querySelectorAll<HTMLElement>("#explorer-samples button");
-      second.click();
-      third.click();
-    });
-    await told(page, "Sample 3: ");
-    await page.getByLabel("Sample 2", { exact: true }).click();
-    await told(page, "Sample 2: ");
-  },
-});
-
-await testReport("reportHtml() opens only the first recorded sample where the network cannot run", ofThree, {
-  async look(page) {
-    await page.locator("#explorer").scrollIntoViewIfNeeded();
-    await told(
-      page,
-      "This page cannot draw new samples, and can open only the first recorded one: Cannot open the CPU",
-    );
-    assert.deepEqual(
-      await page.locator("#explorer-samples button").evaluateAll((all) =>
-        all.map((button) => (button as HTMLButtonElement).disabled)
-      ),
-      [false, true, true],
-    );
-    assert.equal((await pixel(page, 4, 7)).value.length, 5);
-  },
-}, { before: withoutDevices });
-
-const one = reportHtml({ runs: [await liveRun("a run", await Network.of(3))], library });
-
-await testReport("reportHtml() explains why a page has no device, and shows recorded samples", one, {
-  async look(page) {
-    await page.locator("#explorer").scrollIntoViewIfNeeded();
-    await told(
-      page,
-      "This page cannot draw new samples: Cannot open the CPU device: TypeError: no shared memory; WebGPU is not available either: ",
-    );
-    assert.equal(await controls(page), false);
-    assert.equal(await page.locator("#paint").isVisible(), false);
-    assert.equal((await pixel(page, 4, 7)).value.length, 21);
-  },
-}, { before: withoutDevices });
-
-await testReport("reportHtml() explains why a worker cannot start, or fails while sampling", one, {
-  async fail(page) {
-    await page.addInitScript(() => {
-      const { createObjectURL } = URL;
-      const program = `addEventListener("message", ({ data }) => {
-        if (data.path?.[0] === "noise") setTimeout(() => { throw new RangeError("memory is full"); });
-      });`;
-      URL.createObjectURL = (own: Blob) => createObjectURL(new Blob([program, own]));
-    });
-    await page.reload();
-    await untilLive(page);
-    for (const press of ["first", "second"]) {
-      await clearText(page);
-      await page.locator("#live-draw").click();
-      await told(page, "Error: The worker that computes failed: ");
-      assert.match(await text(page, "live-text"), /: RangeError: memory is full$/, press);
-    }
-  },
-  async refuse(page) {
-    await page.addInitScript(() => {
-      globalThis.Worker = class {
-        constructor() {
-          throw new DOMException("not from a file", "SecurityError");
-        }
-      } as unknown as typeof Worker;
-    });
-    await page.reload();
-    await page.locator("#explorer").scrollIntoViewIfNeeded();
-    await told(
-      page,
-      "This page cannot draw new samples: This browser cannot start a worker here: SecurityError: not from a file.",
-    );
-    assert.equal(await controls(page), false);
-  },
-});
+);

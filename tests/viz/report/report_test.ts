@@ -3,8 +3,10 @@
 import assert from "node:assert/strict";
 import {
   type Comparison,
+  type JudgedSamples,
   type LiveNetwork,
   type PlaneTrajectories,
+  type Quality,
   type QualityFigure,
   reportHtml,
   type ReportRun,
@@ -12,126 +14,112 @@ import {
 import { colormap } from "../../../viz/mod.ts";
 import { intervalsFigure } from "../../../viz/report/run_figures.ts";
 import { madeUpFlow } from "../flow/made_up_flow.ts";
-import { hostile, one, plane, quality, run, size, two } from "./made_up.ts";
+import { hostile, one, overTime, plane, quality, run, size, two } from "./made_up.ts";
 
-Deno.test("reportHtml() escapes a user's text", () => {
-  const page = reportHtml({ runs: [...one.runs, run("b", { quality: quality({ how: hostile }) })] });
-  assert.equal(page.split("<img src=x").length, 1, "a user's tag is not escaped");
-  assert.equal(page.match(/<\/script>\n?(?!<\/div>)/g)?.length, 4);
-  assert.equal(page.match(/<img /g)?.length, 2 + 5, "one per run, four samples, one enlarged");
-  assert.ok(
-    page.includes("&#60;/script&#62;&#60;img src=x onerror=&#34;document.title=&#39;hurt&#39;&#34;&#62;"),
-  );
-  assert.ok(!page.includes('onerror="'), "a user's attribute is not escaped");
-});
-
-Deno.test("reportHtml() reports how a stopped or failed run ended", () => {
+Deno.test("reportHtml() escapes a user's text, and does not mention digits for other images", () => {
   const ending = "Failed after step 3: <b>the loss</b> is NaN.";
-  const page = reportHtml({ runs: [run("a"), run("b", { ending })] });
+  const runs = [...one.runs, run("b", { ending, quality: quality({ how: hostile }) })];
+  const page = reportHtml({ runs });
+  assert.equal(page.split("<img src=x").length, 1, "a user's tag is not escaped");
+  assert.ok(!page.includes('onerror="'), "a user's attribute is not escaped");
+  const escaped = "&#60;/script&#62;&#60;img src=x onerror=&#34;document.title=&#39;hurt&#39;&#34;&#62;";
+  assert.ok(page.includes(escaped));
   const said = '<p class="ending">Failed after step 3: &#60;b&#62;the loss&#60;/b&#62; is NaN.</p>';
   assert.ok(page.indexOf(said) > page.indexOf("<b>b</b>: "));
   assert.equal(page.split('<p class="ending">').length, 2, "other runs have no ending");
+  assert.doesNotMatch(page.replaceAll(/<(script|style)[\s\S]*?<\/\1>/g, ""), /digit|MNIST/i);
 });
 
-Deno.test("reportHtml() requests nothing outside the file, and does not mention digits for other images", () => {
-  const markup = reportHtml(two).replace(/<script[\s\S]*?<\/script>/g, "");
-  const addresses = [...markup.matchAll(/\b(?:src|href)="([^"]{0,20})/g)].map(([, address]) => address);
-  assert.ok(
-    addresses.length >= 3 && addresses.every((address) => /^(data:|#)/.test(address)),
-    `${addresses}`,
-  );
-  assert.doesNotMatch(markup, /url\(|@import/);
-  assert.doesNotMatch(markup.replace(/<style[\s\S]*?<\/style>/, ""), /digit|MNIST/i);
-});
+type Given = Partial<ReportRun> & { readonly comparison?: Partial<Comparison> };
 
-Deno.test("reportHtml() rejects equal names, numbers that are not finite, and mismatched arrays", () => {
-  const { H, W } = size;
-  const whole = plane(6, 20);
+/** Asserts that a report refuses a second run, or a comparison, with these parts. */
+function assertRefused({ comparison, ...more }: Given, problem: string): void {
+  const data = comparison
+    ? { ...two, comparison: { ...two.comparison!, ...comparison } }
+    : { runs: [run("a"), run("b", more)] };
+  assert.throws(() => reportHtml(data), (error: Error) => {
+    assert.equal(error.name, "RangeError");
+    assert.ok(error.message.replace(/^Cannot report:? /, "").startsWith(problem), error.message);
+    return true;
+  });
+}
+
+const { H, W } = size;
+const whole = plane(6, 20);
+const inPlane = (more: Partial<PlaneTrajectories>) => ({ plane: { ...whole, ...more } });
+const live = (more: Partial<LiveNetwork>) => ({ live: { checkpoint: Uint8Array.of(1), ...more } });
+
+Deno.test("reportHtml() rejects arrays that do not fill their shapes", () => {
   const { samples } = quality();
-  const checkpoint = Uint8Array.of(1);
+  const { points, velocities } = two.comparison!;
   const tests = { shape: [2, 1, 1, 2], image: Float32Array.of(0, 1, 0.2, 0.4), labels: [3, 1] } as const;
-  const judge = { weights: checkpoint, reference: { values: new Float32Array(12), rows: 5, width: 2 } };
-  const [trajectory] = run("a").trajectories;
-  const inPlane = (more: Partial<PlaneTrajectories>) => ({ plane: { ...whole, ...more } });
-  const live = (more: Partial<LiveNetwork>) => ({ live: { checkpoint, ...more } });
+  const reference = { values: new Float32Array(12), rows: 5, width: 2 };
+  const judged = (more: Partial<JudgedSamples>) => ({
+    quality: quality({ samples: { ...samples!, ...more } }),
+  });
+  const nearest = samples!.nearest.subarray(9);
+  const shorter = points.map((all) => all.subarray(1));
+  const real = { ...whole.real, classes: new Uint8Array(29) };
+  const cases: [Given, what: string, values: number, shape: string][] = [
+    [inPlane({ t: whole.t.subarray(1) }), "times of the plane", 5, "[6]"],
+    [inPlane({ position: whole.position.subarray(1) }), "positions of the plane", 239, "[6, 20, 2]"],
+    [inPlane({ velocity: whole.velocity.subarray(1) }), "velocities of the plane", 199, "[5, 20, 2]"],
+    [inPlane({ speed: whole.speed.subarray(1) }), "speeds of the plane", 99, "[5, 20]"],
+    [inPlane({ straightness: new Float32Array() }), "straightnesses of the plane", 0, "[5, 20]"],
+    [inPlane({ image: whole.image.subarray(1) }), "images of the plane", 3839, "[20, 1, 12, 16]"],
+    [inPlane({ classes: [1] }), "classes of the plane", 1, "[20]"],
+    [inPlane({ conditioning: { labels: [1], guidance: 2 } }), "labels of the plane", 1, "[20]"],
+    [inPlane({ real }), "real images of the plane", 60, "[29, 2]"],
+    [judged({ labels: [1] }), "labels of judged samples", 1, "[4]"],
+    [judged({ nearest }), "training images nearest to samples", 1527, "[4, 2, 1, 12, 16]"],
+    [live({ tests: { ...tests, image: Float32Array.of(0) } }), "test images", 1, "[2, 1, 1, 2]"],
+    [live({ tests: { ...tests, labels: [1] } }), "labels of test images", 1, "[2]"],
+    [live({ judge: { weights: Uint8Array.of(1), reference } }), "features of test images", 12, "[5, 2]"],
+    [{ comparison: { points: points.slice(1) } }, "sets of points", 1, "[2]"],
+    [{ comparison: { points: shorter } }, "points or velocities of a run", 1535, "[2, 4, 1, 12, 16]"],
+    [{ comparison: { velocities: velocities.slice(1) } }, "sets of velocities", 2, "[2, 2]"],
+    [{ comparison: { difference: [] } }, "differences of velocities", 0, "[2, 2, 2, 4]"],
+    [{ comparison: { t: Float32Array.of(0, 0.5) } }, "times of the comparison", 2, "[4]"],
+    [{ comparison: { labels: [1] } }, "labels of the comparison", 1, "[2]"],
+  ];
+  for (const [given, what, values, shape] of cases) {
+    assertRefused(given, `${what} have ${values} values (expected ${shape})`);
+  }
+});
+
+Deno.test("reportHtml() rejects equal names, NaN, and images or times that do not fit together", () => {
   const flow = (M: number, height: number = H) => madeUpFlow(1, M, [height, W]);
-  const fields = ["t", "position", "velocity", "speed", "straightness", "image"] as const;
-  const names = ["times", "positions", "velocities", "speeds", "straightnesses", "images"];
-  const shapes = ["[6]", "[6, 20, 2]", "[5, 20, 2]", "[5, 20]", "[5, 20]", "[20, 1, 12, 16]"];
+  const { shape: _, ...two } = {
+    ...flow(3),
+    image: new Float32Array(6 * H * W),
+    velocity: new Float32Array(4 * H * W),
+  };
   const otherSizes = 'images of "a" are 12 x 16, but those of "b" are 9 x 16 (expected one size)';
   const otherTimes = (M: number) =>
     `trajectories of "b" differ in their times (3 and ${M} of them; expected the same times)`;
-  const nearest = samples!.nearest.subarray(9);
-  const cases: [Partial<ReportRun>, string][] = [
-    ...fields.map((field, i): [Partial<ReportRun>, string] => [
-      inPlane({ [field]: whole[field].subarray(1) }),
-      `${names[i]} of the plane have ${whole[field].length - 1} values (expected ${shapes[i]})`,
-    ]),
-    [inPlane({ classes: [1] }), "classes of the plane have 1 values (expected [20])"],
-    [
-      inPlane({ conditioning: { labels: [1], guidance: 2 } }),
-      "labels of the plane have 1 values (expected [20])",
-    ],
-    [
-      inPlane({ real: { ...whole.real, classes: new Uint8Array(29) } }),
-      "real images of the plane have 60 values (expected [29, 2])",
-    ],
+  const cases: [Given, string][] = [
     [inPlane({ image: new Float32Array(20 * 9 * W), shape: [6, 20, 9, W] }), otherSizes],
     [{ trajectories: [flow(11, 9)] }, otherSizes],
+    [
+      { trajectories: [{ ...two, shape: [3, 2, H, W] }] },
+      "images have 2 channels (expected 1 for grey, or 3 for ",
+    ],
+    [inPlane({ shape: [6, 20, 4, H, W] }), "the plane: images have 4 channels"],
     [{ trajectories: [flow(1)] }, 'a trajectory of "b" has one snapshot (expected 2 or more)'],
     [{ trajectories: [flow(3), flow(11)] }, otherTimes(11)],
     [{ trajectories: [flow(3), { ...flow(3), t: Float32Array.of(0, 0.4, 1) }] }, otherTimes(3)],
     [
-      { quality: quality({ samples: { ...samples!, labels: [1] } }) },
-      "labels of judged samples have 1 values (expected [4])",
+      { trajectories: [{ ...flow(2), image: flow(2).image.with(3, NaN) }] },
+      "runs.1.trajectories.0.image: value 3 is NaN (",
     ],
-    [
-      { quality: quality({ samples: { ...samples!, nearest } }) },
-      "training images nearest to samples have 1527 values (expected [4, 2, 1, 12, 16])",
-    ],
-    [
-      live({ tests: { ...tests, image: Float32Array.of(0) } }),
-      "test images have 1 values (expected [2, 1, 1, 2])",
-    ],
-    [live({ tests: { ...tests, labels: [1] } }), "labels of test images have 1 values (expected [2])"],
-    [live({ judge }), "features of test images have 12 values (expected [5, 2])"],
     [live({}), '"b" has a network, but there is no library to sample with'],
     [{ name: "a" }, 'two runs are named "a" (expected unique names)'],
   ];
-  for (const [data, problem] of cases) {
-    assert.throws(() => reportHtml({ runs: [run("a"), run("b", data)] }), {
-      name: "RangeError",
-      message: `Cannot report: ${problem}`,
-    });
-  }
+  for (const [given, problem] of cases) assertRefused(given, problem);
   assert.throws(
     () => reportHtml({ runs: [] }),
-    /^RangeError: .*: there are no runs \(expected at least 1\)$/,
+    /^RangeError: Cannot report: there are no runs \(expected at/,
   );
-  const holed = { ...trajectory, image: trajectory.image.with(3, NaN) };
-  assert.throws(
-    () => reportHtml({ runs: [run("a", { trajectories: [holed] })] }),
-    /^RangeError: Cannot report runs.0.trajectories.0.image: value 3 is NaN/,
-  );
-
-  const comparison = two.comparison!;
-  const others: [Partial<Comparison>, string][] = [
-    [{ points: comparison.points.slice(1) }, "sets of points have 1 values (expected [2])"],
-    [
-      { points: comparison.points.map((all) => all.subarray(1)) },
-      "points or velocities of a run have 1535 values (expected [2, 4, 1, 12, 16])",
-    ],
-    [{ velocities: comparison.velocities.slice(1) }, "sets of velocities have 2 values (expected [2, 2])"],
-    [{ difference: [] }, "differences of velocities have 0 values (expected [2, 2, 2, 4])"],
-    [{ t: Float32Array.of(0, 0.5) }, "times of the comparison have 2 values (expected [4])"],
-    [{ labels: [1] }, "labels of the comparison have 1 values (expected [2])"],
-  ];
-  for (const [data, problem] of others) {
-    assert.throws(() => reportHtml({ ...two, comparison: { ...comparison, ...data } }), {
-      name: "RangeError",
-      message: `Cannot report: ${problem}`,
-    });
-  }
 });
 
 Deno.test("reportHtml() finds the learning rate of a row by its step", () => {
@@ -143,38 +131,22 @@ Deno.test("reportHtml() finds the learning rate of a row by its step", () => {
   for (const s of [2, 4, 20]) assert.ok(page.includes(`<td>${s}</td><td>1</td><td>${s / 1000}</td>`), `${s}`);
 });
 
-Deno.test("reportHtml() has colour bars for grey images and signed values", () => {
-  const page = reportHtml(two);
-  const bars = [
-    ...page.matchAll(
-      /class="bar" style="background:linear-gradient\(to right,rgb\((.*?)\),.*rgb\((.*?)\)\)/g,
-    ),
-  ];
-  const ends = new Set(bars.map(([, first, last]) => `${first} to ${last}`));
-  const of = (map: "gray" | "rdbu") =>
-    [...Array(2).keys()].map((i) => colormap(map).subarray(765 * i).slice(0, 3));
-  assert.deepEqual(
-    ends,
-    new Set([of("gray").join(" to "), of("rdbu").reverse().join(" to ")]),
-    "blue is below 0",
-  );
-});
-
-Deno.test("reportHtml() has a text about each run's plane, and shows the first", () => {
-  const { classifier: _, ...other } = plane(3, 9);
-  const conditioning = { labels: new Uint8Array(9), guidance: 2 };
+Deno.test("reportHtml() has colour bars on which blue is below 0, and says how a plane was conditioned", () => {
+  const conditioning = { labels: new Uint8Array(20), guidance: 2 };
+  const { classifier: _, ...other } = plane(6, 20);
   const page = reportHtml({ runs: [run("a"), run("b", { plane: { ...other, conditioning } })] });
-  const words = [...page.matchAll(/<div data-plane="(\d)"( hidden)?>([^]*?)<\/div>/g)]
-    .map(([, run, hidden, text]) => [`${run}${hidden ?? ""}`, text] as const);
-  assert.deepEqual(words.map(([run]) => run), ["0", "1 hidden", "0", "1 hidden"]);
-  const [first, second, below, belowSecond] = words.map(([, text]) => text.replaceAll("\n", " "));
-  assert.ok(first.startsWith("<p>20 samples on their way from noise to images (5 steps"), first);
-  assert.ok(second.startsWith("<p>9 samples on their way from noise to images (2 steps"), second);
-  assert.match(below, /labels 9 of 10 held-out images correctly/);
-  assert.match(
-    belowSecond,
-    /^<p class="small">The samples cycle through all classes, at guidance 2; .* to 11\.1 % of them/,
+  const bars = page.matchAll(
+    /class="bar" style="background:linear-gradient\(to right,(rgb\(.*?\)).*(rgb\(.*?\))\)/g,
   );
+  const color = (map: "gray" | "rdbu", i: number) => `rgb(${colormap(map).subarray(3 * i, 3 * i + 3)})`;
+  assert.deepEqual(
+    new Set(Array.from(bars, ([, first, last]) => `${first} ${last}`)),
+    new Set([`${color("gray", 0)} ${color("gray", 255)}`, `${color("rdbu", 255)} ${color("rdbu", 0)}`]),
+  );
+  const words = [...page.matchAll(/<div data-plane="(\d)"( hidden)?>([^]*?)<\/div>/g)];
+  assert.deepEqual(words.map(([, run, hidden]) => run + (hidden ?? "")), ["0", "1 hidden", "0", "1 hidden"]);
+  assert.match(words[2][3], /labels\s9 of 10 held-out images correctly/);
+  assert.match(words[3][3], /The samples cycle through all classes, at guidance 2; [^]* to 10\.0 % of them/);
 });
 
 Deno.test("reportHtml() omits sections without data", () => {
@@ -188,55 +160,34 @@ Deno.test("reportHtml() omits sections without data", () => {
 
 const [share, distance] = quality().figures;
 
-/** The positions of a figure's value, interval and marks, in per cent of the way from worse to better. */
-function drawn(more: Partial<QualityFigure>) {
-  const { data } = intervalsFigure([{ run: 0, name: "a", figure: { ...distance, ...more } }], () => String);
-  const percent = (value: number) => Number((100 * value).toFixed(1));
-  const { x, error_x: { array: [more_], arrayminus: [less] } } = data.at(-1) as unknown as {
-    x: [number];
-    error_x: { array: [number]; arrayminus: [number] };
-  };
-  const marks = data.slice(0, -1).map(({ name, x }) => [name!.split(" ")[0], percent(x![0] as number)]);
-  return {
-    value: percent(x[0]),
-    reach: [percent(x[0] - less), percent(x[0] + more_)],
-    ...Object.fromEntries(marks),
-  };
-}
-
 Deno.test("intervalsFigure() has better values on the right of an axis that fits the figure", () => {
-  const at = { value: 0.25, low: 0.2, high: 0.5, real: 1, noise: 0 };
-  const cases: [Partial<QualityFigure>, Record<string, unknown>][] = [
+  const marks = { real: 1, noise: 0 }, frechet = { ends: [8, 0], real: 0, noise: 8 } as const;
+  const towards = { better: "real", real: 4, noise: 0 } as const;
+  // A figure, and where its value, interval and marks are, in per cent of the way from worse to better.
+  const cases: [Partial<QualityFigure>, [value: number, low: number, high: number], object?][] = [
     [
-      { ...at, better: "higher", share: true, chance: 0.1 },
-      { value: 25, reach: [20, 50], real: 100, noise: 0, chance: 10 },
+      { value: 0.25, low: 0.2, high: 0.5, ...marks, better: "higher", share: true, chance: 0.1 },
+      [25, 20, 50],
+      { real: 100, noise: 0, chance: 10 },
     ],
-    [{ value: 2, low: 1, high: 4, ends: [8, 0], real: 0, noise: 8 }, {
-      value: 75,
-      reach: [50, 87.5],
-      real: 100,
-      noise: 0,
-    }],
-    [{ value: 12, low: 12, high: 16, ends: [8, 0], real: 0, noise: 8 }, { value: 25, reach: [0, 25] }],
-    [{ value: 100, low: 10, high: 1000, real: 1, noise: 10_000 }, {
-      value: 50,
-      reach: [25, 75],
-      real: 100,
-      noise: 0,
-    }],
-    [{ value: 100, low: 100, high: 100, real: -3, noise: 1000 }, { value: 50, real: 100, noise: 0 }],
-    [{ value: 5, low: 3, high: 8, real: 4, noise: 0, better: "real" }, {
-      value: 75,
-      reach: [0, 100],
-      real: 100,
-    }],
-    [{ value: 2, low: 2, high: 3, real: 4, noise: 0, better: "real" }, { value: 50, reach: [50, 75] }],
+    [{ value: 2, low: 1, high: 4, ...frechet }, [75, 50, 87.5], { real: 100, noise: 0 }],
+    [{ value: 12, low: 12, high: 16, ...frechet }, [25, 0, 25]],
+    [{ value: 100, low: 10, high: 1000, real: 1, noise: 10_000 }, [50, 25, 75], { real: 100, noise: 0 }],
+    [{ value: 100, low: 100, high: 100, real: -3, noise: 1000 }, [50, 50, 50], { real: 100, noise: 0 }],
+    [{ value: 5, low: 3, high: 8, ...towards }, [75, 0, 100], { real: 100 }],
+    [{ value: 2, low: 2, high: 3, ...towards }, [50, 50, 75]],
   ];
-  for (const [figure, expected] of cases) {
-    const found: Record<string, unknown> = drawn({ ...figure });
-    for (const [name, value] of Object.entries(expected)) {
-      assert.deepEqual(found[name], value, `${name} of ${JSON.stringify(figure)}`);
-    }
+  const percent = (value: number) => Number((100 * value).toFixed(1));
+  for (const [figure, reach, places = {}] of cases) {
+    const { data } = intervalsFigure(
+      [{ run: 0, name: "a", figure: { ...distance, ...figure } }],
+      () => String,
+    );
+    const { x: [x], error_x: { array: [more], arrayminus: [less] } } = Object(data.at(-1));
+    assert.deepEqual([x, x - less, x + more].map(percent), reach, JSON.stringify(figure));
+    const marks = data.slice(0, -1).map(({ name, x }) => [name!.split(" ")[0], percent(x![0] as number)]);
+    const found = Object.fromEntries(marks);
+    assert.deepEqual({ ...found, ...places }, found, JSON.stringify(figure));
   }
 });
 
@@ -264,4 +215,130 @@ Deno.test("reportHtml() shows exact evaluations of solvers, and mentions tables 
   const places = [...page.matchAll(/<div id="([a-z-]+)" class="chart [^>]*aria-label="([^"]*)"/g)];
   const silent = places.flatMap(([, id, label]) => label.endsWith("; numbers below") ? [] : [id]);
   assert.deepEqual(silent, ["pixel-chart", "plane-chart"]);
+});
+
+const page = (more: Partial<Quality>, rest: Partial<ReportRun> = {}) =>
+  reportHtml({ runs: [run("a", { quality: quality(more), overTime, ...rest })] });
+
+Deno.test("reportHtml() answers each question on quality with a verdict", () => {
+  const asked: QualityFigure = { ...share, title: "Requested class", question: "class", chance: 0.1 };
+  const { noise: _, real: __, ...guessed } = asked;
+  const real = (more: Partial<QualityFigure>): QualityFigure => ({ ...share, question: "real", ...more });
+  const far = { value: 0.5, low: 0.4, high: 0.6 };
+  const near = { value: 0.97, low: 0.95, high: 0.985 };
+  const cloud = { ...distance, title: "Distance", question: "real" } as const;
+  const copying = (high: number): QualityFigure => ({
+    ...share,
+    ...{ title: "Authentic", question: "copied", better: "real", value: 0.4, low: 0.3, high, real: 0.5 },
+  });
+  const cases: [figures: QualityFigure[], verdicts: string[]][] = [
+    [[{ ...asked, ...near }], ["1/1"]],
+    [[asked], ["1/1"]], // the end of its interval is close
+    [[{ ...asked, ...far }], ["0/1"]],
+    [[{ ...guessed, ...near }], ["1/1"]], // between chance and all samples of the requested class
+    [[{ ...guessed, ...far }], ["0/1"]],
+    [[real(near), cloud], ["2/2"]], // 6.2 of 963 is close to 1.5
+    [[real(near), { ...cloud, value: 500, low: 480, high: 520 }], ["1/2"]],
+    [[real({ ...near, judge: "lenet" }), real({ ...far, judge: "vgg" })], ["0/1"]], // both judges
+    [[real({ ...near, better: "real", real: 0.7 })], ["0/1"]],
+    [[real({ value: 1, low: 0.99, high: 1 })], ["1/1"]], // better than real images
+    [[copying(0.6)], ["new"]],
+    [[copying(0.45)], ["copied"]],
+    [[copying(0.6), real(near), { ...asked, ...near }], ["1/1", "1/1", "new"]],
+    [[share], []], // no question
+  ];
+  for (const [figures, verdicts] of cases) {
+    const found = [...page({ figures }).matchAll(/data-verdict="([^"]*)"/g)].map(([, verdict]) => verdict);
+    assert.deepEqual(found, verdicts, JSON.stringify(figures));
+  }
+});
+
+Deno.test("reportHtml() has a row for each figure, with all runs and judges, and a table of all figures", () => {
+  const judges = [{ ...share, judge: "lenet" }, { ...share, judge: "vgg", value: 0.88 }];
+  const html = reportHtml({
+    runs: [
+      run("a", { quality: quality({ figures: [...judges, { ...distance, realCount: 1027 }] }), overTime }),
+      run("b", { quality: quality({ figures: [{ ...share, value: 0.95 }] }) }),
+    ],
+  });
+  const rows = [...html.matchAll(/<tr><th scope="row">(\w[^<]*)<div class="small">.*?<\/tr>/gs)].map((
+    [row, title],
+  ) => [
+    title,
+    ...[...row.matchAll(/<b>([^<]*)<\/b>/g)].map(([, value]) => value),
+  ]);
+  assert.deepEqual(rows, [["Confident", "90.0 %", "88.0 %", "95.0 %"], ["Fréchet distance", "6.2"]]);
+  assert.match(html, /1,027 real images: /);
+  for (
+    const cells of [
+      ["Confident (vgg)", "88.0 %", "85.0 % to 94.0 %", "98.0 %", "1.0 %"],
+      ["Fréchet distance", "6.2", "5.1 to 7.9", "1.5 (1,027 images)"],
+      ["0.50", "0.1", "0.2"],
+    ]
+  ) assert.ok(html.includes(cells.map((cell) => `<td>${cell}</td>`).join("")), `${cells}`);
+});
+
+Deno.test("reportHtml() says where noise beats real images, and where samples are too few", () => {
+  const { noise: _, ...unknown } = share;
+  const cases: [Partial<Quality>, caution: boolean, few: boolean][] = [
+    [{ figures: [share] }, false, false],
+    [{ figures: [{ ...share, noise: 1 }], count: 2000 }, true, false],
+    [{ figures: [unknown], count: 1999 }, false, true],
+    [{ figures: [distance] }, false, false],
+    [{ figures: [{ ...distance, noise: 1 }] }, true, false],
+    [{ figures: [{ ...distance, better: "real", noise: 1 }] }, false, false],
+  ];
+  for (const [more, caution, few] of cases) {
+    const html = page(more);
+    assert.deepEqual([html.includes("Even noise scores well"), html.includes("too few to compare")], [
+      caution,
+      few,
+    ]);
+  }
+});
+
+Deno.test("reportHtml() shows judged samples by class names, and marks errors and disagreement of judges", () => {
+  /** The text on each sample with its marks, and the counts of requested and seen classes. */
+  const galleryOf = (samples: Partial<JudgedSamples>, classNames: readonly string[]) => {
+    const html = page({ samples: { ...quality().samples!, ...samples } }, { classNames });
+    const all = html.matchAll(/class="sample( wrong)?"[^>]*data-disputed="(\w+)" title="([^"]*)"/g);
+    return {
+      words: Array.from(all, ([, wrong = "", disputed, words]) => `${words}${wrong}, ${disputed}`),
+      counts: [...html.matchAll(/aria-label="(\d+ requested [^"]*)"/g)].map(([, words]) => words),
+    };
+  };
+  const plain = galleryOf({}, ["cat", "<b>"]);
+  assert.equal(plain.words[1], "seen &#60;b&#62; with 0.60; 25 % of samples are less certain, no");
+  assert.deepEqual(plain.counts, []);
+  const second = { confidence: Float32Array.of(0.9, 0.4, 0.8, 1), classes: [0, 1, 0, 1] };
+  const { words, counts } = galleryOf({ labels: [1, 1, 4, 2], second }, ["cat", "owl"]);
+  assert.deepEqual(words.map((one) => one.replace(/; \d+ % of samples are less certain/, "")), [
+    "requested owl, seen 3 with 0.30; second judge: cat with 0.90 wrong, yes",
+    "requested owl, seen owl with 0.60; second judge: owl with 0.40, no",
+    "requested 4, seen 4 with 0.90; second judge: cat with 0.80, yes",
+    "requested 2, seen owl with 1.00; second judge: owl with 1.00 wrong, no",
+  ]);
+  const found = ["owl, seen owl", "owl, seen 3", "2, seen owl", "4, seen 4"];
+  assert.deepEqual(counts, found.map((words) => `1 requested ${words}`));
+});
+
+Deno.test("reportHtml() starts with the result of a run", () => {
+  const figures = [{ ...share, title: "Requested class" }, distance];
+  const head = (more: Partial<ReportRun>) => {
+    const html = reportHtml({ runs: [run("a", more)] });
+    return html.slice(html.indexOf("<header>"), html.indexOf("</header>")).replace(/base64,[^"]*/g, "");
+  };
+  const evaluated = head({
+    title: "Residual U-Net on MNIST",
+    subject: "digits",
+    quality: quality({ figures }),
+  });
+  assert.match(evaluated, /<h1>Residual U-Net on MNIST<\/h1>/);
+  assert.match(evaluated, /<b>90\.0 %<\/b> \(85\.0 % to 94\.0 %; real images 98\.0 %\) of its digits show/);
+  assert.match(evaluated, /<b>6\.2<\/b> \(5\.1 to 7\.9; real images 1\.5\)/);
+  assert.match(evaluated, /class="samples"[^]*id="result-chart"/);
+  assert.match(head({}), /a in one sentence\./);
+  assert.match(head({ isFlowMap: true, fewStepsPng: Uint8Array.of(1) }), /class="few-steps"/);
+  const conflicting = reportHtml({ runs: [run("a"), run("b")] });
+  assert.ok(!conflicting.includes('class="result"'), "several runs have their results in a table");
 });
