@@ -4,7 +4,13 @@
 import assert from "node:assert/strict";
 import type { PlotlyFigure } from "../../../viz/mod.ts";
 import { axeComplaints } from "../../axe.ts";
-import { figurePage, type Passage, reportHtml, type SolverQuality } from "../../../viz/report/mod.ts";
+import {
+  figurePage,
+  type Passage,
+  reportHtml,
+  type ReportRun,
+  type SolverQuality,
+} from "../../../viz/report/mod.ts";
 import { hostile, overTime, plane, quality, run, two } from "./made_up.ts";
 import {
   controls,
@@ -71,7 +77,36 @@ const { plane: ___, ...flat } = run(long, {
   live: "it was told so",
 });
 const [first, second] = two.runs;
-const runs = [flat, first, { ...second, plane: plane(6, 9) }];
+/** A run with samples of these classes in the plane. */
+const classed = (name: string, classes: readonly number[], classNames?: readonly string[]) => {
+  const { real, ...rest } = plane(4, classes.length);
+  const ofReal = Array.from({ length: 30 }, (_, n) => classes[n % classes.length]);
+  const samples = { ...rest, classes, real: { ...real, classes: ofReal } };
+  return run(name, { plane: samples, ...classNames && { classNames } });
+};
+const many = Array.from({ length: 60 }, (_, n) => n % 26);
+const { classes: _, classifier: __, real: { position }, ...unclassed } = plane(4, 9);
+/** Runs, with the legend entry and sample count of each class, and the text on the first sample. */
+const classCases: readonly (readonly [ReportRun, [name: string, count: number][], said: string])[] = [
+  [
+    classed("26 classes", many),
+    Array.from({ length: 26 }, (_, c) => [`${c}`, many.filter((other) => other === c).length]),
+    "sample 1, classified as 0",
+  ],
+  [
+    classed("named", [0, 1, 1, 2], ["cat", "<b>owl</b>"]),
+    [["cat", 1], ["<b>owl</b>", 2], ["2", 1]],
+    "sample 1, classified as cat",
+  ],
+  [
+    classed("beyond all colours", [101, 502, 4, 502]),
+    [["4", 1], ["101", 1], ["502", 2]],
+    "sample 1, classified as 101",
+  ],
+  [run("none", { plane: { ...unclassed, real: { position } } }), [], "sample 1"],
+];
+
+const runs = [flat, first, { ...second, plane: plane(6, 9) }, ...classCases.map(([run]) => run)];
 
 const boxesOf = (page: Page, selector: string) =>
   page.locator(selector).evaluateAll((all) => all.map((element) => element.getBoundingClientRect().toJSON()));
@@ -100,6 +135,38 @@ async function compare(page: Page): Promise<void> {
   assert.doesNotMatch(await text(page, "plane"), /20 samples on their way from noise to images/);
   assert.equal(await text(page, "plane-text"), "sample 1, classified as 0");
   await moveTo(page, 70);
+}
+
+/** Each sample in the plane has the symbol of its class; the legend names the class, and a click there hides it. */
+async function seeClasses(page: Page): Promise<void> {
+  await see(page, "plane-chart");
+  for (const [i, [{ name }, expected, said]] of classCases.entries()) {
+    await page.locator("#plane-run").selectOption(`${2 + i}`);
+    await page.waitForFunction((said) => document.getElementById("plane-text")!.textContent === said, said);
+    await moveTo(page, 100);
+    const legend = await page.locator("#plane-chart .legendtext").allTextContents();
+    assert.deepEqual(legend, expected.map(([name]) => name), name);
+    const symbols = async () => {
+      const all = [(await tracesOf(page, "plane-chart")).at(-2)!.symbol].flat();
+      return Object.values(Object.groupBy(all, (symbol) => symbol)).map((same) => same!.length).sort();
+    };
+    const counts = expected.map(([, count]) => count);
+    const sorted = (counts: readonly number[]) => counts.toSorted();
+    if (expected.length <= 10) {
+      assert.deepEqual(await symbols(), counts.length > 0 ? sorted(counts) : [9], name);
+    }
+    assert.equal(/Each symbol is a sample/.test(await text(page, "plane")), expected.length > 0);
+    if (name !== "named") continue;
+    const toggle = page.locator("#plane-chart .legendtoggle").first();
+    await toggle.focus();
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() =>
+      document.querySelector("#plane-chart .legendtoggle")!.ariaPressed === "false"
+    );
+    await untilDrawn(page);
+    assert.deepEqual(await symbols(), sorted(counts.slice(1)));
+    assert.equal(await toggle.getAttribute("aria-label"), "cat");
+  }
 }
 
 /** Nine solvers look different, figures of quality are shown, and traces stay hidden when the slider moves. */
@@ -147,6 +214,7 @@ async function useGallery(page: Page): Promise<void> {
   const cell = page.getByLabel("1 requested 2, seen 1");
   await cell.click();
   assert.deepEqual(await shown(), [all[3]]);
+  assert.equal(await page.locator(".gallery select").inputValue(), "all");
   await cell.click();
   assert.deepEqual(await shown(), all);
 }
@@ -250,7 +318,7 @@ async function assertUnstretched(page: Page): Promise<void> {
 await testReport(
   "reportHtml() compares and draws its runs on any screen",
   reportHtml({ runs, comparison: { ...two.comparison!, runs: [1, 2] } }),
-  { compare, seeQuality, useGallery, lackNetworks, fitPhone },
+  { compare, seeClasses, seeQuality, useGallery, lackNetworks, fitPhone },
 );
 
 /** The places of the panels of the first figure. */
