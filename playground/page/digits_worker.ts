@@ -92,7 +92,8 @@ export class DigitsWorker {
             await this.#draw(training);
             drawn = performance.now();
           }
-          if (this.#running && performance.now() - measured >= measureMs) {
+          // A new training is measured at its start, however short ago the last one was.
+          if (this.#running && (!this.#heldOut || performance.now() - measured >= measureMs)) {
             await this.#measure(training);
             measured = performance.now();
           }

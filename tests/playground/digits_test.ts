@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
 import { halved, type LabelledDigits, packedDigits, unpackedDigits } from "../../playground/digits_parts.ts";
-import { DigitsTraining, type DrawnDigits } from "../../playground/digits_training.ts";
-import { DigitsWorker } from "../../playground/page/digits_worker.ts";
-import type { RestingDigits } from "../../playground/page/messages.ts";
+import { DigitsTraining } from "../../playground/digits_training.ts";
 import { openDevice, rateAt, weightsDigest } from "../../playground/plane_training.ts";
 import { inflateSync } from "npm:fflate@0.8.3";
 import { defaults } from "../../playground/settings.ts";
@@ -173,37 +171,4 @@ Deno.test("DigitsTraining measures, draws and paints with the averaged weights o
       1e-4,
     );
   }
-});
-
-Deno.test("DigitsWorker reports samples, losses, and the held-out loss at the start and now", async () => {
-  await openDevice(flow, 1);
-  const settings = { ...defaults, start: "blank14", digit_steps: 3 } as const;
-  const training = new DigitsTraining(flow, data, settings);
-  const first = await training.heldOut();
-  const [losses, found]: number[][] = [[], []];
-  let last: DrawnDigits | undefined;
-  let rest: RestingDigits | undefined;
-  let rested = Promise.withResolvers<RestingDigits>();
-  const worker = new DigitsWorker(flow, (report) => {
-    if (report.about === "frame") {
-      found.push(...report.frame.losses);
-      last = report.frame.drawn;
-    } else if (report.about === "rested" && report.rest.bits) rested.resolve(report.rest);
-  }, (error) => rested.reject(error));
-  const { flow: own, oneStep, judge } = data;
-  const parts = { flow: own, "one-step": oneStep, judge, images: packedDigits(data) };
-  const texts = Object.fromEntries(Object.entries(parts).map(([name, bytes]) => [name, bytes.toBase64()]));
-  for (const steps of [3, 5]) {
-    rested = Promise.withResolvers<RestingDigits>();
-    const begin = { act: "begin", settings, parts: texts, running: true } as const;
-    worker.take(steps === 3 ? begin : { act: "change", steps }).catch(rested.reject);
-    rest = await rested.promise;
-    training.continueTo(steps);
-    while (!training.done) losses.push(...await training.train());
-    assert.deepEqual([rest.step, rest.done, rest.digest], [steps, true, await training.digest()]);
-    assertClose(found, losses, 1e-6);
-    assertClose([...rest.heldOut], [first, await training.heldOut()], 1e-6);
-  }
-  assertClose(rest!.bits!, await training.bits(pause), 1e-5);
-  assertClose(last!.many, (await training.draw(pause)).many, 1e-5);
 });

@@ -48,13 +48,18 @@ export async function changing(page: Page, id: string, act: () => Promise<void>)
   ]);
 }
 
-/** The digest of the training at an address, in Deno. */
-export async function digestInDeno(address: string): Promise<string> {
+/** The training at an address, in Deno, which has yet to train. */
+export async function trainingInDeno(address: string): Promise<DigitsTraining | PlaneTraining> {
   const { settings } = settingsOf(address);
   await openDevice(flow, 1);
-  const training = settings.step === "digits"
+  return settings.step === "digits"
     ? new DigitsTraining(flow, (await playground()).digits, settings)
     : new PlaneTraining(flow, settings);
+}
+
+/** The digest of the training at an address, in Deno. */
+export async function digestInDeno(address: string): Promise<string> {
+  const training = await trainingInDeno(address);
   while (!training.done) await training.train(1000);
   return await training.digest();
 }
@@ -84,6 +89,21 @@ export async function untilReading(page: Page, step: string, name: string): Prom
 
 /** The settings in the address of a page. */
 export const hashOf = (page: Page) => page.evaluate(() => location.hash);
+
+/** Drags the mouse through places of the plane, from 0 to 1 from its left and top edge; `moved` is called before its release. */
+export async function stroke(
+  page: Page,
+  places: readonly (readonly [number, number])[],
+  moved?: () => Promise<void>,
+) {
+  const { x, y, width } = (await page.locator("#plane").boundingBox())!;
+  for (const [n, [right, down]] of places.entries()) {
+    await page.mouse.move(x + right * width, y + down * width, { steps: 1 + 7 * Math.min(n, 1) });
+    if (n === 0) await page.mouse.down();
+  }
+  await moved?.();
+  await page.mouse.up();
+}
 
 /** The pixels of the plane. */
 export const pixels = (page: Page) => picture(page, "plane");

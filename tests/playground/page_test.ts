@@ -2,6 +2,7 @@
 /** The playground in Chromium. */
 
 import assert from "node:assert/strict";
+import type { DigitsTraining } from "../../playground/digits_training.ts";
 import { type Page, picture, testReport, text, twoFrames } from "../viz/report/opened.ts";
 import {
   digestInDeno,
@@ -11,6 +12,7 @@ import {
   hurrying,
   pixels,
   playground,
+  trainingInDeno,
   untilOther,
 } from "./opened_page.ts";
 
@@ -179,7 +181,7 @@ await testReport("the playground trains from a file, and every control works by 
     };
     const { width: all } = (await page.locator("#digits-grid").boundingBox())!;
     await changes("paint", () => page.locator("#digits-grid").click({ position: { x: 0.65 * all, y: 50 } }));
-    assert.equal(await page.locator("#paint-base").inputValue(), "6");
+    for (const id of ["base", "label"]) assert.equal(await page.locator(`#paint-${id}`).inputValue(), "6");
     const blank = await picture(page, "paint");
     await page.locator("#paint").scrollIntoViewIfNeeded();
     const { x, y, width } = (await page.locator("#paint").boundingBox())!;
@@ -221,11 +223,19 @@ await testReport("the playground trains from a file, and every control works by 
   async "has the same digest for digits as Deno, and shows bits per dimension"(page) {
     const address = "#steps=20&step=digits&start=blank14&seed=2&digit_steps=3";
     await goTo(page, address);
-    const digest = await digestOfPage(page);
-    assert.equal(digest, await digestInDeno(address));
+    const training = await trainingInDeno(address) as DigitsTraining;
+    const first = await training.heldOut();
+    while (!training.done) await training.train();
+    const [now, bits] = [await training.heldOut(), await training.bits(() => Promise.resolve())];
+    assert.equal(await digestOfPage(page), await training.digest());
     assert.match(await text(page, "digit-size"), /^14 by 14 pixels .* 196 dimensions$/);
     await page.waitForFunction(() => /bits/.test(document.getElementById("held-out")!.textContent!));
-    assert.match(await text(page, "held-out"), /These images take \d\.\d\d ± 0\.\d\d bits per dimension, /);
+    const than = `${now < first ? "lower" : "not lower"} than it was at the start (${first.toFixed(4)})`;
+    const [mean, error] = bits.map((value) => value.toFixed(2));
+    const said = `the loss is ${
+      now.toFixed(4)
+    }, ${than}. These images take ${mean} ± ${error} bits per dimension`;
+    assert.ok((await text(page, "held-out")).includes(said), `${await text(page, "held-out")} for ${said}`);
     await page.locator("#run").click();
     await page.waitForFunction(() => Number(document.documentElement.dataset.digits) > 3);
     assert.match(await hashOf(page), /digit_steps=20003/);
