@@ -9,6 +9,7 @@ import { distanceFromData } from "../../playground/page/readings.ts";
 import { PlaneViews } from "../../playground/plane_views.ts";
 import { settingsOf } from "../../playground/settings.ts";
 import * as flow from "../../web/mod.ts";
+import { assertClose } from "../testing.ts";
 import { testReport, twoFrames } from "../viz/report/opened.ts";
 import {
   changing,
@@ -20,6 +21,7 @@ import {
   pixels,
   playground,
   readingOf,
+  stroke,
   untilReading,
 } from "./opened_page.ts";
 
@@ -52,10 +54,7 @@ await testReport(
         training.continueTo(steps);
         while (training.step < steps) await training.train(1000);
         const [x, y] = await views.look([-0.7, -1], 0.3);
-        assert.ok(
-          Math.abs(await after(steps) - Math.hypot(x - mean[0], y - mean[1])) < 1e-5,
-          `${steps} steps`,
-        );
+        assertClose([await after(steps)], [Math.hypot(x - mean[0], y - mean[1])], 1e-5);
       }
       await train("Start over");
       await after(0);
@@ -69,22 +68,14 @@ await testReport(
         const { error, spread, distance } = await page.evaluate(() => ({
           ...document.getElementById("error-text")!.dataset,
         }));
-        assert.ok(Math.abs(Number(error) - Number(spread) - Number(distance)) < 1e-9);
+        assertClose([Number(error)], [Number(spread) + Number(distance)], 1e-9);
         return [Number(spread), Number(distance)];
       };
       const exact = new ExactField(planePoints({ data: "moons", drawn: "" }), "linear");
       const { mean: [x, y], spread } = exact.meeting([-0.7, -1], 0.5);
-      const [shown, far] = await numbers();
-      assert.ok(
-        Math.abs(shown - spread) < 1e-9 && Math.abs(far - ((1.2 - x) ** 2 + (-0.4 - y) ** 2) / 2) < 1e-9,
-      );
-      const box = (await page.locator("#plane").boundingBox())!;
-      const pixel = ([px, py]: readonly number[]) =>
-        [box.x + (px / 3.2 + 1) / 2 * box.width, box.y + (1 - py / 3.2) / 2 * box.height] as const;
-      await page.mouse.move(...pixel([-0.7 + 0.5 * 1.2, -1 - 0.5 * 0.4]));
-      await page.mouse.down();
-      await page.mouse.move(...pixel([-0.7 + 0.5 * x, -1 + 0.5 * y]), { steps: 4 });
-      await page.mouse.up();
+      assertClose(await numbers(), [spread, ((1.2 - x) ** 2 + (-0.4 - y) ** 2) / 2], 1e-9);
+      const at = ([x, y]: readonly number[]) => [(x / 3.2 + 1) / 2, (1 - y / 3.2) / 2] as const;
+      await stroke(page, [at([-0.7 + 0.5 * 1.2, -1 - 0.5 * 0.4]), at([-0.7 + 0.5 * x, -1 + 0.5 * y])]);
       assert.ok((await numbers())[1] < 1e-3, "the error of the mean is the spread");
       await page.locator("#plane").focus();
       await page.keyboard.press("Shift+ArrowRight");
@@ -135,7 +126,7 @@ await testReport(
         );
         const { distance } = await readingOf(page, "few");
         const dots = await views.dots({ solver: "euler", moves, seed: 1 });
-        assert.ok(Math.abs(distance - distanceFromData(dots, exact)) < 1e-5, `${moves} steps: ${distance}`);
+        assertClose([distance], [distanceFromData(dots, exact)], 1e-5);
         distances.push(distance);
       }
       assert.ok(distances[1] < distances[0] / 2, `${distances}`);
@@ -192,11 +183,7 @@ await testReport(
     async "draws data by mouse and by keys"(page) {
       await goTo(page, "#steps=20");
       await page.locator("#data").selectOption("drawn");
-      const { x, y, width } = (await page.locator("#plane").boundingBox())!;
-      await page.mouse.move(x + 0.2 * width, y + 0.5 * width);
-      await page.mouse.down();
-      await page.mouse.move(x + 0.8 * width, y + 0.5 * width, { steps: 8 });
-      await page.mouse.up();
+      await stroke(page, [[0.2, 0.5], [0.8, 0.5]]);
       await page.waitForFunction(() => /drawn=[\w-]{4,}/.test(location.hash));
       const first = await hashOf(page);
       await page.locator("#plane").focus();
@@ -225,16 +212,13 @@ await testReport(
       }
       assert.equal(empty.size, 1, "the plane asks for a drawing, and shows no picture of a step");
       await page.getByRole("link", { name: "2 Average", exact: true }).click();
-      const { x, y, width } = (await page.locator("#plane").boundingBox())!;
-      await page.mouse.move(x + 0.3 * width, y + 0.5 * width);
-      await page.mouse.down();
-      await page.mouse.move(x + 0.7 * width, y + 0.5 * width, { steps: 8 });
-      await twoFrames(page);
-      assert.ok(!empty.has(await pixels(page)), "a stroke is visible");
-      await page.mouse.up();
+      await stroke(page, [[0.3, 0.5], [0.7, 0.5]], async () => {
+        await twoFrames(page);
+        assert.ok(!empty.has(await pixels(page)), "a stroke is visible");
+      });
       const digest = await digestOfPage(page);
       assert.equal(digest, await digestInDeno(await hashOf(page)));
-      await page.mouse.move(x + 0.4 * width, y + 0.4 * width); // probes, and no longer draws
+      await page.locator("#plane").hover({ position: { x: 200, y: 200 } }); // probes, and no longer draws
       await untilReading(page, "average", "away");
       await page.locator("#clear").click();
       assert.ok(await page.locator("#run").isDisabled());

@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import { ExactField } from "../../playground/exact_field.ts";
-import { mixed } from "../../playground/page/canvas.ts";
 import { paintDot, samplesAt } from "../../playground/page/digits.ts";
 import { LossCurve, lossScale } from "../../playground/page/loss_chart.ts";
 import { contour, tipOf } from "../../playground/page/pictures.ts";
@@ -65,29 +64,17 @@ const state: PlaneState = {
 
 Deno.test("placeAt() interpolates within a step, and clamps outside", () => {
   const at = (t: number) => placeAt(moved, 3, t);
-  assert.deepEqual([0, 0.25, 0.5, 0.75, 1, 2, -1].map(at), [
-    [0, 0],
-    [1.5, 0],
-    [3, 0],
-    [2, 0.5],
-    [1, 1],
-    [1, 1],
-    [0, 0],
-  ]);
+  assert.deepEqual([0, 0.25, 0.75, 2, -1].map(at), [[0, 0], [1.5, 0], [2, 0.5], [1, 1], [0, 0]]);
 });
 
 Deno.test("PlanePen.pixel() draws the plane upright", () => {
   const pen = new PlanePen({} as CanvasRenderingContext2D, 320, {} as PlanePen["colours"]);
-  assert.deepEqual([[-3.2, 3.2], [0, 0], [3.2, -1.6]].map(([x, y]) => pen.pixel([x, y])), [
-    [0, 0],
-    [160, 160],
-    [320, 240],
-  ]);
+  const at = (x: number, y: number) => pen.pixel([x, y]);
+  assert.deepEqual([at(-3.2, 3.2), at(0, 0), at(3.2, -1.6)], [[0, 0], [160, 160], [320, 240]]);
 });
 
-Deno.test("readings are distances, lengths, the mean, the spread, and the network's distance from the mean", () => {
+Deno.test("readings are distances and lengths, and ignore a velocity at another time or place", () => {
   assert.equal(distanceFromData(moved, exact), 0.5); // half the dots lie on a data point, half 1 above it
-  assert.deepEqual(fewReading(state).values, { moves: 2, distance: 0.5 });
   const kept = new Map([["random pairs", [3, 0.25]]]); // with 1 and 2 steps
   assert.equal(fewReading({ ...state, kept }).values.distance, 0.25);
   assert.deepEqual(followReading(state).values, { length: 7, straight: 5 });
@@ -96,13 +83,10 @@ Deno.test("readings are distances, lengths, the mean, the spread, and the networ
   const look = { step: 3, place: [0.5, 0.25], t: 0.5, velocity: [x + 0.3, y - 0.4] } as const;
   assertClose([fanReading({ ...state, look }).values.away], [0.5], 1e-9);
   for (const other of [{ t: 0.4 }, { place: [0.5, 0.3] }, { place: [0.4, 0.25] }] as const) {
-    const { values } = fanReading({ ...state, look: { ...look, ...other } });
-    assert.ok(!("away" in values), "a velocity at another time or place is ignored");
+    assert.ok(!("away" in fanReading({ ...state, look: { ...look, ...other } }).values));
   }
-  assert.equal(fanReading({ ...state, look }).values.step, 3);
   const end = { ...state, t: 1, look: { ...look, t: 0.99 } };
   assert.ok("away" in fanReading(end).values, "at t = 1, the velocity at 0.99 is shown");
-  assert.deepEqual(fanReading({ ...state, t: 1 }), fanReading({ ...state, t: 0.99 }));
 });
 
 Deno.test("keepDistances() stores distances per number of steps, for each way of training", () => {
@@ -131,17 +115,13 @@ Deno.test("contour() is a circle around a peak at the centre of the grid", () =>
 Deno.test("crowdReading() and classesReading() report mean lengths, distances and spreads", () => {
   const length = Array.from({ length: 128 }, (_, n) => n + Math.hypot(n - 1, n % 2)).reduce((a, b) => a + b) /
     128;
-  const { values } = crowdReading({
-    ...state,
-    frame: { ...frame, settings: { ...defaults, step: "random" } },
-  });
+  const random = { ...frame, settings: { ...defaults, step: "random" } } as const;
+  const { values } = crowdReading({ ...state, frame: random });
   assertClose([values.length, values.distance], [length, 0.5], 1e-5);
   const points = Float32Array.of(0, 3, 0, -3, 9, 9, 9, 9); // the first class, and the second
-  const { spread, ofData } = classesReading({
-    ...state,
-    lesson: { ...lesson, points },
-    frame: { ...frame, settings: { ...defaults, step: "classes" } },
-  }).values;
+  const classes = { ...frame, settings: { ...defaults, step: "classes" } } as const;
+  const { spread, ofData } =
+    classesReading({ ...state, lesson: { ...lesson, points }, frame: classes }).values;
   assertClose([spread, ofData], [0.5, 3], 1e-6);
 });
 
@@ -194,23 +174,12 @@ Deno.test("LossCurve places each mean at the middle of its steps, even after nei
   assert.equal(long.latest(), 467.5, "the mean of the last 24, a twentieth");
 });
 
-Deno.test("mixed() goes from the first colour to the second", () => {
-  assert.deepEqual([0, 0.25, 1].map((share) => mixed("#004080", "#ff0010", share)), [
-    "rgb(0 64 128)",
-    "rgb(64 48 100)",
-    "rgb(255 0 16)",
-  ]);
-});
-
 Deno.test("samplesAt() interpolates within a step; paintDot() lightens pixels near a place", () => {
   const drawn = { times: Float32Array.of(0, 0.5, 1), many: Float32Array.of(0, 10, 4, 12, 8, 2) };
-  assert.deepEqual([0, 0.25, 0.5, 0.75, 1].map((t) => [...samplesAt(drawn, t)]), [
-    [0, 10],
-    [2, 11],
-    [4, 12],
-    [6, 7],
-    [8, 2],
-  ]);
+  assert.deepEqual([0, 0.25, 0.75, 1].map((t) => [...samplesAt(drawn, t)]), [[0, 10], [2, 11], [6, 7], [
+    8,
+    2,
+  ]]);
   const image = new Float32Array(28 * 28).fill(0.25);
   paintDot(image, 28, [20.5, 3.5]);
   assert.deepEqual(

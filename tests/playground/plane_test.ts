@@ -82,36 +82,13 @@ test("ExactField.density() is a mixture of normal densities that starts as noise
 
 test("GuidedField is the field of all data at 0, of the class at 1, and extrapolates beyond", () => {
   const points = planePoints({ data: "moons", drawn: "" });
-  const settings = (scale: number, label: "first" | "second" = "first") => ({ ...defaults, label, scale });
   const [place, t] = [[0.3, -0.4] as const, 0.5];
   const [none, own, twice] = [0, 1, 2].map((scale) =>
-    new GuidedField(points, settings(scale)).meeting(place, t)
+    new GuidedField(points, { ...defaults, scale }).meeting(place, t)
   );
   assertClose(none.guided, new ExactField(points, "linear").meeting(place, t).mean, 1e-9);
   assertClose(own.guided, new ExactField(points.subarray(0, 1024), "linear").meeting(place, t).mean, 1e-9);
   assertClose(twice.guided, [0, 1].map((axis) => 2 * own.guided[axis] - none.guided[axis]), 1e-9);
-  const x0 = normals(1, streams.noise, 0, 64);
-  /** The number of dots that end nearer to the first moon than to the second, and the dots. */
-  const ends = (scale: number, label: "first" | "second") => {
-    const field = new GuidedField(points, settings(scale, label));
-    const work = field.trajectories(x0);
-    let part = work.next();
-    while (!part.done) part = work.next();
-    const { times, places } = part.value;
-    assert.deepEqual([times.length, places.length], [33, 33 * 64]);
-    const last = places.subarray(-64);
-    return Array.from({ length: 32 }, (_, n) => {
-      const away = (from: number) =>
-        Math.min(
-          ...Array.from({ length: 512 }, (_, i) =>
-            Math.hypot(last[2 * n] - points[2 * (from + i)], last[2 * n + 1] - points[2 * (from + i) + 1])),
-        );
-      return away(0) < away(512);
-    }).filter(Boolean).length;
-  };
-  const mixed = ends(0, "first");
-  assert.ok(mixed > 8 && mixed < 24, `${mixed} of 32 without guidance`);
-  assert.deepEqual([ends(1, "first"), ends(1, "second"), ends(3, "second")], [32, 0, 0]);
 });
 
 test("classPoints() divides every data set in two", () => {
@@ -197,46 +174,6 @@ test("PlaneViews.likelihood() is a normal density stretched by a known flow, row
     -Math.log(2 * Math.PI) - a - b - (((x - moved) * Math.exp(-a)) ** 2 + (y * Math.exp(-b)) ** 2) / 2
   );
   assertClose(await views.likelihood(() => Promise.resolve()), expected, 1e-3);
-});
-
-test("PlaneTraining.field converts the network's prediction to a velocity on its path", async () => {
-  const [place, t, d] = [[0.4, -1.1], 0.3, 0.5];
-  /** The output of a network with these weights, in f64. */
-  const outputOf = async (training: PlaneTraining, inputs: readonly number[]) => {
-    const { parameters: weights } = await training.state();
-    return ["first", "second", "last"].reduce((x, layer) => {
-      const [{ data: w }, { data: b }] = [weights.get(`${layer}.weight`)!, weights.get(`${layer}.bias`)!];
-      const y = Array.from(
-        b,
-        (bias, i) => x.reduce((sum, value, j) => sum + w[i * x.length + j] * value, bias),
-      );
-      return layer === "last" ? y : y.map((value) => value / (1 + Math.exp(-value)));
-    }, inputs.map((value) => 3 * value));
-  };
-  const [sine, cosine] = [Math.sin(Math.PI / 2 * t), Math.cos(Math.PI / 2 * t)];
-  const shares = {
-    linear: { alpha: t, sigma: 1 - t, alphaSlope: 1, sigmaSlope: -1 },
-    cosine: { alpha: sine, sigma: cosine, alphaSlope: Math.PI / 2 * cosine, sigmaSlope: -Math.PI / 2 * sine },
-  };
-  const [x, at] = [tensor(place, [1, 2]), tensor([t])];
-  for (const path of ["linear", "cosine"] as const) {
-    const { alpha, sigma, alphaSlope, sigmaSlope } = shares[path];
-    for (const prediction of ["velocity", "data", "noise"] as const) {
-      const training = new PlaneTraining(flow, { ...defaults, path, prediction, hidden: 8 });
-      const output = await outputOf(training, [...place, t]);
-      const expected = output.map((value, axis) => {
-        if (prediction === "velocity") return value;
-        const noise = prediction === "noise" ? value : (place[axis] - alpha * value) / sigma;
-        const data = prediction === "data" ? value : (place[axis] - sigma * value) / alpha;
-        return alphaSlope * data + sigmaSlope * noise;
-      });
-      assertClose(await training.field.velocity(x, at).read(), expected, 1e-5);
-    }
-  }
-  const training = new PlaneTraining(flow, { ...defaults, objective: "one_step", hidden: 8 });
-  const whole = await training.field.meanVelocity!(x, at, tensor([d])).read();
-  assertClose(whole, await outputOf(training, [...place, t, d]), 1e-5);
-  assertClose(await training.field.velocity(x, at).read(), await outputOf(training, [...place, t, 0]), 1e-5);
 });
 
 test("PlaneTraining.pairs() are the first step's pairs, random or matched by distance", () => {
