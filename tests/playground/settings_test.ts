@@ -19,16 +19,15 @@ Deno.test("settingsOf() reads what addressOf() writes, and leaves out defaults",
 });
 
 Deno.test("settingsOf() starts a step at a time with something to see, unless the address sets the time", () => {
-  for (
-    const [address, t, moves] of [
-      ["#step=average", 0.3, 32],
-      ["#step=average&t=1", 1, 32],
-      ["#step=classes&data=ring", 0.5, 32],
-      ["#step=few", 1, 1],
-      ["#step=few&moves=32", 1, 32],
-      ["#step=follow", 1, 32],
-    ] as const
-  ) {
+  const cases = [
+    ["#step=average", 0.3, 32],
+    ["#step=average&t=1", 1, 32],
+    ["#step=classes&data=ring", 0.5, 32],
+    ["#step=few", 1, 1],
+    ["#step=few&moves=32", 1, 32],
+    ["#step=follow", 1, 32],
+  ] as const;
+  for (const [address, t, moves] of cases) {
     const { settings } = settingsOf(address);
     assert.deepEqual([settings.t, settings.moves], [t, moves], address);
     assert.deepEqual(settingsOf(addressOf(settings)).settings, settings, address);
@@ -57,18 +56,12 @@ Deno.test("settingsOf() reports each invalid part of an address in one line, and
 
 Deno.test("settingsOf() changes settings that cannot be trained together, and reports the change", () => {
   const address = "#objective=one_step&path=cosine&prediction=noise&pairs=nearest";
-  for (
-    const [part, changed] of [[address, "pairs, path, output"], [
-      "#objective=one_step&pairs=nearest",
-      "pairs",
-    ]]
-  ) {
+  const needs = "the whole step needs the straight path, velocity as output, and random pairs";
+  const cases = [[address, "pairs, path, output"], ["#objective=one_step&pairs=nearest", "pairs"]];
+  for (const [part, changed] of cases) {
     const { settings, problems } = settingsOf(part);
     assert.deepEqual(settings, { ...defaults, objective: "one_step" });
-    assert.deepEqual(problems, [
-      "the whole step needs the straight path, velocity as output, and random pairs " +
-      `(changed: ${changed})`,
-    ]);
+    assert.deepEqual(problems, [`${needs} (changed: ${changed})`]);
   }
   assert.deepEqual(settingsOf("#path=cosine&pairs=nearest").problems, []);
 });
@@ -88,18 +81,14 @@ Deno.test("needsTraining() is true for settings that change the weights, except 
 Deno.test("strokesOf() restores drawn strokes to within a hundredth, without points on straight segments", () => {
   const corner = [[-1, -1], [0, -1], [1, -1], [1, 1]] as const;
   const [stroke, dot] = strokesOf(drawnText([corner, [[2.5, 3.1]]]));
-  assert.equal(stroke.length, 3);
-  for (const [i, [x, y]] of [corner[0], corner[2], corner[3]].entries()) {
-    assert.ok(Math.hypot(stroke[i][0] - x, stroke[i][1] - y) < 0.02, `${stroke[i]}`);
-  }
+  assertClose(stroke.flat(), [corner[0], corner[2], corner[3]].flat(), 0.02);
   assert.equal(dot.length, 1);
-  const gentle = [[-1, 0], [0, 0.1], [1, 0]] as const;
-  assertClose(strokesOf(drawnText([gentle])).flat(2), gentle.flat(), 0.02);
-  const edges = [[-3.2, -3.2], [3.2, -3.2], [3.2, 3.2], [-3.2, 3.2]] as const;
-  assertClose(strokesOf(drawnText([edges])).flat(2), edges.flat(), 1e-6);
-  const zigzag = Array.from({ length: 6 }, (_, i) => [i - 3, i % 2] as const);
-  const [bent] = strokesOf(drawnText([zigzag]));
-  assertClose(bent.flat(), zigzag.flat(), 0.02);
+  const whole = [
+    [[-1, 0], [0, 0.1], [1, 0]], // a gentle bend
+    [[-3.2, -3.2], [3.2, -3.2], [3.2, 3.2], [-3.2, 3.2]], // edges
+    Array.from({ length: 6 }, (_, i) => [i - 3, i % 2] as const), // a zigzag
+  ] as const;
+  for (const all of whole) assertClose(strokesOf(drawnText([all])).flat(2), all.flat(), 0.02);
   for (const damaged of ["A", "____", "A===", "/w"]) assert.ok(strokesOf(damaged).length <= 1, damaged);
 });
 
