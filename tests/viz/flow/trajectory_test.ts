@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { assertClose } from "../../testing.ts";
 import { checkTrajectory, pace, type Pacing, pacings, quiver, type Trajectory } from "../../../viz/mod.ts";
 
 const trajectory: Trajectory = {
@@ -9,20 +10,19 @@ const trajectory: Trajectory = {
 };
 
 Deno.test("checkTrajectory() accepts one and three channels, and names a mismatched array", () => {
-  checkTrajectory("test", trajectory);
-  checkTrajectory("test", { ...trajectory, shape: [2, 1, 4, 3] });
-  checkTrajectory("test", { ...trajectory, shape: [2, 4, 3] });
-  assert.throws(() => checkTrajectory("test", { ...trajectory, shape: [2, 3, 2, 3] }), {
-    name: "RangeError",
-    message: "Cannot test: image holds 24 values (expected 36 for [M, C, H, W] = [2,3,2,3])",
-  });
-  assert.throws(() => checkTrajectory("test", { ...trajectory, shape: [2, 4, 3, 1] }), {
-    name: "RangeError",
-    message: "Cannot test: images have 4 channels (expected 1 for grey, or 3 for red, green and blue)",
-  });
+  for (const shape of [[2, 3, 2, 2], [2, 1, 4, 3], [2, 4, 3]] as const) {
+    checkTrajectory("test", { ...trajectory, shape });
+  }
+  const refused = (shape: Trajectory["shape"], problem: string) =>
+    assert.throws(() => checkTrajectory("test", { ...trajectory, shape }), {
+      name: "RangeError",
+      message: `Cannot test: ${problem}`,
+    });
+  refused([2, 3, 2, 3], "image holds 24 values (expected 36 for [M, C, H, W] = [2,3,2,3])");
+  refused([2, 4, 3, 1], "images have 4 channels (expected 1 for grey, or 3 for red, green and blue)");
 });
 
-const counts = [1, 2, 3, 4, 5, 7, 8, 16, 37, 64, 99, 100, 101, 255, 256, 1000, 1001, 1024];
+const counts = [1, 2, 3, 5, 8, 37, 100, 101, 256, 1001];
 
 Deno.test("pace() runs from the first to the last snapshot and never back, for times and for their number", () => {
   for (const pacing of pacings) {
@@ -59,13 +59,9 @@ Deno.test("pace() rejects unknown pacings and wrong counts", () => {
       "(expected one of linear, quadratic, inv_quadratic, logarithmic)",
   });
   for (const count of [0, -1, 2.5, NaN, Infinity]) {
-    const expected = `is ${count} (expected an integer of at least 1)`;
-    const message = (name: string) => ({
-      name: "RangeError",
-      message: `Cannot pace frames: ${name} ${expected}`,
-    });
-    assert.throws(() => pace("linear", count, 5), message("number of snapshots"));
-    assert.throws(() => pace("linear", 5, count), message("number of frames"));
+    const what = `is ${count} \\(expected an integer of at least 1\\)$`;
+    assert.throws(() => pace("linear", count, 5), new RegExp(`^RangeError: .*: number of snapshots ${what}`));
+    assert.throws(() => pace("linear", 5, count), new RegExp(`^RangeError: .*: number of frames ${what}`));
   }
   assert.equal(pace("linear", 2, 2 ** 20).length, 2 ** 20);
   assert.throws(() => pace("linear", 2, 1e9), /^RangeError: .* \(expected at most 1048576\)$/);
@@ -81,9 +77,7 @@ Deno.test("pace() spreads frames over t if times are unevenly spaced", () => {
     logarithmic: [1, 0.75, 0.5, 0.25, 0].map((share) => 1 - (101 ** share - 1) / 100),
   };
   for (const pacing of pacings) {
-    at(pacing).forEach((t, i) => {
-      assert.ok(Math.abs(t - expected[pacing][i]) <= 0.01, `${pacing}: ${t} is not ${expected[pacing][i]}`);
-    });
+    assertClose(at(pacing), expected[pacing], 0.01);
   }
   assert.deepEqual(pace("linear", [0.2, 0.3, 1], 3), [0, 1, 2], "between the first and the last");
 });
