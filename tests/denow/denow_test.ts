@@ -375,10 +375,7 @@ testRows("looks for the loader and drivers", {
     { setup: (machine) => machine.write(`root/${nvidia}`, "") },
   ],
   "through LD_LIBRARY_PATH and ldconfig": [
-    {
-      files: [software, "odd place/libvulkan.so.1"],
-      env: { LD_LIBRARY_PATH: "/nowhere:ROOT/odd place" },
-    },
+    { files: [software, "odd place/libvulkan.so.1"], env: { LD_LIBRARY_PATH: "/nowhere:ROOT/odd place" } },
     {
       setup: (machine) =>
         machine.command("bin/ldconfig", "echo '	libvulkan.so.1 (libc6,x86-64) => /odd/libvulkan.so.1'"),

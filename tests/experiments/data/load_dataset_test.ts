@@ -229,34 +229,28 @@ testInFolder("loadDataset() reads folders of PNG images as classes by name", asy
   assert.deepEqual(await loadDataset(data.source), data);
 });
 
-testInFolder(
-  "loadDataset() needs no classes, keeps train/ and test/, and gives images one form",
-  async (root) => {
-    const colour = pngFile({ width: 2, height: 1, channels: 3 }, (i) => 10 + i);
-    const greys = dots(...upTo(6).map((n) => `a${n}`), ...upTo(6).map((n) => `c${n}`));
-    const mixed = await load(root, { ...greys, "b.png": colour });
-    assert.deepEqual([mixed.channels, mixed.classes, "labels" in mixed.train], [3, 0, false]);
-    const grey = upTo(6).flatMap((n) => Array(2).fill(`${Array(6).fill(n)}`));
-    assert.deepEqual(imagesOf(mixed).sort(), [...grey, "10,13,11,14,12,15"].sort());
+testInFolder("loadDataset() needs no classes, keeps train/ and test/, and unites images", async (root) => {
+  const colour = pngFile({ width: 2, height: 1, channels: 3 }, (i) => 10 + i);
+  const mixed = await load(root, { ...dots("a0", "a1", "a2", "a3", "c4"), "b.png": colour });
+  assert.deepEqual([mixed.channels, mixed.classes, "labels" in mixed.train], [3, 0, false]);
+  const grey = upTo(5).map((n) => `${Array(6).fill(n)}`);
+  assert.deepEqual(imagesOf(mixed).sort(), [...grey, "10,13,11,14,12,15"].sort());
 
-    const { train, test, classNames } = await load(
-      root,
-      dots("train/a/1", "train/b/2", "train/b/3", "test/b/4"),
-    );
-    assert.deepEqual([firsts(train).sort(), firsts(test)], [[1, 2, 3], [4]]);
-    assert.deepEqual(firsts(train).map((value) => value === 1 ? 0 : 1), [...train.labels!]);
-    assert.deepEqual([[...test.labels!], classNames], [[1], ["a", "b"]]);
+  const divided = dots("train/a/1", "train/b/2", "train/b/3", "test/b/4");
+  const { train, test, classNames } = await load(root, divided);
+  assert.deepEqual([firsts(train).sort(), firsts(test)], [[1, 2, 3], [4]]);
+  assert.deepEqual(firsts(train).map((value) => value === 1 ? 0 : 1), [...train.labels!]);
+  assert.deepEqual([[...test.labels!], classNames], [[1], ["a", "b"]]);
 
-    const photo = Uint8Array.fromBase64(vectors.jpegs.colour.file); // 37x21 pixels in colour
-    const high = pngFile({ width: 30, height: 50 }, () => 40);
-    const files = { "a/1.jpg": photo, "a/2.JPEG": photo, "b/3.png": high, "b/4.png": high };
-    const scaled = await load(root, files, { resize: [6, 5], crop: "center" });
-    assert.deepEqual([scaled.channels, scaled.height, scaled.width], [3, 6, 5]);
-    const of = (label: number) => rowsOf(scaled.test.images, [[...scaled.test.labels!].indexOf(label)], 90);
-    assert.deepEqual(of(1), new Uint8Array(90).fill(40));
-    assert.ok(new Set(of(0)).size > 20, "a photo has many values");
-  },
-);
+  const photo = Uint8Array.fromBase64(vectors.jpegs.colour.file); // 37x21 pixels in colour
+  const high = pngFile({ width: 30, height: 50 }, () => 40);
+  const files = { "a/1.jpg": photo, "a/2.JPEG": photo, "b/3.png": high, "b/4.png": high };
+  const scaled = await load(root, files, { resize: [6, 5], crop: "center" });
+  assert.deepEqual([scaled.channels, scaled.height, scaled.width], [3, 6, 5]);
+  const of = (label: number) => rowsOf(scaled.test.images, [[...scaled.test.labels!].indexOf(label)], 90);
+  assert.deepEqual(of(1), new Uint8Array(90).fill(40));
+  assert.ok(new Set(of(0)).size > 20, "a photo has many values");
+});
 
 testInFolder("loadDataset() names damaged images, or leaves them out as if not there", async (root) => {
   const folder = join(root, "birds");
@@ -267,9 +261,7 @@ testInFolder("loadDataset() names damaged images, or leaves them out as if not t
   await writeFiles(folder, { ...whole, ...broken });
   const named = Object.keys(broken).slice(0, 10).join(", ");
   await assert.rejects(loadDataset(folder), ({ name, message }: Error) => {
-    assert.ok(
-      message.startsWith(`Cannot use 12 of 24 images in ${folder}: ${named} and 2 more; Cannot read `),
-    );
+    assert.ok(message.startsWith(`Cannot use 12 of 24 images in ${folder}: ${named} and 2 more; Cannot `));
     return name === "DataError" && message.endsWith(", or pass --skip-damaged");
   });
   const left = await loadDataset(folder, { skipDamaged: true });
@@ -333,7 +325,7 @@ const refusals: Readonly<Record<string, Files>> = {
   "it has 16 bytes and starts with 00000804": ofIdx(trainImages, idxFile([1, 2, 2, 3]).subarray(0, 16)),
   "it has 20 bytes and starts with 00000803": ofIdx(trainLabels, idxFile([1, 2, 2])),
   "its shape is [5, 0, 28], so it has no images": ofIdx(trainImages, idxFile([5, 0, 28])),
-  "it has 33 bytes, too few (expected 34 for images [2, 3, 3])": ofIdx(
+  "33 bytes, too few (expected 34 for images [2, 3, 3])": ofIdx(
     testImages,
     idxFile([2, 3, 3], undefined, 17),
   ),
@@ -380,37 +372,32 @@ const refusals: Readonly<Record<string, Files>> = {
   "DIR/a/2.png: it has 33554433 bytes": { "a/1.png": a, "a/2.png": new Uint8Array(2 ** 25 + 1) },
 };
 
-testInFolder(
-  "loadDataset() refuses files that are missing, damaged or do not fit, in one line",
-  async (root) => {
-    for (const [words, files] of Object.entries(refusals)) {
-      await assert.rejects(load(root, files), (error: Error) => {
-        const shown = error.message.replaceAll(/\S*\/flow-[^/]*\/[^/ :]*/g, "DIR");
-        assert.ok(shown.includes(words) && !shown.includes("\n"), `${words}: ${shown}`);
-        return error.name === "DataError";
-      });
-    }
-    await Deno.writeFile(join(root, "file"), new Uint8Array(1));
-    for (const [name, problem] of [["none", "it does not exist"], ["file", "unsupported file type"]]) {
-      const message = new RegExp(
-        `^Cannot read the data \\S+${name}: ${problem} \\(expected a folder of IDX `,
-      );
-      await assert.rejects(loadDataset(join(root, name)), { name: "DataError", message });
-    }
-    // 200,000 images of a class: their size is checked before memory is taken.
-    await writeFiles(root, { "many/owl/0.png": pngFile({ width: 200, height: 200 }) });
-    const { readDir } = Deno;
-    using _ = replacing([Deno, {
-      async *readDir(path: string) {
-        for await (const entry of readDir(path)) {
-          for (let n = 0; n < (entry.isFile ? 200_000 : 1); n++) yield entry;
-        }
-      },
-    }]);
-    const message = /^Cannot load 200000 images as large as .*: they are 8000000000 bytes /;
-    await assert.rejects(loadDataset(join(root, "many")), { name: "DataError", message });
-  },
-);
+testInFolder("loadDataset() refuses files that are damaged or do not fit, in one line", async (root) => {
+  for (const [words, files] of Object.entries(refusals)) {
+    await assert.rejects(load(root, files), (error: Error) => {
+      const shown = error.message.replaceAll(/\S*\/flow-[^/]*\/[^/ :]*/g, "DIR");
+      assert.ok(shown.includes(words) && !shown.includes("\n"), `${words}: ${shown}`);
+      return error.name === "DataError";
+    });
+  }
+  await Deno.writeFile(join(root, "file"), new Uint8Array(1));
+  for (const [name, problem] of [["none", "it does not exist"], ["file", "unsupported file type"]]) {
+    const message = new RegExp(`^Cannot read the data \\S+${name}: ${problem} \\(expected a folder of `);
+    await assert.rejects(loadDataset(join(root, name)), { name: "DataError", message });
+  }
+  // 200,000 images of a class: their size is checked before memory is taken.
+  await writeFiles(root, { "many/owl/0.png": pngFile({ width: 200, height: 200 }) });
+  const { readDir } = Deno;
+  using _ = replacing([Deno, {
+    async *readDir(path: string) {
+      for await (const entry of readDir(path)) {
+        for (let n = 0; n < (entry.isFile ? 200_000 : 1); n++) yield entry;
+      }
+    },
+  }]);
+  const message = /^Cannot load 200000 images as large as .*: they are 8000000000 bytes /;
+  await assert.rejects(loadDataset(join(root, "many")), { name: "DataError", message });
+});
 
 const programs = { read: true, write: true, run: true } as const;
 

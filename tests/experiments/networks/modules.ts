@@ -68,6 +68,6 @@ export const flat = (x: Tensor): Tensor => reshape(x, [x.shape[0], x.size / x.sh
 
 /** Writes a module, by default the network above, and the file that it imports. */
 export async function writeModule(place: Workplace, name = "mlp.ts", text = mlp()): Promise<void> {
-  await Deno.writeTextFile(place.file(name), text);
-  await Deno.writeTextFile(place.file("flat.ts"), flat);
+  await place.write(name, text);
+  await place.write("flat.ts", flat);
 }

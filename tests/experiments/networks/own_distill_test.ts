@@ -54,8 +54,10 @@ testTask("a network gains its mean velocity after training", async (place) => {
   const stages = `--model mlp.ts --stages drift:images=8,references=30 ${flags}`;
   const { stderr } = await place.succeed("distill", `flow ${stages} --out run`);
   assert.match(stderr, /drift compares only the pixels of images: the network has no encode\(images, t\)/);
-  const { model } = JSON.parse(await Deno.readTextFile(place.file("run", "config.json")));
-  assert.match(model, /^mlp\.ts@sha256:\w{64}:hidden=8,activation=gelu$/);
+  assert.match(
+    (await place.json("run/config.json")).model,
+    /^mlp\.ts@sha256:\w{64}:hidden=8,activation=gelu$/,
+  );
   const compared = await place.succeed("sample", `run --model mlp.ts --count 10 --compare ${oneThread}`);
   assert.match(compared.stderr, /with 1, 2, 4, 8 and 20 evaluations each/);
   await place.succeed("distill", `run ${stages} --out again`);

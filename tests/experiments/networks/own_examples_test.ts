@@ -26,11 +26,11 @@ testTask("examples/dit.ts trains, resumes to the same bits, and is evaluated", a
 testTask("study trains the network of the docs next to a U-Net", async (place) => {
   const page = await Deno.readTextFile(new URL("../../../docs/own_networks.md", import.meta.url));
   const [, module] = /```ts\n(.*?)```/s.exec(page)!;
-  await Deno.writeTextFile(place.file("mine.ts"), module.replaceAll("../mod.ts", library));
+  await place.write("mine.ts", module.replaceAll("../mod.ts", library));
   const grid = { model: ["residual", "mine.ts:hidden=8"] };
   await makePlan(place, { seeds: [1], evaluation: { ...tinyPlan.evaluation }, grid });
   await place.succeed("study", `plan.json --out study ${oneThread}`);
-  const config = await Deno.readTextFile(place.file("study/cells/mine-hidden-8-s1/config.json"));
-  assert.match(JSON.parse(config).model, /^mine\.ts@sha256:\w{64}:hidden=8,activation=gelu$/);
-  assert.match(await Deno.readTextFile(place.file("study", "study.md")), /mine\.ts:hidden=8 .* 2,504 /);
+  const { model } = await place.json("study/cells/mine-hidden-8-s1/config.json");
+  assert.match(model, /^mine\.ts@sha256:\w{64}:hidden=8,activation=gelu$/);
+  assert.match(await place.text("study/study.md"), /mine\.ts:hidden=8 .* 2,504 /);
 });

@@ -9,9 +9,6 @@ import { dataIn } from "../../viz/report/page_content.ts";
 
 const sampled = `${oneThread} --count 10 --out grid.png`;
 const oneStep = bareOwnRun.replace("--epochs 3", "--max-steps 1");
-const configIn = async (place: Workplace, run: string) =>
-  JSON.parse(await Deno.readTextFile(place.file(run, "config.json")));
-
 /** Trains a run in `run`. */
 const makeRun = (place: Workplace) =>
   madeOnce(place, "own network", async (place) => {
@@ -24,7 +21,7 @@ const makeRun = (place: Workplace) =>
 
 testTask("train --model FILE trains the network of a module, with its options as flags", async (place) => {
   await makeRun(place);
-  const config = await configIn(place, "run");
+  const config = await place.json("run/config.json");
   const sha256 = await place.digest("mlp.ts");
   assert.equal(config.model, `./mlp.ts@sha256:${sha256}:hidden=8,activation=gelu`);
   assert.deepEqual(["filters" in config, "attn" in config, config.conditional], [false, false, true]);
@@ -77,7 +74,7 @@ testTask("no module runs because a run names it, and the line says which to give
   await refused(uses.sample, `run/ema.safetensors: ${network}`);
   await refused(uses.resume, `run: ${network}`);
   await place.succeed("report", "run --out report.html");
-  const { runs: [{ live }] } = dataIn(await Deno.readTextFile(place.file("report.html")));
+  const { runs: [{ live }] } = dataIn(await place.text("report.html"));
   assert.match(String(live), /its network is a module, \.\/mlp\.ts, and a page holds only the library/);
 
   // A checkpoint that a program has saved.
@@ -88,7 +85,7 @@ testTask("no module runs because a run names it, and the line says which to give
   assert.equal(await place.digest("grid.png"), drawn);
   // A run of version 0.9, which keeps its module.
   await store("run/ema.safetensors", { ...config, name: "mlp.ts", digest: "0".repeat(64) });
-  await Deno.writeTextFile(place.file("run", "network.json"), JSON.stringify({ main: "mlp.ts", files: {} }));
+  await place.write("run/network.json", { main: "mlp.ts", files: {} });
   const kept =
     "its network is in run/network.json of an earlier version; save its module as a file, and give --model FILE";
   await refused(uses.sample, `run/ema.safetensors: ${kept}`);
@@ -101,7 +98,7 @@ testTask("a run goes on with its module, wherever that lies, and not with anothe
   for (const file of ["mlp.ts", "flat.ts"]) await Deno.rename(place.file(file), place.file("moved", file));
   for (const [task, flags] of Object.values(uses)) await place.succeed(task, `${flags} --model moved/mlp.ts`);
   for (const run of ["run", "again", "tuned"]) {
-    const { model } = await configIn(place, run);
+    const { model } = await place.json(run, "config.json");
     assert.match(model, /^moved\/mlp\.ts@sha256:\w{64}:hidden=8,activation=gelu$/);
   }
   await writeModule(place, "moved/mlp.ts", mlp() + "// changed\n");
@@ -174,16 +171,13 @@ const step = defineOp({
   "it cannot have an option shape": mlp({ options: "{ shape: 5 }" }),
 };
 
-testTask(
-  "a module that cannot be trained is refused in one line, before anything is written",
-  async (place) => {
-    const flags = `--model bad.ts --data data --max-steps 2 ${oneThread}`;
-    for (const [says, text] of Object.entries(bad)) {
-      await writeModule(place, "bad.ts", text);
-      await assertRefused(place, { task: "train", flags, says: [`ConfigError: Cannot use bad.ts: ${says}`] });
-    }
-  },
-);
+testTask("a module that cannot be trained is refused before anything is written", async (place) => {
+  const flags = `--model bad.ts --data data --max-steps 2 ${oneThread}`;
+  for (const [says, text] of Object.entries(bad)) {
+    await writeModule(place, "bad.ts", text);
+    await assertRefused(place, { task: "train", flags, says: [`ConfigError: Cannot use bad.ts: ${says}`] });
+  }
+});
 
 const wrong = "ConfigError: Cannot use";
 testMistakes("train", {

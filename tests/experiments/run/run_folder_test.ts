@@ -3,13 +3,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { trainingConfig } from "../../../experiments/cli/training_config.ts";
-import { count } from "../../../experiments/run/field_checks.ts";
 import * as files from "../../../experiments/run/files.ts";
 import * as metricsLog from "../../../experiments/run/metrics_log.ts";
 import { collectEnvironment, readCheckout } from "../../../experiments/run/program_files.ts";
 import * as folders from "../../../experiments/run/run_folder.ts";
-import { TensorFile, tensorsOf } from "../../../experiments/run/weights.ts";
-import { encodeSafetensors } from "../../../models/mod.ts";
 import { testInFolder, withFolder } from "../../folder.ts";
 import { granted, testNeeding } from "../../permissions.ts";
 import { replacing } from "../../replacing.ts";
@@ -63,55 +60,27 @@ Deno.test("each file of a run has one row, which says where it is shown and when
   assert.equal(plain.length, more.length - 8);
 });
 
-Deno.test("TensorFile refuses tensors of another shape, and values that are not finite", () => {
-  const shapes = { x: [2], labels: [2], nan: [1], far: [1] };
-  const tensors = tensorsOf(shapes, { x: [1, 2], labels: [0, 255], nan: [NaN], far: [Infinity] });
-  const file = new TensorFile(encodeSafetensors(tensors, { step: "3" }), "a file", "delete it");
-  const read = [[...file.read("x", 2)], [...file.labels("labels", 2)], file.field("step", count)];
-  assert.deepEqual(read, [[1, 2], [0, 255], 3]);
-  const refused: [read: () => unknown, why: string][] = [
-    [() => file.read("x", 3), "x is f32[2] (expected f32[3])"],
-    [() => file.read("y", 2), "y is missing (expected f32[2])"],
-    [() => file.read("nan", 1), "nan holds NaN or infinities"],
-    [() => file.labels("far", 1), "far holds NaN or infinities"],
-    [() => file.field("steps", count), "its metadata has no steps (expected a whole number of at least 0)"],
-  ];
-  for (const [read, why] of refused) {
-    assert.throws(read, runError(`Cannot read a file: ${why}; delete it`));
+testInFolder("createRunFolder() names folders by time and name, or takes an empty one", async (folder) => {
+  const [root, out] = [join(folder, "runs"), join(folder, "new", "run")];
+  const named = { name: "base", root, startedAt: new Date(2024, 0, 2, 3, 4, 5) };
+  const create = (out?: string) => folders.createRunFolder({ ...named, ...out !== undefined && { out } });
+  for (const name of ["20240102-030405-base", "20240102-030405-base-2"]) {
+    assert.equal(await create(), join(root, name));
   }
+  assert.equal(await create(out), out);
+  using _ = await lockRun(out);
+  assert.equal(await create(out), out, "locked by the caller");
+  const file = join(out, "notes.txt");
+  await Deno.writeTextFile(file, "mine");
+  const holds = runError(/as run folder: it holds notes\.txt \(expected .* --resume \S+run\)$/);
+  await assert.rejects(create(out), holds);
+  await assert.rejects(create(file), folders.RunError);
+  await assert.rejects(folders.checkFolderOf(out), runError(/: it is a folder /));
+  assert.deepEqual([await namesIn(out), await Deno.readTextFile(file)], [[lockName, "notes.txt"], "mine"]);
 });
 
 testInFolder(
-  "createRunFolder() names folders by time and name, or takes a new or empty one",
-  async (folder) => {
-    const [root, out] = [join(folder, "runs"), join(folder, "new", "run")];
-    const named = { name: "base", root, startedAt: new Date(2024, 0, 2, 3, 4, 5) };
-    const create = (out?: string) => folders.createRunFolder({ ...named, ...out !== undefined && { out } });
-    for (const name of ["20240102-030405-base", "20240102-030405-base-2"]) {
-      assert.equal(await create(), join(root, name));
-    }
-    assert.equal(await create(out), out);
-    using _ = await lockRun(out);
-    assert.equal(await create(out), out, "locked by the caller");
-    const file = join(out, "notes.txt");
-    await Deno.writeTextFile(file, "mine");
-    await assert.rejects(
-      create(out),
-      runError(/as run folder: it holds notes\.txt \(expected .* --resume \S+run\)$/),
-    );
-    await assert.rejects(create(file), folders.RunError);
-    for (
-      const [path, why] of [[join(file, "x.png"), /: there is no folder .*txt; /], [out, /: it is a folder /]]
-    ) {
-      await assert.rejects(folders.checkFolderOf(path as string), runError(why as RegExp));
-    }
-    await folders.checkFolderOf(file);
-    assert.deepEqual([await namesIn(out), await Deno.readTextFile(file)], [[lockName, "notes.txt"], "mine"]);
-  },
-);
-
-testInFolder(
-  "writeAtomic() flushes a new content, then replaces the old one, or leaves no trace",
+  "writeAtomic() flushes a content and replaces the old one, or changes nothing",
   async (folder) => {
     const [path, events]: [string, string[]] = [join(folder, "file"), []];
     const { FsFile: { prototype: file }, rename } = Deno;
@@ -158,41 +127,38 @@ testInFolder("writeAtomic() shows readers one whole content, even with several w
   assert.deepEqual(await namesIn(folder), ["file"]);
 });
 
-testInFolder(
-  "metrics are read as they were written, whatever line a killed run left incomplete",
-  async (folder) => {
-    const path = join(folder, "metrics.jsonl");
-    assert.deepEqual(await readMetrics(path), []);
-    const metrics: metricsLog.Metrics[] = [
-      { step: 1, trainLoss: 0.1, phase: "train" },
-      { step: 2, trainLoss: NaN, learningRate: Infinity, other: -Infinity },
-    ];
-    for (const line of metrics) appendMetrics(path, line);
-    const [, second] = (await Deno.readTextFile(path)).split("\n");
-    assert.equal(second, '{"step":2,"trainLoss":"NaN","learningRate":"Infinity","other":"-Infinity"}');
-    assert.deepEqual(await readMetrics(path), metrics);
-    await Deno.writeTextFile(path, '{"step":1}\n{"loss":2}\n{"step":3}\n');
-    const message = `Cannot read ${path}: line 2 is not an object with a step: {"loss":2}`;
-    await assert.rejects(readMetrics(path), runError(message));
+testInFolder("metrics are read as they were written, after any incomplete line", async (folder) => {
+  const path = join(folder, "metrics.jsonl");
+  assert.deepEqual(await readMetrics(path), []);
+  const metrics: metricsLog.Metrics[] = [
+    { step: 1, trainLoss: 0.1, phase: "train" },
+    { step: 2, trainLoss: NaN, learningRate: Infinity, other: -Infinity },
+  ];
+  for (const line of metrics) appendMetrics(path, line);
+  const [, second] = (await Deno.readTextFile(path)).split("\n");
+  assert.equal(second, '{"step":2,"trainLoss":"NaN","learningRate":"Infinity","other":"-Infinity"}');
+  assert.deepEqual(await readMetrics(path), metrics);
+  await Deno.writeTextFile(path, '{"step":1}\n{"loss":2}\n{"step":3}\n');
+  const message = `Cannot read ${path}: line 2 is not an object with a step: {"loss":2}`;
+  await assert.rejects(readMetrics(path), runError(message));
 
-    const steps = async () => (await readMetrics(path)).map(({ step }) => step);
-    await Deno.writeTextFile(path, '{"step":10}\n{"step":20}\n{"step":30}\n{"step":1');
-    assert.deepEqual(await steps(), [10, 20, 30]);
-    await truncateAfterStep(path, 30);
-    appendMetrics(path, { step: 40 });
-    assert.deepEqual(await steps(), [10, 20, 30, 40]);
-    await truncateAfterStep(path, 25);
-    assert.equal(await Deno.readTextFile(path), '{"step":10}\n{"step":20}\n');
-    const rests = [['{"step":7,"train_lo', []], ['{"step":7}', [7]], ['{"note":"ü', []]] as const;
-    for (const [rest, kept] of rests) {
-      for (const [whole, first] of [['{"step":6}\n', [6]], ["", []]] as const) {
-        await Deno.writeTextFile(path, whole + rest);
-        for (const step of [8, 9]) appendMetrics(path, { step });
-        assert.deepEqual(await steps(), [...first, ...kept, 8, 9], rest);
-      }
+  const steps = async () => (await readMetrics(path)).map(({ step }) => step);
+  await Deno.writeTextFile(path, '{"step":10}\n{"step":20}\n{"step":30}\n{"step":1');
+  assert.deepEqual(await steps(), [10, 20, 30]);
+  await truncateAfterStep(path, 30);
+  appendMetrics(path, { step: 40 });
+  assert.deepEqual(await steps(), [10, 20, 30, 40]);
+  await truncateAfterStep(path, 25);
+  assert.equal(await Deno.readTextFile(path), '{"step":10}\n{"step":20}\n');
+  const rests = [['{"step":7,"train_lo', []], ['{"step":7}', [7]], ['{"note":"ü', []]] as const;
+  for (const [rest, kept] of rests) {
+    for (const [whole, first] of [['{"step":6}\n', [6]], ["", []]] as const) {
+      await Deno.writeTextFile(path, whole + rest);
+      for (const step of [8, 9]) appendMetrics(path, { step });
+      assert.deepEqual(await steps(), [...first, ...kept, 8, 9], rest);
     }
-  },
-);
+  }
+});
 
 testInFolder("the environment of a run has the commit and branch that git's files name", async (root) => {
   const startedAt = new Date();
@@ -342,7 +308,7 @@ testInFolder("lockRun() leaves a run to another machine, and says which file to 
 });
 
 testInFolder(
-  "lockRun() guards a folder: nothing is written there once it was deleted or recreated",
+  "lockRun() guards a folder: nothing is written after it was deleted or made anew",
   async (folder) => {
     const [run, other] = [join(folder, "run"), join(folder, "run-2")];
     for (const path of [run, other]) await Deno.mkdir(path);

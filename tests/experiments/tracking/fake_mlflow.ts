@@ -20,31 +20,58 @@ type Answered = Response | Fault | undefined;
 type Entry = { readonly key: string; readonly value: unknown };
 type Point = Entry & { readonly step: number; readonly timestamp: number; readonly model_id?: string };
 
+const mapOf = (entries: readonly Entry[] = []) => new Map(entries.map(({ key, value }) => [key, value]));
+const entries = (values: Map<string, unknown>) => Array.from(values, ([key, value]) => ({ key, value }));
+
 /** A run or a logged model. */
-interface Stored {
-  readonly info: Record<string, unknown>;
-  readonly points: Point[];
+class Stored {
+  readonly points: Point[] = [];
   readonly params: Map<string, unknown>;
   readonly tags: Map<string, unknown>;
-  readonly files: Map<string, Uint8Array>;
-}
+  readonly files = new Map<string, Uint8Array>();
+  inputs: unknown[] = [];
+  readonly outputs: { readonly model_id: string; readonly step: number }[] = [];
 
-interface FakeRun extends Stored {
-  inputs: unknown[];
-  readonly outputs: { readonly model_id: string; readonly step: number }[];
+  constructor(readonly info: Record<string, unknown>, params?: readonly Entry[], tags?: readonly Entry[]) {
+    [this.params, this.tags] = [mapOf(params), mapOf(tags)];
+  }
+
+  get isActive(): boolean {
+    return this.info.lifecycle_stage === "active";
+  }
+
+  /** As in an answer: a run with the latest point of each metric. */
+  get run() {
+    const metrics = [...new Map(this.points.map((point) => [point.key, point])).values()];
+    return {
+      info: this.info,
+      data: { metrics, params: entries(this.params), tags: entries(this.tags) },
+      inputs: { dataset_inputs: this.inputs },
+      outputs: { model_outputs: this.outputs },
+    };
+  }
+
+  get model() {
+    const metrics = this.points.length > 0 && { metrics: this.points };
+    return { info: this.info, data: { params: entries(this.params), ...metrics } };
+  }
 }
 
 const wrong = (error_code: string, message: string, status = 400) =>
   Response.json({ error_code, message }, { status });
 const missing = (what: string) => wrong("RESOURCE_DOES_NOT_EXIST", `no such ${what}`, 404);
-const isActive = ({ info }: Stored) => info.lifecycle_stage === "active";
+
+function newInfo(run_id: string, experiment_id: string) {
+  const artifact_uri = `mlflow-artifacts:/1/${run_id}/artifacts`;
+  return { run_id, experiment_id, artifact_uri, status: "RUNNING", lifecycle_stage: "active" };
+}
 
 /** A server on this machine that keeps runs in memory. */
 export class FakeMlflow extends MlflowReader implements AsyncDisposable {
   readonly seen: Seen[] = [];
   readonly models: Stored[] = [];
   readonly #experiments: string[] = [];
-  readonly #runs: FakeRun[] = [];
+  readonly #runs: Stored[] = [];
   #created = 0;
 
   /** @param answer decides what happens to each request */
@@ -75,7 +102,7 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
   }
 
   /** Changes a stored run without a request. */
-  change(runId: string, change: (run: FakeRun) => void): void {
+  change(runId: string, change: (run: Stored) => void): void {
     change(this.#run(runId)!);
   }
 
@@ -137,7 +164,11 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
     }
     const endpoint = pathname.replace("/api/2.0/mlflow/", "");
     const model = this.models.find(({ info }) => endpoint === `logged-models/${info.model_id}`);
-    const work = model ? () => this.#finishModel(model, json) : this.#endpoints[endpoint];
+    if (model) {
+      model.info.status = json.status;
+      return Response.json({ model: model.model });
+    }
+    const work = this.#endpoints[endpoint];
     if (!work) return wrong("ENDPOINT_NOT_FOUND", endpoint, 404);
     const answer = work(json, run!);
     return answer instanceof Response ? answer : Response.json(answer ?? {});
@@ -145,7 +176,7 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
 
   /** What each endpoint answers: an object, none for an empty one, or an error. */
   // deno-lint-ignore no-explicit-any -- any JSON may come
-  readonly #endpoints: Readonly<Record<string, (json: any, run: FakeRun) => object | void>> = {
+  readonly #endpoints: Readonly<Record<string, (json: any, run: Stored) => object | void>> = {
     "experiments/get-by-name": ({ experiment_name }) => {
       const id = this.#experiments.indexOf(experiment_name) + 1;
       return id > 0 ? { experiment: { experiment_id: `${id}` } } : missing("experiment");
@@ -156,18 +187,18 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
     },
     "runs/create": ({ run_name, start_time = 0, experiment_id, tags }) => {
       const info = { ...newInfo(`r${++this.#created}`, experiment_id), run_name, start_time };
-      this.#runs.push({ ...newStored(info, [], tags), inputs: [], outputs: [] });
-      return { run: shown(this.#runs.at(-1)!) };
+      this.#runs.push(new Stored(info, [], tags));
+      return { run: this.#runs.at(-1)!.run };
     },
     "runs/search": ({ filter = "", experiment_ids, run_view_type }) => {
       const [, key, value] = /^tags\.`(.*)` = '(.*)'$/.exec(filter) ?? [];
       const runs = this.#runs.filter((run) =>
         experiment_ids.includes(run.info.experiment_id) &&
-        (key === undefined || run.tags.get(key) === value) && (run_view_type === "ALL" || isActive(run))
-      ).map(shown);
+        (key === undefined || run.tags.get(key) === value) && (run_view_type === "ALL" || run.isActive)
+      ).map(({ run }) => run);
       return runs.length > 0 ? { runs } : {};
     },
-    "runs/get": (_, run) => ({ run: shown(run) }),
+    "runs/get": (_, { run }) => ({ run }),
     "runs/update": ({ status, end_time }, { info }) =>
       void Object.assign(info, status && { status }, end_time && { end_time }),
     "runs/delete": (_, { info }) => void (info.lifecycle_stage = "deleted"),
@@ -182,11 +213,12 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
       const model_id = `m${this.models.length + 1}`;
       const artifact_uri = `mlflow-artifacts:/1/models/${model_id}/artifacts`;
       const info = { ...about, tags, model_id, artifact_uri, status: "LOGGED_MODEL_PENDING" };
-      return { model: shownModel(this.models[this.models.push(newStored(info, params)) - 1]) };
+      this.models.push(new Stored(info, params));
+      return { model: this.models.at(-1)!.model };
     },
     "logged-models/search": ({ filter }) => {
       const found = this.models.filter(({ info }) => filter === `source_run_id = '${info.source_run_id}'`);
-      return { models: found.map(shownModel) };
+      return { models: found.map(({ model }) => model) };
     },
     "metrics/get-history": ({ metric_key }, { points }) => ({
       metrics: points.filter(({ key }) => key === metric_key),
@@ -205,47 +237,16 @@ export class FakeMlflow extends MlflowReader implements AsyncDisposable {
     },
   };
 
-  #finishModel(model: Stored, { status }: { readonly status: string }): object {
-    model.info.status = status;
-    return { model: shownModel(model) };
-  }
-
-  #run(id: unknown): FakeRun | undefined {
+  #run(id: unknown): Stored | undefined {
     return this.#runs.find(({ info }) => info.run_id === id);
   }
 }
 
-function newInfo(run_id: string, experiment_id: string) {
-  const artifact_uri = `mlflow-artifacts:/1/${run_id}/artifacts`;
-  return { run_id, experiment_id, artifact_uri, status: "RUNNING", lifecycle_stage: "active" };
-}
-
-function newStored(info: Stored["info"], params: readonly Entry[], tags: readonly Entry[] = []): Stored {
-  const [own, about] = [params, tags].map((all) => new Map(all.map(({ key, value }) => [key, value])));
-  return { info, points: [], params: own, tags: about, files: new Map() };
-}
-
-const entries = (values: Map<string, unknown>) => Array.from(values, ([key, value]) => ({ key, value }));
-
-function shownModel({ info, params, points }: Stored) {
-  return { info, data: { params: entries(params), ...points.length > 0 && { metrics: points } } };
-}
-
-function shown({ info, points, params, tags, inputs, outputs }: FakeRun) {
-  const latest = new Map(points.map((point) => [point.key, point]));
-  return {
-    info,
-    data: { metrics: [...latest.values()], params: entries(params), tags: entries(tags) },
-    inputs: { dataset_inputs: inputs },
-    outputs: { model_outputs: outputs },
-  };
-}
-
 /** Logs like MLflow: all or nothing, identical points once, and nothing if a type is wrong. */
-function logBatch(run: FakeRun, json: Record<string, readonly Point[]>, models: readonly Stored[]): object {
+function logBatch(run: Stored, json: Record<string, readonly Point[]>, models: readonly Stored[]): object {
   const { metrics = [], params = [], tags = [] } = json;
   const invalid = (message: string) => wrong("INVALID_PARAMETER_VALUE", message);
-  if (!isActive(run)) return invalid("The run must be in the 'active' state.");
+  if (!run.isActive) return invalid("The run must be in the 'active' state.");
   if (metrics.length > 1000 || params.length > 100 || tags.length > 100) return invalid("too many entries");
   const isName = ({ key }: Entry) => /^[\p{L}\p{N}_\-.:/ ]{1,250}$/u.test(key);
   if (![...metrics, ...params, ...tags].every(isName)) return invalid("a bad name");

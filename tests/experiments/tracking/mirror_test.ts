@@ -105,74 +105,70 @@ testSending("a run is created once, even by a slow server or a lost response", a
   }
 });
 
-testSending(
-  "whole lines of a run in progress are sent, even after an interrupted pass",
-  async (run, server) => {
-    await writeRun(run, { status: "RUNNING", endedAt: null });
-    const mirror = new Mirror(run, clientAt(server.url));
-    const pass = async () => {
-      server.seen.length = 0;
-      await mirror.pass();
-      return server.sent("runs/log-batch").flatMap(({ metrics = [] }) => metrics).map(({ step }) => step);
-    };
-    const many = upTo(1500);
-    const whole = many.map((step) => `{"step":${step},"ü":1}\n\n`).join("");
-    await write(run, "metrics.jsonl", `${whole}{"step":2000`);
-    server.answer = ({ body }) => body.includes('"step":1200') ? responding(413) : undefined;
-    await assert.rejects(pass(), /413/);
-    server.answer = () => undefined;
-    assert.deepEqual(await pass(), many, "an interrupted pass starts again");
-    await write(run, "metrics.jsonl", `${whole}{"step":2000,"ü":1}`);
-    assert.deepEqual(await pass(), []);
-    await writeRun(run); // it has ended
-    assert.deepEqual([await pass(), await pass()], [[2000], []]);
-    // A shorter file is read from its start; lines of one millisecond may repeat a point.
-    await write(run, "metrics.jsonl", `${'{"step":3000,"time":5,"ü":1}\n'.repeat(2)}{"step":3001,"tr`);
-    assert.deepEqual(await pass(), [3000]);
-    appendMetrics(join(run, "metrics.jsonl"), { step: 3001, loss: 2 }); // in place of the truncated line
-    assert.deepEqual((await newsOf(run, server)).points.map(({ step }) => step), [3000, 3001]);
-  },
-);
-
-testSending("cells of a study are its children, even if one was sent first", async (run, server) => {
-  const cells = ["a", "b"].map((name) => join(run, "cells", name));
-  await writeRun(run, { id: "study", name: "study" });
-  for (const cell of cells) await writeRun(cell, { id: cell, name: cell });
-  await send(cells[1], server);
-  await send(run, server);
-  const [first, study, second] = await server.runs("x");
-  const parents = [first, second].map(({ data }) => valuesOf(data.tags)["mlflow.parentRunId"]);
-  assert.deepEqual(parents, [study.info.run_id, study.info.run_id]);
-  assert.deepEqual(await server.artifacts(study.info.run_id), ["config.json", "run.json"]);
+testSending("whole lines of a run in progress are sent, also after a failed pass", async (run, server) => {
+  await writeRun(run, { status: "RUNNING", endedAt: null });
+  const mirror = new Mirror(run, clientAt(server.url));
+  const pass = async () => {
+    server.seen.length = 0;
+    await mirror.pass();
+    return server.sent("runs/log-batch").flatMap(({ metrics = [] }) => metrics).map(({ step }) => step);
+  };
+  const many = upTo(1500);
+  const whole = many.map((step) => `{"step":${step},"ü":1}\n\n`).join("");
+  await write(run, "metrics.jsonl", `${whole}{"step":2000`);
+  server.answer = ({ body }) => body.includes('"step":1200') ? responding(413) : undefined;
+  await assert.rejects(pass(), /413/);
+  server.answer = () => undefined;
+  assert.deepEqual(await pass(), many, "an interrupted pass starts again");
+  await write(run, "metrics.jsonl", `${whole}{"step":2000,"ü":1}`);
+  assert.deepEqual(await pass(), []);
+  await writeRun(run); // it has ended
+  assert.deepEqual([await pass(), await pass()], [[2000], []]);
+  // A shorter file is read from its start; lines of one millisecond may repeat a point.
+  await write(run, "metrics.jsonl", `${'{"step":3000,"time":5,"ü":1}\n'.repeat(2)}{"step":3001,"tr`);
+  assert.deepEqual(await pass(), [3000]);
+  appendMetrics(join(run, "metrics.jsonl"), { step: 3001, loss: 2 }); // in place of the truncated line
+  assert.deepEqual((await newsOf(run, server)).points.map(({ step }) => step), [3000, 3001]);
 });
 
-testSending("a killed run is marked, and a busy one is skipped", async (run, server) => {
-  await writeRun(run, { status: "RUNNING", endedAt: null });
+testSending("a killed run is marked, a busy one skipped, and a cell has its study", async (run, server) => {
+  const cells = ["a", "b"].map((name) => join(run, "cells", name));
+  await writeRun(run, { id: "study", name: "study", status: "RUNNING", endedAt: null });
+  for (const cell of cells) await writeRun(cell, { id: cell, name: cell });
   {
     using _ = await lockRun(run);
     assert.match((await send(run, server)).join(), /run: nothing sent, because another program /);
     assert.deepEqual(server.seen, []);
   }
+  await send(cells[1], server);
   const [sent] = await send(run, server);
-  assert.match(sent, /^\S+: 0 points and 2 files sent, http:\S+\/runs\/r1\?workflow/);
+  assert.match(sent, /^\S+: 0 points and 2 files sent, http:\S+\/runs\/r2\?workflow/);
   assert.match((await send(run, server))[0], /^\S+: already complete, http/);
-  assert.equal((await server.runs("x"))[0].info.status, "KILLED");
+  const [first, study, second] = await server.runs("x");
+  const parents = [first, second].map(({ data }) => valuesOf(data.tags)["mlflow.parentRunId"]);
+  assert.deepEqual([study.info.status, ...parents], ["KILLED", study.info.run_id, study.info.run_id]);
   const message = /^Cannot send .*: it is not a run folder /;
   await assert.rejects(send(join(run, ".."), server), { name: "RunError", message });
 });
 
-testSending("no file from outside the run folder is sent", async (run, server) => {
+testSending("only results in the run's folder are sent", async (run, server) => {
   await writeRun(run);
   const pictures = ["../secret.txt", "link.png", "linked/secret.txt", "mlflow.json", ".hidden"];
   const lines = pictures.map((path, step) => `{"step":${step},"image/x":"${path}"}\n`);
+  const kept = ["a b#.txt", "flow/sample_1.safetensors", "samples/1.png"];
+  const own = ["../secret.txt", ".hidden", "a.json.tmp", "cells/a/notes.txt", "pairs/part_0000.safetensors"];
+  for (const path of [...kept, ...own]) {
+    await Deno.mkdir(join(run, path, ".."), { recursive: true });
+    await write(run, path, kept.includes(path) ? path : "s3cret");
+  }
   await write(run, "metrics.jsonl", lines.join(""));
-  for (const name of ["../secret.txt", ".hidden"]) await write(run, name, "s3cret");
   await Deno.symlink("../secret.txt", join(run, "link.png"));
   await Deno.symlink("..", join(run, "linked"));
   const rejected = (await send(run, server)).slice(1).map((line) => /^ {2}rejected: (.*?):/.exec(line)?.[1]);
   assert.deepEqual(rejected, pictures);
   assert.ok(!server.seen.some(({ body }) => body.includes("s3cret")));
-  assert.deepEqual(putFiles(server), ["config.json", "metrics.jsonl", "run.json"]);
+  const paths = [...kept, "config.json", "metrics.jsonl", "run.json"];
+  assert.deepEqual(await server.artifacts("r1"), paths.sort());
 });
 
 testSending("a file that a server rejects is skipped; a page is no answer", async (run, server) => {
@@ -199,9 +195,11 @@ testSending("a run is completed on a server restored from an older backup", asyn
   await write(run, "a.png", "a picture");
   await send(run, server);
   const images = (await server.artifacts("r1", "images")).map((path) => path.split("/").at(-1)!);
-  const stem = "x+step+3+timestamp+9+ID";
-  const named = images.map((name) => name.replace(/[0-9a-f]{8}-[0-9a-f-]{27}/, "ID"));
-  assert.deepEqual(named, [`${stem}+compressed.webp`, `${stem}.png`]);
+  const [small, large] = images.map((name) => name.replace(/[0-9a-f]{8}-[0-9a-f-]{27}/, "ID"));
+  assert.deepEqual([small.split("ID"), large.slice(-4)], [
+    ["x+step+3+timestamp+9+", "+compressed.webp"],
+    ".png",
+  ]);
   const points = [1, 2, 3].flatMap((step) => [["loss", step], ["lr", step]]);
   // What the server loses, and what is sent then: all points, since those that it has are stored once.
   type Lose = Parameters<FakeMlflow["change"]>[1];

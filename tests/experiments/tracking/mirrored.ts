@@ -7,23 +7,16 @@ import { readRecord, runFiles } from "../../../experiments/tracking/record.ts";
 
 type Entries = readonly { readonly key: string; readonly value: string }[];
 
+type Input = { readonly dataset: Record<"name" | "digest" | "profile", string>; readonly tags: Entries };
+
 /** A run in the results of a server's search. */
 export interface StoredRun {
   readonly info: Readonly<Record<"run_id" | "experiment_id" | "run_name" | "status", string>> & {
     readonly start_time: number;
     readonly end_time?: number;
   };
-  readonly data: {
-    readonly metrics?: readonly { readonly key: string }[];
-    readonly params?: Entries;
-    readonly tags?: Entries;
-  };
-  readonly inputs?: {
-    readonly dataset_inputs?: readonly {
-      readonly dataset: Readonly<Record<"name" | "digest" | "profile", string>>;
-      readonly tags: Entries;
-    }[];
-  };
+  readonly data: Partial<Record<"params" | "tags", Entries>> & { metrics?: readonly { key: string }[] };
+  readonly inputs?: { readonly dataset_inputs?: readonly Input[] };
 }
 
 /** Reads a server's REST API. */
@@ -94,8 +87,7 @@ export async function assertMirrored(
   assert.deepEqual([run_name, status, start_time, end_time], [name, record.status, startedAt, endedAt]);
   const metrics = await Deno.readTextFile(join(folder, "metrics.jsonl")).catch(() => ""); // none was logged
   await assertMetrics(server, run, metrics);
-  const { params } = await describeRun(folder, record);
-  assert.deepEqual(valuesOf(run.data.params), valuesOf(params));
+  assert.deepEqual(valuesOf(run.data.params), valuesOf((await describeRun(folder, record)).params));
   const files = (await runFiles(folder)).map(({ path }) => path);
   const artifacts = await server.artifacts(run.info.run_id);
   assert.deepEqual(artifacts.filter((path) => !path.startsWith("images/")), files);

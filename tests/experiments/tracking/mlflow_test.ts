@@ -75,7 +75,7 @@ testTask("train mirrors everything it logs to a real MLflow server", async (plac
   assert.equal(tags["mlflow.source.name"], `deno task train:residual ${mirroredRun}`);
   assert.match(tags["mlflow.note.content"], /: test loss [\d.]+ at step 33,/);
   assert.ok(tags["mlflow.user"].length > 0);
-  const record = JSON.parse(await Deno.readTextFile(place.file("run", "run.json")));
+  const record = await place.json("run/run.json");
   const [{ dataset, tags: contexts }] = inputs!.dataset_inputs!;
   assert.deepEqual([dataset.name, dataset.digest], ["data", record.dataset.digest.slice(0, 36)]);
   assert.deepEqual(contexts, [{ key: "mlflow.data.context", value: "training" }]);

@@ -9,6 +9,7 @@ import { readRecord } from "../../../experiments/tracking/record.ts";
 import { RunTracker, trySendingRun, type Waiting } from "../../../experiments/tracking/run_tracker.ts";
 import { testInFolder } from "../../folder.ts";
 import { replacing } from "../../replacing.ts";
+import { until } from "../cli.ts";
 import { type FakeMlflow, type Fault, pause } from "./fake_mlflow.ts";
 import { assertMirrored, valuesOf } from "./mirrored.ts";
 import { send, session, testSending, usualStart } from "./sessions.ts";
@@ -48,9 +49,8 @@ testInFolder("RunTracker records lines with their time, gauges at intervals, and
   using _ = replacing([Date, { now: () => 864e5 }]);
   await assert.rejects(failing.during(() => Promise.reject(new Error("the loss is NaN"))), /is NaN/);
   const failed = (await readRecord(run))!;
-  assert.deepEqual([failed.endedAt, failed.status, failed.reason], [
-    ...[failed.startedAt, "FAILED", "the loss is NaN"],
-  ]);
+  const ended = { endedAt: failed.startedAt, status: "FAILED", reason: "the loss is NaN" };
+  assert.deepEqual({ ...failed, ...ended }, failed);
 });
 
 const patience = { maxRetries: 4, backoffFactor: 0.02, timeoutMs: 5_000 };
@@ -104,7 +104,7 @@ async function shortRun(
 testSending("RunTracker mirrors a run in progress, and the rest of it at its end", async (run, server) => {
   const choice = { ...choiceOf(server, { timeoutMs: 60_000 }), runName: "a name" };
   const halfway = async () => { // a busy machine takes a while until it first sends something
-    while (batchesTo(server).length === 0) await pause(5);
+    await until(() => batchesTo(server).length > 0);
   };
   const said = await shortRun(run, choice, { waiting: { ...waits, patienceMs: 60_000 }, halfway });
   const { info, data } = await assertMirrored(server, "x", run);
@@ -154,10 +154,16 @@ testSending("RunTracker continues a killed run on the server when it is resumed"
   for (const { step, loss } of lossesOf(1, 12, 13, 14, 15).slice(1)) tracker.log({ step, loss });
   server.seen.length = 0;
   server.answer = () => undefined;
-  while (batchesTo(server).length === 0) await pause(5);
+  await until(() => batchesTo(server).length > 0);
   await tracker.end("FINISHED");
   assert.deepEqual(batchesTo(server).flat().map(({ value }) => value), [1, 12, 13, 14, 15]);
   assert.deepEqual(server.sent("runs/update").map(({ status }) => status), ["RUNNING", "FINISHED"]);
+  // The server has all of it when the run goes on after its last step.
+  const last = await RunTracker.start(lock, { ...usualStart, choice, resumedAt: 5, waiting: waits });
+  await until(() => server.sent("runs/update").length === 3);
+  last.log({ step: 6, loss: 16 });
+  await last.end("FINISHED");
+  assert.equal(batchesTo(server).flat().at(-1)?.value, 16);
 });
 
 testSending("a dead server is asked less often, and delays the end by 10 s", async (run, server) => {
@@ -191,7 +197,7 @@ testSending("a dead server is asked less often, and delays the end by 10 s", asy
     lines.length = 0;
     await using tracker = await RunTracker.start(lock, { ...usualStart, choice, resumedAt: 1, say });
     const isOver = () => answer() === "hang" ? lines.length > 0 : fired.has(30_000);
-    while (!isOver()) await pause(5);
+    await until(isOver);
     assert.match(lines[0], /^MLflow: http:\S+ .*; training continues, .*deno task sync .* --mlflow http/);
     await tracker.end("FINISHED");
   }

@@ -3,39 +3,24 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { lockRun } from "../../../experiments/run/run_folder.ts";
-import {
-  describeRun,
-  latestOf,
-  mlflowKey,
-  pointOf,
-  settingsOf,
-  textEntry,
-} from "../../../experiments/tracking/describe_run.ts";
-import {
-  compareTable,
-  findRun,
-  listTable,
-  nearestOf,
-  type RunSummary,
-} from "../../../experiments/tracking/find_run.ts";
-import {
-  currentRecord,
-  newRecord,
-  readRecord,
-  type RecordedDataset,
-  runFiles,
-  settleRecord,
-  writeRecord,
-} from "../../../experiments/tracking/record.ts";
+import * as describe from "../../../experiments/tracking/describe_run.ts";
+import * as find from "../../../experiments/tracking/find_run.ts";
+import * as records from "../../../experiments/tracking/record.ts";
 import { testInFolder } from "../../folder.ts";
 import { upTo } from "../../refusing.ts";
 import { valuesOf } from "./mirrored.ts";
 import { writeRun } from "./sessions.ts";
 
-const record = newRecord({ name: "a *run*", experiment: "x", source: "a test", startedAt: 1 });
+const { describeRun, mlflowKey, settingsOf, textEntry } = describe;
+const { compareTable, findRun, listTable, nearestOf } = find;
+const { currentRecord, readRecord, settleRecord, writeRecord } = records;
+type Dataset = records.RecordedDataset;
+type RunSummary = find.RunSummary;
+
+const record = records.newRecord({ name: "a *run*", experiment: "x", source: "a test", startedAt: 1 });
 const counts = { train: 3, validation: 2, test: 1 };
 const size = { channels: 1, height: 4, width: 5, classes: 0 };
-const dataset: RecordedDataset = { name: "d", digest: "ab", source: "d", ...size, ...counts };
+const dataset: Dataset = { name: "d", digest: "ab", source: "d", ...size, ...counts };
 
 testInFolder("a running run counts as killed if no program works on it or on a cell", async (run) => {
   assert.equal(await currentRecord(run), undefined);
@@ -54,16 +39,6 @@ testInFolder("a running run counts as killed if no program works on it or on a c
   assert.deepEqual([await settleRecord(run), await readRecord(run)], [killed, killed]);
 });
 
-testInFolder("runFiles() lists the files to send", async (folder) => {
-  const kept = ["a b#.txt", "flow/sample_1.safetensors", "run.json", "samples/1.png"];
-  const own = [".lock", "mlflow.json", "a.json.tmp", "cells/a/run.json", "pairs/part_0000.safetensors"];
-  for (const path of [...kept, ...own]) {
-    await Deno.mkdir(join(folder, path, ".."), { recursive: true });
-    await Deno.writeTextFile(join(folder, path), path);
-  }
-  assert.deepEqual((await runFiles(folder)).map(({ path }) => path), kept);
-});
-
 Deno.test("mlflowKey(), pointOf() and textEntry() write what servers accept", () => {
   const keys = {
     ...{ "system/gpu 0:used.bytes-1": "system/gpu 0:used.bytes-1", "größe": "größe", "a#b+c%": "a_b_c_" },
@@ -71,7 +46,12 @@ Deno.test("mlflowKey(), pointOf() and textEntry() write what servers accept", ()
     [`${"a".repeat(249)}/b`]: "a".repeat(249),
   };
   for (const [name, key] of Object.entries(keys)) assert.equal(mlflowKey(name), key, name);
-  assert.deepEqual(pointOf("loss", 0.5, 17.9, 3.5), { key: "loss", value: 0.5, timestamp: 17, step: 3 });
+  assert.deepEqual(describe.pointOf("loss", 0.5, 17.9, 3.5), {
+    key: "loss",
+    value: 0.5,
+    timestamp: 17,
+    step: 3,
+  });
   const values = [["text", "text"], [1, "1"], [false, "false"], [[4, 8], "[4,8]"]];
   for (const [value, text] of values) assert.equal(textEntry("param", "key", value).value, text);
   const long = textEntry("tag", "key", "x".repeat(9000)).value;
@@ -107,7 +87,7 @@ testInFolder("describeRun() includes settings, code, data and results, with name
   await write("environment.json", { gitCommit: "0123456789abcdef", codeDigest: "ab" });
   const measured = { step: 7, elapsed_seconds: 90, test_loss: 0.123456 };
   await write("metrics.jsonl", measured, { step: 6, val_loss: "NaN", test_loss: 9 });
-  assert.deepEqual((await latestOf(run, 5)).test_loss, { value: 0.123456, step: 7, time: 5 });
+  assert.deepEqual((await describe.latestOf(run, 5)).test_loss, { value: 0.123456, step: 7, time: 5 });
   // A day, most of which the run may have been stopped.
   const ended = { ...record, status: "FINISHED", endedAt: 864e5, parameterCount: 1234 } as const;
   const { params, tags } = await describeRun(run, ended, "r1");
@@ -128,10 +108,10 @@ testInFolder("describeRun() includes settings, code, data and results, with name
   const says = /^\*\*a \\\*run\\\*\*\*\n\nThe run failed after 1.0 minutes: no \\<b\\>\.\n/;
   assert.match(why["mlflow.note.content"], says);
 
-  const cases: [Partial<RecordedDataset>, number[], object][] = [
+  const classes = { channels: 3, classes: 2, classNames: ["a", "b"] };
+  const cases: [Partial<Dataset>, number[], object][] = [
     [{}, [-1, 4, 5], { channels: 1 }],
-    [{ channels: 3, classes: 26 }, [-1, 3, 4, 5], { channels: 3, classes: 26 }],
-    [{ classes: 2, classNames: ["a", "b"] }, [-1, 4, 5], { channels: 1, classes: 2, classNames: ["a", "b"] }],
+    [classes, [-1, 3, 4, 5], classes],
   ];
   for (const [change, shape, facts] of cases) {
     const { inputs: [input] } = await describeRun(run, { ...record, dataset: { ...dataset, ...change } });

@@ -4,25 +4,21 @@ import assert from "node:assert/strict";
 import { readMetrics } from "../../../experiments/run/metrics_log.ts";
 import { idTag } from "../../../experiments/tracking/describe_run.ts";
 import { freePort } from "../../free_port.ts";
-import { ended, type TaskName, testTask, tinyNetwork, type Workplace } from "../cli.ts";
+import { ended, testTask, tinyNetwork, type Workplace } from "../cli.ts";
+import { assertMistakes } from "../refusals.ts";
 import { FakeMlflow, mirroredRun, pause, quick } from "./fake_mlflow.ts";
 import { assertMirrored } from "./mirrored.ts";
 import { writeRun } from "./sessions.ts";
 
-const env = { MLFLOW_HTTP_REQUEST_MAX_RETRIES: "0" };
-
 /** Creates the folder of a finished run, with additional files. */
 async function makeRun(place: Workplace, path: string, files: Record<string, unknown> = {}): Promise<void> {
   await writeRun(place.file(path), { id: path, name: path, endedAt: 60_001 });
-  for (const [name, content] of Object.entries(files)) {
-    const text = typeof content === "string" ? content : JSON.stringify(content);
-    await Deno.writeTextFile(place.file(path, name), text);
-  }
+  for (const [name, content] of Object.entries(files)) await place.write(`${path}/${name}`, content);
 }
 
 const createdOn = (server: FakeMlflow) => server.sent("runs/create").map(({ tags }) => tags[0].value);
 
-testTask("sync sends nested runs, and continues after a run that the server has deleted", async (place) => {
+testTask("sync sends nested runs, past those that a server has deleted or cannot get", async (place) => {
   await using server = await FakeMlflow.start();
   await server.post("experiments/create", { name: "x" });
   for (const [i, value] of ["runs/a", "runs/b/cells/1"].entries()) {
@@ -30,6 +26,7 @@ testTask("sync sends nested runs, and continues after a run that the server has 
     await server.post("runs/delete", { run_id: `r${i + 1}` });
   }
   for (const path of ["a", "b", "b/cells/1", "b/cells/2", "c"]) await makeRun(place, `runs/${path}`);
+  const env = { MLFLOW_HTTP_REQUEST_MAX_RETRIES: "0" };
   const { code, stdout, stderr } = await place.run("sync", `--mlflow ${server.url}`, env);
   assert.deepEqual([code, createdOn(server)], [1, ["runs/b", "runs/b/cells/2", "runs/c"]]);
   assert.equal(stdout.trim().split("\n").length, 3, stdout);
@@ -37,41 +34,32 @@ testTask("sync sends nested runs, and continues after a run that the server has 
     `${run}: ${server.url} has deleted the run r${i + 1}; restore it there\n`
   );
   assert.equal(stderr, deleted.join(""));
-});
 
-testTask("sync skips a server that does not respond, and sends runs of others", async (place) => {
-  await using server = await FakeMlflow.start();
   const gone = `http://127.0.0.1:${freePort()}`; // nobody listens there
   for (const [name, url] of Object.entries({ a: gone, b: server.url, c: gone })) {
-    await makeRun(place, `runs/${name}`, { "mlflow.json": { server: url } });
+    await makeRun(place, `more/${name}`, { "mlflow.json": { server: url } });
   }
   const retries = { MLFLOW_HTTP_REQUEST_MAX_RETRIES: "2", MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR: "0.01" };
-  const { code, stderr } = await place.run("sync", "--root runs", retries);
-  assert.deepEqual([code, createdOn(server)], [1, ["runs/b"]]);
-  assert.match(stderr, /^\S+ cannot be reached .*; trying for another .*\nServerError: \S+ cannot be .*\n$/);
+  const others = await place.run("sync", "--root more", retries);
+  assert.deepEqual([others.code, createdOn(server).slice(3)], [1, ["more/b"]]);
+  const says = /^\S+ cannot be reached .*; trying for another .*\nServerError: \S+ cannot be .*\n$/;
+  assert.match(others.stderr, says);
 });
 
-testTask("sync and runs refuse invalid commands in one line", async (place) => {
+testTask("sync, runs and train refuse invalid commands in one line", async (place) => {
   await makeRun(place, "runs/one");
   const nowhere = "ConfigError: Cannot find the run nowhere: there is no such folder (there are runs/one)";
-  const cases: [TaskName, string, string][] = [
-    ["sync", "--root runs", "ConfigError: Cannot send: there is no server"],
-    ["sync", "nowhere --mlflow http://127.0.0.1:9", nowhere],
-    ["runs", "nowhere", nowhere],
-    ["runs", "one --all", "ConfigError: Cannot use --all: "],
-    ["runs", "one --experiment x", "ConfigError: Cannot use --experiment: "],
-    [
-      "train:base",
-      `${tinyNetwork} --out run --mlflow sqlite:///me:secret@db`,
-      "ConfigError: Cannot use --mlflow: ",
-    ],
-  ];
-  for (const [task, flags, start] of cases) {
-    const { code, stderr, stdout } = await place.run(task, flags);
-    assert.deepEqual([code, stdout], [1, ""], flags);
-    assert.ok(stderr.startsWith(start) && stderr.trim().split("\n").length === 1, `${flags}: ${stderr}`);
-  }
-  assert.deepEqual(await place.names(), ["data", "runs"]);
+  await assertMistakes(place, "sync", {
+    "--root runs": "ConfigError: Cannot send: there is no server",
+    "nowhere --mlflow http://127.0.0.1:9": nowhere,
+  });
+  await assertMistakes(place, "runs", {
+    "nowhere": nowhere,
+    "one --all": "ConfigError: Cannot use --all: ",
+    "one --experiment x": "ConfigError: Cannot use --experiment: ",
+  });
+  const other = `${tinyNetwork} --out run --mlflow sqlite:///me:secret@db`;
+  await assertMistakes(place, "train:base", { [other]: "ConfigError: Cannot use --mlflow: " });
 });
 
 testTask("runs lists, shows and compares run folders, as tables and as JSON", async (place) => {
@@ -89,18 +77,21 @@ testTask("runs lists, shows and compares run folders, as tables and as JSON", as
   assert.match(list, /^ {2}run +name +status .*\n {2}a +runs\/a +FINISHED .* 1\.5 +base +.* 0\.25\n/);
   assert.match(list, /\n {2}b +runs\/b .* NaN\n$/);
   const shown = await runs("runs/a");
-  for (
-    const words of [
-      /\nLatest metrics\n {2}train_loss +0\.25\n {2}constructor +2346\n {2}images +-1234567\n {2}small +1\.235e-7\n/,
-      /\n {2}third +0\.3333\n {2}elapsed_seconds +90\n[^]*\n {2}lr +0\.25\n[^]*\nFiles\n {2}config\.json +all settings,/,
-      / report\.html#training\n?$/,
-    ]
-  ) assert.match(shown, words);
-  for (const words of ["runs/a/config.json", "a"]) assert.equal(await runs(words), shown, words);
+  const metrics = [
+    ...["train_loss 0.25", "constructor 2346", "images -1234567", "small 1.235e-7", "third 0.3333"],
+    "elapsed_seconds 90",
+  ];
+  const settings = ["model base", "lr 0.25", "filters [4,8]"];
+  const parts = shown.split(/\n\n\w[\w ]*\n/).map((part) => part.split("\n").map((row) => row.trim()));
+  const [, ...tables] = parts.map((rows) => rows.map((row) => row.replaceAll(/ +/g, " ")));
+  assert.deepEqual(tables.slice(0, 2), [metrics, settings]);
   assert.match(
-    await runs("a b"),
-    /^ +runs\/a +runs\/b\n[^]*\n {2}train_loss +0\.25 +NaN\n[^]* {2}lr +0\.25 +1\n/,
+    tables[2].join(),
+    /^config\.json all settings, for --config report\.html#settings,metrics\.jsonl /,
   );
+  for (const words of ["runs/a/config.json", "a"]) assert.equal(await runs(words), shown, words);
+  const compared = await runs("a b");
+  assert.match(compared, /^ +runs\/a +runs\/b\n[^]*\n {2}train_loss +0\.25 +NaN\n[^]* {2}lr +0\.25 +1\n/);
   const listed = JSON.parse(await runs("--json --experiment x"));
   const [a, b] = listed;
   assert.deepEqual([b.name, b.metrics.train_loss], ["runs/b", "NaN"]);
@@ -114,36 +105,33 @@ testTask("runs lists, shows and compares run folders, as tables and as JSON", as
   assert.deepEqual([stdout, stderr], ["[]\n", none]);
 });
 
-const envOf = ({ url }: FakeMlflow) => ({
-  ...quick,
-  MLFLOW_TRACKING_URI: url,
-  MLFLOW_EXPERIMENT_NAME: "crash",
-});
-
-const linesOf = (place: Workplace) => readMetrics(place.file("run", "metrics.jsonl"));
-
 testTask("train --resume after a kill and a sync leaves every point once", async (place) => {
   await using server = await FakeMlflow.start();
+  const env = { ...quick, MLFLOW_TRACKING_URI: server.url, MLFLOW_EXPERIMENT_NAME: "crash" };
+  const lines = () => readMetrics(place.file("run", "metrics.jsonl"));
   // Steps after the last checkpoint are measured again.
   const longer = `${mirroredRun} --checkpoint-minutes 0.003`.replace("--epochs 3", "--epochs 20")
     .replace("--log-every 3", "--log-every 1").replace("--sample-epochs 2", "--sample-epochs 20");
-  const savedStep = () => place.state("run").then(({ progress }) => Number(progress.step), () => Infinity);
-  const process = place.start("train:base", longer, envOf(server));
+  const isPast = async () => {
+    const saved = await place.stepOf("run").catch(() => -1); // while it is being saved
+    return saved >= 0 && ((await lines()).at(-1)?.step ?? 0) > saved;
+  };
+  const process = place.start("train:base", longer, env);
   const end = ended(process);
   for (;;) { // until it is caught after a checkpoint; a run that has ended cannot be stopped
     await pause(50);
     process.kill("SIGSTOP"); // so that it does not move on
     await pause(20); // until all its threads have stopped
-    if (((await linesOf(place)).at(-1)?.step ?? 0) > await savedStep()) break;
+    if (await isPast()) break;
     process.kill("SIGCONT");
   }
   process.kill("SIGKILL");
   await end;
-  await place.succeed("sync", "run", envOf(server));
+  await place.succeed("sync", "run", env);
   const { info } = await assertMirrored(server, "crash", place.file("run"));
   assert.equal(info.status, "KILLED");
-  const cut = await linesOf(place);
-  assert.ok(cut.at(-1)!.step > await savedStep());
+  const cut = await lines();
+  assert.ok(await isPast());
 
   // The run folder names the server.
   await place.succeed("train:base", "--resume run", quick);
@@ -151,5 +139,5 @@ testTask("train --resume after a kill and a sync leaves every point once", async
   assert.deepEqual([again.info.run_id, again.info.status], [info.run_id, "FINISHED"]);
   const replaced = (await place.names("run")).filter((name) => name.startsWith("metrics-replaced-"));
   assert.equal(replaced.length, 1, "nothing was measured again");
-  assert.deepEqual((await linesOf(place)).slice(0, cut.length), cut);
+  assert.deepEqual((await lines()).slice(0, cut.length), cut);
 });

@@ -2,23 +2,17 @@
 
 import assert from "node:assert/strict";
 import type { TrainingConfig } from "../../../experiments/cli/training.ts";
-import { trainingConfig } from "../../../experiments/cli/training_config.ts";
+import { heldOutOptions, trainingConfig } from "../../../experiments/cli/training_config.ts";
 import { ImageSource } from "../../../experiments/data/image_source.ts";
 import { fitBatch, fittingNetwork, freeMainMemory } from "../../../experiments/training/fit_memory.ts";
 import { makeNetwork } from "../../../experiments/training/network.ts";
-import { loadData } from "../../../experiments/training/prepare_training.ts";
-import {
-  checkCoupling,
-  checkPictures,
-  checkValidation,
-  decideConditional,
-} from "../../../experiments/training/training_data.ts";
+import * as checks from "../../../experiments/training/training_data.ts";
 import type { MemoryPlan } from "../../../kernels/mod.ts";
-import { testInFolder } from "../../folder.ts";
+import { HeldOutLoss } from "../../../models/mod.ts";
 import { testUnless } from "../../permissions.ts";
 import { testOnCpu } from "../../testing.ts";
-import { spotsOf, writeFiles } from "../data/tiny_png.ts";
 
+const { checkCoupling, checkPictures, checkValidation, decideConditional } = checks;
 const configOf = (values: Partial<TrainingConfig> = {}) =>
   trainingConfig({ model: "base", filters: [4, 8], tEmb: 8, ...values });
 /** Grey images of H x H. */
@@ -26,20 +20,6 @@ const sourceOf = (count: number, H: number, labels?: ConstructorParameters<typeo
   const bytes = Uint8Array.from({ length: count * H * H }, (_, i) => i * 37 % 256);
   return new ImageSource(bytes, { channels: 1, height: H, width: H }, { scale: 2, shift: -1 }, labels);
 };
-
-testInFolder("loadData() shows progress if it takes long", async (folder) => {
-  await writeFiles(folder, spotsOf(["a", "b"], 20));
-  const shown = async (msPerLook: number) => {
-    let written = "", ms = 0;
-    const write = (text: string) => void (written += text);
-    await loadData({ data: folder }, { isTerminal: true, columns: () => 200, write }, () => ms += msPerLook);
-    return written;
-  };
-  assert.equal(await shown(1), "");
-  const written = await shown(1000);
-  assert.match(written, /reading images in .* 16\/40.*40\/40/s);
-  assert.ok(written.endsWith("\r\x1b[K"), "the line is removed");
-});
 
 Deno.test("a run takes labels if its data has them, and is refused if its data does not allow what it needs", () => {
   const size = { channels: 1, height: 28, width: 28 };
@@ -182,12 +162,17 @@ testOnCpu("fittingNetwork() counts measuring and sampling, and keeps the memory 
       (line) => said.push(line),
     )
       .config.batchSize;
-  const { bytes, workspaceBytes } = makeNetwork(configOf(plain), images).trainer.plan(64);
-  assert.deepEqual([fitting({ samples: 256 }, 10 * bytes), said], [64, []]);
-  assert.ok(fitting({}, bytes + workspaceBytes) < 64, "the losses of validation and test count");
-  assert.match(said[0], /^Batches of \d+ images instead of 64: /);
-  assert.equal(fitting({}, 4 * bytes), 64);
-  assert.ok(fitting({ samples: 256 }, 4 * bytes) < 64, "samples count");
+  const { trainer, averaged } = makeNetwork(configOf(plain), images);
+  const [step, held] = [
+    trainer.plan(64),
+    HeldOutLoss.plan(averaged, images, { ...heldOutOptions(configOf(plain)), batchSize: 64 }),
+  ];
+  const needed = step.bytes + 2 * held.bytes + Math.max(step.workspaceBytes, held.workspaceBytes);
+  assert.deepEqual([fitting({}, needed), said], [64, []], "the losses of validation and test count");
+  assert.equal(fitting({}, needed - 1), 32);
+  assert.match(said[0], /^Batches of 32 images instead of 64: /);
+  assert.equal(fitting({}, 4 * step.bytes), 64);
+  assert.ok(fitting({ samples: 256 }, 4 * step.bytes) < 64, "samples count");
 
   const grown = (make: () => unknown): number => {
     const before = device.allocatedBytes;
@@ -196,8 +181,8 @@ testOnCpu("fittingNetwork() counts measuring and sampling, and keeps the memory 
   };
   const large = { ...plain, filters: [64, 128] };
   const one = grown(() => makeNetwork(configOf(large), images));
-  const step = makeNetwork(configOf(large), images).trainer.plan(64).bytes;
-  for (const maxBytes of [Infinity, step]) {
+  const { bytes } = makeNetwork(configOf(large), images).trainer.plan(64);
+  for (const maxBytes of [Infinity, bytes]) {
     const kept = grown(() => fitting(large, maxBytes));
     assert.ok(kept <= 1.2 * one, `${kept} bytes instead of ${one}`);
   }

@@ -23,15 +23,13 @@ const discs = (count: number, size: number) =>
 
 /** Losses of training from the parameters in the vectors, on a GPU of the first 50 of 200 steps. */
 async function lossesOf(vectors: Vectors, { kind }: Device, precision: "f32" | "f16"): Promise<number[]> {
-  const { images, size, batch, steps: all, lr, weight_decay: weightDecay, clip, seed }: Settings = JSON.parse(
-    vectors.metadata.settings,
-  );
+  const settings: Settings = JSON.parse(vectors.metadata.settings);
+  const { images, size, batch, steps: all, lr, weight_decay: weightDecay, clip, seed } = settings;
   const { filters, tEmb, groups = 8 } = vectors.config;
   const network = { model: "residual", filters: [...filters], tEmb, groups } as const;
   const values = { ...network, batchSize: batch, lr, weightDecay, clip, seed, precision };
-  const source = new ImageSource(discs(images, size), { channels: 1, height: size, width: size }, {
-    ...{ scale: 2, shift: -1 },
-  });
+  const shape = { channels: 1, height: size, width: size };
+  const source = new ImageSource(discs(images, size), shape, { scale: 2, shift: -1 });
   const config = trainingConfig({ ...values, optimizer: "adamw", times: "uniform" });
   const { trainer, model } = makeNetwork(config, source);
   loadState(model, vectors.part("param."), "vectors");

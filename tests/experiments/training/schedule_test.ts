@@ -1,19 +1,13 @@
-/** The length of a run, its learning rate, and what it measures on the way. */
+/** The length of a run, its learning rate, and the last line of its log. */
 
 import assert from "node:assert/strict";
 import type { TrainingConfig } from "../../../experiments/cli/training.ts";
 import { trainingConfig } from "../../../experiments/cli/training_config.ts";
-import { appendMetrics } from "../../../experiments/run/metrics_log.ts";
-import { isComplete } from "../../../experiments/training/checkpoint.ts";
-import { LossLog, SampleGrids, stepsBetween, Validation } from "../../../experiments/training/measures.ts";
-import type { PreparedTraining } from "../../../experiments/training/prepare_training.ts";
+import { LossLog } from "../../../experiments/training/measures.ts";
 import { RunSchedule } from "../../../experiments/training/schedule.ts";
 import { BatchOrder } from "../../../models/mod.ts";
-import { testInFolder } from "../../folder.ts";
 import { upTo } from "../../refusing.ts";
-import { writeRun } from "../tracking/sessions.ts";
 
-/** Epochs of two steps. */
 const order = new BatchOrder(Uint32Array.from(upTo(64)), 32, 1);
 const scheduleOf = (values: Partial<TrainingConfig>) =>
   new RunSchedule(trainingConfig({ model: "base", schedule: "cosine", warmUp: 0, lr: 1, ...values }), order);
@@ -65,23 +59,6 @@ Deno.test("RunSchedule ends a run after its minutes, at any speed, and repeats i
   assert.deepEqual(scheduleOf({ maxSteps: 30 }).settings, {}, "a run limited by steps keeps its settings");
 });
 
-Deno.test("RunSchedule has the rates of its schedule from the first to the last step", () => {
-  const down = (share: number) => (1 + Math.cos(Math.PI * share)) / 2;
-  const least = 1 / 25 / 1e4;
-  const expected: [values: Partial<TrainingConfig>, rates: number[]][] = [
-    [{ schedule: "constant", warmUp: 0.5 }, [0, 1 / 2, 1, 1, 1]],
-    [{ schedule: "cosine" }, upTo(5).map((step) => down(step / 4))],
-    [
-      { schedule: "one_cycle", warmUp: 0.25 },
-      [1 / 25, ...upTo(4).map((step) => least + (1 - least) * down(step / 3))],
-    ],
-  ];
-  for (const [values, rates] of expected) {
-    const schedule = scheduleOf({ ...values, maxSteps: 5 });
-    rates.forEach((rate, step) => assert.ok(Math.abs(schedule.learningRate(step) - rate) < 1e-12));
-  }
-});
-
 Deno.test("RunSchedule.resume() refuses a length at which the rate would jump, and ends after its minutes", () => {
   const recentSteps = { losses: [], gradientNorms: [], open: 0 };
   const progress = { validatedStep: 0, schedule: {}, dataDigest: "", recentSteps };
@@ -130,74 +107,17 @@ Deno.test("RunSchedule.stepAfter() is known in advance, and the same when a run 
   }
 });
 
-/** Adds steps to a log, with losses and norms derived from their number. @returns the lines */
-const add = (log: LossLog, from: number, to: number) =>
-  upTo(to).slice(from).flatMap((step) =>
-    log.add(step, { loss: step, gradientNorm: 10 * step }, step / 100) ?? []
-  );
-
-Deno.test("LossLog averages the steps of each line, also of one that a resumed run completes", () => {
-  const logOf = (every: number) => new LossLog(order, every, () => "advice");
-  const first = logOf(3);
-  const line = { step: 3, epoch: 1, train_loss: 1, learning_rate: 0.02, gradient_norm: 10 };
-  assert.deepEqual(add(first, 0, 5), [line]);
-  const second = logOf(3);
-  second.restore(JSON.parse(JSON.stringify(first.recent)));
-  const next = { step: 6, epoch: 3, train_loss: 4, learning_rate: 0.05, gradient_norm: 40 };
-  assert.deepEqual(add(second, 5, 7), [next]);
-  // The last line averages a tenth of the run, at most the steps of a line.
+Deno.test("the last line of a log averages a tenth of the run, at most the steps of a line", () => {
   const cases = [[20, 0, undefined], [20, 10, 5], [20, 25, 2.5], [20, 101, 5.5], [20, 201, 10], [
     5,
     201,
     2.5,
   ]];
-  for (const [every, steps = 0, half] of cases) {
-    const log = logOf(every!);
-    add(log, 0, steps);
+  for (const [every = 0, steps = 0, half] of cases) {
+    const log = new LossLog(order, every, () => "advice");
+    for (let step = 0; step < steps; step++) log.add(step, { loss: step, gradientNorm: 1 }, 0);
     const last = log.end(steps, 1);
     assert.equal(last && steps - 0.5 - Number(last.train_loss), half, `${steps}`); // half the number of steps
     assert.equal(log.end(steps, 1), undefined);
   }
-});
-
-testInFolder("isComplete() needs a finished record, the test loss and the report", async (run) => {
-  const check = async (expected: boolean, what: string) =>
-    assert.equal(await isComplete(run, 7), expected, what);
-  await check(false, "no log");
-  appendMetrics(`${run}/metrics.jsonl`, { step: 7, test_loss: 1 });
-  await writeRun(run);
-  await check(false, "no report");
-  await Deno.writeTextFile(`${run}/report.html`, "");
-  await check(true, "complete");
-  assert.equal(await isComplete(run, 8), false, "at another step");
-  await writeRun(run, { status: "RUNNING", endedAt: null });
-  await check(false, "the run is open again");
-  await Deno.remove(`${run}/run.json`);
-  await check(false, "without a record");
-});
-
-Deno.test("validations and grids take a twentieth of the time, and the lowest loss is never NaN", () => {
-  const cases: [batches: number, totalSteps: number, steps: number][] = [
-    [16, 8000, 400],
-    [16, Infinity, 400],
-    [200, 8000, 1010], // a quarter of a step each and half a step for files, 5 % of the time
-    [4, 160, 33], // 33, 66, 99, 132
-    [16, 60, 90],
-  ];
-  for (const [batches, totalSteps, steps] of cases) {
-    assert.equal(stepsBetween(batches, totalSteps, 4), steps, `${batches} in ${totalSteps}`);
-  }
-  const preparedOf = (values: object) => values as PreparedTraining;
-  const everySteps = [1, 2].map((guidance) => {
-    const config = { samples: 10, batchSize: 8, solver: "euler:steps=120", guidance, seed: 1 };
-    const prepared = preparedOf({ config, network: { averaged: {} }, source: { classes: 10 } });
-    return new SampleGrids(prepared).everySteps(Infinity);
-  });
-  assert.deepEqual(everySteps, [760, 1510]); // 120 x 10 / 8 batches, once or, guided, twice
-  const validation = new Validation(
-    preparedOf({ config: { valBatches: 0, batchSize: 1 }, images: { validation: [0] } }),
-  );
-  const lowest = [NaN, 2, NaN, 3, 1].map((loss, i) => validation.note(i + 1, loss));
-  assert.deepEqual(lowest, [false, true, false, false, true]);
-  assert.deepEqual([validation.lowest, validation.loss, validation.step], [1, 1, 5]);
 });

@@ -9,30 +9,26 @@ const key = { adapter: "GPU of A", call: "matmul M=2", candidates: "12ab" };
 /** A trainer with one call to choose, for which `workgroups` is fastest. */
 class OneCall {
   measured = 0;
-  #chosen: string | undefined;
+  runs = "registers";
 
   constructor(readonly adapter = "GPU of A") {}
-
-  get runs(): string {
-    return this.#chosen ?? "registers";
-  }
 
   tune({ store, seconds = 5 }: TuneOptions = {}): Promise<KernelChoice[]> {
     const own = { ...key, adapter: this.adapter };
     const stored = store?.get(own);
-    if (stored !== undefined) this.#chosen = stored;
-    const measures = stored === undefined && seconds > 0;
-    if (measures) {
+    const by = stored !== undefined ? "store" : seconds > 0 ? "measurement" : "table";
+    if (by === "measurement") {
       this.measured++;
-      store?.set(own, this.#chosen = "workgroups");
+      store?.set(own, "workgroups");
     }
-    const by = stored !== undefined ? "store" : measures ? "measurement" : "table";
+    this.runs = stored ?? (by === "table" ? this.runs : "workgroups");
     return Promise.resolve([{ key: own, calls: 1, candidates, chosen: this.runs, by, milliseconds: {} }]);
   }
 }
 
-const gpu = { kind: "webgpu", tuning: { software: false, workgroupSize: 64, pieces: 1 } } as const;
-const software = { ...gpu, tuning: { ...gpu.tuning, software: true } } as const;
+const [gpu, software] = [false, true].map((software) => {
+  return { kind: "webgpu", tuning: { software, workgroupSize: 64, pieces: 1 } } as const;
+});
 
 /** Defines a test in a new working directory with a folder `run`. */
 function testHere(name: string, test: () => Promise<void>): void {
@@ -99,63 +95,57 @@ testHere("tuneKernels() resumes a run with its own kernels, regardless of later 
   }
 });
 
-testHere(
-  "tuneKernels() keeps measurements from before the device failed, and says what is left",
-  async () => {
-    const failing = new OneCall();
-    const tune = failing.tune.bind(failing);
-    failing.tune = async (options) => {
-      const choices = await tune(options);
-      if (options?.seconds !== 0) throw new DeviceError("lost");
-      return choices;
-    };
-    await assert.rejects(start(failing), { message: "lost" });
-    const next = new OneCall();
-    await start(next);
-    assert.deepEqual([failing.measured, next.measured, next.runs], [1, 0, "workgroups"]);
-    const calls = ["conv2d N=1", "matmul M=1", "matmul M=2", "linear M=1"];
-    const choices = calls.map((call, i): KernelChoice => {
-      const by = i === 3 ? "measurement" : "table";
-      return { key: { ...key, call }, calls: 1, candidates, chosen: candidates[0], milliseconds: {}, by };
-    });
-    assert.deepEqual(await start({ tune: () => Promise.resolve(choices) }), [
-      "Not tuned yet, of 4 kernels: 2 matmul, 1 conv2d; the next start continues, or one with --tune",
-    ]);
-  },
-);
+testHere("tuneKernels() keeps measurements if the device fails, and says what is left", async () => {
+  const failing = new OneCall();
+  const tune = failing.tune.bind(failing);
+  failing.tune = async (options) => {
+    const choices = await tune(options);
+    if (options?.seconds !== 0) throw new DeviceError("lost");
+    return choices;
+  };
+  await assert.rejects(start(failing), { message: "lost" });
+  const next = new OneCall();
+  await start(next);
+  assert.deepEqual([failing.measured, next.measured, next.runs], [1, 0, "workgroups"]);
+  const calls = ["conv2d N=1", "matmul M=1", "matmul M=2", "linear M=1"];
+  const choices = calls.map((call, i): KernelChoice => {
+    const by = i === 3 ? "measurement" : "table";
+    return { key: { ...key, call }, calls: 1, candidates, chosen: candidates[0], milliseconds: {}, by };
+  });
+  assert.deepEqual(await start({ tune: () => Promise.resolve(choices) }), [
+    "Not tuned yet, of 4 kernels: 2 matmul, 1 conv2d; the next start continues, or one with --tune",
+  ]);
+});
 
 const silent = (line: string) => assert.fail(line);
 
-testHere(
-  "ChoiceCache keeps choices by adapter, call and candidates, and replaces damaged files",
-  async () => {
-    const path = "new/choices.json";
-    const [first, other] = [await ChoiceCache.open(path, silent), await ChoiceCache.open(path, silent)];
-    assert.equal(first.get(key), undefined);
-    first.set(key, "registers");
-    other.set({ ...key, call: "other" }, "b");
-    for (const cache of [first, other]) await cache.save(silent); // keeps what another program added meanwhile
-    const both = await ChoiceCache.open(path, silent);
-    assert.deepEqual([both.get(key), both.get({ ...key, call: "other" })], ["registers", "b"]);
-    for (const other of [{ adapter: "GPU of B" }, { call: "matmul A=1 M=3" }, { candidates: "12ac" }]) {
-      assert.equal(both.get({ ...key, ...other }), undefined, Object.keys(other).join());
-    }
-    const said: string[] = [];
-    const say = (line: string) => void said.push(line);
-    const entry = { ...key, chosen: "a" };
-    const others = [[], {}, { choices: [entry, { ...entry, chosen: 3 }] }, { choices: entry }];
-    for (const text of ["", ...others.map((content) => JSON.stringify(content))]) {
-      await Deno.writeTextFile(path, text);
-      const cache = await ChoiceCache.open(path, say);
-      assert.match(said.pop()!, /^Choosing kernels again: Cannot read new.choices\.json: /);
-      assert.deepEqual([cache.get(key), said], [undefined, []]);
-      cache.set(key, "b");
-      await cache.save(silent);
-      assert.equal((await ChoiceCache.open(path, silent)).get(key), "b");
-    }
-    const blocked = await ChoiceCache.open(`${path}/choices.json`, () => {}); // a file in the folder's place
-    blocked.set(key, "a");
-    await blocked.save(say);
-    assert.match(said.join(), /^Cannot save the kernel choices for the next start: .*choices/);
-  },
-);
+testHere("ChoiceCache keeps choices by adapter, call and candidates in one file", async () => {
+  const path = "new/choices.json";
+  const [first, other] = [await ChoiceCache.open(path, silent), await ChoiceCache.open(path, silent)];
+  assert.equal(first.get(key), undefined);
+  first.set(key, "registers");
+  other.set({ ...key, call: "other" }, "b");
+  for (const cache of [first, other]) await cache.save(silent); // keeps what another program added meanwhile
+  const both = await ChoiceCache.open(path, silent);
+  assert.deepEqual([both.get(key), both.get({ ...key, call: "other" })], ["registers", "b"]);
+  for (const other of [{ adapter: "GPU of B" }, { call: "matmul A=1 M=3" }, { candidates: "12ac" }]) {
+    assert.equal(both.get({ ...key, ...other }), undefined, Object.keys(other).join());
+  }
+  const said: string[] = [];
+  const say = (line: string) => void said.push(line);
+  const entry = { ...key, chosen: "a" };
+  const others = [[], {}, { choices: [entry, { ...entry, chosen: 3 }] }, { choices: entry }];
+  for (const text of ["", ...others.map((content) => JSON.stringify(content))]) {
+    await Deno.writeTextFile(path, text);
+    const cache = await ChoiceCache.open(path, say);
+    assert.match(said.pop()!, /^Choosing kernels again: Cannot read new.choices\.json: /);
+    assert.deepEqual([cache.get(key), said], [undefined, []]);
+    cache.set(key, "b");
+    await cache.save(silent);
+    assert.equal((await ChoiceCache.open(path, silent)).get(key), "b");
+  }
+  const blocked = await ChoiceCache.open(`${path}/choices.json`, () => {}); // a file in the folder's place
+  blocked.set(key, "a");
+  await blocked.save(say);
+  assert.match(said.join(), /^Cannot save the kernel choices for the next start: .*choices/);
+});
