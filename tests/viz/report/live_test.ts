@@ -19,6 +19,7 @@ import {
   type Page,
   pixel,
   rounding,
+  set,
   stepsIn,
   takeBrush,
   testReport,
@@ -52,51 +53,46 @@ async function drawSamples(page: Page): Promise<void> {
   const { value, velocity } = await pixel(page, 3, 2);
   assertClose(value, over(expected.image, 3, 2), 1e-5);
   assertClose(velocity, over(expected.velocity, 3, 2), 1e-5);
-  await untilText(
-    page,
-    "flow-times",
-    /^Seed 7; drawn in this page by 5 steps of heun, 10 evaluations; snapshot/,
-  );
+  const drawn = /^Seed 7; drawn in this page by 5 steps of heun, 10 evaluations; snapshot/;
+  await untilText(page, "flow-times", drawn);
   assert.equal(await page.locator("#explorer-samples button").count(), 2);
-  await page.locator("#live-times").selectOption("quadratic");
+  await set(page, { times: "quadratic" });
   assert.match(await draw(page, 7, "bosh3", 4), /^Seed 7: 4 steps of bosh3, 13 evaluations, /);
   assertClose((await pixel(page, 4, 7)).t, web.gridTimes(4, "quadratic"), 1e-6);
-  await page.locator("#live-times").selectOption("uniform");
+  await set(page, { times: "uniform" });
 }
-
-const tolerance = 1e-4;
 
 /** Draws one and sixteen samples with an adaptive solver: the page shows its actual cost and steps. */
 async function letSolverChoose(page: Page): Promise<void> {
   const fields = () =>
     Promise.all(["steps", "times", "tolerance"].map((id) => page.locator(`#live-${id}`).isVisible()));
   assert.deepEqual(await fields(), [true, true, false]);
-  await page.locator("#live-solver").selectOption({ label: "dopri5, adaptive steps" });
+  await set(page, { solver: "dopri5, adaptive steps" });
   assert.deepEqual(await fields(), [false, false, true]);
-  await page.locator("#live-tolerance").selectOption(`${tolerance}`);
+  await set(page, { tolerance: 0.0001 });
   await drawSeed(page, 7);
-  const { evaluations, tried, image } = await network.ownSteps(7, tolerance);
+  const { evaluations, tried, image } = await network.ownSteps(7, 0.0001);
   const cost = `dopri5 with tolerance 0.0001, ${evaluations} evaluations`;
   await untilText(page, "flow-times", new RegExp(`^Seed 7; drawn in this page by ${cost}; `));
   const drawn = await pixel(page, 4, 7);
   assertClose(drawn.t, Array.from({ length: 21 }, (_, i) => i / 20), 1e-6);
   assertClose(drawn.value, over(image, 4, 7), 1e-4);
 
-  await page.locator("#live-seed").fill("7");
+  await set(page, { seed: 7 });
   await page.locator("#live-many").click();
   await page.locator("#live-grid .strip").waitFor();
   await told(page, "Seeds 7 to 22: dopri5 with tolerance 0.0001, ");
   const found = await stepsIn(page, "#live-grid", "taken");
   assert.equal(found.filter(([from]) => from === 0).length, 16, "each row starts with noise");
   assert.equal(found.filter(([, to]) => Math.abs(to - 1) < 1e-4).length, 16, "and ends with an image");
-  const taken = tried.filter(({ accepted }) => accepted);
   await page.getByRole("button", { name: "Show seed 7", exact: true }).click();
   await page.locator("#step-strip").waitFor({ state: "visible" });
+  const taken = tried.filter(({ accepted }) => accepted);
   assert.equal((await stepsIn(page, "#step-strip", "taken")).length, taken.length);
 
-  await page.locator("#live-solver").selectOption("heun");
+  await set(page, { solver: "heun" });
   await page.locator("#live-many").click();
-  await told(page, "Seeds 23 to 38:");
+  await told(page, "Seeds 23 to 38: 4 steps of heun, 8 evaluations of 16 images, ");
   assert.equal(await page.locator("#live-grid .strip").count(), 0);
 }
 
@@ -120,22 +116,19 @@ async function enterNumbers(page: Page): Promise<void> {
     assert.equal(await seed.getAttribute("aria-invalid"), "true");
   }
   assert.equal(await page.locator("#explorer-samples button").count(), before);
-  await seed.fill("5");
-  await steps.fill("2");
+  await set(page, { seed: 5, steps: 2 });
   await seed.press("Enter");
   await told(page, "Seed 5:");
   assert.equal(await seed.getAttribute("aria-invalid"), "false");
   await steps.press("Enter");
   await told(page, "Seed 6: 2 steps of heun, 4 evaluations, "); // the same sampler counts from 0 again
-
-  // The largest allowed number fits its field.
   const cut = await page.evaluate(() =>
     [...document.querySelectorAll<HTMLInputElement>("input[type=number]")].filter((field) => {
       field.value = field.max;
       return field.scrollWidth > field.clientWidth;
     }).map(({ id }) => id)
   );
-  assert.deepEqual(cut, []);
+  assert.deepEqual(cut, [], "the largest number fits its field");
 }
 
 /** Clears the page's text, then paints a dot with the mouse. */
@@ -194,45 +187,41 @@ async function paintTwice(page: Page): Promise<void> {
   await draw(page, 3, "euler", 20);
   await pixel(page, 3, 9);
   await page.evaluate(() => {
-    const byId = (id: string) => document.getElementById(id) as HTMLInputElement;
+    const frame = document.getElementById("view-x")!.parentElement!;
+    const press = (key: string) => frame.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+    const time = document.getElementById("time") as HTMLInputElement;
     const paintAt = (position: number, brush: string) => {
-      byId("time").value = `${position}`;
-      byId("time").dispatchEvent(new Event("input"));
+      time.value = `${position}`;
+      time.dispatchEvent(new Event("input"));
       document.querySelector<HTMLInputElement>(`#brush input[value=${brush}]`)!.checked = true;
-      byId("view-x").parentElement!.dispatchEvent(new KeyboardEvent("keydown", { key: " ", bubbles: true }));
+      press(" ");
     };
     paintAt(50, "white");
     paintAt(75, "black");
     document.querySelector<HTMLElement>('[aria-label="Sample 1"]')!.click();
     paintAt(50, "white");
-    byId("view-x").parentElement!.dispatchEvent(
-      new KeyboardEvent("keydown", { key: "ArrowDown", bubbles: true }),
-    );
+    press("ArrowDown");
     paintAt(50, "white");
   });
   await told(page, "Sample 1 painted at t = 0.50: ");
   for (const row of [3, 4]) assert.equal((await pixel(page, row, 9)).value[10], 1, `row ${row}`);
   await page.getByLabel("Seed 3", { exact: true }).click();
   const { value } = await pixel(page, 3, 9);
-  const drawn = (await network.flow(3, how)).image.slice(10 * P, 11 * P);
-  drawn[3 * W + 9] = 1;
-  const half = (await network.flowFrom(drawn, how, 10)).image;
-  const last = half.slice(5 * P, 6 * P);
-  last[3 * W + 9] = 0;
-  const end = (await network.flowFrom(last, how, 15)).image;
+  /** The flow from a snapshot of another, with a painted pixel. */
+  const painted = (image: Float32Array, m: number, colour: number, first: number) => {
+    const x = image.slice(m * P, (m + 1) * P);
+    x[3 * W + 9] = colour;
+    return network.flowFrom(x, how, first);
+  };
+  const half = (await painted((await network.flow(3, how)).image, 10, 1, 10)).image;
+  const end = (await painted(half, 5, 0, 15)).image;
   assertClose(value.slice(10), [...over(half, 3, 9).slice(0, 5), ...over(end, 3, 9)], rounding);
 
   await moveTo(page, 100);
   await dot(page, 5, 5);
   await told(page, "The flow ends at t = 1: move t back to paint.");
-  const brush = page.getByRole("button", { name: "Paint", exact: true });
-  await brush.click();
-  await brush.click();
-  assert.equal(
-    await page.locator("#time").inputValue(),
-    "50",
-    "taking the brush moves to a time where it can paint",
-  );
+  for (const _ of ["down", "up"]) await page.getByRole("button", { name: "Paint", exact: true }).click();
+  assert.equal(await page.locator("#time").inputValue(), "50", "the brush moves to where it can paint");
 }
 
 await testReport("reportHtml() samples live from a file, and continues the flow from paint", one, {
@@ -259,6 +248,13 @@ async function trainedReport(): Promise<string> {
   return reportHtml({ runs: [rest], library });
 }
 
+/** Stops drawing, or measuring bits, once that has started. */
+async function stop(page: Page, what = "live"): Promise<void> {
+  await page.locator(`#${what}-stop`).click();
+  await untilText(page, `${what}-text`, /^Stopped$/);
+  await page.locator(`#${what}-stop`).waitFor({ state: "hidden" });
+}
+
 await testReport(
   "reportHtml() shows rejected steps of a trained network, and can be stopped",
   await trainedReport(),
@@ -267,8 +263,7 @@ await testReport(
       await untilLive(page);
       const strip = page.locator("#step-strip");
       assert.ok(!await strip.isVisible(), "the solver of the recorded sample is unknown");
-      await page.locator("#live-solver").selectOption({ label: "dopri5, adaptive steps" });
-      await page.locator("#live-tolerance").selectOption("0.001");
+      await set(page, { solver: "dopri5, adaptive steps", tolerance: 0.001 });
       await drawSeed(page, 1);
       await strip.waitFor({ state: "visible" });
 
@@ -289,43 +284,31 @@ await testReport(
       await strip.waitFor({ state: "hidden" });
     },
     async stopDrawing(page) {
-      await page.locator("#live-solver").selectOption({ label: "bosh3, adaptive steps" });
-      await page.locator("#live-tolerance").selectOption("0.00001");
+      await set(page, { solver: "bosh3, adaptive steps", tolerance: 0.00001 });
       await page.locator("#live-many").click();
-      await page.locator("#live-stop").click(); // waits until it is there
-      assert.equal(await text(page, "live-text"), "Stopped");
-      await page.locator("#live-stop").waitFor({ state: "hidden" });
+      await stop(page);
       assert.equal(await page.locator("#live-grid button:not([disabled]) canvas").count(), 0);
       assert.match(await draw(page, 5, "heun", 2), /^Seed 5: 2 steps of heun, 4 evaluations, /);
     },
     async overtake(page) {
       const samples = () => page.locator("#explorer-samples button").count();
       const before = await samples();
-      await page.locator("#live-solver").selectOption({ label: "bosh3, adaptive steps" });
+      await set(page, { solver: "bosh3, adaptive steps" });
       await page.locator("#live-many").click();
-      await page.locator("#live-solver").selectOption("heun");
-      await page.locator("#live-steps").fill("1000"); // slow enough on any machine not to finish before the next sample
-      await page.locator("#live-seed").fill("6");
+      await set(page, { solver: "heun", steps: 1000, seed: 6 }); // too slow to finish before the next sample
       await page.locator("#live-draw").click();
       assert.match(await draw(page, 7, "heun", 2), /^Seed 7: 2 steps of heun, 4 evaluations, /);
       assert.equal(await samples(), before + 1, "only the sample of seed 7");
-      assert.equal(
-        await page.locator("#live-grid button[disabled] canvas").count(),
-        16,
-        "the grid continues",
-      );
-      await page.locator("#live-stop").click();
-      await page.locator("#live-stop").waitFor({ state: "hidden" });
-      assert.equal(await text(page, "live-text"), "Stopped");
+      const waiting = await page.locator("#live-grid button[disabled] canvas").count();
+      assert.equal(waiting, 16, "the grid continues");
+      await stop(page);
     },
     async stopMeasuring(page) {
       await page.locator("#bits-examples button").evaluate((button: HTMLElement) => {
         for (let i = 0; i < 20; i++) button.click(); // some seconds of work
       });
       await page.locator("#bits-progress").waitFor({ state: "visible" });
-      await page.locator("#bits-stop").click();
-      await page.waitForFunction(() => document.getElementById("bits-text")!.textContent === "Stopped");
-      await page.locator("#bits-stop").waitFor({ state: "hidden" });
+      await stop(page, "bits");
       assert.ok(!await page.locator("#bits-progress").isVisible());
       assert.equal(await text(page, "live-text"), "Stopped");
     },

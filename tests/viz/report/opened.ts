@@ -198,16 +198,24 @@ export async function untilLive(page: Page): Promise<void> {
   });
 }
 
+/** Sets controls for sampling: selects, by value or label, and other fields. */
+export async function set(page: Page, values: Readonly<Record<string, string | number>>): Promise<void> {
+  for (const [name, value] of Object.entries(values)) {
+    const control = page.locator(`#live-${name}`);
+    const isSelect = await control.evaluate(({ tagName }) => tagName === "SELECT");
+    await (isSelect ? control.selectOption(`${value}`) : control.fill(`${value}`));
+  }
+}
+
 /** Draws a sample of a seed with a solver and steps; returns the page's text about it. */
 export async function draw(page: Page, seed: number, solver: string, steps: number): Promise<string> {
-  await page.locator("#live-solver").selectOption(solver);
-  await page.locator("#live-steps").fill(String(steps));
+  await set(page, { solver, steps });
   return await drawSeed(page, seed);
 }
 
 /** Draws a sample of a seed with the current controls; returns the page's text about it. */
 export async function drawSeed(page: Page, seed: number): Promise<string> {
-  await page.locator("#live-seed").fill(String(seed));
+  await set(page, { seed });
   await clearText(page);
   await page.locator("#live-draw").click();
   await told(page, `Seed ${seed}:`);
