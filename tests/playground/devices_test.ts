@@ -5,7 +5,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { testInBrowser, withoutDevices } from "../browser.ts";
 import { withFolder } from "../folder.ts";
-import { testReport, text } from "../viz/report/opened.ts";
+import { testReport } from "../viz/report/opened.ts";
+import { text } from "../viz/report/reader.ts";
 import { playground } from "./opened_page.ts";
 
 const { html } = await playground();

@@ -10,7 +10,8 @@ import { PlaneViews } from "../../playground/plane_views.ts";
 import { settingsOf } from "../../playground/settings.ts";
 import * as flow from "../../web/mod.ts";
 import { assertClose } from "../testing.ts";
-import { testReport, twoFrames } from "../viz/report/opened.ts";
+import { testReport } from "../viz/report/opened.ts";
+import { twoFrames } from "../viz/report/reader.ts";
 import {
   changing,
   digestInDeno,

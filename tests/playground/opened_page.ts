@@ -9,7 +9,8 @@ import { playgroundHtml } from "../../playground/playground_html.ts";
 import { settingsOf } from "../../playground/settings.ts";
 import * as flow from "../../web/mod.ts";
 import { library } from "../../web/flow_text.js";
-import { type Page, picture, text } from "../viz/report/opened.ts";
+import type { Page } from "../browser.ts";
+import { picture, text } from "../viz/report/reader.ts";
 
 /** The playground's digits, but fewer images: enough to see that the page uses them. */
 export async function digitsOfPage(trained = 300, measured = 8): Promise<DigitsParts> {

@@ -3,7 +3,8 @@
 
 import assert from "node:assert/strict";
 import type { DigitsTraining } from "../../playground/digits_training.ts";
-import { type Page, picture, testReport, text, twoFrames } from "../viz/report/opened.ts";
+import { type Page, testReport } from "../viz/report/opened.ts";
+import { picture, text, twoFrames } from "../viz/report/reader.ts";
 import {
   digestInDeno,
   digestOfPage,

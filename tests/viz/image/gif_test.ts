@@ -1,5 +1,12 @@
 import assert from "node:assert/strict";
-import { colormap, colormapNames, encodeApng, encodeGif, type GifOptions } from "../../../viz/mod.ts";
+import {
+  colormap,
+  colormapNames,
+  encodeApng,
+  encodeGif,
+  encodePng,
+  type GifOptions,
+} from "../../../viz/mod.ts";
 import { readGif, rgba, scatter } from "./gif_reading.ts";
 
 const magma = colormap("magma");
@@ -50,7 +57,7 @@ Deno.test("encodeGif() stores the delay of each frame, the hold of the last, and
   assert.deepEqual(plays, [0, 0, null, 1, 65_535]);
 });
 
-Deno.test("encodeGif() and encodeApng() reject what they cannot encode", () => {
+Deno.test("encoders reject what they cannot encode", () => {
   const one = [scatter(4, 3, 0)];
   const raster = (width: number, height: number) => ({
     width,
@@ -58,30 +65,44 @@ Deno.test("encodeGif() and encodeApng() reject what they cannot encode", () => {
     rgba: new Uint8Array(4 * width * height),
   });
   const short = { width: 4, height: 3, pixels: new Uint8Array(11) };
-  const cases: [() => unknown, message: RegExp][] = [
-    [
-      () => encodeGif([], magma),
-      /^RangeError: Cannot encode GIF: there are no frames \(expected at least 1\)$/,
-    ],
+  const durations = [0, 19, NaN, -50, Infinity];
+  const wide = "frames are 65536 wide and 1 high \\(expected at most 65535";
+  const cases: [() => unknown, message: string][] = [
+    [() => encodeGif([], magma), "GIF: there are no frames \\(expected at least 1\\)$"],
     [
       () => encodeGif([...one, scatter(3, 4, 0)], magma),
-      /: frame 1 is 3 wide and 4 high \(expected 4 and 3 as in frame 0\)$/,
+      "GIF: frame 1 is 3 wide and 4 high \\(expected 4 and 3 as in ",
     ],
-    [() => encodeGif([...one, short], magma), /encode GIF frame 1: picture holds 11 pixels/],
-    [() => encodeGif([scatter(65_536, 1, 0)], magma), /65536 wide and 1 high \(expected at most 65535/],
-    [() => encodeGif(one, new Uint8Array(6)), /palette holds 6 bytes/],
-    ...[0, 19, NaN, -50, Infinity].flatMap((delay): [() => unknown, RegExp][] => [
-      [() => encoded(1, { delay }), /delay is .* ms \(expected 20 to 655350 ms\)/],
-      [() => encoded(1, { hold: delay }), /hold is .* ms \(expected 20 to 655350 ms\)/],
+    [() => encodeGif([...one, short], magma), "GIF frame 1: picture holds 11 pixels"],
+    [() => encodeGif([scatter(65_536, 1, 0)], magma), `GIF: ${wide}`],
+    [() => encodeGif(one, new Uint8Array(6)), "GIF: palette holds 6 bytes"],
+    ...durations.flatMap((delay): [() => unknown, string][] => [
+      [() => encoded(1, { delay }), "GIF: delay is .* ms \\(expected 20 to 655350 ms\\)$"],
+      [() => encoded(1, { hold: delay }), "GIF: hold is .* ms \\(expected 20 to 655350 ms\\)$"],
     ]),
-    ...[0, -1, 1.5, NaN, 65_537].map((plays): [() => unknown, RegExp] => [
+    ...[0, -1, 1.5, NaN, 65_537].map((plays): [() => unknown, string] => [
       () => encoded(1, { plays }),
-      /plays is .* \(expected/,
+      "GIF: plays is .* \\(expected",
     ]),
-    [() => encodeApng([]), /^RangeError: Cannot encode APNG: there are no frames \(expected at least 1\)$/],
-    [() => encodeApng([raster(2, 3), raster(3, 2)]), /frame 1 is 3 wide and 2 high/],
-    [() => encodeApng([raster(1, 1)], { delay: 1 }), /delay is 1 ms \(expected 20 to 65535 ms\)/],
-    [() => encodeApng([raster(1, 1)], { hold: 70_000 }), /hold is 70000 ms \(expected 20 to 65535 ms\)/],
+    [() => encodeApng([]), "APNG: there are no frames \\(expected at least 1\\)$"],
+    [() => encodeApng([raster(2, 3), raster(3, 2)]), "APNG: frame 1 is 3 wide and 2 high"],
+    [() => encodeApng([raster(1, 1)], { delay: 1 }), "APNG: delay is 1 ms \\(expected 20 to 65535 ms\\)$"],
+    [
+      () => encodeApng([raster(1, 1)], { hold: 70_000 }),
+      "APNG: hold is 70000 ms \\(expected 20 to 65535 ms\\)$",
+    ],
+    [
+      () => encodePng({ ...short, height: 2 }),
+      "PNG: picture holds 11 pixels but is 4 wide and 2 high \\(expected 8\\)$",
+    ],
+    [() => encodePng({ ...raster(2, 2), height: 1 }), "PNG: picture holds 4 pixels but is"],
+    [() => encodePng({ ...short, width: 0 }), "PNG: .*width is 0"],
+    [
+      () => encodePng(scatter(2, 2), new Uint8Array(3)),
+      "PNG: palette holds 3 bytes \\(expected 768, u8\\[256, 3\\]\\)$",
+    ],
   ];
-  for (const [encode, message] of cases) assert.throws(encode, message);
+  for (const [encode, message] of cases) {
+    assert.throws(encode, new RegExp(`^RangeError: Cannot encode ${message}`));
+  }
 });

@@ -33,28 +33,12 @@ Deno.test("encodePng() writes gray as 8-bit greyscale and other palettes as RGB,
   }
 });
 
-Deno.test("encodePng() rejects pixels that do not fill the picture, and short palettes", () => {
-  assert.throws(() => encodePng({ width: 2, height: 2, pixels: new Uint8Array(3) }), {
-    name: "RangeError",
-    message: "Cannot encode PNG: picture holds 3 pixels but is 2 wide and 2 high (expected 4)",
-  });
-  assert.throws(() => encodePng({ width: 0, height: 1, pixels: new Uint8Array(0) }), /width is 0/);
-  assert.throws(() => encodePng(scatter(2, 2), new Uint8Array(3)), {
-    name: "RangeError",
-    message: "Cannot encode PNG: palette holds 3 bytes (expected 768, u8[256, 3])",
-  });
-});
-
 Deno.test("encodePng() writes a grid of three channels as 8-bit RGB, pixel-exact", () => {
   const images = Float32Array.from({ length: 2 * 3 * 5 * 4 }, (_, i) => i % 256 / 255);
   const picture = imageGrid(images, [2, 3, 5, 4], { scale: 2, gap: 3 });
   const { width, height, data } = PNG.sync.read(Buffer.from(encodePng(picture)));
   assert.deepEqual([width, height], [picture.width, picture.height]);
   assert.deepEqual([...data], [...picture.rgba]);
-  assert.throws(
-    () => encodePng({ ...picture, height: 1 }),
-    /^RangeError: .*: picture holds \d+ pixels but is/,
-  );
 });
 
 const draw = await rasterizer();

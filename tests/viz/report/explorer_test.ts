@@ -8,26 +8,7 @@ import { assertClose } from "../../testing.ts";
 import { madeUpColourFlow } from "../flow/made_up_flow.ts";
 import { library, liveRun, Network, recorded } from "./live_data.ts";
 import { hostile, plane, run, size, valueAt, velocityAt } from "./made_up.ts";
-import {
-  draw,
-  moveTo,
-  numbersIn,
-  over,
-  type Page,
-  paintDot,
-  picture,
-  pixel,
-  placeInChart,
-  pointInPlane,
-  see,
-  takeBrush,
-  testReport,
-  text,
-  told,
-  tracesOf,
-  untilAt,
-  untilLive,
-} from "./opened.ts";
+import { numbersIn, over, type Page, testReport } from "./opened.ts";
 
 const { H, W } = size;
 const P = H * W;
@@ -50,7 +31,7 @@ async function explore(page: Page): Promise<void> {
     await page.locator(".dek").innerText(),
     "This network turns noise into images. Press Play, draw new noise, or paint on an image.",
   );
-  await untilLive(page);
+  await page.untilLive();
   await page.evaluate(() => (document.getElementById("live-more") as HTMLDetailsElement).open = false);
   for (const [width, height] of [[1280, 900], [390, 844]]) {
     await page.setViewportSize({ width, height });
@@ -69,15 +50,15 @@ async function explore(page: Page): Promise<void> {
   const shape = await page.locator("#view-x").evaluate((canvas) => canvas.clientHeight / canvas.clientWidth);
   assert.ok(Math.abs(shape - H / W) < 0.01, "nothing moves when it is drawn");
   await page.locator("#explorer").scrollIntoViewIfNeeded();
-  await moveTo(page, 25);
-  assert.equal(await text(page, "time-text"), "t = 0.25");
+  await page.moveTo(25);
+  assert.equal(await page.text("time-text"), "t = 0.25");
   const frame = page.locator(".frame").first();
   const box = (await frame.boundingBox())!;
   const point = (row: number, column: number) =>
     [box.x + (column + 0.5) / W * box.width, box.y + (row + 0.5) / H * box.height] as const;
   await page.mouse.move(...point(3, 7));
-  await untilAt(page, 3, 7);
-  assertClose(numbersIn(await text(page, "pixel-text")), numbersAt(1, 0.25, 3, 7), 1.5e-3);
+  await page.untilAt(3, 7);
+  assertClose(numbersIn(await page.text("pixel-text")), numbersAt(1, 0.25, 3, 7), 1.5e-3);
 
   // A click keeps the pixel, arrow keys move it, and another sample has other numbers.
   await page.mouse.click(...point(3, 7));
@@ -85,17 +66,17 @@ async function explore(page: Page): Promise<void> {
   await frame.focus();
   await page.keyboard.press("ArrowDown");
   await page.getByRole("button", { name: "Sample 2" }).click();
-  await moveTo(page, 75);
-  await untilAt(page, 4, 7);
-  assertClose(numbersIn(await text(page, "pixel-text")), numbersAt(2, 0.75, 4, 7), 1.5e-3);
-  await see(page, "pixel-chart");
-  const [{ y: curve }] = await tracesOf(page, "pixel-chart");
+  await page.moveTo(75);
+  await page.untilAt(4, 7);
+  assertClose(numbersIn(await page.text("pixel-text")), numbersAt(2, 0.75, 4, 7), 1.5e-3);
+  await page.see("pixel-chart");
+  const [{ y: curve }] = await page.tracesOf("pixel-chart");
   assertClose(curve, Array.from({ length: 21 }, (_, m) => valueAt(2, m / 20, 4, 7)), 1.5e-3);
 
   // Arrow keys move t if nothing has the focus; with a modifier, or in a table that scrolls, they do not.
   await page.evaluate(() => (document.activeElement as HTMLElement).blur());
   await page.keyboard.press("ArrowRight");
-  assert.equal(await text(page, "time-text"), "t = 0.76");
+  assert.equal(await page.text("time-text"), "t = 0.76");
   await page.keyboard.press("Shift+ArrowRight");
   await page.evaluate(() => {
     const table = [...document.querySelectorAll<HTMLElement>(".scroll")].find((one) =>
@@ -105,24 +86,24 @@ async function explore(page: Page): Promise<void> {
     table.focus({ preventScroll: true });
   });
   await page.keyboard.press("ArrowRight");
-  assert.equal(await text(page, "time-text"), "t = 0.76");
-  await see(page, "pixel-chart");
+  assert.equal(await page.text("time-text"), "t = 0.76");
+  await page.see("pixel-chart");
   const line = await page.locator("#pixel-chart .shapelayer path").evaluate((path) =>
     path.getBoundingClientRect().left
   );
-  const [left] = await placeInChart(page, "pixel-chart", 0.76, 0);
+  const [left] = await page.placeInChart("pixel-chart", 0.76, 0);
   assert.ok(Math.abs(line - left) < 1, "a line marks t");
 
-  await moveTo(page, 100);
-  await see(page, "plane-chart");
-  await pointInPlane(page, 4 * Math.cos(10), 4 * Math.sin(10), "sample 11, classified as 0");
-  await see(page, "straightness-chart");
+  await page.moveTo(100);
+  await page.see("plane-chart");
+  await page.pointInPlane(4 * Math.cos(10), 4 * Math.sin(10), "sample 11, classified as 0");
+  await page.see("straightness-chart");
 }
 
 /** Plays on a made-up clock, and changes the pacing halfway. */
 async function play(page: Page): Promise<void> {
   await page.locator("#explorer").scrollIntoViewIfNeeded();
-  const before = await picture(page, "view-x");
+  const before = await page.picture("view-x");
   const seen = await page.evaluate(() => {
     const [now, request, cancel] = [performance.now, requestAnimationFrame, cancelAnimationFrame];
     let [ms, waiting] = [0, [] as FrameRequestCallback[]];
@@ -159,8 +140,8 @@ async function play(page: Page): Promise<void> {
     "t = 0.00, Pause",
     "t = 0.00, Play",
   ]);
-  await moveTo(page, 0);
-  assert.notEqual(await picture(page, "view-x"), before);
+  await page.moveTo(0);
+  assert.notEqual(await page.picture("view-x"), before);
 }
 
 await testReport(
@@ -173,14 +154,14 @@ await testReport(
     explore,
     play,
     async drawSamples(page) {
-      await untilLive(page);
-      await takeBrush(page);
-      await paintDot(page);
-      await told(page, "The solver of this sample is unknown: draw new noise to paint on.");
+      await page.untilLive();
+      await page.takeBrush();
+      await page.paintDot();
+      await page.told("The solver of this sample is unknown: draw new noise to paint on.");
       await page.getByRole("button", { name: "Paint", exact: true }).click();
-      await draw(page, 5, "heun", 5);
+      await page.draw(5, "heun", 5);
       const { image } = await network.flow(5, { solver: "heun", steps: 5 });
-      assertClose((await pixel(page, 3, 2)).value, over(image, 3, 2), 1e-5);
+      assertClose((await page.pixel(3, 2)).value, over(image, 3, 2), 1e-5);
     },
   },
   { sandboxed: true },
@@ -228,8 +209,8 @@ const channelsAt = (values: Float32Array, m: number, row: number, column: number
 
 /** Checks the curves of the middle pixel's channels from a snapshot on. */
 async function assertCurves(page: Page, image: Float32Array, tolerance: number, from = 0): Promise<void> {
-  await see(page, "pixel-chart");
-  const lines = await tracesOf(page, "pixel-chart");
+  await page.see("pixel-chart");
+  const lines = await page.tracesOf("pixel-chart");
   const channels = ["red", "green", "blue"];
   assert.deepEqual(lines.map(({ name }) => name), channels.flatMap((name) => [name, name, name]));
   for (const c of [0, 1, 2]) {
@@ -253,12 +234,12 @@ await testReport(
   {
     async show(page) {
       await page.locator("#explorer").scrollIntoViewIfNeeded();
-      await moveTo(page, 25);
+      await page.moveTo(25);
       const [row, column, m] = [H / 2, W / 2, 5];
       const [x, v] = [channelsAt(flow.image, m, row, column), channelsAt(flow.velocity, m, row, column)];
       const end = x.map((value, c) => value + 0.75 * v[c]);
-      await untilAt(page, row, column);
-      const words = await text(page, "pixel-text");
+      await page.untilAt(row, column);
+      const words = await page.text("pixel-text");
       assert.match(words, /^row 6, column 8 \(red, green, blue\): value /);
       assertClose(numbersIn(words), [...x, ...v, ...end], 1e-3);
       const level = (value: number) => Math.round(255 * Math.min(1, Math.max(0, value)));
@@ -268,29 +249,29 @@ await testReport(
       assert.equal(Math.sign(red - blue), Math.sign(v[0] + v[1] + v[2]), "red brightens on average");
       assert.match(await page.locator("#flow").innerText(), /Mean over the 3 channels\./);
       await assertCurves(page, flow.image, 1e-3);
-      await see(page, "plane-chart");
+      await page.see("plane-chart");
       assert.deepEqual(await colourOf(page, "plane-image", 0, 0), [255, 0, 0]);
-      await see(page, "difference-chart");
+      await page.see("difference-chart");
       assert.deepEqual(await colourOf(page, "compare-xb", 3, 3), [0, 0, 255]);
-      assert.match(await text(page, "compare-text"), / 0\.173$/, "0.3 in one of three channels");
+      assert.match(await page.text("compare-text"), / 0\.173$/, "0.3 in one of three channels");
       assert.match(
-        await text(page, "compare-d-scale"),
+        await page.text("compare-d-scale"),
         /^\u22120\.10 to \+0\.10$/,
         "the mean over channels",
       );
     },
     async drawAndPaint(page) {
-      await untilLive(page);
+      await page.untilLive();
       await page.locator("#explorer-run").selectOption("1");
-      await draw(page, 9, "heun", 4);
+      await page.draw(9, "heun", 4);
       await assertCurves(page, (await colours.flow(9, { solver: "heun", steps: 4 })).image, 1e-5);
 
       // White paint sets all channels, and the flow continues as the library's does.
       await page.getByRole("button", { name: "Sample 1" }).click();
-      await moveTo(page, 50);
-      await takeBrush(page);
-      await paintDot(page);
-      await told(page, "Sample 1 painted at t = 0.50: 10 steps of euler");
+      await page.moveTo(50);
+      await page.takeBrush();
+      await page.paintDot();
+      await page.told("Sample 1 painted at t = 0.50: 10 steps of euler");
       const { seed, ...how } = recorded;
       const x = (await colours.flow(seed, how)).image.slice(10 * 3 * P, 11 * 3 * P);
       for (const c of [0, 1, 2]) x[(c * H + H / 2) * W + W / 2] = 1;

@@ -9,25 +9,7 @@ import * as web from "../../../web/mod.ts";
 import { assertClose } from "../../testing.ts";
 import { library, liveRun, Network, recorded } from "./live_data.ts";
 import { hostile, run, size } from "./made_up.ts";
-import {
-  clearText,
-  controls,
-  draw,
-  drawSeed,
-  moveTo,
-  over,
-  type Page,
-  pixel,
-  rounding,
-  set,
-  stepsIn,
-  takeBrush,
-  testReport,
-  text,
-  told,
-  untilLive,
-  untilText,
-} from "./opened.ts";
+import { over, type Page, rounding, testReport } from "./opened.ts";
 
 /** Compiles only if the library has everything that pages use. */
 const offered: Library = web;
@@ -44,22 +26,22 @@ const one = reportHtml({ runs: [await liveRun(hostile, network)], library });
 
 /** Draws with several solvers: the trajectories equal the library's. */
 async function drawSamples(page: Page): Promise<void> {
-  await untilLive(page);
-  assert.ok(await controls(page), await text(page, "live-text"));
-  const said = await draw(page, seed, "heun", 5);
+  await page.untilLive();
+  assert.ok(await page.controls(), await page.text("live-text"));
+  const said = await page.draw(seed, "heun", 5);
   assert.match(said, /^Seed 7: 5 steps of heun, 10 evaluations, [\d,]+ ms on CPU, 1 thread\.$/);
   assert.equal(await page.locator("#live-seed").inputValue(), "8", "the next press draws other noise");
   const expected = await network.flow(seed, { solver: "heun", steps: 5 });
-  const { value, velocity } = await pixel(page, 3, 2);
+  const { value, velocity } = await page.pixel(3, 2);
   assertClose(value, over(expected.image, 3, 2), 1e-5);
   assertClose(velocity, over(expected.velocity, 3, 2), 1e-5);
   const drawn = /^Seed 7; drawn in this page by 5 steps of heun, 10 evaluations; snapshot/;
-  await untilText(page, "flow-times", drawn);
+  await page.untilText("flow-times", drawn);
   assert.equal(await page.locator("#explorer-samples button").count(), 2);
-  await set(page, { times: "quadratic" });
-  assert.match(await draw(page, 7, "bosh3", 4), /^Seed 7: 4 steps of bosh3, 13 evaluations, /);
-  assertClose((await pixel(page, 4, 7)).t, web.gridTimes(4, "quadratic"), 1e-6);
-  await set(page, { times: "uniform" });
+  await page.set({ times: "quadratic" });
+  assert.match(await page.draw(7, "bosh3", 4), /^Seed 7: 4 steps of bosh3, 13 evaluations, /);
+  assertClose((await page.pixel(4, 7)).t, web.gridTimes(4, "quadratic"), 1e-6);
+  await page.set({ times: "uniform" });
 }
 
 /** Draws one and sixteen samples with an adaptive solver: the page shows its actual cost and steps. */
@@ -67,32 +49,32 @@ async function letSolverChoose(page: Page): Promise<void> {
   const fields = () =>
     Promise.all(["steps", "times", "tolerance"].map((id) => page.locator(`#live-${id}`).isVisible()));
   assert.deepEqual(await fields(), [true, true, false]);
-  await set(page, { solver: "dopri5, adaptive steps" });
+  await page.set({ solver: "dopri5, adaptive steps" });
   assert.deepEqual(await fields(), [false, false, true]);
-  await set(page, { tolerance: 0.0001 });
-  await drawSeed(page, 7);
+  await page.set({ tolerance: 0.0001 });
+  await page.drawSeed(7);
   const { evaluations, tried, image } = await network.ownSteps(7, 0.0001);
   const cost = `dopri5 with tolerance 0.0001, ${evaluations} evaluations`;
-  await untilText(page, "flow-times", new RegExp(`^Seed 7; drawn in this page by ${cost}; `));
-  const drawn = await pixel(page, 4, 7);
+  await page.untilText("flow-times", new RegExp(`^Seed 7; drawn in this page by ${cost}; `));
+  const drawn = await page.pixel(4, 7);
   assertClose(drawn.t, Array.from({ length: 21 }, (_, i) => i / 20), 1e-6);
   assertClose(drawn.value, over(image, 4, 7), 1e-4);
 
-  await set(page, { seed: 7 });
+  await page.set({ seed: 7 });
   await page.locator("#live-many").click();
   await page.locator("#live-grid .strip").waitFor();
-  await told(page, "Seeds 7 to 22: dopri5 with tolerance 0.0001, ");
-  const found = await stepsIn(page, "#live-grid", "taken");
+  await page.told("Seeds 7 to 22: dopri5 with tolerance 0.0001, ");
+  const found = await page.stepsIn("#live-grid", "taken");
   assert.equal(found.filter(([from]) => from === 0).length, 16, "each row starts with noise");
   assert.equal(found.filter(([, to]) => Math.abs(to - 1) < 1e-4).length, 16, "and ends with an image");
   await page.getByRole("button", { name: "Show seed 7", exact: true }).click();
   await page.locator("#step-strip").waitFor({ state: "visible" });
   const taken = tried.filter(({ accepted }) => accepted);
-  assert.equal((await stepsIn(page, "#step-strip", "taken")).length, taken.length);
+  assert.equal((await page.stepsIn("#step-strip", "taken")).length, taken.length);
 
-  await set(page, { solver: "heun" });
+  await page.set({ solver: "heun" });
   await page.locator("#live-many").click();
-  await told(page, "Seeds 23 to 38: 4 steps of heun, 8 evaluations of 16 images, ");
+  await page.told("Seeds 23 to 38: 4 steps of heun, 8 evaluations of 16 images, ");
   assert.equal(await page.locator("#live-grid .strip").count(), 0);
 }
 
@@ -112,16 +94,16 @@ async function enterNumbers(page: Page): Promise<void> {
     await seed.pressSequentially(value);
     await steps.fill(count);
     await page.locator(button).click();
-    assert.equal(await text(page, "live-text"), says);
+    assert.equal(await page.text("live-text"), says);
     assert.equal(await seed.getAttribute("aria-invalid"), "true");
   }
   assert.equal(await page.locator("#explorer-samples button").count(), before);
-  await set(page, { seed: 5, steps: 2 });
+  await page.set({ seed: 5, steps: 2 });
   await seed.press("Enter");
-  await told(page, "Seed 5:");
+  await page.told("Seed 5:");
   assert.equal(await seed.getAttribute("aria-invalid"), "false");
   await steps.press("Enter");
-  await told(page, "Seed 6: 2 steps of heun, 4 evaluations, "); // the same sampler counts from 0 again
+  await page.told("Seed 6: 2 steps of heun, 4 evaluations, "); // the same sampler counts from 0 again
   const cut = await page.evaluate(() =>
     [...document.querySelectorAll<HTMLInputElement>("input[type=number]")].filter((field) => {
       field.value = field.max;
@@ -133,7 +115,7 @@ async function enterNumbers(page: Page): Promise<void> {
 
 /** Clears the page's text, then paints a dot with the mouse. */
 async function dot(page: Page, row: number, column: number): Promise<void> {
-  await clearText(page);
+  await page.clearText();
   await page.locator(".frame").first().scrollIntoViewIfNeeded();
   const { x, y, width, height } = (await page.locator(".frame").first().boundingBox())!;
   await page.mouse.move(x + (column + 0.5) / W * width, y + (row + 0.5) / H * height);
@@ -144,12 +126,12 @@ async function dot(page: Page, row: number, column: number): Promise<void> {
 /** Paints on the recorded sample: the flow continues from there like the library's, and paint can be undone. */
 async function paint(page: Page): Promise<void> {
   await page.getByRole("button", { name: "Sample 1" }).click();
-  const before = await pixel(page, 5, 5);
-  await moveTo(page, 50);
-  await takeBrush(page);
+  const before = await page.pixel(5, 5);
+  await page.moveTo(50);
+  await page.takeBrush();
   await dot(page, 5, 5);
-  await told(page, "Sample 1 painted at t = 0.50: 10 steps of euler, 10 evaluations, ");
-  const painted = await pixel(page, 5, 5);
+  await page.told("Sample 1 painted at t = 0.50: 10 steps of euler, 10 evaluations, ");
+  const painted = await page.pixel(5, 5);
   const x = (await network.flow(seed, how)).image.slice(10 * P, 11 * P);
   x[5 * W + 5] = 1;
   const rest = await network.flowFrom(x, how, 10);
@@ -157,7 +139,7 @@ async function paint(page: Page): Promise<void> {
   assertClose(painted.value.slice(0, 10), before.value.slice(0, 10), rounding);
   assert.equal(painted.value[10], 1);
   assertClose(painted.value.slice(10), over(rest.image, 5, 5), rounding);
-  assertClose((await pixel(page, 6, 5)).value.slice(10), over(rest.image, 6, 5), rounding);
+  assertClose((await page.pixel(6, 5)).value.slice(10), over(rest.image, 6, 5), rounding);
   assert.ok(Math.abs(painted.value[20] - before.value[20]) > 0.05, "paint changes the end");
 
   // More paint at the same t is added; paint at a later t changes the flow from there.
@@ -165,27 +147,27 @@ async function paint(page: Page): Promise<void> {
   await dot(page, 2, 9);
   x[2 * W + 9] = 0;
   const both = await network.flowFrom(x, how, 10);
-  await told(page, "Sample 1 painted at t = 0.50: ");
-  assertClose((await pixel(page, 2, 9)).value.slice(10), over(both.image, 2, 9), rounding);
+  await page.told("Sample 1 painted at t = 0.50: ");
+  assertClose((await page.pixel(2, 9)).value.slice(10), over(both.image, 2, 9), rounding);
 
   // The space bar paints noise at the pixel selected with arrow keys.
   await page.locator("#brush input[value=noise]").check();
-  await moveTo(page, 75);
+  await page.moveTo(75);
   await page.locator(".frame").first().focus();
   await page.keyboard.press("ArrowDown");
   await page.keyboard.press("Space");
-  await told(page, "Sample 1 painted at t = 0.75: 5 steps of euler");
-  assert.notEqual((await pixel(page, 3, 9)).value[15], over(both.image, 3, 9)[5]);
+  await page.told("Sample 1 painted at t = 0.75: 5 steps of euler");
+  assert.notEqual((await page.pixel(3, 9)).value[15], over(both.image, 3, 9)[5]);
 
   await page.getByRole("button", { name: "Undo painting" }).click();
-  assert.deepEqual(await pixel(page, 5, 5), before);
+  assert.deepEqual(await page.pixel(5, 5), before);
   assert.equal(await page.locator("#paint-undo").isVisible(), false);
 }
 
 /** Paints at two times of one sample, then on another one before the first is solved: all paint is kept. */
 async function paintTwice(page: Page): Promise<void> {
-  await draw(page, 3, "euler", 20);
-  await pixel(page, 3, 9);
+  await page.draw(3, "euler", 20);
+  await page.pixel(3, 9);
   await page.evaluate(() => {
     const frame = document.getElementById("view-x")!.parentElement!;
     const press = (key: string) => frame.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
@@ -203,10 +185,10 @@ async function paintTwice(page: Page): Promise<void> {
     press("ArrowDown");
     paintAt(50, "white");
   });
-  await told(page, "Sample 1 painted at t = 0.50: ");
-  for (const row of [3, 4]) assert.equal((await pixel(page, row, 9)).value[10], 1, `row ${row}`);
+  await page.told("Sample 1 painted at t = 0.50: ");
+  for (const row of [3, 4]) assert.equal((await page.pixel(row, 9)).value[10], 1, `row ${row}`);
   await page.getByLabel("Seed 3", { exact: true }).click();
-  const { value } = await pixel(page, 3, 9);
+  const { value } = await page.pixel(3, 9);
   /** The flow from a snapshot of another, with a painted pixel. */
   const painted = (image: Float32Array, m: number, colour: number, first: number) => {
     const x = image.slice(m * P, (m + 1) * P);
@@ -217,9 +199,9 @@ async function paintTwice(page: Page): Promise<void> {
   const end = (await painted(half, 5, 0, 15)).image;
   assertClose(value.slice(10), [...over(half, 3, 9).slice(0, 5), ...over(end, 3, 9)], rounding);
 
-  await moveTo(page, 100);
+  await page.moveTo(100);
   await dot(page, 5, 5);
-  await told(page, "The flow ends at t = 1: move t back to paint.");
+  await page.told("The flow ends at t = 1: move t back to paint.");
   for (const _ of ["down", "up"]) await page.getByRole("button", { name: "Paint", exact: true }).click();
   assert.equal(await page.locator("#time").inputValue(), "50", "the brush moves to where it can paint");
 }
@@ -251,7 +233,7 @@ async function trainedReport(): Promise<string> {
 /** Stops drawing, or measuring bits, once that has started. */
 async function stop(page: Page, what = "live"): Promise<void> {
   await page.locator(`#${what}-stop`).click();
-  await untilText(page, `${what}-text`, /^Stopped$/);
+  await page.untilText(`${what}-text`, /^Stopped$/);
   await page.locator(`#${what}-stop`).waitFor({ state: "hidden" });
 }
 
@@ -260,11 +242,11 @@ await testReport(
   await trainedReport(),
   {
     async seeSteps(page) {
-      await untilLive(page);
+      await page.untilLive();
       const strip = page.locator("#step-strip");
       assert.ok(!await strip.isVisible(), "the solver of the recorded sample is unknown");
-      await set(page, { solver: "dopri5, adaptive steps", tolerance: 0.001 });
-      await drawSeed(page, 1);
+      await page.set({ solver: "dopri5, adaptive steps", tolerance: 0.001 });
+      await page.drawSeed(1);
       await strip.waitFor({ state: "visible" });
 
       const { model, shape } = await openCheckpoint(trained);
@@ -274,30 +256,30 @@ await testReport(
       for (const kind of ["taken", "rejected"] as const) {
         const expected = tried.filter(({ accepted }) => accepted === (kind === "taken"));
         assert.ok(counts.push(expected.length) && expected.length > 0, kind);
-        const found = await stepsIn(page, "#step-strip", kind);
+        const found = await page.stepsIn("#step-strip", kind);
         assertClose(found.flat(), expected.flatMap(({ t, dt }) => [t, t + dt]), 1e-3);
       }
       const words = `${counts[0]} taken, .* long; ${counts[1]} rejected, ${evaluations} `;
-      assert.match(await text(page, "step-strip"), new RegExp(words));
-      await moveTo(page, 50);
-      await draw(page, 8, "heun", 3);
+      assert.match(await page.text("step-strip"), new RegExp(words));
+      await page.moveTo(50);
+      await page.draw(8, "heun", 3);
       await strip.waitFor({ state: "hidden" });
     },
     async stopDrawing(page) {
-      await set(page, { solver: "bosh3, adaptive steps", tolerance: 0.00001 });
+      await page.set({ solver: "bosh3, adaptive steps", tolerance: 0.00001 });
       await page.locator("#live-many").click();
       await stop(page);
       assert.equal(await page.locator("#live-grid button:not([disabled]) canvas").count(), 0);
-      assert.match(await draw(page, 5, "heun", 2), /^Seed 5: 2 steps of heun, 4 evaluations, /);
+      assert.match(await page.draw(5, "heun", 2), /^Seed 5: 2 steps of heun, 4 evaluations, /);
     },
     async overtake(page) {
       const samples = () => page.locator("#explorer-samples button").count();
       const before = await samples();
-      await set(page, { solver: "bosh3, adaptive steps" });
+      await page.set({ solver: "bosh3, adaptive steps" });
       await page.locator("#live-many").click();
-      await set(page, { solver: "heun", steps: 1000, seed: 6 }); // too slow to finish before the next sample
+      await page.set({ solver: "heun", steps: 1000, seed: 6 }); // too slow to finish before the next sample
       await page.locator("#live-draw").click();
-      assert.match(await draw(page, 7, "heun", 2), /^Seed 7: 2 steps of heun, 4 evaluations, /);
+      assert.match(await page.draw(7, "heun", 2), /^Seed 7: 2 steps of heun, 4 evaluations, /);
       assert.equal(await samples(), before + 1, "only the sample of seed 7");
       const waiting = await page.locator("#live-grid button[disabled] canvas").count();
       assert.equal(waiting, 16, "the grid continues");
@@ -310,7 +292,7 @@ await testReport(
       await page.locator("#bits-progress").waitFor({ state: "visible" });
       await stop(page, "bits");
       assert.ok(!await page.locator("#bits-progress").isVisible());
-      assert.equal(await text(page, "live-text"), "Stopped");
+      assert.equal(await page.text("live-text"), "Stopped");
     },
   },
 );

@@ -8,25 +8,7 @@ import { assertClose } from "../../testing.ts";
 import { tinyJudge } from "../../models/tiny_files.ts";
 import { conditioning, library, liveRun, Network, recorded, type Solving } from "./live_data.ts";
 import { size } from "./made_up.ts";
-import {
-  clearText,
-  controls,
-  draw,
-  drawSeed,
-  moveTo,
-  optionsOf,
-  over,
-  type Page,
-  paintDot,
-  pixel,
-  rounding,
-  takeBrush,
-  testReport,
-  text,
-  told,
-  untilLive,
-  untilText,
-} from "./opened.ts";
+import { over, type Page, rounding, testReport } from "./opened.ts";
 
 const { H, W } = size;
 const P = H * W;
@@ -72,7 +54,7 @@ async function choose(page: Page, run: string, condition?: "visible" | "hidden")
 
 /** Compares a pixel of the current sample with a flow of the library. */
 async function assertShows(page: Page, expected: Promise<{ image: Float32Array; velocity: Float32Array }>) {
-  const [{ value, velocity }, flow] = [await pixel(page, 3, 2), await expected];
+  const [{ value, velocity }, flow] = [await page.pixel(3, 2), await expected];
   assertClose(value, over(flow.image, 3, 2), 1e-5);
   assertClose(velocity, over(flow.velocity, 3, 2), 1e-5);
 }
@@ -98,23 +80,23 @@ const conditions: readonly (readonly [
 
 /** Draws with the chosen class and guidance of each network. */
 async function condition(page: Page): Promise<void> {
-  await untilLive(page);
+  await page.untilLive();
   await choose(page, "labelled", "visible");
-  assert.deepEqual(await optionsOf(page, "live-class"), ["all", "nought", "one", "2", "none"]);
+  assert.deepEqual(await page.optionsOf("live-class"), ["all", "nought", "one", "2", "none"]);
   assert.equal(await page.locator("#live-guidance").inputValue(), `${conditioning.guidance}`);
-  await untilText(page, "flow-times", /^Sample 1; noise 1 of seed 7, .*, class one, guidance 2;/);
+  await page.untilText("flow-times", /^Sample 1; noise 1 of seed 7, .*, class one, guidance 2;/);
   for (const [run, network, label, scale, expected, words] of conditions) {
     await choose(page, run, scale === undefined ? "hidden" : "visible");
     assert.equal(await page.locator("#live-class").isVisible(), label !== undefined);
     if (label !== undefined) await page.locator("#live-class").selectOption(label);
     if (scale !== undefined) await page.locator("#live-guidance").fill(scale);
-    const said = await draw(page, 5, how.solver, how.steps);
+    const said = await page.draw(5, how.solver, how.steps);
     assert.ok(said.startsWith(`Seed 5: 4 steps of euler${words}`), said);
     await assertShows(page, network.flow(5, { ...how, ...expected }));
   }
   await page.locator("#live-guidance").fill("21");
   await page.locator("#live-draw").click();
-  await told(page, "Guidance is 21 (expected ");
+  await page.told("Guidance is 21 (expected ");
   await page.locator("#live-guidance").fill("2");
 }
 
@@ -124,7 +106,7 @@ async function drawAll(page: Page): Promise<void> {
   await page.locator("#live-seed").fill("20");
   await page.locator("#live-many").click();
   await page.waitForFunction(() => document.querySelectorAll("#live-grid button:enabled").length > 64);
-  await told(page, "Error: Cannot read the weights: "); // of the last network
+  await page.told("Error: Cannot read the weights: "); // of the last network
   const verdicts = page.locator("#live-grid .verdict");
   assert.equal(await verdicts.count(), 2, "networks with a judge");
   const under = await page.locator("#live-grid .under").allInnerTexts();
@@ -167,9 +149,9 @@ async function drawAll(page: Page): Promise<void> {
 
 /** Draws the current sample with five numbers of evaluations; returns their buttons. */
 async function compareSteps(page: Page, name: string) {
-  await clearText(page);
+  await page.clearText();
   await page.getByRole("button", { name: "Compare steps" }).click();
-  await told(page, `${name} with 1, 2, 4, 8, 20 evaluations: `);
+  await page.told(`${name} with 1, 2, 4, 8, 20 evaluations: `);
   assert.deepEqual(await page.locator("#live-grid .under").allInnerTexts(), ["1", "2", "4", "8", "20"]);
   return page.locator("#live-grid .five button");
 }
@@ -177,13 +159,13 @@ async function compareSteps(page: Page, name: string) {
 /** A flow map draws with its own steps, without guidance; on a phone, numbers of steps are compared side by side. */
 async function takeMaps(page: Page): Promise<void> {
   const [solver, steps] = [page.locator("#live-solver"), page.locator("#live-steps")];
-  assert.ok(!(await optionsOf(page, "live-solver")).includes("map"), "this network is not a flow map");
+  assert.ok(!(await page.optionsOf("live-solver")).includes("map"), "this network is not a flow map");
   await choose(page, "distilled", "hidden");
   assert.deepEqual([await solver.inputValue(), await steps.inputValue()], ["map", "1"]);
-  assert.deepEqual(await optionsOf(page, "live-class"), ["all", "0", "1", "2"]);
-  assert.match(await drawSeed(page, 5), /^Seed 5: 1 step of map, class 2, 1 evaluation, /);
+  assert.deepEqual(await page.optionsOf("live-class"), ["all", "0", "1", "2"]);
+  assert.match(await page.drawSeed(5), /^Seed 5: 1 step of map, class 2, 1 evaluation, /);
   await assertShows(page, distilled.flow(5, { solver: "map", steps: 1, label: 2 }));
-  await untilText(page, "flow-times", /v is its mean velocity/);
+  await page.untilText("flow-times", /v is its mean velocity/);
   await page.setViewportSize({ width: 375, height: 700 });
   const row = await compareSteps(page, "Seed 5");
   const tops = await row.evaluateAll((all) => all.map((one) => one.getBoundingClientRect().top));
@@ -210,12 +192,12 @@ async function slideGuidance(page: Page): Promise<void> {
   await choose(page, "steered");
   await slider.waitFor({ state: "visible" });
   assert.equal(await slider.getAttribute("max"), "2.5");
-  await drawSeed(page, 5);
+  await page.drawSeed(5);
   for (const guidance of [1.75, 2.5]) {
-    await clearText(page);
+    await page.clearText();
     await slider.fill(`${guidance}`);
-    await told(page, `Seed 5: 1 step of map, class 2, guidance ${guidance}, 1 evaluation, `);
-    assert.equal(await text(page, "live-slide-value"), guidance.toFixed(2));
+    await page.told(`Seed 5: 1 step of map, class 2, guidance ${guidance}, 1 evaluation, `);
+    assert.equal(await page.text("live-slide-value"), guidance.toFixed(2));
     await assertShows(page, steered.flow(5, { solver: "map", steps: 1, label: 2, guidance }));
   }
   await choose(page, "uneven", "hidden");
@@ -224,13 +206,13 @@ async function slideGuidance(page: Page): Promise<void> {
 /** Paints on a sample with unequal steps, which it keeps. */
 async function paintUnevenly(page: Page): Promise<void> {
   await page.getByRole("button", { name: "Sample 1", exact: true }).first().click();
-  await moveTo(page, 30);
-  await untilText(page, "flow-times", /; snapshot at t = 0\.250$/);
-  await pixel(page, 6, 6);
-  await takeBrush(page);
-  await paintDot(page);
-  await told(page, "Sample 1 painted at t = 0.25: 2 steps of euler, 2 evaluations, ");
-  const { t, value } = await pixel(page, 6, 6);
+  await page.moveTo(30);
+  await page.untilText("flow-times", /; snapshot at t = 0\.250$/);
+  await page.pixel(6, 6);
+  await page.takeBrush();
+  await page.paintDot();
+  await page.told("Sample 1 painted at t = 0.25: 2 steps of euler, 2 evaluations, ");
+  const { t, value } = await page.pixel(6, 6);
   assert.deepEqual(t, times);
   const { seed, ...own } = { ...recorded, times };
   const x = (await plain.flow(seed, own)).image.slice(2 * P, 3 * P);
@@ -241,22 +223,22 @@ async function paintUnevenly(page: Page): Promise<void> {
 /** A run without a network explains why, and has no brush: a click keeps a pixel. A broken network is reported. */
 async function lackNetworks(page: Page): Promise<void> {
   await choose(page, "bare");
-  await told(page, "This page cannot draw new samples from this model: its weights are too large.");
-  assert.equal(await controls(page), false);
-  await pixel(page, 5, 4);
+  await page.told("This page cannot draw new samples from this model: its weights are too large.");
+  assert.equal(await page.controls(), false);
+  await page.pixel(5, 4);
   await choose(page, "broken");
-  await told(page, "Error: Cannot read the weights: ");
-  assert.equal((await pixel(page, 4, 7)).value.length, 21);
+  await page.told("Error: Cannot read the weights: ");
+  assert.equal((await page.pixel(4, 7)).value.length, 21);
   await choose(page, "labelled");
-  assert.ok(await controls(page));
+  assert.ok(await page.controls());
   await page.locator("#paint[aria-pressed=false]").waitFor();
 }
 
 /** Presses a test image and waits for its text. */
 async function press(page: Page, n: number, words: RegExp): Promise<string> {
   await page.locator("#bits-examples button").nth(n).click();
-  await untilText(page, "bits-text", words);
-  return await text(page, "bits-text");
+  await page.untilText("bits-text", words);
+  return await page.text("bits-text");
 }
 
 /** Measures test images; a network without classes is not conditioned, and has other values. */

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { reportHtml } from "../../../viz/report/mod.ts";
 import { library, liveRun, Network } from "./live_data.ts";
 import { overTime, plane, quality, two } from "./made_up.ts";
-import { type Page, testReport, untilDrawn, untilLive } from "./opened.ts";
+import { type Page, testReport } from "./opened.ts";
 
 const [first, second] = await Promise.all(
   ["a", "b"].map(async (name, i) => ({
@@ -17,56 +17,47 @@ const [first, second] = await Promise.all(
 );
 const html = reportHtml({ ...two, runs: [first, second], library });
 
-/** Height in CSS pixels of Letter paper, which is shorter than A4, between margins of 14 mm. */
-const pageHeight = (279 - 2 * 14) / 25.4 * 96;
-/** Width of A4 paper, which is narrower than Letter. */
-const pageWidth = (210 - 2 * 14) / 25.4 * 96;
+/** CSS pixels of a length in millimetres. */
+const pixelsOf = (millimetres: number) => millimetres / 25.4 * 96;
+/** Height of Letter paper, which is shorter than A4, and width of A4, between margins of 14 mm. */
+const [pageHeight, pageWidth] = [pixelsOf(279 - 2 * 14), pixelsOf(210 - 2 * 14)];
 
-/** The ids of charts, with their sizes and whether they avoid page breaks. */
+/** The charts, with the height of what avoids a page break around each, and whether their pictures fit. */
 const chartsOf = (page: Page) =>
-  page.evaluate(() =>
-    [...document.querySelectorAll(".chart")].filter((chart) => chart.checkVisibility()).map((chart) => {
+  page.locator(".chart:visible").evaluateAll((charts) =>
+    charts.map((chart) => {
       let whole: Element | null = chart;
       while (whole && getComputedStyle(whole).breakInside !== "avoid") whole = whole.parentElement;
-      const drawn = chart.querySelector(".main-svg")?.getBoundingClientRect().width;
-      return {
-        id: chart.id,
-        isFitting: drawn !== undefined && Math.abs(drawn - chart.clientWidth) < 1,
-        height: whole?.getBoundingClientRect().height ?? Infinity,
-      };
+      const drawn = chart.querySelector(".main-svg")?.getBoundingClientRect().width ?? NaN;
+      const isFitting = Math.abs(drawn - chart.clientWidth) < 1;
+      return { id: chart.id, isFitting, height: whole?.getBoundingClientRect().height ?? Infinity };
     })
   );
 
-/** The visible controls and the open tables. */
+/** The visible controls and tables, the colour of text, and how far the page reaches to the right. */
 const seen = (page: Page) =>
   page.evaluate(() => {
     const isSeen = (element: Element) =>
       element.checkVisibility() && element.getBoundingClientRect().width > 1;
+    const all = (selector: string) => [...document.querySelectorAll(selector)].filter(isSeen);
+    const right = (element: Element) => element.getBoundingClientRect().right;
     return {
-      controls: [...document.querySelectorAll("button, select, input")].filter((one) =>
+      controls: all("button, select, input").filter((one) =>
         !one.closest(".judged, .confusion, .chart")
-      ).filter(isSeen).length,
-      tables: [...document.querySelectorAll("details")].filter((each) =>
-        each.open && isSeen(each)
-      ).map((
-        each,
-      ) => each.querySelector("summary")!.textContent),
-      closed: [...document.querySelectorAll("details:not([open])")].filter(isSeen).length,
+      ).length,
+      tables: all("details[open]").map((each) => each.querySelector("summary")!.textContent),
+      closed: all("details:not([open])").length,
       ink: getComputedStyle(document.documentElement).getPropertyValue("--ink"),
-      widest: Math.max(
-        ...Array.from(
-          document.querySelectorAll("main *"),
-          (one) => isSeen(one) && !one.closest(".unseen, .chart *") ? one.getBoundingClientRect().right : 0,
-        ),
-      ) - document.querySelector("main")!.getBoundingClientRect().left,
+      widest: Math.max(...all("main *").filter((one) => !one.closest(".unseen, .chart *")).map(right)) -
+        document.querySelector("main")!.getBoundingClientRect().left,
     };
   });
 
 await testReport("reportHtml() prints in light colours, with whole charts and without controls", html, {
   async look(page) {
     await page.emulateMedia({ colorScheme: "dark" });
-    await untilLive(page);
-    await untilDrawn(page);
+    await page.untilLive();
+    await page.untilDrawn();
     await page.evaluate(() => (document.getElementById("live-more") as HTMLDetailsElement).open = false);
     const { controls, closed, ink } = await seen(page);
     assert.ok(controls > 5 && closed > 5, `${controls} controls, ${closed} closed tables`);
@@ -75,12 +66,8 @@ await testReport("reportHtml() prints in light colours, with whole charts and wi
     await page.evaluate(() => void dispatchEvent(new Event("beforeprint")));
     const { widest, ...printed } = await seen(page);
     assert.notEqual(printed.ink, ink, "dark ink on paper");
-    assert.deepEqual({ ...printed, ink }, {
-      controls: 0,
-      tables: ["All figures", "Settings", "Machine and code"],
-      closed: 0,
-      ink,
-    });
+    const tables = ["All figures", "Settings", "Machine and code"];
+    assert.deepEqual({ ...printed, ink }, { controls: 0, tables, closed: 0, ink });
     assert.ok(widest <= pageWidth, `${widest} px fit on ${pageWidth} px`);
     const charts = await chartsOf(page);
     assert.ok(charts.length >= 8, `${charts.length} charts`);
@@ -97,9 +84,8 @@ await testReport("reportHtml() prints in light colours, with whole charts and wi
   async print(page) {
     await page.reload();
     await page.waitForSelector("html[data-ready]");
-    await untilDrawn(page);
-    const pdf = await page.pdf({ format: "A4", printBackground: true });
-    assert.ok(pdf.length > 20_000);
+    await page.untilDrawn();
+    assert.ok((await page.pdf({ format: "A4", printBackground: true })).length > 20_000);
     assert.deepEqual((await seen(page)).tables, []);
     assert.deepEqual((await chartsOf(page)).filter(({ isFitting }) => !isFitting), [], "all were drawn");
   },

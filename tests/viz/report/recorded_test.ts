@@ -6,25 +6,14 @@ import { reportHtml } from "../../../viz/report/mod.ts";
 import { withoutDevices } from "../../browser.ts";
 import { assertClose } from "../../testing.ts";
 import { library, Network, runOfThree, three } from "./live_data.ts";
-import {
-  clearText,
-  controls,
-  over,
-  type Page,
-  pixel,
-  rounding,
-  testReport,
-  text,
-  told,
-  untilLive,
-} from "./opened.ts";
+import { over, type Page, rounding, testReport } from "./opened.ts";
 
 const classed = await Network.of(4, 1, 3);
 
 const reloaded = async (page: Page) => {
   await page.reload();
   await page.waitForSelector("html[data-ready]");
-  await untilLive(page);
+  await page.untilLive();
 };
 
 await testReport(
@@ -34,8 +23,8 @@ await testReport(
     async choose(page) {
       const flows = await classed.recordedThree();
       const fastest = Math.max(...flows.flatMap(({ velocity }) => [...velocity].map(Math.abs))).toFixed(1);
-      await untilLive(page);
-      assert.equal(await text(page, "view-v-scale"), `\u2212${fastest} to +${fastest}`);
+      await page.untilLive();
+      assert.equal(await page.text("view-v-scale"), `\u2212${fastest} to +${fastest}`);
       for (const k of [2, 0, 1]) {
         const button = page.getByLabel(`Sample ${k + 1}`, { exact: true });
         const drawn = () =>
@@ -49,7 +38,7 @@ await testReport(
           }, guidance 2, ` +
             "8 evaluations; snapshot",
         );
-        const { t, value, velocity } = await pixel(page, 4, 7);
+        const { t, value, velocity } = await page.pixel(4, 7);
         assertClose(t, [...flows[k].t], 1e-6);
         assertClose(value, over(flows[k].image, 4, 7), rounding);
         assertClose(velocity, over(flows[k].velocity, 4, 7), rounding);
@@ -57,8 +46,8 @@ await testReport(
       }
       const cost = "4 steps of heun, class 0, guidance 2, 8 evaluations with and without the class, ";
       assert.ok(
-        (await text(page, "live-text")).startsWith(`Sample 2: ${cost}`),
-        await text(page, "live-text"),
+        (await page.text("live-text")).startsWith(`Sample 2: ${cost}`),
+        await page.text("live-text"),
       );
       assert.equal(await page.locator("#explorer-samples button").count(), 3);
     },
@@ -69,9 +58,9 @@ await testReport(
         second.click();
         third.click();
       });
-      await told(page, "Sample 3: ");
+      await page.told("Sample 3: ");
       await page.getByLabel("Sample 2", { exact: true }).click();
-      await told(page, "Sample 2: ");
+      await page.told("Sample 2: ");
     },
     async failInTheWorker(page) {
       await page.addInitScript(() => {
@@ -83,10 +72,10 @@ await testReport(
       });
       await reloaded(page);
       for (const press of ["first", "second"]) {
-        await clearText(page);
+        await page.clearText();
         await page.locator("#live-draw").click();
-        await told(page, "Error: The worker that computes failed: ");
-        assert.match(await text(page, "live-text"), /: RangeError: memory is full$/, press);
+        await page.told("Error: The worker that computes failed: ");
+        assert.match(await page.text("live-text"), /: RangeError: memory is full$/, press);
       }
     },
     async haveNoDevice(page) {
@@ -95,15 +84,12 @@ await testReport(
       await page.locator("#explorer").scrollIntoViewIfNeeded();
       const none =
         "Cannot open the CPU device: TypeError: no shared memory; WebGPU is not available either: ";
-      await told(
-        page,
-        `This page cannot draw new samples, and can open only the first recorded one: ${none}`,
-      );
+      await page.told(`This page cannot draw new samples, and can open only the first recorded one: ${none}`);
       const buttons = page.locator("#explorer-samples button");
       const isDisabled = (all: HTMLElement[]) => all.map((button) => (button as HTMLButtonElement).disabled);
       assert.deepEqual(await buttons.evaluateAll(isDisabled), [false, true, true]);
-      assert.equal((await pixel(page, 4, 7)).value.length, 5);
-      assert.deepEqual([await controls(page), await page.locator("#paint").isVisible()], [false, false]);
+      assert.equal((await page.pixel(4, 7)).value.length, 5);
+      assert.deepEqual([await page.controls(), await page.locator("#paint").isVisible()], [false, false]);
     },
     async startNoWorker(page) {
       await page.addInitScript(() => {
@@ -116,8 +102,8 @@ await testReport(
       await page.reload();
       await page.locator("#explorer").scrollIntoViewIfNeeded();
       const why = "This browser cannot start a worker here: SecurityError: not from a file.";
-      await told(page, `This page cannot draw new samples, and can open only the first recorded one: ${why}`);
-      assert.equal(await controls(page), false);
+      await page.told(`This page cannot draw new samples, and can open only the first recorded one: ${why}`);
+      assert.equal(await page.controls(), false);
     },
   },
 );

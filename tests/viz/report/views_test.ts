@@ -12,19 +12,7 @@ import {
   type SolverQuality,
 } from "../../../viz/report/mod.ts";
 import { hostile, overTime, plane, quality, run, two } from "./made_up.ts";
-import {
-  controls,
-  moveTo,
-  optionsOf,
-  type Page,
-  pointInPlane,
-  see,
-  testReport,
-  text,
-  told,
-  tracesOf,
-  untilDrawn,
-} from "./opened.ts";
+import { type Page, testReport } from "./opened.ts";
 
 /** Quality of a solver with 4 and 8 evaluations. */
 const resultsOf = (solver: string): SolverQuality[] =>
@@ -113,41 +101,41 @@ const boxesOf = (page: Page, selector: string) =>
 
 /** Compares some of the runs with one slider, even if one has fewer trajectories in the plane. */
 async function compare(page: Page): Promise<void> {
-  assert.deepEqual(await optionsOf(page, "compare-b"), [first.name, second.name]);
-  assert.deepEqual(await optionsOf(page, "explorer-run"), runs.map(({ name }) => name));
-  await see(page, "difference-chart");
-  await moveTo(page, 60);
-  assert.match(await text(page, "compare-text"), /^points at t = 0.50; .* 0.37\d$/);
+  assert.deepEqual(await page.optionsOf("compare-b"), [first.name, second.name]);
+  assert.deepEqual(await page.optionsOf("explorer-run"), runs.map(({ name }) => name));
+  await page.see("difference-chart");
+  await page.moveTo(60);
+  assert.match(await page.text("compare-text"), /^points at t = 0.50; .* 0.37\d$/);
   await page.locator("#compare-sample").selectOption("1");
   await page.waitForFunction(() => / 0\.62\d$/.test(document.getElementById("compare-text")!.textContent!));
-  const curves = await tracesOf(page, "difference-chart");
+  const curves = await page.tracesOf("difference-chart");
   assert.deepEqual(curves.map(({ y }) => y), [Array(4).fill(0.25), Array(4).fill(0.5)]);
   await page.locator("#compare-a").selectOption("1");
   await page.waitForFunction(() => document.getElementById("compare-text")!.textContent!.endsWith(" 0.000"));
 
-  await see(page, "plane-chart");
-  assert.match(await text(page, "plane"), /20 samples on their way from noise to images/);
-  await pointInPlane(page, 2.4 * Math.cos(15), 2.4 * Math.sin(15), "sample 16, classified as 5");
+  await page.see("plane-chart");
+  assert.match(await page.text("plane"), /20 samples on their way from noise to images/);
+  await page.pointInPlane(2.4 * Math.cos(15), 2.4 * Math.sin(15), "sample 16, classified as 5");
   await page.locator("#plane-run").selectOption("1");
   await page.locator("#plane").getByText("9 samples on their way from noise to images (5").waitFor({
     state: "visible",
   });
-  assert.doesNotMatch(await text(page, "plane"), /20 samples on their way from noise to images/);
-  assert.equal(await text(page, "plane-text"), "sample 1, classified as 0");
-  await moveTo(page, 70);
+  assert.doesNotMatch(await page.text("plane"), /20 samples on their way from noise to images/);
+  assert.equal(await page.text("plane-text"), "sample 1, classified as 0");
+  await page.moveTo(70);
 }
 
 /** Each sample in the plane has the symbol of its class; the legend names the class, and a click there hides it. */
 async function seeClasses(page: Page): Promise<void> {
-  await see(page, "plane-chart");
+  await page.see("plane-chart");
   for (const [i, [{ name }, expected, said]] of classCases.entries()) {
     await page.locator("#plane-run").selectOption(`${2 + i}`);
     await page.waitForFunction((said) => document.getElementById("plane-text")!.textContent === said, said);
-    await moveTo(page, 100);
+    await page.moveTo(100);
     const legend = await page.locator("#plane-chart .legendtext").allTextContents();
     assert.deepEqual(legend, expected.map(([name]) => name), name);
     const symbols = async () => {
-      const all = [(await tracesOf(page, "plane-chart")).at(-2)!.symbol].flat();
+      const all = [(await page.tracesOf("plane-chart")).at(-2)!.symbol].flat();
       return Object.values(Object.groupBy(all, (symbol) => symbol)).map((same) => same!.length).sort();
     };
     const counts = expected.map(([, count]) => count);
@@ -155,7 +143,7 @@ async function seeClasses(page: Page): Promise<void> {
     if (expected.length <= 10) {
       assert.deepEqual(await symbols(), counts.length > 0 ? sorted(counts) : [9], name);
     }
-    assert.equal(/Each symbol is a sample/.test(await text(page, "plane")), expected.length > 0);
+    assert.equal(/Each symbol is a sample/.test(await page.text("plane")), expected.length > 0);
     if (name !== "named") continue;
     const toggle = page.locator("#plane-chart .legendtoggle").first();
     await toggle.focus();
@@ -163,7 +151,7 @@ async function seeClasses(page: Page): Promise<void> {
     await page.waitForFunction(() =>
       document.querySelector("#plane-chart .legendtoggle")!.ariaPressed === "false"
     );
-    await untilDrawn(page);
+    await page.untilDrawn();
     assert.deepEqual(await symbols(), sorted(counts.slice(1)));
     assert.equal(await toggle.getAttribute("aria-label"), "cat");
   }
@@ -173,24 +161,24 @@ async function seeClasses(page: Page): Promise<void> {
 async function seeQuality(page: Page): Promise<void> {
   await page.locator("#quality summary").last().click();
   for (const id of ["quality-others", "quality-straightness", "quality-curvature", "solvers-chart"]) {
-    await see(page, id);
+    await page.see(id);
   }
-  assert.match(await text(page, "quality"), /Fréchet distance[\s\S]*6\.2/);
-  const drawn = (await tracesOf(page, "quality-curvature")).map(({ y }) => y);
+  assert.match(await page.text("quality"), /Fréchet distance[\s\S]*6\.2/);
+  const drawn = (await page.tracesOf("quality-curvature")).map(({ y }) => y);
   assert.deepEqual(drawn, [[0.9, 0.2]]);
   const ticks = await page.locator("#quality-curvature .ytick text").allTextContents();
   assert.ok(ticks.includes("0"), `from 0: ${ticks}`);
-  const looks = (await tracesOf(page, "solvers-chart")).map(({ color, symbol }) => `${color} ${symbol}`);
+  const looks = (await page.tracesOf("solvers-chart")).map(({ color, symbol }) => `${color} ${symbol}`);
   assert.equal(looks.length, solvers.length);
   assert.equal(new Set(looks).size, solvers.length, looks.join("\n"));
   for (const [id, trace] of [["solvers-chart", "heun"], ["pixel-chart", "velocity"]] as const) {
-    await see(page, id);
+    await page.see(id);
     await page.locator(`#${id} .legendtoggle[aria-label="${trace}"]`).click();
     await page.waitForSelector(`#${id} .legendtoggle[aria-label="${trace}"][aria-pressed="false"]`);
-    await moveTo(page, 30);
+    await page.moveTo(30);
     if (id === "pixel-chart") await page.locator(".frame").first().hover();
-    await moveTo(page, 31);
-    const hidden = (await tracesOf(page, id)).flatMap(({ name, visible }) => visible === true ? [] : [name]);
+    await page.moveTo(31);
+    const hidden = (await page.tracesOf(id)).flatMap(({ name, visible }) => visible === true ? [] : [name]);
     assert.deepEqual(hidden, [trace]);
   }
 }
@@ -222,8 +210,8 @@ async function useGallery(page: Page): Promise<void> {
 /** The page explains why no run has a network. */
 async function lackNetworks(page: Page): Promise<void> {
   await page.locator("#explorer").scrollIntoViewIfNeeded();
-  await told(page, "This page cannot draw new samples: it was told so.");
-  assert.equal(await controls(page), false);
+  await page.told("This page cannot draw new samples: it was told so.");
+  assert.equal(await page.controls(), false);
   assert.equal(await page.locator("#paint").isVisible(), false);
 }
 
@@ -238,8 +226,8 @@ async function fitPhone(page: Page): Promise<void> {
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
     const colour = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
     backgrounds.push(Number(/\d+/.exec(colour)![0]));
-    for (const id of charts) await see(page, id);
-    await untilDrawn(page);
+    for (const id of charts) await page.see(id);
+    await page.untilDrawn();
     assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 375);
     assert.deepEqual(await axeComplaints(page), []);
     const [title, value] = await boxesOf(page, ".figures tbody tr:first-child > *");
@@ -253,7 +241,7 @@ async function fitPhone(page: Page): Promise<void> {
     for (const [id, cut] of Object.entries(await cutLabels(page))) assert.deepEqual(cut, [], id);
     // A run has one colour in all charts, even after a run without a plane.
     const coloursOf = async (id: string) =>
-      new Map((await tracesOf(page, id)).map(({ name, color }) => [name.split(" ")[0], color] as const));
+      new Map((await page.tracesOf(id)).map(({ name, color }) => [name.split(" ")[0], color] as const));
     const [losses, speeds] = [await coloursOf("loss-chart"), await coloursOf("speed-chart")];
     for (const { name } of [first, second]) assert.equal(losses.get(name), speeds.get(name));
     // With reduced motion, the player shows only ten stills.
@@ -349,7 +337,7 @@ await testReport(
   }),
   {
     async look(page) {
-      await untilDrawn(page);
+      await page.untilDrawn();
       assert.equal(await page.title(), hostile);
       const shown = await page.locator("main").innerText();
       for (const text of [passages[0], `${passages[1].heading}:`, note]) {
@@ -368,9 +356,9 @@ await testReport(
     /** On a phone, panels are stacked and only tables scroll; the names of rows stay visible. */
     async fit(page) {
       await page.setViewportSize({ width: 390, height: 800 });
-      await untilDrawn(page);
+      await page.untilDrawn();
       await page.waitForFunction(() => document.getElementById("figure-1")!.clientHeight === 800);
-      await untilDrawn(page);
+      await page.untilDrawn();
       assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 390);
       const [upper, lower] = await panelsOf(page);
       assert.ok(lower.y > upper.y && upper.width > 240, `panels of width ${upper.width}`);
