@@ -57,26 +57,29 @@ Worker = class extends Own {
 };
 </script>`;
 
-/** Drags the mouse of Playwright or Puppeteer through points. */
-async function drag(
-  mouse: Pick<Page["mouse"], "move" | "down" | "up">,
-  [[x, y], ...others]: readonly Point[],
-): Promise<void> {
-  await mouse.move(x, y);
-  await mouse.down();
-  for (const [x, y] of others) await mouse.move(x, y, { steps: 4 });
-  await mouse.up();
+/** A page of Playwright or Puppeteer as a visited page. */
+function visited(
+  page: Pick<Page, "goto" | "evaluate" | "mouse" | "keyboard">,
+  resize: VisitedPage["resize"],
+): VisitedPage {
+  const { mouse } = page;
+  return {
+    resize,
+    open: async (address) => void await page.goto(address),
+    run: async (act, ...values) => await page.evaluate(`(${act})(...${JSON.stringify(values)})`) as never,
+    press: (key) => page.keyboard.press(key),
+    async drag([[x, y], ...others]) {
+      await mouse.move(x, y);
+      await mouse.down();
+      for (const [x, y] of others) await mouse.move(x, y, { steps: 4 });
+      await mouse.up();
+    },
+  };
 }
 
 /** A page in Chromium, like one in another browser. */
 export function inChromium(page: Page): VisitedPage {
-  return {
-    resize: (width, height) => page.setViewportSize({ width, height }),
-    drag: (points) => drag(page.mouse, points),
-    press: (key) => page.keyboard.press(key),
-    open: async (address) => void await page.goto(address),
-    run: async (act, ...values) => await page.evaluate(`(${act})(...${JSON.stringify(values)})`) as never,
-  };
+  return visited(page, (width, height) => page.setViewportSize({ width, height }));
 }
 
 /**
@@ -192,13 +195,7 @@ async function startFirefox(executablePath: string): Promise<Started> {
 
   async function visit(act: (page: VisitedPage) => Promise<void>): Promise<void> {
     const page = await browser.newPage();
-    await act({
-      open: async (address) => void await page.goto(address),
-      resize: (width, height) => page.setViewport({ width, height }),
-      run: async (act, ...values) => await page.evaluate(`(${act})(...${JSON.stringify(values)})`) as never,
-      drag: (points) => drag(page.mouse, points),
-      press: (key) => page.keyboard.press(key),
-    });
+    await act(visited(page as unknown as Page, (width, height) => page.setViewport({ width, height })));
     await page.close();
   }
 }

@@ -62,26 +62,27 @@ Deno.test("the page's checkpoint draws digits that its judge recognises, and pai
 
 Deno.test("DigitsTraining takes steps, measures held-out images, and continues from a state", async () => {
   await openDevice(flow, 1);
-  for (const [start, steps] of [["checkpoint", 3], ["blank14", 8]] as const) {
-    const training = new DigitsTraining(flow, data, { ...defaults, start, digit_steps: steps });
+  const make = (start: "checkpoint" | "blank14", digit_steps: number) =>
+    new DigitsTraining(flow, data, { ...defaults, start, digit_steps });
+  /** The losses, and the held-out loss before and after. */
+  const train = async (training: DigitsTraining) => {
     const before = await training.heldOut();
     const losses: number[] = [];
     while (!training.done) losses.push(...await training.train());
-    assert.equal(training.step, steps);
-    const after = await training.heldOut();
-    if (start === "checkpoint") {
-      assert.ok(losses.every((loss) => loss < 0.4) && Math.abs(after - before) < 0.02);
-    } else assert.ok(losses.at(-1)! < losses[0] && after < before, `${before} to ${after}`);
-    if (start === "checkpoint") continue; // another test draws with it
-    assert.equal((await training.draw(pause)).side, 14);
-    const again = new DigitsTraining(flow, data, { ...defaults, start, digit_steps: steps });
-    for (let i = 0; i < 3; i++) await again.train();
-    const restored = new DigitsTraining(flow, data, { ...defaults, start, digit_steps: steps });
-    restored.restore(await again.state());
-    assert.equal(restored.step, 3);
-    while (!restored.done) await restored.train();
-    assert.equal(await restored.digest(), await training.digest(), "restored halfway");
-  }
+    return { losses, before, after: await training.heldOut() };
+  };
+  const more = await train(make("checkpoint", 3));
+  assert.ok(more.losses.every((loss) => loss < 0.4) && Math.abs(more.after - more.before) < 0.02);
+  const training = make("blank14", 8);
+  const { losses, before, after } = await train(training);
+  assert.equal(training.step, 8);
+  assert.ok(losses.at(-1)! < losses[0] && after < before, `${before} to ${after}`);
+  const [again, restored] = [make("blank14", 8), make("blank14", 8)];
+  for (let i = 0; i < 3; i++) await again.train();
+  restored.restore(await again.state());
+  assert.equal(restored.step, 3);
+  while (!restored.done) await restored.train();
+  assert.equal(await restored.digest(), await training.digest(), "restored halfway");
 });
 
 Deno.test("DigitsTraining measures, draws and paints with the averaged weights of its training", async () => {

@@ -1,13 +1,6 @@
 import assert from "node:assert/strict";
-import {
-  colormap,
-  colormapNames,
-  type FlowFrames,
-  flowFrames,
-  flowGif,
-  rasterizer,
-} from "../../../viz/mod.ts";
-import { framePalette, Indexer } from "../../../viz/flow/flow_gif.ts";
+import { colormap, type FlowFrames, flowFrames, flowGif, rasterizer } from "../../../viz/mod.ts";
+import { Indexer } from "../../../viz/flow/flow_gif.ts";
 import { readGif } from "../image/gif_reading.ts";
 import { madeUpColourFlow, madeUpFlow } from "./made_up_flow.ts";
 
@@ -38,23 +31,6 @@ Deno.test("flowGif() writes a small file, with colours near the true ones in all
     assert.ok(most <= 40, `frame ${i} is off by ${most}`)
   );
   assert.ok(bytes.length < 6 * 20_000, `${bytes.length} bytes`);
-});
-
-Deno.test("framePalette() covers the colour map and leaves an entry free", () => {
-  for (const map of colormapNames) {
-    const [palette, full] = [framePalette(map), colormap(map)];
-    assert.deepEqual(palette.subarray(0, 3), full.subarray(0, 3));
-    for (let i = 0; i < 256; i++) {
-      const nearest = Math.min(
-        ...Array.from(
-          { length: 256 },
-          (_, j) => Math.hypot(...[0, 1, 2].map((c) => full[3 * i + c] - palette[3 * j + c])),
-        ),
-      );
-      assert.ok(nearest <= 8, `${map} ${i} is off by ${nearest}`);
-    }
-    assert.deepEqual([...palette.subarray(3 * 255)], [0, 0, 0]);
-  }
 });
 
 Deno.test("Indexer keeps the previous pixel only within the tolerance", () => {

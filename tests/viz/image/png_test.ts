@@ -7,7 +7,6 @@ import {
   encodeApng,
   encodePng,
   encodeRasterPng,
-  imageGrid,
   type Raster,
   rasterizer,
 } from "../../../viz/mod.ts";
@@ -31,14 +30,6 @@ Deno.test("encodePng() writes gray as 8-bit greyscale and other palettes as RGB,
       assert.deepEqual([...decoded.data], rgba(scatter(width, height).pixels, palette));
     }
   }
-});
-
-Deno.test("encodePng() writes a grid of three channels as 8-bit RGB, pixel-exact", () => {
-  const images = Float32Array.from({ length: 2 * 3 * 5 * 4 }, (_, i) => i % 256 / 255);
-  const picture = imageGrid(images, [2, 3, 5, 4], { scale: 2, gap: 3 });
-  const { width, height, data } = PNG.sync.read(Buffer.from(encodePng(picture)));
-  assert.deepEqual([width, height], [picture.width, picture.height]);
-  assert.deepEqual([...data], [...picture.rgba]);
 });
 
 const draw = await rasterizer();

@@ -6,7 +6,6 @@ import { Engine, type Job } from "../../../viz/report/page/engine.ts";
 import type { Steps } from "../../../viz/report/page/trajectory_view.ts";
 import * as web from "../../../web/mod.ts";
 import { tinyJudge } from "../../models/tiny_files.ts";
-import { assertSameNumbers } from "../../same_numbers.ts";
 import { assertClose } from "../../testing.ts";
 import { Network, normalization, type Solving } from "./live_data.ts";
 import { size } from "./made_up.ts";
@@ -47,14 +46,6 @@ Deno.test("Engine.solve() records again for other times and scales of autoguidan
     assert.equal(found.evaluations, steps.steps);
     assertClose(found.t, expected.t, 1e-6);
     assertClose(found.image, expected.image, 1e-5);
-  }
-});
-
-Deno.test("Engine.noise() returns row `row` of each seed's noise, in pixels", async () => {
-  const found = await engine.noise(0, [4, 8], 2);
-  for (const [n, seed] of [4, 8].entries()) {
-    const rows = web.toPixels(await web.noise(seed, [3, 1, H, W]).read(), normalization);
-    assertSameNumbers(found.subarray(n * P, (n + 1) * P), rows.subarray(2 * P));
   }
 });
 
