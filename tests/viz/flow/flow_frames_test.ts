@@ -1,22 +1,11 @@
 import assert from "node:assert/strict";
-import {
-  filmstrip,
-  type FlowField,
-  flowFields,
-  flowFrames,
-  type FlowFramesOptions,
-  type FlowRow,
-  pace,
-  pacings,
-  rasterizer,
-  type Trajectory,
-} from "../../../viz/mod.ts";
+import * as viz from "../../../viz/mod.ts";
 import { madeUpColourFlow, madeUpFlow } from "./made_up_flow.ts";
 
-const draw = await rasterizer();
+const draw = await viz.rasterizer();
 
 /** One bright pixel on black that moves right by one pixel per snapshot. */
-function moving(M: number, velocity = 0): Trajectory {
+function moving(M: number, velocity = 0): viz.Trajectory {
   const image = new Float32Array(M * M);
   for (let m = 0; m < M; m++) image[m * M + m] = 1;
   return {
@@ -35,8 +24,8 @@ function brightest(svg: string, count: number, scale: number, [left, top]: [numb
 }
 
 Deno.test("flowFrames() shows the paced snapshots, from the first to the last", () => {
-  for (const pacing of pacings) {
-    const frames = flowFrames([{ trajectories: [moving(21)] }], {
+  for (const pacing of viz.pacings) {
+    const frames = viz.flowFrames([{ trajectories: [moving(21)] }], {
       pacing,
       frames: 7,
       field: "none",
@@ -45,7 +34,7 @@ Deno.test("flowFrames() shows the paced snapshots, from the first to the last", 
     });
     assert.deepEqual([frames.width, frames.height], [210, 28 + 10]);
     const places = frames.times.map((_, i) => brightest(frames.svg(i), 21, 10, [5, 33]));
-    assert.deepEqual(places, pace(pacing, 21, 7));
+    assert.deepEqual(places, viz.pace(pacing, 21, 7));
     assert.match(frames.svg(6), />t = 1.00</);
   }
 });
@@ -54,7 +43,7 @@ Deno.test("flowFrames() shows all cells at the times of the finest trajectory, f
   const uneven = { ...moving(11), t: Float32Array.from({ length: 11 }, (_, m) => (m / 10) ** 2) };
   const rows = [{ label: "even", trajectories: [moving(11)] }, { label: "uneven", trajectories: [uneven] }];
   const options = { field: "none", map: "gray", scale: 20 } as const;
-  const frames = flowFrames(rows, { ...options, frames: 11, pacing: "quadratic" });
+  const frames = viz.flowFrames(rows, { ...options, frames: 11, pacing: "quadratic" });
   frames.times.forEach((t, i) => {
     assert.equal(brightest(frames.svg(i), 11, 20, [30, 38]), Math.round(10 * t));
     const distances = Array.from(uneven.t, (time) => Math.abs(time - t));
@@ -62,17 +51,17 @@ Deno.test("flowFrames() shows all cells at the times of the finest trajectory, f
     assert.ok(distances[shown] <= Math.min(...distances) + 1e-6, `${shown} at t = ${t}`);
     assert.match(frames.svg(i), new RegExp(`t = ${t.toFixed(2)}, quadratic pacing`));
   });
-  const fine = flowFrames([rows[0], { trajectories: [madeUpFlow(0, 101, [1, 11])] }], { frames: 5 });
+  const fine = viz.flowFrames([rows[0], { trajectories: [madeUpFlow(0, 101, [1, 11])] }], { frames: 5 });
   assert.deepEqual(fine.times, [0, 0.25, 0.5, 0.75, 1]);
-  const alone = flowFrames([{ trajectories: [uneven] }], { ...options, frames: 3 });
+  const alone = viz.flowFrames([{ trajectories: [uneven] }], { ...options, frames: 3 });
   assert.deepEqual(alone.times, [0, uneven.t[7], 1]); // 0.49 is nearest to 0.5
   assert.match(alone.svg(1), />t = 0.49</);
   assert.equal(brightest(alone.svg(1), 11, 20, [10, 38]), 7);
-  assert.match(filmstrip([{ trajectories: [uneven] }], { frames: 3 }), />t = 0.49</);
+  assert.match(viz.filmstrip([{ trajectories: [uneven] }], { frames: 3 }), />t = 0.49</);
 });
 
 Deno.test("flowFrames() explains its arrows, and draws none without velocity", () => {
-  const frames = flowFrames([{ trajectories: [madeUpFlow(0, 5)] }], { frames: 5 });
+  const frames = viz.flowFrames([{ trajectories: [madeUpFlow(0, 5)] }], { frames: 5 });
   assert.deepEqual([frames.width, frames.height, frames.map], [392, 440, "magma"]);
   assert.match(frames.svg(0), /arrows: gradient of the velocity’s 4 × 4 block means/);
   const arrows = (svg: string) => /fill-opacity=".8" d="([^"]*)"/.exec(svg)?.[1].split("M").length ?? 0;
@@ -83,7 +72,7 @@ Deno.test("flowFrames() explains its arrows, and draws none without velocity", (
 Deno.test("flowFrames() escapes text, breaks a row label at its middle comma, and cuts what is too long", () => {
   const svgOf = (label: string, columnTitles?: string[]) => {
     const options = { frames: 2, scale: 4, ...columnTitles && { columnTitles } };
-    return flowFrames([{ label, trajectories: [madeUpFlow(1, 3)] }], options).svg(0);
+    return viz.flowFrames([{ label, trajectories: [madeUpFlow(1, 3)] }], options).svg(0);
   };
   const hostile = svgOf(`<script>"&'\u0000`, ["a<b".repeat(99)]);
   assert.ok(hostile.includes(">&lt;script&gt;&quot;&amp;'\ufffd<"));
@@ -95,9 +84,9 @@ Deno.test("flowFrames() escapes text, breaks a row label at its middle comma, an
 });
 
 Deno.test("flowFrames() draws every field of a single snapshot, and of one-pixel images", () => {
-  for (const field of flowFields satisfies readonly FlowField[]) {
+  for (const field of viz.flowFields satisfies readonly viz.FlowField[]) {
     for (const trajectory of [madeUpFlow(1, 1), madeUpFlow(1, 2, [1, 1]), madeUpFlow(1, 3, [5, 3])]) {
-      const frames = flowFrames([{ trajectories: [trajectory] }], { field, frames: 3 });
+      const frames = viz.flowFrames([{ trajectories: [trajectory] }], { field, frames: 3 });
       assert.equal(frames.times.length, 3);
       for (let i = 0; i < 3; i++) assert.equal(draw(frames.svg(i)).width, frames.width);
     }
@@ -105,7 +94,7 @@ Deno.test("flowFrames() draws every field of a single snapshot, and of one-pixel
 });
 
 /** One pixel with three channels at t = 0, 0.5 and 1. */
-const pixel: Trajectory = {
+const pixel: viz.Trajectory = {
   t: Float32Array.of(0, 0.5, 1),
   image: Float32Array.of(0.2, 0.4, 0.6, 1, 0.5, 0, 0, 0, 1),
   velocity: Float32Array.of(0.6, -0.2, 0.2, 1, 0, -1),
@@ -113,8 +102,8 @@ const pixel: Trajectory = {
 };
 
 Deno.test("flowFrames() draws three channels in colour, and their mean velocity", () => {
-  const colours = (field: FlowField) => {
-    const frames = flowFrames([{ trajectories: [pixel] }], { field, frames: 3, scale: 120 });
+  const colours = (field: viz.FlowField) => {
+    const frames = viz.flowFrames([{ trajectories: [pixel] }], { field, frames: 3, scale: 120 });
     return [0, 1, 2].map((i) => {
       const { width, rgba } = draw(frames.svg(i));
       const at = 4 * (40 * width + (width >> 1));
@@ -131,22 +120,22 @@ Deno.test("flowFrames() draws three channels in colour, and their mean velocity"
   assert.ok(still.every((value) => value > 230), `${still} is white`);
   assert.deepEqual(last, still);
   for (const field of ["velocity", "quiver"] as const) {
-    const frames = flowFrames([{ trajectories: [madeUpColourFlow(0, 3)] }], { field });
+    const frames = viz.flowFrames([{ trajectories: [madeUpColourFlow(0, 3)] }], { field });
     assert.match(frames.svg(0), /mean over channels/);
   }
 });
 
 Deno.test("flowFrames() and filmstrip() reject what they cannot draw", () => {
   const three = moving(3);
-  const rows = (...trajectories: Trajectory[]) => [{ trajectories }];
+  const rows = (...trajectories: viz.Trajectory[]) => [{ trajectories }];
   const two = {
     ...pixel,
     image: new Float32Array(6),
     velocity: new Float32Array(4),
     shape: [3, 2, 1, 1] as const,
   };
-  const field = "quivr" as FlowField;
-  const cases: [FlowRow[], message: RegExp, options?: FlowFramesOptions][] = [
+  const field = "quivr" as viz.FlowField;
+  const cases: [viz.FlowRow[], message: RegExp, options?: viz.FlowFramesOptions][] = [
     [[], /^RangeError: Cannot draw flow: a row has no trajectories/],
     [[...rows(three), ...rows()], /a row has no trajectories/],
     [rows(three, moving(4)), /: images are 1 x 3 but also 1 x 4 \(expected one size\)$/],
@@ -160,16 +149,16 @@ Deno.test("flowFrames() and filmstrip() reject what they cannot draw", () => {
     [rows(three), /^TypeError: .* no field is named "quivr", did you mean "quiver"\?/, { field }],
   ];
   for (const [rows, message, options] of cases) {
-    assert.throws(() => flowFrames(rows, options), message);
-    assert.throws(() => filmstrip(rows, options), message);
+    assert.throws(() => viz.flowFrames(rows, options), message);
+    assert.throws(() => viz.filmstrip(rows, options), message);
   }
   const holed = { ...three, image: three.image.map(() => NaN) };
-  const frames = flowFrames([{ trajectories: [holed] }], { frames: 2 });
+  const frames = viz.flowFrames([{ trajectories: [holed] }], { frames: 2 });
   assert.throws(() => frames.svg(1), /Cannot draw quiver at t = 1: image 0 is NaN at row 0, column 0/);
   for (const value of [NaN, Infinity]) {
     const flow = madeUpFlow(0, 3);
     const trajectories = [{ ...flow, velocity: flow.velocity.with(30, value) }];
-    const wild = flowFrames([{ trajectories }], { frames: 3 });
+    const wild = viz.flowFrames([{ trajectories }], { frames: 3 });
     const where = `velocity is ${value} at row 1, column 2 \\(expected finite numbers\\)$`;
     assert.throws(() => wild.svg(0), new RegExp(`^RangeError: Cannot draw quiver at t = 0: ${where}`));
     assert.doesNotMatch(wild.svg(1), /NaN|Infinity/);

@@ -2,14 +2,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 // @ts-types="npm:@types/pngjs@6.0.5"
 import { PNG } from "npm:pngjs@7.0.0";
-import {
-  colormap,
-  encodeApng,
-  encodePng,
-  encodeRasterPng,
-  type Raster,
-  rasterizer,
-} from "../../../viz/mod.ts";
+import * as viz from "../../../viz/mod.ts";
 import { rgba, scatter } from "./gif_reading.ts";
 import { testNeeding, testUnless } from "../../permissions.ts";
 import { pythonWith } from "../../python.ts";
@@ -19,11 +12,11 @@ const GREYSCALE = 0;
 const RGB = 2;
 
 Deno.test("encodePng() writes gray as 8-bit greyscale and other palettes as RGB, pixel-exact", () => {
-  const inverted = colormap("gray").map((value) => 255 - value);
-  const palettes = [colormap("gray"), colormap("magma"), colormap("rdbu"), inverted];
+  const inverted = viz.colormap("gray").map((value) => 255 - value);
+  const palettes = [viz.colormap("gray"), viz.colormap("magma"), viz.colormap("rdbu"), inverted];
   for (const [i, palette] of palettes.entries()) {
     for (const [width, height] of [[1, 1], [1, 7], [13, 1], [16, 16], [61, 35]]) {
-      const bytes = encodePng(scatter(width, height), palette);
+      const bytes = viz.encodePng(scatter(width, height), palette);
       assert.deepEqual([bytes[24], bytes[25]], [8, i === 0 ? GREYSCALE : RGB]);
       const decoded = PNG.sync.read(Buffer.from(bytes));
       assert.deepEqual([decoded.width, decoded.height], [width, height]);
@@ -32,7 +25,7 @@ Deno.test("encodePng() writes gray as 8-bit greyscale and other palettes as RGB,
   }
 });
 
-const draw = await rasterizer();
+const draw = await viz.rasterizer();
 
 function svg(content: string, width = 60, height = 20): string {
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${content}</svg>`;
@@ -62,7 +55,7 @@ Deno.test("encodeRasterPng() is pixel-exact, opaque or not, and grey where all i
     const raster = draw(svg(
       `<g opacity="${opacity}"><path d="M0 0h60v20h-60z" fill="${ground}"/><circle cx="9" cy="9" r="8" fill="${fill}"/></g>`,
     ));
-    const file = encodeRasterPng(raster);
+    const file = viz.encodeRasterPng(raster);
     assert.equal(file[25], type);
     const decoded = PNG.sync.read(Buffer.from(file));
     assert.deepEqual([decoded.width, decoded.height], [raster.width, raster.height]);
@@ -92,7 +85,7 @@ print(json.dumps({"size": image.size, "loop": image.info.get("loop"), "delays": 
 `;
 
 /** Pseudorandom colours, with a part that is the same in all frames. */
-function scatterRaster(seed: number, width: number, height: number, opaque = true): Raster {
+function scatterRaster(seed: number, width: number, height: number, opaque = true): viz.Raster {
   const rgba = Uint8Array.from({ length: 4 * width * height }, (_, i) => {
     if (i % 4 === 3 && (opaque || i % 3 > 0)) return 255;
     return (Math.imul(i + (i % 5 === 0 ? seed : 0), 0x9e3779b1) >>> 20) & 255;
@@ -112,7 +105,7 @@ testUnless(
       const pipes = { stdin: "piped", stdout: "piped", stderr: "piped" } as const;
       const process = new Deno.Command(python as string, { args: ["-c", reader], ...pipes }).spawn();
       const writer = process.stdin.getWriter();
-      await writer.write(encodeApng(frames, { delay: 40, hold: 900 }));
+      await writer.write(viz.encodeApng(frames, { delay: 40, hold: 900 }));
       await writer.close();
       const { success, stdout, stderr } = await process.output();
       assert.ok(success, new TextDecoder().decode(stderr));

@@ -70,8 +70,10 @@ async function explore(page: Page): Promise<void> {
   await page.untilAt(4, 7);
   assertClose(numbersIn(await page.text("pixel-text")), numbersAt(2, 0.75, 4, 7), 1.5e-3);
   await page.see("pixel-chart");
-  const [{ y: curve }] = await page.tracesOf("pixel-chart");
-  assertClose(curve, Array.from({ length: 21 }, (_, m) => valueAt(2, m / 20, 4, 7)), 1.5e-3);
+  const [curve, end, velocity] = await page.tracesOf("pixel-chart");
+  assertClose(curve.y, Array.from({ length: 21 }, (_, m) => valueAt(2, m / 20, 4, 7)), 1.5e-3);
+  assertClose(end.y, Array(21).fill(valueAt(2, 1, 4, 7)), 3e-3); // of a straight line
+  assertClose(velocity.y, Array(20).fill(velocityAt(2, 4, 7)), 1.5e-3);
 
   // Arrow keys move t if nothing has the focus; with a modifier, or in a table that scrolls, they do not.
   await page.evaluate(() => (document.activeElement as HTMLElement).blur());

@@ -2,24 +2,7 @@
 
 import { context } from "../../../kernels/core/context.ts";
 import { init, tensor } from "../../../kernels/mod.ts";
-import {
-  AdaptiveSampler,
-  autoguided,
-  createModel,
-  type FlowSolverName,
-  fromPixels,
-  gridTimes,
-  guided,
-  type Model,
-  namedParameters,
-  noise,
-  noneOf,
-  Sampler,
-  saveCheckpoint,
-  type Snapshot,
-  snapshotToPixels,
-  toPixels,
-} from "../../../models/mod.ts";
+import * as models from "../../../models/mod.ts";
 import type { LiveNetwork, ReportRun } from "../../../viz/report/mod.ts";
 import { library } from "../../../web/flow_text.js";
 import { run, size } from "./made_up.ts";
@@ -47,7 +30,7 @@ export const three = { seed: 5, solver: "heun", steps: 4, labels: [1, 0, 2], gui
 
 /** The solver and conditioning of a flow. */
 export interface Solving {
-  readonly solver: FlowSolverName;
+  readonly solver: models.FlowSolverName;
   readonly steps: number;
   readonly times?: readonly number[];
   readonly label?: number;
@@ -59,7 +42,7 @@ export interface Solving {
 /** A network with its flows, in the format of a report. */
 export class Network {
   private constructor(
-    readonly model: Model,
+    readonly model: models.Model,
     readonly checkpoint: Uint8Array,
     readonly channels: number,
     readonly classes: number,
@@ -78,20 +61,23 @@ export class Network {
   ): Promise<Network> {
     useDevice();
     const options = { ...config, channels, classes, flowMap, maxGuidance };
-    const model = createModel(options, seed);
+    const model = models.createModel(options, seed);
     for (const input of ["step", "guidance"]) {
-      const weights = namedParameters(model).get(`${input}_mlp.2.weight`);
+      const weights = models.namedParameters(model).get(`${input}_mlp.2.weight`);
       weights?.write(new Float32Array(weights.size).fill(0.5)); // 0 at start
     }
-    const labels = namedParameters(model).get("label_emb.weight");
+    const labels = models.namedParameters(model).get("label_emb.weight");
     labels?.write(Float32Array.from({ length: labels.size }, (_, i) => 3 * Math.sin(3 * i))); // so that classes matter
     const info = { config: options, normalization, imageSize: [H, W] } as const;
-    return new Network(model, await saveCheckpoint(model, info), channels, classes);
+    return new Network(model, await models.saveCheckpoint(model, info), channels, classes);
   }
 
   /** The flow from the noise of a seed. */
   async flow(seed: number, how: Solving) {
-    return await this.flowFrom(toPixels(await noise(seed, this.#shape).read(), normalization), how);
+    return await this.flowFrom(
+      models.toPixels(await models.noise(seed, this.#shape).read(), normalization),
+      how,
+    );
   }
 
   /** The flow from a state at the step `first`, in pixels. */
@@ -101,16 +87,16 @@ export class Network {
     first = 0,
   ) {
     const condition = label !== undefined && { condition: tensor(Uint32Array.of(label)) };
-    const unguided = early ? autoguided(this.model, early.model, guidance) : this.model;
+    const unguided = early ? models.autoguided(this.model, early.model, guidance) : this.model;
     const field = condition && guidance !== 1
-      ? guided(this.model, { scale: guidance, none: noneOf(this.model) })
+      ? models.guided(this.model, { scale: guidance, none: models.noneOf(this.model) })
       : unguided;
-    const sampler = new Sampler(field, this.#shape, {
+    const sampler = new models.Sampler(field, this.#shape, {
       solver,
       ...times ? { times } : { steps },
       ...condition,
     });
-    const state = tensor(fromPixels(x, normalization), this.#shape);
+    const state = tensor(models.fromPixels(x, normalization), this.#shape);
     const snapshots = await Array.fromAsync(sampler.trajectory(state, { first }));
     return {
       t: Float32Array.from(snapshots, ({ t }) => t),
@@ -122,8 +108,11 @@ export class Network {
   /** The flows of `three`. */
   async recordedThree() {
     const { seed, labels, ...how } = three;
-    const times = gridTimes(how.steps, "quadratic");
-    const rows = toPixels(await noise(seed, [3, ...this.#shape.slice(1)]).read(), normalization);
+    const times = models.gridTimes(how.steps, "quadratic");
+    const rows = models.toPixels(
+      await models.noise(seed, [3, ...this.#shape.slice(1)]).read(),
+      normalization,
+    );
     const P = rows.length / 3;
     return await Promise.all(
       labels.map((label, k) => this.flowFrom(rows.slice(k * P, (k + 1) * P), { ...how, times, label })),
@@ -132,8 +121,8 @@ export class Network {
 
   /** The adaptive flow of dopri5 from the noise of a seed, at 21 equally spaced times, and its cost. */
   async ownSteps(seed: number, tolerance: number) {
-    const sampler = new AdaptiveSampler(this.model, this.#shape, { rtol: tolerance, atol: tolerance });
-    const { evaluations, steps: [tried], snapshots } = await sampler.solve(noise(seed, this.#shape), {
+    const sampler = new models.AdaptiveSampler(this.model, this.#shape, { rtol: tolerance, atol: tolerance });
+    const { evaluations, steps: [tried], snapshots } = await sampler.solve(models.noise(seed, this.#shape), {
       snapshots: Array.from({ length: 21 }, (_, i) => i / 20),
     });
     return { evaluations, tried, ...pixelsOf(snapshots) };
@@ -144,8 +133,8 @@ export class Network {
   }
 }
 
-function pixelsOf(snapshots: readonly Snapshot[]) {
-  const all = snapshots.map((snapshot) => snapshotToPixels(snapshot, normalization));
+function pixelsOf(snapshots: readonly models.Snapshot[]) {
+  const all = snapshots.map((snapshot) => models.snapshotToPixels(snapshot, normalization));
   return {
     image: Float32Array.from(all.flatMap(({ image }) => [...image])),
     velocity: Float32Array.from(all.flatMap(({ velocity }) => [...velocity ?? []])),

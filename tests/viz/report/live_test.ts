@@ -142,14 +142,6 @@ async function paint(page: Page): Promise<void> {
   assertClose((await page.pixel(6, 5)).value.slice(10), over(rest.image, 6, 5), rounding);
   assert.ok(Math.abs(painted.value[20] - before.value[20]) > 0.05, "paint changes the end");
 
-  // More paint at the same t is added; paint at a later t changes the flow from there.
-  await page.locator("#brush input[value=black]").check();
-  await dot(page, 2, 9);
-  x[2 * W + 9] = 0;
-  const both = await network.flowFrom(x, how, 10);
-  await page.told("Sample 1 painted at t = 0.50: ");
-  assertClose((await page.pixel(2, 9)).value.slice(10), over(both.image, 2, 9), rounding);
-
   // The space bar paints noise at the pixel selected with arrow keys.
   await page.locator("#brush input[value=noise]").check();
   await page.moveTo(75);
@@ -157,7 +149,8 @@ async function paint(page: Page): Promise<void> {
   await page.keyboard.press("ArrowDown");
   await page.keyboard.press("Space");
   await page.told("Sample 1 painted at t = 0.75: 5 steps of euler");
-  assert.notEqual((await page.pixel(3, 9)).value[15], over(both.image, 3, 9)[5]);
+  const noisy = (await page.pixel(7, 5)).value[15];
+  assert.ok(Math.abs(noisy - over(rest.image, 7, 5)[5]) > 0.01, `${noisy}`);
 
   await page.getByRole("button", { name: "Undo painting" }).click();
   assert.deepEqual(await page.pixel(5, 5), before);

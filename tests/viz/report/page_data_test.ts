@@ -7,7 +7,6 @@ import { fastestOf, pageData } from "../../../viz/report/page_data.ts";
 import { coveredBy, strokeOf } from "../../../viz/report/page/brush.ts";
 import { imagePixels } from "../../../viz/report/page/image_panel.ts";
 import { formatBits } from "../../../viz/report/page/live_bits.ts";
-import { pixelFigure } from "../../../viz/report/page/pixel_chart.ts";
 import { fieldOf, movingTraces, planeFigure } from "../../../viz/report/page/plane.ts";
 import { formatSteps } from "../../../viz/report/page/step_strip.ts";
 import { lastVelocity, predictedEnd, snapshotAt } from "../../../viz/report/page/trajectory_view.ts";
@@ -245,15 +244,6 @@ Deno.test("snapshotAt() interpolates linearly, with the velocity of the snapshot
   assert.deepEqual([0, 0.125, 0.75, 1].map(at), [[0, 1, 4, 4], [0.5, 1.5, 4, 4], [4, 4, 8, 6], [6, 5, 8, 6]]);
   assert.deepEqual([0, 1, 2].map((m) => lastVelocity(trajectory, m).t), [0, 0.5, 0.5]);
   assert.deepEqual([0, 1, 2].map((m) => [...predictedEnd(trajectory, m)]), [[4, 5], [6, 6], [6, 5]]);
-});
-
-Deno.test("pixelFigure() predicts the end of each channel from its value and velocity", () => {
-  const { data } = pixelFigure({ t: [0, 0.5, 1], value: [[0, 1, 3]], velocity: [[2, 4]] });
-  assert.deepEqual(data.map(({ name, x, y }) => [name, x, y]), [
-    ["value", [0, 0.5, 1], [0, 1, 3]],
-    ["predicted end", [0, 0.5, 1], [2, 3, 3]],
-    ["velocity", [0, 0.5], [2, 4]],
-  ]);
 });
 
 Deno.test("imagePixels() maps grey values through the palette", () => {
