@@ -13,14 +13,8 @@ import { goldenFolder, goldenFrames } from "./golden.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
 
 Deno.test("imageGrid() tiles row by row, as reading each pixel back from its image shows", () => {
-  for (
-    const [N, H, W, columns, scale, gap] of [
-      [1, 1, 1, 1, 1, 0],
-      [5, 3, 2, 2, 3, 2],
-      [7, 2, 5, 4, 1, 1],
-      [2, 3, 3, 3, 2, 0],
-    ]
-  ) {
+  const cases = [[1, 1, 1, 1, 1, 0], [5, 3, 2, 2, 3, 2], [7, 2, 5, 4, 1, 1], [2, 3, 3, 3, 2, 0]];
+  for (const [N, H, W, columns, scale, gap] of cases) {
     const images = Float32Array.from({ length: N * H * W }, (_, i) => (1 + i) / 255);
     const picture = imageGrid(images, [N, H, W], { columns, scale, gap });
     assert.equal(picture.width, columns * (W * scale + gap) - gap);
@@ -51,44 +45,33 @@ Deno.test("imageGrid() maps the range to 0 to 255, rounds, and clamps values out
 });
 
 Deno.test("imageGrid() rejects invalid shapes, values and options", () => {
-  const four = new Float32Array(4);
+  const four = new Float32Array(4), two = new Float32Array(2);
+  const channels = (C: number) =>
+    `images have ${C} channels (expected 1 for grey, or 3 for red, green and blue)`;
   const tooLarge = (size: string) =>
     `RangeError: Cannot draw grid of ${size} pixels (expected at most 67108864 pixels): choose a smaller scale or gap, or fewer images`;
-  type Case = [Float32Array, ImagesShape, GridOptions, message: string];
-  const cases: Case[] = [
-    [
-      new Float32Array(24).with(15, NaN),
-      [3, 2, 4],
-      {},
-      "image 1 is NaN at row 1, column 3 (expected numbers)",
-    ],
-    [new Float32Array(12).with(9, NaN), [1, 3, 2, 2], {}, "image 0 is NaN at channel 2, row 0, column 1 ("],
-    [four, [1, 2, 3], {}, "images hold 4 values (expected 6, f32[1, 2, 3])"],
-    [new Float32Array(0), [0, 2, 2], {}, "N is 0 (expected an integer of at least 1)"],
-    ...[0, 2, 4].map((C): Case => [
-      new Float32Array(C * 4),
-      [1, C, 2, 2],
-      {},
-      `images have ${C} channels (expected 1 for grey, or 3 for red, green and blue)`,
-    ]),
-    [four, [1, 2, 2], { scale: 1.5 }, "scale is 1.5"],
-    [four, [1, 2, 2], { columns: 0 }, "columns is 0"],
-    [four, [1, 2, 2], { gap: -1 }, "gap is -1 (expected an integer of at least 0)"],
-    ...([[1, 1], [1, 0], [0, NaN], [0, Infinity]] as const).map((range): Case => [
-      four,
-      [1, 2, 2],
-      { range },
-      "] (expected two finite numbers, the lower first)",
-    ]),
-    [new Float32Array(2), [2, 1, 1], { scale: 50_000 }, tooLarge("100000 x 50000")],
-    [new Float32Array(2), [2, 1, 1], { columns: 1e9 }, tooLarge("1000000000 x 1")],
+  const range = "] (expected two finite numbers, the lower first)";
+  const cases: [Float32Array, ImagesShape, message: string, GridOptions?][] = [
+    [new Float32Array(24).with(15, NaN), [3, 2, 4], "image 1 is NaN at row 1, column 3 (expected numbers)"],
+    [new Float32Array(12).with(9, NaN), [1, 3, 2, 2], "image 0 is NaN at channel 2, row 0, column 1 ("],
+    [four, [1, 2, 3], "images hold 4 values (expected 6, f32[1, 2, 3])"],
+    [new Float32Array(0), [0, 2, 2], "N is 0 (expected an integer of at least 1)"],
+    [new Float32Array(0), [1, 0, 2, 2], channels(0)],
+    [new Float32Array(8), [1, 2, 2, 2], channels(2)],
+    [new Float32Array(16), [1, 4, 2, 2], channels(4)],
+    [four, [1, 2, 2], "scale is 1.5", { scale: 1.5 }],
+    [four, [1, 2, 2], "columns is 0", { columns: 0 }],
+    [four, [1, 2, 2], "gap is -1 (expected an integer of at least 0)", { gap: -1 }],
+    [four, [1, 2, 2], range, { range: [1, 1] }],
+    [four, [1, 2, 2], range, { range: [1, 0] }],
+    [four, [1, 2, 2], range, { range: [0, NaN] }],
+    [four, [1, 2, 2], range, { range: [0, Infinity] }],
+    [two, [2, 1, 1], tooLarge("100000 x 50000"), { scale: 50_000 }],
+    [two, [2, 1, 1], tooLarge("1000000000 x 1"), { columns: 1e9 }],
   ];
-  for (const [images, shape, options, message] of cases) {
-    assert.throws(
-      () => imageGrid(images, shape, options),
-      (error: RangeError) => `${error}`.includes(message),
-      message,
-    );
+  for (const [images, shape, message, options] of cases) {
+    const isRefusal = (error: RangeError) => `${error}`.includes(message);
+    assert.throws(() => imageGrid(images, shape, options), isRefusal, message);
   }
 });
 
@@ -138,12 +121,10 @@ Deno.test("captionedGrid() can replace its captions, and rejects mismatched imag
   assert.doesNotMatch(svg, /s = 0.00/);
 
   const { svg: four } = captionedGrid([2, 2], [1, 1, 2]);
+  const wide = Array(4).fill(new Float32Array(3));
   const cases: [() => unknown, problem: string][] = [
     [() => four(images), "there are 6 images (expected 4: 2 rows of 2)"],
-    [
-      () => four([1, 2, 3, 4].map(() => new Float32Array(3))),
-      "images hold 3 values (expected 2, f32[1, 1, 1, 2])",
-    ],
+    [() => four(wide), "images hold 3 values (expected 2, f32[1, 1, 1, 2])"],
     [() => captionedGrid([0, 2], [1, 1, 2]), "rows is 0 (expected an integer of at least 1)"],
   ];
   for (const [draw, problem] of cases) {

@@ -82,14 +82,9 @@ const classCases: readonly (readonly [ReportRun, [name: string, count: number][]
     "sample 1, classified as 0",
   ],
   [
-    classed("named", [0, 1, 1, 2], ["cat", "<b>owl</b>"]),
-    [["cat", 1], ["<b>owl</b>", 2], ["2", 1]],
+    classed("named", [0, 502, 502, 1], ["cat", "<b>owl</b>"]),
+    [["cat", 1], ["<b>owl</b>", 1], ["502", 2]],
     "sample 1, classified as cat",
-  ],
-  [
-    classed("beyond all colours", [101, 502, 4, 502]),
-    [["4", 1], ["101", 1], ["502", 2]],
-    "sample 1, classified as 101",
   ],
   [run("none", { plane: { ...unclassed, real: { position } } }), [], "sample 1"],
 ];
@@ -134,16 +129,14 @@ async function seeClasses(page: Page): Promise<void> {
     await page.moveTo(100);
     const legend = await page.locator("#plane-chart .legendtext").allTextContents();
     assert.deepEqual(legend, expected.map(([name]) => name), name);
+    /** How many samples have each symbol. */
     const symbols = async () => {
       const all = [(await page.tracesOf("plane-chart")).at(-2)!.symbol].flat();
       return Object.values(Object.groupBy(all, (symbol) => symbol)).map((same) => same!.length).sort();
     };
-    const counts = expected.map(([, count]) => count);
-    const sorted = (counts: readonly number[]) => counts.toSorted();
-    if (expected.length <= 10) {
-      assert.deepEqual(await symbols(), counts.length > 0 ? sorted(counts) : [9], name);
-    }
-    assert.equal(/Each symbol is a sample/.test(await page.text("plane")), expected.length > 0);
+    const counts = expected.map(([, count]) => count).sort();
+    if (counts.length <= 10) assert.deepEqual(await symbols(), counts.length > 0 ? counts : [9], name);
+    assert.equal(/Each symbol is a sample/.test(await page.text("plane")), counts.length > 0);
     if (name !== "named") continue;
     const toggle = page.locator("#plane-chart .legendtoggle").first();
     await toggle.focus();
@@ -152,7 +145,7 @@ async function seeClasses(page: Page): Promise<void> {
       document.querySelector("#plane-chart .legendtoggle")!.ariaPressed === "false"
     );
     await page.untilDrawn();
-    assert.deepEqual(await symbols(), sorted(counts.slice(1)));
+    assert.deepEqual(await symbols(), counts.slice(1));
     assert.equal(await toggle.getAttribute("aria-label"), "cat");
   }
 }
