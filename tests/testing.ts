@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { type Device, withDevice } from "../kernels/mod.ts";
 import { CpuDevice } from "../kernels/devices/cpu/cpu_device.ts";
 import { WebGpuDevice } from "../kernels/devices/webgpu/webgpu_device.ts";
+import { assertNoFaults, openChecked } from "./kernels/devices/webgpu/checked.ts";
 import { testUnless } from "./permissions.ts";
 
 /** Why there is no WebGPU here, if so. */
@@ -16,7 +17,7 @@ function once<D extends Device>(open: () => Promise<D>): () => Promise<D> {
 const cpu = once(() => CpuDevice.open({ threads: 1 })); // since files are tested in parallel
 const webgpu = once(() => WebGpuDevice.open());
 const isSoftware = async () => (await webgpu()).tuning.software;
-const otherKernels = once(async () => WebGpuDevice.open({ software: !await isSoftware() }));
+const otherKernels = once(async () => openChecked(!await isSoftware()));
 
 /** Devices by the names that tests have in brackets. */
 export const devices = {
@@ -24,7 +25,8 @@ export const devices = {
   /** With the kernels for engines without it, and with wide blocks. */
   "cpu, without fused multiply-add": once(() => CpuDevice.open({ fused: false, wide: true, threads: 1 })),
   webgpu,
-  /** With the kernels for GPUs if the adapter is software, else with those for software adapters. */
+  "webgpu, checked": once(async () => openChecked(await isSoftware())),
+  /** With the kernels for GPUs if the adapter is software, else with those for software adapters, checked. */
   "webgpu, kernels for other adapters": otherKernels,
   "webgpu, kernels for GPUs": async () => await isSoftware() ? await otherKernels() : await webgpu(),
   /** With every possible convolution by Winograd's transforms, whether it is faster or not. */
@@ -41,6 +43,7 @@ function testOn(...kinds: (keyof typeof devices)[]) {
       testUnless(kind.startsWith("webgpu") ? noAdapter : undefined, `${name} [${kind}]`, async () => {
         const device: Device = await devices[kind]();
         await withDevice(device, () => test(device));
+        await assertNoFaults(device);
       });
     }
   };
@@ -69,6 +72,16 @@ export function testOnAllKernels(name: string, test: (device: Device) => void | 
   testOnCpu(name, test);
   testOnShaders(name, test);
 }
+
+/** Defines a test of each op's kernels, checked for accesses outside of buffers and in another order of invocations. */
+export const testOnCheckedKernels = testOn(
+  ...[
+    "cpu",
+    "cpu, without fused multiply-add",
+    "webgpu, checked",
+    "webgpu, kernels for other adapters",
+  ] as const,
+);
 
 /** Largest absolute difference of two arrays. */
 export function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { inspect } from "node:util";
 import * as k from "../../kernels/mod.ts";
-import { type CallPlan, type Dims, type Kernel, Tensor } from "../../kernels/mod.ts";
+import { Tensor } from "../../kernels/mod.ts";
 import { tensorDisplay } from "../../kernels/core/tensor.ts";
-import { assertClose, testOnCpu, testOnDevices } from "../testing.ts";
+import { assertClose, testOnCpu, testOnDevices, testOnWebGpu } from "../testing.ts";
 import { hiddenOp, inputsOf, oracle } from "./oracle.ts";
-import { type KernelVariant, Passes, type Sample, withVariants } from "../../kernels/op_definition.ts";
+import type { Sample } from "../../kernels/op_definition.ts";
 import { type RegisteredOp, registry } from "../../kernels/op.ts";
-import { always, onNewDevice, testOnWebGpu } from "./devices/webgpu/tuning.ts";
+import { always, onNewDevice } from "./devices/webgpu/new_device.ts";
 
 const { add, currentDevice, defineOp, full, gradients, init, matmul, multiply, record, reshape, scope } = k;
 const { square, sum, tensor, withDevice, zeros } = k;
@@ -259,61 +259,6 @@ testOnCpu("an op names an attribute that is missing, unknown or of the wrong typ
   }
 });
 
-/** A fake op with one output of the given shape. */
-const gives = (shape: readonly number[]) => ({
-  kernel: { name: `${shape}` } as Kernel,
-  plan: (): CallPlan => ({ dims: { M: 1 }, outputs: [shape], hasEmptyInput: false }),
-});
-
-Deno.test("Passes.list passes buffers on, and numbers scratch memory from the largest down", () => {
-  const passes = new Passes();
-  const x = passes.buffer("x", [2]);
-  const [small] = passes.add(gives([3]), [x], {});
-  const [large] = passes.add(gives([5, 4]), [x, small], {});
-  passes.add(gives([2]), [large, small], {}, "y");
-  const smaller = { scratch: 1, elements: 3 }, larger = { scratch: 0, elements: 20 };
-  assert.deepEqual(passes.list.map(({ buffers }) => buffers), [
-    ["x", smaller],
-    ["x", smaller, larger],
-    [larger, smaller, "y"],
-  ]);
-});
-
-Deno.test("withVariants() runs a call by its chosen variant if that fits, else by the table's", () => {
-  const variant = (name: string, more: Partial<KernelVariant> = {}): KernelVariant => ({
-    name,
-    grid: () => 1,
-    wgsl: () => name,
-    ...more,
-  });
-  const parts = {
-    name: "parts",
-    fits: ({ n }: Dims) => n > 1,
-    isDefault: ({ n }: Dims) => n > 8,
-    passes: () => [],
-  };
-  const { specialise, passes, candidates } = withVariants(
-    [variant("one"), variant("large", { fits: ({ n }) => n > 4 })],
-    () => 0,
-    parts,
-  );
-  const runs = (n: number, candidate?: string) => {
-    const tuning = {
-      workgroupSize: 1,
-      software: true,
-      pieces: 1,
-      ...candidate !== undefined && { candidate },
-    };
-    return passes!({ n }, tuning) ? "parts" : ["one", "large"][specialise({ n }, tuning).variant];
-  };
-  assert.deepEqual([1, 2, 9].map((n) => runs(n)), ["one", "one", "parts"]);
-  assert.deepEqual([2, 5, 9].map((n) => runs(n, "large")), ["one", "large", "large"]);
-  assert.deepEqual([1, 2, 9].map((n) => runs(n, "parts")), ["one", "parts", "parts"]);
-  assert.deepEqual([1, 9].map((n) => runs(n, "unknown")), ["one", "parts"]);
-  const named = (n: number) => candidates({ n }, { workgroupSize: 1, software: true, pieces: 1 });
-  assert.deepEqual([1, 5, 9].map(named), [["one"], ["one", "large", "parts"], ["parts", "one", "large"]]);
-});
-
 const doubled = defineOp({
   name: "doubledVectors",
   signature: "x[N] -> y[N]",
@@ -345,6 +290,24 @@ function candidatesFor({ kernel, inputs, plan }: RegisteredOp, { shapes, attribu
   return kernel.candidates!(dims, currentDevice().tuning);
 }
 
+testOnWebGpu("an op runs a candidate only where it fits", () => {
+  for (const op of registry.values()) {
+    const { kernel, samples, inputs, plan } = op;
+    if (!kernel.candidates) continue;
+    const fitting = samples.map((sample) => candidatesFor(op, sample)), { tuning } = currentDevice();
+    for (const [i, { shapes, attributes = {} }] of samples.entries()) {
+      const { dims } = plan(inputs.map(({ name }) => shapes[name]), attributes);
+      const chosen = (candidate?: string) => {
+        const by = { ...tuning, ...candidate !== undefined && { candidate } };
+        return [kernel.specialise(dims, by), kernel.passes?.(dims, by)?.length];
+      };
+      for (const other of new Set(fitting.flat()).difference(new Set(fitting[i]))) {
+        assert.deepEqual(chosen(other), chosen(), `${other} for sample ${i} of ${op.name}`);
+      }
+    }
+  }
+});
+
 for (const op of registry.values()) {
   if (!op.kernel.candidates) continue;
   testOnWebGpu(
@@ -372,6 +335,6 @@ for (const op of registry.values()) {
             assertClose(await y.read(), expected[name], tolerance, `${name} by ${candidate}`);
           }
         }
-      }),
+      }, { checked: true }),
   );
 }

@@ -31,23 +31,9 @@ export interface Derivatives {
 type Runs = Readonly<Record<string, (inputs: readonly Tensor[], ...options: never[]) => Tensor>>;
 
 const unary = [
-  "abs",
-  "cos",
-  "exp",
-  "gelu",
-  "log",
-  "negate",
-  "relu",
-  "sigmoid",
-  "silu",
-  "sin",
-  "sqrt",
-  "square",
-  "tanh",
-  "softmax",
-  "logSoftmax",
-  "transpose",
-] as const;
+  ...(["abs", "cos", "exp", "gelu", "log", "negate", "relu", "sigmoid", "silu", "sin", "sqrt"] as const),
+  ...(["square", "tanh", "softmax", "logSoftmax", "transpose"] as const),
+];
 const binary = ["add", "subtract", "multiply", "divide", "maximum", "minimum"] as const;
 const matrices = ["matmul", "matmulTransposedA", "matmulTransposedB"] as const;
 export const reductions = ["sum", "mean", "max", "min"] as const;

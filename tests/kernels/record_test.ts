@@ -5,7 +5,6 @@ import { replacing } from "../replacing.ts";
 import { assertClose, testOnCpu, testOnDevices, testOnWebGpu } from "../testing.ts";
 import type { BufferRange, Device } from "../../kernels/devices/device.ts";
 import { whenRun } from "../../kernels/record/record.ts";
-import { halfWgsl } from "../../kernels/devices/webgpu/pipelines.ts";
 import { type RegisteredOp, registry } from "../../kernels/op.ts";
 import type { Sample } from "../../kernels/op_definition.ts";
 import { inputsOf, oracle } from "./oracle.ts";
@@ -272,19 +271,6 @@ testOnCpu("read() inside a step throws synchronously and says what to do", () =>
   for (const how of ["read", "readWords"] as const) {
     assert.throws(() => record(() => multiply(tensor([1]), 2)[how]()), { name: "UserError", message });
   }
-});
-
-Deno.test("halfWgsl() reads f16 as f32 and stores f32 as f16 in the named buffers", () => {
-  const rewritten = {
-    "y[i] = x[i] + w[i];": "y[i] = f16( f32(x[i]) + w[i]);",
-    "y[i] += x[at[i] + 1u];": "y[i] = f16(f32(y[i]) + ( f32(x[at[i] + 1u])));",
-    "if (x[i] == y[j]) { dx[i] = xy.x[0]; }": "if (f32(x[i]) == f32(y[j])) { dx[i] = xy.x[0]; }",
-    "let v = select(0.0, x[b + x[0]], in);": "let v = select(0.0, f32(x[b + f32(x[0])]), in);",
-    "// x[n] = 1\ny[0] = f(a[1], x[1]);": "\ny[0] = f16( f(a[1], f32(x[1])));",
-  };
-  for (const [from, to] of Object.entries(rewritten)) assert.equal(halfWgsl(from, ["x", "y"]), to);
-  assert.equal(halfWgsl("y[i] = x[i];", []), "y[i] = x[i];");
-  assert.equal(halfWgsl("y[i] = 2.0 * x[i];", ["x", "y"], ["y"]), "y[i] = vec4h( 2.0 * f32(x[i]));");
 });
 
 /** Numbers that f16 represents exactly, packed two to a word. */

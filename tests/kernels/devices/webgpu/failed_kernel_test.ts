@@ -16,7 +16,7 @@ import { registry } from "../../../../kernels/op.ts";
 import { assertClose, testOnDevices } from "../../../testing.ts";
 import { replacing } from "../../../replacing.ts";
 import { hiddenOp } from "../../oracle.ts";
-import { onNewDevice, testOnNewDevice, testOnWebGpu } from "./tuning.ts";
+import { testOnNewDevice } from "./new_device.ts";
 import { yieldToEvents } from "../../../../kernels/devices/device.ts";
 
 /** Declares an op that doubles its input, with working or broken kernels. */
@@ -190,27 +190,6 @@ Deno.test("readBack() submits empty work until the promise settles, in Firefox a
   }
 });
 
-testOnWebGpu("readBack() on this machine needs no promise", async () => {
-  const device = await (await navigator.gpu.requestAdapter())!.requestDevice();
-  const { COPY_SRC, COPY_DST } = GPUBufferUsage;
-  const from = device.createBuffer({ size: 8, usage: COPY_SRC | COPY_DST });
-  device.queue.writeBuffer(from, 0, new Uint32Array([3, 5]));
-  const promises: Promise<unknown>[] = [];
-  const values = await readBack(device, 8, (to) => {
-    const map = to.mapAsync.bind(to);
-    to.mapAsync = (...given) => {
-      promises.push(map(...given));
-      return never();
-    };
-    const encoder = device.createCommandEncoder();
-    encoder.copyBufferToBuffer(from, 0, to, 0, 8);
-    device.queue.submit([encoder.finish()]);
-  });
-  assert.deepEqual([...new Uint32Array(values)], [3, 5]);
-  await Promise.all(promises);
-  device.destroy();
-});
-
 import "node:worker_threads"; // in Deno, this makes messages arrive within the task
 
 Deno.test("yieldToEvents() ends the task", async () => {
@@ -221,19 +200,9 @@ Deno.test("yieldToEvents() ends the task", async () => {
   await next;
 });
 
-testOnWebGpu("read() reports a device error instead of values", async () => {
-  const { createBuffer } = GPUDevice.prototype;
-  let own: GPUDevice | undefined;
-  using _ = replacing([GPUDevice.prototype, {
-    createBuffer(this: GPUDevice, given: GPUBufferDescriptor) {
-      own = this;
-      return createBuffer.call(this, given);
-    },
-  }]);
-  await onNewDevice(async () => {
-    const y = add(tensor([1]), 1);
-    assert.deepEqual(await y.read(), Float32Array.of(2));
-    createBuffer.call(own!, { size: 64, usage: 0xffffff }); // no such usage
-    await assert.rejects(y.read(), /^DeviceError: WebGPU reports: Invalid usage/);
-  });
+testOnNewDevice("read() reports a device error instead of values", async (_, own) => {
+  const y = add(tensor([1]), 1);
+  assert.deepEqual(await y.read(), Float32Array.of(2));
+  own.createBuffer({ size: 64, usage: 0xffffff }); // no such usage
+  await assert.rejects(y.read(), /^DeviceError: WebGPU reports: Invalid usage/);
 });

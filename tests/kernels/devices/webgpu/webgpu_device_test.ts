@@ -14,13 +14,12 @@ import {
   Tensor,
   tensor,
 } from "../../../../kernels/mod.ts";
-import { assertClose, testOnCpu, testOnDevices } from "../../../testing.ts";
+import { assertClose, testOnCpu, testOnDevices, testOnWebGpu } from "../../../testing.ts";
 import {
   BufferPool,
   CommandQueue,
   type Dispatch,
   Dispatches,
-  GpuBuffer,
 } from "../../../../kernels/devices/webgpu/commands.ts";
 import { PassWorkspace } from "../../../../kernels/devices/webgpu/workspace.ts";
 import { Choices, PipelineCache } from "../../../../kernels/devices/webgpu/pipelines.ts";
@@ -28,9 +27,9 @@ import { yieldToEvents } from "../../../../kernels/devices/device.ts";
 import { readBack } from "../../../../kernels/devices/webgpu/health.ts";
 import { affine } from "../../../../kernels/ops/elementwise/shared.ts";
 import { replacing } from "../../../replacing.ts";
-import { onNewDevice, testOnNewDevice, testOnWebGpu } from "./tuning.ts";
+import { onNewDevice, testOnNewDevice, withoutMemory } from "./new_device.ts";
 import { WebGpuDevice } from "../../../../kernels/devices/webgpu/webgpu_device.ts";
-import { withGpu } from "./emulator/emulator.ts";
+import { withGpu } from "./checked.ts";
 
 testOnNewDevice("RecordedStep.compile() reports each new kernel once, and changes no values", async () => {
   const y = full([70], 1);
@@ -165,55 +164,19 @@ testOnWebGpu("Dispatches.of() limits the uniforms it keeps", async () => {
   device.destroy();
 });
 
-Deno.test("PassWorkspace.expand() replaces calls by passes on scratch memory that grows up to the limit", () => {
-  const held = new Set<GpuBuffer>();
-  const pool = {
-    take(bytes: number) {
-      const buffer = new GpuBuffer({} as GPUBuffer, bytes);
-      held.add(buffer);
-      return buffer;
-    },
-    destroy: (buffer: GpuBuffer) => held.delete(buffer),
-  } as unknown as BufferPool;
-  const bytesHeld = () => [...held].map(({ bytes }) => bytes);
-  const ports = (...names: string[]) => names.map((name) => ({ name })) as unknown as Kernel["ports"];
-  const inner = { name: "inner", ports: ports("a", "b") } as Kernel;
+Deno.test("PassWorkspace leaves calls whose scratch memory is too large as they are, and says so once", () => {
   const passes: Kernel["passes"] = ({ elements }) => [
-    { kernel: inner, dims: {}, buffers: ["x", { scratch: 0, elements }] },
-    { kernel: inner, dims: {}, buffers: [{ scratch: 0, elements }, "y"] },
+    { kernel: {} as Kernel, dims: {}, buffers: [{ scratch: 0, elements }] },
   ];
-  const outer = { name: "outer", ports: ports("x", "y"), passes } as Partial<Kernel> as Kernel;
-  const range = { buffer: { bytes: 8 }, offset: 0, length: 2 };
-  const call = (elements: number): KernelCall => (
-    { kernel: outer, dims: { elements }, ranges: [range, { ...range, offset: 64 }], half: ["y"] }
-  );
+  const call = (elements: number) =>
+    ({ kernel: { name: "outer", ports: [], passes }, dims: { elements } }) as unknown as KernelCall;
   const choices = new Choices({ workgroupSize: 64, software: true, pieces: 1 });
-  const workspace = new PassWorkspace(pool, choices, 1000);
-  const warned: string[] = [];
+  const workspace = new PassWorkspace({} as BufferPool, choices, 1000), warned: string[] = [];
   using _ = replacing([console, { warn: (line: string) => void warned.push(line) }]);
-  for (const _ of "ab") {
-    assert.deepEqual(workspace.expand([call(251)]), [call(251)], "more than can be bound");
-  }
-  assert.match(
-    warned.join("\n"),
-    /^The scratch memory of outer is larger than the 1000 bytes[^\n]*$/,
-    "once",
-  );
-  const [first, second, third] = workspace.expand([call(10), call(7)]);
-  assert.deepEqual([first.kernel, first.ranges[0].offset, first.ranges[1].length], [inner, 0, 10]);
-  for (const { buffer } of [second.ranges[0], third.ranges[1]]) assert.equal(buffer, first.ranges[1].buffer);
-  assert.deepEqual([second.ranges[1].offset, first.half, second.half], [64, [], ["b"]]);
-  const { version } = workspace;
-  workspace.expand([call(5)]);
-  assert.deepEqual([workspace.version, bytesHeld()], [version, [40]]);
-  workspace.expand([call(11)]);
-  assert.notEqual(workspace.version, version);
-  assert.deepEqual(bytesHeld(), [44]);
-  const bytes = [3, 9, 251].map((elements) => workspace.bytesOf([call(7), call(elements)]));
-  assert.deepEqual(bytes, [28, 36, 28]);
-  workspace.expect([call(20)]);
-  workspace.expand([call(5)]);
-  assert.deepEqual(bytesHeld(), [80], "for the largest call to come");
+  for (const _ of "ab") assert.deepEqual(workspace.expand([call(251)]), [call(251)]);
+  assert.deepEqual([3, 9, 251].map((elements) => workspace.bytesOf([call(7), call(elements)])), [28, 36, 28]);
+  assert.equal(warned.length, 1);
+  assert.match(warned[0], /^The scratch memory of outer is larger than the 1000 bytes[^\n]*$/);
 });
 
 /** A pool on a device without memory of its own: its events, and what happens at the next large buffer. */
@@ -272,30 +235,10 @@ Deno.test("BufferPool gives everything unused back before it reports that memory
   ]);
 });
 
-/** Runs a function while every new buffer of at least 16 MiB fails as it does on a GPU: invalid, as a scope reports. */
-function withoutMemory<T>(run: () => T): T {
-  const { createBuffer, popErrorScope, pushErrorScope } = GPUDevice.prototype;
-  let hasFailed = false;
-  GPUDevice.prototype.createBuffer = function (given) {
-    if (!(given.usage & GPUBufferUsage.STORAGE) || given.size < 2 ** 24) {
-      return createBuffer.call(this, given);
-    }
-    hasFailed = true;
-    pushErrorScope.call(this, "validation");
-    const invalid = createBuffer.call(this, { ...given, size: this.limits.maxBufferSize + 5 });
-    popErrorScope.call(this);
-    return invalid;
-  };
-  GPUDevice.prototype.popErrorScope = async function () {
-    const failure = hasFailed ? new GPUOutOfMemoryError("Not enough memory left") : null;
-    hasFailed = false;
-    return await popErrorScope.call(this) ?? failure;
-  };
-  try {
-    return run();
-  } finally {
-    Object.assign(GPUDevice.prototype, { createBuffer, popErrorScope });
-  }
+/** Runs a function while there is no memory for more than 16 MiB. */
+function onFull<T>(run: () => T): T {
+  using _ = withoutMemory(2 ** 24);
+  return run();
 }
 
 testOnNewDevice(
@@ -308,7 +251,7 @@ testOnNewDevice(
         `Cannot allocate ${4 * n} bytes: the device is out of memory; use a smaller batch or network; ` +
         "the device has failed: open another with init()",
     };
-    const large = withoutMemory(() => full([n], 1));
+    const large = onFull(() => full([n], 1));
     await assert.rejects(sum(large).read(), failure);
     await assert.rejects(x.read(), failure);
     assert.throws(() => add(x, 1), failure);
@@ -318,29 +261,21 @@ testOnNewDevice(
 );
 
 testOnNewDevice("RecordedStep.compile() reports a GPU out of memory", async () => {
-  const step = withoutMemory(() => record(() => sum(multiply(full([2 ** 23], 1), 2))));
+  const step = onFull(() => record(() => sum(multiply(full([2 ** 23], 1), 2))));
   await assert.rejects(step.compile(), { message: /^Cannot allocate .*: the device is out of memory/ });
   assert.throws(() => step.run(), /out of memory/);
 });
 
 testOnWebGpu("the first read reports a device that was lost in the middle of a step", async () => {
-  const { createBuffer } = GPUDevice.prototype;
   for (const moment of ["before", "after"]) {
-    let own: GPUDevice | undefined;
-    using _ = replacing([GPUDevice.prototype, {
-      createBuffer(this: GPUDevice, given: GPUBufferDescriptor) {
-        own = this;
-        return createBuffer.call(this, given);
-      },
-    }]);
-    await onNewDevice(async () => {
+    await onNewDevice(async (_, own) => {
       const step = record(() => multiply(add(tensor([1, 2]), 1), 3));
       step.run();
       await step.result.read();
-      if (moment === "before") own!.destroy();
+      if (moment === "before") own.destroy();
       step.run();
       await Promise.resolve(); // submits
-      if (moment === "after") own!.destroy();
+      if (moment === "after") own.destroy();
       const lost = /^DeviceError: The WebGPU device was lost \(destroyed\): .*; restart/;
       for (let i = 0; i < 2; i++) await assert.rejects(step.result.read(), lost);
       assert.throws(() => step.run(), /was lost/);
