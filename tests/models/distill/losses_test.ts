@@ -5,7 +5,7 @@ import * as k from "../../../kernels/mod.ts";
 import * as models from "../../../models/mod.ts";
 import { hostRows } from "../../../models/train/batches.ts";
 import { upTo } from "../../refusing.ts";
-import { assertClose, testOnCpu, testOnDevices } from "../../testing.ts";
+import { assertClose, testOnCpu } from "../../testing.ts";
 import { alongFlow } from "../../../models/distill/mean_map.ts";
 
 type Tensor = k.Tensor;
@@ -77,7 +77,7 @@ testOnCpu("MeanMapLoss() of steps of length 0 is flow matching, to the bit, with
   assert.deepEqual(await of(new StillLoss(how)), await of(new VelocityLoss(how)));
 });
 
-testOnDevices("alongFlow() is the derivative along (v, 1, -1), also if t is given as d", async () => {
+testOnCpu("alongFlow() is the derivative along (v, 1, -1), also if t is given as d", async () => {
   const closed = {
     velocity: (x: Tensor) => x,
     meanVelocity: (x: Tensor, t: Tensor, d: Tensor) =>
@@ -278,7 +278,7 @@ function driftOf(groups: readonly Record<"x" | "own" | "other", number[][]>[]): 
   return [mean(V.map((v) => v * v)), -2 * mean(V) / (scale / Math.sqrt(D))];
 }
 
-testOnDevices(
+testOnCpu(
   "driftLosses() are the drift that their source defines, and their gradients lead there",
   async () => {
     const images = [[1, 0.5, 0, -1], [-0.5, 1, 0.5, 2]]; // one per class

@@ -160,88 +160,68 @@ const one = JSON.stringify(entry([1], [0, 4]));
 const notUtf8 = file("{ }");
 notUtf8[9] = 0xff;
 
-const notJson = "the header is not JSON in UTF-8; the file is damaged or not a safetensors file";
-const noObject = "the header is not a JSON object (expected it to begin with {)";
-const shortFile = "(expected a header length in the first 8); is it a safetensors file?";
-const longHeader = "(expected at most 100000000); is it a safetensors file?";
-const notExact = "is not exact in f32; store it as F32 or F64";
-const noEntry = "(expected dtype, shape and data_offsets)";
-const unknownType = "is not supported (expected F32, F64, F16, BF16, I64, I32); convert it to F32";
-const badShape = 'tensor "a": shape is not a list of non-negative integers';
-const badOffsets = 'tensor "a": data_offsets are not two non-negative integers';
-const tooMany = 'tensor "a": shape has too many elements';
-const overlaps = "it overlaps the tensor before it (expected 8)";
-const truncated = "bytes of data; the file is truncated";
 const int32 = new Uint8Array(new Int32Array([1, 16777217]).buffer);
 const int64 = new Uint8Array(new BigInt64Array([(1n << 63n) - 1n]).buffer);
+const named = (header: unknown, data: number, ...why: string[]) =>
+  [file({ a: header }, data), ['tensor "a": ', ...why]] as const;
 
-/** Damaged or foreign files, and the error message of each. */
-const refused: readonly (readonly [bytes: Uint8Array, message: string])[] = [
-  [new Uint8Array(0), `the file has 0 bytes ${shortFile}`],
-  [new Uint8Array(7), `the file has 7 bytes ${shortFile}`],
-  [file({}, 0, 3n), "header length is 3 but only 2 bytes follow it; the file is truncated"],
-  [file({}, 0, 2n ** 64n - 1n), `header length is 18446744073709552000 ${longHeader}`],
-  [file({}, 0, 100_000_001n), `header length is 100000001 ${longHeader}`],
-  [
-    Uint8Array.of(0x50, 0x4b, 3, 4, 0, 0, 8, 8, 0, 0),
-    "it is a zip archive, as torch.save() writes (expected a file from safetensors.torch.save_file())",
-  ],
-  ...[file("{"), file('{"a'), file('{"\\x":1}'), notUtf8].map((bytes) => [bytes, notJson] as const),
-  ...["", "[]", "1", "null", '"a"', " {}", "\ufeff{}"].map((text) => [file(text), noObject] as const),
-  [file({ __metadata__: [] }), "__metadata__ is a list (expected an object of strings)"],
-  [file({ __metadata__: null }), "__metadata__ is null (expected an object of strings)"],
-  [file({ __metadata__: { epoch: 3 } }), '__metadata__ has 3 under "epoch" (expected a string)'],
-  [file({ a: 1 }), `tensor "a": its entry is 1 ${noEntry}`],
-  [file({ a: [] }), `tensor "a": its entry is a list ${noEntry}`],
-  [file({ a: null }), `tensor "a": its entry is null ${noEntry}`],
-  [file({ a: {} }), `tensor "a": dtype undefined ${unknownType}`],
-  [file({ a: entry([1], [0, 4], ["F32"]) }, 4), `tensor "a": dtype a list ${unknownType}`],
+/** Damaged or foreign files, and parts of the error message of each. */
+const refused: readonly (readonly [bytes: Uint8Array, parts: readonly string[]])[] = [
+  ...[0, 7].map((n) =>
+    [new Uint8Array(n), [`the file has ${n} bytes`, "is it a safetensors file?"]] as const
+  ),
+  [file({}, 0, 3n), ["header length is 3 but only 2 bytes follow it", "truncated"]],
+  ...[2n ** 64n - 1n, 100_000_001n].map((length) =>
+    [file({}, 0, length), [`header length is ${Number(length)} (expected at most 100000000)`]] as const
+  ),
+  [Uint8Array.of(0x50, 0x4b, 3, 4, 0, 0, 8, 8, 0, 0), ["it is a zip archive, as torch.save() writes"]],
+  ...[file("{"), file('{"a'), file('{"\\x":1}'), notUtf8].map((bytes) =>
+    [bytes, ["the header is not JSON in UTF-8; the file is damaged"]] as const
+  ),
+  ...["", "[]", "1", "null", '"a"', " {}", "\ufeff{}"].map((text) =>
+    [file(text), ["the header is not a JSON object (expected it to begin with {)"]] as const
+  ),
+  ...([[[], "is a list"], [null, "is null"], [{ epoch: 3 }, 'has 3 under "epoch"']] as const).map((
+    [given, why],
+  ) => [file({ __metadata__: given }), [`__metadata__ ${why} (expected `]] as const),
+  ...([[1, "1"], [[], "a list"], [null, "null"]] as const).map(([given, shown]) =>
+    named(given, 0, `its entry is ${shown} (expected dtype, shape and data_offsets)`)
+  ),
+  named({}, 0, "dtype undefined is not supported (expected F32, F64,"),
+  named(entry([1], [0, 4], ["F32"]), 4, "dtype a list is not supported"),
   ...["F8_E4M3", "f32", "__proto__", "constructor"].map((dtype) =>
-    [file({ a: entry([1], [0, 4], dtype) }, 4), `tensor "a": dtype "${dtype}" ${unknownType}`] as const
+    named(entry([1], [0, 4], dtype), 4, `dtype "${dtype}" is not supported`)
   ),
   ...[1, "1", null, { length: 1 }, [-1], [1.5], ["1"], [null], [2 ** 53]].map((shape) =>
-    [file({ a: entry(shape, [0, 4]) }, 4), badShape] as const
+    named(entry(shape, [0, 4]), 4, "shape is not a list of non-negative integers")
   ),
   ...[[2 ** 31, 2 ** 31], Array(1000).fill(65536), [2 ** 52, 2 ** 52, 0]].map((shape) =>
-    [file({ a: entry(shape, [0, 4]) }, 4), tooMany] as const
+    named(entry(shape, [0, 4]), 4, "shape has too many elements")
   ),
   ...[4, null, [], [0], [0, 4, 8], [-4, 0], [0, 4.5], ["0", "4"], [0, 2 ** 60]].map((offsets) =>
-    [file({ a: entry([1], offsets) }, 4), badOffsets] as const
+    named(entry([1], offsets), 4, "data_offsets are not two non-negative integers")
   ),
-  [file({ a: entry([1], [4, 0]) }, 4), 'tensor "a": data_offsets begin at 4 but end at 0'],
-  [
-    file({ a: entry([2, 3], [0, 20]) }, 20),
-    'tensor "a": data_offsets span 20 bytes, shape and dtype F32 need 24',
-  ],
-  [file({ a, b: entry([2], [4, 12]) }, 12), `tensor "b": its data begin at 4, ${overlaps}`],
-  [file({ a, b: a }, 8), `tensor "b": its data begin at 0, ${overlaps}`],
-  [file({ a, b: entry([0], [4, 4]) }, 8), `tensor "b": its data begin at 4, ${overlaps}`],
-  [
-    file({ a, b: entry([1], [12, 16]) }, 16),
-    'tensor "b": its data begin at 12, there is a gap before it (expected 8)',
-  ],
-  [file({ a }, 7), `tensor "a": its data end at 8 but the file holds 7 ${truncated}`],
-  [
-    file({ a: entry([2 ** 50], [0, 2 ** 52]) }, 8),
-    `tensor "a": its data end at ${2 ** 52} but the file holds 8 ${truncated}`,
-  ],
-  [file({ a }, 9), "the tensors end at 8 but the file holds 9 bytes of data"],
-  [file({}, 1), "the tensors end at 0 but the file holds 1 bytes of data"],
-  [dataFile("I32", int32, 2), `tensor "a": integer 16777217 at index 1 ${notExact}`],
-  [dataFile("I64", int64, 1), `tensor "a": integer 9223372036854775807 at index 0 ${notExact}`],
-  [
-    file({ ["x\n".repeat(1000)]: 1 }),
-    `tensor ${JSON.stringify("x\n".repeat(30) + "...")}: its entry is 1 ${noEntry}`,
-  ],
+  named(entry([1], [4, 0]), 4, "data_offsets begin at 4 but end at 0"),
+  named(entry([2, 3], [0, 20]), 20, "data_offsets span 20 bytes, shape and dtype F32 need 24"),
+  ...([[entry([2], [4, 12]), 12, 4], [a, 8, 0], [entry([0], [4, 4]), 8, 4]] as const).map(([b, data, at]) =>
+    [file({ a, b }, data), [`tensor "b": its data begin at ${at}, it overlaps`, "(expected 8)"]] as const
+  ),
+  [file({ a, b: entry([1], [12, 16]) }, 16), ['tensor "b": its data begin at 12, there is a gap before it']],
+  named(a, 7, "its data end at 8 but the file holds 7", "truncated"),
+  named(entry([2 ** 50], [0, 2 ** 52]), 8, `its data end at ${2 ** 52} but the file holds 8`, "truncated"),
+  [file({ a }, 9), ["the tensors end at 8 but the file holds 9 bytes"]],
+  [file({}, 1), ["the tensors end at 0 but the file holds 1 bytes"]],
+  [dataFile("I32", int32, 2), ["integer 16777217 at index 1 is not exact in f32"]],
+  [dataFile("I64", int64, 1), ["integer 9223372036854775807 at index 0 is not exact in f32"]],
+  [file({ ["x\n".repeat(1000)]: 1 }), [`tensor ${JSON.stringify("x\n".repeat(30) + "...")}: its entry is 1`]],
 ];
 
 Deno.test("decodeSafetensors() refuses damaged files with a one-line message", () => {
-  for (const [bytes, message] of refused) {
+  for (const [bytes, parts] of refused) {
     assert.throws(() => decodeSafetensors(bytes, "a.safetensors"), (error) => {
-      assert.ok(error instanceof SafetensorsError);
-      assert.equal(error.message, `Cannot read a.safetensors: ${message}`);
-      assert.ok(!message.includes("\n"));
-      return true;
+      assert.ok(error instanceof SafetensorsError && error.message.startsWith("Cannot read a.safetensors: "));
+      for (const part of parts) assert.ok(error.message.includes(part), `${error.message}, not ${part}`);
+      return !error.message.includes("\n");
     });
   }
 });

@@ -43,43 +43,6 @@ testOnCpu("Classifier.forward() takes any image size and number of classes", asy
   }
 });
 
-/** Noisy images of a horizontal, vertical or diagonal bar, and their labels. */
-function bars(stream: number, count: number) {
-  const draw = k.uniforms(46020, stream, 0, count * 66),
-    labels = Uint32Array.from({ length: count }, (_, n) => n % 3);
-  const pixels = Float32Array.from({ length: count * 64 }, (_, i) => {
-    const n = Math.floor(i / 64),
-      h = Math.floor(i / 8) % 8,
-      w = i % 8,
-      at = Math.floor(8 * draw[count * 64 + n]);
-    const inBar = [h === at, w === at, (h + w) % 8 === at][labels[n]];
-    return (inBar ? 1 : 0) + 0.3 * (draw[i] - 0.5);
-  });
-  return { x: tensor(pixels, [count, 1, 8, 8]), labels: tensor(labels) };
-}
-
-testOnCpu("Classifier learns by crossEntropy(), and generalises to new images", async () => {
-  const model = new Classifier(sized(1, 8, 8, 3), randomInitialiser(1)),
-    parameters = models.namedParameters(model);
-  const rule = models.optimizer("adam", parameters, { learningRate: 0.003 });
-  const [train, test] = [bars(1, 96), bars(2, 60)], losses: number[] = [];
-  const step = k.record(() => {
-    const loss = k.crossEntropy(model.forward(train.x).logits, train.labels);
-    rule.update(k.gradients(loss, [...parameters.values()]));
-    return loss;
-  });
-  for (let i = 0; i < 60; i++) {
-    rule.beforeStep();
-    step.run();
-    if (i % 59 === 0) losses.push((await step.result.read())[0]);
-  }
-  assert.ok(Math.abs(losses[0] - Math.log(3)) < 0.2 && losses[1] < 0.1, `${losses}`);
-  const classes = await test.labels.readWords();
-  const predicted = await k.argmax(model.forward(test.x).logits, 1).readWords();
-  const right = predicted.filter((label, n) => label === classes[n]).length;
-  assert.ok(right >= 57, `${right} of 60`);
-});
-
 testOnCpu("the vgg classifier averages each 2x2 window, and drops an odd row or column", async () => {
   const model = new Classifier({ ...sized(1, 3, 5, 2), name: "vgg" }, randomInitialiser(1));
   const x = noise(1, [1, 1, 3, 5]), { weight, bias } = model.convs[0], pooled: number[] = [];
@@ -148,14 +111,8 @@ testOnCpu("classifiers and judges refuse invalid sizes, images and files", async
   const size = (changes: object) => () =>
     new Classifier({ ...sized(1, 8, 8), ...changes }, randomInitialiser(1));
   const refused: [() => unknown, string][] = [
-    [
-      size({ classes: 1 }),
-      "RangeError: Cannot make a classifier: classes is 1 (expected a whole number of at least 2)",
-    ],
-    [
-      size({ height: 0 }),
-      "RangeError: Cannot make a classifier: height is 0 (expected a whole number of at least 1)",
-    ],
+    [size({ classes: 1 }), "RangeError: Cannot make a classifier: classes is 1 (expected"],
+    [size({ height: 0 }), "RangeError: Cannot make a classifier: height is 0 (expected"],
     [size({ channels: 1.5 }), "channels is 1.5 (expected a whole number of at least 1)"],
     ...[[1, 3, 8, 8], [1, 1, 8, 9], [8, 8]].map((shape): [() => unknown, string] => [
       () => model.forward(noise(1, shape)),
@@ -169,34 +126,19 @@ testOnCpu("classifiers and judges refuse invalid sizes, images and files", async
       () => judge.judge(pixelsOf(3).fill(value, P + 5, P + 6)),
       `JudgeError: Cannot judge image 1: a pixel is ${value} (expected finite numbers)`,
     ]),
-    [
-      load(stored),
-      "JudgeError: Cannot load a file: it holds no judge (expected the network Classifier)",
-    ],
+    [load(stored), "JudgeError: Cannot load a file: it holds no judge (expected"],
     [changed({ classes: 1 }), "classes of its judge is 1 (expected a whole number from 2 to 4096)"],
     [changed({ height: undefined }), "height of its judge is undefined (expected a whole number"],
-    [
-      changed({ normalization: { scale: 0, shift: 1 } }),
-      'normalization of its judge is {"scale":0,"shift":1} (expected a scale other than 0',
-    ],
+    [changed({ normalization: { scale: 0, shift: 1 } }), "(expected a scale other than 0"],
     [changed({ dataDigest: "abc" }), 'dataDigest of its judge is "abc" (expected 64 hex digits)'],
     [changed({ accuracy: 1.5 }), "accuracy of its judge is 1.5 (expected a number from 0 to 1)"],
     [changed({ steps: "7" }), 'steps of its judge is "7" (expected a whole number of at least 1)'],
-    [
-      changed({ classes: 4 }),
-      'StateError: Cannot load a file: "last.weight" is f32[3, 84] (expected f32[4, 84])',
-    ],
+    [changed({ classes: 4 }), 'StateError: Cannot load a file: "last.weight" is f32[3, 84]'],
     [load(other({ judge: "{" })), "JudgeError: Cannot load a file: its description is not JSON"],
     [load(other({ format_version: "2" })), "JudgeError: Cannot load a file: its format is 2 (expected 1)"],
-    [
-      load(encodeSafetensors(damaged, metadata)),
-      'StateError: Cannot load a file: "last.bias" is NaN at index 1',
-    ],
+    [load(encodeSafetensors(damaged, metadata)), 'StateError: Cannot load a file: "last.bias" is NaN'],
     [load(file.subarray(0, 5000)), "SafetensorsError: Cannot read a file: tensor "],
-    [
-      () => models.loadCheckpoint(file, "j.safetensors"),
-      "CheckpointError: Cannot load j.safetensors: it does not name its network; pass its config",
-    ],
+    [() => models.loadCheckpoint(file, "j.safetensors"), "it does not name its network"],
     [
       () => saveJudge(new Map(), { ...info, classes: 0 }),
       "JudgeError: Cannot load the file that saveJudge() would write: classes of its judge is 0 (expected ",

