@@ -42,7 +42,7 @@ const seen = (page: Page) =>
     const all = (selector: string) => [...document.querySelectorAll(selector)].filter(isSeen);
     const right = (element: Element) => element.getBoundingClientRect().right;
     return {
-      controls: all("button, select, input").filter((one) =>
+      controls: all("button, select, input, .controls").filter((one) =>
         !one.closest(".judged, .confusion, .chart")
       ).length,
       tables: all("details[open]").map((each) => each.querySelector("summary")!.textContent),

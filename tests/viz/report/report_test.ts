@@ -234,6 +234,7 @@ Deno.test("reportHtml() answers each question on quality with a verdict", () => 
   const cases: [figures: QualityFigure[], verdicts: string[]][] = [
     [[{ ...asked, ...near }], ["1/1"]],
     [[asked], ["1/1"]], // the end of its interval is close
+    [[{ ...asked, high: 0.93 }], ["0/1"]],
     [[{ ...asked, ...far }], ["0/1"]],
     [[{ ...guessed, ...near }], ["1/1"]], // between chance and all samples of the requested class
     [[{ ...guessed, ...far }], ["0/1"]],
