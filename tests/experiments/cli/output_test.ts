@@ -1,49 +1,33 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import {
-  ProgressBar,
-  stageProgress,
-  type Terminal,
-  textTable,
-  type Workload,
-} from "../../../experiments/cli/output.ts";
+import { ProgressBar, stageProgress, textTable, type Workload } from "../../../experiments/cli/output.ts";
 import { testTask } from "../cli.ts";
 
-const lines = (rows: readonly (readonly string[])[], width: number) =>
-  textTable(rows, (column) => column > 0 && column < 4, width).split("\n");
-
-Deno.test("textTable() aligns columns, and repeats the first one in parts that fit the width", () => {
+Deno.test("textTable() aligns columns, wraps text, and shows in parts what does not fit", () => {
   const rows = [["figure", "value", "real", "seconds"], ["Fréchet distance", "6.2", "4.5", "12"]];
-  assert.deepEqual(lines(rows, 42), [
-    "  figure            value  real  seconds",
-    "  Fréchet distance    6.2   4.5       12",
-  ]);
-  assert.deepEqual(lines(rows, 39), [
-    "  figure            value  real",
-    "  Fréchet distance    6.2   4.5",
-    "",
-    "  figure            seconds",
-    "  Fréchet distance       12",
-  ]);
-});
-
-Deno.test("textTable() wraps long text at words, and cuts long words", () => {
-  const row = ["a", "1", "2", "3", "heun 0.123, dopri5 0.25, " + "x".repeat(20)];
-  assert.deepEqual(lines([row], 34), [
-    "  a  1  2  3  heun 0.123, dopri5",
-    "              0.25,",
-    "              xxxxxxxxxxxxxxxxxxxx",
-  ]);
-  assert.deepEqual(lines([["runs/" + "y".repeat(40), "z".repeat(50)]], 60), [
-    `  runs/${"y".repeat(23)}  ${"z".repeat(28)}`,
-    `  ${"y".repeat(17)}${" ".repeat(11 + 2 + 6)}${"z".repeat(22)}`,
-  ]);
-  assert.deepEqual(
-    lines([["y".repeat(40), "1"]], 60),
-    [`  ${"y".repeat(40)}  1`],
-    "no wrap where there is room",
-  );
-  assert.deepEqual(textTable([]), "");
+  const text = ["a", "1", "2", "3", "heun 0.123, dopri5 0.25, " + "x".repeat(20)];
+  const cases: [rows: readonly (readonly string[])[], width: number, lines: string[]][] = [
+    [rows, 42, ["  figure            value  real  seconds", "  Fréchet distance    6.2   4.5       12"]],
+    [rows, 39, [
+      ...["  figure            value  real", "  Fréchet distance    6.2   4.5", ""],
+      ...["  figure            seconds", "  Fréchet distance       12"],
+    ]],
+    [[text], 34, [
+      "  a  1  2  3  heun 0.123, dopri5",
+      "              0.25,",
+      `              ${"x".repeat(20)}`,
+    ]],
+    [[["runs/" + "y".repeat(40), "z".repeat(50)]], 60, [
+      `  runs/${"y".repeat(23)}  ${"z".repeat(28)}`,
+      `  ${"y".repeat(17)}${" ".repeat(11 + 2 + 6)}${"z".repeat(22)}`,
+    ]],
+    [[["y".repeat(40), "1"]], 60, [`  ${"y".repeat(40)}  1`]], // no wrap where there is room
+    [[], 80, [""]],
+  ];
+  for (const [rows, width, lines] of cases) {
+    const table = textTable(rows, (column) => column > 0 && column < 4, width);
+    assert.deepEqual(table.split("\n"), lines);
+  }
 });
 
 testTask("runs into a full disk ends with one line and exit code 1", async ({ path }) => {
@@ -58,33 +42,25 @@ testTask("runs into a full disk ends with one line and exit code 1", async ({ pa
 }, Deno.build.os === "linux" ? undefined : "needs /dev/full");
 
 /** A bar on a terminal that records its output, with a clock set by the test. */
-function barOn(terminal: { isTerminal: boolean; columns: number }, work: Partial<Workload> = {}) {
+function barOn(isTerminal: boolean, work: Partial<Workload> = {}, columns = 100) {
   const written: string[] = [];
   const clock = { ms: 5000 };
-  const recorder: Terminal = {
-    isTerminal: terminal.isTerminal,
-    columns: () => terminal.columns,
-    write: (text) => void written.push(text),
+  const terminal = { isTerminal, columns: () => columns, write: (text: string) => void written.push(text) };
+  const bar = new ProgressBar({ totalSteps: 100, imagesPerStep: 64, ...work }, terminal, () => clock.ms);
+  const update = (ms: number, step: number, loss?: number) => {
+    clock.ms += ms;
+    bar.update(step, loss);
   };
-  const bar = new ProgressBar({ totalSteps: 100, imagesPerStep: 64, ...work }, recorder, () => clock.ms);
-  return { bar, clock, written };
+  return { bar, clock, written, update };
 }
 
-const screen = { isTerminal: true, columns: 100 };
-
 Deno.test("ProgressBar redraws a terminal 10 times a second, and adds a line every 10 seconds elsewhere", () => {
-  const { bar, clock, written } = barOn(screen);
-  for (let step = 1; step <= 100; step++) {
-    clock.ms += 10;
-    bar.update(step, 0.5);
-  }
+  const { update, written } = barOn(true);
+  for (let step = 1; step <= 100; step++) update(10, step, 0.5);
   assert.equal(written.length, 10);
   assert(written.every((text) => text.startsWith("\r") && text.endsWith("\x1b[K") && !text.includes("\n")));
-  const piped = barOn({ isTerminal: false, columns: 80 });
-  for (let step = 1; step <= 25; step++) {
-    piped.clock.ms += 1000;
-    piped.bar.update(step, 0.5);
-  }
+  const piped = barOn(false);
+  for (let step = 1; step <= 25; step++) piped.update(1000, step, 0.5);
   piped.bar.clear();
   piped.bar.finish();
   assert.deepEqual(piped.written, [
@@ -95,40 +71,26 @@ Deno.test("ProgressBar redraws a terminal 10 times a second, and adds a line eve
 });
 
 Deno.test("ProgressBar shows steps, rate, loss, elapsed time and time left", () => {
-  const first = `${"█".repeat(9)}${
-    "░".repeat(29)
-  }  25/100  33.1 images/s  loss 0.0400  0:50 elapsed  2:30 left`;
-  const cases: [
-    work: Partial<Workload>,
-    updates: [ms: number, step: number, loss?: number][],
-    line: string,
-  ][] = [
-    [{}, [[25_000, 12, 0.1], [25_000, 25, 0.04]], first],
+  const bar = "█".repeat(9) + "░".repeat(29);
+  const cases: [Partial<Workload>, updates: [ms: number, step: number, loss?: number][], line: string][] = [
+    [
+      ...[{}, [[25_000, 12, 0.1], [25_000, 25, 0.04]]] as [object, [number, number, number][]],
+      `${bar}  25/100  33.1 images/s  loss 0.0400  0:50 elapsed  2:30 left`,
+    ],
     [{}, [[1000, 1, 0.25], [1000, 2]], "2/100  64.0 images/s  loss 0.2500  0:02 elapsed  1:38 left"],
     [{ startStep: 90 }, [[1000, 91]], "91/100  64.0 images/s  0:01 elapsed  0:09 left"],
     [{ totalSteps: 0 }, [[60_000, 60]], `${"░".repeat(40)} 60 steps  64.0 images/s  1:00 elapsed`],
     [{}, [[1000, 1, NaN]], "1/100  64.0 images/s  loss NaN  0:01 elapsed  1:39 left"],
-    [
-      { totalSteps: 10_000, unit: "pairs" },
-      [[7322e3, 7322]],
-      "7322/10000  64.0 pairs/s  2:02:02 elapsed  44:38 left",
-    ],
+    [{ totalSteps: 10_000, unit: "pairs" }, [[7322e3, 7322]], " 64.0 pairs/s  2:02:02 elapsed  44:38 left"],
   ];
   for (const [work, updates, line] of cases) {
-    const { bar, clock, written } = barOn(screen, work);
-    for (const [ms, step, loss] of updates) {
-      clock.ms += ms;
-      bar.update(step, loss);
-    }
+    const { update, written } = barOn(true, work);
+    for (const each of updates) update(...each);
     assert.ok(written.at(-1)!.endsWith(line + "\x1b[K"), `${written.at(-1)} is not ${line}`);
   }
-});
-
-Deno.test("ProgressBar fits the terminal, or 80 columns if their number is unknown", () => {
-  const lengths = [0, 1, 20, 60, 80, 200].map((columns) => {
-    const { bar, clock, written } = barOn({ isTerminal: true, columns });
-    clock.ms += 1000;
-    bar.update(50);
+  const lengths = [0, 1, 20, 60, 80, 200].map((columns) => { // 80 columns if their number is unknown
+    const { update, written } = barOn(true, {}, columns);
+    update(1000, 50);
     return written[0].length - "\r\x1b[K".length;
   });
   const whole = 40 + " 50/100  3200 images/s  0:01 elapsed  0:01 left".length + 1;
@@ -136,14 +98,11 @@ Deno.test("ProgressBar fits the terminal, or 80 columns if their number is unkno
 });
 
 Deno.test("ProgressBar smooths the rate over about 10 seconds, without the time of other work", () => {
-  const { bar, clock, written } = barOn(screen, { totalSteps: 1000 });
+  const { bar, clock, written, update } = barOn(true, { totalSteps: 1000 });
   const shown = (pattern: RegExp) => pattern.exec(written.at(-1)!)!.slice(1).map(Number);
   const rate = () => shown(/([\d.]+) images\/s/)[0];
   const run = (stepMs: number, from: number, to: number) => {
-    for (let step = from; step < to; step++) {
-      clock.ms += stepMs;
-      bar.update(step + 1);
-    }
+    for (let step = from; step < to; step++) update(stepMs, step + 1);
   };
   run(1000, 0, 100);
   assert.equal(rate(), 64);
@@ -153,16 +112,15 @@ Deno.test("ProgressBar smooths the rate over about 10 seconds, without the time 
   assert.equal(rate(), 64);
   const left = () => shown(/(\d+):(\d+) left/).reduce((sum, part) => 60 * sum + part);
   assert.equal(left(), 800);
-  clock.ms += 20_000; // a validation
-  bar.update(201);
+  update(20_000, 201); // a validation
   assert.equal(left(), Math.round(799 * 220 / 201), "does not jump");
   run(1000, 201, 301);
   run(500, 301, 321);
   assert(Math.abs(rate() - (128 - 64 * Math.exp(-1))) < 2, `${rate()}`);
 });
 
-Deno.test("ProgressBar.clear() empties the line until the next update; its end is drawn once, even after an error", () => {
-  const { bar, clock, written } = barOn(screen);
+Deno.test("ProgressBar.clear() empties the line; its end is drawn once, even after an error", () => {
+  const { bar, clock, written } = barOn(true);
   bar.clear();
   assert.deepEqual(written, []);
   bar.update(1);

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import settings from "../../../deno.json" with { type: "json" };
 import { integer, line } from "../../../experiments/cli/kinds.ts";
-import { flagOf } from "../../../experiments/cli/settings.ts";
-import { defineSettings } from "../../../experiments/cli/settings.ts";
+import { defineSettings, flagOf } from "../../../experiments/cli/settings.ts";
+import { scriptOf, tasks } from "../../../experiments/tasks.ts";
 import { taskNamed, taskNames, testTask } from "../cli.ts";
 import { printable } from "../../../experiments/cli/output.ts";
 import { filesBelow, textOf } from "../../module_graph.ts";
@@ -14,10 +13,8 @@ testTask("Task.help() has a line for every flag of every task, with its default"
     assert.equal(code, 0);
     const { settings: { rows } } = await taskNamed(name);
     if ("device" in rows && name !== "doctor") assert.ok("threads" in rows, `${name} has no --threads`);
-    const usage = new RegExp(
-      `^Usage: deno run -A \\S+/cli.ts ${name}( [A-Z[|.=\\]\\sa-z]+)? \\[flags\\]\n[A-Z].*[^.]\n`,
-    );
-    assert.match(stdout, usage);
+    const words = "( [A-Z[|.=\\]\\sa-z]+)? \\[flags\\]\n[A-Z].*[^.]\n";
+    assert.match(stdout, new RegExp(`^Usage: deno run -A \\S+/cli.ts ${name}${words}`));
     const lines = stdout.replaceAll(/\n {20,}/g, " ").split("\n"); // a long flag has its meaning on the next line
     for (const [row, { doc, default: value }] of Object.entries(rows)) {
       const line = lines.find((line) => line.trimStart().split(/[ ,]/)[0] === flagOf(row)) ?? "";
@@ -74,18 +71,17 @@ Deno.test("train --help shows about 25 flags, and only distill has those of a di
 testTask("every task starts with permission to read, and the flags in deno.json are valid", async (place) => {
   const root = new URL("../../../", import.meta.url);
   const deno = async (...args: string[]) => {
-    const how = { args, cwd: root, env: { NO_COLOR: "1" } };
+    const how = { args: ["run", "-q", ...args], cwd: root, env: { NO_COLOR: "1" } };
     const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), how).output();
     const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
     assert.deepEqual([code, err], [0, ""], args.join(" "));
     return out;
   };
-  const parts = taskNames.map((name) =>
-    settings.tasks[name].command.split(" && ").at(-1)!.split(/ (?=experiments\/\w+\.ts)/)
-  );
-  for (const flags of new Set(parts.map(([flags]) => flags))) {
-    assert.match(flags, /^deno run .*--allow-read\b.* --lock=deno\.lock$/);
-    assert.equal(await deno(...flags.split(" ").slice(1), "--config=deno.json", "data:text/javascript,"), "");
+  const common = ["--lock=deno.lock", "--config=deno.json"];
+  const rows = tasks.filter(({ load }) => load);
+  for (const rights of new Set(rows.map(({ rights }) => rights!))) {
+    assert.match(rights, /--allow-read\b/);
+    assert.equal(await deno(...rights.split(" "), ...common, "data:text/javascript,"), "");
   }
   // One program for all tasks, with less than the permissions of any of them.
   const program = `import { Task } from "${new URL("experiments/cli/task.ts", root)}";
@@ -93,14 +89,11 @@ for (const script of Deno.args) {
   await Object.values(await import(script)).find((value) => value instanceof Task).run(["--help"]);
 }
 `;
-  await Deno.writeTextFile(place.file("help.ts"), program);
-  const scripts = parts.map(([, script]) => new URL(script.split(" ")[0], root).href);
-  const shown = await deno(
-    ...["run", "-q", "--allow-read=.", "--lock=deno.lock", "--config=deno.json"],
-    ...[place.file("help.ts"), ...scripts],
-  );
+  await place.write("help.ts", program);
+  const scripts = rows.map((row) => new URL(scriptOf(row)[0], root).href);
+  const shown = await deno("--allow-read=.", ...common, place.file("help.ts"), ...scripts);
   const help = await Promise.all(taskNames.map(async (name) => (await taskNamed(name)).help({})));
-  assert.equal(shown, (await Promise.all(help)).join("\n") + "\n");
+  assert.equal(shown, help.join("\n") + "\n");
 });
 
 Deno.test("printable() escapes control characters, and keeps other text", () => {
@@ -115,14 +108,10 @@ Deno.test("printable() escapes control characters, and keeps other text", () => 
   assert.equal(JSON.parse(printable(JSON.stringify("\x1b\x9b\u202e"))), "\x1b\x9b\u202e");
 });
 
-testNeeding(
-  { read: true },
-  "nothing in experiments/ but print() and say() writes to the console",
-  async () => {
-    for (const path of await filesBelow("experiments/")) {
-      if (!path.endsWith(".ts") || path === "experiments/cli/output.ts") continue;
-      const code = (await textOf(path)).replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, "");
-      assert.doesNotMatch(code, /\bconsole\./, path);
-    }
-  },
-);
+testNeeding({ read: true }, "only print() and say() in experiments/ write to the console", async () => {
+  for (const path of await filesBelow("experiments/")) {
+    if (!path.endsWith(".ts") || path === "experiments/cli/output.ts") continue;
+    const code = (await textOf(path)).replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, "");
+    assert.doesNotMatch(code, /\bconsole\./, path);
+  }
+});
