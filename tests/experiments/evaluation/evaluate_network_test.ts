@@ -19,20 +19,18 @@ const asked = { count: 4, seed: 0, guidance: 1, courseImages: 0, bitsImages: 4 }
 const { how, description: words } = makeSolver("euler:steps=3");
 const options = { ...asked, how, words };
 
+const split = (count: number, from = 0, range = 256) => ({
+  images: Uint8Array.from({ length: 9 * count }, (_, i) => (i + from) ** 2 * 37 % range),
+  count,
+});
+
 /** A field on four images of 3x3 pixels, with eight test images: the same four, and others. */
-function subjectOf(field: VelocityField): EvaluatedNetwork {
-  const { count } = asked;
-  const split = (count: number) => ({
-    images: Uint8Array.from({ length: 9 * count }, (_, i) => i * i * 37 % 256),
-    count,
-  });
-  const data = { name: "made-up", train: split(count), test: split(2 * count), classes: 0 };
+function subjectOf(field: VelocityField, train = split(4), test = split(8)): EvaluatedNetwork {
+  const data = { name: "made-up", train, test, channels: 1, height: 3, width: 3, digest: "", source: "" };
   return {
     drawable: { model: field as Model, normalization: { scale: 2, shift: -1 }, shape: [1, 3, 3] },
-    data: { ...data, channels: 1, height: 3, width: 3, digest: "", source: "" },
-    trained: Uint32Array.of(0, 1, 2, 3),
+    ...{ data: { ...data, classes: 0 }, trained: firstIndices(train.count), classes: 0 },
     weights: { file: "", sha256: "" },
-    classes: 0,
   };
 }
 
@@ -138,14 +136,8 @@ Deno.test("judges compare samples, real images and noise with test images", asyn
     values: points.values.map((value) => brightness * value),
   });
   const judges = [judge("lenet", 1), judge("vgg", 2)] as unknown as DataJudge[];
-  const part = (count: number, from: number) => ({
-    images: Uint8Array.from({ length: 9 * count }, (_, i) => (i + from) * (i + from) * 37 % 251),
-    count,
-  });
   const measured = async (tested: number) => {
-    const { data, ...rest } = subjectOf(steep);
-    const [train, test] = [part(200, 0), part(tested, 5)];
-    const subject = { ...rest, data: { ...data, train, test }, trained: firstIndices(200) };
+    const subject = subjectOf(steep, split(200, 0, 251), split(tested, 5, 251));
     const request = { ...options, count: 180, bitsImages: 0 };
     return await withDevice(device, async () => {
       const { evaluation, live } = (await evaluateNetwork(subject, judges, request))!;
@@ -170,24 +162,20 @@ Deno.test("judges compare samples, real images and noise with test images", asyn
     upTo(rows).filter((n) => Math.max(values[9 * n], 1 - values[9 * n]) >= 0.9).length / rows;
   const { value, real, noise } = figures.confident!;
   assertClose([value, real!, noise!], [sets.samples, sets.test, sets.noise].map(share), 1e-9);
-  const [{ classes }] = evaluation.judges;
-  assert.deepEqual(
-    classes,
-    [0, 1].map((c) => upTo(180).filter((n) => (sets.samples.values[9 * n] > 0.5 ? 0 : 1) === c).length),
-  );
+  const first = upTo(180).filter((n) => sets.samples.values[9 * n] > 0.5).length;
+  assert.deepEqual(evaluation.judges[0].classes, [first, 180 - first]);
   assert.equal(live!.reference.rows, 180);
 
   const few = await measured(167);
-  const keys = Object.keys(few.evaluation.figures);
-  const distances = keys.filter((key) => /frechet|kernel|precision|recall|coverage/.test(key));
+  const distances = Object.keys(few.evaluation.figures)
+    .filter((key) => /frechet|kernel|precision|recall|coverage/.test(key));
   assert.deepEqual([distances, few.live], [["kernel", "vgg/kernel"], undefined]);
   assert.match(aboutEvaluation(few.evaluation), /\nFew test images: judges compare by kernel distance /);
   assert.doesNotMatch(aboutEvaluation(evaluation), /Few test images/);
   const kernel = few.evaluation.figures.kernel!;
   await withDevice(device, async () => {
-    const expected = await Promise.all(compared.map(async (set) => {
-      return (await kernelDistance(few.sets.test, few.sets[set])).value;
-    }));
-    assertClose([kernel.value, kernel.real!, kernel.noise!], expected, 1e-5);
+    const expected = compared.map((set) => kernelDistance(few.sets.test, few.sets[set]));
+    const values = (await Promise.all(expected)).map(({ value }) => value);
+    assertClose([kernel.value, kernel.real!, kernel.noise!], values, 1e-5);
   });
 });

@@ -25,48 +25,34 @@ import { testInFolder } from "../../folder.ts";
 import { info } from "../../models/tiny_files.ts";
 import { textOf } from "../../module_graph.ts";
 
-/** A network that draws nothing, with training and test images of some classes. */
-function subjectWith(trained: number, tested: number, classes: number): EvaluatedNetwork {
-  const part = (count: number) => ({ images: new Uint8Array(count), labels: new Uint8Array(count), count });
-  const data = {
-    name: "made-up",
-    train: part(trained),
-    test: part(tested),
-    channels: 1,
-    height: 1,
-    width: 1,
-  };
-  return {
-    drawable: { model: {} as never, normalization: { scale: 1, shift: 0 }, shape: [1, 1, 1] },
-    data: { ...data, classes, digest: "", source: "" },
-    trained: Uint32Array.from({ length: trained }, (_, n) => n),
-    weights: { file: "", sha256: "" },
-    classes,
-  };
-}
-
 Deno.test("evaluationOptions() takes as many samples as there are images to compare, or as asked", () => {
-  const [few, enough, small] = [subjectWith(900, 20, 3), subjectWith(900, 200, 3), subjectWith(20, 20, 1)];
-  const optionsOf = (flags: object, subject: EvaluatedNetwork) =>
-    evaluationOptions({ ...evaluating.resolve(flags), help: false, runs: [] } as never, subject, 2000);
-  const taken: [flags: object, subject: EvaluatedNetwork, count: number][] = [
-    ...[[{}, enough, 200], [{}, few, 900], [{ count: 12 }, few, 12]] as [object, EvaluatedNetwork, number][],
-    [{ count: 12, judge: "none" }, enough, 12],
+  const count = (flags: object, trained: number, tested: number, classes = 3) => {
+    const data = { train: { count: trained }, test: { count: tested }, classes };
+    const subject = {
+      drawable: { model: {} },
+      data,
+      trained: new Uint32Array(trained),
+      weights: {},
+      classes,
+    };
+    const asked = { ...evaluating.resolve(flags), help: false, runs: [] };
+    return evaluationOptions(asked as never, subject as unknown as EvaluatedNetwork, 2000);
+  };
+  const taken = [
+    ...[count({}, 900, 200), count({}, 900, 20), count({ count: 12 }, 900, 20)],
+    count({ count: 12, judge: "none" }, 900, 200),
   ];
-  for (const [flags, subject, count] of taken) assert.equal(optionsOf(flags, subject).count, count);
-  const refused: [flags: object, subject: EvaluatedNetwork, message: RegExp][] = [
-    [{ count: 201 }, enough, /^Cannot compare 201 samples: there are only 200 test images; use --count 200$/],
-    [{ count: 901 }, few, /^Cannot compare 901 samples: there are only 900 training images/],
-    [{ count: 12 }, enough, /^Cannot judge 12 samples: .* 84 features needs 168; use --count 168$/],
+  assert.deepEqual(taken.map(({ count }) => count), [200, 900, 12, 12]);
+  const { courseImages, bitsImages } = count({ count: 10, courseImages: 12, bitsImages: 3 }, 20, 20, 1);
+  assert.deepEqual([courseImages, bitsImages], [10, 3], "at most as many images as samples");
+  const refused: [asked: number, tested: number, message: RegExp][] = [
+    [201, 200, /^Cannot compare 201 samples: there are only 200 test images; use --count 200$/],
+    [901, 20, /^Cannot compare 901 samples: there are only 900 training images/],
+    [12, 200, /^Cannot judge 12 samples: .* 84 features needs 168; use --count 168$/],
   ];
-  for (const [flags, subject, message] of refused) {
-    assert.throws(() => optionsOf(flags, subject), { name: "ConfigError", message });
+  for (const [asked, tested, message] of refused) {
+    assert.throws(() => count({ count: asked }, 900, tested), { name: "ConfigError", message });
   }
-  const { count, courseImages, bitsImages } = optionsOf(
-    { count: 10, courseImages: 12, bitsImages: 3 },
-    small,
-  );
-  assert.deepEqual([count, courseImages, bitsImages], [10, 10, 3], "at most as many images as samples");
 });
 
 testInFolder("stepOfWeights() of a killed run is the step of its checkpoint, not of its log", async (run) => {
@@ -139,11 +125,11 @@ testInFolder("readEvaluation() reads files of version 0.9, and refuses damaged o
     [{ course: { t: "x", straightness: [], curvature: [] } }, "course is "],
   ];
   for (const [change, message] of damages) {
-    await Deno.writeTextFile(path, JSON.stringify({ ...evaluation, ...change }));
-    await assert.rejects(readEvaluation(folder), ({ name, message: told }: Error) => {
-      assert.ok(told.startsWith(`Cannot read ${path}: ${message}`), told);
-      return name === "RunError" && told.endsWith("; delete the file, or evaluate the run again");
-    });
+    await writeJson(path, { ...evaluation, ...change });
+    const told = `^${
+      RegExp.escape(`Cannot read ${path}: ${message}`)
+    }.*; delete the file, or evaluate the run again$`;
+    await assert.rejects(readEvaluation(folder), { name: "RunError", message: RegExp(told) });
   }
 });
 
@@ -169,10 +155,8 @@ Deno.test("evaluationTable() has each figure, and marks those by which noise is 
   for (const [figures, isMarked] of marked) assert.equal(tableOf(figures).includes("*"), isMarked);
   const few = tableOf({ confident: { ...confident!, count: 2000, realCount: 300 } });
   assert.match(few, / 98\.2 % \(300\) [^]*\nIn brackets: the number of real images/);
-  assert.deepEqual([shownFigure("recall", 0.12345), shownFigure("kernel", 1.23456e-4)], [
-    "12.3 %",
-    "0.0001235",
-  ]);
+  const shown = [shownFigure("recall", 0.12345), shownFigure("kernel", 1.23456e-4)];
+  assert.deepEqual(shown, ["12.3 %", "0.0001235"]);
 });
 
 Deno.test("aboutEvaluation() tells of the samples and the judges", async () => {
@@ -196,14 +180,12 @@ Deno.test("aboutEvaluation() tells of the samples and the judges", async () => {
 Deno.test("qualityWarning() names differences that make evaluations incomparable", () => {
   const { dataset, judges: [first, second], samples } = evaluation;
   const other = { ...first, sha256: "01".repeat(32) };
+  const few = { ...samples, count: 500 }, vgg = "judge vgg: 101010101010 or 010101010101";
   const cases: readonly [change: Partial<Evaluation>, what: string | undefined][] = [
     [{ time: 0, device: "other", samples: { ...samples, seed: 1, how: "euler" } }, undefined],
     [{ dataset: { ...dataset, name: "other" } }, "data: made-up (cdcdcdcdcdcd) or other (cdcdcdcdcdcd)"],
-    [
-      { judges: [other, second], samples: { ...samples, count: 500 } },
-      "judge lenet: efefefefefef or 010101010101; samples: 2,000 or 500",
-    ],
-    [{ judges: [first, { ...other, name: "vgg" }] }, "judge vgg: 101010101010 or 010101010101"],
+    [{ judges: [other, second] }, "judge lenet: efefefefefef or 010101010101"],
+    [{ judges: [first, { ...other, name: "vgg" }], samples: few }, `${vgg}; samples: 2,000 or 500`],
     [{ judges: [first] }, undefined],
   ];
   for (const [change, what] of cases) {

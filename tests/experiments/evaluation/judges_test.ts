@@ -4,12 +4,7 @@ import assert from "node:assert/strict";
 import { basename, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Terminal } from "../../../experiments/cli/output.ts";
-import {
-  DataError,
-  type Dataset,
-  firstIndices,
-  type LabelledImages,
-} from "../../../experiments/data/dataset.ts";
+import { DataError, type Dataset, firstIndices } from "../../../experiments/data/dataset.ts";
 import { readIdxFolder } from "../../../experiments/data/idx.ts";
 import { rowsOf } from "../../../experiments/data/images.ts";
 import { FASHION_FOLDER, loadDataset, mnistFolder } from "../../../experiments/data/load_dataset.ts";
@@ -34,7 +29,7 @@ import {
 } from "../../../experiments/evaluation/train_judge.ts";
 import { sha256 } from "../../../experiments/run/run_folder.ts";
 import { init, randomBits, withDevice } from "../../../kernels/mod.ts";
-import { JudgeError, type JudgeName, loadJudge } from "../../../models/mod.ts";
+import { type JudgeName, loadJudge } from "../../../models/mod.ts";
 import { withFolder } from "../../folder.ts";
 import { textOf } from "../../module_graph.ts";
 import { granted, testUnless } from "../../permissions.ts";
@@ -50,7 +45,7 @@ const testHere = (name: string, test: (folder: string) => Promise<void>, reason?
 const side = 8;
 
 /** Grey noise with a bright bar, horizontal in class 0 and vertical in class 1. */
-function barImages(count: number, seed: number): Required<LabelledImages> {
+function barImages(count: number, seed: number): Labelled {
   const bits = randomBits(seed, 0, 0, count * side * side);
   const images = Uint8Array.from(bits, (bits) => bits & 127);
   const labels = Uint8Array.from({ length: count }, (_, n) => n % 2);
@@ -78,12 +73,9 @@ async function bars(changes: Partial<Dataset> = {}): Promise<JudgedData> {
 const barelyTrained = async (changes = {}, name: JudgeName = "lenet", steps = 1) =>
   (await makeJudge(await bars(changes), { name, steps, seed: 1 }))!.bytes;
 
-const refusal = (start: string) => (error: Error) => {
-  assert.ok(error instanceof JudgeError && error.message.startsWith(start), `${error.stack}`);
-  return true;
-};
+const refusal = (start: string) => ({ name: "JudgeError", message: RegExp(`^${RegExp.escape(start)}`) });
 
-testHere("makeJudge() stops early on easy data, and records its settings", async () => {
+testHere("makeJudge() stops early on easy data, records its settings, and trains vgg, too", async () => {
   const data = await bars();
   const seen: number[] = [];
   const how = { name: "lenet", seed: 5 } as const;
@@ -98,20 +90,16 @@ testHere("makeJudge() stops early on easy data, and records its settings", async
   const judge = loadJudge(bytes, "a file");
   assert.deepEqual(judge.info, info);
   // There are 2,100 images, judged in two parts; the last hundred have wrong labels.
-  const { labels } = data.test;
-  const images = data.test.images as Uint8Array;
+  const { labels, images } = data.test;
   const many = {
-    images: Uint8Array.from({ length: 2100 * 64 }, (_, i) => images[i % images.length]),
+    images: Uint8Array.from({ length: 2100 * 64 }, (_, i) => (images as Uint8Array)[i % images.length]),
     labels: Uint8Array.from({ length: 2100 }, (_, n) => n < 2000 ? labels[n % 100] : 1 - labels[n % 100]),
     count: 2100,
   };
   assertClose([await accuracyOf(judge, many)], [(20 * info.accuracy + 1 - info.accuracy) / 21], 1e-9);
-});
-
-testHere("makeJudge() trains vgg by its own design", async () => {
-  const { bytes, info } = (await makeJudge(await bars(), { name: "vgg", steps: 150, seed: 5 }))!;
-  assert.ok(info.accuracy > 0.95, `accuracy ${info.accuracy}`);
-  assert.equal(loadJudge(bytes, "a file").info.name, "vgg");
+  const vgg = (await makeJudge(data, { name: "vgg", steps: 150, seed: 5 }))!;
+  assert.ok(vgg.info.accuracy > 0.95, `accuracy ${vgg.info.accuracy}`);
+  assert.equal(loadJudge(vgg.bytes, "a file").info.name, "vgg");
 });
 
 testHere("makeJudge() repeats, to the bit, and never learns from test images", async () => {
@@ -129,9 +117,9 @@ testHere("makeJudge() repeats, to the bit, and never learns from test images", a
 const N = 40; // images in a batch
 
 testHere("classifierBatches() moves a small image by at most a pixel, and keeps its label", async () => {
-  const [H, W, C, count] = [7, 6, 2, 5];
+  const [H, W, C, count] = [7, 6, 2, 5], size = C * H * W;
   // Image n is black except for a pixel in the middle of channel n % 2, with brightness 51 (n + 1).
-  const images = new Uint8Array(count * C * H * W);
+  const images = new Uint8Array(count * size);
   for (let n = 0; n < count; n++) images[((n * C + n % 2) * H + 3) * W + 3] = 51 * (n + 1);
   const train = { images, labels: Uint8Array.from({ length: count }, (_, n) => 10 + n), count };
   const about = { channels: C, height: H, width: W, train };
@@ -141,15 +129,16 @@ testHere("classifierBatches() moves a small image by at most a pixel, and keeps 
     batches.load(step);
     const [x, classes] = await Promise.all([batches.x.read(), batches.labels.read()]);
     for (let n = 0; n < N; n++) {
-      const image = x.subarray(n * C * H * W, (n + 1) * C * H * W);
+      const image = x.subarray(n * size, (n + 1) * size);
       const [bright, ...more] = [...image.keys()].filter((i) => image[i] !== -1);
-      assert.equal(more.length, 0);
       const number = classes[n] - 10;
-      assert.equal(Math.round((image[bright] + 1) / 2 * 5), number + 1);
+      assert.deepEqual([Math.round((image[bright] + 1) / 2 * 5), more], [number + 1, []]);
       const [c, y, w] = [Math.floor(bright / (H * W)), Math.floor(bright / W) % H, bright % W];
-      assert.equal(c, number % 2);
-      assert.ok(Math.abs(y - 3) <= 1 && Math.abs(w - 3) <= 1, `moved to ${y}, ${w}`);
-      moves.add(`${y - 3}, ${w - 3}`);
+      assert.ok(
+        c === number % 2 && Math.abs(y - 3) <= 1 && Math.abs(w - 3) <= 1,
+        `moved to ${c}, ${y}, ${w}`,
+      );
+      moves.add(`${y}, ${w}`);
     }
   }
   assert.equal(moves.size, 9, "all moves occur in 80 images");
@@ -158,9 +147,7 @@ testHere("classifierBatches() moves a small image by at most a pixel, and keeps 
 testHere("classifierBatches() damages half of a batch for vgg, and returns how much", async () => {
   const data = await bars();
   const still = { ...recipes.vgg, shift: 0 };
-  const [clean, damaged] = [{ ...still, faults: false }, still].map((how) =>
-    classifierBatches(data, N, 3, how)
-  );
+  const [clean, damaged] = [false, true].map((faults) => classifierBatches(data, N, 3, { ...still, faults }));
   for (const { load } of [clean, damaged]) load(0);
   const [x, y, strengths] = await Promise.all([clean.x, damaged.x, damaged.faults].map((of) => of.read()));
   const change = Array.from({ length: N }, (_, n) => {
@@ -223,32 +210,29 @@ async function finder(folder: string, options: Partial<JudgeOptions> = {}) {
   return { find, findAll, said, cache, path: join(cache, `${await digestOf(data)}-2.safetensors`) };
 }
 
-testHere(
-  "judgesFor() trains the judges that are chosen once, also for concurrent callers",
-  async (folder) => {
-    const stop = new AbortController(); // a lock that is never released would let it hang
-    const timer = setTimeout(() => stop.abort(), 60_000);
-    const { find, findAll, said, cache, path } = await finder(folder, { signal: stop.signal });
-    const sources = async (judge: JudgeChoice) =>
-      (await findAll(judge)).map(({ name, source }) => [name, source]);
-    assert.deepEqual([await sources("none"), said], [[], []]);
-    const both = await Promise.all([find(), find()]).finally(() => clearTimeout(timer));
-    const [found, made] = both.map((judge) => judge!).sort((a, b) => a.source < b.source ? -1 : 1);
-    assert.deepEqual([made.source, made.digest], ["trained", await sha256(await Deno.readFile(path))]);
-    assert.deepEqual({ ...found, judge: 0 }, { ...made, source: "cached", judge: 0 });
-    const training = `Training the judge lenet for bars, 2 steps; it is kept in ${path}`;
-    assert.deepEqual(said.filter((line) => !line.startsWith("Waiting")), [training]);
-    const pixels = new Float32Array(3 * 64).fill(0.5);
-    assertSameNumbers(await found.judge(pixels), await made.judge(pixels));
-    assert.deepEqual(await sources("vgg"), [["vgg", "trained"]]);
-    assert.deepEqual(await sources("all"), [["lenet", "cached"], ["vgg", "cached"]]);
-    const files = await Array.fromAsync(Deno.readDir(cache), ({ name }) => join(cache, name));
-    const other = path.replace("-2.", "-vgg-2.");
-    assert.deepEqual(files.sort(), [path, other]);
-    await Deno.rename(other, path);
-    assert.deepEqual(await sources("lenet"), [["lenet", "trained"]], "the other judge is replaced");
-  },
-);
+testHere("judgesFor() trains the chosen judges once, also for concurrent callers", async (folder) => {
+  const stop = new AbortController(); // a lock that is never released would let it hang
+  const timer = setTimeout(() => stop.abort(), 60_000);
+  const { find, findAll, said, cache, path } = await finder(folder, { signal: stop.signal });
+  const sources = async (judge: JudgeChoice) =>
+    (await findAll(judge)).map(({ name, source }) => [name, source]);
+  assert.deepEqual([await sources("none"), said], [[], []]);
+  const both = await Promise.all([find(), find()]).finally(() => clearTimeout(timer));
+  const [found, made] = both.map((judge) => judge!).sort((a, b) => a.source < b.source ? -1 : 1);
+  assert.deepEqual([made.source, made.digest], ["trained", await sha256(await Deno.readFile(path))]);
+  assert.deepEqual({ ...found, judge: 0 }, { ...made, source: "cached", judge: 0 });
+  const training = `Training the judge lenet for bars, 2 steps; it is kept in ${path}`;
+  assert.deepEqual(said.filter((line) => !line.startsWith("Waiting")), [training]);
+  const pixels = new Float32Array(3 * 64).fill(0.5);
+  assertSameNumbers(await found.judge(pixels), await made.judge(pixels));
+  assert.deepEqual(await sources("vgg"), [["vgg", "trained"]]);
+  assert.deepEqual(await sources("all"), [["lenet", "cached"], ["vgg", "cached"]]);
+  const files = await Array.fromAsync(Deno.readDir(cache), ({ name }) => join(cache, name));
+  const other = path.replace("-2.", "-vgg-2.");
+  assert.deepEqual(files.sort(), [path, other]);
+  await Deno.rename(other, path);
+  assert.deepEqual(await sources("lenet"), [["lenet", "trained"]], "the other judge is replaced");
+});
 
 testHere("judgesFor() replaces a damaged or foreign file of an earlier task", async (folder) => {
   const { find, said, path } = await finder(folder);
@@ -306,14 +290,11 @@ testHere("judgesFor() refuses a stored judge of another digest, kind or data", a
     await Deno.writeFile(join(root, path), bytes);
     await refused(path, await sha256(bytes), `Cannot use the judge ${path}: it is ${what}`);
   }
-  const { train, train: { images, count, labels } } = await bars();
-  const useless: readonly (readonly [changes: object, what: string])[] = [
-    [{ train: { images, count } }, "it has no labels"],
-    [{ train: { ...train, labels: labels.map(() => 0) }, classes: 1 }, "all its labels are 0"],
-  ];
-  for (const [changes, what] of useless) {
-    const data = await bars(changes);
-    assert.throws(() => judgedData(data), refusal(`Cannot make a judge for bars: ${what} (`));
+  const data = await bars(), { labels: _, ...bare } = data.train;
+  const useless = { "it has no labels": { train: bare }, "all its labels are 0": { classes: 1 } };
+  for (const [what, changes] of Object.entries(useless)) {
+    const says = refusal(`Cannot make a judge for bars: ${what} (`);
+    assert.throws(() => judgedData({ ...data, ...changes }), says);
   }
 });
 
@@ -331,7 +312,7 @@ async function missing(folder: string | undefined): Promise<string | undefined> 
 
 for (const { file, name, digest, dataDigest } of storedJudges) {
   const folder = file.includes("fashion") ? FASHION_FOLDER : undefined;
-  testHere(`judgesFor() finds ${file}, with the digest and accuracy of docs/evaluation.md`, async () => {
+  testHere(`judgesFor() finds ${file}, with the accuracy of docs/evaluation.md`, async () => {
     const data = judgedData(await loadDataset(folder));
     const [judge] = await judgesFor(data, { judge: name, say: assert.fail });
     const found = [judge.source, judge.digest, judge.dataDigest, judge.classes];
@@ -343,10 +324,10 @@ for (const { file, name, digest, dataDigest } of storedJudges) {
     const images = rowsOf(data.test.images, firstIndices(count), 784);
     const first = { images, labels: data.test.labels.subarray(0, count), count };
     const stored = await readStored({ name, file, digest, dataDigest });
-    const accuracy = await accuracyOf(loadJudge(stored, file), first);
+    const found500 = await accuracyOf(loadJudge(stored, file), first);
     assert.ok(
-      Math.abs(accuracy - judge.accuracy) < 0.02,
-      `${accuracy} of ${count}, ${judge.accuracy} of all`,
+      Math.abs(found500 - judge.accuracy) < 0.02,
+      `${found500} of ${count}, ${judge.accuracy} of all`,
     );
   }, await missing(folder));
 }

@@ -9,13 +9,7 @@ import {
   recognised,
   verdicts,
 } from "../../../experiments/evaluation/measures.ts";
-import {
-  type Estimate,
-  MeasureError,
-  pickPoints,
-  type Points,
-  precisionRecall,
-} from "../../../models/mod.ts";
+import { type Estimate, pickPoints, type Points, precisionRecall } from "../../../models/mod.ts";
 import { assertRelative, cases, joined, normalPoints, vectors } from "../../models/measures/measured.ts";
 import { assertClose, testOnCpu } from "../../testing.ts";
 
@@ -36,10 +30,8 @@ const reference = normalPoints(0, N, F);
 /** The estimates whose intervals are made for themselves; the others are proportions. */
 async function estimates(samples: Points, seed: number): Promise<Record<string, Estimate>> {
   const options = { seed, resamples: 200 };
-  const classes = Array.from(
-    { length: N },
-    (_, n) => Math.min(4, Math.floor(Math.abs(samples.values[n * F]) * 2)),
-  );
+  const classOf = (n: number) => Math.min(4, Math.floor(Math.abs(samples.values[n * F]) * 2));
+  const classes = Array.from({ length: N }, (_, n) => classOf(n));
   return {
     frechet: frechetDistance(reference, samples, options),
     kernel: await kernelDistance(reference, samples, options),
@@ -67,16 +59,14 @@ Deno.test("frechetDistance() is 0 to itself, the squared shift to a copy, and ig
   const { value } = frechetDistance(a, a);
   assert.ok(value >= 0 && value < 1e-10, `${value}`);
   assertRelative(frechetDistance(a, { ...a, values: a.values.map((x) => x + 2) }).value, 5 * 4, 1e-5);
-  const flat = (counter: number) => {
-    const points = normalPoints(counter, 60, 5);
-    return { ...points, values: points.values.map((x, i) => i % 5 < 2 ? 0 : x) };
-  };
-  const narrow = (counter: number) => ({
-    values: flat(counter).values.filter((_, i) => i % 5 >= 2),
+  const flat = (points: Points) => ({ ...points, values: points.values.map((x, i) => i % 5 < 2 ? 0 : x) });
+  const narrow = ({ values }: Points) => ({
+    values: values.filter((_, i) => i % 5 >= 2),
     rows: 60,
     width: 3,
   });
-  const [all, varying] = [frechetDistance(flat(1), flat(2)), frechetDistance(narrow(1), narrow(2))];
+  const [b, c] = [normalPoints(1, 60, 5), normalPoints(2, 60, 5)];
+  const [all, varying] = [frechetDistance(flat(b), flat(c)), frechetDistance(narrow(b), narrow(c))];
   assertRelative(all.value, varying.value, 1e-6);
   assertRelative(all.high, varying.high, 1e-5);
 });
@@ -137,11 +127,9 @@ Deno.test("verdicts() and recognised() take the most probable class, and count f
 testOnCpu("measures refuse too few points, other sizes and unknown classes in one line", async () => {
   const few = normalPoints(0, 9, 4);
   const start = "Cannot measure authenticity: ";
+  const frechet = (rows: number) => frechetDistance(few, normalPoints(1, rows, 4));
   const refused: [measure: () => unknown, says: string][] = [
-    [
-      () => frechetDistance(few, normalPoints(1, 7, 4)),
-      "Cannot take the Fréchet distance: there are 7 samples ",
-    ],
+    [() => frechet(7), "Cannot take the Fréchet distance: there are 7 samples "],
     [() => authenticity(pickPoints(train, [0]), fresh), `${start}there are 1 training images`],
     [() => authenticity(train, pickPoints(fresh, [])), `${start}there are 0 samples`],
     [() => authenticity(train, few), `${start}samples have 4 values`],
@@ -151,12 +139,10 @@ testOnCpu("measures refuse too few points, other sizes and unknown classes in on
     ]),
     [() => classHistogram([], 4), "Cannot count classes: there are no labels"],
   ];
-  frechetDistance(few, normalPoints(1, 8, 4));
+  frechet(8);
   for (const [measure, says] of refused) {
-    await assert.rejects(async () => await measure(), (error: Error) => {
-      assert.ok(error instanceof MeasureError && error.message.startsWith(says), error.message);
-      return true;
-    });
+    const message = RegExp(`^${RegExp.escape(says)}`);
+    await assert.rejects(async () => await measure(), { name: "MeasureError", message });
   }
 });
 

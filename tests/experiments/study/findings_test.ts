@@ -26,45 +26,34 @@ import {
 function concluded(setups: readonly MadeUpSetup[], of: Plan = plan) {
   const passages = conclude({ plan: of, count: 1500 }, summaryOf(setups));
   const items = (topic: string) =>
-    passages.flatMap((passage) =>
-      typeof passage !== "string" && passage.heading.includes(topic) ? passage.items : []
-    );
+    passages.flatMap((each) => typeof each !== "string" && each.heading.includes(topic) ? each.items : []);
   return { passages, differs: items("what differs"), inconclusive: items("inconclusive") };
 }
 
-Deno.test("conclude() states the size, interval and cost of a clear difference", () => {
+Deno.test("conclude() states the size, interval and cost of a difference, and what is inconclusive", () => {
+  const [base, residual] = twoNetworks;
+  const clear = concluded([residual, base]); // golden_table.txt has the reverse
   // python3 -c "from scipy import stats as s; print(s.ttest_rel([14.1, 15.4, 13], [24, 25.1, 23.9]).confidence_interval())"
-  const { differs, inconclusive, passages } = concluded([twoNetworks[1], twoNetworks[0]]); // golden_table.txt has the reverse
-  assert.deepEqual(differs, [
-    "base against residual: higher by 10.2 (8.6 to 11.8, 3 seeds), at 0.22 times the arithmetic and 0.25 times the parameters",
-  ]);
-  assert.deepEqual([passages.length, inconclusive], [3, []], "no passage is empty");
-});
+  const cost = "at 0.22 times the arithmetic and 0.25 times the parameters";
+  assert.deepEqual(clear.differs, [`base against residual: higher by 10.2 (8.6 to 11.8, 3 seeds), ${cost}`]);
+  assert.deepEqual([clear.passages.length, clear.inconclusive], [3, []], "no passage is empty");
 
-Deno.test("conclude() states the interval of an inconclusive difference, and concludes nothing from one seed", () => {
-  const [base] = twoNetworks;
-  const residual = { ...base, settings: { model: "residual" }, frechet: [26, 23, 24.5] };
-  const open = concluded([base, residual]);
+  const open = concluded([base, { ...base, settings: { model: "residual" }, frechet: [26, 23, 24.5] }]);
   // python3 -c "from scipy import stats as s; print(s.ttest_rel([26, 23, 24.5], [24, 25.1, 23.9]).confidence_interval())"
   assert.deepEqual([open.differs, open.inconclusive], [[], ["residual against base: −5.0 to 5.3"]]);
   const one = concluded(twoNetworks.map((setup) => ({ ...setup, frechet: setup.frechet.slice(0, 1) })));
   assert.deepEqual(one.differs, []);
   assert.match(one.inconclusive.join(), /^residual against base: one seed, no interval, at 4\.6 times /);
-});
 
-Deno.test("conclude() compares the seeds that both setups have, and names setups that lack runs", () => {
-  const { passages, differs } = concluded([twoNetworks[0], {
-    ...twoNetworks[1],
-    frechet: [undefined, 15.4, 13],
-  }]);
-  assert.equal(
-    passages[0],
-    "Study networks: 2 setups, 5 of 6 runs finished. Preliminary: residual has 2 of 3 runs.",
+  const lacking = concluded([base, { ...residual, frechet: [undefined, 15.4, 13] }]);
+  const preliminary = "2 setups, 5 of 6 runs finished. Preliminary: residual has 2 of 3 runs.";
+  assert.equal(lacking.passages[0], `Study networks: ${preliminary}`);
+  assert.match(lacking.differs[0], /^residual against base: lower by 10\.3 \(2\.7 to 17\.9, 2 seeds\)/);
+  const { passages: none } = concluded(
+    twoNetworks.map((setup) => ({ ...setup, frechet: [undefined, undefined] })),
   );
-  assert.match(differs[0], /^residual against base: lower by 10\.3 \(2\.7 to 17\.9, 2 seeds\)/);
-  const none = concluded(twoNetworks.map((setup) => ({ ...setup, frechet: [undefined, undefined] })));
-  assert.match(`${none.passages[0]}`, / 0 of 4 runs finished\./);
-  assert.equal(none.passages.length, 2);
+  assert.match(`${none[0]}`, / 0 of 4 runs finished\./);
+  assert.equal(none.length, 2);
 });
 
 Deno.test("conclude() says what was held fixed, what was compared by, and what cannot be compared", () => {
@@ -82,10 +71,7 @@ Deno.test("conclude() says what was held fixed, what was compared by, and what c
       "1,500 samples by heun:steps=8 at guidance 1.",
   );
   const few = concluded(twoNetworks.map((setup) => ({ ...setup, more: () => ({ figures: { kernel: 1 } }) })));
-  assert.match(
-    `${few.passages[1]}`,
-    /^Compared by kernel distance: there are too few test images for the Fréchet /,
-  );
+  assert.match(`${few.passages[1]}`, /^Compared by kernel distance: there are too few test images for /);
   const varied = ["a", "b"].map((data) => ({
     settings: { data },
     frechet: [1, 2],
@@ -110,42 +96,23 @@ const sampled = (coupling: string, least: number): MadeUpSetup => ({
 });
 
 const rowsOf = (setups: readonly MadeUpSetup[], title: RegExp) =>
-  tablesOf(summaryOf(setups)).filter((table) => title.test(table.title)).flatMap((
-    { head, rows },
-  ) => [head, ...rows]);
+  tablesOf(summaryOf(setups)).filter((table) => title.test(table.title))
+    .flatMap(({ head, rows }) => [head, ...rows]).map((cells) => cells.join(" | "));
 
 Deno.test("tablesOf() has the quality of each setup by solver, cheapest first, and no empty table", () => {
+  const figures = "Fréchet distance (lenet) | Fréchet distance (vgg) | Confident (lenet)";
+  const [few, many] = ["60 % (60 % to 60 %)", "89.06 % (89.06 % to 89.06 %)"];
+  const [independent, ot] = ["42.0 (37.0 to 47.0)", "22.0 (17.0 to 27.0)"];
   assert.deepEqual(rowsOf([sampled("independent", 20), sampled("ot", 10)], /evaluations/), [
-    [
-      "setup",
-      "solver",
-      "evaluations",
-      "Fréchet distance (lenet)",
-      "Fréchet distance (vgg)",
-      "Confident (lenet)",
-    ],
-    ["independent", "heun:steps=1", "2", "81.0 (78.5 to 83.5)", "42.0 (37.0 to 47.0)", "60 % (60 % to 60 %)"],
-    [
-      "independent",
-      "heun:steps=32",
-      "64",
-      "22.9 (20.4 to 25.4)",
-      "42.0 (37.0 to 47.0)",
-      "89.06 % (89.06 % to 89.06 %)",
-    ],
-    ["ot", "heun:steps=1", "2", "71.0 (68.5 to 73.5)", "22.0 (17.0 to 27.0)", "60 % (60 % to 60 %)"],
-    [
-      "ot",
-      "heun:steps=32",
-      "64",
-      "12.9 (10.4 to 15.4)",
-      "22.0 (17.0 to 27.0)",
-      "89.06 % (89.06 % to 89.06 %)",
-    ],
+    `setup | solver | evaluations | ${figures}`,
+    `independent | heun:steps=1 | 2 | 81.0 (78.5 to 83.5) | ${independent} | ${few}`,
+    `independent | heun:steps=32 | 64 | 22.9 (20.4 to 25.4) | ${independent} | ${many}`,
+    `ot | heun:steps=1 | 2 | 71.0 (68.5 to 73.5) | ${ot} | ${few}`,
+    `ot | heun:steps=32 | 64 | 12.9 (10.4 to 15.4) | ${ot} | ${many}`,
   ]);
   assert.deepEqual(rowsOf(twoNetworks, /evaluations/), []);
   const unfinished = twoNetworks.map((setup) => ({ ...setup, frechet: [undefined, undefined] }));
-  assert.deepEqual(rowsOf(unfinished, /^Setups/)[1], ["base", "", "", "", "", "0 of 2"]);
+  assert.equal(rowsOf(unfinished, /^Setups/)[1], "base |  |  |  |  | 0 of 2");
 });
 
 Deno.test("formatMean() shows only digits that the interval supports", () => {
@@ -166,15 +133,12 @@ Deno.test("formatMean() shows only digits that the interval supports", () => {
 });
 
 Deno.test("metricsOf() has the means of all setups and the ends of their intervals", () => {
-  const { "eval/frechet/base": mean, "eval/frechet/base_low": low, ...rest } = metricsOf(
-    summaryOf(twoNetworks),
-  );
-  assert.deepEqual([mean.toFixed(2), low.toFixed(2)], ["24.33", "22.68"]);
-  assert.ok("eval/velocity_error/residual_high" in rest);
-  const labels = metricsOf(
-    summaryOf([{ settings: { attn: false, filters: "8,16" }, frechet: [1] }, twoNetworks[0]]),
-  );
-  assert.ok("eval/frechet/no_attn_8_16" in labels, Object.keys(labels).join());
+  const metrics = metricsOf(summaryOf(twoNetworks));
+  const ends = ["base", "base_low"].map((name) => metrics[`eval/frechet/${name}`].toFixed(2));
+  assert.deepEqual(ends, ["24.33", "22.68"]);
+  assert.ok("eval/velocity_error/residual_high" in metrics);
+  const labelled = { settings: { attn: false, filters: "8,16" }, frechet: [1] };
+  assert.ok("eval/frechet/no_attn_8_16" in metricsOf(summaryOf([labelled, twoNetworks[0]])));
 });
 
 const figureOf = (setups: readonly MadeUpSetup[]) => qualityFigure(summaryOf(setups))!;
@@ -193,9 +157,10 @@ Deno.test("qualityFigure() draws means and intervals against the costs that diff
   assert.deepEqual(titlesOf(judgedTwice, "y"), judges);
   const { data, layout } = figureOf(costly);
   assert.deepEqual(layout.grid, { rows: 1, columns: 3, pattern: "independent" });
-  assert.deepEqual(data.map(({ name, xaxis, showlegend }) => [name, xaxis, showlegend]), [
-    ...["x", "x2", "x3"].flatMap((axis, n) => ["base", "residual"].map((name) => [name, axis, n === 0])),
-  ]);
+  const axes = ["x", "x2", "x3"].flatMap((axis, n) =>
+    ["base", "residual"].map((name) => [name, axis, n === 0])
+  );
+  assert.deepEqual(data.map(({ name, xaxis, showlegend }) => [name, xaxis, showlegend]), axes);
   const [base, { x, y, marker, error_y }] = data;
   assert.deepEqual([Object(base.marker).symbol, Object(marker).symbol], ["circle", "square"]);
   assert.deepEqual([x, Number(y![0]).toFixed(2)], [[1000], "14.17"]);
@@ -210,28 +175,26 @@ Deno.test("qualityFigure() shows real images, decades, and quality during traini
   const [{ y0, yref, label }] = layout.shapes as { y0: number; yref: string; label: { text: string } }[];
   assert.deepEqual([y0, yref, label.text], [5, "y", "real images: 5"]);
   assert.equal(Object(layout.xaxis).type, "log");
-  const { data: [during] } = of((seed) => ({
-    course: [1000, 2000].map((images) => ({
-      images,
-      seconds: images / 100,
-      figures: { frechet: 5e4 / images + seed },
-    })),
-  }));
+  const point = (images: number, seed: number) => ({
+    images,
+    seconds: 1,
+    figures: { frechet: 5e4 / images + seed },
+  });
+  const { data: [during] } = of((seed) => ({ course: [1000, 2000].map((images) => point(images, seed)) }));
   assert.deepEqual([during.mode, during.x, during.y], ["lines+markers", [1000, 2000], [52, 27]]);
 });
 
 const onCpu = { device: "cpu", threads: 1 } as const;
 const namesIn = async (folder: string) => {
   const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
-  return names.filter((name) => !["cells", "study.json"].includes(name)).sort();
+  return names.filter((name) => !["cells", "study.json"].includes(name)).sort().join();
 };
 
 testInFolder("writeResults() writes every file of results", async (folder) => {
   const study = await writeMadeUpStudy(folder, judgedTwice);
   const { problems, isFinished, conclusion } = await writeResults(study, onCpu);
   assert.deepEqual([problems, isFinished], [[], true]);
-  const names = ["comparison.gif", "report.html", "study.csv", "study.html", "study.md"];
-  assert.deepEqual(await namesIn(folder), names);
+  assert.equal(await namesIn(folder), "comparison.gif,report.html,study.csv,study.html,study.md");
   const table = await Deno.readTextFile(join(folder, "study.md"));
   assert.equal(table, await Deno.readTextFile(goldenTable));
   assert.ok(table.startsWith(`# Study networks\n\n${conclusion}\n\n## Setups`));
@@ -239,40 +202,23 @@ testInFolder("writeResults() writes every file of results", async (folder) => {
   assert.match(head, /^cell,seed,model,parameters,multiply_adds,images,seconds,frechet,vgg\/frechet,/);
   assert.match(first, /^base-s1,1,base,1000,50000,32000,60,24,26,/);
   assert.equal(lines.length, 5);
-  const { frames } = readGif(await Deno.readFile(join(folder, "comparison.gif")));
-  assert.equal(frames.length, 40);
-  const report = await Deno.readTextFile(join(folder, "report.html"));
-  const payload = dataIn(report);
-  assert.deepEqual(
-    [payload.runs.length, payload.comparison!.runs],
-    [6, [0, 3]],
-    "both of one seed are compared",
-  );
-  assert.match(
-    await Deno.readTextFile(join(folder, "study.html")),
-    /<h1>Study networks<\/h1>[^]*id="figure-1"/,
-  );
+  assert.equal(readGif(await Deno.readFile(join(folder, "comparison.gif"))).frames.length, 40);
+  const { runs, comparison } = dataIn(await Deno.readTextFile(join(folder, "report.html")));
+  assert.deepEqual([runs.length, comparison!.runs], [6, [0, 3]], "both of one seed are compared");
+  const page = await Deno.readTextFile(join(folder, "study.html"));
+  assert.match(page, /<h1>Study networks<\/h1>[^]*id="figure-1"/);
 });
 
-testInFolder(
-  "writeResults() writes the tables even if no run is finished or one is damaged",
-  async (folder) => {
-    const study = await writeMadeUpStudy(
-      folder,
-      twoNetworks.map((setup) => ({ ...setup, frechet: [undefined, 20] })),
-    );
-    const run = join(folder, "cells", "base-s2");
-    await Deno.writeTextFile(join(run, "flow", "sample_1.safetensors"), "damaged");
-    const { problems, isFinished } = await writeResults(study, onCpu);
-    assert.equal(isFinished, false);
-    assert.match(problems[0], /^No comparison\.gif: Cannot read .*sample_1\.safetensors/);
-    assert.match(problems[1], /^No report\.html: /);
-    assert.deepEqual(await namesIn(folder), ["study.csv", "study.html", "study.md"]);
-    for (const cell of ["base-s2", "residual-s2"]) {
-      await Deno.remove(join(folder, "cells", cell), {
-        recursive: true,
-      });
-    }
-    assert.match((await writeResults(study, onCpu)).conclusion, /0 of 4 runs finished/);
-  },
-);
+testInFolder("writeResults() writes tables even if no run is finished or one is damaged", async (folder) => {
+  const setups = twoNetworks.map((setup) => ({ ...setup, frechet: [undefined, 20] }));
+  const study = await writeMadeUpStudy(folder, setups);
+  const cells = join(folder, "cells");
+  await Deno.writeTextFile(join(cells, "base-s2", "flow", "sample_1.safetensors"), "damaged");
+  const { problems, isFinished } = await writeResults(study, onCpu);
+  assert.equal(isFinished, false);
+  assert.match(problems[0], /^No comparison\.gif: Cannot read .*sample_1\.safetensors/);
+  assert.match(problems[1], /^No report\.html: /);
+  assert.equal(await namesIn(folder), "study.csv,study.html,study.md");
+  for (const cell of ["base-s2", "residual-s2"]) await Deno.remove(join(cells, cell), { recursive: true });
+  assert.match((await writeResults(study, onCpu)).conclusion, /0 of 4 runs finished/);
+});

@@ -43,11 +43,8 @@ export const judgedTwice: readonly MadeUpSetup[] = twoNetworks.map((setup) => ({
   ...setup,
   more: (_, frechet) => ({
     figures: {
-      frechet,
-      "vgg/frechet": 50 - frechet,
-      kernel: frechet / 1000,
-      confident: 0.9 - frechet / 100,
-      velocity_error: 0.17 + frechet / 1000,
+      ...{ frechet, "vgg/frechet": 50 - frechet, kernel: frechet / 1000 },
+      ...{ confident: 0.9 - frechet / 100, velocity_error: 0.17 + frechet / 1000 },
     },
   }),
 }));
@@ -56,14 +53,11 @@ export const judgedTwice: readonly MadeUpSetup[] = twoNetworks.map((setup) => ({
 export function madeUp(setups: readonly MadeUpSetup[], folder = ""): { study: Study; results: CellResult[] } {
   const cells: Cell[] = [];
   const results: CellResult[] = [];
-  for (
-    const { settings, asked = settings, frechet, parameters = 1000, multiplyAdds = 50_000, more } of setups
-  ) {
+  for (const { settings, asked = settings, frechet, more, ...setup } of setups) {
+    const { parameters = 1000, multiplyAdds = 50_000 } = setup;
     for (const [i, value] of frechet.entries()) {
-      const [seed, id] = [
-        i + 1,
-        `${Object.values(settings).join("-").replaceAll(/[^\w.-]/g, "-")}-s${i + 1}`,
-      ];
+      const [seed, words] = [i + 1, Object.values(settings).join("-")];
+      const id = `${words.replaceAll(/[^\w.-]/g, "-")}-s${seed}`;
       cells.push({ id, asked, settings, seed, steps: 1000, network: null });
       if (value === undefined) continue;
       results.push({

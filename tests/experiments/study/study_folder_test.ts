@@ -24,15 +24,9 @@ import { tinyPlan } from "./tiny_study.ts";
 async function planIn(folder: string, given: GivenPlan = {}, test = 360) {
   const data = join(folder, "data");
   await writeTinyIdx(data, { train: 300, test, classes: 4 });
-  const { evaluation: { count: _, ...evaluation } } = tinyPlan;
-  const fixed = { ...tinyPlan.fixed, data, ...given.fixed };
-  return readPlan({
-    ...tinyPlan,
-    grid: { model: ["base"] },
-    ...given,
-    fixed,
-    evaluation: { ...evaluation, ...given.evaluation },
-  }, "mine");
+  const { fixed, evaluation: { count: _, ...evaluation } } = tinyPlan;
+  const own = { fixed: { ...fixed, data }, evaluation: { ...evaluation, ...given.evaluation } };
+  return readPlan({ ...tinyPlan, grid: { model: ["base"] }, ...given, ...own }, "mine");
 }
 
 testInFolder("openStudy() writes a study, and continues it under the same plan only", async (root) => {
@@ -48,10 +42,10 @@ testInFolder("openStudy() writes a study, and continues it under the same plan o
     [{ evaluation: { seed: 1 } }, "evaluation of its plan is {"],
   ];
   for (const [given, how] of changed) {
-    await assert.rejects(openStudy(folder, await planIn(root, given)), (error: Error) => {
-      assert.ok(error.message.startsWith(`Cannot continue the study ${folder}: ${how}`), error.message);
-      return /\(expected the same plan, or a new study with --out DIR\)$/.test(error.message);
-    });
+    const says = `^${
+      RegExp.escape(`Cannot continue the study ${folder}: ${how}`)
+    }.*\\(expected the same plan, or `;
+    await assert.rejects(openStudy(folder, await planIn(root, given)), { message: RegExp(says) });
   }
   assert.deepEqual(await readStudy(folder), both[0]);
 });
@@ -62,31 +56,22 @@ testInFolder("openStudy() starts no study among other files", async (root) => {
   await Deno.writeTextFile(join(folder, ".study.json.tmp"), ""); // of a program that was killed
   await Deno.writeTextFile(join(folder, "report.html"), "of a run");
   const plan = await planIn(root);
-  await assert.rejects(openStudy(folder, plan), {
-    name: "RunError",
-    message:
-      `Cannot start a study in ${folder}: it holds report.html but no study.json (expected a new or empty ` +
-      "folder); choose another one with --out DIR",
-  });
+  const message = /^Cannot start a study in .*run: it holds report\.html but no study\.json \(expected /;
+  await assert.rejects(openStudy(folder, plan), { name: "RunError", message });
   await assert.rejects(openStudy(join(folder, "report.html"), plan), { name: "RunError" });
   await Deno.remove(join(folder, "report.html"));
   await openStudy(folder, plan);
 });
 
-testInFolder(
-  "openStudy() takes as many samples as the data of all cells allows, before they are trained",
-  async (root) => {
-    const countIn = async (folder: string, given: GivenPlan, test?: number) =>
-      (await openStudy(join(root, folder), await planIn(root, given, test))).count;
-    assert.equal(await countIn("a", {}), 270, "nine tenths of the training images");
-    assert.equal(await countIn("b", { grid: { model: ["base"], trainLimit: [200, 250] } }), 200);
-    assert.equal(await countIn("c", { evaluation: { count: 169 } }), 169);
-    assert.equal(await countIn("e", {}, 40), 270, "few test images are compared with more samples");
-    await assert.rejects(countIn("d", { evaluation: { count: 400 } }), {
-      message: /^Cannot compare 400 samples: /,
-    });
-  },
-);
+testInFolder("openStudy() takes as many samples as the data of all cells allows", async (root) => {
+  const countIn = async (folder: string, given: GivenPlan, test?: number) =>
+    (await openStudy(join(root, folder), await planIn(root, given, test))).count;
+  assert.equal(await countIn("a", {}), 270, "nine tenths of the training images");
+  assert.equal(await countIn("b", { grid: { model: ["base"], trainLimit: [200, 250] } }), 200);
+  assert.equal(await countIn("c", { evaluation: { count: 169 } }), 169);
+  assert.equal(await countIn("e", {}, 40), 270, "few test images are compared with more samples");
+  await assert.rejects(countIn("d", { evaluation: { count: 400 } }), /Cannot compare 400 samples: /);
+});
 
 testInFolder("readStudy() and readResults() describe any damage to a file in one line", async (folder) => {
   await writeMadeUpStudy(folder, judgedTwice);

@@ -10,15 +10,8 @@ export const tinyPlan = {
   seeds: [1, 2],
   steps: 6,
   fixed: {
-    data: "data",
-    filters: "8,16",
-    tEmb: 8,
-    batchSize: 8,
-    samples: 0,
-    flowSamples: 0,
-    pathSamples: 0,
-    conditional: true,
-    groups: 4,
+    ...{ data: "data", filters: "8,16", tEmb: 8, batchSize: 8, conditional: true, groups: 4 },
+    ...{ samples: 0, flowSamples: 0, pathSamples: 0 },
   },
   evaluation: { count: 170, solver: "euler:steps=2", courseImages: 0 },
 } as const satisfies GivenPlan;
@@ -32,5 +25,5 @@ export async function makePlan(place: Workplace, given: Partial<GivenPlan> = {})
 /** Writes `plan.json`: base against residual unless overridden. */
 export async function writePlan(place: Workplace, given: Partial<GivenPlan> = {}): Promise<void> {
   const plan = { ...tinyPlan, grid: { model: ["base", "residual"] }, ...given };
-  await Deno.writeTextFile(place.file("plan.json"), JSON.stringify(plan));
+  await place.write("plan.json", plan);
 }
