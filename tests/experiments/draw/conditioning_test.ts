@@ -125,34 +125,31 @@ testInFolder("trajectory files record the class, its name and the guidance", asy
 });
 
 Deno.test("trajectoryRows() titles columns by class if all runs share classes and guidance", () => {
-  const run = (name: string, labelled: boolean, guidance = 1.5, classNames: readonly string[] = []) => ({
-    name,
-    key: name,
-    samples: [0, 1, 2, 3].map((n) => ({
-      ...source,
-      k: n + 1,
-      trajectory: madeUpFlow(n, 5, [4, 4]),
-      ...labelled && { label: n % 2, guidance },
-      ...classNames.length > 0 && { className: classNames[n % 2] },
-    })),
-  });
-  const texts = (...runs: ReturnType<typeof run>[]) => {
-    const { rows: _, ...texts } = trajectoryRows(runs, []);
-    return texts;
+  const run = (name: string, labelled: boolean, guidance = 1.5, classNames: readonly string[] = []) => {
+    const labels = (n: number) => labelled ? { label: n % 2, guidance } : {};
+    const names = (n: number) => classNames.length > 0 ? { className: classNames[n % 2] } : {};
+    const trajectory = madeUpFlow(0, 5, [4, 4]);
+    const samples = [0, 1, 2, 3].map((n) => ({ ...source, k: n + 1, trajectory, ...labels(n), ...names(n) }));
+    return { name, key: name, samples };
   };
   const plain = { columnTitles: ["Sample 1", "Sample 2", "Sample 3", "Sample 4"] };
   const byClass = { columnTitles: ["0", "1", "0", "1"], columns: 2 };
-  assert.deepEqual(texts(run("a", false)), plain);
-  assert.deepEqual(texts(run("a", true, 1)), byClass);
-  assert.deepEqual(texts(run("a", true), run("b", true)), { ...byClass, remark: "guidance 1.5" });
-  const named = { columnTitles: ["finch", "owl", "finch", "owl"], columns: 2 };
-  assert.deepEqual(texts(run("a", true, 1, ["finch", "owl"])), named);
-  assert.deepEqual(texts(run("a", true), run("b", false)), plain);
+  const cases: [runs: ReturnType<typeof run>[], texts: object][] = [
+    [[run("a", false)], plain],
+    [[run("a", true, 1)], byClass],
+    [[run("a", true), run("b", true)], { ...byClass, remark: "guidance 1.5" }],
+    [[run("a", true, 1, ["finch", "owl"])], { ...byClass, columnTitles: ["finch", "owl", "finch", "owl"] }],
+    [[run("a", true), run("b", false)], plain],
+    [[run("a", true), run("b", true, 3)], plain],
+  ];
+  for (const [runs, expected] of cases) {
+    const { rows: _, ...texts } = trajectoryRows(runs, []);
+    assert.deepEqual(texts, expected);
+  }
   const other = run("b", true);
   const samples = other.samples.map((sample) => ({ ...sample, modelType: "UNet_FM_Residuals" as const }));
   const { rows } = trajectoryRows([run("a", true), { ...other, samples }], []);
   assert.deepEqual(rows.map(({ label }) => label), ["a", "b"], "runs go by their names");
-  assert.deepEqual(texts(run("a", true), run("b", true, 3)), plain);
 });
 
 testInFolder("followInPlane() follows the requested classes, for any batch size", async (run) => {

@@ -13,21 +13,15 @@ import { EigenvalueDecomposition, Matrix } from "npm:ml-matrix@6.15.1";
 import { join } from "node:path";
 import { timeBins } from "../../../experiments/evaluation/evaluation.ts";
 import { binByTime } from "../../../experiments/evaluation/measures.ts";
-import {
-  decodeSafetensors,
-  encodeSafetensors,
-  type Model,
-  noise,
-  type VelocityField,
-} from "../../../models/mod.ts";
+import { decodeSafetensors, encodeSafetensors, type Model, noise } from "../../../models/mod.ts";
 import { testInFolder } from "../../folder.ts";
 
 testOnCpu("NearestImages classifies distinct classes, and scores itself on held-out images", async () => {
   const P = 16;
   const draw = (count: number, seed: number) => {
-    const noise = uniforms(seed, 0, 0, count * P);
     const labels = Uint8Array.from({ length: count }, (_, n) => n % 3);
     const isBright = (i: number) => i % P === labels[Math.floor(i / P)];
+    const noise = uniforms(seed, 0, 0, count * P);
     return {
       images: Uint8Array.from(noise, (value, i) => 40 * value + (isBright(i) ? 200 : 0)),
       labels,
@@ -41,27 +35,26 @@ testOnCpu("NearestImages classifies distinct classes, and scores itself on held-
   assert.deepEqual(await nearest.tryOn({ ...test, labels }, P), { right: 20, tried: 30 });
 });
 
-testOnCpu(
-  "NearestImages chooses the most frequent class, the nearest in a tie, none without labels",
-  async () => {
-    const images = Uint8Array.of(0, 10, 20, 200, 255);
-    const classOf = async (labels: number[], pixel: number, count = 5) => {
-      const nearest = new NearestImages({ images, labels: Uint8Array.from(labels), count }, 1);
-      return (await nearest.classify(Float32Array.of(pixel)))![0];
-    };
-    assert.equal(await classOf([7, 7, 7, 3, 3], 1), 7);
-    assert.deepEqual([await classOf([7, 7, 3, 3], 0, 4), await classOf([7, 7, 3, 3], 0.78, 4)], [7, 3]);
-    const bare = new NearestImages({ images, count: 5 }, 1);
-    assert.deepEqual([bare.labels, await bare.classify(Float32Array.of(1))], [undefined, undefined]);
-    assert.equal(await bare.tryOn({ images, count: 5 }, 1), undefined);
-  },
-);
+testOnCpu("NearestImages chooses the most frequent class, the nearest in a tie", async () => {
+  const images = Uint8Array.of(0, 10, 20, 200, 255);
+  const classOf = async (labels: number[], pixel: number, count = 5) => {
+    const nearest = new NearestImages({ images, labels: Uint8Array.from(labels), count }, 1);
+    return (await nearest.classify(Float32Array.of(pixel)))![0];
+  };
+  assert.equal(await classOf([7, 7, 7, 3, 3], 1), 7);
+  assert.deepEqual([await classOf([7, 7, 3, 3], 0, 4), await classOf([7, 7, 3, 3], 0.78, 4)], [7, 3]);
+  const bare = new NearestImages({ images, count: 5 }, 1);
+  assert.deepEqual([bare.labels, await bare.classify(Float32Array.of(1))], [undefined, undefined]);
+  assert.equal(await bare.tryOn({ images, count: 5 }, 1), undefined);
+});
 
 testOnCpu("NearestImages learns all classes of images that are sorted by class", async () => {
   const [count, P] = [2500, 3];
   const labels = Uint8Array.from({ length: count }, (_, n) => n < 2100 ? Math.floor(n / 1050) : 2);
-  const isBright = (i: number) => i % P === labels[Math.floor(i / P)];
-  const images = Uint8Array.from({ length: count * P }, (_, i) => isBright(i) ? 255 : 0);
+  const images = Uint8Array.from(
+    { length: count * P },
+    (_, i) => i % P === labels[Math.floor(i / P)] ? 255 : 0,
+  );
   const nearest = new NearestImages({ images, labels, count }, P);
   assert.equal(nearest.count, 2000);
   assert.deepEqual([...(await nearest.classify(Float32Array.of(0, 0, 1, 0, 1, 0)))!], [2, 1]);
@@ -113,9 +106,8 @@ Deno.test("project() returns coordinates that reconstruct the images", () => {
   const pca = principalComponents(x, P, P);
   const y = project(x, pca, P);
   const again = x.map((_, i) => {
-    const [n, p] = [Math.floor(i / P), i % P];
-    return pca.mean[p] +
-      pca.components.filter((_, j) => j % P === p).reduce((sum, c, k) => sum + c * y[n * P + k], 0);
+    const along = (k: number) => pca.components[k * P + i % P] * y[Math.floor(i / P) * P + k];
+    return [0, 1, 2, 3, 4, 5].reduce((sum, k) => sum + along(k), pca.mean[i % P]);
   });
   assertClose(again, x, 1e-5);
   assertClose(project(x, pca, 2, false), project(x.map((value, i) => value + pca.mean[i % P]), pca, 2), 1e-5);
@@ -127,25 +119,19 @@ const split = (count: number) => ({
   labels: Uint8Array.from({ length: count }, (_, n) => n % 10),
   images: Uint8Array.from({ length: count * P }, (_, i) => (i * 37 + Math.floor(i / P) * i) % 256),
 });
-const data = { train: split(40), test: split(20) };
+const data: Parameters<typeof followInPlane>[1] = { train: split(40), test: split(20) };
 const device = await init({ device: "cpu" });
 
-/** Trajectories of a made-up velocity, in network values, twice the range of pixels. */
-const follow = (velocity: Model["velocity"], count: number, batch: number) => {
-  return withDevice(device, () => {
-    const model = { velocity } as Model;
-    const drawable = { model, normalization: { scale: 2, shift: -1 }, shape: [1, H, W] as const };
-    return followInPlane(drawable, data, { count, seed: 5, steps: 4, batch });
-  });
-};
-
-/** Trajectories of images with three channels. */
-const followColour = (data: Parameters<typeof followInPlane>[1]) =>
+/** Trajectories of a made-up velocity: of grey images in network values twice the range of pixels, or in colour. */
+const follow = (velocity: Model["velocity"], count: number, batch: number, how: object = {}, of = data) =>
   withDevice(device, () => {
-    const field: VelocityField = { velocity: (x) => add(multiply(x, 0), 1) };
-    const model = field as Model;
-    const drawable = { model, normalization: { scale: 1, shift: 0 }, shape: [3, 2, 2] as const };
-    return followInPlane(drawable, data, { count: 3, seed: 5, steps: 2, batch: 2 });
+    const grey = { normalization: { scale: 2, shift: -1 }, shape: [1, H, W] as const };
+    return followInPlane({ model: { velocity } as Model, ...grey, ...how }, of, {
+      count,
+      seed: 5,
+      steps: 4,
+      batch,
+    });
   });
 
 Deno.test("followInPlane() draws a straight flow as lines of constant speed", async () => {
@@ -179,15 +165,15 @@ Deno.test("followInPlane() measures the curvature of a bent flow", async () => {
 
 testInFolder("readPlaneTrajectories() reads what writePlaneTrajectories() wrote", async (run) => {
   assert.equal(await readPlaneTrajectories(run), undefined);
-  const bare = ({ images, count }: { images: Uint8Array; count: number }) => ({ images, count });
-  const grey = await follow((x) => x, 3, 3);
-  const colour = await followColour(data);
-  assert.deepEqual(colour.shape, [3, 3, 3, 2, 2]);
-  assert.deepEqual([...colour.t], [0, 0.5, 1]);
+  const inColour = { normalization: { scale: 1, shift: 0 }, shape: [3, 2, 2] };
+  const rising = (of = data) => follow((x) => add(multiply(x, 0), 1), 3, 2, inColour, of);
+  const grey = await follow((x) => x, 3, 3), colour = await rising();
+  assert.deepEqual([colour.shape, ...colour.t], [[5, 3, 3, 2, 2], 0, 0.25, 0.5, 0.75, 1]);
   const x0 = await withDevice(device, () => noise(5, [3, 3, 2, 2])).read();
   assertClose(colour.image, x0.map((x) => x + 1), 1e-5);
   assertClose(colour.speed, colour.speed.map(() => 1), 1e-6);
-  const unlabelled = await followColour({ train: bare(data.train), test: bare(data.test) });
+  const bare = ({ images, count }: typeof data.train) => ({ images, count });
+  const unlabelled = await rising({ train: bare(data.train), test: bare(data.test) });
   assert.ok(!("classes" in unlabelled || "classes" in unlabelled.real || "classifier" in unlabelled));
   assert.deepEqual(unlabelled.position, colour.position);
   for (const found of [grey, { ...grey, shape: [5, 3, W, H] as const }, colour, unlabelled]) {
@@ -207,11 +193,10 @@ testInFolder("readPlaneTrajectories() refuses damage in one line", async (run) =
     ["classes", { shape: [3], data: Float32Array.of(0, 1, 0.5) }, "classes is not a list of labels"],
     ["image", { shape: [36], data: new Float32Array(36) }, "image is f32[36] (expected f32[N, H, W] or"],
   ];
-  const refused = (problem: string) =>
-    assert.rejects(readPlaneTrajectories(run), (error: Error) => {
-      assert.ok(error.message.startsWith(`Cannot read ${path}: ${problem}`), error.message);
-      return error.name === "RunError";
-    });
+  const refused = (problem: string) => {
+    const message = RegExp(`^${RegExp.escape(`Cannot read ${path}: ${problem}`)}`);
+    return assert.rejects(readPlaneTrajectories(run), { name: "RunError", message });
+  };
   for (const [name, tensor, problem] of damages) {
     await Deno.writeFile(path, encodeSafetensors(new Map(tensors).set(name, tensor), metadata));
     await refused(problem);
@@ -224,12 +209,8 @@ testInFolder("readPlaneTrajectories() refuses damage in one line", async (run) =
 
 Deno.test("binByTime() averages over the images of each bin", () => {
   const losses = { t: Float32Array.of(0, 0.49, 0.5, 0.999), loss: Float32Array.of(1, 3, 4, 6) };
-  assert.deepEqual(binByTime(losses, 4), [
-    { from: 0, to: 0.25, images: 1, loss: 1 },
-    { from: 0.25, to: 0.5, images: 1, loss: 3 },
-    { from: 0.5, to: 0.75, images: 1, loss: 4 },
-    { from: 0.75, to: 1, images: 1, loss: 6 },
-  ]);
+  const bins = [1, 3, 4, 6].map((loss, i) => ({ from: i / 4, to: (i + 1) / 4, images: 1, loss }));
+  assert.deepEqual(binByTime(losses, 4), bins);
   const half = binByTime({ t: Float32Array.of(0.1), loss: Float32Array.of(1) }, 2);
   assert.deepEqual([half[1].loss, timeBins.accepts(half)], [null, true]);
 });

@@ -9,22 +9,16 @@ import { assertClose } from "../../testing.ts";
 const device = await init({ device: "cpu", threads: 1 });
 
 /** Defines a test with two runs, each with an untrained network of some channels and classes. */
-function testRuns(
-  name: string,
-  networks: readonly { readonly channels: number; readonly classes?: number }[],
-  test: (runs: string[]) => Promise<void>,
-): void {
+function testRuns(name: string, networks: readonly object[], test: (runs: string[]) => Promise<void>): void {
   testInFolder(name, (folder) =>
     withDevice(device, async () => {
       const runs = ["a", "b"].map((run) => join(folder, run));
       for (const [i, run] of runs.entries()) {
-        const config = { type: "UNet_FM", filters: [2, 4], tEmb: 4, classes: 0, ...networks[i] } as const;
+        const config = { type: "UNet_FM", filters: [2, 4], tEmb: 4, ...networks[i] } as const;
         const info = { config, normalization: { scale: 2, shift: -1 }, imageSize: [4, 4] } as const;
         await Deno.mkdir(run);
-        await Deno.writeFile(
-          join(run, "ema.safetensors"),
-          await saveCheckpoint(createModel(config, i), info),
-        );
+        const bytes = await saveCheckpoint(createModel(config, i), info);
+        await Deno.writeFile(join(run, "ema.safetensors"), bytes);
       }
       await test(runs);
     }));
@@ -35,7 +29,8 @@ Deno.test("differences() are root mean squares at each time", () => {
   assert.deepEqual(differences(a, Float32Array.of(1, 1, 2, 2, 1, 1, 2, 2), [2, 2]), [1.73205, 5]);
 });
 
-const colour = { channels: 3 };
+const [grey, colour, labelled] = [{ channels: 1 }, { channels: 3 }, { channels: 1, classes: 3 }];
+
 testRuns("compareModels() compares networks at the times of the solver", [colour, colour], async (runs) => {
   const { t, shape, points, velocities } = (await compareModels(runs))!;
   assert.deepEqual(shape, [5, 20, 3, 4, 4]);
@@ -49,36 +44,27 @@ testRuns("compareModels() compares networks at the times of the solver", [colour
   assert.ok(Math.abs(off) < 1e-5, "on its own trajectory");
 });
 
-testRuns(
-  "compareModels() refuses different sizes, and runs without weights",
-  [{ channels: 1 }, colour],
-  async (runs) => {
-    const message =
-      /^Cannot compare .*a and .*b: their images are 4 x 4 and 3 x 4 x 4 \(expected one size\)$/;
-    await assert.rejects(compareModels(runs), { name: "RunError", message });
-    await Deno.remove(join(runs[0], "ema.safetensors"));
-    await assert.rejects(
-      compareModels(runs),
-      /^RunError: .*: it has no ema.safetensors or last.safetensors /,
-    );
-  },
-);
+testRuns("compareModels() refuses other sizes, and runs without weights", [grey, colour], async (runs) => {
+  const sizes = /^Cannot compare .*a and .*b: their images are 4 x 4 and 3 x 4 x 4 \(expected one size\)$/;
+  await assert.rejects(compareModels(runs), { name: "RunError", message: sizes });
+  await Deno.remove(join(runs[0], "ema.safetensors"));
+  const none = /^RunError: .*: it has no ema.safetensors or last.safetensors /;
+  await assert.rejects(compareModels(runs), none);
+});
 
-const labelled = { channels: 1, classes: 3 };
 testRuns(
   "compareModels() draws class after class, also beside no classes",
-  [labelled, { channels: 1 }],
+  [labelled, grey],
   async (runs) => {
     const { labels, t, points, velocities, shape: [S, T] } = (await compareModels(runs))!;
     assert.deepEqual(labels, [0, 1, 2, 0, 1]);
     const path = join(runs[0], "ema.safetensors");
     const { model } = loadCheckpoint(await Deno.readFile(path), path);
-    const P = 16;
     for (let s = 0; s < S; s++) {
-      const at = (s * T + 7) * P;
-      const x = tensor(points[0].slice(at, at + P).map((pixel) => 2 * pixel - 1), [1, 1, 4, 4]);
-      const v = model.velocity(x, tensor(Float32Array.of(t[7])), tensor(Uint32Array.of(s % 3)));
-      assertClose(velocities[0][0].subarray(at, at + P), (await v.read()).map((v) => v / 2), 1e-5);
+      const at = (s * T + 7) * 16;
+      const x = tensor(points[0].slice(at, at + 16).map((pixel) => 2 * pixel - 1), [1, 1, 4, 4]);
+      const v = await model.velocity(x, tensor(Float32Array.of(t[7])), tensor(Uint32Array.of(s % 3))).read();
+      assertClose(velocities[0][0].subarray(at, at + 16), v.map((v) => v / 2), 1e-5);
     }
     assert.equal((await compareModels(runs.toReversed()))!.labels?.length, S);
   },
