@@ -27,9 +27,8 @@ const isOfTypes = ({ from, to, runtime }: Import) =>
 
 const partOf = (path: string) => path.split("/")[0];
 const under = async (folders: readonly string[], type: RegExp) =>
-  (await Promise.all(folders.map((folder) => filesBelow(`${folder}/`)))).flat().filter((path) =>
-    type.test(path)
-  );
+  (await Promise.all(folders.map((folder) => filesBelow(`${folder}/`)))).flat()
+    .filter((path) => type.test(path));
 
 /** Modules that programs start with: exports of the package, tasks, and entries of `tools/`. */
 const entries = [
@@ -43,6 +42,9 @@ const entries = [
   "kernels/devices/cpu/assembly/program.ts",
 ];
 
+/** What `deno info` needs. */
+const asking = { read: true, write: true, run: true } as const;
+
 let read: Promise<Import[]> | undefined;
 
 /** All imports in the repository, including notebooks and pages. */
@@ -51,22 +53,18 @@ function allImports(): Promise<Import[]> {
     .then((files) => importsFrom(files.filter((path) => /\.([jt]s|html|ipynb)$/.test(path))));
 }
 
-testNeeding(
-  { read: true, write: true, run: true },
-  "imports follow the arrows of docs/layout.md, and every arrow is used",
-  async () => {
-    const crossing = (await allImports()).filter((each) => !isOfTypes(each))
-      .flatMap(({ from, to }) => to ? [{ from, to, arrow: [partOf(from), partOf(to)] as const }] : [])
-      .filter(({ arrow: [from, to] }) => ![to, "tests", "tools"].includes(from) && to !== "deno.json");
-    const against = crossing.filter(({ arrow: [from, to] }) => !arrows[from]?.includes(to));
-    assert.deepEqual(against.map(({ from, to }) => `${from} imports ${to}`), []);
-    const used = new Set(crossing.map(({ arrow }) => arrow.join(" -> ")));
-    const allowed = Object.entries(arrows).flatMap(([from, targets]) =>
-      targets.map((to) => `${from} -> ${to}`)
-    );
-    assert.deepEqual([...used].sort(), allowed.sort());
-  },
-);
+testNeeding(asking, "imports follow the arrows of docs/layout.md, and every arrow is used", async () => {
+  const crossing = (await allImports()).filter((each) => !isOfTypes(each))
+    .flatMap(({ from, to }) => to ? [{ from, to, arrow: [partOf(from), partOf(to)] as const }] : [])
+    .filter(({ arrow: [from, to] }) => ![to, "tests", "tools"].includes(from) && to !== "deno.json");
+  const against = crossing.filter(({ arrow: [from, to] }) => !arrows[from]?.includes(to));
+  assert.deepEqual(against.map(({ from, to }) => `${from} imports ${to}`), []);
+  const used = new Set(crossing.map(({ arrow }) => arrow.join(" -> ")));
+  const allowed = Object.entries(arrows).flatMap(([from, targets]) =>
+    targets.map((to) => `${from} -> ${to}`)
+  );
+  assert.deepEqual([...used].sort(), allowed.sort());
+});
 
 testNeeding({ read: true }, "docs/layout.md draws the same arrows as this test", async () => {
   const [, diagram] = /^```text\n(.*?)^```$/ms.exec(await textOf("docs/layout.md")) ??
@@ -78,7 +76,7 @@ testNeeding({ read: true }, "docs/layout.md draws the same arrows as this test",
   assert.deepEqual(Object.fromEntries(drawn), arrows);
 });
 
-testNeeding({ read: true, write: true, run: true }, "no modules import each other in a circle", async () => {
+testNeeding(asking, "no modules import each other in a circle", async () => {
   const imports = await allImports();
   assert.deepEqual(inCircles(imports), []);
   // The same at run time for rooms, the folders of models/ and experiments/.
@@ -92,32 +90,19 @@ testNeeding({ read: true, write: true, run: true }, "no modules import each othe
 });
 
 testNeeding(
-  { read: true, write: true, run: true },
-  "every module is reached from an export, a task or a notebook",
+  asking,
+  "every module is reached from an export, a task, a notebook, a test or a command",
   async () => {
-    const unreached = await unreachedFrom(
-      [...entries, ...await under(["notebooks"], /\.ipynb$/)],
-      await under(product, /\.(ts|js)$/),
-    );
-    assert.deepEqual(unreached.filter((path) => !(path in generated)), []);
-  },
-);
-
-testNeeding(
-  { read: true, write: true, run: true },
-  "every module of the tests and tools is reached from a test, a task or a command in the docs",
-  async () => {
+    const modules = await under(product, /\.(ts|js)$/);
+    const programs = [...entries, ...await under(["notebooks"], /\.ipynb$/)];
+    assert.deepEqual((await unreachedFrom(programs, modules)).filter((path) => !(path in generated)), []);
     const sources = await under(["tests", "tools"], /\.ts$/);
     const texts = await Promise.all([...sources, ...await under(["tests"], /\.md$/)].map(textOf));
-    const commands = texts.join("\n").matchAll(
-      /deno (?:run|test) [^`]{0,200}?\b((?:tests|tools)\/[\w/]+\.ts)\b/g,
-    );
-    const programs = [
-      ...entries,
-      ...sources.filter((path) => path.endsWith("_test.ts")),
-      ...Array.from(commands, ([, path]) => path),
-    ];
-    assert.deepEqual(await unreachedFrom(programs, sources), []);
+    const commands = texts.join("\n")
+      .matchAll(/deno (?:run|test) [^`]{0,200}?\b((?:tests|tools)\/[\w/]+\.ts)\b/g);
+    const tests = sources.filter((path) => path.endsWith("_test.ts"));
+    const used = [...entries, ...tests, ...Array.from(commands, ([, path]) => path)];
+    assert.deepEqual(await unreachedFrom(used, sources), []);
   },
 );
 
@@ -127,35 +112,24 @@ async function unreachedFrom(programs: readonly string[], files: readonly string
   return files.filter((path) => !reached.has(path));
 }
 
-testNeeding(
-  { read: true, write: true, run: true },
-  "library modules use relative, node: or pinned npm: specifiers only",
-  async () => {
-    for (const { from, specifier } of await allImports()) {
-      if (!["mod.ts", "kernels", "models", "viz", "web", "playground"].includes(partOf(from))) continue;
-      assert.match(
-        specifier,
-        /^(\.\.?\/|node:|npm:(@[\w-]+\/)?[\w.-]+@\d+\.\d+\.\d+($|\/))/,
-        `${from} imports "${specifier}"`,
-      );
-    }
-  },
-);
-
-testNeeding({ read: true }, "no module imports text, which JSR refuses", async () => {
-  for (const path of ["mod.ts", ...await under(product, /\.[jt]s$/)]) {
-    if (path in generated) continue;
-    assert.doesNotMatch(await textOf(path), /\bwith:? \{ type: "(?!json")/, path);
+testNeeding(asking, "library modules use relative, node: or pinned npm: specifiers only", async () => {
+  for (const { from, specifier } of await allImports()) {
+    if (!["mod.ts", "kernels", "models", "viz", "web", "playground"].includes(partOf(from))) continue;
+    const pinned = /^(\.\.?\/|node:|npm:(@[\w-]+\/)?[\w.-]+@\d+\.\d+\.\d+($|\/))/;
+    assert.match(specifier, pinned, `${from} imports "${specifier}"`);
   }
 });
 
 testNeeding(
   { read: true },
-  "kernels, models, viz, web and playground do not touch Deno, so they run in a browser too",
+  "no module imports text, which JSR refuses, or touches Deno where browsers run it",
   async () => {
-    for (const path of await under(["kernels", "models", "viz", "web", "playground"], /\.ts$/)) {
-      const code = (await textOf(path)).replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, "");
-      assert.doesNotMatch(code, /\bDeno\./, path);
+    for (const path of ["mod.ts", ...await under(product, /\.[jt]s$/)]) {
+      if (path in generated) continue;
+      const text = await textOf(path);
+      assert.doesNotMatch(text, /\bwith:? \{ type: "(?!json")/, path);
+      if (path.startsWith("experiments/") || !path.endsWith(".ts")) continue;
+      assert.doesNotMatch(text.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, ""), /\bDeno\./, path);
     }
   },
 );

@@ -23,17 +23,14 @@ testNeeding({ read: true }, "startCommand() is the command that started the runn
   const root = fileURLToPath(new URL("..", import.meta.url));
   const module = "experiments/run/program_files";
   const here = new URL(`../${module}.ts`, import.meta.url).href;
-  for (
-    const [from, folder, command] of [
-      [here, root, "deno task sample"],
-      [here, join(root, "runs"), "deno task sample"],
-      [here, join(root, "..", "elsewhere"), `deno run -A ${join(root, "cli.ts")} sample`],
-      [`https://example.org/flow/${module}.ts`, root, "deno run -A https://example.org/flow/cli.ts sample"],
-      [`file:///cache/npm/${module}.js`, root, `deno run -A npm:${settings.name}@${settings.version} sample`],
-    ]
-  ) {
-    assert.equal(startCommand("sample", from, folder), command);
-  }
+  const cases = [
+    [here, root, "deno task sample"],
+    [here, join(root, "runs"), "deno task sample"],
+    [here, join(root, "..", "elsewhere"), `deno run -A ${join(root, "cli.ts")} sample`],
+    [`https://example.org/flow/${module}.ts`, root, "deno run -A https://example.org/flow/cli.ts sample"],
+    [`file:///cache/npm/${module}.js`, root, `deno run -A npm:${settings.name}@${settings.version} sample`],
+  ];
+  for (const [from, folder, command] of cases) assert.equal(startCommand("sample", from, folder), command);
 });
 
 testNeeding(
@@ -47,9 +44,8 @@ testNeeding(
       try {
         await listsAndExplains(deno, cli);
         await trainsAndSamples((...args) => deno("run", "-A", "-q", cli, ...args), folder);
-        const { code, err } = await deno(
-          ...["install", "--global", "-A", "-n", "flow", "--root", join(folder, "installed"), cli],
-        );
+        const where = ["--root", join(folder, "installed")];
+        const { code, err } = await deno("install", "--global", "-A", "-n", "flow", ...where, cli);
         assert.equal(code, 0, err);
       } finally {
         await server.shutdown();
@@ -72,22 +68,15 @@ async function listsAndExplains(deno: Run, cli: string): Promise<void> {
   assert.deepEqual(Array.from(listed.out.matchAll(/^ {2}(\S+) {2,}\S/gm), ([, name]) => name), names);
   const unknown = await deno("run", "-A", "-q", cli, "trian:base");
   assert.deepEqual([unknown.code, unknown.out], [1, ""]);
-  assert.match(
-    unknown.err,
-    /^ConfigError: Unknown task "trian:base": did you mean train:base\?\nUsage: .*\n {2}sample +Draw images/s,
-  );
+  const says =
+    /^ConfigError: Unknown task "trian:base": did you mean train:base\?\nUsage: .*\n {2}sample +Draw /s;
+  assert.match(unknown.err, says);
   const program = `import { run } from "${cli}";
 for (const name of ${JSON.stringify(names)}) if (await run([name, "--help"]) !== 0) Deno.exit(1);`;
   const help = await deno("eval", program);
   assert.equal(help.code, 0, help.err);
-  const usages = Array.from(
-    help.out.matchAll(/^Usage: deno run -A (\S+) (\S+) /gm),
-    ([, from, name]) => {
-      assert.equal(from, cli);
-      return name;
-    },
-  );
-  assert.deepEqual(usages, names);
+  const usages = Array.from(help.out.matchAll(/^Usage: deno run -A (\S+) (\S+) /gm), ([, ...usage]) => usage);
+  assert.deepEqual(usages, names.map((name) => [cli, name]));
 }
 
 /** A run with its report, by a worker for pairs; a grid of its samples; and a machine examined by a script. */

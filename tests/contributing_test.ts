@@ -36,14 +36,11 @@ async function change(folder: string, diff: string): Promise<string> {
 async function writeCells(folder: string): Promise<void> {
   await Deno.mkdir(join(folder, "notebooks"));
   for (const notebook of notebooks) {
-    const { cells }: Notebook = JSON.parse(await Deno.readTextFile(join(root, notebook)));
+    const cells: readonly { readonly cell_type: string; readonly source: readonly string[] }[] =
+      JSON.parse(await Deno.readTextFile(join(root, notebook))).cells;
     const code = cells.filter(({ cell_type }) => cell_type === "code").map(({ source }) => source.join(""));
     await Deno.writeTextFile(join(folder, notebook.replace("ipynb", "ts")), code.join("\n"));
   }
-}
-
-interface Notebook {
-  readonly cells: readonly { readonly cell_type: string; readonly source: readonly string[] }[];
 }
 
 testNeeding(
@@ -52,11 +49,8 @@ testNeeding(
   () =>
     withCacheFolder("contributing", async (folder) => {
       const succeed = async (...args: string[]) => {
-        const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-          args,
-          cwd: folder,
-          env: { NO_COLOR: "1" },
-        }).output();
+        const how = { args, cwd: folder, env: { NO_COLOR: "1" } };
+        const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), how).output();
         const [said, errors] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
         assert.ok(success, `deno ${args.join(" ")}\n${said}${errors}`);
         return said;
@@ -78,9 +72,8 @@ testNeeding(
         if (args[0] === "test" && args[1] !== "--doc") args.splice(1, 0, "--no-check"); // types are checked at the end
         const said = await succeed(...args);
         if (args[0] === "test") assert.match(said, /ok \| [1-9]\d* passed.* \| 0 failed/);
-        if (args[1] === "straightness") {
-          assert.match(said, /^Trajectories are 1\.\d+ times as long as a straight line\n$/);
-        }
+        const line = /^Trajectories are 1\.\d+ times as long as a straight line\n$/;
+        if (args[1] === "straightness") assert.match(said, line);
       }
       assert.ok(commands.length >= 6 && commands.includes("task straightness"), `${commands}`);
       await succeed("fmt", "--check", ...touched);

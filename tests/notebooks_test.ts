@@ -23,11 +23,7 @@ const checks: Record<string, (cells: readonly Cell[]) => void> = {
     const losses = traceOf(figureOf(cells, /^Loss$/), 0, "y");
     assert.ok(mean(losses.subarray(-200)) < 0.7 * mean(losses.subarray(0, 20)), "the loss does not fall");
     const paths = figureOf(cells, /^Paths from noise to data$/);
-    assert.deepEqual(
-      [paths.data.length, paths.frames.length],
-      [21, 21],
-      "20 steps, and the points at 21 times",
-    );
+    assert.deepEqual([paths.data.length, paths.frames.length], [21, 21], "20 steps, points at 21 times");
     const [x, y] = [traceOf(paths, 19, "x"), traceOf(paths, 19, "y")];
     const distances = Array.from({ length: 200 }, (_, n) => fromMoons(x[3 * n + 1], y[3 * n + 1]));
     assert.ok(mean(distances) < 0.25, `points end ${mean(distances)} from the moons`);
@@ -46,10 +42,8 @@ const checks: Record<string, (cells: readonly Cell[]) => void> = {
     assert.deepEqual([sixDigits.frames.length, sixDigits.width], [11, 6 * 85 - 1]);
     assert.equal(velocities.frames.length, 21);
     for (const { frames } of [sixDigits, velocities]) {
-      assert.ok(
-        frames.every((frame, i) => i === 0 || Buffer.compare(frame, frames[i - 1]) !== 0),
-        "nothing moves",
-      );
+      const moves = frames.every((frame, i) => i === 0 || Buffer.compare(frame, frames[i - 1]) !== 0);
+      assert.ok(moves, "nothing moves");
     }
     assert.equal(figureOf(cells, /^Two directions, \d+ % of the variance$/).frames.length, 17);
   },
@@ -88,20 +82,15 @@ for (const notebook of notebooks) {
         const [cells, kept] = [await cellsOf(to), await cellsOf(join(root, notebook))];
         checkRun(cells);
         checks[notebook](cells);
-        assert.deepEqual(
-          cells.map(essence),
-          kept.map(essence),
-          "run `deno run -A tests/notebooks.ts` and commit",
-        );
+        const advice = "run `deno run -A tests/notebooks.ts` and commit";
+        assert.deepEqual(cells.map(essence), kept.map(essence), advice);
       }),
   );
 }
 
 /** The parts of a cell that do not depend on the machine: its source and the types of its outputs. */
-const essence = ({ source, outputs = [] }: Cell) => [
-  source,
-  outputs.map(({ data = {} }) => Object.keys(data).sort()),
-];
+const essence = ({ source, outputs = [] }: Cell) =>
+  [source, outputs.map(({ data = {} }) => Object.keys(data).sort())] as const;
 
 const mean = (values: ArrayLike<number>) =>
   Array.from(values).reduce((sum, value) => sum + value) / values.length;

@@ -20,18 +20,8 @@ interface Job {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Counts of test results. */
-interface Totals {
-  readonly passed: number;
-  readonly failed: number;
-  readonly ignored: number;
-}
-
-/** Result of a program. */
-interface Ended {
-  readonly code: number;
-  readonly totals: Totals;
-  /** Failed tests with their errors. */
+/** Result of a program: counts of test results, and the failed tests with their errors. */
+interface Ended extends Readonly<Record<"code" | "passed" | "failed" | "ignored", number>> {
   readonly errors: string;
 }
 
@@ -50,17 +40,13 @@ async function run({ args, env = {} }: Job): Promise<Ended> {
   // deno-lint-ignore no-control-regex
   const output = (decoder.decode(stdout) + decoder.decode(stderr)).replaceAll(/\x1b\[[0-9;]*m/g, "");
   console.log(output.trimEnd());
-  const totals = totalsIn(output);
-  const crashed = signal !== null || code !== 0 && totals.failed === 0;
-  if (crashed) console.log(`Ended by ${signal ?? `exit code ${code}`}: deno ${args.join(" ").slice(0, 300)}`);
-  return { code, totals, errors: /^ ERRORS $(.*?)^ FAILURES $/ms.exec(output)?.[1].trim() ?? "" };
-}
-
-/** Totals from the last line of `deno test`: `ok | 12 passed (3 steps) | 0 failed | 1 ignored (2s)`. */
-function totalsIn(output: string): Totals {
+  // The last line of `deno test`: `ok | 12 passed (3 steps) | 0 failed | 1 ignored (2s)`.
   const [summary = ""] = output.match(/^(ok|FAILED) \| \d+ passed.*$/gm)?.slice(-1) ?? [];
   const count = (word: string) => Number(new RegExp(`(\\d+) ${word}`).exec(summary)?.[1] ?? 0);
-  return { passed: count("passed"), failed: count("failed"), ignored: count("ignored") };
+  const totals = { passed: count("passed"), failed: count("failed"), ignored: count("ignored") };
+  const crashed = signal !== null || code !== 0 && totals.failed === 0;
+  if (crashed) console.log(`Ended by ${signal ?? `exit code ${code}`}: deno ${args.join(" ").slice(0, 300)}`);
+  return { code, ...totals, errors: /^ ERRORS $(.*?)^ FAILURES $/ms.exec(output)?.[1].trim() ?? "" };
 }
 
 /**
@@ -108,15 +94,15 @@ async function runFiles(all: boolean): Promise<number> {
   await Promise.all(Array.from({ length: navigator.hardwareConcurrency + 1 }, async () => {
     for (let job; (job = left.shift());) ended.push(await run(job));
   }));
-  const sum = (of: (totals: Totals) => number) => ended.reduce((sum, { totals }) => sum + of(totals), 0);
+  const sum = (of: "passed" | "failed" | "ignored") => ended.reduce((sum, each) => sum + each[of], 0);
   const seconds = Math.round((performance.now() - start) / 1000);
   // Again at the end, where people look first, and which is left when a log is cut.
   for (const { errors } of ended) {
     if (errors !== "") console.log(`\nFailed:\n${errors.replaceAll(/^/gm, "  ")}`);
   }
   console.log(
-    `Tests: ${sum(({ passed }) => passed)} passed, ${sum(({ failed }) => failed)} failed, ` +
-      `${sum(({ ignored }) => ignored)} ignored, in ${Math.floor(seconds / 60)} min ${seconds % 60} s`,
+    `Tests: ${sum("passed")} passed, ${sum("failed")} failed, ${sum("ignored")} ignored, ` +
+      `in ${Math.floor(seconds / 60)} min ${seconds % 60} s`,
   );
   if (!all) {
     console.log(

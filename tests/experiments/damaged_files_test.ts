@@ -1,7 +1,7 @@
 /** Damaged run files: each is either read or refused in one line with its name. */
 
 import assert from "node:assert/strict";
-import { extname, join } from "node:path";
+import { join } from "node:path";
 import { normalizationTo } from "../../experiments/cli/training.ts";
 import { readConfig, trainingConfig } from "../../experiments/cli/training_config.ts";
 import { readExamples } from "../../experiments/data/example_file.ts";
@@ -17,11 +17,11 @@ import { readRecord } from "../../experiments/tracking/record.ts";
 import { restoreRun } from "../../experiments/training/checkpoint.ts";
 import { makeNetwork } from "../../experiments/training/network.ts";
 import { runTraining } from "../../experiments/training/run_training.ts";
-import { init, UserError, withDevice } from "../../kernels/mod.ts";
+import { init, withDevice } from "../../kernels/mod.ts";
 import { loadCheckpoint } from "../../models/mod.ts";
 import { testInFolder } from "../folder.ts";
 import { writeTinyIdx } from "./data/tiny_idx.ts";
-import { mutateBytes, mutateLines, mutateSafetensors, mutateText, randomOf } from "./mutations.ts";
+import { damage } from "./mutations.ts";
 
 /** Everything that shows a run without using its network. */
 async function show(run: string): Promise<void> {
@@ -34,36 +34,6 @@ async function show(run: string): Promise<void> {
 }
 
 const report = (run: string) => writeReport([run], join(run, "again.html"), { live: false });
-
-/** Damages a file many times, and reads it each time. */
-async function damage(folder: string, name: string, times: number, read: (run: string) => unknown) {
-  const path = join(folder, name);
-  const whole = await Deno.readFile(path);
-  const text = new TextDecoder().decode(whole);
-  const random = randomOf(46020);
-  const ways: Record<string, () => Uint8Array> = {
-    ".safetensors": () => mutateSafetensors(whole, random),
-    ".json": () => mutateText(text, random),
-    ".jsonl": () => mutateLines(text, random),
-    "": () => mutateBytes(whole, random),
-  };
-  let refused = 0;
-  for (let i = 0; i < times; i++) {
-    await Deno.writeFile(path, ways[extname(name)]());
-    try {
-      await read(folder);
-    } catch (error) {
-      refused++;
-      assert.ok(error instanceof UserError, `${name}, ${i}: ${Deno.inspect(error)}`);
-      const knows = /^Cannot (draw|use --)/.test(error.message); // the task knows the file
-      assert.ok(knows || error.message.includes(folder), `${name}, ${i}: ${error.message}`);
-      assert.ok(!error.message.includes("\n"), error.message);
-    }
-  }
-  await Deno.writeFile(path, whole);
-  await read(folder);
-  assert.ok(times < 15 || refused > times / 20, `only ${refused} of ${times} were refused`);
-}
 
 testInFolder("no damaged file of a run causes a stack trace", async (folder) => {
   const [data, run] = [join(folder, "data"), join(folder, "run")];

@@ -7,8 +7,9 @@ import { usualGuidance } from "../../experiments/cli/stored_network.ts";
 import { noPictures, oneThread, testTask, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
 import { assertMistakes } from "./refusals.ts";
+import { useFewTestImages } from "./evaluated_run.ts";
 import { storeNetwork } from "./stored_network.ts";
-import { makePlan, tinyPlan } from "./study/tiny_study.ts";
+import { fewSamples, makePlan } from "./study/tiny_study.ts";
 
 const size = [imageSize, imageSize] as const;
 const stages =
@@ -151,7 +152,8 @@ testTask("distill refuses invalid input, and train what only distill takes", asy
 });
 
 testTask("a study trains distillations as cells, with its evaluation in one step", async (place) => {
-  await makePlan(place, {});
+  await makePlan(place);
+  await useFewTestImages(place);
   await storeNetwork(place, "teacher", size, { classes: 4 });
   const model = { model: "base", teacher: "teacher.safetensors", data: "data", batchSize: 8 };
   await place.write("few.json", {
@@ -159,7 +161,7 @@ testTask("a study trains distillations as cells, with its evaluation in one step
     fixed: { ...model, samples: 0, flowSamples: 0, pathSamples: 0 },
     grid: { stages: ["mean:images=8+pairs:images=24,count=8,steps=1"] },
     ...{ seeds: [1], steps: 4 },
-    evaluation: { ...tinyPlan.evaluation, solvers: ["map:steps=1", "map:steps=2"] },
+    evaluation: { ...fewSamples, solvers: ["map:steps=1", "map:steps=2"] },
   });
   await place.succeed("study", `few.json --out few ${oneThread}`);
   const [cell] = await place.names("few", "cells");

@@ -6,8 +6,7 @@ import { readSolverCosts } from "../../experiments/evaluation/solver_comparison.
 import { isLocked, lockRun } from "../../experiments/run/run_folder.ts";
 import { freePort } from "../free_port.ts";
 import { oneThread, testTask } from "./cli.ts";
-import { writeTinyIdx } from "./data/tiny_idx.ts";
-import { makeRun, quickly } from "./evaluated_run.ts";
+import { makeRun, quickly, useFewTestImages } from "./evaluated_run.ts";
 import { assertMistakes, testMistakes } from "./refusals.ts";
 import { aboutFile, rows } from "../../experiments/run/files.ts";
 import { runFiles } from "../../experiments/tracking/record.ts";
@@ -98,10 +97,11 @@ testTask("evaluate needs no classes, labels or server, and takes files of weight
 
 testTask("evaluate --solvers compares solvers on the same noise, and keeps results", async (place) => {
   await makeRun(place);
-  const compare = (flags: string) => place.succeed("evaluate", `a --count 170 ${oneThread} ${flags}`);
+  await useFewTestImages(place); // so that there is little to judge
+  const compare = (flags: string) => place.succeed("evaluate", `a --count 60 ${oneThread} ${flags}`);
   const { stdout } = await compare("--solvers euler:steps=2 --solvers heun:steps=1,grid=quadratic");
-  assert.match(stdout, /170 samples per solver, all from the noise of seed 0/);
-  assert.match(stdout, /euler:steps=2 +4 +[\d.]+ \([\d.]+ to [\d.]+\)\n/);
+  assert.match(stdout, /60 samples per solver, all from the noise of seed 0/);
+  assert.match(stdout, /Kernel distance \(lenet\)\n.*euler:steps=2 +4 +[-\d.]+ \([-\d.]+ to [-\d.]+\)\n/s);
   assert.match(stdout, /\nlenet and vgg [^\n]+\nCheapest solver within the best one's interval: /);
   await compare("--solvers euler:steps=2,heun:steps=1,grid=quadratic,dopri5:rtol=1e-1");
   const { solvers } = (await readSolverCosts(place.file("a", "solvers.json")))!;
@@ -113,7 +113,7 @@ testTask("evaluate --solvers compares solvers on the same noise, and keeps resul
   const costs = solvers.map(({ evaluations }) => evaluations);
   assert.deepEqual(costs.slice(0, 2), [4, 4], "guided: with and without the class");
   assert.ok(costs[2] >= 16, "twice 2 + 6 for each try");
-  const keys = ["asked_class", "vgg/frechet", "vgg/confident", "vgg/asked_class"] as const;
+  const keys = ["asked_class", "vgg/kernel", "vgg/confident", "vgg/asked_class"] as const;
   assert.ok(solvers.every((cost) => keys.every((key) => cost[key])), "both judges");
   await compare("--solvers euler:steps=2");
   const after = (await readSolverCosts(place.file("a", "solvers.json")))!;
@@ -122,29 +122,16 @@ testTask("evaluate --solvers compares solvers on the same noise, and keeps resul
   {
     using _ = await lockRun(place.file("a"));
     const busy = "RunError: Cannot write a: another program is ";
-    await assertMistakes(place, "evaluate", { "a --count 170 --device cpu --solvers euler:steps=1": busy });
+    await assertMistakes(place, "evaluate", { "a --count 60 --device cpu --solvers euler:steps=1": busy });
   }
   const other = await compare("--seed 1 --solvers euler:steps=1");
   assert.match(other.stderr, /Remeasuring: seed changed/);
   assert.equal((await readSolverCosts(place.file("a", "solvers.json")))!.solvers.length, 1);
 
-  const flags = `--data data --count 170 ${oneThread} --guidance 2 --solvers euler:steps=1`;
+  const flags = `--data data --count 60 ${oneThread} --guidance 2 --solvers euler:steps=1`;
   await place.succeed("evaluate", `a/last.safetensors ${flags} --out costs.json`);
   const { common, solvers: [alone] } = (await readSolverCosts(place.file("costs.json")))!;
   assert.deepEqual([common.guidance, alone.evaluations], [2, 2]);
-});
-
-testTask("evaluate works on few test images, by kernel distance", async (place) => {
-  await makeRun(place);
-  await writeTinyIdx(place.file("data"), { train: 300, test: 30, classes: 4 });
-  const few = quickly.replace("--count 170", "--count 100").replace("--bits-images 3", "--bits-images 0");
-  const { stdout } = await place.succeed("evaluate", `a ${few}`);
-  const { figures, samples } = (await readEvaluation(place.file("a")))!;
-  assert.ok(figures.kernel && figures["vgg/kernel"] && !figures.frechet);
-  assert.match(stdout, /\nFew test images: judges compare by kernel distance /);
-  assert.equal(samples.count, figures.kernel.realCount);
-  const solvers = `--count 100 ${oneThread} --solvers euler:steps=1`;
-  assert.match((await place.succeed("evaluate", `a ${solvers}`)).stdout, /Kernel distance \(lenet\)/);
 });
 
 testTask("evaluate stopped by Ctrl-C writes nothing", async (place) => {

@@ -39,6 +39,10 @@ export async function makeJudgedData(place: Workplace): Promise<void> {
   device.close();
 }
 
+/** Leaves so few test images that they are compared by kernel distance. Judges depend on training images alone. */
+export const useFewTestImages = (place: Workplace) =>
+  writeTinyIdx(place.file("data"), { train: 300, test: 30, classes: 4 });
+
 /** Writes a run with only record, settings and trajectories, like a copy from somebody else. */
 export async function storeRun(place: Workplace, run: string): Promise<void> {
   const source = { modelType: "UNet_FM", seed: 1, solver: "euler", steps: 10 } as const;

@@ -1,5 +1,9 @@
 /** Damages files like disks, editors and attackers do; reproducible by seed. */
 
+import assert from "node:assert/strict";
+import { extname, join } from "node:path";
+import { UserError } from "../../kernels/mod.ts";
+
 /** Random whole numbers from 0 to n - 1. */
 export type Random = (n: number) => number;
 
@@ -105,4 +109,39 @@ function mutateField(text: string, random: Random): string {
   } catch {
     return JSON.stringify(strange[random(strange.length)]); // not JSON
   }
+}
+
+/** Damages a file many times, and reads it each time: it is either read, or refused in one line with its name. */
+export async function damage(
+  folder: string,
+  name: string,
+  times: number,
+  read: (folder: string) => unknown,
+): Promise<void> {
+  const path = join(folder, name);
+  const whole = await Deno.readFile(path);
+  const text = new TextDecoder().decode(whole);
+  const random = randomOf(46020);
+  const ways: Record<string, () => Uint8Array> = {
+    ".safetensors": () => mutateSafetensors(whole, random),
+    ".json": () => mutateText(text, random),
+    ".jsonl": () => mutateLines(text, random),
+    "": () => mutateBytes(whole, random),
+  };
+  let refused = 0;
+  for (let i = 0; i < times; i++) {
+    await Deno.writeFile(path, ways[extname(name)]());
+    try {
+      await read(folder);
+    } catch (error) {
+      refused++;
+      assert.ok(error instanceof UserError, `${name}, ${i}: ${Deno.inspect(error)}`);
+      const knows = /^Cannot (draw|use --)/.test(error.message); // the task knows the file
+      assert.ok(knows || error.message.includes(folder), `${name}, ${i}: ${error.message}`);
+      assert.ok(!error.message.includes("\n"), error.message);
+    }
+  }
+  await Deno.writeFile(path, whole);
+  await read(folder);
+  assert.ok(times < 15 || refused > times / 20, `only ${refused} of ${times} were refused`);
 }

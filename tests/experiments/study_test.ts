@@ -5,7 +5,8 @@ import { lockRun } from "../../experiments/run/run_folder.ts";
 import type { CellResult } from "../../experiments/study/summary.ts";
 import { madeOnce, oneThread, testTask, until, type Workplace } from "./cli.ts";
 import { assertMistakes } from "./refusals.ts";
-import { makePlan, tinyPlan, writePlan } from "./study/tiny_study.ts";
+import { useFewTestImages } from "./evaluated_run.ts";
+import { fewSamples, makePlan, tinyPlan, writePlan } from "./study/tiny_study.ts";
 import { FakeMlflow, quick } from "./tracking/fake_mlflow.ts";
 import { valuesOf } from "./tracking/mirrored.ts";
 
@@ -60,7 +61,10 @@ testTask("study trains and evaluates every cell once, and shows the results of i
     assert.ok(course[0].figures.frechet > 0 && course[0].figures.frechet !== figures.frechet);
     assert.deepEqual([settings.model, settings.filters, seed], [["base", "residual"][i], "8,16", 1]);
     assert.ok(figures.frechet > 0 && figures.velocity_error > 0);
-    assert.deepEqual(solvers.map(({ spec }) => spec), ["heun:steps=1"]);
+    assert.deepEqual(solvers.map(({ spec, figures }) => [spec, figures.frechet! > 0]), [[
+      "heun:steps=1",
+      true,
+    ]]);
     const run = await place.json("one", "cells", cell, "run.json");
     assert.deepEqual([run.parameterCount, run.status, run.name], [parameters, "FINISHED", cell]);
     const { asked } = await place.json("one", "cells", cell, "evaluation.json");
@@ -136,7 +140,8 @@ testTask("study continues after a kill and a signal, and ends like an uninterrup
 testTask("study runs a cell for a job, and the others if one is busy, cut off or fails", async (place) => {
   const broken = { model: "base", optimizer: "sgd", lr: 1e30, clip: 0 };
   const networks = [{ model: "base" }, { model: "residual" }, broken];
-  await makePlan(place, { ...tinyPlan, seeds: [1], grid: {}, cells: networks });
+  await makePlan(place, { seeds: [1], grid: {}, cells: networks, evaluation: fewSamples });
+  await useFewTestImages(place);
   const flags = `plan.json --out jobs ${oneThread}`;
   await place.succeed("study", `${flags} --cell 2`);
   assert.deepEqual(await place.names("jobs", "cells"), ["residual-s1"]);

@@ -137,7 +137,7 @@ Deno.test("judges compare samples, real images and noise with test images", asyn
   });
   const judges = [judge("lenet", 1), judge("vgg", 2)] as unknown as DataJudge[];
   const measured = async (tested: number) => {
-    const subject = subjectOf(steep, split(200, 0, 251), split(tested, 5, 251));
+    const subject = subjectOf(steep, split(200, 0, 251), split(tested, 5, 230));
     const request = { ...options, count: 180, bitsImages: 0 };
     return await withDevice(device, async () => {
       const { evaluation, live } = (await evaluateNetwork(subject, judges, request))!;

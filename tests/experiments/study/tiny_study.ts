@@ -16,6 +16,9 @@ export const tinyPlan = {
   evaluation: { count: 170, solver: "euler:steps=2", courseImages: 0 },
 } as const satisfies GivenPlan;
 
+/** The same with few samples, for few test images. */
+export const fewSamples = { ...tinyPlan.evaluation, count: 20 };
+
 /** Creates data of four classes in `data`, with a barely trained judge, and the file of a plan. */
 export async function makePlan(place: Workplace, given: Partial<GivenPlan> = {}): Promise<void> {
   await madeOnce(place, "judged data", makeJudgedData);
