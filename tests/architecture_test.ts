@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import settings from "../deno.json" with { type: "json" };
 import { browserPrograms, generated } from "../tools/bundle.ts";
 import { filesBelow, type Import, importsFrom, inCircles, reachedFrom, textOf } from "./module_graph.ts";
-import { testNeeding } from "./permissions.ts";
+import { testNeeding, toRun } from "./permissions.ts";
 
 /** Imports that each part of the repository may use besides its own; docs/layout.md draws the same arrows. */
 const arrows: Record<string, readonly string[]> = {
@@ -42,9 +42,6 @@ const entries = [
   "kernels/devices/cpu/assembly/program.ts",
 ];
 
-/** What `deno info` needs. */
-const asking = { read: true, write: true, run: true } as const;
-
 let read: Promise<Import[]> | undefined;
 
 /** All imports in the repository, including notebooks and pages. */
@@ -53,7 +50,7 @@ function allImports(): Promise<Import[]> {
     .then((files) => importsFrom(files.filter((path) => /\.([jt]s|html|ipynb)$/.test(path))));
 }
 
-testNeeding(asking, "imports follow the arrows of docs/layout.md, and every arrow is used", async () => {
+testNeeding(toRun, "imports follow the arrows of docs/layout.md, and every arrow is used", async () => {
   const crossing = (await allImports()).filter((each) => !isOfTypes(each))
     .flatMap(({ from, to }) => to ? [{ from, to, arrow: [partOf(from), partOf(to)] as const }] : [])
     .filter(({ arrow: [from, to] }) => ![to, "tests", "tools"].includes(from) && to !== "deno.json");
@@ -76,7 +73,7 @@ testNeeding({ read: true }, "docs/layout.md draws the same arrows as this test",
   assert.deepEqual(Object.fromEntries(drawn), arrows);
 });
 
-testNeeding(asking, "no modules import each other in a circle", async () => {
+testNeeding(toRun, "no modules import each other in a circle", async () => {
   const imports = await allImports();
   assert.deepEqual(inCircles(imports), []);
   // The same at run time for rooms, the folders of models/ and experiments/.
@@ -89,22 +86,18 @@ testNeeding(asking, "no modules import each other in a circle", async () => {
   assert.deepEqual(inCircles(between), []);
 });
 
-testNeeding(
-  asking,
-  "every module is reached from an export, a task, a notebook, a test or a command",
-  async () => {
-    const modules = await under(product, /\.(ts|js)$/);
-    const programs = [...entries, ...await under(["notebooks"], /\.ipynb$/)];
-    assert.deepEqual((await unreachedFrom(programs, modules)).filter((path) => !(path in generated)), []);
-    const sources = await under(["tests", "tools"], /\.ts$/);
-    const texts = await Promise.all([...sources, ...await under(["tests"], /\.md$/)].map(textOf));
-    const commands = texts.join("\n")
-      .matchAll(/deno (?:run|test) [^`]{0,200}?\b((?:tests|tools)\/[\w/]+\.ts)\b/g);
-    const tests = sources.filter((path) => path.endsWith("_test.ts"));
-    const used = [...entries, ...tests, ...Array.from(commands, ([, path]) => path)];
-    assert.deepEqual(await unreachedFrom(used, sources), []);
-  },
-);
+testNeeding(toRun, "every module is reached from an export, a task, a test or a command", async () => {
+  const modules = await under(product, /\.(ts|js)$/);
+  const programs = [...entries, ...await under(["notebooks"], /\.ipynb$/)];
+  assert.deepEqual((await unreachedFrom(programs, modules)).filter((path) => !(path in generated)), []);
+  const sources = await under(["tests", "tools"], /\.ts$/);
+  const texts = await Promise.all([...sources, ...await under(["tests"], /\.md$/)].map(textOf));
+  const commands = texts.join("\n")
+    .matchAll(/deno (?:run|test) [^`]{0,200}?\b((?:tests|tools)\/[\w/]+\.ts)\b/g);
+  const tests = sources.filter((path) => path.endsWith("_test.ts"));
+  const used = [...entries, ...tests, ...Array.from(commands, ([, path]) => path)];
+  assert.deepEqual(await unreachedFrom(used, sources), []);
+});
 
 /** The files that no program imports. */
 async function unreachedFrom(programs: readonly string[], files: readonly string[]): Promise<string[]> {
@@ -112,7 +105,7 @@ async function unreachedFrom(programs: readonly string[], files: readonly string
   return files.filter((path) => !reached.has(path));
 }
 
-testNeeding(asking, "library modules use relative, node: or pinned npm: specifiers only", async () => {
+testNeeding(toRun, "library modules use relative, node: or pinned npm: specifiers only", async () => {
   for (const { from, specifier } of await allImports()) {
     if (!["mod.ts", "kernels", "models", "viz", "web", "playground"].includes(partOf(from))) continue;
     const pinned = /^(\.\.?\/|node:|npm:(@[\w-]+\/)?[\w.-]+@\d+\.\d+\.\d+($|\/))/;
@@ -122,7 +115,7 @@ testNeeding(asking, "library modules use relative, node: or pinned npm: specifie
 
 testNeeding(
   { read: true },
-  "no module imports text, which JSR refuses, or touches Deno where browsers run it",
+  "no module imports text, for JSR, or touches Deno where browsers run it",
   async () => {
     for (const path of ["mod.ts", ...await under(product, /\.[jt]s$/)]) {
       if (path in generated) continue;

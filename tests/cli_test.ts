@@ -9,7 +9,7 @@ import { startCommand } from "../experiments/run/program_files.ts";
 import { serveFiles } from "../experiments/serve.ts";
 import { writeTinyIdx } from "./experiments/data/tiny_idx.ts";
 import { runElsewhere, withFolder } from "./folder.ts";
-import { testNeeding } from "./permissions.ts";
+import { testNeeding, toConnect } from "./permissions.ts";
 
 /** The tasks that need no checkout. */
 const names = tasks.filter(({ load }) => load).map(({ name }) => name);
@@ -34,8 +34,8 @@ testNeeding({ read: true }, "startCommand() is the command that started the runn
 });
 
 testNeeding(
-  { read: true, write: true, run: true, net: true, env: true },
-  "cli.ts works from a web address in an empty folder, and installed, without its server",
+  toConnect,
+  "cli.ts works from a web address, and installed, without its server",
   () =>
     withFolder(async (folder) => {
       const server = serveFiles();

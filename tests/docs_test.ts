@@ -9,7 +9,7 @@ import { scriptOf, tasks } from "../experiments/tasks.ts";
 import { variables } from "../experiments/tracking/choose_tracking.ts";
 import { taskCommands, taskTable, taskTables } from "../tools/task_rows.ts";
 import { filesBelow, importsFrom, textOf } from "./module_graph.ts";
-import { testNeeding } from "./permissions.ts";
+import { testNeeding, toRun } from "./permissions.ts";
 
 /** README.md and the other pages, with their texts. */
 async function pages(): Promise<Map<string, string>> {
@@ -31,10 +31,10 @@ testNeeding({ read: true }, "links in Markdown lead to files and headings that e
   for (const [page, text] of texts) {
     for (const { path, anchor } of linksOf(page, text)) {
       await assert.doesNotReject(Deno.stat(new URL(`../${path}`, import.meta.url)), `${page} links ${path}`);
-      const headings = Array.from(
-        (texts.get(path) ?? "").matchAll(/^#+ (.*)$/gm),
-        ([, heading]) => heading.toLowerCase().replace(/[^\w -]/g, "").replaceAll(" ", "-"),
-      );
+      const anchorOf = (heading: string) =>
+        heading.toLowerCase().replace(/[^\w -]/g, "").replaceAll(" ", "-");
+      const found = (texts.get(path) ?? "").matchAll(/^#+ (.*)$/gm);
+      const headings = Array.from(found, ([, heading]) => anchorOf(heading));
       assert.ok(anchor === "" || headings.includes(anchor), `${page} links ${path}#${anchor}`);
     }
   }
@@ -77,21 +77,17 @@ testNeeding({ read: true }, "docs/layout.md has exactly one row for each room", 
 
 const advice = "run deno task build tasks";
 
-testNeeding(
-  { read: true },
-  "deno.json, the README and docs/security.md have the rows of the list of tasks",
-  async () => {
-    assert.deepEqual(settings.tasks, taskCommands(), advice);
-    assert.deepEqual(tasks.filter(({ about }) => about.length > 60 || !/^[A-Z].*[^.]$/.test(about)), []);
-    for (const [page, rows] of Object.entries(taskTables)) {
-      const [table] = taskTable.exec(await textOf(page)) ?? assert.fail(page);
-      const cells = table.trim().split("\n").map((line) =>
-        line.split("|").slice(1, -1).map((cell) => cell.trim())
-      );
-      assert.deepEqual(cells.toSpliced(1, 1), rows, `${page}: ${advice}`); // without the line below the headings
-    }
-  },
-);
+testNeeding({ read: true }, "deno.json, README and docs/security.md have the list of tasks", async () => {
+  assert.deepEqual(settings.tasks, taskCommands(), advice);
+  assert.deepEqual(tasks.filter(({ about }) => about.length > 60 || !/^[A-Z].*[^.]$/.test(about)), []);
+  for (const [page, rows] of Object.entries(taskTables)) {
+    const [table] = taskTable.exec(await textOf(page)) ?? assert.fail(page);
+    const cells = table.trim().split("\n").map((line) =>
+      line.split("|").slice(1, -1).map((cell) => cell.trim())
+    );
+    assert.deepEqual(cells.toSpliced(1, 1), rows, `${page}: ${advice}`); // without the line below the headings
+  }
+});
 
 Deno.test("no task has all permissions, and tracking reads only MLflow's variables", () => {
   for (const { rights = "" } of tasks) assert.doesNotMatch(rights, /(^| )(-A|--allow-all)( |$)|MLFLOW_/);
@@ -99,8 +95,7 @@ Deno.test("no task has all permissions, and tracking reads only MLflow's variabl
   assert.equal(settings.lock, false);
 });
 
-const asking = { read: true, write: true, run: true } as const;
-testNeeding(asking, "deno.lock holds only the packages of the tasks, since all are downloaded", async () => {
+testNeeding(toRun, "deno.lock holds only the packages of the tasks, since all are downloaded", async () => {
   const programs = tasks.filter(({ rights }) => rights).map((task) => scriptOf(task)[0])
     .filter((path) => path.startsWith("experiments/"));
   const imported = (await importsFrom([...new Set(programs)]))

@@ -40,7 +40,7 @@ async function examplesIn(path: string): Promise<Example[]> {
 
 testNeeding(
   { read: true, write: true },
-  "the examples of docs and comments run as they stand",
+  "the examples of docs and comments run as they are",
   () =>
     withCacheFolder("examples", async (folder) => {
       const examples = (await Promise.all((await documented()).map(examplesIn))).flat();

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { posix } from "node:path";
 import { filesBelow, importsFrom, reachedFrom, textOf } from "./module_graph.ts";
-import { testNeeding } from "./permissions.ts";
+import { testNeeding, toRun } from "./permissions.ts";
 
 /** Most lines, and most files, of parts of the repository, which are folders; "." is the root. */
 const ceilings: Readonly<
@@ -29,11 +29,8 @@ const written = ["compiled_kernels.ts", "font.ts", "kernel_signatures.ts"];
 
 /** The number of lines of each file. */
 async function linesOfFiles(): Promise<[path: string, lines: number][]> {
-  const below = await Promise.all(
-    [...ceilings.product.of, "tests"].filter((folder) => folder !== ".").map((folder) =>
-      filesBelow(`${folder}/`)
-    ),
-  );
+  const folders = [...ceilings.product.of, "tests"].filter((folder) => folder !== ".");
+  const below = await Promise.all(folders.map((folder) => filesBelow(`${folder}/`)));
   const files = [...below.flat(), "mod.ts", "cli.ts"].filter((path) => /\.(ts|wgsl|css|py)$/.test(path));
   return await Promise.all(
     files.map(async (path) => [path, (await textOf(path)).split(/\n(?!$)/).length] as [string, number]),
@@ -56,21 +53,14 @@ testNeeding({ read: true }, "no part of the house is above its ceiling", async (
 });
 
 testNeeding({ read: true }, `no file is longer than ${mostLines} lines`, async () => {
-  assert.deepEqual(
-    (await linesOfFiles()).filter(([path, lines]) =>
-      lines > mostLines && !written.includes(posix.basename(path))
-    ),
-    [],
-  );
+  const isLong = ([path, lines]: [string, number]) =>
+    lines > mostLines && !written.includes(posix.basename(path));
+  assert.deepEqual((await linesOfFiles()).filter(isLong), []);
 });
 
-testNeeding(
-  { read: true, write: true, run: true },
-  `mod.ts loads at most ${mostModules} modules of ours`,
-  async () => {
-    const all = await importsFrom(["mod.ts"]);
-    const { size } = reachedFrom(["mod.ts"], all.filter(({ runtime }) => runtime));
-    console.log(`mod.ts: ${size} modules, ${reachedFrom(["mod.ts"], all).size} with those of types alone`);
-    assert.ok(size <= mostModules, `${size} modules: merge what is read together`);
-  },
-);
+testNeeding(toRun, `mod.ts loads at most ${mostModules} modules of ours`, async () => {
+  const all = await importsFrom(["mod.ts"]);
+  const { size } = reachedFrom(["mod.ts"], all.filter(({ runtime }) => runtime));
+  console.log(`mod.ts: ${size} modules, ${reachedFrom(["mod.ts"], all).size} with those of types alone`);
+  assert.ok(size <= mostModules, `${size} modules: merge what is read together`);
+});

@@ -74,7 +74,7 @@ for (const notebook of notebooks) {
 
   testUnless(
     noJupyter,
-    `${notebook} runs in Deno's kernel, and gives the stored outputs`,
+    `${notebook} gives the stored outputs in Deno's kernel`,
     () =>
       withFolder(async (folder) => {
         const to = join(folder, "run.ipynb");

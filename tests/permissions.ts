@@ -5,6 +5,11 @@ export const isShort = granted("env") && Deno.env.get("FLOW_TESTS") === "short";
 
 /** Permissions that a test may need. */
 export type PermissionName = "read" | "write" | "run" | "net" | "env";
+type Needs = Partial<Record<PermissionName, true>>;
+
+/** The needs of tests that start programs, and also let them connect to this machine. */
+export const toRun = { read: true, write: true, run: true } as const;
+export const toConnect = { ...toRun, net: true, env: true } as const;
 
 /** Whether a permission is granted in full (for `net`, to this machine); never prompts. */
 export function granted(name: PermissionName): boolean {
@@ -19,11 +24,7 @@ export function granted(name: PermissionName): boolean {
  * @param name `symbol() what holds`
  * @param fn the test
  */
-export function testNeeding(
-  needs: Partial<Record<PermissionName, true>>,
-  name: string,
-  fn: () => void | Promise<void>,
-): void {
+export function testNeeding(needs: Needs, name: string, fn: () => void | Promise<void>): void {
   const missing = (Object.keys(needs) as PermissionName[]).filter((need) => !granted(need));
   const flags = missing.map((need) => `--allow-${need}`).join(" ");
   testUnless(flags === "" ? undefined : `needs ${flags}`, name, fn);

@@ -10,7 +10,7 @@ import { createModel, saveCheckpoint, type UNetModelOptions } from "../models/mo
 import { assertLikeDigits } from "./digit_features.ts";
 import { runElsewhere, withFolder } from "./folder.ts";
 import { filesBelow, importsFrom, reachedFrom } from "./module_graph.ts";
-import { testNeeding, testUnless } from "./permissions.ts";
+import { testNeeding, testUnless, toConnect, toRun } from "./permissions.ts";
 import { openDevice, PlaneTraining } from "../playground/plane_training.ts";
 import { programText } from "../playground/program_text.ts";
 import { settingsOf } from "../playground/settings.ts";
@@ -42,8 +42,8 @@ async function sizeOf({ folder }: Elsewhere, name: string): Promise<number[]> {
 }
 
 testNeeding(
-  { read: true, write: true, run: true, net: true, env: true },
-  "mod.ts and examples/ work over HTTP with a fresh cache and no deno.json, by the commands in the docs",
+  toConnect,
+  "mod.ts and examples/ work over HTTP, by the commands in the docs",
   () =>
     withFolder(async (folder) => {
       await using server = serveFiles();
@@ -62,11 +62,7 @@ testNeeding(
 );
 
 /** Writes untrained weights of images of 8 x 8 pixels. */
-async function writeWeights(
-  { folder }: Elsewhere,
-  name: string,
-  options: Partial<UNetModelOptions>,
-): Promise<void> {
+async function writeWeights({ folder }: Elsewhere, name: string, options: Partial<UNetModelOptions>) {
   const config = { type: "UNet_FM_Residuals", filters: [8, 8], tEmb: 8, ...options } as const;
   const info = { config, normalization: { scale: 2, shift: -1 }, imageSize: [8, 8] } as const;
   await Deno.writeFile(join(folder, name), await saveCheckpoint(createModel(config, 1), info));
@@ -152,8 +148,7 @@ testUnless(noAdapter, "examples/new_op.ts has its WGSL checked on WebGPU", async
 });
 
 // A registry would also check that the name is free, the version is new and the npm packages exist.
-const asking = { read: true, write: true, run: true } as const;
-testNeeding(asking, "deno publish --dry-run finds no problem, and packs what the exports need", async () => {
+testNeeding(toRun, "deno publish --dry-run finds no problem, and packs what the exports need", async () => {
   const flags = ["--dry-run", "--allow-dirty", "--no-lock", "--no-check"]; // types are checked separately
   const { code, err } = await runHere("publish", ...flags);
   assert.equal(code, 0, err);

@@ -100,16 +100,10 @@ async function runFiles(all: boolean): Promise<number> {
   for (const { errors } of ended) {
     if (errors !== "") console.log(`\nFailed:\n${errors.replaceAll(/^/gm, "  ")}`);
   }
-  console.log(
-    `Tests: ${sum("passed")} passed, ${sum("failed")} failed, ${sum("ignored")} ignored, ` +
-      `in ${Math.floor(seconds / 60)} min ${seconds % 60} s`,
-  );
-  if (!all) {
-    console.log(
-      "Not run: pages in Firefox and WebKit, kernels compiled for AMD and NVIDIA, and checks of types " +
-        "(deno task test --all)",
-    );
-  }
+  const counts = `${sum("passed")} passed, ${sum("failed")} failed, ${sum("ignored")} ignored`;
+  console.log(`Tests: ${counts}, in ${Math.floor(seconds / 60)} min ${seconds % 60} s`);
+  const others = "pages in Firefox and WebKit, kernels compiled for AMD and NVIDIA, and checks of types";
+  if (!all) console.log(`Not run: ${others} (deno task test --all)`);
   return ended.some(({ code }) => code !== 0) ? 1 : 0;
 }
 

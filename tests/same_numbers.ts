@@ -34,9 +34,6 @@ function compare(actual: Numbers, expected: Numbers, what: string): void {
     if (count++ === 0) first = i;
   }
   if (count === 0) return;
-  assert.fail(
-    `${what}: number ${first} is ${actual[first]}, not ${
-      expected[first]
-    }; ${count} of ${expected.length} differ`,
-  );
+  const differ = `${actual[first]}, not ${expected[first]}; ${count} of ${expected.length} differ`;
+  assert.fail(`${what}: number ${first} is ${differ}`);
 }

@@ -61,10 +61,8 @@ testTask("animate draws three channels in colour, in every format and field", as
     for (const [row, column] of [[1, 3], [4, 4], [6, 2]]) {
       const at = 4 * ((top + 20 * row + 10) * width + left + 20 * column + 10);
       const expected = [0, 1, 2].map((c) => flows[0].image[((10 * 3 + c) * 8 + row) * 8 + column]);
-      assert.deepEqual(
-        [...data.subarray(at, at + 3)],
-        expected.map((value) => Math.round(255 * Math.min(1, Math.max(0, value)))),
-      );
+      const bytes = expected.map((value) => Math.round(255 * Math.min(1, Math.max(0, value))));
+      assert.deepEqual([...data.subarray(at, at + 3)], bytes);
     }
   }
   const says = ["RunError: Cannot draw run and grey together: ", "3 x 8 x 8 and 8 x 8"] as const;

@@ -28,6 +28,8 @@ export interface Ended {
   readonly stderr: string;
 }
 
+type Environment = Readonly<Record<string, string>>;
+
 /**
  * V8 flags for programs of tests: the fast compiler runs only after 8 times the usual amount of work, and V8 compiles
  * and collects garbage without threads of its own. In programs of a second, each of the two took a fifth of the
@@ -91,7 +93,7 @@ export class Workplace {
   }
 
   /** Starts a task as a program; flags are separated by spaces, paths relative to the folder. */
-  start(task: TaskName, flags: string, env: Record<string, string> = {}): Deno.ChildProcess {
+  start(task: TaskName, flags: string, env: Environment = {}): Deno.ChildProcess {
     const inRepository = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
     const [, ...words] = settings.tasks[task].command.split(" ")
       .map((word) => word.replace(/(?<=^|=)(experiments\/\w+\.ts|deno\.lock)$/, inRepository));
@@ -108,14 +110,14 @@ export class Workplace {
   }
 
   /** Runs a task in this process, one at a time. */
-  run(task: TaskName, flags: string, env: Record<string, string> = {}): Promise<Ended> {
+  run(task: TaskName, flags: string, env: Environment = {}): Promise<Ended> {
     const ended = lastCall.then(() => callTask(task, flags, this.path, env));
     lastCall = ended.catch(() => {});
     return ended;
   }
 
   /** Runs a task as a program and waits for it. */
-  async runProgram(task: TaskName, flags: string, env: Record<string, string> = {}): Promise<Ended> {
+  async runProgram(task: TaskName, flags: string, env: Environment = {}): Promise<Ended> {
     return await ended(this.start(task, flags, env));
   }
 
@@ -140,7 +142,7 @@ export class Workplace {
   }
 
   /** Runs a task, and asserts that it succeeds. */
-  async succeed(task: TaskName, flags: string, env: Record<string, string> = {}): Promise<Ended> {
+  async succeed(task: TaskName, flags: string, env: Environment = {}): Promise<Ended> {
     const end = await this.run(task, flags, env);
     assert.equal(end.code, 0, end.stderr);
     return end;
@@ -170,10 +172,8 @@ export class Workplace {
   /** Writes a file, text or JSON, and its folders. */
   async write(name: string, content: unknown): Promise<void> {
     await Deno.mkdir(join(this.file(name), ".."), { recursive: true });
-    await Deno.writeTextFile(
-      this.file(name),
-      typeof content === "string" ? content : JSON.stringify(content),
-    );
+    const text = typeof content === "string" ? content : JSON.stringify(content);
+    await Deno.writeTextFile(this.file(name), text);
   }
 
   /** A digest of a file, for comparisons: a difference of long arrays takes minutes to print. */
@@ -231,12 +231,7 @@ export async function taskNamed(name: TaskName): Promise<Task> {
 }
 
 /** Calls a task in a folder like its program would, and captures its output. */
-async function callTask(
-  task: TaskName,
-  flags: string,
-  folder: string,
-  env: Readonly<Record<string, string>>,
-): Promise<Ended> {
+async function callTask(task: TaskName, flags: string, folder: string, env: Environment): Promise<Ended> {
   const [, ...own] = scriptOf(rowOf(task));
   const called = await taskNamed(task);
   let [stdout, stderr] = ["", ""];
@@ -244,13 +239,9 @@ async function callTask(
     stderr += new TextDecoder().decode(bytes);
     return bytes.length;
   };
-  using _ = replacing(
-    [console, {
-      log: (text: string) => stdout += text + "\n",
-      error: (text: string) => stderr += text + "\n",
-    }],
-    [Deno.stderr, { writeSync, isTerminal: () => false }],
-  );
+  const log = (text: string) => stdout += text + "\n";
+  const error = (text: string) => stderr += text + "\n";
+  using _ = replacing([console, { log, error }], [Deno.stderr, { writeSync, isTerminal: () => false }]);
   using __ = withEnvironment({ ...placeEnvironment(folder), ...env });
   const earlier = Deno.cwd();
   process.chdir(folder); // not Deno.chdir(): a module of the browser would keep the old folder
@@ -264,7 +255,7 @@ async function callTask(
   }
 }
 
-function withEnvironment(env: Readonly<Record<string, string>>): Disposable {
+function withEnvironment(env: Environment): Disposable {
   const set = (name: string, value: string | undefined) =>
     value === undefined ? Deno.env.delete(name) : Deno.env.set(name, value);
   const earlier = Object.keys(env).map((name) => [name, Deno.env.get(name)] as const);
@@ -291,11 +282,7 @@ export async function makePlace(): Promise<Workplace> {
  *
  * @param reason why the test cannot run here, if so
  */
-export function testTask(
-  name: string,
-  test: (place: Workplace) => Promise<void>,
-  reason?: string,
-): void {
+export function testTask(name: string, test: (place: Workplace) => Promise<void>, reason?: string): void {
   const run = async () => {
     await using place = await makePlace();
     await test(place);
@@ -303,6 +290,8 @@ export function testTask(
   if (reason !== undefined) testUnless(reason, name, run);
   else testNeeding({ read: true, write: true, run: true }, name, run);
 }
+
+type Make = (place: Workplace) => Promise<unknown>;
 
 /** Workplaces shared by several tests of a file, such as one with a trained run: made once, then copied. */
 const made = new Map<string, { readonly by: string; readonly place: Promise<Workplace> }>();
@@ -318,11 +307,7 @@ Deno.test.afterAll(async () => {
  *
  * @param key identifies the result among all files of tests; only the first call with a key runs `make`
  */
-export async function madeOnce(
-  place: Workplace,
-  key: string,
-  make: (place: Workplace) => Promise<unknown>,
-): Promise<void> {
+export async function madeOnce(place: Workplace, key: string, make: Make): Promise<void> {
   if (!made.has(key)) made.set(key, { by: `${make}`, place: makeElsewhere(make) });
   const first = made.get(key)!;
   assert.equal(first.by, `${make}`, `"${key}" is already the name of something else that tests make`);
@@ -331,7 +316,7 @@ export async function madeOnce(
   await cp(path, place.path, { recursive: true, preserveTimestamps: true });
 }
 
-async function makeElsewhere(make: (place: Workplace) => Promise<unknown>): Promise<Workplace> {
+async function makeElsewhere(make: Make): Promise<Workplace> {
   const place = await makePlace();
   try {
     await make(place);

@@ -41,10 +41,8 @@ testTask("listRuns() skips damaged runs, says why, and lists the others", async 
   await place.write("runs/whole/cells/broken/run.json", "[]");
   const said: string[] = [];
   const runs = await listRuns(place.file("runs"), null, (line) => said.push(line));
-  assert.deepEqual(
-    runs.map(({ key }) => key),
-    ["whole", "whole/cells/nested"].map((run) => place.file("runs", run)),
-  );
+  const whole = ["whole", "whole/cells/nested"].map((run) => place.file("runs", run));
+  assert.deepEqual(runs.map(({ key }) => key), whole);
   for (const [name, [, says]] of Object.entries(damaged)) {
     const line = said.find((line) => line.startsWith(`Skipped: Cannot read ${place.file("runs", name)}`)) ??
       "";

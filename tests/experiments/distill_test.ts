@@ -1,7 +1,7 @@
 /** `deno task distill`: a run like any other, from a network to a flow map. */
 
 import assert from "node:assert/strict";
-import { decodeCheckpoint } from "../../models/mod.ts";
+import { decodeCheckpoint, type UNetModelOptions } from "../../models/mod.ts";
 import { readReportRuns } from "../../experiments/report/read_runs.ts";
 import { usualGuidance } from "../../experiments/cli/stored_network.ts";
 import { noPictures, oneThread, testTask, type Workplace } from "./cli.ts";
@@ -108,7 +108,8 @@ testTask("distill needs no labels, and can distil a distilled run again", async 
 });
 
 /** Command lines that are refused, by teacher, with the beginning of the line that says why. */
-const refused: readonly (readonly [teacher: object, mistakes: Readonly<Record<string, string>>])[] = [
+type Teacher = Partial<UNetModelOptions> & { readonly shape?: readonly [number, number] };
+const refused: [Teacher, mistakes: Record<string, string>][] = [
   [{ classes: 10 }, {
     "": "ConfigError: Missing FILE|RUN: name the network to distil",
     "a b": "ConfigError: Cannot distil a and b",
@@ -128,17 +129,14 @@ const refused: readonly (readonly [teacher: object, mistakes: Readonly<Record<st
     "T --stages mean --max-guidance 2":
       "ConfigError: Cannot use --max-guidance 2 with teacher.safetensors: its network was trained without classes",
   }],
-  [{ prediction: "data" }, { "T": "RunError: Cannot distil teacher.safetensors: its network predicts data" }],
+  [{ prediction: "data" }, {
+    "T": "RunError: Cannot distil teacher.safetensors: its network predicts data",
+  }],
   [{ shape: [8, 8] }, { "T": "RunError: Cannot distil teacher.safetensors: it draws images of [1, 8, 8]" }],
 ];
 
 testTask("distill refuses invalid input, and train what only distill takes", async (place) => {
-  for (
-    const [{ shape = size, ...teacher }, mistakes] of refused as [
-      { shape?: typeof size },
-      Record<string, string>,
-    ][]
-  ) {
+  for (const [{ shape = size, ...teacher }, mistakes] of refused) {
     await storeNetwork(place, "teacher", shape, teacher);
     const command = (words: string) => `${words.replace(/^T/, "teacher.safetensors")} ${flags}`;
     const commands = Object.entries(mistakes).map(([words, says]) => [command(words), says]);

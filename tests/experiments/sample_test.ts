@@ -71,10 +71,8 @@ testTask("sample draws the same sample n for a seed, as pixels or values", async
   const header = `{'descr': '<f4', 'fortran_order': False, 'shape': (${shape}), }`;
   assert.equal(readNpy(await place.read("x.npy")).header, header);
   assertSameNumbers(await draw(place, `run/last.safetensors ${how} 5`), values);
-  assertSameNumbers(
-    await draw(place, `run/last.safetensors ${how} 2`),
-    values.slice(0, 2 * imageSize ** 2),
-  );
+  const two = await draw(place, `run/last.safetensors ${how} 2`);
+  assertSameNumbers(two, values.slice(0, 2 * imageSize ** 2));
   const seen = await draw(place, `run/last.safetensors ${how} 5 --values network`);
   assertClose(seen, values.map((pixel) => 2 * pixel - 1), 1e-6);
   for (const other of ["run/last.safetensors --seed 1", "run/ema.safetensors"]) {
@@ -162,10 +160,8 @@ testTask("sample writes a picture per image in class folders, and arrays that Nu
     const level = (n: number, c: number, pixel: number) =>
       Math.round(255 * Math.min(1, Math.max(0, values[n * size + c * 24 + pixel])));
 
-    assert.match(
-      (await place.succeed("sample", `${flags} ${oneThread} --out pictures/`)).stderr,
-      /^70 samp.*: pictures\/\n$/,
-    );
+    const { stderr } = await place.succeed("sample", `${flags} ${oneThread} --out pictures/`);
+    assert.match(stderr, /^70 samp.*: pictures\/\n$/);
     const name = (n: number) => `${`${n}`.padStart(6, "0")}.png`;
     const folderOf = (n: number) => classes > 0 ? [`${n % classes}`] : [];
     for (let label = 0; label < (classes || 1); label++) {

@@ -52,10 +52,8 @@ testTask("study trains and evaluates every cell once, and shows the results of i
   assert.match(said, /Cell 1 of 2: base-s1\n.*Cell 2 of 2: residual-s1\n/s);
   assert.match(said, /Study tiny: 2 setups, 2 of 2 runs finished\..*\n {2}setup +Fréchet/s);
   for (const [i, cell] of cells.entries()) {
-    const { course, images, figures, settings, seed, solvers, parameters } = await resultOf(
-      place,
-      `one/cells/${cell}`,
-    );
+    const result = await resultOf(place, `one/cells/${cell}`);
+    const { course, images, figures, settings, seed, solvers, parameters } = result;
     assert.deepEqual([images, course.map(({ images }) => images)], [320, [160, 320]]);
     assert.equal(course[1].figures.frechet, figures.frechet);
     assert.ok(course[0].figures.frechet > 0 && course[0].figures.frechet !== figures.frechet);

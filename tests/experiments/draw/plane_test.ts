@@ -51,10 +51,8 @@ testOnCpu("NearestImages chooses the most frequent class, the nearest in a tie",
 testOnCpu("NearestImages learns all classes of images that are sorted by class", async () => {
   const [count, P] = [2500, 3];
   const labels = Uint8Array.from({ length: count }, (_, n) => n < 2100 ? Math.floor(n / 1050) : 2);
-  const images = Uint8Array.from(
-    { length: count * P },
-    (_, i) => i % P === labels[Math.floor(i / P)] ? 255 : 0,
-  );
+  const valueAt = (i: number) => i % P === labels[Math.floor(i / P)] ? 255 : 0;
+  const images = Uint8Array.from({ length: count * P }, (_, i) => valueAt(i));
   const nearest = new NearestImages({ images, labels, count }, P);
   assert.equal(nearest.count, 2000);
   assert.deepEqual([...(await nearest.classify(Float32Array.of(0, 0, 1, 0, 1, 0)))!], [2, 1]);
@@ -74,10 +72,9 @@ Deno.test("principalComponents() are the eigenvectors of the covariance", () => 
   const means = rows.mean("column");
   assertClose(mean, means, 1e-6);
   const centred = rows.subRowVector(means);
-  const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(
-    centred.transpose().mmul(centred),
-    { assumeSymmetric: true },
-  );
+  const covariance = centred.transpose().mmul(centred);
+  const solved = new EigenvalueDecomposition(covariance, { assumeSymmetric: true });
+  const { realEigenvalues, eigenvectorMatrix } = solved;
   const order = realEigenvalues.map((_, i) => i).sort((a, b) => realEigenvalues[b] - realEigenvalues[a]);
   const total = realEigenvalues.reduce((sum, value) => sum + value);
   assertClose(share, order.slice(0, K).map((i) => realEigenvalues[i] / total), 1e-6);

@@ -101,10 +101,7 @@ testInFolder("recordEvaluation() writes files to read again, and metrics with in
   assert.deepEqual(keys.map((key) => metrics[`eval/${key}`]), [0.905, 0.89, 7, 9.5]);
   const features = new Map([["features", { shape: [1], data: Float32Array.of(1) }]]);
   await Deno.writeFile(join(run, "reference.safetensors"), encodeSafetensors(features));
-  await assert.rejects(
-    readLiveJudge(run),
-    /^RunError: Cannot read .*reference\.safetensors: features .*; del/,
-  );
+  await assert.rejects(readLiveJudge(run), /^RunError: Cannot read .*reference\.saf.*: features .*; del/);
 });
 
 testInFolder("readEvaluation() reads files of version 0.9, and refuses damaged ones", async (folder) => {
@@ -169,10 +166,7 @@ Deno.test("aboutEvaluation() tells of the samples and the judges", async () => {
   ]);
   const dataset = { ...evaluation.dataset, classNames: ["finch", "owl"] };
   assert.match(aboutEvaluation({ ...evaluation, dataset }), /lenet sees them: finch: 1,200, owl: 800\n/);
-  assert.match(
-    aboutEvaluation({ ...evaluation, judges: [] }),
-    /No judge: figures that need one are left out/,
-  );
+  assert.match(aboutEvaluation({ ...evaluation, judges: [] }), /No judge: figures that need one are left /);
   const docs = await textOf("docs/measures.md");
   for (const { title } of figuresByKey.values()) assert.ok(docs.includes(`| **${title}**`), title);
 });

@@ -30,6 +30,8 @@ function concluded(setups: readonly MadeUpSetup[], of: Plan = plan) {
   return { passages, differs: items("what differs"), inconclusive: items("inconclusive") };
 }
 
+const unfinished = twoNetworks.map((setup) => ({ ...setup, frechet: [undefined, undefined] }));
+
 Deno.test("conclude() states the size, interval and cost of a difference, and what is inconclusive", () => {
   const [base, residual] = twoNetworks;
   const clear = concluded([residual, base]); // golden_table.txt has the reverse
@@ -49,9 +51,7 @@ Deno.test("conclude() states the size, interval and cost of a difference, and wh
   const preliminary = "2 setups, 5 of 6 runs finished. Preliminary: residual has 2 of 3 runs.";
   assert.equal(lacking.passages[0], `Study networks: ${preliminary}`);
   assert.match(lacking.differs[0], /^residual against base: lower by 10\.3 \(2\.7 to 17\.9, 2 seeds\)/);
-  const { passages: none } = concluded(
-    twoNetworks.map((setup) => ({ ...setup, frechet: [undefined, undefined] })),
-  );
+  const { passages: none } = concluded(unfinished);
   assert.match(`${none[0]}`, / 0 of 4 runs finished\./);
   assert.equal(none.length, 2);
 });
@@ -65,11 +65,8 @@ Deno.test("conclude() says what was held fixed, what was compared by, and what c
     steps: 1,
   };
   const { passages } = concluded(twoNetworks, readPlan({ ...more, evaluation }, "a test"));
-  assert.equal(
-    passages.at(-1),
-    "Held fixed: preset quick, MNIST, batchSize 8, no attn, 1 step of training (32,000 images), " +
-      "1,500 samples by heun:steps=8 at guidance 1.",
-  );
+  const held = "preset quick, MNIST, batchSize 8, no attn, 1 step of training (32,000 images), 1,500 samples";
+  assert.equal(passages.at(-1), `Held fixed: ${held} by heun:steps=8 at guidance 1.`);
   const few = concluded(twoNetworks.map((setup) => ({ ...setup, more: () => ({ figures: { kernel: 1 } }) })));
   assert.match(`${few.passages[1]}`, /^Compared by kernel distance: there are too few test images for /);
   const varied = ["a", "b"].map((data) => ({
@@ -111,7 +108,6 @@ Deno.test("tablesOf() has the quality of each setup by solver, cheapest first, a
     `ot | heun:steps=32 | 64 | 12.9 (10.4 to 15.4) | ${ot} | ${many}`,
   ]);
   assert.deepEqual(rowsOf(twoNetworks, /evaluations/), []);
-  const unfinished = twoNetworks.map((setup) => ({ ...setup, frechet: [undefined, undefined] }));
   assert.equal(rowsOf(unfinished, /^Setups/)[1], "base |  |  |  |  | 0 of 2");
 });
 

@@ -97,10 +97,9 @@ Deno.test("cellsOf() lists cells seed by seed, each run once, with all settings 
   });
   const cells = cellsOf(plan);
   const names = { base: 5, residual: 5, "base-attention-on": 5, "base-share-0.5": 3 };
-  assert.deepEqual(
-    cells.map(({ id, seed, steps }) => [id, seed, steps]),
-    [7, 3].flatMap((seed) => Object.entries(names).map(([name, steps]) => [`${name}-s${seed}`, seed, steps])),
-  );
+  const of = (seed: number) =>
+    Object.entries(names).map(([name, steps]) => [`${name}-s${seed}`, seed, steps]);
+  assert.deepEqual(cells.map(({ id, seed, steps }) => [id, seed, steps]), [...of(7), ...of(3)]);
   const [base, residual] = cells;
   const common = { attn: false, coupling: "independent", share: 1, filters: "8,16" };
   assert.deepEqual(base.settings, { model: "base", ...common, groups: 8 }, "no normalisation to group");

@@ -72,9 +72,10 @@ function differencesAmong(complete: CellSettings, ...all: (readonly [CellSetting
 Deno.test("summarizeStudy() compares setups that differ in one choice, a network with its widths", () => {
   const usual = { coupling: "independent", times: "logit_normal" };
   const own = [{}, { coupling: "ot" }, { times: "uniform" }, { times: "stratified" }];
-  const pairs = ["ot", "uniform", "stratified"].map((one) => `${one} | the preset`).concat(
+  const pairs = [
+    ...["ot", "uniform", "stratified"].map((one) => `${one} | the preset`),
     "stratified | uniform",
-  );
+  ];
   assert.deepEqual(differencesAmong(usual, ...own.map((asked) => [asked] as const)), pairs);
   assert.deepEqual(differencesAmong({}, [{ groups: 1, share: 0.5 }], [{ groups: 2, share: 1 }]), []);
 
@@ -148,10 +149,8 @@ Deno.test("summarizeStudy() does not compare losses of different meanings, or di
   const others = [trainedOn({ coupling: "ot" }, "12"), trainedOn({ data: "b" }, "34")];
   const all = [trainedOn({}, "12"), trainedOn({ tEmb: 16 }, "12"), ...others];
   const { differences, primaries } = summaryOf(all);
-  assert.deepEqual(
-    differences.map(({ a, figures }) => [a, "velocity_error" in figures]),
-    [["a, independent, tEmb 16", true], ["a, ot, tEmb 8", false]],
-  );
+  const found = differences.map(({ a, figures }) => [a, "velocity_error" in figures]);
+  assert.deepEqual(found, [["a, independent, tEmb 16", true], ["a, ot, tEmb 8", false]]);
   assert.deepEqual(primaries, [{ key: "frechet" }], "no value of real images");
   assert.equal(madeUp(others).study.cells.length, 4);
 });
