@@ -28,13 +28,7 @@ import { textOf } from "../../module_graph.ts";
 Deno.test("evaluationOptions() takes as many samples as there are images to compare, or as asked", () => {
   const count = (flags: object, trained: number, tested: number, classes = 3) => {
     const data = { train: { count: trained }, test: { count: tested }, classes };
-    const subject = {
-      drawable: { model: {} },
-      data,
-      trained: new Uint32Array(trained),
-      weights: {},
-      classes,
-    };
+    const subject = { drawable: { model: {} }, data, trained: { length: trained }, weights: {}, classes };
     const asked = { ...evaluating.resolve(flags), help: false, runs: [] };
     return evaluationOptions(asked as never, subject as unknown as EvaluatedNetwork, 2000);
   };
