@@ -7,17 +7,7 @@ import { LossCurve, lossScale } from "../../playground/page/loss_chart.ts";
 import { contour, tipOf } from "../../playground/page/pictures.ts";
 import type { Frame, TrainingPairs } from "../../playground/page/messages.ts";
 import { PlanePen, type PlaneState } from "../../playground/page/plane_pen.ts";
-import {
-  classesReading,
-  crowdReading,
-  distanceFromData,
-  fanReading,
-  fewReading,
-  followReading,
-  formatDigest,
-  keepDistances,
-  statusOf,
-} from "../../playground/page/readings.ts";
+import * as readings from "../../playground/page/readings.ts";
 import { defaults, type PlaygroundSettings } from "../../playground/settings.ts";
 import { placeAt, type Trajectories } from "../../playground/plane_views.ts";
 import { assertClose } from "../testing.ts";
@@ -31,35 +21,18 @@ const moved = {
   }),
 };
 const exact = new ExactField(Float32Array.of(1, 0, -3, 4), "linear");
-const lesson: TrainingPairs = {
-  points: new Float32Array(),
-  x0: new Float32Array(),
-  x1: new Float32Array(),
-  closed: true,
-};
+const none = new Float32Array();
+const lesson: TrainingPairs = { points: none, x0: none, x1: none, closed: true };
 const settings = { ...defaults, step: "few", moves: 2 } as const;
 const frame: Frame = {
-  settings,
-  step: 1,
-  losses: new Float32Array(),
-  dots: moved,
-  planes: [moved, moved],
-  arrows: new Float32Array(),
+  ...{ settings, step: 1, losses: none, arrows: none, milliseconds: 1 },
+  ...{ dots: moved, planes: [moved, moved] },
   drops: [{ times: moved.times, places: Float32Array.of(0, 0, 3, 0, 3, 4) }],
-  milliseconds: 1,
 };
+const place = [0.5, 0.25] as const;
 const state: PlaneState = {
-  settings,
-  t: 0.5,
-  exact,
-  frame,
-  lesson,
-  probe: [0.5, 0.25],
-  pinned: [0.5, 0.25],
-  trail: [],
-  kept: new Map(),
-  pair: 0,
-  pen: false,
+  ...{ settings, t: 0.5, exact, frame, lesson, probe: place, pinned: place },
+  ...{ trail: [], kept: new Map(), pair: 0, pen: false },
 };
 
 Deno.test("placeAt() interpolates within a step, and clamps outside", () => {
@@ -74,25 +47,29 @@ Deno.test("PlanePen.pixel() draws the plane upright", () => {
 });
 
 Deno.test("readings are distances and lengths, and ignore a velocity at another time or place", () => {
-  assert.equal(distanceFromData(moved, exact), 0.5); // half the dots lie on a data point, half 1 above it
+  assert.equal(readings.distanceFromData(moved, exact), 0.5); // half the dots lie on a data point, half 1 above it
   const kept = new Map([["random pairs", [3, 0.25]]]); // with 1 and 2 steps
-  assert.equal(fewReading({ ...state, kept }).values.distance, 0.25);
-  assert.deepEqual(followReading(state).values, { length: 7, straight: 5 });
+  assert.equal(readings.fewReading({ ...state, kept }).values.distance, 0.25);
+  assert.deepEqual(readings.followReading(state).values, { length: 7, straight: 5 });
   const { mean: [x, y], spread } = exact.meeting([0.5, 0.25], 0.5);
-  assert.deepEqual(fanReading(state).values, { x, y, spread });
+  assert.deepEqual(readings.fanReading(state).values, { x, y, spread });
   const look = { step: 3, place: [0.5, 0.25], t: 0.5, velocity: [x + 0.3, y - 0.4] } as const;
-  assertClose([fanReading({ ...state, look }).values.away], [0.5], 1e-9);
+  assertClose([readings.fanReading({ ...state, look }).values.away], [0.5], 1e-9);
   for (const other of [{ t: 0.4 }, { place: [0.5, 0.3] }, { place: [0.4, 0.25] }] as const) {
-    assert.ok(!("away" in fanReading({ ...state, look: { ...look, ...other } }).values));
+    assert.ok(!("away" in readings.fanReading({ ...state, look: { ...look, ...other } }).values));
   }
   const end = { ...state, t: 1, look: { ...look, t: 0.99 } };
-  assert.ok("away" in fanReading(end).values, "at t = 1, the velocity at 0.99 is shown");
+  assert.ok("away" in readings.fanReading(end).values, "at t = 1, the velocity at 0.99 is shown");
 });
 
 Deno.test("keepDistances() stores distances per number of steps, for each way of training", () => {
   const kept = new Map();
   const keep = (change: Partial<PlaygroundSettings>, planes: readonly Trajectories[]) =>
-    keepDistances({ ...state, kept, frame: { ...frame, planes, settings: { ...settings, ...change } } });
+    readings.keepDistances({
+      ...state,
+      kept,
+      frame: { ...frame, planes, settings: { ...settings, ...change } },
+    });
   keep({}, [moved, moved]);
   keep({ objective: "one_step" }, [moved]);
   keep({ pairs: "nearest" }, []);
@@ -116,12 +93,12 @@ Deno.test("crowdReading() and classesReading() report mean lengths, distances an
   const length = Array.from({ length: 128 }, (_, n) => n + Math.hypot(n - 1, n % 2)).reduce((a, b) => a + b) /
     128;
   const random = { ...frame, settings: { ...defaults, step: "random" } } as const;
-  const { values } = crowdReading({ ...state, frame: random });
+  const { values } = readings.crowdReading({ ...state, frame: random });
   assertClose([values.length, values.distance], [length, 0.5], 1e-5);
   const points = Float32Array.of(0, 3, 0, -3, 9, 9, 9, 9); // the first class, and the second
   const classes = { ...frame, settings: { ...defaults, step: "classes" } } as const;
   const { spread, ofData } =
-    classesReading({ ...state, lesson: { ...lesson, points }, frame: classes }).values;
+    readings.classesReading({ ...state, lesson: { ...lesson, points }, frame: classes }).values;
   assertClose([spread, ofData], [0.5, 3], 1e-6);
 });
 
@@ -154,11 +131,14 @@ Deno.test("statusOf() and formatDigest() omit unknown values", () => {
     milliseconds: 0.456,
     device: "1 thread",
   };
-  assert.equal(statusOf(known), "Step 1,200 of 4,000 · loss 0.612 · 0.46 ms per step · 1 thread");
-  assert.equal(statusOf({ ...known, loss: undefined, milliseconds: 0 }), "Step 1,200 of 4,000 · 1 thread");
+  assert.equal(readings.statusOf(known), "Step 1,200 of 4,000 · loss 0.612 · 0.46 ms per step · 1 thread");
+  assert.equal(
+    readings.statusOf({ ...known, loss: undefined, milliseconds: 0 }),
+    "Step 1,200 of 4,000 · 1 thread",
+  );
   const rest = { step: 1200, digest: "ab", done: true };
-  assert.equal(formatDigest(rest), "After step 1,200, the weights have the digest ab.");
-  assert.match(formatDigest(rest, "steps"), / With steps=1200, .*\.$/);
+  assert.equal(readings.formatDigest(rest), "After step 1,200, the weights have the digest ab.");
+  assert.match(readings.formatDigest(rest, "steps"), / With steps=1200, .*\.$/);
 });
 
 Deno.test("LossCurve places each mean at the middle of its steps, even after neighbours are merged", () => {

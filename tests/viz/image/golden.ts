@@ -1,5 +1,5 @@
 /**
- * The frames that `golden_test.ts` compares with stored pictures. Draws them again, to look at and commit:
+ * The frames that `grid_test.ts` compares with stored pictures. Draws them again, to look at and commit:
  *
  * deno run --allow-write=tests/golden tests/viz/image/golden.ts
  */
