@@ -1,10 +1,14 @@
+/** Networks of modules: their options, the runs that keep them, and what cannot be trained. */
+
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { decodeCheckpoint, decodeSafetensors, encodeSafetensors } from "../../../models/mod.ts";
 import { assertRefused, testMistakes } from "../refusals.ts";
 import { madeOnce, oneThread, type TaskName, testTask, type Workplace } from "../cli.ts";
 import { chosenOptions, optionRows } from "../../../experiments/networks/own_network.ts";
 import { bareOwnRun, library, mlp, ownRun, writeModule } from "./modules.ts";
 import { storeNetwork } from "../stored_network.ts";
+import { makePlan, tinyPlan } from "../study/tiny_study.ts";
 import { dataIn } from "../../viz/report/page_content.ts";
 
 const sampled = `${oneThread} --count 10 --out grid.png`;
@@ -207,4 +211,32 @@ Deno.test("options of a network are read as their defaults say", () => {
   for (const [name, text] of Object.entries(refused)) {
     assert.throws(() => chosen({ [name]: text }), { name: "ConfigError" }, name);
   }
+});
+
+testTask("examples/dit.ts trains, resumes to the same bits, and is evaluated", async (place) => {
+  const module = fileURLToPath(new URL("../../../examples/dit.ts", import.meta.url));
+  const run = bareOwnRun.replace(" --epochs 3", "").replace("--log-every 3", "--log-every 1");
+  const flags = `--model ${module} --width 16 --depth 1 --heads 2 --schedule constant --warm-up 0 ${run}`;
+  const { stderr } = await place.succeed("train", `${flags} --max-steps 16 --out whole`);
+  assert.match(stderr, new RegExp(`^${module} \\(`));
+  await place.succeed("train", `${flags} --max-steps 5 --out cut`);
+  await place.succeed("train", `--resume cut --max-steps 16 --model ${module}`);
+  const tensors = async (run: string) => (await place.state(run)).tensors;
+  assert.deepEqual(await tensors("cut"), await tensors("whole"));
+  const losses = (await place.metrics("whole")).flatMap(({ train_loss: loss }) => loss ?? []).map(Number);
+  assert.ok(losses.at(-1)! < 0.95 * losses[0], `${losses}`);
+  const evaluation = `--count 20 --course-images 4 --bits-images 0 --judge none ${oneThread}`;
+  await place.succeed("evaluate", `whole --model ${module} ${evaluation}`);
+});
+
+testTask("study trains the network of the docs next to a U-Net", async (place) => {
+  const page = await Deno.readTextFile(new URL("../../../docs/own_networks.md", import.meta.url));
+  const [, module] = /```ts\n(.*?)```/s.exec(page)!;
+  await place.write("mine.ts", module.replaceAll("../mod.ts", library));
+  const grid = { model: ["residual", "mine.ts:hidden=8"] };
+  await makePlan(place, { seeds: [1], evaluation: { ...tinyPlan.evaluation }, grid });
+  await place.succeed("study", `plan.json --out study ${oneThread}`);
+  const { model } = await place.json("study/cells/mine-hidden-8-s1/config.json");
+  assert.match(model, /^mine\.ts@sha256:\w{64}:hidden=8,activation=gelu$/);
+  assert.match(await place.text("study/study.md"), /mine\.ts:hidden=8 .* 2,504 /);
 });
