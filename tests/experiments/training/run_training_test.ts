@@ -210,7 +210,8 @@ testRuns("keeps weights at requested steps and, without labels, at a sixth of a 
   const kept = await Array.fromAsync(Deno.readDir(`${guided}/weights`), ({ name }) => name);
   assert.deepEqual(kept.sort(), ["step_000002.safetensors", "step_000005.safetensors"]);
   // With a constant learning rate, a run of two steps ends like one of twelve begins.
-  const { run: short } = await train("short", { ...values, maxSteps: 2 });
+  const { run: short } = await train("short", { ...values, maxSteps: 2, maxMinutes: 60 });
+  assert.equal(readConfig(short).maxMinutes, 0, "it ended by its steps, and is repeated so");
   for (const file of [runFile.early, fileAt(runFile.weightsAt, 2)]) {
     await assertSame(`${guided}/${file}`, `${short}/${runFile.ema}`);
   }
