@@ -37,10 +37,7 @@ await testReport(
       await page.mouse.move(0, 0);
       await digestOfPage(page);
       const after = async (steps: number) => {
-        await page.waitForFunction(
-          (steps) => document.getElementById("average-text")!.dataset.step === steps,
-          String(steps),
-        );
+        await untilReading(page, "average", "step", steps);
         return (await readingOf(page, "average")).away;
       };
       const train = (name: string) =>
@@ -121,10 +118,7 @@ await testReport(
       for (const moves of [1, 32]) {
         await page.locator(`[name="choice-moves"][value="${moves}"]`).focus();
         await page.keyboard.press(" ");
-        await page.waitForFunction(
-          (moves) => document.getElementById("few-text")!.dataset.moves === moves,
-          String(moves),
-        );
+        await untilReading(page, "few", "moves", moves);
         const { distance } = await readingOf(page, "few");
         const dots = await views.dots({ solver: "euler", moves, seed: 1 });
         assertClose([distance], [distanceFromData(dots, exact)], 1e-5);
@@ -134,18 +128,11 @@ await testReport(
       assert.match(await hashOf(page), /step=few/);
     },
     async "makes trajectories longer with noise, and the crowd narrower with guidance"(page) {
-      for (
-        const [step, slider, name, [low, high]] of [
-          ["random", "noise", "length", [0, 2]],
-          ["classes", "scale", "spread", [4, 1]],
-        ] as const
-      ) {
+      const cases = [["random", "noise", "length", 0, 2], ["classes", "scale", "spread", 4, 1]] as const;
+      for (const [step, slider, name, low, high] of cases) {
         await goTo(page, `#steps=200&step=${step}&${slider}=${low}`);
         const value = async (at: number) => {
-          await page.waitForFunction(
-            ([step, slider, at]) => document.getElementById(`${step}-text`)!.dataset[slider] === at,
-            [step, slider, String(at)] as const,
-          );
+          await untilReading(page, step, slider, at);
           await page.waitForTimeout(300);
           return (await readingOf(page, step))[name];
         };

@@ -80,11 +80,14 @@ export async function readingOf(page: Page, step: string): Promise<Readonly<Reco
   return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, Number(value)]));
 }
 
-/** Waits until a step of the story shows a number of this name. */
-export async function untilReading(page: Page, step: string, name: string): Promise<void> {
+/** Waits until a step of the story shows a number of this name, or this number. */
+export async function untilReading(page: Page, step: string, name: string, value?: number): Promise<void> {
   await page.waitForFunction(
-    ([step, name]) => document.getElementById(`${step}-text`)!.dataset[name] !== undefined,
-    [step, name],
+    ([step, name, value]) => {
+      const shown = document.getElementById(`${step}-text`)!.dataset[name];
+      return shown !== undefined && (value === undefined || Number(shown) === value);
+    },
+    [step, name, value] as const,
   );
 }
 

@@ -109,10 +109,8 @@ export class Network {
   async recordedThree() {
     const { seed, labels, ...how } = three;
     const times = models.gridTimes(how.steps, "quadratic");
-    const rows = models.toPixels(
-      await models.noise(seed, [3, ...this.#shape.slice(1)]).read(),
-      normalization,
-    );
+    const x0 = await models.noise(seed, [3, ...this.#shape.slice(1)]).read();
+    const rows = models.toPixels(x0, normalization);
     const P = rows.length / 3;
     return await Promise.all(
       labels.map((label, k) => this.flowFrom(rows.slice(k * P, (k + 1) * P), { ...how, times, label })),
