@@ -4,7 +4,7 @@
  * @module
  */
 export { encodeApng } from "./image/apng.ts";
-export { type CaptionedGrid, captionedGrid, type CaptionedGridOptions } from "./image/captioned_grid.ts";
+export { captionedGrid, type CaptionedGridOptions } from "./image/captioned_grid.ts";
 export { colormap, type ColormapName, colormapNames, type Palette } from "./image/colormap.ts";
 export {
   type ChartColors,

@@ -194,8 +194,8 @@ export async function writeFewSteps(
   };
   const width = Math.min(112, Math.max(56, 560 / count)); // few columns are wider, for their captions
   const scale = Math.max(1, Math.round(width / shape[2]));
-  const grid = captionedGrid([rows.length, count], shape, { captions, scale });
-  await writeAtomic(path, encodeRasterPng((await rasterizer())(grid.svg(images))));
+  const svg = captionedGrid(images, [rows.length, count], shape, { captions, scale });
+  await writeAtomic(path, encodeRasterPng((await rasterizer())(svg)));
 }
 
 /** Maximum number of samples of one run in one row. */

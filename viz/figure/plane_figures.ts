@@ -44,14 +44,23 @@ export function pathsFigure(snapshots: readonly PlaneSnapshot[], options: PlaneF
   if (snapshots.length < 2) {
     throw new RangeError(`Cannot draw paths: there are ${snapshots.length} snapshots (expected at least 2)`);
   }
-  const color = colorsOfTime();
+  const viridis = colormap("viridis");
+  const color = (t: number) => {
+    const at = 3 * Math.round(255 * t);
+    return `rgb(${viridis.subarray(at, at + 3).join(",")})`;
+  };
   const paths = snapshots.slice(1).map(({ t, image: to }, i): PlotlyTrace => {
     const { t: start, image: from } = snapshots[i];
     const ends = (axis: 0 | 1) =>
       Float32Array.from(
         Array.from({ length: N }, (_, n) => [from[2 * n + axis], to[2 * n + axis], NaN]).flat(),
       );
-    return { ...lines, x: ends(0), y: ends(1), line: { color: color((start + t) / 2), width: 0.7 } };
+    return {
+      ...lines,
+      x: ends(0),
+      y: ends(1),
+      line: { color: color((start + t) / 2), width: 0.7 },
+    };
   });
   const points = snapshots.map(({ image }) => columns(image, N));
   const style = { mode: "markers", marker: { color: seriesColors[1], size: 4 }, showlegend: false };
@@ -152,12 +161,8 @@ function columns(points: Float32Array, N: number): Points {
 function arrows(points: Float32Array, velocity: Float32Array, N: number, scale: number): Points {
   const [xs, ys]: [number[], number[]] = [[], []];
   for (let n = 0; n < N; n++) {
-    const [x, y, dx, dy] = [
-      points[2 * n],
-      points[2 * n + 1],
-      scale * velocity[2 * n],
-      scale * velocity[2 * n + 1],
-    ];
+    const [x, y] = [points[2 * n], points[2 * n + 1]];
+    const [dx, dy] = [scale * velocity[2 * n], scale * velocity[2 * n + 1]];
     const [tipX, tipY, backX, backY] = [x + dx, y + dy, x + 0.7 * dx, y + 0.7 * dy];
     xs.push(x, tipX, NaN, backX - 0.15 * dy, tipX, backX + 0.15 * dy, NaN);
     ys.push(y, tipY, NaN, backY + 0.15 * dx, tipY, backY - 0.15 * dx, NaN);
@@ -179,13 +184,4 @@ function extentOf(arrays: readonly Float32Array[]): readonly [low: number, high:
     [low, high] = [Math.min(low, value), Math.max(high, value)];
   }
   return [low, high];
-}
-
-/** The CSS colour of viridis for t in [0, 1]. */
-function colorsOfTime(): (t: number) => string {
-  const palette = colormap("viridis");
-  return (t) => {
-    const at = 3 * Math.round(255 * Math.min(Math.max(t, 0), 1));
-    return `rgb(${palette.subarray(at, at + 3).join(",")})`;
-  };
 }

@@ -51,58 +51,57 @@ export function flowCell(
   const palette = colormap(map);
   const mean = (values: Float32Array) => channelMean(values, size);
   const ofChannels = C === 1 ? "" : ", mean over channels";
-  /** Draws values of 1 or C channels; velocities in [-limit, limit], images in [0, 1]. */
-  const picture = (values: Float32Array, t: number, x: number, y: number, limit?: number) => {
-    const range = limit === undefined ? [0, 1] as const : [-limit, limit] as const;
-    const shape = [values.length / (H * W), H, W] as const;
-    return svgImage(`draw ${field} at t = ${t}`, values, shape, { at: [x, y], scale, range, palette });
-  };
-  const cell = { width: W * scale, height: H * scale };
-
+  let note = "";
+  let range: readonly [low: number, high: number] = [0, 1];
+  /** Values to draw of a snapshot, of 1 or C channels, and the arrows over them as an SVG path. */
+  let values: (trajectory: Trajectory, m: number) => Float32Array = imageAt;
+  let arrows = (_trajectory: Trajectory, _m: number, _t: number) => "";
   if (field === "velocity") {
     const limit = quantile(velocities(trajectories).map((v) => mean(v).map(Math.abs))) || 1;
     const diverging = map === defaultMaps.signed; // reversed, as in reports: red brightens, blue darkens
     const ends = diverging ? ["blue", "red"] : ["dark", "light"];
-    return {
-      ...cell,
-      note: `velocity${ofChannels}: ${ends[0]} −${limit.toFixed(1)}, ${ends[1]} ${limit.toFixed(1)}`,
-      draw(trajectory, t, x, y) {
-        const m = nearestSnapshot(trajectory.t, t);
-        // The last snapshot has no velocity: show that of the one before.
-        const last = velocityAt(trajectory, Math.min(m, trajectory.shape[0] - 2));
-        const v = last ? mean(last) : new Float32Array(H * W);
-        return picture(diverging ? v.map((value) => -value) : v, t, x, y, limit);
-      },
+    note = `velocity${ofChannels}: ${ends[0]} −${limit.toFixed(1)}, ${ends[1]} ${limit.toFixed(1)}`;
+    range = [-limit, limit];
+    values = (trajectory, m) => {
+      // The last snapshot has no velocity: show that of the one before.
+      const last = velocityAt(trajectory, Math.min(m, trajectory.shape[0] - 2));
+      return last ? mean(last).map((value) => diverging ? -value : value) : new Float32Array(H * W);
     };
-  }
-  if (field === "quiver") {
+  } else if (field === "quiver") {
     const lengths = velocities(trajectories).map((v) =>
       Float32Array.from(quiver(mean(v), [H, W]), ({ dx, dy }) => Math.hypot(dx, dy))
     );
     const unit = blockSize * scale / (quantile(lengths) || 1);
-    return {
-      ...cell,
-      note: `arrows: gradient of the velocity’s ${blockSize} × ${blockSize} block means${ofChannels}`,
-      draw(trajectory, t, x, y) {
-        const m = nearestSnapshot(trajectory.t, t);
-        const v = velocityAt(trajectory, m);
-        const arrows = v
-          ? quiver(finite(mean(v), W, t), [H, W]).map((arrow) => arrowPath(arrow, scale, unit)).join("")
-          : "";
-        const shape = `<path transform="translate(${x} ${y})" fill="#fff" fill-opacity=".8" d="${arrows}"/>`;
-        return picture(imageAt(trajectory, m), t, x, y) + (arrows && shape);
-      },
+    note = `arrows: gradient of the velocity’s ${blockSize} × ${blockSize} block means${ofChannels}`;
+    arrows = (trajectory, m, t) => {
+      const v = velocityAt(trajectory, m);
+      const all = v ? quiver(finite(mean(v), W, t), [H, W]) : [];
+      return all.map((arrow) => arrowPath(arrow, scale, unit)).join("");
+    };
+  } else if (field === "prediction") {
+    note = "predicted end point x + (1 − t) v";
+    values = (trajectory, m) => {
+      const [image, v] = [imageAt(trajectory, m), velocityAt(trajectory, m)];
+      return v ? image.map((value, i) => value + (1 - trajectory.t[m]) * v[i]) : image;
     };
   }
   return {
-    ...cell,
-    note: field === "prediction" ? "predicted end point x + (1 − t) v" : "",
+    width: W * scale,
+    height: H * scale,
+    note,
     draw(trajectory, t, x, y) {
       const m = nearestSnapshot(trajectory.t, t);
-      const v = field === "prediction" ? velocityAt(trajectory, m) : undefined;
-      const image = imageAt(trajectory, m);
-      const values = v ? image.map((value, i) => value + (1 - trajectory.t[m]) * v[i]) : image;
-      return picture(values, t, x, y);
+      const shown = values(trajectory, m);
+      const shape = [shown.length / (H * W), H, W] as const;
+      const image = svgImage(`draw ${field} at t = ${t}`, shown, shape, {
+        at: [x, y],
+        scale,
+        range,
+        palette,
+      });
+      const path = arrows(trajectory, m, t);
+      return image +
+        (path && `<path transform="translate(${x} ${y})" fill="#fff" fill-opacity=".8" d="${path}"/>`);
     },
   };
 }

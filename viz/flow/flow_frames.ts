@@ -38,8 +38,6 @@ export interface FlowFrames {
   readonly width: number;
   /** Height of each frame in pixels. */
   readonly height: number;
-  /** The colour map; undefined for colour images. */
-  readonly map?: ColormapName;
   /** t of each frame, from the first snapshot to the last. */
   readonly times: readonly number[];
   /** The SVG of a frame. */
@@ -78,7 +76,6 @@ export function flowFrames(rows: readonly FlowRow[], options: FlowFramesOptions 
   const cell = cellFor(rows, columns, options);
   const times = frameTimes(rows, pacing, frames);
   const single = rows.length === 1 && columns === 1;
-  const inColour = imageSizeOf(rows[0].trajectories[0])[0] === 3 && options.field !== "velocity";
   const captions = (t: number) => ({
     title: [`t = ${t.toFixed(2)}`, single ? [] : `${pacing} pacing`, remark ?? []].flat().join(", "),
     ...columnTitles && { columns: columnTitles },
@@ -89,7 +86,6 @@ export function flowFrames(rows: readonly FlowRow[], options: FlowFramesOptions 
   return {
     width: layout.width,
     height: layout.height,
-    ...!inColour && { map: mapOf(options) },
     times,
     svg(frame) {
       const t = times[frame];
@@ -123,10 +119,6 @@ export function filmstrip(rows: readonly FlowRow[], options: FlowFramesOptions =
   return layout.svg(cells.join(""), captions);
 }
 
-function mapOf({ field, map }: FlowFramesOptions): ColormapName {
-  return map ?? (field === "velocity" ? defaultMaps.signed : defaultMaps.image);
-}
-
 function labels(rows: readonly { readonly label?: string | undefined }[]): Pick<Captions, "rows"> {
   return rows.some(({ label }) => label) ? { rows: rows.map(({ label = "" }) => label) } : {};
 }
@@ -152,7 +144,8 @@ function cellFor(rows: readonly FlowRow[], columns: number, options: FlowFramesO
     options;
   checkInteger(task, "scale", scale, 1);
   checkName(task, "field", field, flowFields);
-  return flowCell(trajectories, { field, map: mapOf(options), scale });
+  const { map = field === "velocity" ? defaultMaps.signed : defaultMaps.image } = options;
+  return flowCell(trajectories, { field, map, scale });
 }
 
 /** Times of the frames, taken from the trajectory with the most snapshots. */

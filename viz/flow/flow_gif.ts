@@ -1,14 +1,13 @@
-import untyped from "npm:gifenc@1.0.3";
-import { colormap, type ColormapName, type Palette } from "../image/colormap.ts";
+import type { Palette } from "../image/colormap.ts";
 import type { Picture, Raster } from "../image/picture.ts";
 import type { FlowFrames } from "./flow_frames.ts";
-import { encodeGif, type GifOptions } from "../image/gif.ts";
+import { encodeGif, type GifOptions, quantize } from "../image/gif.ts";
 import type { ImageFile } from "../image/notebook.ts";
 import type { Rasterizer } from "../image/raster.ts";
 
 /** Maximum colour error of moving pixels (distance in RGB): about a twentieth of a colour map's length. */
 const tolerance = 20;
-/** Number of frames used to fit the palette of colour images. */
+/** Number of frames to which the palette is fitted. */
 const sampledFrames = 8;
 
 /**
@@ -25,70 +24,24 @@ export function flowGif(
   options: GifOptions = {},
 ): ImageFile {
   const last = frames.times.length - 1;
-  const sampled = () =>
-    Array.from(
-      { length: sampledFrames },
-      (_, i) => draw(frames.svg(Math.round(i * last / (sampledFrames - 1)))),
-    );
-  const palette = frames.map ? framePalette(frames.map) : fittedPalette(sampled());
+  const sampled = Array.from(
+    { length: sampledFrames },
+    (_, i) => draw(frames.svg(Math.round(i * last / (sampledFrames - 1)))),
+  );
+  const palette = fittedPalette(sampled);
   const indexer = new Indexer(palette);
   const pictures = frames.times.map((_, i) => indexer.index(draw(frames.svg(i)), i === last ? 0 : tolerance));
   return encodeGif(pictures, palette, options);
 }
 
-/** The functions of gifenc that we use; the package has no types. */
-const { quantize } = untyped as {
-  quantize(
-    rgba: Uint8Array,
-    most: number,
-    options: { format: "rgb444" },
-  ): [r: number, g: number, b: number][];
-};
-
-/** Numbers of colours for the map, its mixtures with white arrows, and captions; more would enlarge the file. */
-const counts = { map: 64, mixed: 16, greys: 12 };
-/** Shares of white in the mixtures: arrows are 0.8 opaque, their anti-aliased edges less. */
-const whites = [0.2, 0.4, 0.6, 0.8];
-
-/**
- * Makes one palette for all frames of a flow drawn with a colour map.
- *
- * @returns u8[256, 3]; unused entries at the end are black
- */
-export function framePalette(map: ColormapName): Palette {
-  const all = colormap(map);
-  const colorOf = (i: number, count: number) => {
-    const at = Math.round(255 * i / (count - 1));
-    return all.subarray(3 * at, 3 * at + 3);
-  };
-  const colors = Array.from({ length: counts.map }, (_, i) => colorOf(i, counts.map));
-  for (const white of whites) {
-    for (let i = 0; i < counts.mixed; i++) {
-      colors.push(colorOf(i, counts.mixed).map((value) => Math.round((1 - white) * value + white * 255)));
-    }
-  }
-  return paletteOf([...colors, ...captionGreys()]);
-}
-
-/** Fits one palette to frames of colour images, all of one size. */
+/** Fits a palette to frames of one size: u8[256, 3], black from the last used entry on. */
 function fittedPalette(rasters: readonly Raster[]): Palette {
   const [{ rgba: { length } }] = rasters;
   const rgba = new Uint8Array(rasters.length * length);
   rasters.forEach((raster, i) => rgba.set(raster.rgba, i * length));
-  const fitted = quantize(rgba, 254 - counts.greys, { format: "rgb444" });
-  return paletteOf([[0, 0, 0], ...captionGreys(), ...fitted]); // black first: black entries at the end are unused
-}
-
-/** Greys from the colour of letters to white. */
-function captionGreys(): Uint8Array[] {
-  return Array.from({ length: counts.greys }, (_, i) => {
-    return new Uint8Array(3).fill(Math.round(0x22 + (255 - 0x22) * i / (counts.greys - 1)));
-  });
-}
-
-function paletteOf(colors: readonly ArrayLike<number>[]): Palette {
+  const greys = Array.from({ length: 12 }, (_, i) => Array(3).fill(Math.round(0x22 + (255 - 0x22) * i / 11))); // of captions
   const palette = new Uint8Array(256 * 3);
-  colors.forEach((color, i) => palette.set(color, 3 * i));
+  palette.set([0, 0, 0, ...greys.flat(), ...quantize(rgba, 242, { format: "rgb565" }).flat()]);
   return palette;
 }
 

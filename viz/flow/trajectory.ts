@@ -1,4 +1,10 @@
-import { checkShape, type ImageSize, type ImagesShape, withChannels } from "../image/image_shape.ts";
+import {
+  channelMean,
+  checkShape,
+  type ImageSize,
+  type ImagesShape,
+  withChannels,
+} from "../image/image_shape.ts";
 
 /** The trajectory of one image from noise to data; pixels are 0 for black and 1 for white, not clipped. */
 export interface Trajectory {
@@ -61,6 +67,20 @@ export function velocityAt({ velocity, shape }: Trajectory, m: number): Float32A
 function part(values: Float32Array, shape: ImagesShape, m: number): Float32Array {
   const [, C, H, W] = withChannels(shape);
   return values.subarray(m * C * H * W, (m + 1) * C * H * W);
+}
+
+/** The largest magnitude of a velocity (of its mean over channels); 1 if all are 0, because callers divide by it. */
+export function fastestOf(trajectories: readonly Pick<Trajectory, "velocity" | "shape">[]): number {
+  let fastest = 0;
+  for (const { velocity, shape } of trajectories) {
+    const [, C, H, W] = withChannels(shape);
+    const P = C * H * W;
+    for (let from = 0; from < velocity.length; from += P) {
+      const mean = channelMean(velocity.subarray(from, from + P), [C, H, W]);
+      fastest = mean.reduce((a, b) => Math.max(a, Math.abs(b)), fastest);
+    }
+  }
+  return fastest || 1;
 }
 
 /** Index of the time nearest to t; the earlier one in a tie. */

@@ -1,6 +1,6 @@
 // @ts-types="npm:@types/upng-js@2.1.5"
 import UPNG from "npm:upng-js@2.1.0";
-import { checkDuration, checkSizes, type Timing } from "./gif.ts";
+import { checkDurations, checkSizes, type Timing } from "./gif.ts";
 import { type ImageFile, imageFile } from "./notebook.ts";
 import type { Raster } from "./picture.ts";
 
@@ -19,8 +19,7 @@ export function encodeApng(
   { delay = 50, hold = delay }: Timing = {},
 ): ImageFile {
   checkSizes("encode APNG", frames);
-  checkDuration("encode APNG", "delay", delay, maxMs);
-  checkDuration("encode APNG", "hold", hold, maxMs);
+  checkDurations("encode APNG", { delay, hold }, maxMs);
   const delays = frames.map((_, i) => i === frames.length - 1 ? hold : delay);
   const [{ width, height }] = frames;
   const lossless = 0;

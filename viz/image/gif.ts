@@ -4,31 +4,14 @@ import { type ImageFile, imageFile } from "./notebook.ts";
 import { checkPicture, type Picture } from "./picture.ts";
 
 /** The functions of gifenc that we use; the package has no types. */
-interface Gifenc {
+export const { GIFEncoder, quantize } = untyped as {
   GIFEncoder(): {
-    writeFrame(index: Uint8Array, width: number, height: number, options: FrameOptions): void;
+    writeFrame(index: Uint8Array, width: number, height: number, options: object): void;
     finish(): void;
     bytes(): Uint8Array;
   };
-}
-
-interface FrameOptions {
-  /** Milliseconds. */
-  delay: number;
-  /** Global colours, passed with the first frame only: any later frame would store them again. */
-  palette?: number[][];
-  /** Number of repeats: -1 for none, 0 for endless. */
-  repeat?: number;
-  /** Whether `transparentIndex` marks unchanged pixels. */
-  transparent: boolean;
-  transparentIndex: number;
-  /** Bits per index. */
-  colorDepth: number;
-  /** 1 leaves a frame in place when the next is drawn. */
-  dispose: number;
-}
-
-const { GIFEncoder } = untyped as Gifenc;
+  quantize(rgba: Uint8Array, most: number, options: object): [r: number, g: number, b: number][];
+};
 
 /** Maximum delay in milliseconds: a file stores hundredths of a second in 16 bits. */
 const maxMs = 655_350;
@@ -75,8 +58,7 @@ export function encodeGif(
   checkSizes("encode GIF", frames);
   frames.forEach((frame, i) => checkPicture(`encode GIF frame ${i}`, frame));
   checkPalette("encode GIF", palette);
-  checkDuration("encode GIF", "delay", delay, maxMs);
-  checkDuration("encode GIF", "hold", hold, maxMs);
+  checkDurations("encode GIF", { delay, hold }, maxMs);
   if (plays !== Infinity && !(Number.isInteger(plays) && plays >= 1 && plays <= 65_536)) {
     throw new RangeError(`Cannot encode GIF: plays is ${plays} (expected 1 to 65536, or Infinity)`);
   }
@@ -86,7 +68,7 @@ export function encodeGif(
   const unchanged = frames.length > 1 && used < 256 ? used : undefined;
   const colorDepth = Math.max(Math.ceil(Math.log2(unchanged === undefined ? used : used + 1)), 2);
   const colors = Array.from({ length: 2 ** colorDepth }, (_, i) => [...palette.subarray(3 * i, 3 * i + 3)]);
-  const repeat = plays === Infinity ? 0 : plays === 1 ? -1 : plays - 1;
+  const repeat = plays === Infinity ? 0 : plays === 1 ? -1 : plays - 1; // -1 is for none, 0 for endless
   frames.forEach(({ width, height, pixels }, i) => {
     const steady = i > 0 && unchanged !== undefined;
     const before = frames[Math.max(i - 1, 0)].pixels;
@@ -96,8 +78,8 @@ export function encodeGif(
       transparent: steady,
       transparentIndex: unchanged ?? 0,
       colorDepth,
-      dispose: 1,
-      ...i === 0 && { palette: colors, repeat },
+      dispose: 1, // leaves a frame in place when the next is drawn
+      ...i === 0 && { palette: colors, repeat }, // any later frame would store them again
     });
   });
   encoder.finish();
@@ -125,8 +107,10 @@ export function checkSizes(
   });
 }
 
-/** Throws a {@linkcode RangeError} unless a duration is between 20 ms, which viewers respect, and `max`. */
-export function checkDuration(task: string, name: string, milliseconds: number, max: number): void {
-  if (milliseconds >= 20 && milliseconds <= max) return;
-  throw new RangeError(`Cannot ${task}: ${name} is ${milliseconds} ms (expected 20 to ${max} ms)`);
+/** Throws a {@linkcode RangeError} unless durations are between 20 ms, which viewers respect, and `max`. */
+export function checkDurations(task: string, durations: Required<Timing>, max: number): void {
+  for (const [name, milliseconds] of Object.entries(durations)) {
+    if (milliseconds >= 20 && milliseconds <= max) continue;
+    throw new RangeError(`Cannot ${task}: ${name} is ${milliseconds} ms (expected 20 to ${max} ms)`);
+  }
 }

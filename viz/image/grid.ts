@@ -1,7 +1,7 @@
 import { checkInteger, checkPixels } from "../check.ts";
 import { type Displayable, notebookDisplay, showAs } from "./notebook.ts";
 import { type ChannelsShape, checkShape, type GreyShape, type ImagesShape } from "./image_shape.ts";
-import { magnified, type Picture, type Raster } from "./picture.ts";
+import type { Picture, Raster } from "./picture.ts";
 import { encodePng } from "./png.ts";
 
 /** Options of {@linkcode imageGrid}. */
@@ -35,30 +35,18 @@ export interface GridOptions {
  * @throws {RangeError} if images do not fill their shape, contain NaN or do not have 1 or 3 channels, if an option is
  * out of range, or if the picture would have more than 2^26 pixels
  */
-export function imageGrid(
+export function imageGrid<const Shape extends ImagesShape>(
   images: Float32Array,
-  shape: GreyShape,
+  shape: Shape,
   options?: GridOptions,
-): Picture & Displayable;
-/** Tiles images with three channels into one picture in full colour; otherwise like the first signature. */
-export function imageGrid(
-  images: Float32Array,
-  shape: readonly [N: number, C: 3, H: number, W: number],
-  options?: GridOptions,
-): Raster & Displayable;
-/** Tiles images with one or three channels into one picture; otherwise like the first signature. */
-export function imageGrid(
-  images: Float32Array,
-  shape: ImagesShape,
-  options?: GridOptions,
-): (Picture | Raster) & Displayable;
+): Tiled<Shape> & Displayable;
 export function imageGrid(
   images: Float32Array,
   shape: ImagesShape,
   options: GridOptions = {},
 ): (Picture | Raster) & Displayable {
   const full = checkImages("draw grid", images, shape);
-  const [N, C, H, W] = full;
+  const [N, , H, W] = full;
   const { range: [low, high] = [0, 1], columns = Math.ceil(Math.sqrt(N)), scale = 1, gap = 0 } = options;
   checkInteger("draw grid", "columns", columns, 1);
   checkInteger("draw grid", "scale", scale, 1);
@@ -68,62 +56,47 @@ export function imageGrid(
       `Cannot draw grid: range is [${low}, ${high}] (expected two finite numbers, the lower first)`,
     );
   }
-  const layout = {
-    columns,
-    scale,
-    gap,
-    width: columns * (W * scale + gap) - gap,
-    height: Math.ceil(N / columns) * (H * scale + gap) - gap,
-  };
-  checkPixels("draw grid", layout.width, layout.height, "a smaller scale or gap, or fewer images");
+  const width = columns * (W * scale + gap) - gap;
+  const height = Math.ceil(N / columns) * (H * scale + gap) - gap;
+  checkPixels("draw grid", width, height, "a smaller scale or gap, or fewer images");
   const levels = new Uint8Array(images.length); // a loop, because `Uint8Array.from` takes three times as long
   for (let i = 0; i < images.length; i++) {
     levels[i] = Math.round(255 * Math.min(1, Math.max(0, (images[i] - low) / (high - low))));
   }
-  return displayable(C === 1 ? tiled(levels, full, layout) : tiledInColour(levels, full, layout));
+  const draw = (zoom: number) => tiled(levels, full, { columns, scale: zoom * scale, gap: zoom * gap });
+  return showAs(draw(1), () => encodePng(draw(notebookZoom(width, height)))[notebookDisplay]());
 }
 
-function displayable<P extends Picture | Raster>(picture: P): P & Displayable {
-  return showAs(picture, () => encodePng(magnified(picture, notebookZoom(picture)))[notebookDisplay]());
-}
+/** The picture of images with one channel is indexed, that of three is in full colour. */
+type Tiled<Shape extends ImagesShape> = Shape extends GreyShape ? Picture
+  : Shape extends readonly [number, 3, number, number] ? Raster
+  : Picture | Raster;
 
-interface Layout extends Required<Pick<GridOptions, "columns" | "scale" | "gap">> {
-  readonly width: number;
-  readonly height: number;
-}
-
-/** Tiles levels u8[N, 1, H, W]. */
-function tiled(levels: Uint8Array, [, , H, W]: ChannelsShape, layout: Layout): Picture {
-  const { columns, scale, gap, width, height } = layout;
-  const [stepY, stepX] = [H * scale + gap, W * scale + gap];
-  const pixels = new Uint8Array(width * height);
+/** Tiles levels u8[N, C, H, W]. */
+function tiled(
+  levels: Uint8Array,
+  [N, C, H, W]: ChannelsShape,
+  { columns, scale, gap }: Required<Pick<GridOptions, "columns" | "scale" | "gap">>,
+): Picture | Raster {
+  const [stepY, stepX, bytes] = [H * scale + gap, W * scale + gap, C === 1 ? 1 : 4];
+  const [width, height] = [columns * stepX - gap, Math.ceil(N / columns) * stepY - gap];
+  const pixels = new Uint8Array(bytes * width * height);
+  if (bytes === 4) { for (let i = 3; i < pixels.length; i += 4) pixels[i] = 255; // opaque
+   }
   for (let i = 0; i < levels.length; i++) {
-    const n = Math.floor(i / (H * W));
+    const n = Math.floor(i / (C * H * W));
     const top = Math.floor(n / columns) * stepY + (Math.floor(i / W) % H) * scale;
     const left = (n % columns) * stepX + (i % W) * scale;
+    const channel = Math.floor(i / (H * W)) % C;
     for (let y = top; y < top + scale; y++) {
-      pixels.fill(levels[i], y * width + left, y * width + left + scale);
+      for (let x = left; x < left + scale; x++) pixels[bytes * (y * width + x) + channel] = levels[i];
     }
   }
-  return { width, height, pixels };
-}
-
-/** Tiles levels u8[N, 3, H, W], channel by channel. */
-function tiledInColour(levels: Uint8Array, [N, C, H, W]: ChannelsShape, layout: Layout): Raster {
-  const P = H * W;
-  const channels = Array.from({ length: C }, (_, c) => {
-    const channel = new Uint8Array(N * P);
-    for (let n = 0; n < N; n++) channel.set(levels.subarray((n * C + c) * P, (n * C + c + 1) * P), n * P);
-    return tiled(channel, [N, 1, H, W], layout);
-  });
-  const [{ width, height }] = channels;
-  const rgba = new Uint8Array(4 * width * height).fill(255);
-  channels.forEach(({ pixels }, c) => pixels.forEach((level, i) => rgba[4 * i + c] = level));
-  return { width, height, rgba };
+  return bytes === 1 ? { width, height, pixels } : { width, height, rgba: pixels };
 }
 
 /** Magnification that makes small images readable. */
-function notebookZoom({ width, height }: Picture | Raster): number {
+function notebookZoom(width: number, height: number): number {
   return Math.min(Math.max(Math.floor(560 / Math.max(width, height)), 1), 8);
 }
 

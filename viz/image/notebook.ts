@@ -52,16 +52,13 @@ export function showAs<T extends object>(
 
 /** Makes notebooks show the bytes of an image file as an image. */
 export function imageFile(bytes: Uint8Array, type: ImageType): ImageFile {
-  return showAs(bytes as Uint8Array<ArrayBuffer>, () => ({
-    [type]: base64(bytes),
-    // nbconvert and many other viewers do not support image/gif.
-    ...type === "image/gif" && { "text/html": inPage(bytes, type) },
-    "text/plain": `${type}, ${bytes.length} bytes`,
-  }));
-}
-
-/** An image as HTML; `width` is in pixels. */
-export function inPage(bytes: Uint8Array, type: ImageType, width?: number): string {
-  const size = width === undefined ? "" : ` width="${Math.round(width)}"`;
-  return `<img src="data:${type};base64,${base64(bytes)}"${size} style="max-width: 100%">`;
+  return showAs(bytes as Uint8Array<ArrayBuffer>, () => {
+    const text = base64(bytes);
+    const inPage = `<img src="data:${type};base64,${text}" style="max-width: 100%">`;
+    return {
+      [type]: text,
+      ...type === "image/gif" && { "text/html": inPage }, // nbconvert and many other viewers do not support image/gif
+      "text/plain": `${type}, ${bytes.length} bytes`,
+    };
+  });
 }

@@ -20,26 +20,6 @@ export interface Raster {
   readonly rgba: Uint8Array;
 }
 
-/** Draws each pixel as `zoom` x `zoom` pixels. */
-export function magnified<P extends Picture | Raster>(picture: P, zoom: number): P {
-  const [width, height] = [picture.width * zoom, picture.height * zoom];
-  if ("pixels" in picture) {
-    return { width, height, pixels: enlarged(picture.pixels, picture.width, zoom) } as P;
-  }
-  const { rgba } = picture;
-  const words = new Uint32Array(rgba.buffer, rgba.byteOffset, rgba.length / 4);
-  return { width, height, rgba: new Uint8Array(enlarged(words, picture.width, zoom).buffer) } as P;
-}
-
-function enlarged<A extends Uint8Array | Uint32Array>(pixels: A, width: number, zoom: number): A {
-  const large = new (pixels.constructor as new (length: number) => A)(pixels.length * zoom * zoom);
-  for (let at = 0; at < large.length; at += zoom) {
-    const [x, y] = [at / zoom % width, Math.floor(at / (width * zoom * zoom))];
-    large.fill(pixels[y * width + x], at, at + zoom);
-  }
-  return large;
-}
-
 /** Throws a {@linkcode RangeError} unless `picture` has a positive size and the right number of pixels. */
 export function checkPicture(task: string, picture: Picture | Raster): void {
   const { width, height } = picture;

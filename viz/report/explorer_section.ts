@@ -43,9 +43,6 @@ export function colourBar(use: keyof typeof reportMaps): Markup {
   return markup`<span class="bar" style="background:linear-gradient(to right,${stops.join()})"></span>`;
 }
 
-/** The element for the steps of an adaptive solver. */
-const stepPlace = markup`<div id="step-strip" class="strip" hidden></div>`;
-
 /** The brush, shown below the image. */
 const paintTools = markup`<div id="paint-tools" class="tools" hidden>
 <button id="paint" type="button" aria-pressed="false">Paint</button>
@@ -97,6 +94,9 @@ ${panel("view-end", "Predicted end", endText)}
 </section>`;
 }
 
+const pixelLabel = "Value and velocity of the selected pixel over t";
+const pixelChart = chart("pixel-chart", pixelLabel, undefined, { clock: true, hasTable: false });
+
 /** The controls that choose the sample, and facts about it, below the time. */
 export function explorerControls(live: boolean): Markup {
   return markup`<div id="flow-more" role="group" aria-label="Samples of the flow">
@@ -107,15 +107,9 @@ ${live ? markup`<div id="live-grid" class="columns" hidden></div>` : undefined}
 <p class="readout"><span id="pixel-text" aria-live="polite"></span>
 <button id="pixel-release" type="button" hidden>Release pixel</button></p>
 <p class="small" id="flow-times"></p>
-<p class="small screen">Point at a pixel to see how it changes; click to keep it selected.</p>${
-    live ? stepPlace : undefined
-  }
-${
-    chart("pixel-chart", "Value and velocity of the selected pixel over t", undefined, {
-      clock: true,
-      hasTable: false,
-    })
-  }
+<p class="small screen">Point at a pixel to see how it changes; click to keep it selected.</p>
+${live ? markup`<div id="step-strip" class="strip" hidden></div>` : undefined}
+${pixelChart}
 ${live ? bitsControls : undefined}
 </div>`;
 }

@@ -49,6 +49,11 @@ function planeSection(runs: readonly ReportRun[]): Markup {
     const rows = speeds.map((speed, m) => [t[m].toFixed(2), speed.toFixed(3), cosines[m].toFixed(3)]);
     return markup`<h3>${name}</h3>${table(["t", "median speed", "median alignment"], rows)}`;
   });
+  const overTime = (quantity: "speed" | "straightness", title: string) => {
+    const figure = quantilesFigure(runs, quantity);
+    const drawn = chart(`${quantity}-chart`, `${title} over t`, figure, { height: "low", clock: true });
+    return markup`<div><h3>${title}</h3>${drawn}</div>`;
+  };
   return markup`<section id="plane" aria-labelledby="plane-title">
 <h2 id="plane-title">Trajectories through the space of images</h2>
 ${ofEach(planeText)}
@@ -64,22 +69,7 @@ ${
 <figure><canvas id="plane-image" aria-hidden="true"></canvas>
 <figcaption id="plane-text" aria-live="polite"></figcaption></figure></div>
 ${ofEach(classesText)}
-<div class="columns">
-<div><h3>Speed</h3>${
-    chart("speed-chart", "Speed over t", quantilesFigure(runs, "speed"), { height: "low", clock: true })
-  }</div>
-<div><h3>Alignment</h3>${
-    chart(
-      "straightness-chart",
-      "Alignment with the straight line over t",
-      quantilesFigure(runs, "straightness"),
-      {
-        height: "low",
-        clock: true,
-      },
-    )
-  }</div>
-</div>
+<div class="columns">${[overTime("speed", "Speed"), overTime("straightness", "Alignment")]}</div>
 <p class="small">Measured over all pixels, not only in the plane. Lines are medians over the samples; bands cover the
 middle 80 %. Alignment is the cosine of the angle between the velocity and the straight line from a sample's noise to its
 image: 1 if it heads straight there.</p>

@@ -1,7 +1,6 @@
 import { base64 } from "../image/base64.ts";
 import { imageGrid } from "../image/grid.ts";
 import { encodePng } from "../image/png.ts";
-import { checkFilled } from "./check_report.ts";
 import { type Markup, markup } from "./markup.ts";
 import type { JudgedSamples } from "./report_data.ts";
 import { percent } from "./series.ts";
@@ -16,12 +15,6 @@ const maxClasses = 12;
 export function gallery(samples: JudgedSamples, classNames: readonly string[]): Markup {
   const { shape: [N, K, C, H, W], image, nearest, confidence, classes, labels, second, rank } = samples;
   const P = C * H * W;
-  checkFilled("judged samples", [N, C, H, W], image.length);
-  checkFilled("training images nearest to samples", [N, K, C, H, W], nearest.length);
-  const perSample = { ...second, confidence, classes, rank, ...labels && { labels } };
-  for (const [name, { length }] of Object.entries(perSample)) {
-    checkFilled(`${name} of judged samples`, [N], length);
-  }
   const nameOf = (c: number) => classNames[c] ?? `${c}`;
   const all = Array.from({ length: N }, (_, n) => {
     const pixels = new Float32Array((K + 1) * P);

@@ -1,4 +1,6 @@
+import { deflateSync } from "npm:fflate@0.8.3";
 import { type PlotlyFigure, plotlyJson, seriesColors } from "../figure/figure.ts";
+import { base64 } from "../image/base64.ts";
 import type { Fact, Passage } from "./report_data.ts";
 import { rounded } from "./series.ts";
 
@@ -34,6 +36,11 @@ export function inJsonScript(json: string): Markup {
 /** A program for a script element, with `</script>` and `<!--` escaped; they occur only in strings. */
 export function inScript(program: string): Markup {
   return new Markup(program.replace(/<(?=\/script|!--)/gi, "\\x3c"));
+}
+
+/** Embeds bytes that the page's program inflates, as text that browsers do not parse. */
+export function deflated(id: string, bytes: Uint8Array): Markup {
+  return markup`<script type="text/plain" id="${id}">${base64(deflateSync(bytes, { level: 9 }))}</script>\n`;
 }
 
 /** A self-contained HTML file. */

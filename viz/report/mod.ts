@@ -4,25 +4,6 @@
  *
  * @module
  */
-export type {
-  Comparison,
-  Fact,
-  JudgedSamples,
-  LiveJudge,
-  LiveNetwork,
-  Passage,
-  PlaneTrajectories,
-  Quality,
-  QualityFigure,
-  Question,
-  ReportData,
-  ReportRun,
-  Series,
-  Solved,
-  SolverQuality,
-  TestImages,
-  TextTable,
-  TimeBin,
-} from "./report_data.ts";
+export type * from "./report_data.ts";
 export { type FigurePage, figurePage, reportHtml } from "./report_html.ts";
 export type { Trajectory } from "../flow/trajectory.ts";

@@ -107,29 +107,24 @@ export function unpacked<T>({ data: bytes, files: planes }: PackedData): T {
 }
 
 function quantised(path: string, values: Float32Array, kind: Kind) {
-  let largest = 0;
-  for (let i = 0; i < values.length; i++) {
-    const size = Math.abs(values[i]);
-    if (!Number.isFinite(size)) {
-      throw new RangeError(
-        `Cannot report ${path.slice(1)}: value ${i} is ${values[i]} (expected finite numbers)`,
-      );
-    }
-    if (size > largest) largest = size;
+  const i = values.findIndex((value) => !Number.isFinite(value));
+  if (i >= 0) {
+    throw new RangeError(
+      `Cannot report ${path.slice(1)}: value ${i} is ${values[i]} (expected finite numbers)`,
+    );
   }
-  const max = { i8: 127, i16: 32_767, u8: 255, f32: 1 }[kind];
-  const scale = kind === "u8" || kind === "f32" || largest === 0 ? max : max / largest;
-  const numbers = kind === "f32" ? values : new kinds[kind](values.length);
-  if (kind !== "f32") {
-    for (let i = 0; i < values.length; i++) {
-      numbers[i] = levelOf(values[i], scale, kind);
-    }
+  if (kind === "f32") return { numbers: values, scale: 1 };
+  if (kind === "u8") {
+    return {
+      numbers: Uint8Array.from(values, (v) => Math.round(255 * Math.min(1, Math.max(0, v)))),
+      scale: 255,
+    };
   }
+  const largest = values.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0) || 1;
+  const numbers = new kinds[kind](values.length);
+  const scale = (kind === "i8" ? 127 : 32_767) / largest;
+  values.forEach((value, i) => numbers[i] = Math.round(scale * value));
   return { numbers, scale };
-}
-
-function levelOf(value: number, scale: number, kind: Kind): number {
-  return Math.round(scale * (kind === "u8" ? Math.min(1, Math.max(0, value)) : value));
 }
 
 function isPacked(value: unknown): value is Packed {

@@ -1,8 +1,6 @@
 import { pace } from "../flow/pacing.ts";
-import { imageAt, imageSizeOf, type Trajectory, velocityAt } from "../flow/trajectory.ts";
-import { colormap, type ColormapName } from "../image/colormap.ts";
-import { channelMean, withChannels } from "../image/image_shape.ts";
-import { base64 } from "../image/base64.ts";
+import { fastestOf, imageAt, imageSizeOf, type Trajectory, velocityAt } from "../flow/trajectory.ts";
+import { colormap, type ColormapName, type Palette } from "../image/colormap.ts";
 import type { Comparison, ReportData, ReportRun } from "./report_data.ts";
 
 /** The data that the page's program uses. */
@@ -15,8 +13,8 @@ export interface PageData {
 /** The colour maps in all pictures of a report: of images with one channel, and of signed values. */
 export const reportMaps = { image: "gray", signed: "rdbu" } as const satisfies Record<string, ColormapName>;
 
-/** Palettes of images with one channel and of signed values, u8[256, 3] in base64. */
-export type Palettes = Readonly<Record<keyof typeof reportMaps, string>>;
+/** Palettes of images with one channel and of signed values. */
+export type Palettes = Readonly<Record<keyof typeof reportMaps, Palette>>;
 
 /** The part of a run that a page draws, thinned. */
 export interface PageRun extends Pick<ReportRun, typeof drawn[number]> {
@@ -58,9 +56,7 @@ export function pageData({ runs, comparison, library }: ReportData): PageData {
       },
     })),
     ...comparison && { comparison },
-    palettes: Object.fromEntries(
-      Object.entries(reportMaps).map(([use, map]) => [use, base64(colormap(map))]),
-    ) as Palettes,
+    palettes: { image: colormap(reportMaps.image), signed: colormap(reportMaps.signed) },
   };
 }
 
@@ -83,20 +79,6 @@ function firstAndEnds([first, ...others]: readonly Trajectory[], bytes: number):
     };
   });
   return [...affordable([first], bytes), ...ends];
-}
-
-/** The largest magnitude of a velocity (of its mean over channels); 1 if all are 0, because callers divide by it. */
-export function fastestOf(trajectories: readonly Trajectory[]): number {
-  let fastest = 0;
-  for (const { velocity, shape } of trajectories) {
-    const [, C, H, W] = withChannels(shape);
-    const P = C * H * W;
-    for (let from = 0; from < velocity.length; from += P) {
-      const mean = channelMean(velocity.subarray(from, from + P), [C, H, W]);
-      fastest = mean.reduce((a, b) => Math.max(a, Math.abs(b)), fastest);
-    }
-  }
-  return fastest || 1;
 }
 
 /** Thins trajectories to fit into `bytes`: fewer snapshots first, then fewer trajectories. */

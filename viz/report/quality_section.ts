@@ -153,19 +153,20 @@ function noiseWins({ better, real = 0, noise = real }: QualityFigure): boolean {
   return better === "higher" ? noise > real : better === "lower" && noise < real;
 }
 
-const chartsOverTime = (judged: Judged) =>
-  markup`<div class="columns"><div><h3>Straightness over t</h3>
-${
-    chart("quality-straightness", "Straightness over t", overTimeFigure(judged, "straightness"), {
-      height: "low",
-    })
-  }
-<p class="small">Mean squared difference between the velocity and that of the straight line from noise to sample: 0 is
-straight.</p>
-</div>
-<div><h3>Curvature over t</h3>
-${chart("quality-curvature", "Curvature over t", overTimeFigure(judged, "curvature"), { height: "low" })}
-<p class="small">How fast the velocity of a sample changes along the way: 0 if it stays the same.</p></div></div>`;
+const aboutOverTime = {
+  straightness:
+    "Mean squared difference between the velocity and that of the straight line from noise to sample: 0 is straight.",
+  curvature: "How fast the velocity of a sample changes along the way: 0 if it stays the same.",
+};
+
+function chartsOverTime(judged: Judged): Markup {
+  const all = (["straightness", "curvature"] as const).map((name) => {
+    const title = `${name[0].toUpperCase()}${name.slice(1)} over t`;
+    const drawn = chart(`quality-${name}`, title, overTimeFigure(judged, name), { height: "low" });
+    return markup`<div><h3>${title}</h3>${drawn}<p class="small">${aboutOverTime[name]}</p></div>`;
+  });
+  return markup`<div class="columns">${all}</div>`;
+}
 
 function numbersOf(judged: Judged): Markup[] {
   return judged.map(({ name, quality: { figures }, overTime }) => {
@@ -209,15 +210,15 @@ export function solversSection(runs: readonly ReportRun[]): Markup | undefined {
     const whose = runs.length > 1 ? markup`<b>${name}</b>: ` : undefined;
     return markup`<p>${whose}<b>${words}</b> is the cheapest solver within the best one's interval: ${
       countOf(evaluations)
-    } evaluations, ${distance ?? usualDistance} ${threeDigits(frechet.value)}.</p>`;
+    } evaluations, ${distance ?? usualDistance} ${rounded(frechet.value, 3)}.</p>`;
   });
   const numbers = compared.map(({ name, solvers }) => {
     const hasSecond = solvers.some(({ second }) => second);
     const rows = solvers.toSorted((a, b) => a.evaluations - b.evaluations).map((solver) => [
       solver.words,
       countOf(solver.evaluations),
-      threeDigits(solver.frechet.value),
-      `${threeDigits(solver.frechet.low)} to ${threeDigits(solver.frechet.high)}`,
+      rounded(solver.frechet.value, 3),
+      `${rounded(solver.frechet.low, 3)} to ${rounded(solver.frechet.high, 3)}`,
       percent(solver.confident),
       ...hasSecond ? secondCells(solver) : [],
     ]);
@@ -242,17 +243,13 @@ ${details("Numbers of this chart", numbers)}
 }
 
 /** The table cells of a solver by a second judge. */
-function secondCells({ second }: SolverQuality): readonly string[] {
+function secondCells({ second }: SolverQuality): readonly (string | number)[] {
   if (!second) return [none, none, none];
   const { frechet: { value, low, high }, confident } = second;
-  return [threeDigits(value), `${threeDigits(low)} to ${threeDigits(high)}`, percent(confident)];
+  return [rounded(value, 3), `${rounded(low, 3)} to ${rounded(high, 3)}`, percent(confident)];
 }
 
 /** Formats a number of evaluations, which is a mean for adaptive solvers. */
 function countOf(evaluations: number): string {
   return String(Number(evaluations.toFixed(1)));
-}
-
-function threeDigits(value: number): string {
-  return String(rounded(value, 3));
 }

@@ -1,17 +1,25 @@
-import { deflateSync } from "npm:fflate@0.8.3";
 import type { PlotlyFigure } from "../figure/figure.ts";
-import { checkReport } from "./check_report.ts";
+import { checkTrajectory, imageSizeOf } from "../flow/trajectory.ts";
+import { checkShape, formatSize, type ImageSize, sizeWithChannels } from "../image/image_shape.ts";
 import { contents, flowViews } from "./flow_views.ts";
-import { chart, details, htmlFile, inScript, type Markup, markup, paragraphs, table } from "./markup.ts";
-import { base64 } from "../image/base64.ts";
+import {
+  chart,
+  deflated,
+  details,
+  htmlFile,
+  inScript,
+  type Markup,
+  markup,
+  paragraphs,
+  table,
+} from "./markup.ts";
 import { packed } from "./packing.ts";
 import { program, style } from "./page.js";
 import { plotly } from "./plotly.js";
 import { pageData } from "./page_data.ts";
 import { qualitySection, solversSection } from "./quality_section.ts";
-import type { Passage, ReportData, ReportRun, TextTable } from "./report_data.ts";
-import { resultSection } from "./result_section.ts";
-import { fewStepsSection, settingsSection, trainingSection } from "./run_section.ts";
+import type { Passage, PlaneTrajectories, ReportData, ReportRun, TextTable } from "./report_data.ts";
+import { fewStepsSection, resultSection, settingsSection, trainingSection } from "./run_section.ts";
 
 /**
  * Makes a report on training runs: one self-contained HTML file that needs no network, storage or other file.
@@ -19,8 +27,8 @@ import { fewStepsSection, settingsSection, trainingSection } from "./run_section
  * @param data the data of one or more runs
  * @returns the text of a `.html` file
  * @throws {RangeError} if there is no run, two runs have the same name, images have a number of channels other than one
- * or three or differ in size, arrays do not fill their shapes, trajectories of a run have different times, or a number to
- * draw is not finite
+ * or three or differ in size, trajectories of a run have different times or do not fill their shapes, a run has a network
+ * but there is no library, or a number to draw is not finite
  */
 export function reportHtml(data: ReportData): string {
   checkReport(data);
@@ -50,9 +58,51 @@ ${settingsSection(data)}
 <footer>${footer}</footer>
 ${deflated("data", packedData)}
 ${deflated("files", files)}
-${isLive && data.library !== undefined ? deflatedProgram("library", data.library) : undefined}
+${
+      isLive && data.library !== undefined
+        ? deflated("library", new TextEncoder().encode(data.library))
+        : undefined
+    }
 ${charts}`,
   );
+}
+
+/** Checks that runs can share a report: one slider, one image size; {@linkcode reportHtml} says what it throws. */
+function checkReport({ runs, library }: Pick<ReportData, "runs" | "library">): void {
+  const refuse = (why: string, expected: string): never => {
+    throw new RangeError(`Cannot report: ${why} (expected ${expected})`);
+  };
+  if (runs.length === 0) refuse("there are no runs", "at least 1");
+  let first: { readonly name: string; readonly size: ImageSize } | undefined;
+  for (const [i, { name, trajectories, plane, live }] of runs.entries()) {
+    const quoted = JSON.stringify(name);
+    if (runs.findIndex((other) => other.name === name) < i) {
+      refuse(`two runs are named ${quoted}`, "unique names");
+    }
+    if (typeof live === "object" && library === undefined) {
+      refuse(`${quoted} has a network`, "a library to sample with");
+    }
+    const sizes = trajectories.map((trajectory) => {
+      checkTrajectory("report", trajectory);
+      const { t } = trajectory;
+      if (t.length < 2) refuse(`a trajectory of ${quoted} has one snapshot`, "2 or more");
+      if (`${t}` !== `${trajectories[0].t}`) {
+        refuse(`trajectories of ${quoted} differ in their times`, "the same times");
+      }
+      return imageSizeOf(trajectory);
+    });
+    for (const size of plane ? [...sizes, sizeOfPlane(plane)] : sizes) {
+      first ??= { name, size };
+      if (`${size}` === `${first.size}`) continue;
+      const sizesOf = `images of ${JSON.stringify(first.name)} are ${formatSize(first.size)}`;
+      refuse(`${sizesOf}, but those of ${quoted} are ${formatSize(size)}`, "one size");
+    }
+  }
+}
+
+function sizeOfPlane({ shape: [, N, ...axes] }: PlaneTrajectories): ImageSize {
+  const [, ...size] = checkShape("report the plane", [N, ...sizeWithChannels(axes)]);
+  return size;
 }
 
 /** Plotly, deflated, and the page's program, which starts it. */
@@ -73,22 +123,6 @@ function firstSentence({ runs }: ReportData): Markup | undefined {
   return markup`<p class="dek">${network} ${turns} noise into ${subject}.<span class="screen"> Press Play${
     runs.some(samplesInPage) ? ", draw new noise, or paint on an image" : ""
   }.</span></p>`;
-}
-
-/** Embeds bytes that the page's program inflates, as text that browsers do not parse. */
-function deflated(id: string, bytes: Uint8Array): Markup {
-  return markup`<script type="text/plain" id="${id}">${base64(deflateSync(bytes, { level: 9 }))}</script>\n`;
-}
-
-/** Deflated programs by id: all reports embed the same ones, and deflating them takes a tenth of a second. */
-const programs = new Map<string, { readonly text: string; readonly script: Markup }>();
-
-function deflatedProgram(id: string, text: string): Markup {
-  const cached = programs.get(id);
-  if (cached?.text === text) return cached.script;
-  const script = deflated(id, new TextEncoder().encode(text));
-  programs.set(id, { text, script });
-  return script;
 }
 
 const footer =

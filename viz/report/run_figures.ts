@@ -9,7 +9,7 @@ import {
   seriesMarks,
 } from "../figure/figure.ts";
 import type { QualityFigure, ReportRun, Series, SolverQuality } from "./report_data.ts";
-import { lossesByStage, quantiles, smoothed, thinned } from "./series.ts";
+import { lossesByStage, quantiles, rounded, smoothed, thinned } from "./series.ts";
 
 /** The line of a run: colours repeat with other dashes. */
 export function runLine(run: number): { readonly color: string; readonly dash: string } {
@@ -24,6 +24,9 @@ export const timeAxis: PlotlyLayout = { title: { text: "t (0 noise, 1 data)" }, 
 const atStep = "step %{x:,}: %{y:.4~g}";
 /** Hover text of a number at a time. */
 export const atTime = "t = %{x:.2f}: %{y:.4~g}";
+
+/** A logarithmic axis of a low chart, in which more labels would overlap if its values span less than a decade. */
+const lowLogAxis: PlotlyLayout = { ...logAxis, nticks: 3 };
 
 const titled = (text: string): PlotlyLayout => ({ title: { text } });
 
@@ -67,7 +70,8 @@ export function lossFigure(runs: readonly ReportRun[]): PlotlyFigure {
     return [...training, validation];
   });
   const titles = panels > 1 ? [...stages.map(({ name }) => name), "validation"] : ["loss"];
-  const axes = titles.map((title, n) => [`yaxis${panelNumber(n)}`, { ...logAxis, ...titled(title) }]);
+  const axis = panels > 1 ? lowLogAxis : logAxis;
+  const axes = titles.map((title, n) => [`yaxis${panelNumber(n)}`, { ...axis, ...titled(title) }]);
   return {
     data,
     layout: {
@@ -87,7 +91,7 @@ export function shortLossFigure({ trainLoss }: ReportRun): PlotlyFigure {
     layout: {
       margin: { t: 8, b: 36 },
       xaxis: { ...titled("step"), nticks: 5 },
-      yaxis: { ...logAxis, ...titled("training loss") },
+      yaxis: { ...lowLogAxis, ...titled("training loss") },
     },
   };
 }
@@ -97,11 +101,7 @@ export function rateFigure(runs: readonly ReportRun[]): PlotlyFigure {
     data: runs.map(({ name, learningRate }, i) =>
       lineOf(thinned(learningRate, 1000), { name, line: runLine(i) })
     ),
-    layout: {
-      xaxis: titled("step"),
-      yaxis: { ...titled("learning rate"), rangemode: "tozero" },
-      showlegend: runs.length > 1,
-    },
+    layout: { xaxis: titled("step"), yaxis: { ...titled("learning rate"), rangemode: "tozero" } },
   };
 }
 
@@ -120,12 +120,7 @@ export function binsFigure(runs: readonly ReportRun[]): PlotlyFigure {
       hovertemplate: "%{text}: %{y:.4~g}",
       marker: { color: runLine(i).color },
     })),
-    layout: {
-      xaxis: timeAxis,
-      yaxis: titled("test loss"),
-      bargap: 0.15,
-      showlegend: runs.length > 1,
-    },
+    layout: { xaxis: timeAxis, yaxis: titled("test loss"), bargap: 0.15 },
   };
 }
 
@@ -147,11 +142,7 @@ export function overTimeFigure(
       line: runLine(run),
       hovertemplate: atTime,
     })),
-    layout: {
-      xaxis: timeAxis,
-      yaxis: { ...titled(`${figure} (0 is straight)`), rangemode: "tozero" },
-      showlegend: runs.length > 1,
-    },
+    layout: { xaxis: timeAxis, yaxis: { ...titled(`${figure} (0 is straight)`), rangemode: "tozero" } },
   };
 }
 
@@ -206,9 +197,9 @@ export function solversFigure(
           size: own.map(({ chosen }) => chosen ? 14 : 7),
         },
         text: own.map(({ words, evaluations, frechet: { value, low, high } }) =>
-          `${words}: ${Number(evaluations.toFixed(1))} evaluations, distance ${short(value)} (${
-            short(low)
-          } to ${short(high)})`
+          `${words}: ${Number(evaluations.toFixed(1))} evaluations, distance ${rounded(value, 3)} (${
+            rounded(low, 3)
+          } to ${rounded(high, 3)})`
         ),
         hovertemplate: "%{text}<extra></extra>",
       }];
@@ -223,8 +214,6 @@ export function solversFigure(
     },
   };
 }
-
-const short = (value: number) => Number(value.toPrecision(3));
 
 /** Error bars from values to the ends of their intervals. */
 export function intervals(

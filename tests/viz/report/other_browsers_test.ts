@@ -17,7 +17,7 @@ import {
   type VisitedPage,
 } from "../../other_browsers.ts";
 import { library, liveRun, Network } from "./live_data.ts";
-import { overTime, plane, quality } from "./made_up.ts";
+import { overTime, plane, quality, run } from "./made_up.ts";
 
 const live = await liveRun("a", await Network.of(3));
 const report = reportHtml({
@@ -76,13 +76,15 @@ async function paint(page: VisitedPage): Promise<void> {
   await untilSaid(page, "Seed 1 painted at t = 0.5");
 }
 
+/** Scrolls to a chart, which draws it. */
+async function see(page: OpenPage, id: string): Promise<void> {
+  await page.run((id) => document.getElementById(id)!.scrollIntoView({ block: "center" }), id);
+  await until(page, (id) => document.getElementById(id)!.dataset.drawn, id);
+}
+
 /** Zooms by dragging, resets, hides a class, and saves pictures; arrows move with t. */
 async function useCharts(page: VisitedPage): Promise<void> {
-  const see = async (id: string) => {
-    await page.run((id) => document.getElementById(id)!.scrollIntoView({ block: "center" }), id);
-    await until(page, (id) => document.getElementById(id)!.dataset.drawn, id);
-  };
-  await see("loss-chart");
+  await see(page, "loss-chart");
   const range = () =>
     page.run(() => (document.getElementById("loss-chart") as Drawn)._fullLayout.xaxis.range);
   const at = (x: number, y: number) =>
@@ -107,7 +109,8 @@ async function useCharts(page: VisitedPage): Promise<void> {
   await eventually(async () => (await range())[1] < to - 1);
   const [low, high] = (await range()).map((end) => (end - from) / (to - from));
   assert.ok(Math.abs(low - 0.2) < 0.02 && Math.abs(high - 0.5) < 0.02, `from ${low} to ${high}`);
-  await press("Reset axes");
+  if (page.doubleClick) await page.doubleClick(await at(0.5, 0.5));
+  else await press("Reset axes");
   await eventually(async () => Math.abs((await range())[1] - to) < 1e-6);
 
   await page.run(() => document.querySelector<SVGElement>("#loss-chart .legendtoggle")!.focus());
@@ -136,7 +139,7 @@ async function useCharts(page: VisitedPage): Promise<void> {
   assert.deepEqual([svg.name, svg.type], ["a-loss.svg", "image/svg+xml;charset=utf-8"]);
   assert.ok(png.size > 10_000 && svg.size > 5000, `${png.size} and ${svg.size} bytes`);
 
-  await see("plane-chart");
+  await see(page, "plane-chart");
   const arrow = () =>
     [...document.querySelectorAll("#plane-chart .quiver")].at(-1)!.querySelector("path")!.getAttribute("d");
   const before = await page.run(arrow);
@@ -184,6 +187,35 @@ await testInBrowser(
   "Chromium: a report samples, paints, and its charts zoom, hide, save and move",
   async (browser) => {
     await useReport(inChromium(await browser.newPage()));
+  },
+);
+
+await testInBrowser(
+  "Chromium: labels of low logarithmic axes in a report do not overlap",
+  async (browser) => {
+    const page = inChromium(await browser.newPage());
+    const step = Array.from({ length: 200 }, (_, i) => i + 1);
+    const stages = [{ name: "one", from: 0 }, { name: "two", from: 100 }];
+    for (const [high, low] of [[0.95, 0.1], [0.55, 0.06], [1.5, 0.05], [0.4, 0.25]]) {
+      await page.resize(1280, 900);
+      const trainLoss = { step, value: step.map((s) => low + (high - low) * Math.exp(-s / 30)) };
+      await useFile(page, reportHtml({ runs: [run("a", { trainLoss, stages })] }), "", async () => {
+        for (const [id, axis] of [["result", "y"], ["loss", "y"], ["loss", "y2"], ["loss", "y3"]]) {
+          await see(page, `${id}-chart`);
+          const labels = await page.run(
+            (selector) =>
+              [...document.querySelectorAll(selector)].map((label) => {
+                const { top, bottom } = label.getBoundingClientRect();
+                return [top, bottom];
+              }),
+            `#${id}-chart .${axis}tick text`,
+          );
+          labels.sort(([a], [b]) => a - b);
+          const free = labels.slice(1).map(([top], i) => top - labels[i][1]);
+          assert.ok(labels.length > 1 && Math.min(...free) > 0, `${id} ${axis}, ${high} to ${low}: ${free}`);
+        }
+      });
+    }
   },
 );
 

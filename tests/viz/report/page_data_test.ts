@@ -3,13 +3,15 @@
 import assert from "node:assert/strict";
 import { type LiveJudge, type LiveNetwork, reportHtml, type ReportRun } from "../../../viz/report/mod.ts";
 import { packed, unpacked } from "../../../viz/report/packing.ts";
-import { fastestOf, pageData } from "../../../viz/report/page_data.ts";
-import { coveredBy, strokeOf } from "../../../viz/report/page/brush.ts";
+import { fastestOf } from "../../../viz/flow/trajectory.ts";
+import { pageData } from "../../../viz/report/page_data.ts";
+import { coveredBy, strokeOf } from "../../../viz/report/page/live_paint.ts";
 import { imagePixels } from "../../../viz/report/page/image_panel.ts";
 import { formatBits } from "../../../viz/report/page/live_bits.ts";
 import { fieldOf, movingTraces, planeFigure } from "../../../viz/report/page/plane.ts";
 import { formatSteps } from "../../../viz/report/page/step_strip.ts";
 import { lastVelocity, predictedEnd, snapshotAt } from "../../../viz/report/page/trajectory_view.ts";
+import { WorkQueue } from "../../../viz/report/page/work.ts";
 import { lossFigure, runLine } from "../../../viz/report/run_figures.ts";
 import { quantiles, smoothed, thinned } from "../../../viz/report/series.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
@@ -299,4 +301,28 @@ Deno.test("formatBits() and formatSteps() state means, errors and counts", () =>
   const rows = [[step(0, 0.5, false), step(0, 0.25, true), step(0.25, 0.75, true)], [step(0, 1, true)]];
   const words = formatSteps(rows, undefined);
   assert.equal(words, "1 to 2 taken, 0.25 to 1.0 long; 0 to 1 rejected, together.");
+});
+
+Deno.test("WorkQueue cancels tasks at their next turn, and lets the background wait for other tasks", async () => {
+  const done: string[] = [];
+  const { promise: idle, resolve } = Promise.withResolvers<void>();
+  const queue = new WorkQueue((busy) => !busy && resolve(), (error) => done.push(`${error}`));
+  const { promise: first, resolve: end } = Promise.withResolvers<void>();
+  queue.add(async ({ turn }) => {
+    await first;
+    await turn();
+    done.push("stopped too late");
+  });
+  await Promise.resolve(); // it has started
+  queue.stop();
+  queue.add(() => Promise.reject("reported"));
+  queue.add(async ({ turn }) => {
+    done.push("background");
+    await turn();
+    done.push("last");
+  }, "background");
+  await Promise.resolve();
+  end();
+  await idle;
+  assert.deepEqual(done, ["background", "reported", "last"]);
 });

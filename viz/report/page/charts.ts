@@ -1,13 +1,12 @@
 /// <reference lib="dom" />
 import {
-  type ChartColors,
   chartTemplate,
   plainText,
   type PlotlyFigure,
   type PlotlyLayout,
   type PlotlyTrace,
 } from "../../figure/figure.ts";
-import { byId, element } from "./dom.ts";
+import { byId, element, pageColors } from "./dom.ts";
 import { inflated } from "./inflate.ts";
 
 /** The part of Plotly in use. */
@@ -58,15 +57,6 @@ function inTurn(act: (plotly: Plotly) => unknown): void {
     await new Promise((resolve) => setTimeout(resolve));
     await act(plotly);
   }).catch((error) => console.error(error)).then(() => dataset.drawing = `${--waiting}`);
-}
-
-/** The current colours of the page, light or dark. */
-export function chartColors(): ChartColors {
-  const style = getComputedStyle(document.documentElement);
-  const [ink, muted, line, paper] = ["ink", "muted", "line", "paper"].map((name) =>
-    style.getPropertyValue(`--${name}`).trim()
-  );
-  return { ink, muted, line, paper };
 }
 
 /** The line that marks the time of the clock. */
@@ -123,6 +113,13 @@ export class Chart {
   /** Calls a function once, after the chart was drawn for the first time. */
   onFirstDrawn(act: () => void): void {
     this.#onFirst = act;
+  }
+
+  /** Draws the chart with a line at t if its content has another key than before; else only moves the line. */
+  show(key: string, t: number): void {
+    if (key === this.element.dataset.key) return this.moveTo(t);
+    this.element.dataset.key = key;
+    this.draw(t);
   }
 
   /** Moves the line to t; draws the chart if it was not drawn before. */
@@ -213,7 +210,7 @@ export class Chart {
       ...layout,
       ...isNarrow && { grid: { ...grid, rows: grid.columns, columns: grid.rows } },
       ...this.#t !== undefined && { shapes: [Object.assign(this.#line, { x0: this.#t, x1: this.#t })] },
-      template: chartTemplate(chartColors()),
+      template: chartTemplate(pageColors("ink", "muted", "line", "paper")),
       width,
       height: element.clientHeight,
       // On touch screens, dragging scrolls the page; the buttons zoom.

@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-import { nearestSnapshot } from "../../flow/trajectory.ts";
+import { fastestOf, nearestSnapshot } from "../../flow/trajectory.ts";
 import { channelMean, type ImageSize } from "../../image/image_shape.ts";
 import type { PageRun } from "../page_data.ts";
 import type { Comparison } from "../report_data.ts";
@@ -16,12 +16,10 @@ export class ComparisonView {
   readonly #data: Comparison;
   readonly #fastest: number;
   readonly #place = byId("comparison");
-  readonly #chartPlace = byId("difference-chart");
   readonly #a = byId<HTMLSelectElement>("compare-a");
   readonly #b = byId<HTMLSelectElement>("compare-b");
   readonly #sample = byId<HTMLSelectElement>("compare-sample");
   readonly #chart: Chart;
-  #drawn = "";
 
   constructor(
     runs: readonly PageRun[],
@@ -32,8 +30,8 @@ export class ComparisonView {
   ) {
     this.#names = comparison.runs.map((place) => runs[place].name);
     this.#data = comparison;
-    this.#fastest = largest(comparison.velocities.flat().map((v) => this.#mean(v)));
-    this.#chart = new Chart(this.#chartPlace, () => {
+    this.#fastest = this.#fastestOf(comparison.velocities.flat());
+    this.#chart = new Chart(byId("difference-chart"), () => {
       const [a, b] = this.#pair;
       const data = [...new Set([a, b])].map((p) => ({
         x: comparison.t,
@@ -55,7 +53,7 @@ export class ComparisonView {
     }
     this.#sample.addEventListener("change", changed);
     views.add(this.#place, () => this.#draw());
-    views.add(this.#chartPlace, () => this.#drawChart());
+    views.add(this.#chart.element, () => this.#chart.show(`${this.#pair}`, clock.t));
   }
 
   get #size(): ImageSize {
@@ -63,15 +61,9 @@ export class ComparisonView {
     return size;
   }
 
-  /** The mean over channels of each image. */
-  #mean(images: Float32Array): Float32Array {
-    const [C, H, W] = this.#size;
-    if (C === 1) return images;
-    const mean = new Float32Array(images.length / C);
-    for (let start = 0; start < mean.length; start += H * W) {
-      mean.set(channelMean(images.subarray(C * start, C * (start + H * W)), this.#size), start);
-    }
-    return mean;
+  #fastestOf(all: readonly Float32Array[]): number {
+    const shape = [0, ...this.#size] as const;
+    return fastestOf(all.map((velocity) => ({ velocity, shape })));
   }
 
   get #pair(): [number, number] {
@@ -92,26 +84,19 @@ export class ComparisonView {
     const signed = this.colours.signed(this.#fastest);
     drawImage(byId("compare-xa"), part(points[a]), size, image);
     drawImage(byId("compare-xb"), part(points[b]), size, image);
-    drawImage(byId("compare-va"), this.#mean(part(velocities[a][a])), flat, signed);
-    drawImage(byId("compare-vb"), this.#mean(part(velocities[b][b])), flat, signed);
+    drawImage(byId("compare-va"), channelMean(part(velocities[a][a]), size), flat, signed);
+    drawImage(byId("compare-vb"), channelMean(part(velocities[b][b]), size), flat, signed);
     const difference = (k: number) => velocityDifference(this.#data, [a, b], start + k);
     // One scale for all times keeps them comparable.
-    const max = largest(Array.from(t, (_, k) => this.#mean(difference(k))));
+    const max = this.#fastestOf(Array.from(t, (_, k) => difference(k)));
     const now = difference(i);
-    drawImage(byId("compare-d"), this.#mean(now), flat, this.colours.signed(max));
+    drawImage(byId("compare-d"), channelMean(now, size), flat, this.colours.signed(max));
     const rms = Math.sqrt(now.reduce((sum, d) => sum + d * d, 0) / now.length).toFixed(3);
     const where = C === 1 ? "in this picture" : "over all channels";
     byId("compare-d-scale").textContent = `\u2212${max.toFixed(2)} to +${max.toFixed(2)}`;
     byId("compare-text").textContent = `points at t = ${
       t[i].toFixed(2)
     }; root mean square of the difference ${where} ${rms}`;
-  }
-
-  #drawChart(): void {
-    const key = `${this.#pair}`;
-    if (this.#drawn === key) return this.#chart.moveTo(this.clock.t);
-    this.#drawn = key;
-    this.#chart.draw(this.clock.t);
   }
 }
 
@@ -124,9 +109,4 @@ export function velocityDifference(
   const length = size.reduce((product, axis) => product * axis, 1);
   const [va, vb] = [a, b].map((run) => velocities[a][run].subarray(place * length, (place + 1) * length));
   return va.map((value, i) => value - vb[i]);
-}
-
-/** The largest magnitude; 1 if all are 0, because callers divide by it. */
-function largest(arrays: readonly Float32Array[]): number {
-  return arrays.reduce((most, values) => values.reduce((m, x) => Math.max(m, Math.abs(x)), most), 0) || 1;
 }

@@ -18,6 +18,13 @@ export function element<Name extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
+/** The current colours of the page by the names of its CSS properties, light or dark. */
+export function pageColors<Name extends string>(...names: readonly Name[]): Record<Name, string> {
+  const style = getComputedStyle(document.documentElement);
+  const colors = names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]);
+  return Object.fromEntries(colors) as Record<Name, string>;
+}
+
 /** Formats a number with its sign and fixed decimals. */
 export function signed(value: number, digits = 3): string {
   return (value < 0 ? "\u2212" : "+") + Math.abs(value).toFixed(digits);

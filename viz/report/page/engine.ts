@@ -74,16 +74,9 @@ const bitsRtol = 1e-2;
  */
 export class Engine {
   readonly #networks = new Map<number, Promise<EngineNetwork>>();
-  #library: Library | undefined;
 
   /** @param library by default the page's library, which {@linkcode open} loads */
-  constructor(library?: Library) {
-    this.#library = library;
-  }
-
-  get library(): Library {
-    return this.#library!;
-  }
+  constructor(public library = {} as Library) {}
 
   /**
    * Loads the library and opens a device; throws if there is none.
@@ -93,10 +86,10 @@ export class Engine {
   async open(text: string): Promise<Offered> {
     const program = new TextDecoder().decode(await inflated(text));
     // In WebKit, workers of pages opened from files cannot import blobs.
-    const library: Library = await moduleAt(
-      `data:text/javascript;charset=utf-8,${encodeURIComponent(program)}`,
+    const library: Library = await import(
+      `data:text/javascript;charset=utf-8,${encodeURIComponent(program)}`
     );
-    this.#library = library;
+    this.library = library;
     const { kind, description } = await library.init();
     const { solvers, adaptiveSolvers, timeGrids } = library;
     return {
@@ -109,7 +102,7 @@ export class Engine {
 
   /** Loads the network of a run; returns its number of classes, 0 if it is unconditional. */
   async load(run: number, network: LiveNetwork): Promise<number> {
-    const loaded = Promise.resolve(network).then((network) => this.#load(network));
+    const loaded = Promise.try(() => this.#load(network));
     this.#networks.set(run, loaded);
     return (await loaded).classes;
   }
@@ -290,9 +283,4 @@ export function conditioningOf(labelled: boolean, guidance = 1): Conditioning {
 
 function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, axis) => product * axis, 1);
-}
-
-/** Runs the module at an address. */
-async function moduleAt<Exports>(address: string): Promise<Exports> {
-  return await import(address);
 }

@@ -2,19 +2,20 @@
 import { imageAt, imageSizeOf, nearestSnapshot } from "../../flow/trajectory.ts";
 import { channelMean, type ImageSize } from "../../image/image_shape.ts";
 import type { PageRun } from "../page_data.ts";
+import { Chart } from "./charts.ts";
 import type { Clock } from "./clock.ts";
-import { byId, chooseRun, signed } from "./dom.ts";
+import { byId, chooseRun, element, signed } from "./dom.ts";
 import {
   channelsOf,
+  type Colours,
   drawImage,
   type PageColours,
   type Pixel,
   pointAtPixels,
   reserve,
 } from "./image_panel.ts";
-import { PixelChart } from "./pixel_chart.ts";
+import { pixelFigure, type PixelTrajectory } from "./pixel_chart.ts";
 import { StepStrip } from "./step_strip.ts";
-import { settled, shown, type Thumbnail, Thumbnails } from "./thumbnails.ts";
 import {
   isEnd,
   lastVelocity,
@@ -24,6 +25,85 @@ import {
   type TrajectoryView,
 } from "./trajectory_view.ts";
 import type { Views } from "./views.ts";
+
+/** A sample with its trajectories. */
+export interface Thumbnail {
+  original: TrajectoryView;
+  /** The trajectory after painting. */
+  painted?: TrajectoryView;
+  /** The solved part of the trajectory after more painting. */
+  growing?: TrajectoryView;
+}
+
+/** The last complete trajectory of a sample. */
+export function settled({ original, painted }: Thumbnail): TrajectoryView {
+  return painted ?? original;
+}
+
+/** The latest trajectory of a sample, complete or not. */
+function shown(sample: Thumbnail): TrajectoryView {
+  return sample.growing ?? settled(sample);
+}
+
+interface Entry {
+  readonly sample: Thumbnail;
+  readonly button: HTMLButtonElement;
+  drawn?: TrajectoryView;
+}
+
+/** Buttons that show the finished image of each sample. */
+class Thumbnails {
+  #buttons: Entry[] = [];
+
+  /** Whether the page can solve samples of which it embeds only the end. */
+  canSolve = false;
+
+  readonly place = byId("explorer-samples");
+
+  constructor(readonly colours: Colours, readonly onChoose: (sample: Thumbnail) => void) {}
+
+  /** Shows samples and marks the selected one. */
+  show(samples: readonly Thumbnail[], chosen: Thumbnail): void {
+    if (samples.length !== this.#buttons.length || samples.some((s, i) => s !== this.#buttons[i].sample)) {
+      const entries = new Map(this.#buttons.map((entry) => [entry.sample, entry]));
+      this.#buttons = samples.map((sample) =>
+        entries.get(sample) ?? { sample, button: this.#button(sample) }
+      );
+      this.place.replaceChildren(...this.#buttons.map(({ button }) => button));
+    }
+    for (const entry of this.#buttons) this.#update(entry, entry.sample === chosen);
+  }
+
+  #button(sample: Thumbnail): HTMLButtonElement {
+    const { name, origin } = sample.original;
+    const canvas = element("canvas", { "aria-hidden": "true" });
+    const button = element("button", { type: "button", title: origin, "aria-label": name }, canvas);
+    button.addEventListener("click", () => this.onChoose(sample));
+    return button;
+  }
+
+  #update(entry: Entry, chosen: boolean): void {
+    const { sample, button } = entry;
+    const trajectory = shown(sample);
+    const pressed = `${chosen}`;
+    if (button.getAttribute("aria-pressed") !== pressed) {
+      button.setAttribute("aria-pressed", pressed);
+      if (chosen) this.place.scrollLeft = Math.max(this.#leftFor(button), 0);
+    }
+    button.disabled = isEnd(trajectory) && !this.canSolve;
+    if (entry.drawn === trajectory) return;
+    entry.drawn = trajectory;
+    const end = imageAt(trajectory, trajectory.shape[0] - 1);
+    drawImage(button.querySelector("canvas")!, end, imageSizeOf(trajectory), this.colours);
+    button.classList.toggle("painted", trajectory !== sample.original);
+  }
+
+  /** Scroll position of the row that shows a button. */
+  #leftFor({ offsetLeft, offsetWidth }: HTMLElement): number {
+    const { scrollLeft, clientWidth } = this.place;
+    return Math.min(Math.max(scrollLeft, offsetLeft + offsetWidth - clientWidth), offsetLeft);
+  }
+}
 
 /** A run with its samples. */
 interface ExplorerRun {
@@ -41,7 +121,7 @@ export class Explorer {
   readonly #runs: readonly ExplorerRun[];
   readonly #place = byId("explorer");
   readonly #choice = byId<HTMLSelectElement>("explorer-run");
-  readonly #chart = new PixelChart();
+  readonly #chart = new Chart(byId("pixel-chart"), () => pixelFigure(this.#pixelTrajectory));
   readonly #strip = new StepStrip();
   readonly #thumbnails: Thumbnails;
   readonly #listeners: (() => void)[] = [];
@@ -77,7 +157,7 @@ export class Explorer {
     }
     byId("pixel-release").addEventListener("click", () => this.#hold(false));
     views.add(this.#place, () => this.#draw());
-    views.add(this.#chart.element, () => this.#drawChart());
+    views.add(this.#chart.element, () => this.#chart.show(this.#key, clock.t));
     this.#changed();
   }
 
@@ -239,7 +319,7 @@ export class Explorer {
     }
   }
 
-  #drawChart(): void {
+  get #pixelTrajectory(): PixelTrajectory {
     const { t, image, velocity } = this.shown;
     const { size } = this;
     const { row, column } = this.#pixel;
@@ -249,11 +329,6 @@ export class Explorer {
         const times = Array.from({ length: field.length / (C * H * W) }, (_, m) => m);
         return times.map((m) => field[((m * C + c) * H + row) * W + column]);
       });
-    this.#chart.show({
-      key: this.#key,
-      t: Array.from(t),
-      value: over(image),
-      velocity: over(velocity),
-    }, this.clock.t);
+    return { t: Array.from(t), value: over(image), velocity: over(velocity) };
   }
 }

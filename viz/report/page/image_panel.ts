@@ -1,6 +1,5 @@
 /// <reference lib="dom" />
 import type { ImageSize } from "../../image/image_shape.ts";
-import { bytesOf } from "../../image/base64.ts";
 import type { Palettes } from "../page_data.ts";
 
 /** A palette, u8[256, 3], and the values at its ends. */
@@ -16,12 +15,11 @@ export interface PageColours {
   signed(max: number): Colours;
 }
 
-/** Unpacks a page's palettes. */
-export function pageColours(palettes: Palettes): PageColours {
-  const [palette, diverging] = [bytesOf(palettes.image), bytesOf(palettes.signed)];
+/** The colours that use a page's palettes. */
+export function pageColours({ image, signed }: Palettes): PageColours {
   return {
-    image: { palette, range: [0, 1] },
-    signed: (max) => ({ palette: diverging, range: [max, -max] }),
+    image: { palette: image, range: [0, 1] },
+    signed: (max) => ({ palette: signed, range: [max, -max] }),
   };
 }
 

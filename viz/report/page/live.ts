@@ -4,7 +4,7 @@ import type { PageRun } from "../page_data.ts";
 import type { LiveNetwork } from "../report_data.ts";
 import type { Clock } from "./clock.ts";
 import { byId, NumberField } from "./dom.ts";
-import type { Explorer } from "./explorer.ts";
+import type { Explorer, Thumbnail } from "./explorer.ts";
 import { LiveBits } from "./live_bits.ts";
 import {
   type ChosenCondition,
@@ -18,10 +18,9 @@ import { LiveGrid, type Row } from "./live_grid.ts";
 import { LivePaint } from "./live_paint.ts";
 import type { RemoteEngine } from "./remote_engine.ts";
 import { stepComparison } from "./step_comparison.ts";
-import type { Thumbnail } from "./thumbnails.ts";
-import { formatSolver, GrowingTrajectory, isEnd, type Steps } from "./trajectory_view.ts";
+import { drawnInPage, GrowingTrajectory, isEnd, originOf, type Steps } from "./trajectory_view.ts";
 import { messageOf } from "./remote_worker.ts";
-import { type Work, WorkQueue } from "./work.ts";
+import { type Running, type Work, WorkQueue } from "./work.ts";
 
 /** Number of samples of "Draw 16". */
 const many = 16;
@@ -113,8 +112,8 @@ export class Live {
     const chosen = this.#choices(1);
     if (!chosen) return;
     const { run } = this.explorer;
-    this.#replace(async (signal) => {
-      const { trajectories, cost } = await this.#solve(run, chosen, signal);
+    this.#replace(async (running) => {
+      const { trajectories, cost } = await this.#solve(run, chosen, running);
       this.explorer.open(run, trajectories[0]);
       this.#say(`Seed ${chosen.seeds[0]}: ${cost}.`);
     });
@@ -122,24 +121,42 @@ export class Live {
 
   /** Redraws the current sample from its noise, with the guidance of the slider. */
   #redraw(): void {
-    const { explorer, engine } = this;
-    const { run, sample } = explorer;
+    const { explorer: { run, sample, size }, runs } = this;
     const { original } = sample;
     if (isEnd(original)) return;
     const chosen = this.#solver.how();
     const { choice } = this.#condition;
-    this.#replace(async (signal) => {
+    this.#replace(async (running) => {
       const label = original.solved?.label;
-      const how = { ...solverFor(await chosen, this.runs[run]), ...guidedBy(choice, label, this.runs[run]) };
-      const words = { name: original.name, origin: `drawn in this page by ${formatSolver(how)}` };
-      const started = performance.now();
-      const growing = new GrowingTrajectory(words, how, explorer.size);
-      const onPart = growing.add.bind(growing);
-      const { evaluations } = await engine.solve(run, imageAt(original, 0), how, { signal, onPart });
-      growing.finish(evaluations);
-      explorer.complete(sample, growing.view);
-      this.#say(`${original.name}: ${engine.formatCost(how, evaluations, started)}.`);
+      const how = { ...solverFor(await chosen, runs[run]), ...guidedBy(choice, label, runs[run]) };
+      await this.#show(run, sample, imageAt(original, 0), drawnInPage(original.name, how, size), running);
     });
+  }
+
+  /** Solves a recorded sample of which the page embeds only the end. */
+  #complete(run: number, sample: Thumbnail): AbortController {
+    const { engine, explorer: { size } } = this;
+    return this.#replace(async (running) => {
+      const { name, solved, noise } = sample.original;
+      if (!solved || !noise) return;
+      this.#say(`Solving ${name.toLowerCase()}.`);
+      const x0 = await engine.call((remote) => remote.noise(run, [noise.seed], noise.row));
+      const growing = new GrowingTrajectory({ name, origin: originOf(noise, solved) }, solved, size);
+      await this.#show(run, sample, x0, growing, running);
+    });
+  }
+
+  /** Solves a new trajectory of a sample, and shows it. */
+  async #show(
+    run: number,
+    sample: Thumbnail,
+    x0: Float32Array,
+    growing: GrowingTrajectory,
+    running: Running,
+  ) {
+    const cost = await this.engine.solve(run, x0, [growing], running);
+    this.explorer.complete(sample, growing.view);
+    this.#say(`${growing.words.name}: ${cost}.`);
   }
 
   /** Queues work on a sample for the explorer, in place of earlier work. */
@@ -154,8 +171,7 @@ export class Live {
     const { seeds } = chosen;
     const runs = [...this.explorer.names].filter(([run]) => this.#network(run));
     const several = runs.length > 1;
-    const places = this.#grid.prepare(runs.map(([run, name]): Row => ({
-      run,
+    const places = this.#grid.prepare(runs.map(([, name]): Row => ({
       words: `${several ? `${name}, seeds` : "Seeds"} ${seeds[0]} to ${seeds[many - 1]}`,
       pictures: seeds.map((seed) => ({
         label: `Show seed ${seed}${several ? ` of ${name}` : ""}`,
@@ -163,17 +179,17 @@ export class Live {
       })),
     })));
     for (const work of this.#many) work.abort();
-    this.#many = runs.map(([run]) => {
-      const place = places.get(run)!;
-      return this.#queue.add(async (signal) => {
-        const { trajectories, image, cost } = await this.#solve(run, chosen, signal, {
-          background: true,
-          onImage: (image) => this.#grid.draw(place, image),
+    this.#many = runs.map(([run], i) => {
+      const place = places[i];
+      return this.#queue.add(async (running) => {
+        let pixels = new Float32Array() as Float32Array;
+        const { trajectories, cost } = await this.#solve(run, chosen, running, (x) => {
+          this.#grid.draw(place, pixels = x);
         });
         this.#grid.finish(place, run, trajectories);
         this.#say(`Seeds ${seeds[0]} to ${seeds[many - 1]}: ${cost}.`);
         if (!this.#network(run)?.judge) return;
-        const judged = await this.engine.judge(run, image, many, { signal, background: true });
+        const judged = await this.engine.callInTurn(running, (remote) => remote.judge(run, pixels, many));
         this.#grid.judged(place, judged, trajectories, this.runs[run].classNames);
       }, "background");
     });
@@ -192,57 +208,19 @@ export class Live {
   /** Solves the trajectory of each seed. */
   async #solve(
     run: number,
-    { seeds, how: chosenHow, choice }: Chosen,
-    signal: AbortSignal,
-    { background = false, onImage = (_: Float32Array) => {} } = {},
+    { seeds, how, choice }: Chosen,
+    running: Running,
+    onPart?: (pixels: Float32Array) => void,
   ) {
-    const { engine, explorer: { size } } = this;
-    const count = seeds.length;
-    const [how, classes] = [solverFor(await chosenHow, this.runs[run]), await engine.classes(run)];
-    let image = await engine.noise(run, seeds);
-    const started = performance.now();
+    const { engine, runs, explorer: { size } } = this;
+    const [solver, classes] = [solverFor(await how, runs[run]), await engine.classes(run)];
+    const x0 = await engine.call((remote) => remote.noise(run, seeds, 0));
     const labels = labelsOf(choice, classes, seeds);
-    const each = seeds.map((_, n) => ({ ...how, ...guidedBy(choice, labels?.[n], this.runs[run]) }));
-    const growing = seeds.map((seed, n) => {
-      const words = { name: `Seed ${seed}`, origin: `drawn in this page by ${formatSolver(each[n])}` };
-      return new GrowingTrajectory(words, each[n], size);
-    });
-    const { evaluations, tried } = await engine.solve(run, image, each[0], {
-      labels,
-      signal,
-      background,
-      onPart({ t, image: x, velocity }) {
-        const P = x.length / count;
-        growing.forEach((one, n) => {
-          const part = (values: Float32Array) => values.subarray(n * P, (n + 1) * P);
-          one.add({ t, image: part(x), ...velocity && { velocity: part(velocity) } });
-        });
-        onImage(image = x);
-      },
-    });
-    growing.forEach((one, n) => one.finish(evaluations, tried?.[n]));
-    const cost = engine.formatCost(count === 1 ? each[0] : how, evaluations, started, {
-      count,
-      each: each[0],
-    });
-    return { trajectories: growing.map(({ view }) => view), image, cost };
-  }
-
-  /** Solves a recorded sample of which the page embeds only the end. */
-  #complete(run: number, sample: Thumbnail): AbortController {
-    const { engine, explorer } = this;
-    return this.#replace(async (signal) => {
-      const { name, origin, solved, noise } = sample.original;
-      if (!solved || !noise) return;
-      this.#say(`Solving ${name.toLowerCase()}.`);
-      const started = performance.now();
-      const growing = new GrowingTrajectory({ name, origin }, solved, explorer.size);
-      const x0 = await engine.noise(run, [noise.seed], noise.row);
-      const onPart = growing.add.bind(growing);
-      const { evaluations } = await engine.solve(run, x0, solved, { signal, onPart });
-      explorer.complete(sample, growing.view);
-      this.#say(`${name}: ${engine.formatCost(solved, evaluations, started)}.`);
-    });
+    const samples = seeds.map((seed, n) =>
+      drawnInPage(`Seed ${seed}`, { ...solver, ...guidedBy(choice, labels?.[n], runs[run]) }, size)
+    );
+    const cost = await engine.solve(run, x0, samples, running, { onPart });
+    return { trajectories: samples.map(({ view }) => view), cost };
   }
 
   /** Shows the tools for the current run and sample. */

@@ -2,12 +2,13 @@
 import type { PageRun } from "../page_data.ts";
 import type { TestImages } from "../report_data.ts";
 import { byId, element } from "./dom.ts";
+import type { Job } from "./engine.ts";
 import type { Explorer } from "./explorer.ts";
 import { drawImage } from "./image_panel.ts";
 import type { RemoteEngine } from "./remote_engine.ts";
 import { countOf } from "./trajectory_view.ts";
 import { messageOf } from "./remote_worker.ts";
-import type { WorkQueue } from "./work.ts";
+import type { Running, WorkQueue } from "./work.ts";
 
 const stopped = "Stopped";
 
@@ -69,50 +70,44 @@ export class LiveBits {
       drawImage(canvas, pixels, size, this.explorer.colours.image);
       const value = element("span", { class: "under", text: shortly(found) });
       const button = element("button", { type: "button", title: name, "aria-label": name }, canvas, value);
-      button.addEventListener(
-        "click",
-        () => this.#add({ run, pixels, label, className, name, found }, value),
-      );
+      const measured = { run, pixels, label, className, name, found };
+      button.addEventListener("click", () => {
+        const work = this.queue.add((running) => this.#measure(measured, value, running), "background");
+        this.#work.push(work); // showing another run cancels it
+      });
       return button;
     });
   }
 
-  /** Queues the measurement of an image; showing another run cancels it. */
-  #add(image: Image, value: HTMLElement): void {
+  /** Solves an image back to noise, and shows its bits. */
+  async #measure(image: Image, value: HTMLElement, running: Running): Promise<void> {
+    const { run, pixels, label, className, name, found } = image;
+    const { engine } = this;
     const tell = (words: string) => {
       if (value.isConnected) this.#text.textContent = words;
     };
-    const work = async (signal: AbortSignal) => {
-      this.#working(true);
-      tell(`${image.name}: solving back to noise`);
-      try {
-        const words = await this.#measure(image, signal);
-        value.textContent = shortly(image.found);
-        tell(`${image.name}: ${words}`);
-      } catch (error) {
-        tell(signal.aborted ? stopped : `Error: ${messageOf(error)}`);
-      } finally {
-        this.#working(false);
-      }
-    };
-    this.#work.push(this.queue.add(work, "background"));
-  }
-
-  /** Solves the image back to noise; returns the result as text. */
-  async #measure({ run, pixels, label, className, found }: Image, signal: AbortSignal): Promise<string> {
-    const { engine } = this;
-    const condition = await engine.classes(run) > 0 ? label : undefined;
-    const started = performance.now();
-    const { bits, evaluations } = await engine.bits(run, pixels, condition, found.length, {
-      signal,
-      background: true,
-      onPart: (share) => this.#progress.value = share,
-    });
-    found.push(bits);
-    const ms = Math.round(performance.now() - started).toLocaleString("en");
-    const words = condition === undefined ? "" : `, conditioned on class ${className}`;
-    return `${formatBits(found, pixels.length)}. ${countOf(evaluations)}${words}, each with a ` +
-      `vector-Jacobian product, took ${ms} ms on ${engine.offered.device}. Press again for other random signs.`;
+    this.#working(true);
+    tell(`${name}: solving back to noise`);
+    try {
+      const condition = await engine.classes(run) > 0 ? label : undefined;
+      const started = performance.now();
+      const { bits, evaluations } = await engine.callInTurn(
+        running,
+        (remote, job: Job<number>) => remote.bits(run, pixels, condition, found.length, job),
+        (share) => this.#progress.value = share,
+      );
+      found.push(bits);
+      value.textContent = shortly(found);
+      const words = condition === undefined ? "" : `, conditioned on class ${className}`;
+      tell(
+        `${name}: ${formatBits(found, pixels.length)}. ${countOf(evaluations)}${words}, each with a ` +
+          `vector-Jacobian product, took ${engine.timeSince(started)}. Press again for other random signs.`,
+      );
+    } catch (error) {
+      tell(running.signal.aborted ? stopped : `Error: ${messageOf(error)}`);
+    } finally {
+      this.#working(false);
+    }
   }
 
   #working(working: boolean): void {

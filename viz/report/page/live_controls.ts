@@ -58,7 +58,8 @@ export class SolverControls {
       return { solver: solver.slice(0, -own.length), steps: parts, tolerance };
     }
     const [steps, grid] = [this.#steps.value, this.#grid.value];
-    return { solver, steps, ...grid !== "uniform" && { times: await this.engine.gridTimes(steps, grid) } };
+    if (grid === "uniform") return { solver, steps };
+    return { solver, steps, times: await this.engine.call((remote) => remote.gridTimes(steps, grid)) };
   }
 
   get #isOwn(): boolean {

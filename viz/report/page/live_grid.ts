@@ -17,7 +17,6 @@ export interface Place {
 
 /** A figure of small pictures. */
 export interface Row {
-  readonly run: number;
   readonly words: string;
   /** The label of each picture's button, and the title below it. */
   readonly pictures: readonly {
@@ -33,11 +32,11 @@ export class LiveGrid {
 
   constructor(readonly explorer: Explorer) {}
 
-  /** Shows a row for each run, with buttons that wait for their samples; returns the elements by run. */
-  prepare(rows: readonly Row[]): Map<number, Place> {
-    const places = new Map<number, Place>();
+  /** Shows rows with buttons that wait for their samples; returns the elements of each. */
+  prepare(rows: readonly Row[]): Place[] {
+    const places: Place[] = [];
     const [, H, W] = this.explorer.size;
-    const figures = rows.map(({ run, words, pictures }) => {
+    const figures = rows.map(({ words, pictures }) => {
       const buttons = pictures.map(({ label, title, under }) => {
         const canvas = element("canvas", { "aria-hidden": "true", width: `${W}`, height: `${H}` });
         const button = element("button", { type: "button", "aria-label": label, title }, canvas);
@@ -46,7 +45,7 @@ export class LiveGrid {
       });
       for (const button of buttons) button.disabled = true;
       const notes = element("div", { class: "notes" });
-      places.set(run, { buttons, notes });
+      places.push({ buttons, notes });
       const kind = `thumbnails many${pictures.length === 5 ? " five" : ""}`;
       return element(
         "figure",
@@ -60,7 +59,7 @@ export class LiveGrid {
     hide.addEventListener("click", () => this.place.hidden = true);
     figures.at(-1)!.querySelector("figcaption")!.append(" ", hide);
     // With a single run, the notes fit beside the pictures.
-    const beside = rows.length > 1 ? [] : [...places.values()].map(({ notes }) => notes);
+    const beside = rows.length > 1 ? [] : [places[0].notes];
     this.place.replaceChildren(...figures, ...beside);
     this.place.hidden = false;
     return places;

@@ -1,14 +1,13 @@
 /// <reference lib="dom" />
 import { nearestSnapshot } from "../../flow/trajectory.ts";
-import { type Brush, coveredBy, type Stroke, strokeOf } from "./brush.ts";
+import type { ImageSize } from "../../image/image_shape.ts";
 import type { Clock } from "./clock.ts";
 import { byId } from "./dom.ts";
-import type { Explorer } from "./explorer.ts";
+import { type Explorer, settled, type Thumbnail } from "./explorer.ts";
 import { type Pixel, pixelAt } from "./image_panel.ts";
 import type { RemoteEngine } from "./remote_engine.ts";
-import { settled, type Thumbnail } from "./thumbnails.ts";
 import { GrowingTrajectory, snapshotAt, stepTimes } from "./trajectory_view.ts";
-import type { WorkQueue } from "./work.ts";
+import type { Running, WorkQueue } from "./work.ts";
 
 /** Milliseconds between updates of an incomplete trajectory. */
 const betweenMs = 100;
@@ -72,10 +71,15 @@ export class LivePaint {
     if (first >= how.steps) return this.say("The flow ends at t = 1: move t back to paint.");
     const draft = this.#draftAt(sample, first);
     draft.strokes.push(
-      strokeOf(pixels, brush, this.explorer.size, (noise) => this.engine.toPixels(run, noise)),
+      strokeOf(
+        pixels,
+        brush,
+        this.explorer.size,
+        (noise) => this.engine.call((remote) => remote.toPixels(run, noise)),
+      ),
     );
     draft.work?.abort();
-    draft.work = this.queue.add((signal) => this.#follow(run, draft, signal));
+    draft.work = this.queue.add((running) => this.#follow(run, draft, running));
   }
 
   /** The draft of a sample at a step, a new one if there is none. */
@@ -91,10 +95,9 @@ export class LivePaint {
     return draft;
   }
 
-  async #follow(run: number, draft: Draft, signal: AbortSignal): Promise<void> {
+  async #follow(run: number, draft: Draft, running: Running): Promise<void> {
     const { sample, first } = draft;
     const how = sample.original.solved!;
-    const started = performance.now();
     const from = settled(sample);
     const t = stepTimes(how)[first];
     const { image } = snapshotAt(from, t);
@@ -105,22 +108,19 @@ export class LivePaint {
     const growing = new GrowingTrajectory(words, how, this.explorer.size, { trajectory: from, first });
     let drawn = -Infinity;
     try {
-      const { evaluations, tried } = await this.engine.solve(run, image, how, {
+      const cost = await this.engine.solve(run, image, [growing], running, {
         first,
-        signal,
-        onPart: (snapshot) => {
-          growing.add(snapshot);
+        onPart: () => {
           if (performance.now() - drawn < betweenMs) return;
           this.explorer.grow(sample, growing.view);
           drawn = performance.now();
         },
       });
-      growing.finish(evaluations, tried?.[0]);
       this.#drafts.delete(draft);
       this.explorer.settle(sample, growing.view);
-      this.say(`${name} ${painted}: ${this.engine.formatCost(how, evaluations, started, { first })}.`);
+      this.say(`${name} ${painted}: ${cost}.`);
     } catch (error) {
-      if (!signal.aborted) this.#drop(draft);
+      if (!running.signal.aborted) this.#drop(draft);
       throw error;
     }
   }
@@ -208,4 +208,62 @@ class Painter {
     const { value } = byId("brush").querySelector<HTMLInputElement>("input:checked")!;
     if (covered.length > 0) this.onStroke(covered, value as Brush);
   }
+}
+
+/** The paint of a brush: white, black, or new noise. */
+type Brush = "white" | "black" | "noise";
+
+/** Paints on an image, f32[C, H, W]. */
+type Stroke = (image: Float32Array) => Promise<void>;
+
+/**
+ * A stroke over pixels; repainting it gives the same values.
+ *
+ * @param pixels indices in [0, H W)
+ * @param toPixels scales noise, f32[C, N], like the network's images
+ */
+export function strokeOf(
+  pixels: readonly number[],
+  brush: Brush,
+  [C, H, W]: ImageSize,
+  toPixels: (noise: Float32Array) => Promise<Float32Array>,
+): Stroke {
+  const N = pixels.length;
+  const paint = new Float32Array(C * N);
+  const values = brush === "noise"
+    ? toPixels(paint.map(standardNormal))
+    : Promise.resolve(paint.fill(brush === "white" ? 1 : 0));
+  return async (image) => {
+    const own = await values;
+    for (let c = 0; c < C; c++) pixels.forEach((pixel, i) => image[c * H * W + pixel] = own[c * N + i]);
+  };
+}
+
+/** The pixels of an image that a round brush covers between two points, as indices in [0, H W). */
+export function coveredBy(from: Pixel, to: Pixel, width: number, size: ImageSize): number[] {
+  const steps = Math.max(1, Math.abs(to.row - from.row), Math.abs(to.column - from.column));
+  const covered = new Set<number>();
+  for (let s = 0; s <= steps; s++) {
+    const row = Math.round(from.row + s / steps * (to.row - from.row));
+    const column = Math.round(from.column + s / steps * (to.column - from.column));
+    for (const pixel of disc(row, column, width, size)) covered.add(pixel);
+  }
+  return [...covered];
+}
+
+/** The pixels of an image within a disc, as indices in [0, H W). */
+function disc(row: number, column: number, width: number, [, H, W]: ImageSize): number[] {
+  const pixels: number[] = [];
+  const reach = Math.floor(width / 2);
+  for (let y = Math.max(0, row - reach); y <= Math.min(H - 1, row + reach); y++) {
+    for (let x = Math.max(0, column - reach); x <= Math.min(W - 1, column + reach); x++) {
+      if (Math.hypot(y - row, x - column) <= width / 2) pixels.push(y * W + x);
+    }
+  }
+  return pixels;
+}
+
+/** A standard normal number, by the Box-Muller transform. */
+function standardNormal(): number {
+  return Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
 }

@@ -11,10 +11,9 @@ import { pageColours } from "./image_panel.ts";
 import { inflated } from "./inflate.ts";
 import { Live } from "./live.ts";
 import { PlaneView } from "./plane_view.ts";
-import { prepareForPrint } from "./printing.ts";
 import { RemoteEngine } from "./remote_engine.ts";
 import { showGalleries } from "./gallery.ts";
-import { Views } from "./views.ts";
+import { prepareForPrint, Views } from "./views.ts";
 import { messageOf } from "./remote_worker.ts";
 
 if (globalThis.document) {

@@ -1,13 +1,8 @@
-/// <reference lib="dom" />
 import type { PlotlyFigure, PlotlyTrace } from "../../figure/figure.ts";
 import { atTime, runLine, timeAxis } from "../run_figures.ts";
-import { Chart } from "./charts.ts";
-import { byId } from "./dom.ts";
 
 /** A pixel of a sample over time. */
 export interface PixelTrajectory {
-  /** A unique key for each trajectory and pixel. */
-  readonly key: string;
   readonly t: readonly number[];
   /** Value of each channel at each t. */
   readonly value: readonly (readonly number[])[];
@@ -18,22 +13,8 @@ export interface PixelTrajectory {
 const channels = ["red", "green", "blue"];
 const channelColors = ["#c94040", "#2f8f45", "#4a74d4"];
 
-/** A chart of the value, predicted end and velocity of a pixel over time. */
-export class PixelChart {
-  readonly element = byId("pixel-chart");
-  #shown: PixelTrajectory = { key: "", t: [], value: [], velocity: [] };
-  readonly #chart = new Chart(this.element, () => pixelFigure(this.#shown));
-
-  show(pixel: PixelTrajectory, t: number): void {
-    if (pixel.key === this.#shown.key) return this.#chart.moveTo(t);
-    this.#shown = pixel;
-    this.#chart.draw(t);
-    this.element.dataset.key = pixel.key; // for tests
-  }
-}
-
 /** The value and predicted end of each channel above its velocity; the three channels share legend entries. */
-export function pixelFigure({ t, value, velocity }: Omit<PixelTrajectory, "key">): PlotlyFigure {
+export function pixelFigure({ t, value, velocity }: PixelTrajectory): PlotlyFigure {
   const isGrey = value.length === 1;
   const data = value.flatMap((x, c): PlotlyTrace[] => {
     const v = velocity[c];

@@ -28,20 +28,9 @@ export interface ShownPlane {
 export const noClass = -1;
 
 /** Colours of classes, at least 3:1 against white and against the page's black; they repeat after ten classes. */
-const classColors = [
-  ...[
-    "#4677bd",
-    "#c0691a",
-    "#3a8f52",
-    "#cc4f4f",
-    "#8d68bb",
-    "#9a6b58",
-    "#c25fa0",
-    "#757b81",
-    "#85831c",
-    "#1f8b9b",
-  ],
-];
+const classColors = "#4677bd #c0691a #3a8f52 #cc4f4f #8d68bb #9a6b58 #c25fa0 #757b81 #85831c #1f8b9b".split(
+  " ",
+);
 
 /** The time that arrows look ahead. */
 const ahead = 0.1;

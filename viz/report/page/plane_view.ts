@@ -75,17 +75,9 @@ export class PlaneView {
     if (this.#drawnRun === this.#choice.value) return this.#move();
     if (this.#drawnRun === "") this.#chart.onFirstDrawn(() => this.#listen());
     this.#drawnRun = this.#choice.value;
-    const options = [
-      ["all", "all samples"],
-      ...this.#run.classes.filter((c) => c !== noClass).map((c) => [c, this.#nameOf(c)]),
-      [
-        "none",
-        "hidden",
-      ],
-    ];
-    this.#field.replaceChildren(
-      ...options.map(([value, text]) => element("option", { value: `${value}`, text: `${text}` })),
-    );
+    const classes = this.#run.classes.filter((c) => c !== noClass).map((c) => [`${c}`, this.#nameOf(c)]);
+    const options = [["all", "all samples"], ...classes, ["none", "hidden"]];
+    this.#field.replaceChildren(...options.map(([value, text]) => element("option", { value, text })));
     this.#hidden = new Set();
     this.#showSample(0); // this run may have fewer samples
     this.#chart.draw();

@@ -1,43 +1,16 @@
 /// <reference lib="dom" />
-import { proxy } from "npm:comlink@4.4.2";
-import type { Snapshot } from "../../../models/mod.ts";
+import { proxy, type Remote } from "npm:comlink@4.4.2";
 import type { PageRun } from "../page_data.ts";
 import type { LiveNetwork } from "../report_data.ts";
 import { byId } from "./dom.ts";
-import {
-  type Conditioning,
-  conditioningOf,
-  type Engine,
-  type Job,
-  type MeasuredBits,
-  type Offered,
-  type SolvedBatch,
-} from "./engine.ts";
+import { conditioningOf, type Engine, type Job, type Offered } from "./engine.ts";
 import { type RemoteObject, startWorker } from "./remote_worker.ts";
-import type { Judged } from "./sample_judge.ts";
-import { countOf, formatSolver, type Steps } from "./trajectory_view.ts";
-
-/** Options for a long-running call. */
-interface Waiting<P = never> {
-  /** Cancels the call, which fails at its next part. */
-  readonly signal?: AbortSignal;
-  /** Whether the call yields to others. */
-  readonly background?: boolean;
-  /** Called with each part of the result. */
-  readonly onPart?: (part: P) => void;
-}
-
-interface SolveOptions extends Waiting<Snapshot> {
-  /** The first step to solve. */
-  readonly first?: number;
-  /** The class of each image; by default the class in `how`. */
-  readonly labels?: readonly number[] | undefined;
-}
+import { countOf, formatSolver, type GrowingTrajectory, type Steps } from "./trajectory_view.ts";
+import type { Running } from "./work.ts";
 
 /** The page's engine: it computes in a worker, so the page never waits. */
 export class RemoteEngine {
   readonly #worker: RemoteObject<Engine>;
-  readonly #urgent = new Set<Promise<unknown>>();
   #offered: Offered | undefined;
   /** The number of classes of each network in the worker, by run. */
   readonly #networks = new Map<number, Promise<number>>();
@@ -55,7 +28,7 @@ export class RemoteEngine {
    */
   static async open(program: string, runs: readonly Pick<PageRun, "live">[]): Promise<RemoteEngine> {
     const engine = new RemoteEngine(program, runs);
-    engine.#offered = await engine.#answer(engine.#remote.open(byId("library").textContent!));
+    engine.#offered = await engine.call((remote) => remote.open(byId("library").textContent!));
     return engine;
   }
 
@@ -63,122 +36,93 @@ export class RemoteEngine {
     return this.#offered!;
   }
 
-  /** Describes the cost of solving since `started`. */
-  formatCost(
-    how: Steps,
-    evaluations: number,
-    started: number,
-    part: Parameters<typeof formatSolving>[2] = {},
-  ): string {
-    const ms = Math.round(performance.now() - started).toLocaleString("en");
-    return `${formatSolving(how, evaluations, part)}, ${ms} ms on ${this.offered.device}`;
+  /** The cost of work since `started`: "120 ms on WebGPU". */
+  timeSince(started: number): string {
+    return `${Math.round(performance.now() - started).toLocaleString("en")} ms on ${this.offered.device}`;
   }
 
   /** Loads the network of a run, once, before other calls for it; returns its number of classes, 0 if unconditional. */
   classes(run: number): Promise<number> {
-    const load = () => this.#answer(this.#remote.load(run, this.runs[run].live as LiveNetwork));
+    const load = () => this.call((remote) => remote.load(run, this.runs[run].live as LiveNetwork));
     if (!this.#networks.has(run)) this.#networks.set(run, load());
     return this.#networks.get(run)!;
   }
 
-  gridTimes(steps: number, grid: string): Promise<readonly number[]> {
-    return this.#answer(this.#remote.gridTimes(steps, grid));
+  /** Calls the engine; fails when the worker fails. */
+  call<R>(act: (engine: Remote<Engine>) => Promise<R>): Promise<R> {
+    return Promise.race([this.#worker.failed, act(this.#worker.remote)]);
   }
 
-  /** Converts values in the units of a run's network to pixels. */
-  toPixels(run: number, values: Float32Array): Promise<Float32Array> {
-    return this.#answer(this.#remote.toPixels(run, values));
-  }
-
-  /** The noise number `row` of each seed, in pixels as the run scales them, f32[N, C, H, W]. */
-  noise(run: number, seeds: readonly number[], row = 0): Promise<Float32Array> {
-    return this.#answer(this.#remote.noise(run, seeds, row));
+  /** Calls the engine as part of a task, with a job that takes turns and passes parts of the result to `onPart`. */
+  async callInTurn<P, R>(
+    { turn }: Running,
+    act: (engine: Remote<Engine>, job: Job<P>) => Promise<R>,
+    onPart: (part: P) => void = () => {},
+  ): Promise<R> {
+    await turn();
+    const job = async (part?: P) => {
+      await turn();
+      if (part !== undefined) onPart(part);
+    };
+    const answer = await this.call((engine) => act(engine, proxy(job)));
+    await turn();
+    return answer;
   }
 
   /**
-   * Solves a batch from its state x at the step `first` to t = 1. Its parts are snapshots in pixels and pixels per unit
-   * of t.
+   * Solves samples with one solver, from their states at the step `first`, and adds all snapshots to them.
    *
    * @param x in pixels, f32[N, C, H, W]
+   * @param onPart called with the states of all samples at each snapshot
+   * @returns the cost, as text
    */
-  solve(
+  async solve(
     run: number,
     x: Float32Array,
-    how: Steps,
-    { first = 0, labels = how.label === undefined ? undefined : [how.label], ...waiting }: SolveOptions,
-  ): Promise<SolvedBatch> {
-    return this.#call(waiting, (job) => this.#remote.solve(run, x, how, first, labels, job));
-  }
-
-  /** The bits per dimension of an image, f32[C, H, W] in pixels. Its parts are the progress, from 0 to 1. */
-  bits(
-    run: number,
-    pixels: Float32Array,
-    label: number | undefined,
-    seed: number,
-    waiting: Waiting<number>,
-  ): Promise<MeasuredBits> {
-    return this.#call(waiting, (job) => this.#remote.bits(run, pixels, label, seed, job));
-  }
-
-  /** Judges the first `count` samples of f32[N, C, H, W] in pixels by the judge of a run. */
-  judge(run: number, pixels: Float32Array, count: number, waiting: Waiting): Promise<Judged> {
-    return this.#call(waiting, () => this.#remote.judge(run, pixels, count));
-  }
-
-  get #remote(): RemoteObject<Engine>["remote"] {
-    return this.#worker.remote;
-  }
-
-  #answer<R>(answer: Promise<R>): Promise<R> {
-    return Promise.race([this.#worker.failed, answer]);
-  }
-
-  /** Makes a long-running call, which can be cancelled at each part and yields there if it is in the background. */
-  async #call<P, R>(
-    { signal, background = false, onPart }: Waiting<P>,
-    call: (job: Job<P>) => Promise<R>,
-  ): Promise<R> {
-    signal?.throwIfAborted();
-    const job = async (part?: P) => {
-      while (background && this.#urgent.size > 0) await Promise.allSettled(this.#urgent);
-      signal?.throwIfAborted();
-      if (part !== undefined) onPart?.(part);
-    };
-    const answer = this.#answer(call(proxy(job)));
-    if (!background) this.#urgent.add(answer);
-    try {
-      return await answer;
-    } finally {
-      this.#urgent.delete(answer);
-      signal?.throwIfAborted();
-    }
+    samples: readonly GrowingTrajectory[],
+    running: Running,
+    { first = 0, onPart = (_: Float32Array) => {} } = {},
+  ): Promise<string> {
+    const [{ solved }] = samples;
+    const labels = solved.label === undefined ? undefined : samples.map(({ solved }) => solved.label!);
+    const started = performance.now();
+    const { evaluations, tried } = await this.callInTurn(
+      running,
+      (engine, job: Parameters<Engine["solve"]>[5]) => engine.solve(run, x, solved, first, labels, job),
+      ({ t, image, velocity }) => {
+        samples.forEach((sample, n) => {
+          const part = (values: Float32Array) => {
+            const P = values.length / samples.length;
+            return values.subarray(n * P, (n + 1) * P);
+          };
+          sample.add({ t, image: part(image), ...velocity && { velocity: part(velocity) } });
+        });
+        onPart(image);
+      },
+    );
+    samples.forEach((sample, n) => sample.finish(evaluations, tried?.[n]));
+    const cost = formatSolving(solved, evaluations, { first, count: samples.length });
+    return `${cost}, ${this.timeSince(started)}`;
   }
 }
 
 /**
- * Describes how `count` images were solved from step `first`: "3 steps of heun, class 2, 6 evaluations with and without
- * the class".
- *
- * @param each the settings of each image, with its class
+ * Describes how images were solved from step `first`: "3 steps of heun, class 2, 6 evaluations with and without the
+ * class". Several images have their own classes.
  */
-export function formatSolving(
-  how: Steps,
-  evaluations: number,
-  { first = 0, count = 1, each = how }: {
-    readonly first?: number;
-    readonly count?: number;
-    readonly each?: Steps;
-  } = {},
-): string {
-  const conditioning = conditioningOf(each.label !== undefined, each.guidance);
-  const cost = countOf(evaluations) + (count > 1 ? ` of ${count} images` : "") +
-    (each.takesGuidance ? "" : guidanceCosts[conditioning] ?? "");
-  return `${formatSolver({ ...how, steps: how.steps - first })}, ${cost}`;
+export function formatSolving(how: Steps, evaluations: number, { first = 0, count = 1 } = {}): string {
+  const { solver, steps, tolerance, label, guidance, takesGuidance } = how;
+  const rest = { solver, steps: steps - first, ...tolerance !== undefined && { tolerance } };
+  const words = formatSolver(count > 1 ? rest : { ...how, ...rest });
+  const cost = countOf(evaluations) + (count > 1 ? ` of ${count} images` : "");
+  const conditioning = takesGuidance ? "conditional" : conditioningOf(label !== undefined, guidance);
+  return `${words}, ${cost}${guidanceCosts[conditioning]}`;
 }
 
-/** Describes what an evaluation with guidance includes. */
-const guidanceCosts: Partial<Record<Conditioning, string>> = {
+/** What an evaluation with guidance includes. */
+const guidanceCosts = {
+  unconditional: "",
+  conditional: "",
   guided: " with and without the class",
   autoguided: " of the network and its early weights",
 };

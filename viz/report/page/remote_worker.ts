@@ -16,7 +16,15 @@ export interface RemoteObject<T> {
  * @throws {Error} if the browser cannot start a worker from this page
  */
 export function startWorker<T>(program: string, task: string): RemoteObject<T> {
-  const worker = newWorker(program);
+  const address = URL.createObjectURL(new Blob([program], { type: "text/javascript" }));
+  let worker: Worker;
+  try {
+    worker = new Worker(address);
+  } catch (error) {
+    throw new Error(`This browser cannot start a worker here: ${error}`);
+  } finally {
+    URL.revokeObjectURL(address);
+  }
   const failed = new Promise<never>((_, reject) => {
     worker.onerror = (event) => {
       event.preventDefault(); // the page reports it
@@ -26,17 +34,6 @@ export function startWorker<T>(program: string, task: string): RemoteObject<T> {
   });
   failed.catch(() => {}); // pending calls report it
   return { remote: wrap<T>(worker), failed, close: () => worker.terminate() };
-}
-
-function newWorker(program: string): Worker {
-  const address = URL.createObjectURL(new Blob([program], { type: "text/javascript" }));
-  try {
-    return new Worker(address);
-  } catch (error) {
-    throw new Error(`This browser cannot start a worker here: ${error}`);
-  } finally {
-    URL.revokeObjectURL(address);
-  }
 }
 
 /** The message of an error, or any other thrown value as text. */

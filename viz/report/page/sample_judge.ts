@@ -1,7 +1,7 @@
 import type * as models from "../../../models/mod.ts";
 import type { Estimate, Points } from "../../../models/mod.ts";
 
-type Library = Pick<typeof models, "asBytes" | "loadJudge" | "precisionRecall">;
+type Library = Pick<typeof models, "asBytes" | "loadJudge" | "pickPoints" | "precisionRecall">;
 
 /** Maximum number of sets of test images to judge like samples, as a reference for so few images. */
 const maxSets = 8;
@@ -59,25 +59,16 @@ export class SampleJudge {
     const sets = Math.min(maxSets, Math.floor(rows / count));
     if (sets < 2) return undefined;
     let [precision, recall] = [0, 0];
+    const all = Array.from({ length: rows }, (_, i) => i);
     for (let set = 0; set < sets; set++) {
-      const [samples, rest] = this.#split(set * count, count);
+      const isIn = (i: number) => Math.floor(i / count) === set;
+      const [samples, rest] = [all.filter(isIn), all.filter((i) => !isIn(i))].map((indices) =>
+        this.library.pickPoints(this.#reference, indices)
+      );
       const result = await this.library.precisionRecall(rest, samples, { resamples: 1 });
       precision += result.precision.value / sets;
       recall += result.recall.value / sets;
     }
     return { precision, recall };
-  }
-
-  /** Splits off `count` test images, starting at `from`. */
-  #split(from: number, count: number): [samples: Points, rest: Points] {
-    const { values, rows, width } = this.#reference;
-    const [start, end] = [from * width, (from + count) * width];
-    const rest = new Float32Array(values.length - count * width);
-    rest.set(values.subarray(0, start));
-    rest.set(values.subarray(end), start);
-    return [
-      { values: values.slice(start, end), rows: count, width },
-      { values: rest, rows: rows - count, width },
-    ];
   }
 }

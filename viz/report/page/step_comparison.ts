@@ -5,7 +5,7 @@ import type { Explorer } from "./explorer.ts";
 import { type ChosenCondition, guidedBy } from "./live_controls.ts";
 import type { LiveGrid } from "./live_grid.ts";
 import type { RemoteEngine } from "./remote_engine.ts";
-import { countOf, formatCondition, formatSolver, GrowingTrajectory } from "./trajectory_view.ts";
+import { countOf, drawnInPage, formatCondition, formatSolver } from "./trajectory_view.ts";
 import type { Work } from "./work.ts";
 
 /** The parts of the page that a comparison uses. */
@@ -35,8 +35,7 @@ export function stepComparison({ engine, explorer, grid, runs, say }: Place, cho
   ];
   const counts = hows.map(({ solver, steps }) => solver === "heun" ? 2 * steps : steps);
   const name = shown.name.toLowerCase() + (names.size > 1 ? ` of ${names.get(run)}` : "");
-  const { buttons, notes } = grid.prepare([{
-    run,
+  const [{ buttons, notes }] = grid.prepare([{
     words: `Network evaluations from the noise of ${name}${formatCondition(hows[0])}: ` +
       `steps of ${solver}, and finally 10 of heun`,
     pictures: hows.map((how, n) => ({
@@ -44,23 +43,16 @@ export function stepComparison({ engine, explorer, grid, runs, say }: Place, cho
       title: formatSolver(how),
       under: `${counts[n]}`,
     })),
-  }]).get(run)!;
-  return async (signal) => {
+  }]);
+  return async (running) => {
     const started = performance.now();
     for (const [n, how] of hows.entries()) {
-      const words = { name: shown.name, origin: `drawn in this page by ${formatSolver(how)}` };
-      const growing = new GrowingTrajectory(words, how, size);
-      const { evaluations } = await engine.solve(run, imageAt(shown, 0), how, {
-        signal,
-        background: true,
-        onPart: (snapshot) => growing.add(snapshot),
-      });
-      growing.finish(evaluations);
+      const growing = drawnInPage(shown.name, how, size);
+      await engine.solve(run, imageAt(shown, 0), [growing], running);
       const [place, trajectory] = [{ buttons: [buttons[n]], notes }, growing.view];
       grid.draw(place, imageAt(trajectory, how.steps));
       grid.finish(place, run, [trajectory]);
     }
-    const ms = Math.round(performance.now() - started).toLocaleString("en");
-    say(`${shown.name} with ${counts.join(", ")} evaluations: ${ms} ms on ${engine.offered.device}.`);
+    say(`${shown.name} with ${counts.join(", ")} evaluations: ${engine.timeSince(started)}.`);
   };
 }

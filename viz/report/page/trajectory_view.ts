@@ -52,12 +52,15 @@ export function recorded({ trajectories, solved, classNames, maxGuidance }: Page
       ...label !== undefined && { label, className: classNames?.[label] },
       ...maxGuidance !== undefined && { takesGuidance: true },
     };
-    const origin = how
-      ? `noise ${s + 1} of seed ${how.seed}, ${formatSolver(how)}${formatCost(how.evaluations)}`
-      : "";
-    const known = how && { solved: how, noise: { seed: how.seed, row: s } };
-    return { ...trajectory, id: made++, name: `Sample ${s + 1}`, origin, ...known };
+    const noise = how && { seed: how.seed, row: s };
+    const origin = noise ? originOf(noise, how) + formatCost(how.evaluations) : "";
+    return { ...trajectory, id: made++, name: `Sample ${s + 1}`, origin, ...how && { solved: how, noise } };
   });
+}
+
+/** Describes how a trajectory from recorded noise is solved. */
+export function originOf({ seed, row }: NonNullable<TrajectoryView["noise"]>, how: Steps): string {
+  return `noise ${row + 1} of seed ${seed}, ${formatSolver(how)}`;
 }
 
 /** Formats the solver: "20 steps of heun, class 3, guidance 1.5", or "dopri5 with tolerance 0.001". */
@@ -163,6 +166,11 @@ export class GrowingTrajectory {
       velocity: this.#velocity.subarray(0, this.#velocities * this.#P),
     };
   }
+}
+
+/** A trajectory to draw in the page. */
+export function drawnInPage(name: string, how: Steps, size: ImageSize): GrowingTrajectory {
+  return new GrowingTrajectory({ name, origin: `drawn in this page by ${formatSolver(how)}` }, how, size);
 }
 
 /** Index of the last time at or before t; -1 if there is none. */
