@@ -1,5 +1,3 @@
-import { deflateSync } from "npm:fflate@0.8.3";
-
 /** The networks and images that the page embeds for its step on digits. */
 export interface DigitsParts {
   /** Weights of the flow and of the one-step network, safetensors. */
@@ -20,35 +18,6 @@ export interface LabelledDigits {
 
 /** Pixels per image. */
 export const digitPixels = 28 * 28;
-
-/** Packs all labels, then all images, into one deflated array, which `unpackedDigits` reads. */
-export function packedDigits({ train, heldOut }: Pick<DigitsParts, "train" | "heldOut">): Uint8Array {
-  const parts = [
-    Uint32Array.of(train.labels.length),
-    train.labels,
-    heldOut.labels,
-    train.images,
-    heldOut.images,
-  ];
-  const bytes = new Uint8Array(parts.reduce((sum, { byteLength }) => sum + byteLength, 0));
-  let at = 0;
-  for (const { buffer, byteOffset, byteLength } of parts) {
-    bytes.set(new Uint8Array(buffer, byteOffset, byteLength), at);
-    at += byteLength;
-  }
-  return deflateSync(bytes, { level: 9 });
-}
-
-/** Reads the inflated bytes that `packedDigits` wrote. */
-export function unpackedDigits(bytes: Uint8Array<ArrayBuffer>): Pick<DigitsParts, "train" | "heldOut"> {
-  const first = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
-  const all = (bytes.length - 4) / (1 + digitPixels);
-  const of = (from: number, to: number): LabelledDigits => ({
-    labels: bytes.subarray(4 + from, 4 + to),
-    images: bytes.subarray(4 + all + from * digitPixels, 4 + all + to * digitPixels),
-  });
-  return { train: of(0, first), heldOut: of(first, all) };
-}
 
 /** Converts the f32 values of a safetensors file to f16, which halves its size. */
 export function halved(file: Uint8Array<ArrayBuffer>): Uint8Array {

@@ -24,7 +24,7 @@ export function rateAt(rate: number, step: number): number {
 type PlaneNetwork = InstanceType<Library["Module"]> & VelocityField;
 
 /** Scale of the inputs, so that the first layer varies more within the plane. */
-export const inputScale = 3;
+const inputScale = 3;
 /** Maximum number of pairs to match per step: matching more would take longer than training. */
 const maxMatched = 64;
 
@@ -86,6 +86,9 @@ export function exactTeacher(flow: Library, points: Float32Array): VelocityField
 /** A training on the page; the same settings give the same bits on every machine. */
 export abstract class PageTraining {
   protected abstract readonly trainer: InstanceType<Library["Trainer"]>;
+  protected abstract readonly order: InstanceType<Library["BatchOrder"]>;
+  /** The learning rate at the start. */
+  protected abstract readonly rate: number;
   /** The network whose weights the page shows and digests. */
   abstract readonly shown: InstanceType<Library["Module"]>;
 
@@ -105,6 +108,28 @@ export abstract class PageTraining {
   /** Whether all steps are done. */
   get done(): boolean {
     return this.step >= this.steps;
+  }
+
+  /**
+   * Trains for roughly `milliseconds`: at least one step, unless all are done.
+   *
+   * @param maxSteps maximum number of steps
+   * @returns the loss of each step
+   * @throws {PlaygroundError} if the loss is no longer a number
+   */
+  async train(milliseconds: number, maxSteps = Infinity): Promise<readonly number[]> {
+    const from = this.step;
+    const end = Math.min(this.steps, from + Math.min(maxSteps, this.library.Trainer.maxOpenLosses));
+    const started = performance.now();
+    while (this.step < end) {
+      this.trainer.queueStep(this.order.batch(this.step), rateAt(this.rate, this.step));
+      if (performance.now() - started >= milliseconds) break;
+    }
+    const losses = await this.trainer.losses();
+    const bad = losses.findIndex((loss) => !Number.isFinite(loss));
+    if (bad < 0) return losses;
+    const reason = `the learning rate of ${this.rate} is too large (choose a smaller one)`;
+    throw new PlaygroundError(`The loss of step ${from + bad + 1} is not a number: ${reason}`);
   }
 
   /** The state from which another device can restore the training. */
@@ -129,7 +154,8 @@ export class PlaneTraining extends PageTraining {
   readonly field: VelocityField;
   readonly shown: PlaneNetwork;
   protected readonly trainer: InstanceType<Library["Trainer"]>;
-  readonly #order: InstanceType<Library["BatchOrder"]>;
+  protected readonly order: InstanceType<Library["BatchOrder"]>;
+  protected readonly rate: number;
   readonly #coupling: Coupling;
   readonly #host: HostExamples;
 
@@ -139,6 +165,7 @@ export class PlaneTraining extends PageTraining {
     const { BatchOrder, batchSource, couplings, MeanMapLoss, paths, predicting, predictions, tensor } =
       library;
     const { seed, rate } = settings;
+    this.rate = rate;
     const batch = batchOf(settings);
     this.points = planePoints(settings);
     this.shown = makeNetwork(library, settings);
@@ -172,36 +199,14 @@ export class PlaneTraining extends PageTraining {
     this.field = settings.prediction === "velocity" && settings.path === "linear"
       ? this.shown
       : predicting(this.shown, objective.prediction, objective.path);
-    this.#order = new BatchOrder(Uint32Array.from({ length: pointCount }, (_, i) => i), batch, seed);
-  }
-
-  /**
-   * Trains for roughly `milliseconds`: at least one step, unless all are done.
-   *
-   * @param maxSteps maximum number of steps
-   * @returns the loss of each step
-   * @throws {PlaygroundError} if the loss is no longer a number
-   */
-  async train(milliseconds: number, maxSteps = Infinity): Promise<readonly number[]> {
-    const from = this.step;
-    const end = Math.min(this.steps, from + Math.min(maxSteps, this.library.Trainer.maxOpenLosses));
-    const started = performance.now();
-    while (this.step < end) {
-      this.trainer.queueStep(this.#order.batch(this.step), rateAt(this.settings.rate, this.step));
-      if (performance.now() - started >= milliseconds) break;
-    }
-    const losses = await this.trainer.losses();
-    const bad = losses.findIndex((loss) => !Number.isFinite(loss));
-    if (bad < 0) return losses;
-    const reason = `the learning rate of ${this.settings.rate} is too large (choose a smaller one)`;
-    throw new PlaygroundError(`The loss of step ${from + bad + 1} is not a number: ${reason}`);
+    this.order = new BatchOrder(Uint32Array.from({ length: pointCount }, (_, i) => i), batch, seed);
   }
 
   /** The pairs of noise and data in the first training step, f32[N, 2] each. */
   pairs(): { readonly x0: Float32Array<ArrayBuffer>; readonly x1: Float32Array<ArrayBuffer> } {
     const { seed } = this.settings;
     const draw = { seed, step: 0 };
-    const examples = this.#coupling.pair(this.#order.batch(0), draw, this.#host);
+    const examples = this.#coupling.pair(this.order.batch(0), draw, this.#host);
     return {
       x0: this.library.normals(seed, this.library.streams.noise, 0, 2 * examples.length),
       x1: this.#host.values(examples),

@@ -1,7 +1,6 @@
-import { deflateSync } from "npm:fflate@0.8.3";
-import { base64 } from "../viz/image/base64.ts";
-import { htmlFile, inScript, Markup, markup } from "../viz/report/markup.ts";
-import { type DigitsParts, packedDigits } from "./digits_parts.ts";
+import { deflated, htmlFile, inScript, Markup, markup } from "../viz/report/markup.ts";
+import { packed } from "../viz/report/packing.ts";
+import type { DigitsParts } from "./digits_parts.ts";
 import { body, program, style } from "./page.js";
 
 /**
@@ -11,25 +10,13 @@ import { body, program, style } from "./page.js";
  */
 export function playgroundHtml(parts: { readonly library: string; readonly digits?: DigitsParts }): string {
   const { library, digits } = parts;
-  const scripts = digits
-    ? [
-      bytesScript("part-flow", digits.flow),
-      bytesScript("part-one-step", digits.oneStep),
-      bytesScript("part-judge", digits.judge),
-      bytesScript("part-images", packedDigits(digits)),
-    ]
-    : "";
+  const embedded = digits && packed(digits);
   return htmlFile(
     "Flow matching, live",
     style,
     markup`${new Markup(body)}
-${bytesScript("library", deflateSync(new TextEncoder().encode(library)))}
-${scripts}
+${deflated("library", new TextEncoder().encode(library))}
+${embedded && [deflated("digits-data", embedded.data), deflated("digits-files", embedded.files)]}
 <script>${inScript(program)}</script>`,
   );
-}
-
-/** Embeds bytes for the page's program, as text that browsers do not parse. */
-function bytesScript(id: string, bytes: Uint8Array): Markup {
-  return markup`<script type="text/plain" id="${id}">${base64(bytes)}</script>`;
 }

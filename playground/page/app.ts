@@ -65,7 +65,7 @@ export class App {
     this.#pointer = new PlanePointer(this.#plane, () => this.#watch(), (drawn) => this.change({ drawn }));
     this.#experiment = new Experiment(this.#plane, () => this.#settings.steps, () => this.#watch());
     offerCopies(() => this.#settings);
-    this.#digits = document.getElementById("part-flow")
+    this.#digits = document.getElementById("digits-data")
       ? new DigitsSession((command) => this.#send({ kind: "digits", command }))
       : undefined;
     this.#settings = this.#readAddress();

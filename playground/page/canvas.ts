@@ -1,16 +1,11 @@
 /// <reference lib="dom" />
 
+import { pageColors } from "../../viz/report/page/dom.ts";
+
 const colourNames = ["card", "paper", "ink", "muted", "line", "noise", "data", "velocity"] as const;
 
 /** The page's colours, for canvases; `card` is their background. */
 export type CanvasColours = Readonly<Record<(typeof colourNames)[number], string>>;
-
-/** Reads the colours, which depend on the colour scheme. */
-function canvasColours(): CanvasColours {
-  const style = getComputedStyle(document.documentElement);
-  const colours = colourNames.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]);
-  return Object.fromEntries(colours) as CanvasColours;
-}
 
 /** Sets how to draw. */
 export function set(context: CanvasRenderingContext2D, drawing: Partial<CanvasRenderingContext2D>): void {
@@ -21,14 +16,9 @@ export function set(context: CanvasRenderingContext2D, drawing: Partial<CanvasRe
 export const font = (size: number) =>
   `${size}px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif`;
 
-/** Mixes two colours `#rrggbb`; share 0 is the first. */
-export function mixed(first: string, second: string, share: number): string {
-  const channel = (colour: string, i: number) => parseInt(colour.slice(1 + 2 * i, 3 + 2 * i), 16);
-  const channels = [0, 1, 2].map((i) =>
-    Math.round(channel(first, i) * (1 - share) + channel(second, i) * share)
-  );
-  return `rgb(${channels.join(" ")})`;
-}
+/** Mixes two colours; share 0 is the first. */
+export const mixed = (first: string, second: string, share: number) =>
+  `color-mix(in srgb, ${second} ${(100 * share).toFixed(1)}%, ${first})`;
 
 /**
  * A canvas at the screen's resolution, redrawn when its size or the colours change. Its coordinates are CSS pixels.
@@ -36,14 +26,14 @@ export function mixed(first: string, second: string, share: number): string {
 export abstract class SharpCanvas {
   readonly #context: CanvasRenderingContext2D;
   /** The current colours. */
-  colours = canvasColours();
+  colours: CanvasColours = pageColors(...colourNames);
   #requested = false;
 
   constructor(readonly element: HTMLCanvasElement) {
     this.#context = element.getContext("2d")!;
     new ResizeObserver(() => this.changed()).observe(element);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-      this.colours = canvasColours();
+      this.colours = pageColors(...colourNames);
       this.changed();
     });
   }

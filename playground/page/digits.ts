@@ -1,5 +1,6 @@
 /// <reference lib="dom" />
 import { byId } from "../../viz/report/page/dom.ts";
+import { drawImage } from "../../viz/report/page/image_panel.ts";
 import { classCount, type DrawnDigits, sideOf } from "../digits_training.ts";
 import { valuesAt } from "../plane_views.ts";
 import type { PlaygroundSettings } from "../settings.ts";
@@ -11,11 +12,11 @@ import { statusOf } from "./readings.ts";
 /** Rows of images, from the top. */
 const rows = ["many", "one", "whole", "nearest"] as const;
 
-/** The ids of the scripts that embed the data of the digits. */
-const partIds = ["flow", "one-step", "judge", "images"] as const;
-
 /** The time of the samples to paint in while the stage shows finished ones. */
 const halfway = 0.6;
+
+/** Levels of red, green and blue. */
+const greys = Uint8Array.from({ length: 768 }, (_, i) => i / 3);
 
 /** Radius of the brush, in image pixels. */
 const brush = 1.4;
@@ -87,8 +88,8 @@ export class DigitsSession extends SharpCanvas {
     const side = sideOf(settings.start);
     const where = `in a space of ${side ** 2} dimensions`;
     byId("digit-size").textContent = `${side} by ${side} pixels is a dot too, ${where}`;
-    const parts = this.#sent ? undefined : partIds.map((id) => [id, byId(`part-${id}`).textContent!]);
-    this.send({ act: "begin", settings, running: this.running, parts: parts && Object.fromEntries(parts) });
+    const parts = this.#sent ? undefined : ["digits-data", "digits-files"].map((id) => byId(id).textContent!);
+    this.send({ act: "begin", settings, running: this.running, parts });
     this.#sent = true;
     this.draw();
   }
@@ -342,13 +343,7 @@ function show(canvas: HTMLCanvasElement, pixels: Float32Array, side: number): vo
 
 /** Pixels from 0 to 1 as a canvas. */
 function greyPicture(pixels: Float32Array, side: number): HTMLCanvasElement {
-  const canvas = Object.assign(document.createElement("canvas"), { width: side, height: side });
-  const context = canvas.getContext("2d")!;
-  const image = context.createImageData(side, side);
-  for (let i = 0; i < side * side; i++) {
-    const grey = Math.max(0, Math.min(255, Math.round(255 * pixels[i])));
-    image.data.set([grey, grey, grey, 255], 4 * i);
-  }
-  context.putImageData(image, 0, 0);
+  const canvas = document.createElement("canvas");
+  drawImage(canvas, pixels, [1, side, side], { palette: greys, range: [0, 1] });
   return canvas;
 }

@@ -1,9 +1,9 @@
 /// <reference lib="dom" />
 import { yieldToEvents } from "../../kernels/devices/device.ts";
-import { bytesOf } from "../../viz/image/base64.ts";
+import { unpacked } from "../../viz/report/packing.ts";
 import { inflated } from "../../viz/report/page/inflate.ts";
 import type { TrainerState } from "../../web/mod.ts";
-import { type DigitsParts, unpackedDigits } from "../digits_parts.ts";
+import type { DigitsParts } from "../digits_parts.ts";
 import { DigitsTraining } from "../digits_training.ts";
 import type { Library } from "../plane_training.ts";
 import type { PlaygroundSettings } from "../settings.ts";
@@ -47,7 +47,10 @@ export class DigitsWorker {
   async take(command: DigitsCommand): Promise<void> {
     switch (command.act) {
       case "begin":
-        if (command.parts) this.#data = await dataOf(command.parts);
+        if (command.parts) {
+          const [data, files] = await Promise.all(command.parts.map(inflated));
+          this.#data = unpacked<DigitsParts>({ data, files });
+        }
         this.#settings = command.settings;
         this.#kept = this.#heldOut = undefined;
         this.#losses = [];
@@ -99,7 +102,7 @@ export class DigitsWorker {
           }
           if (this.#running && !training.done && training === this.#training) {
             const started = performance.now();
-            this.#losses.push(...await training.train());
+            this.#losses.push(...await training.train(0, 1));
             this.#milliseconds = performance.now() - started;
           }
           await this.#attend();
@@ -165,11 +168,4 @@ export class DigitsWorker {
     this.#paint = undefined;
     this.send({ about: "led", pixels: await this.#training.lead(pixels, t, label) });
   }
-}
-
-/** Unpacks the data that the page embeds as text. */
-async function dataOf(parts: { readonly [name: string]: string }): Promise<DigitsParts> {
-  const { train, heldOut } = unpackedDigits(await inflated(parts.images));
-  const [flow, oneStep, judge] = [parts.flow, parts["one-step"], parts.judge].map(bytesOf);
-  return { flow, oneStep, judge, train, heldOut };
 }

@@ -1,4 +1,5 @@
 /// <reference lib="dom" />
+import { movingAverage } from "../../viz/figure/moving_average.ts";
 import { font, polyline, set, SharpCanvas } from "./canvas.ts";
 
 /** Means of losses over equal numbers of steps; when there are too many, neighbours are merged. */
@@ -59,9 +60,12 @@ export class LossChart extends SharpCanvas {
     const context = this.cleared();
     if (this.curve.count === 0) return;
     const { muted, line, velocity } = this.colours;
-    const points = this.floor === undefined ? this.curve.points() : smoothed(this.curve.points());
+    const steps = this.curve.points().map(([step]) => step);
+    const means = this.curve.points().map(([, loss]) => loss);
+    // The logarithmic axis magnifies noise near the floor.
+    const losses = this.floor === undefined ? means : movingAverage(means, means.length / 15);
     const [left, right, top, bottom] = [40, width - 8, 24, height - 22];
-    const { ticks, share } = lossScale(points.map(([, loss]) => loss), this.floor);
+    const { ticks, share } = lossScale(losses, this.floor);
     const x = (step: number) => left + (right - left) * step / Math.max(1, this.curve.count);
     const y = (loss: number) => bottom - (bottom - top) * share(loss);
     set(context, {
@@ -83,17 +87,8 @@ export class LossChart extends SharpCanvas {
       : `loss above the lowest possible average, ${this.floor.toFixed(3)}`;
     context.fillText(name, right, 9);
     set(context, { strokeStyle: velocity, lineWidth: 2, lineJoin: "round" });
-    polyline(context, points.map(([step, loss]) => [x(step), y(loss)]));
+    polyline(context, losses.map((loss, i) => [x(steps[i]), y(loss)]));
   }
-}
-
-/** Averages neighbours, because the logarithmic axis magnifies noise near the floor. */
-function smoothed(points: readonly (readonly [step: number, loss: number])[]): typeof points {
-  const reach = Math.floor(points.length / 30);
-  return points.map(([step], i) => {
-    const near = points.slice(Math.max(0, i - reach), i + reach + 1);
-    return [step, meanOf(near.map(([, loss]) => loss))];
-  });
 }
 
 /** Maps losses to shares of an axis's height, and chooses its ticks. */

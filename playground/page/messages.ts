@@ -92,7 +92,7 @@ export type DigitsCommand =
   | {
     readonly act: "begin";
     readonly settings: PlaygroundSettings;
-    readonly parts?: Readonly<Record<string, string>> | undefined;
+    readonly parts?: readonly string[] | undefined;
     readonly running: boolean;
   }
   | { readonly act: "change"; readonly steps: number }

@@ -74,7 +74,7 @@ async function measureDigits(start: string): Promise<void> {
   for (const until of seconds[start]) {
     while (spent < until) {
       const from = processorSeconds();
-      await training.train();
+      await training.train(0, 1);
       if (spent - drawn >= 1) {
         await training.draw(() => Promise.resolve());
         drawn = spent;

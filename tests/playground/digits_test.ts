@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import { halved, type LabelledDigits, packedDigits, unpackedDigits } from "../../playground/digits_parts.ts";
+import { halved, type LabelledDigits } from "../../playground/digits_parts.ts";
 import { DigitsTraining } from "../../playground/digits_training.ts";
 import { openDevice, rateAt, weightsDigest } from "../../playground/plane_training.ts";
-import { inflateSync } from "npm:fflate@0.8.3";
 import { defaults } from "../../playground/settings.ts";
 import * as flow from "../../web/mod.ts";
 import { assertClose } from "../testing.ts";
@@ -23,16 +22,6 @@ Deno.test("halved() keeps all weights to three digits, in half the bytes", async
     const kept = after.tensors.get(name)!;
     assert.deepEqual(kept.shape, shape);
     kept.data.forEach((value, i) => assert.ok(Math.abs(value - data[i]) <= 5e-4 * Math.abs(data[i]) + 1e-7));
-  }
-});
-
-Deno.test("unpackedDigits() inverts packedDigits()", () => {
-  const { train, heldOut } = unpackedDigits(Uint8Array.from(inflateSync(packedDigits(data))));
-  for (const [given, found] of [[data.train, train], [data.heldOut, heldOut]]) {
-    for (const part of ["labels", "images"] as const) {
-      assert.equal(found[part].length, given[part].length, part);
-      assert.ok(found[part].every((value, i) => value === given[part][i]), part);
-    }
   }
 });
 
@@ -68,7 +57,7 @@ Deno.test("DigitsTraining takes steps, measures held-out images, and continues f
   const train = async (training: DigitsTraining) => {
     const before = await training.heldOut();
     const losses: number[] = [];
-    while (!training.done) losses.push(...await training.train());
+    while (!training.done) losses.push(...await training.train(1000));
     return { losses, before, after: await training.heldOut() };
   };
   const more = await train(make("checkpoint", 3));
@@ -78,10 +67,10 @@ Deno.test("DigitsTraining takes steps, measures held-out images, and continues f
   assert.equal(training.step, 8);
   assert.ok(losses.at(-1)! < losses[0] && after < before, `${before} to ${after}`);
   const [again, restored] = [make("blank14", 8), make("blank14", 8)];
-  for (let i = 0; i < 3; i++) await again.train();
+  for (let i = 0; i < 3; i++) await again.train(1000, 1);
   restored.restore(await again.state());
   assert.equal(restored.step, 3);
-  while (!restored.done) await restored.train();
+  while (!restored.done) await restored.train(1000);
   assert.equal(await restored.digest(), await training.digest(), "restored halfway");
 });
 
@@ -89,7 +78,7 @@ Deno.test("DigitsTraining measures, draws and paints with the averaged weights o
   await openDevice(flow, 1);
   const { fromPixels, guided, HeldOutLoss, meanLoss, noise, Sampler, tensor, toPixels } = flow;
   const training = new DigitsTraining(flow, data, { seed: 5, start: "blank14", digit_steps: 6 });
-  while (!training.done) await training.train();
+  while (!training.done) await training.train(1000);
   const { info } = flow.loadCheckpoint(data.flow, "the flow of the page");
   const { normalization } = info;
 

@@ -226,7 +226,7 @@ await testReport("the playground trains from a file, and every control works by 
     await goTo(page, address);
     const training = await trainingInDeno(address) as DigitsTraining;
     const first = await training.heldOut();
-    while (!training.done) await training.train();
+    while (!training.done) await training.train(1000);
     const [now, bits] = [await training.heldOut(), await training.bits(() => Promise.resolve())];
     assert.equal(await digestOfPage(page), await training.digest());
     assert.match(await text(page, "digit-size"), /^14 by 14 pixels .* 196 dimensions$/);
