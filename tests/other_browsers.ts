@@ -81,7 +81,8 @@ function visited(
 
 /** A page in Chromium, like one in another browser. */
 export function inChromium(page: Page): VisitedPage {
-  return visited(page, (width, height) => page.setViewportSize({ width, height }));
+  const own = visited(page, (width, height) => page.setViewportSize({ width, height }));
+  return { ...own, doubleClick: (point) => page.mouse.dblclick(...point) };
 }
 
 /**
@@ -253,7 +254,6 @@ async function startWebKit(binary: string): Promise<Started> {
     open: (url) => post("url", { url }),
     resize: (width, height) => post("window/rect", { width, height }),
     run: (act, ...args) => post("execute/sync", { script: `return (${act})(...arguments)`, args }),
-    doubleClick: (point) => page.mouse.dblclick(...point),
     drag: ([first, ...others]) => {
       const move = ([x, y]: Point) => ({
         type: "pointerMove",
