@@ -31,7 +31,7 @@ export {
 } from "./flow/flow_frames.ts";
 export { flowGif } from "./flow/flow_gif.ts";
 export { encodeGif, type GifOptions, type Timing } from "./image/gif.ts";
-export { type GridOptions, imageGrid } from "./image/grid.ts";
+export { type GridOptions, imageGrid, type Tiled } from "./image/grid.ts";
 export {
   type ChannelsShape,
   formatSize,

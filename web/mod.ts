@@ -8,7 +8,7 @@ export * from "../kernels/mod.ts";
 export * from "../models/mod.ts";
 export { colormap, type ColormapName, colormapNames, type Palette } from "../viz/image/colormap.ts";
 export { encodeGif, type GifOptions, type Timing } from "../viz/image/gif.ts";
-export { type GridOptions, imageGrid } from "../viz/image/grid.ts";
+export { type GridOptions, imageGrid, type Tiled } from "../viz/image/grid.ts";
 export type { ChannelsShape, GreyShape, ImagesShape } from "../viz/image/image_shape.ts";
 export type { Displayable, ImageFile, ImageType, Json, MediaBundle } from "../viz/image/notebook.ts";
 export { notebookDisplay, showAs } from "../viz/image/notebook.ts";

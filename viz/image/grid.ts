@@ -68,7 +68,7 @@ export function imageGrid(
 }
 
 /** The picture of images with one channel is indexed, that of three is in full colour. */
-type Tiled<Shape extends ImagesShape> = Shape extends GreyShape ? Picture
+export type Tiled<Shape extends ImagesShape> = Shape extends GreyShape ? Picture
   : Shape extends readonly [number, 3, number, number] ? Raster
   : Picture | Raster;
 
