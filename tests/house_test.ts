@@ -11,11 +11,11 @@ const ceilings: Readonly<
 > = {
   product: {
     of: [".", "kernels", "models", "viz", "web", "playground", "experiments", "tools"],
-    lines: 58_600,
+    lines: 58_000,
     files: 340,
   },
   experiments: { of: ["experiments"], lines: 19_000 },
-  "viz and playground": { of: ["viz", "playground"], lines: 12_650 },
+  "viz and playground": { of: ["viz", "playground"], lines: 12_000 },
   "kernels and models": { of: ["kernels", "models"], lines: 26_500 },
   tests: { of: ["tests"], lines: 35_300 },
 };
