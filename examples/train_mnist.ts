@@ -14,7 +14,7 @@ const steps = Number(Deno.args[0] ?? 2000);
 await flow.init(); // a GPU if there is one, otherwise the CPU device
 const { train } = await loadDataset("mnist");
 const N = train.labels!.length;
-const x1 = flow.tensor(Float32Array.from(train.images, (pixel) => 2 * pixel / 255 - 1), [N, 1, 28, 28]);
+const x1 = flow.tensor(new Float32Array(train.images).map((pixel) => 2 * pixel / 255 - 1), [N, 1, 28, 28]);
 const labels = flow.tensor(Uint32Array.from(train.labels!));
 
 // Network: v(x, t, label), 271,249 parameters.
