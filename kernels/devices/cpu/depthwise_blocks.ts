@@ -1,21 +1,27 @@
 import { op, vector, type Writer } from "./code_writer.ts";
 import { Layout } from "./memory_layout.ts";
 
-/** Rows and columns of a tile of the target; the window holds twice as many rows, and the same number of columns. */
-const rows = 7, columns = 8;
+/** Rows and columns of a tile of the target; the window holds twice as many of both. */
+const most = 7, columns = 8;
 /** Bytes of a row of the window. */
 const line = 8 * columns;
 
-/** A kind of block: taps along a side of the kernel, which half of the window a tile begins at, whether vectors are joined. */
+/**
+ * A kind of block: taps along a side of the kernel, rows of its tile (two for those left below whole tiles), which half of
+ * the window the tile begins at, and whether vectors are joined.
+ */
 interface DepthwiseBlock {
   readonly taps: number;
+  readonly rows: number;
   readonly half: number;
   readonly joined: boolean;
 }
 
 /** All kinds, in the order of the table; `depthwise.ts` computes their positions. */
 export const depthwiseBlocks: readonly DepthwiseBlock[] = [7, 5, 3].flatMap((taps) =>
-  [true, false].flatMap((joined) => [0, 1].map((half) => ({ taps, half, joined })))
+  [true, false].flatMap((joined) =>
+    [most, 2].flatMap((rows) => [0, 1].map((half) => ({ taps, rows, half, joined })))
+  )
 );
 
 /**
@@ -23,20 +29,20 @@ export const depthwiseBlocks: readonly DepthwiseBlock[] = [7, 5, 3].flatMap((tap
  * r][j + s].
  *
  * Window and weights lie at constant addresses, as the panels of `product_blocks.ts` do. The window is a ring of 14 rows
- * of x, two tiles high; each call reads seven rows more, which are the last of its tile's.
+ * of x, two tiles high; each call reads as many rows as its tile has, which are the last ones that the tile needs.
  *
  * Parameters: the address of these rows and the bytes from one to the next, the address of y and the bytes from row to
  * row, and the address of the offset.
  */
 export function writeDepthwise(
   to: Writer,
-  { taps, half, joined }: DepthwiseBlock,
+  { taps, rows, half, joined }: DepthwiseBlock,
   tile: number,
   fused: boolean,
 ): void {
   const window = tile + Layout.tileBytes, weights = window + Layout.weights;
   const [x, pitch, y, row, offset, _tiles, _fresh, firstVector] = Array(8).keys();
-  const slot = (h: number) => window + line * ((rows * half + h) % (2 * rows));
+  const slot = (h: number) => window + line * ((most * half + h) % (2 * most));
   const width = joined ? 2 : 1;
   const source = (v: number) => firstVector + v, weight = (r: number) => firstVector + width + r;
   const sum = (i: number, v: number) => firstVector + width + taps + i * width + v;

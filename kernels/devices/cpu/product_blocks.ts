@@ -256,6 +256,8 @@ const probed = [true, false].map((joined) => blocks.findIndex((block) => block.j
 /** Shortest time per column of both, in milliseconds: in the first three probes, and so far. */
 const times = probed.map(() => ({ first: Infinity, least: Infinity }));
 let probes = 0, probedAt = -Infinity;
+/** Lines that repeat every eight numbers look the same at both widths. */
+const probeValues = Float32Array.from({ length: Layout.blockBytes / 4 }, (_, i) => Math.sin(1 + i % 8));
 
 /**
  * Whether this engine joins two vectors into one, by the measurements so far; whether the answer is likely to stay,
@@ -277,8 +279,7 @@ export function probeWidth({ table }: BlockExports, memory: WebAssembly.Memory):
   const tile = blockScratch(0), panel = tile + Layout.tileBytes;
   const values = new Float32Array(memory.buffer, tile, Layout.blockBytes / 4);
   const lines = probed.map((index, i) => {
-    // Lines that repeat every eight numbers look the same at both widths.
-    values.forEach((_, i) => values[i] = Math.sin(1 + i % 8));
+    values.set(probeValues);
     const start = performance.now(), run = table.get(index)!, { width } = blocks[index];
     for (let i = 0; i < 40; i++) run(panel, 0, tile, 16 * width, Layout.panelLines, 1, 1);
     const time = (performance.now() - start) / width, { first, least } = times[i];

@@ -131,7 +131,7 @@ export class ThreadTeam {
   /** Number of earlier workers that were told to end. */
   #leaving = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
-  #worked = false;
+  #workedAt = 0;
   #failure: string | undefined;
 
   /** @param wide whether products use wide blocks; by default whichever is measured to be faster */
@@ -161,7 +161,7 @@ export class ThreadTeam {
    */
   run(program: number, calls: number, shared: boolean): void {
     this.#check();
-    this.#worked = true;
+    this.#workedAt = performance.now();
     if (shared) this.probe();
     try {
       if (shared && this.threads > 1 && this.#ready()) {
@@ -202,8 +202,7 @@ export class ThreadTeam {
       this.#leaving = 0;
       this.#workers = Array.from({ length: this.threads - 1 }, (_, i) => this.#worker(i + 1));
       this.#timer = setInterval(() => {
-        if (this.#worked) this.#worked = false;
-        else this.rest();
+        if (performance.now() - this.#workedAt > idleMs) this.rest();
       }, idleMs);
     }
     return Atomics.load(words, Layout.ready / 4) === this.#workers.length;

@@ -129,7 +129,7 @@ const cases = [
   { x: [1, 3, 4, 9], w: [9, 3, 2, 3], ...halved, strideW: 3 },
   { x: [2, 3, 5, 7], w: [6, 3, 2, 2], ...halved }, // a row and a column left over
   { x: [1, 2, 6, 6], w: [5, 2, 3, 3], ...plainGeometry(1), strideH: 3, strideW: 3 }, // tiles with padding
-  { x: [2, 2, 9, 10], w: [2, 1, 7, 7], ...plainGeometry(3), groups: 2 }, // depthwise, around seven rows and eight columns
+  { x: [2, 2, 9, 12], w: [4, 1, 7, 7], ...plainGeometry(3), groups: 2 }, // depthwise: tiles of seven rows, then two
   { x: [1, 2, 7, 17], w: [4, 1, 5, 5], ...plainGeometry(1), groups: 2 },
   { x: [2, 3, 15, 8], w: [3, 1, 3, 3], ...plainGeometry(1), groups: 3 },
   { x: [1, 8, 6, 5], w: [2, 4, 3, 3], ...plainGeometry(1), groups: 2 }, // the transpose: one channel to four

@@ -1,15 +1,15 @@
 // Convolutions of one channel with a square kernel of 3, 5 or 7 taps a side: depthwise ones. The innermost part is made by
-// `depthwise_blocks.ts`: a tile of seven rows and eight columns, from a window and weights at constant addresses.
+// `depthwise_blocks.ts`: a tile of seven or two rows and eight columns, from a window and weights at constant addresses.
 
 import { Layout } from "../memory_layout.ts";
 import { Axis } from "./axis.ts";
 import { panelAddress, tileAddress } from "./gemm.ts";
 import { copyRow } from "./rows.ts";
-import { add, madd, splat, storeFirst, total } from "./simd.ts";
+import { add, madd, storeFirst } from "./simd.ts";
 
 const ZERO = memory.data<f32>([0.0]);
 /** Number of the first block, and blocks of each kernel size. */
-const FIRST: i32 = 12, KINDS: i32 = 4;
+const FIRST: i32 = 12, KINDS: i32 = 8;
 
 /** Whether neighbouring target positions read neighbouring source positions, by 3, 5 or 7 taps in order or reversed. */
 function isDense(axis: Axis, taps: i32): bool {
@@ -33,7 +33,7 @@ export function depthwisePlane(
 ): void {
   const tile = tileAddress(), window = panelAddress();
   copyRow(w, window + Layout.weights, taps * taps);
-  const block = FIRST + KINDS * ((7 - taps) >> 1) + (load<i32>(Layout.wide) ? 0 : 2);
+  const block = FIRST + KINDS * ((7 - taps) >> 1) + (load<i32>(Layout.wide) ? 0 : 4);
   const row: usize = (<usize> across) << 2;
   for (let q = 0; q < across; q += 8) {
     let from = x + ((<usize> q) << 2), half = 0;
@@ -42,10 +42,11 @@ export function depthwisePlane(
       v128.store(to, v128.load(from, 32), 32), v128.store(to, v128.load(from, 48), 48);
     }
     for (let i = 0; i < down; i += 7, half ^= 1, from += 7 * pitch) {
+      const isShort = i32(down - i <= 2); // two rows are enough
       const isWhole = i + 7 <= down && q + 8 <= across && !addend;
       const at: usize = (<usize> (i * across + q)) << 2, shift = offset ? offset : ZERO;
       const to = isWhole ? y + at : tile, step = isWhole ? row : 32;
-      call_indirect<void>(block + half, from, pitch, to, step, shift, 0, 0);
+      call_indirect<void>(block + 2 * isShort + half, from, pitch, to, step, shift, 0, 0);
       if (isWhole) continue;
       let there = at, part = tile;
       for (let rows = min(7, down - i); rows > 0; rows--, there += row, part += 32) {
@@ -60,16 +61,19 @@ export function depthwisePlane(
 }
 
 /**
- * dw[r] += sum over pixels of dy[pixel] times what tap r of a column of seven reads there.
+ * Adds to a vector for each tap r of a column of seven, whose four numbers will be summed: dy times what the tap reads, of
+ * each vector of pixels.
  *
  * @param x where the first tap reads; rows of pixels and rows of taps are `pitch` bytes apart
  * @param row bytes of a row of dy, in whole vectors
- * @param step bytes from dw[r] to dw[r + 1]
+ * @param step bytes from the sums of a tap to those of the next
  */
 export function sevenTaps(
-  x: usize, pitch: usize, dy: usize, rows: i32, row: usize, dw: usize, step: usize,
+  x: usize, pitch: usize, dy: usize, rows: i32, row: usize, sums: usize, step: usize,
 ): void {
-  let s0 = splat(0), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0;
+  const to2 = sums + 2 * step, to4 = sums + 4 * step;
+  let s0 = v128.load(sums), s1 = v128.load(sums + step), s2 = v128.load(to2), s3 = v128.load(to2 + step);
+  let s4 = v128.load(to4), s5 = v128.load(to4 + step), s6 = v128.load(to4 + 2 * step);
   for (let column: usize = 0; column < row; column += 16) {
     let at = x + column, slope = dy + column;
     let v0 = v128.load(at), v1 = v128.load(at += pitch), v2 = v128.load(at += pitch);
@@ -81,11 +85,6 @@ export function sevenTaps(
       v0 = v1, v1 = v2, v2 = v3, v3 = v4, v4 = v5, v5 = v6;
     }
   }
-  store<f32>(dw, load<f32>(dw) + total(s0));
-  store<f32>(dw += step, load<f32>(dw) + total(s1));
-  store<f32>(dw += step, load<f32>(dw) + total(s2));
-  store<f32>(dw += step, load<f32>(dw) + total(s3));
-  store<f32>(dw += step, load<f32>(dw) + total(s4));
-  store<f32>(dw += step, load<f32>(dw) + total(s5));
-  store<f32>(dw += step, load<f32>(dw) + total(s6));
+  v128.store(sums, s0), v128.store(sums + step, s1), v128.store(to2, s2), v128.store(to2 + step, s3);
+  v128.store(to4, s4), v128.store(to4 + step, s5), v128.store(to4 + 2 * step, s6);
 }

@@ -14,6 +14,8 @@ export let pitch: usize = 0;
 export let plane: usize = 0;
 /** Bytes between the source rows of neighbouring target rows, and between target pixels, of a phase. */
 export let rowStep: usize = 0, pixelStep: usize = 0;
+/** Whether the pixels of two phases make up whole rows. */
+export let inPairs: bool = false;
 
 /** Elements of a padded row: the columns of each remainder, and what a tile of eight reads beyond the last. */
 function pitchOf(axis: Axis): i32 {
@@ -36,6 +38,7 @@ export function setAxes(v: Axis, h: Axis): void {
   pitch = (<usize> pitchOf(h)) << 2;
   plane = (<usize> v.length) * pitch;
   rowStep = (<usize> v.stride) * pitch, pixelStep = (<usize> h.spread) << 2;
+  inPairs = h.spread == 2 && (h.target & 1) == 0;
 }
 
 /** Number of phases of an axis that have target positions. */
@@ -94,37 +97,36 @@ export function listTaps(to: usize, phaseV: i32, phaseH: i32, C: i32, strideC: u
 
 /** Copies planes [H][W] to padded ones, whose margins must be zero already. */
 export function padPlanes(from: usize, channels: i32, to: usize): void {
-  const H = vertical.source, lowV = vertical.low, rows = vertical.length;
-  const W = horizontal.source,
-    lowH = horizontal.low,
-    columns = horizontal.length,
-    strideH = horizontal.stride;
-  const segment = pitch / <usize> strideH, start = max(0, lowH), end = min(W, lowH + columns);
-  for (let c = 0; c < channels; c++, from += (<usize> (H * W)) << 2, to += plane) {
-    for (let h = max(0, lowV); h < min(H, lowV + rows); h++) {
-      const source = from + ((<usize> (h * W)) << 2), row = to + (<usize> (h - lowV)) * pitch;
-      if (strideH == 1) {
-        copyRow(source + ((<usize> start) << 2), row + ((<usize> (start - lowH)) << 2), end - start);
-      } else if (strideH == 2) {
-        // Of each two columns one goes to either half of the row.
-        const first = start - lowH, isOdd: usize = first & 1;
-        let at = row + isOdd * segment + ((<usize> (first >> 1)) << 2);
-        let next = row + (1 - isOdd) * segment + ((<usize> ((first + 1) >> 1)) << 2);
-        for (let w = start; w < end; w += 8, at += 16, next += 16) {
-          const p = v128.load(source + ((<usize> w) << 2)), q = v128.load(source + ((<usize> w) << 2), 16);
-          const left = end - w;
-          storeFirst(at, i32x4.shuffle(p, q, 0, 2, 4, 6), (left + 1) >> 1);
-          if (left > 1) storeFirst(next, i32x4.shuffle(p, q, 1, 3, 5, 7), left >> 1);
-        }
-      } else {
-        let phase = (start - lowH) % strideH;
-        let at = row + (<usize> phase) * segment + ((<usize> ((start - lowH) / strideH)) << 2);
-        for (let w = start; w < end; w++) {
+  const H = vertical.source, lowV = vertical.low, W = horizontal.source, lowH = horizontal.low;
+  const stride = horizontal.stride, segment = pitch / <usize> stride;
+  const start = max(0, lowH), count = min(W, lowH + horizontal.length) - start, first = start - lowH;
+  const top = max(0, lowV), end = min(H, lowV + vertical.length), row: usize = (<usize> W) << 2;
+  // Where the first two columns go; of several remainders, each has a part of the row.
+  const one = (<usize> (first % stride)) * segment + ((<usize> (first / stride)) << 2);
+  const two = (<usize> ((first + 1) % stride)) * segment + ((<usize> ((first + 1) / stride)) << 2);
+  for (let c = 0; c < channels; c++, from += (<usize> H) * row, to += plane) {
+    let source = from + ((<usize> (top * W + start)) << 2), target = to + (<usize> (top - lowV)) * pitch;
+    for (let h = top; h < end; h++, source += row, target += pitch) {
+      let at = target + one;
+      if (stride == 1) copyRow(source, at, count);
+      else if (stride == 2) splitRow(source, at, target + two, count);
+      else {
+        let phase = first % stride;
+        for (let w = 0; w < count; w++) {
           store<f32>(at, load<f32>(source + ((<usize> w) << 2)));
           at += segment, phase++;
-          if (phase == strideH) phase = 0, at += 4 - pitch;
+          if (phase == stride) phase = 0, at += 4 - pitch;
         }
       }
     }
+  }
+}
+
+/** Copies n numbers: each second one, from the first on, to one place, and those between to another. */
+function splitRow(from: usize, one: usize, two: usize, n: i32): void {
+  for (; n > 0; n -= 8, from += 32, one += 16, two += 16) {
+    const p = v128.load(from), q = v128.load(from, 16);
+    storeFirst(one, i32x4.shuffle(p, q, 0, 2, 4, 6), (n + 1) >> 1);
+    if (n > 1) storeFirst(two, i32x4.shuffle(p, q, 1, 3, 5, 7), n >> 1);
   }
 }

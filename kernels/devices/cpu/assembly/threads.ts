@@ -6,8 +6,8 @@ import { Layout } from "../memory_layout.ts";
  * Spins before a thread sleeps: other threads usually reach a barrier, and the host the next program, within
  * microseconds.
  */
-const BARRIER_SPINS: i32 = 30000;
-const START_SPINS: i32 = 20000;
+const BARRIER_SPINS: i32 = 100000;
+const START_SPINS: i32 = 100000;
 /** Nanoseconds between a sleeping thread's checks for failed threads. */
 const PATIENCE: i64 = 100_000_000;
 

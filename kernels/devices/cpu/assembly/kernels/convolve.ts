@@ -7,7 +7,7 @@ import { depthwisePlane, isDepthwise } from "../depthwise.ts";
 import { DEPTH, panelAddress, panelColumns, panelDepth, timesPanel } from "../gemm.ts";
 import { add, loadEvery, madd, splat, storeFirst } from "../simd.ts";
 import {
-  isProduct, listTaps, paddedBytes, padPlanes, phasesOf, pitch, pixelStep, positionsOf, rowStep, setAxes,
+  inPairs, isProduct, listTaps, paddedBytes, padPlanes, phasesOf, pitch, pixelStep, positionsOf, rowStep, setAxes,
   tapsOf, targetAt, vectorAt,
 } from "../taps.ts";
 import { me } from "../threads.ts";
@@ -103,6 +103,13 @@ function storePixels(value: v128, offset: f32, addend: usize, to: usize, left: i
   }
 }
 
+/** Stores four numbers at every second place, the first or the second of each pair; the others stay. */
+function storeInPairs(y: v128, second: bool, to: usize): void {
+  const at = second ? to - 4 : to, p = v128.load(at), q = v128.load(at, 16);
+  v128.store(at, second ? i32x4.shuffle(p, y, 0, 4, 2, 5) : i32x4.shuffle(p, y, 4, 1, 5, 3));
+  v128.store(at, second ? i32x4.shuffle(q, y, 0, 6, 2, 7) : i32x4.shuffle(q, y, 6, 1, 7, 3), 16);
+}
+
 /**
  * The pixels of a phase of one channel, from the padded source, the list of its taps and their weights.
  *
@@ -180,15 +187,12 @@ function somePlanes(
     }
     for (let j = 0; j < width; j++) {
       const i = (first + j) / inRow, q = (first + j) % inRow << 2, at = targetAt(a, b, i, q);
-      for (let k: usize = 0; k < <usize> channels; k++) {
-        const shift = offsets ? load<f32>(offsets + (k << 2)) : 0, more = addend ? addend + k * step + at : 0;
-        storePixels(
-          v128.load(results + k * line + ((<usize> j) << 4)),
-          shift,
-          more,
-          to + k * step + at,
-          across - q,
-        );
+      const left = across - q, inVectors = inPairs && left >= 4 && !addend;
+      let from = results + ((<usize> j) << 4), there = to + at;
+      for (let k: usize = 0; k < <usize> channels; k++, from += line, there += step) {
+        const shift = offsets ? load<f32>(offsets + (k << 2)) : 0, value = v128.load(from);
+        if (inVectors) storeInPairs(add(value, splat(shift)), b != 0, there);
+        else storePixels(value, shift, addend ? addend + k * step + at : 0, there, left);
       }
     }
     first += width;
@@ -211,7 +215,8 @@ export function convolveWorkspace(
 /**
  * A convolution with the weights that `convolveWeights` left in the workspace: source [N][groups][C][H][W]
  * to target [N][groups][K][P][Q], plus bias[n % B][group][k] and an addend of the target's shape, unless
- * their addresses are 0. A task is a part of the target channels of a group of an image; there are `splits`.
+ * their addresses are 0. A task is a part of the target channels of a group of an image; there are `splits`. In depthwise
+ * ones it is some planes.
  */
 export function convolve(
   call: usize, workspace: usize, source: usize, bias: usize, addend: usize, target: usize, N: i32, B: i32,
@@ -224,35 +229,48 @@ export function convolve(
   const padded = list + <usize> listBytes(C, taps);
   const results = padded + <usize> paddedBytes(C, vertical, horizontal);
   const pixels: usize = (<usize> (vertical.target * horizontal.target)) << 2;
-  const inBlocks = isInBlocks(C, K, vertical, horizontal);
-  listPhases(list, vertical, horizontal, C, 0);
+  const sourceBytes: usize = (<usize> (C * vertical.source * horizontal.source)) << 2;
   memory.fill(padded, 0, <usize> paddedBytes(C, vertical, horizontal));
+  if (isInBlocks(C, K, vertical, horizontal)) {
+    const down = vertical.target, across = horizontal.target, planes = N * groups * K;
+    // Small planes are taken several at a time, because threads wait for each other at the counter of tasks.
+    const each = max(1, min(planes >> 5, 2048 / (down * across)));
+    for (let task = nextTask(call); task * each < planes; task = nextTask(call)) {
+      for (let i = task * each; i < min(planes, (task + 1) * each); i++) {
+        const image = i / K, channel = i % (groups * K), at = (<usize> i) * pixels;
+        if (i % K == 0 || i == task * each) padPlanes(source + (<usize> image) * sourceBytes, 1, padded);
+        const offset = bias ? bias + ((<usize> (image / groups % B * groups * K + channel)) << 2) : 0;
+        const weights = workspace + (<usize> channel) * stride, added = addend ? addend + at : 0;
+        depthwisePlane(padded, pitch, weights, vertical.taps, offset, added, target + at, down, across);
+      }
+    }
+    return;
+  }
+  listPhases(list, vertical, horizontal, C, 0);
   for (let task = nextTask(call); task < N * groups * splits; task = nextTask(call)) {
     const image = task / splits, split = task % splits, g = image % groups;
-    const offsets = bias ? bias + ((<usize> (image / groups % B * groups * K + g * K)) << 2) : 0;
-    padPlanes(source + ((<usize> (image * C * vertical.source * horizontal.source)) << 2), C, padded);
-    let from = list, before = 0;
+    const k = split * K / splits, end = (split + 1) * K / splits;
+    const offsets = bias ? bias + ((<usize> (image / groups % B * groups * K + g * K + k)) << 2) : 0;
+    const planeK = (<usize> (image * K + k)) * pixels, to = target + planeK;
+    const more = addend ? addend + planeK : 0;
+    padPlanes(source + (<usize> image) * sourceBytes, C, padded);
+    let weights = workspace + (<usize> (g * K + k)) * stride, from = list;
     for (let a = 0; a < phasesOf(vertical); a++) {
       for (let b = 0; b < phasesOf(horizontal); b++) {
         const count = tapsOf(vertical, a) * tapsOf(horizontal, b) * C;
         const down = positionsOf(vertical, a), across = positionsOf(horizontal, b);
-        const k = split * K / splits, end = (split + 1) * K / splits;
-        const planeK = (<usize> (image * K + k)) * pixels, to = target + planeK;
-        const weights = workspace + (<usize> (g * K + k)) * stride + ((<usize> before) << 2);
-        const shift = offsets ? offsets + ((<usize> k) << 2) : 0, more = addend ? addend + planeK : 0;
         if (isProduct(K)) {
           somePlanes(
-            padded, from, weights, stride, count, results, a, b, down, across, shift, more, to, end - k, pixels,
+            padded, from, weights, stride, count, results, a, b, down, across, offsets, more, to, end - k, pixels,
           );
         } else {
           for (let j: usize = 0; j < <usize> (end - k); j++) {
-            const next = j * pixels, offset = shift ? shift + (j << 2) : 0, added = more ? more + next : 0;
-            const w = weights + j * stride, y = to + next;
-            if (inBlocks) depthwisePlane(padded, pitch, w, vertical.taps, offset, added, y, down, across);
-            else onePlane(padded, from, w, count, results, a, b, down, across, offset, added, y);
+            const offset = offsets ? offsets + (j << 2) : 0, added = more ? more + j * pixels : 0;
+            const w = weights + j * stride, y = to + j * pixels;
+            onePlane(padded, from, w, count, results, a, b, down, across, offset, added, y);
           }
         }
-        from += (<usize> count) << 3, before += count;
+        from += (<usize> count) << 3, weights += (<usize> count) << 2;
       }
     }
   }

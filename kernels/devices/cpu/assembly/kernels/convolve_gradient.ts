@@ -4,7 +4,7 @@
 import { Axis } from "../axis.ts";
 import { nextTask } from "../call.ts";
 import { isDepthwise, sevenTaps } from "../depthwise.ts";
-import { DEPTH, panelAddress, panelColumns, panelDepth, storeColumns, timesPanel } from "../gemm.ts";
+import { DEPTH, panelAddress, panelColumns, panelDepth, storeColumns, tileAddress, timesPanel } from "../gemm.ts";
 import { copyRow } from "../rows.ts";
 import { madd, splat, total } from "../simd.ts";
 import { isProduct, listTaps, paddedBytes, padPlanes, rowStep, setAxes, vectorAt } from "../taps.ts";
@@ -129,6 +129,7 @@ export function convolveGradientParts(
   const padded = list + <usize> listBytes(C, vertical.taps * horizontal.taps);
   const slopes = padded + <usize> paddedBytes(C, vertical, horizontal), planeY = (<usize> targetV) * row;
   const sourceBytes = (<usize> (C * vertical.source * horizontal.source)) << 2;
+  const isSeven = !isProduct(K) && isDepthwise(C, vertical, horizontal) && vertical.taps == 7;
   // Entries beyond the last tap read as the first does.
   memory.fill(list, 0, <usize> listBytes(C, vertical.taps * horizontal.taps));
   listTaps(list, 0, 0, C, 0);
@@ -139,31 +140,38 @@ export function convolveGradientParts(
     for (let g = 0; g < groups; g++) {
       const dw = workspace + ((<usize> ((task * groups + g) * K * taps)) << 2);
       if (!isProduct(K) || begin == end) memory.fill(dw, 0, (<usize> (K * taps)) << 2);
+      if (isSeven) memory.fill(tileAddress(), 0, (<usize> (K * taps)) << 4);
       for (let n = begin; n < end; n++) {
         const image = n * groups + g;
         padPlanes(x + (<usize> image) * sourceBytes, C, padded);
-        let from = dy + ((<usize> (image * K * targetV * targetH)) << 2), to = slopes;
-        for (let h = K * targetV; h > 0; h--, from += (<usize> targetH) << 2, to += row) {
-          copyRow(from, to, targetH);
+        let from = dy + ((<usize> (image * K * targetV * targetH)) << 2), slope = from;
+        if (targetH & 3) {
+          slope = slopes;
+          for (let h = K * targetV, to = slopes; h > 0; h--, from += (<usize> targetH) << 2, to += row) {
+            copyRow(from, to, targetH);
+          }
         }
         if (isProduct(K)) {
-          product(padded, slopes, list, K, targetV * inRow, inRow, taps, dw, n == begin);
+          product(padded, slope, list, K, targetV * inRow, inRow, taps, dw, n == begin);
           continue;
         }
-        for (let k = 0; k < K; k++) {
-          const slope = slopes + (<usize> k) * planeY, sums = dw + ((<usize> (k * taps)) << 2);
-          if (isDepthwise(C, vertical, horizontal) && vertical.taps == 7) {
+        for (let k = 0; k < K; k++, slope += planeY) {
+          if (isSeven) {
             for (let t: usize = 0; t < 7; t++) {
               const from = padded + load<usize>(list + (t << 3));
-              sevenTaps(from, rowStep, slope, targetV, row, sums + (t << 2), 28);
+              const sums = tileAddress() + ((<usize> (k * taps)) << 4);
+              sevenTaps(from, rowStep, slope, targetV, row, sums + (t << 4), 112);
             }
             continue;
           }
           for (let t = 0; t < taps; t += 8) {
-            const entry = list + ((<usize> t) << 3);
-            eightTaps(padded, slope, entry, targetV, row, sums + ((<usize> t) << 2), taps - t);
+            const entry = list + ((<usize> t) << 3), sums = dw + ((<usize> (k * taps + t)) << 2);
+            eightTaps(padded, slope, entry, targetV, row, sums, taps - t);
           }
         }
+      }
+      for (let t: usize = 0; isSeven && t < <usize> (K * taps); t++) {
+        store<f32>(dw + (t << 2), total(v128.load(tileAddress() + (t << 4))));
       }
     }
   }
