@@ -108,6 +108,10 @@ const unit = plainGeometry(0);
 const strided = { ...unit, strideH: 2, strideW: 3, paddingH: 2, paddingW: 1 };
 const dilated = { ...unit, dilationH: 2, dilationW: 3, paddingH: 1, paddingW: 4, groups: 2 };
 const halved = { ...unit, strideH: 2, strideW: 2 };
+function withResult({ x, w, ...geometry }: Geometry & { readonly x: Shape; readonly w: Shape }) {
+  const [N, , H, W] = x, [K, , R, S] = w, { P, Q } = convolvedSize({ H, W, R, S, ...geometry });
+  return { x, w, y: [N, K, P, Q], geometry };
+}
 /** Convolutions that are plain, then those that are not, then some that cut x into tiles, or nearly. */
 const cases = [
   { x: [2, 3, 5, 6], w: [5, 3, 3, 3], ...plainGeometry(1) },
@@ -133,10 +137,9 @@ const cases = [
   { x: [1, 2, 7, 17], w: [4, 1, 5, 5], ...plainGeometry(1), groups: 2 },
   { x: [2, 3, 15, 8], w: [3, 1, 3, 3], ...plainGeometry(1), groups: 3 },
   { x: [1, 8, 6, 5], w: [2, 4, 3, 3], ...plainGeometry(1), groups: 2 }, // the transpose: one channel to four
-].map(({ x, w, ...geometry }) => {
-  const [N, , H, W] = x, [K, , R, S] = w, { P, Q } = convolvedSize({ H, W, R, S, ...geometry });
-  return { x, w, y: [N, K, P, Q], geometry };
-});
+].map(withResult);
+/** Enough small images for the weight gradient to take two at a time. */
+const many = withResult({ x: [35, 2, 7, 9], w: [4, 2, 3, 3], ...plainGeometry(1), strideH: 2, strideW: 2 });
 const sizeOf = ([, , P, Q]: Shape) => ({ P, Q });
 const forwards = cases.map(({ x, w, y, geometry }) => ({
   shapes: { x, w },
@@ -199,7 +202,7 @@ const weightGradientRuns = defineOp({
   empty: zeros,
   reference: correlate,
   wasm: weightGradientCalls,
-  samples: cases.map(({ x, w: [, , R, S], y, geometry }) => ({
+  samples: [...cases, many].map(({ x, w: [, , R, S], y, geometry }) => ({
     shapes: { x, dy: y },
     attributes: { ...geometry, R, S, run: Math.ceil(x[0] / 2) },
   })),

@@ -187,11 +187,12 @@ function somePlanes(
     }
     for (let j = 0; j < width; j++) {
       const i = (first + j) / inRow, q = (first + j) % inRow << 2, at = targetAt(a, b, i, q);
-      const left = across - q, inVectors = inPairs && left >= 4 && !addend;
+      const left = across - q, isWhole = left >= 4 && !addend;
       let from = results + ((<usize> j) << 4), there = to + at;
       for (let k: usize = 0; k < <usize> channels; k++, from += line, there += step) {
         const shift = offsets ? load<f32>(offsets + (k << 2)) : 0, value = v128.load(from);
-        if (inVectors) storeInPairs(add(value, splat(shift)), b != 0, there);
+        if (isWhole && inPairs) storeInPairs(add(value, splat(shift)), b != 0, there);
+        else if (isWhole && pixelStep == 4) v128.store(there, add(value, splat(shift)));
         else storePixels(value, shift, addend ? addend + k * step + at : 0, there, left);
       }
     }

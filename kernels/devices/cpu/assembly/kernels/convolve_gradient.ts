@@ -18,10 +18,16 @@ function vectorsOf(horizontal: Axis): i32 {
   return (horizontal.target + 3) >> 2;
 }
 
-/** Bytes of padded x and dy of a group of an image. */
+/** Number of images whose pixels make up the depth of a product: several small ones. */
+function imagesOf(K: i32, vertical: Axis, horizontal: Axis): i32 {
+  return isProduct(K) ? max(1, DEPTH / max(1, 4 * vertical.target * vectorsOf(horizontal))) : 1;
+}
+
+/** Bytes of padded x and dy of a group of some images. */
 function imageBytes(C: i32, K: i32, vertical: Axis, horizontal: Axis): u64 {
-  return paddedBytes(C, vertical, horizontal) +
+  const each = paddedBytes(C, vertical, horizontal) +
     (<u64> (K * vertical.target * vectorsOf(horizontal)) << 4);
+  return each * imagesOf(K, vertical, horizontal);
 }
 
 function partBytes(runs: i32, parts: i32, groups: i32, C: i32, K: i32, taps: i32): u64 {
@@ -44,19 +50,29 @@ export function convolveGradientPartsWorkspace(
     threads * threadBytes(C, K, vertical, horizontal);
 }
 
-/** Packs the pixels that 16 or 8 taps read, for vectors of four pixels from the first on. */
-function packTaps(x: usize, list: usize, first: i32, inRow: i32, depth: i32, pitch: usize): void {
+/**
+ * Packs the pixels that 16 or 8 taps read, for vectors of four pixels from the first on: `inRow` in each of the `rows` of an
+ * image, images `step` bytes apart.
+ */
+function packTaps(
+  x: usize, list: usize, first: i32, inRow: i32, rows: i32, step: usize, depth: i32, pitch: usize,
+): void {
+  let row = first / inRow, column = first % inRow, from = x + (<usize> (row / rows)) * step;
+  row %= rows, from += vectorAt(row * inRow + column, inRow);
   for (let lines = DEPTH; lines >= 4; lines >>= 1) {
     if (!(depth & lines)) continue;
     let to = panelAddress() + (<usize> lines) * pitch;
-    for (let i = 0; i < lines; i += 4, first++, to += 4 * pitch) {
-      const from = x + vectorAt(first, inRow);
+    for (let i = 0; i < lines; i += 4, to += 4 * pitch) {
       for (let n: usize = 0; n < pitch; n += 16) {
         const tap = list + 2 * n;
         const a = v128.load(from + load<usize>(tap)), b = v128.load(from + load<usize>(tap, 8));
         const c = v128.load(from + load<usize>(tap, 16)), d = v128.load(from + load<usize>(tap, 24));
         storeColumns(a, b, c, d, to + n, pitch);
       }
+      column++, from += 16;
+      if (column < inRow) continue;
+      column = 0, row++, from += rowStep - (<usize> inRow << 4);
+      if (row == rows) row = 0, from += step - (<usize> rows) * rowStep;
     }
   }
 }
@@ -64,18 +80,19 @@ function packTaps(x: usize, list: usize, first: i32, inRow: i32, depth: i32, pit
 /**
  * dw[k][tap] = or += sum over pixels of dy[k][pixel] times what the tap reads there.
  *
- * @param vectors number of vectors of pixels in an image, `inRow` in each row
+ * @param images, rows, inRow, step number of images, of rows in each, of vectors of pixels in each row; see `packTaps`
  * @param taps number of taps of all channels
  */
 function product(
-  x: usize, dy: usize, list: usize, K: i32, vectors: i32, inRow: i32, taps: i32, dw: usize, fresh: bool,
+  x: usize, dy: usize, list: usize, K: i32, images: i32, rows: i32, inRow: i32, step: usize, taps: i32,
+  dw: usize, fresh: bool,
 ): void {
-  const stride: usize = (<usize> vectors) << 4;
+  const vectors = images * rows * inRow, stride: usize = (<usize> vectors) << 4;
   for (let tap = 0; tap < taps;) {
     const most = panelColumns(taps - tap), columns = min(most, taps - tap);
     for (let pixel = 0; pixel < 4 * vectors;) {
       const depth = panelDepth(4 * vectors - pixel), first = fresh && pixel == 0;
-      packTaps(x, list + ((<usize> tap) << 3), pixel >> 2, inRow, depth, (<usize> most) << 2);
+      packTaps(x, list + ((<usize> tap) << 3), pixel >> 2, inRow, rows, step, depth, (<usize> most) << 2);
       const from = dy + ((<usize> pixel) << 2), to = dw + ((<usize> tap) << 2);
       timesPanel(K, depth, from, stride, 4, to, (<usize> taps) << 2, columns, most == 16, first);
       pixel += depth;
@@ -127,7 +144,8 @@ export function convolveGradientParts(
   const list = workspace + <usize> partBytes(runs, parts, groups, C, K, vertical.taps * horizontal.taps) +
     (<usize> me) * <usize> threadBytes(C, K, vertical, horizontal);
   const padded = list + <usize> listBytes(C, vertical.taps * horizontal.taps);
-  const slopes = padded + <usize> paddedBytes(C, vertical, horizontal), planeY = (<usize> targetV) * row;
+  const several = imagesOf(K, vertical, horizontal), step = <usize> paddedBytes(C, vertical, horizontal);
+  const slopes = padded + (<usize> several) * step, planeY = (<usize> targetV) * row;
   const sourceBytes = (<usize> (C * vertical.source * horizontal.source)) << 2;
   const isSeven = !isProduct(K) && isDepthwise(C, vertical, horizontal) && vertical.taps == 7;
   // Entries beyond the last tap read as the first does.
@@ -141,18 +159,21 @@ export function convolveGradientParts(
       const dw = workspace + ((<usize> ((task * groups + g) * K * taps)) << 2);
       if (!isProduct(K) || begin == end) memory.fill(dw, 0, (<usize> (K * taps)) << 2);
       if (isSeven) memory.fill(tileAddress(), 0, (<usize> (K * taps)) << 4);
-      for (let n = begin; n < end; n++) {
-        const image = n * groups + g;
-        padPlanes(x + (<usize> image) * sourceBytes, C, padded);
-        let from = dy + ((<usize> (image * K * targetV * targetH)) << 2), slope = from;
-        if (targetH & 3) {
-          slope = slopes;
-          for (let h = K * targetV, to = slopes; h > 0; h--, from += (<usize> targetH) << 2, to += row) {
-            copyRow(from, to, targetH);
+      for (let n = begin; n < end; n += several) {
+        const images = min(several, end - n);
+        let slope = dy + ((<usize> ((n * groups + g) * K * targetV * targetH)) << 2);
+        const areCopied = images > 1 || (targetH & 3) != 0;
+        for (let i = 0; i < images; i++) {
+          const image = (n + i) * groups + g, planes = image * K * targetV;
+          padPlanes(x + (<usize> image) * sourceBytes, C, padded + (<usize> i) * step);
+          for (let h = 0; areCopied && h < K * targetV; h++) {
+            const line = (h / targetV * images + i) * targetV + h % targetV;
+            copyRow(dy + ((<usize> ((planes + h) * targetH)) << 2), slopes + (<usize> line) * row, targetH);
           }
         }
+        if (areCopied) slope = slopes;
         if (isProduct(K)) {
-          product(padded, slope, list, K, targetV * inRow, inRow, taps, dw, n == begin);
+          product(padded, slope, list, K, images, targetV, inRow, step, taps, dw, n == begin);
           continue;
         }
         for (let k = 0; k < K; k++, slope += planeY) {
