@@ -121,7 +121,7 @@ const cases = [
   { x: [5, 9, 5, 7], w: [10, 9, 7, 7], ...plainGeometry(2) },
   { x: [3, 1, 4, 5], w: [1, 1, 3, 3], ...unit },
   { x: [1, 1, 1, 1], w: [1, 1, 3, 3], ...plainGeometry(1) },
-  { x: [2, 4, 6, 7], w: [6, 4, 3, 2], ...strided },
+  { x: [2, 4, 6, 10], w: [6, 4, 3, 2], ...strided, strideW: 2 },
   { x: [1, 6, 9, 8], w: [10, 3, 3, 3], ...dilated },
   { x: [2, 5, 6, 9], w: [5, 1, 7, 5], ...unit, paddingH: 3, paddingW: 2, groups: 5 }, // one channel per group
   { x: [1, 3, 5, 14], w: [6, 1, 3, 3], ...strided, dilationW: 2, groups: 3 },
@@ -134,12 +134,12 @@ const cases = [
   { x: [2, 3, 5, 7], w: [6, 3, 2, 2], ...halved }, // a row and a column left over
   { x: [1, 2, 6, 6], w: [5, 2, 3, 3], ...plainGeometry(1), strideH: 3, strideW: 3 }, // tiles with padding
   { x: [2, 2, 9, 12], w: [4, 1, 7, 7], ...plainGeometry(3), groups: 2 }, // depthwise: tiles of seven rows, then two
-  { x: [1, 2, 7, 17], w: [4, 1, 5, 5], ...plainGeometry(1), groups: 2 },
-  { x: [2, 3, 15, 8], w: [3, 1, 3, 3], ...plainGeometry(1), groups: 3 },
+  { x: [1, 2, 10, 17], w: [4, 1, 5, 5], ...plainGeometry(2), groups: 2 },
+  { x: [22, 3, 8, 9], w: [3, 1, 3, 3], ...plainGeometry(1), groups: 3 }, // several planes in a task
   { x: [1, 8, 6, 5], w: [2, 4, 3, 3], ...plainGeometry(1), groups: 2 }, // the transpose: one channel to four
 ].map(withResult);
 /** Enough small images for the weight gradient to take two at a time. */
-const many = withResult({ x: [35, 2, 7, 9], w: [4, 2, 3, 3], ...plainGeometry(1), strideH: 2, strideW: 2 });
+const many = withResult({ x: [35, 2, 7, 11], w: [4, 2, 3, 3], ...plainGeometry(1), strideH: 2, strideW: 2 });
 const sizeOf = ([, , P, Q]: Shape) => ({ P, Q });
 const forwards = cases.map(({ x, w, y, geometry }) => ({
   shapes: { x, w },
