@@ -8,7 +8,7 @@ import {
   type NumberArray,
   yieldToEvents,
 } from "../device.ts";
-import { checkCount, isCount } from "../../core/checks.ts";
+import { checkCount, isCount, refuse } from "../../core/checks.ts";
 import { Layout } from "./memory_layout.ts";
 import { blockScratch } from "./product_blocks.ts";
 import {
@@ -91,9 +91,7 @@ export class CpuDevice implements Device {
     checkThreads(threads);
     const reason = threads === 1 ? undefined : whySingleThreaded();
     if (threads > 1 && reason !== undefined) {
-      throw new DeviceError(
-        `Cannot open the CPU device with ${threads} threads: ${reason} (expected 1, or 0)`,
-      );
+      refuse(DeviceError, `open the CPU device with ${threads} threads: ${reason}`, "1, or 0");
     }
     const cores = Math.min(coreCount(), maxThreads);
     try {
@@ -140,9 +138,8 @@ export class CpuDevice implements Device {
     const calls = this.#lower(call);
     if (!calls) return this.#runReference(call);
     if (calls.length > maxEagerCalls) {
-      throw new DeviceError(
-        `Cannot run ${call.kernel.name}: it is ${calls.length} kernel calls (expected at most ${maxEagerCalls}, or a recorded step)`,
-      );
+      const what = `run ${call.kernel.name}: it is ${calls.length} kernel calls`;
+      refuse(DeviceError, what, `at most ${maxEagerCalls}, or a recorded step`);
     }
     this.#write(calls, this.#eager);
     this.#team.run(this.#eager, calls.length, !isSmall(call));
@@ -276,7 +273,7 @@ export class CpuDevice implements Device {
   }
 
   #check(): void {
-    if (this.#closed) throw new DeviceError("Cannot use a CPU device after close(); init() opens a new one");
+    if (this.#closed) refuse(DeviceError, "use a CPU device after close(); init() opens a new one");
     if (this.#failure) throw this.#failure;
   }
 }
@@ -284,9 +281,8 @@ export class CpuDevice implements Device {
 /** @throws {DeviceError} if the number of threads is not a whole number in range */
 export function checkThreads(threads: number): void {
   if (isCount(threads, 0, maxThreads)) return;
-  throw new DeviceError(
-    `Cannot open the CPU device with ${threads} threads (expected 1 to ${maxThreads}, or 0 for one per core)`,
-  );
+  const expected = `1 to ${maxThreads}, or 0 for one per core`;
+  refuse(DeviceError, `open the CPU device with ${threads} threads`, expected);
 }
 
 /** Names of ops that have run on their reference in this process. */

@@ -1,3 +1,4 @@
+import { refuse } from "../../core/checks.ts";
 import { Layout } from "./memory_layout.ts";
 import { kernelSignatures } from "./kernel_signatures.ts";
 
@@ -51,9 +52,7 @@ export function writeCall(
   const layout = layouts.get(kernel);
   if (!layout) {
     const known = kernelNames.join(", ");
-    throw new TypeError(
-      `Cannot call WebAssembly kernel ${kernel}: there is no such kernel (expected ${known})`,
-    );
+    refuse(TypeError, `call WebAssembly kernel ${kernel}: there is no such kernel`, known);
   }
   const { opcode, parameters } = layout;
   memory.u32[address / 4] = opcode;
@@ -63,9 +62,7 @@ export function writeCall(
     const value = (args as Readonly<Record<string, number>>)[name];
     if (isReal ? typeof value !== "number" : !Number.isInteger(value)) {
       const expected = kernelSignatures[kernel];
-      throw new TypeError(
-        `Cannot call WebAssembly kernel ${kernel}: ${name} is ${value} (expected ${expected})`,
-      );
+      refuse(TypeError, `call WebAssembly kernel ${kernel}: ${name} is ${value}`, expected);
     }
     memory[isReal ? "f32" : "u32"][(address + Layout.words) / 4 + i] = value;
   });
