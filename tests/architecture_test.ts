@@ -46,7 +46,7 @@ let read: Promise<Import[]> | undefined;
 
 /** All imports in the repository, including notebooks and pages. */
 function allImports(): Promise<Import[]> {
-  return read ??= filesBelow("./", ["runs", "node_modules", "coverage"])
+  return read ??= filesBelow("./", ["runs", "node_modules", "coverage", "playground.html", "report.html"])
     .then((files) => importsFrom(files.filter((path) => /\.([jt]s|html|ipynb)$/.test(path))));
 }
 
