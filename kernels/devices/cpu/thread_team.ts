@@ -161,7 +161,6 @@ export class ThreadTeam {
    */
   run(program: number, calls: number, shared: boolean): void {
     this.#check();
-    this.#workedAt = performance.now();
     if (shared) this.probe();
     try {
       if (shared && this.threads > 1 && this.#ready()) {
@@ -171,6 +170,7 @@ export class ThreadTeam {
       Atomics.store(this.#words, Layout.failed / 4, 1);
       this.#fail(String(error));
     }
+    this.#workedAt = performance.now();
     this.#check();
   }
 

@@ -26,6 +26,26 @@ import { assertClose } from "../../../testing.ts";
 const testThreads = (name: string, fn: () => Promise<void>) =>
   Deno.test({ name, fn, sanitizeOps: false, sanitizeResources: false });
 
+/** Counts the workers that start until its end. */
+class StartedWorkers {
+  readonly #Worker = globalThis.Worker;
+  count = 0;
+
+  constructor() {
+    const counted = () => this.count++;
+    globalThis.Worker = class extends this.#Worker {
+      constructor(...given: ConstructorParameters<typeof Worker>) {
+        super(...given);
+        counted();
+      }
+    };
+  }
+
+  [Symbol.dispose](): void {
+    globalThis.Worker = this.#Worker;
+  }
+}
+
 /** A key of random numbers for a stream. */
 const key = (stream: number) => tensor(Uint32Array.of(46020, stream, 0));
 
@@ -60,44 +80,33 @@ testThreads(
   async () => {
     const results: Float32Array[][] = [];
     const started: number[] = [];
-    const { Worker } = globalThis;
     for (const threads of [1, 2, 5]) {
-      let workers = 0;
-      globalThis.Worker = class extends Worker {
-        constructor(...given: ConstructorParameters<typeof Worker>) {
-          super(...given);
-          workers++;
-        }
-      };
-      try {
-        const device = await CpuDevice.open({ threads });
-        results.push(
-          await withDevice(device, async () => {
-            const w = randomNormal(key(1), [8, 8, 3, 3]), bias = full([8], 0);
-            const convolve = (x: Tensor) => conv2d(x, w, bias, { padding: 1 });
-            const small = randomNormal(key(2), [1, 8, 9, 9]), large = randomNormal(key(3), [8, 8, 28, 28]);
-            const alone = record(() => convolve(convolve(small)));
-            for (let i = 0; i < 20; i++) alone.run();
-            assert.equal(workers, 0, "no op is large enough for a second thread");
-            const mixed = record(() => {
-              const a = convolve(small), b = convolve(convolve(a));
-              const c = gelu(convolve(large)), d = sum(multiply(c, convolve(c)));
-              return [add(b, d), add(convolve(convolve(b)), d), gelu(c), convolve(small)];
-            });
-            for (let i = 0; i < 100; i++) mixed.run();
-            // Now that workers exist, mix programs of small ops with others.
-            for (let i = 0; i < 100; i++) {
-              mixed.run();
-              alone.run();
-            }
-            return await Promise.all([alone.result, ...mixed.result].map((y) => y.read()));
-          }),
-        );
-        device.close();
-      } finally {
-        globalThis.Worker = Worker;
-      }
-      started.push(workers);
+      using workers = new StartedWorkers();
+      const device = await CpuDevice.open({ threads });
+      results.push(
+        await withDevice(device, async () => {
+          const w = randomNormal(key(1), [8, 8, 3, 3]), bias = full([8], 0);
+          const convolve = (x: Tensor) => conv2d(x, w, bias, { padding: 1 });
+          const small = randomNormal(key(2), [1, 8, 9, 9]), large = randomNormal(key(3), [8, 8, 28, 28]);
+          const alone = record(() => convolve(convolve(small)));
+          for (let i = 0; i < 20; i++) alone.run();
+          assert.equal(workers.count, 0, "no op is large enough for a second thread");
+          const mixed = record(() => {
+            const a = convolve(small), b = convolve(convolve(a));
+            const c = gelu(convolve(large)), d = sum(multiply(c, convolve(c)));
+            return [add(b, d), add(convolve(convolve(b)), d), gelu(c), convolve(small)];
+          });
+          for (let i = 0; i < 100; i++) mixed.run();
+          // Now that workers exist, mix programs of small ops with others.
+          for (let i = 0; i < 100; i++) {
+            mixed.run();
+            alone.run();
+          }
+          return await Promise.all([alone.result, ...mixed.result].map((y) => y.read()));
+        }),
+      );
+      device.close();
+      started.push(workers.count);
     }
     assert.deepEqual(started, [0, 1, 4]);
     assert.deepEqual(results[1], results[0]);
@@ -120,6 +129,21 @@ testThreads("CpuDevice's threads can access memory that has just grown", async (
     assert.ok(device.allocatedBytes > 50e6 && kept.length === 300);
   });
   device.close();
+});
+
+testThreads("CpuDevice's threads outlive steps of half a second", async () => {
+  using workers = new StartedWorkers();
+  const device = await CpuDevice.open({ threads: 2 });
+  await withDevice(device, async () => {
+    const x = full([512, 512], 0);
+    const step = record(() => Array.from({ length: 150 }).reduce((y: Tensor) => matmul(x, y), x));
+    for (let i = 0; i < 4; i++) {
+      step.run();
+      await new Promise((resolve) => setTimeout(resolve, 20)); // the team's timer runs
+    }
+  });
+  device.close();
+  assert.equal(workers.count, 1);
 });
 
 testThreads("CpuDevice.rest() is safe between any two steps", async () => {
