@@ -102,7 +102,7 @@ export class Engine {
 
   /** Loads the network of a run; returns its number of classes, 0 if it is unconditional. */
   async load(run: number, network: LiveNetwork): Promise<number> {
-    const loaded = Promise.try(() => this.#load(network));
+    const loaded = (async () => await this.#load(network))();
     this.#networks.set(run, loaded);
     return (await loaded).classes;
   }
