@@ -81,8 +81,7 @@ function tiled(
   const [stepY, stepX, bytes] = [H * scale + gap, W * scale + gap, C === 1 ? 1 : 4];
   const [width, height] = [columns * stepX - gap, Math.ceil(N / columns) * stepY - gap];
   const pixels = new Uint8Array(bytes * width * height);
-  if (bytes === 4) { for (let i = 3; i < pixels.length; i += 4) pixels[i] = 255; // opaque
-   }
+  for (let i = 3; bytes === 4 && i < pixels.length; i += 4) pixels[i] = 255; // opaque
   for (let i = 0; i < levels.length; i++) {
     const n = Math.floor(i / (C * H * W));
     const top = Math.floor(n / columns) * stepY + (Math.floor(i / W) % H) * scale;

@@ -61,8 +61,7 @@ export function depthwisePlane(
 }
 
 /**
- * Adds to a vector for each tap r of a column of seven, whose four numbers will be summed: dy times what the tap reads, of
- * each vector of pixels.
+ * For each tap r of a column of seven, adds dy times what the tap reads, four pixels at a time, to a vector of partial sums.
  *
  * @param x where the first tap reads; rows of pixels and rows of taps are `pitch` bytes apart
  * @param row bytes of a row of dy, in whole vectors
