@@ -28,8 +28,9 @@ export function checkPoints(task: string, name: string, { values, rows, width }:
     const few = `${rows} ${name} of ${width} values (expected at least ${least})`;
     refuse(MeasureError, `${task}: there are ${few}; use more`);
   }
-  const at = values.findIndex((value) => !Number.isFinite(value));
-  if (at < 0) return;
+  let at = 0;
+  while (at < values.length && Number.isFinite(values[at])) at++;
+  if (at === values.length) return;
   const where = `value ${at % width} of ${name} ${Math.floor(at / width)}`;
   const hint = "the network that made them is damaged or has diverged";
   refuse(MeasureError, `${task}: ${where} is ${values[at]} (expected finite numbers); ${hint}`);

@@ -4,11 +4,8 @@ import { Layout } from "./memory_layout.ts";
 
 /** Rows of a tile. */
 const heights = [6, 4] as const;
-/** Vectors of four columns, and whether engines may join two of them into one: then tiles pass through memory. */
-const columns = [{ width: 4, joined: true }, { width: 2, joined: true }, {
-  width: 2,
-  joined: false,
-}] as const;
+/** Numbers of vectors of four columns, and whether engines may join two of them: then tiles pass through memory. */
+const columns = [[4, true], [2, true], [2, false]] as const;
 
 /** Number of parameters of products, the same as of depthwise blocks. */
 const parameters = ["a", "pitch", "c", "row", "depth", "tiles", "start"] as const;
@@ -22,8 +19,10 @@ interface Block {
 }
 
 /** All kinds, in the order of the table; `gemm.ts` computes their positions. */
-const blocks: readonly Block[] = columns.flatMap((kind) =>
-  heights.flatMap((height) => (["rows", "columns"] as const).map((along) => ({ ...kind, along, height })))
+const blocks: readonly Block[] = columns.flatMap(([width, joined]) =>
+  heights.flatMap((height) =>
+    (["rows", "columns"] as const).map((along) => ({ along, height, width, joined }))
+  )
 );
 
 /**
@@ -40,12 +39,7 @@ const blocks: readonly Block[] = columns.flatMap((kind) =>
  * numbers are adjacent (`along`); the address of c and the bytes from row to row; the depth, below twice `panelLines`; the
  * number of tiles; 0 to add to c, 1 to set it, else the address of what each row of c begins with.
  */
-function writeBlock(
-  to: Writer,
-  { along, height, width, joined }: Block,
-  tile: number,
-  fused: boolean,
-): void {
+function writeBlock(to: Writer, { along, height, width, joined }: Block, tile: number, fused: boolean): void {
   const panel = tile + Layout.tileBytes, made = Layout.tileBytes / 2;
   const [a, pitch, c, row, depth, tiles, start] = parameters.keys();
   const pointers = along === "rows" ? height : 1, target = parameters.length + pointers;
