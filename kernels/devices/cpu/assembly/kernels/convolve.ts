@@ -22,9 +22,9 @@ function listBytes(C: i32, taps: i32): u64 {
   return (8 * <u64> C * taps + 15) & ~15;
 }
 
-/** Bytes of results of up to 16 pixels of all channels, or of a tile. */
+/** Bytes of results of up to 16 pixels of two phases of all channels, or of a tile. */
 function resultBytes(K: i32): u64 {
-  return max<u64>(128, <u64> K << 6);
+  return max<u64>(128, <u64> K << 7);
 }
 
 /** Whether `depthwisePlane` computes a convolution: enough target channels of a group are a product instead. */
@@ -103,11 +103,9 @@ function storePixels(value: v128, offset: f32, addend: usize, to: usize, left: i
   }
 }
 
-/** Stores four numbers at every second place, the first or the second of each pair; the others stay. */
-function storeInPairs(y: v128, second: bool, to: usize): void {
-  const at = second ? to - 4 : to, p = v128.load(at), q = v128.load(at, 16);
-  v128.store(at, second ? i32x4.shuffle(p, y, 0, 4, 2, 5) : i32x4.shuffle(p, y, 4, 1, 5, 3));
-  v128.store(at, second ? i32x4.shuffle(q, y, 0, 6, 2, 7) : i32x4.shuffle(q, y, 6, 1, 7, 3), 16);
+/** Stores four numbers of each of two phases by turns. */
+function storeInPairs(p: v128, q: v128, to: usize): void {
+  v128.store(to, i32x4.shuffle(p, q, 0, 4, 1, 5)), v128.store(to, i32x4.shuffle(p, q, 2, 6, 3, 7), 16);
 }
 
 /**
@@ -156,20 +154,21 @@ function packPixels(
 }
 
 /**
- * The pixels of a phase of some channels, from the padded source: a product of their weights and of the pixels that each
- * tap reads.
+ * The pixels of a phase of some channels, or of it and the next, from the padded source: a product of their weights and of
+ * the pixels that each tap reads.
  *
  * @param weights weights of the first channel; channels are `stride` bytes apart
+ * @param count, second number of taps of the phase, and of the next or -1
  * @param down, across number of pixels
  * @param results scratch
  * @param offsets, addend what to add: numbers, and planes; 0 for none
  * @param step bytes from plane to plane
  */
 function somePlanes(
-  padded: usize, list: usize, weights: usize, stride: usize, count: i32, results: usize, a: i32, b: i32,
-  down: i32, across: i32, offsets: usize, addend: usize, to: usize, channels: i32, step: usize,
+  padded: usize, list: usize, weights: usize, stride: usize, count: i32, second: i32, results: usize, a: i32,
+  b: i32, down: i32, across: i32, offsets: usize, addend: usize, to: usize, channels: i32, step: usize,
 ): void {
-  const inRow = (across + 3) >> 2, vectors = down * inRow;
+  const inRow = (across + 3) >> 2, vectors = down * inRow, half: usize = (<usize> channels) << 6, isPair = second >= 0;
   for (let first = 0; first < vectors;) {
     const wide = panelColumns(4 * (vectors - first)) == 16, width = min(wide ? 4 : 2, vectors - first);
     // Missing vectors repeat the last one.
@@ -177,23 +176,27 @@ function somePlanes(
     const x0 = padded + vectorAt(first, inRow), x1 = padded + vectorAt(j1, inRow);
     const x2 = padded + vectorAt(j2, inRow), x3 = padded + vectorAt(j3, inRow);
     const line: usize = wide ? 64 : 32;
-    if (count == 0) memory.fill(results, 0, (<usize> channels) << 6);
-    for (let tap = 0; tap < count;) {
-      const depth = panelDepth(count - tap);
-      packPixels(x0, x1, x2, x3, list + ((<usize> tap) << 3), depth, wide);
-      const from = weights + ((<usize> tap) << 2), columns = wide ? 16 : 8;
-      timesPanel(channels, depth, from, stride, 4, results, line, columns, wide, tap == 0);
-      tap += depth;
+    for (let phase = 0, tap = 0; phase <= <i32> isPair; phase++) {
+      const start = tap, end = phase ? count + second : count, sums = results + (<usize> phase) * half;
+      if (start == end) memory.fill(sums, 0, half);
+      while (tap < end) {
+        const depth = panelDepth(end - tap), from = weights + ((<usize> tap) << 2);
+        packPixels(x0, x1, x2, x3, list + ((<usize> tap) << 3), depth, wide);
+        timesPanel(channels, depth, from, stride, 4, sums, line, wide ? 16 : 8, wide, <usize> (tap == start));
+        tap += depth;
+      }
     }
     for (let j = 0; j < width; j++) {
       const i = (first + j) / inRow, q = (first + j) % inRow << 2, at = targetAt(a, b, i, q);
       const left = across - q, isWhole = left >= 4 && !addend;
       let from = results + ((<usize> j) << 4), there = to + at;
       for (let k: usize = 0; k < <usize> channels; k++, from += line, there += step) {
-        const shift = offsets ? load<f32>(offsets + (k << 2)) : 0, value = v128.load(from);
-        if (isWhole && inPairs) storeInPairs(add(value, splat(shift)), b != 0, there);
-        else if (isWhole && pixelStep == 4) v128.store(there, add(value, splat(shift)));
-        else storePixels(value, shift, addend ? addend + k * step + at : 0, there, left);
+        const shift = offsets ? load<f32>(offsets + (k << 2)) : 0, added = addend ? addend + k * step + at : 0;
+        const value = v128.load(from), next = isPair ? v128.load(from + half) : value, y = add(value, splat(shift));
+        if (isWhole && isPair) storeInPairs(y, add(next, splat(shift)), there);
+        else if (isWhole && pixelStep == 4) v128.store(there, y);
+        else storePixels(value, shift, added, there, left);
+        if (!isWhole && isPair) storePixels(next, shift, added ? added + 4 : 0, there + 4, left);
       }
     }
     first += width;
@@ -258,17 +261,19 @@ export function convolve(
     let weights = workspace + (<usize> (g * K + k)) * stride, from = list;
     for (let a = 0; a < phasesOf(vertical); a++) {
       for (let b = 0; b < phasesOf(horizontal); b++) {
-        const count = tapsOf(vertical, a) * tapsOf(horizontal, b) * C;
-        const down = positionsOf(vertical, a), across = positionsOf(horizontal, b);
+        const down = positionsOf(vertical, a), across = positionsOf(horizontal, b), tapsV = tapsOf(vertical, a) * C;
+        let count = tapsV * tapsOf(horizontal, b);
         if (isProduct(K)) {
+          const second = inPairs ? tapsV * tapsOf(horizontal, 1) : -1;
           somePlanes(
-            padded, from, weights, stride, count, results, a, b, down, across, offsets, more, to, end - k, pixels,
+            padded, from, weights, stride, count, second, results, a, b, down, across, offsets, more, to, end - k,
+            pixels,
           );
+          if (inPairs) b++, count += second;
         } else {
           for (let j: usize = 0; j < <usize> (end - k); j++) {
             const offset = offsets ? offsets + (j << 2) : 0, added = more ? more + j * pixels : 0;
-            const w = weights + j * stride, y = to + j * pixels;
-            onePlane(padded, from, w, count, results, a, b, down, across, offset, added, y);
+            onePlane(padded, from, weights + j * stride, count, results, a, b, down, across, offset, added, to + j * pixels);
           }
         }
         from += (<usize> count) << 3, weights += (<usize> count) << 2;
