@@ -27,7 +27,7 @@ export {
 } from "./flow/coupling.ts";
 export type { ImageEncoder, VelocityField } from "./flow/field.ts";
 export type { Distillation } from "./distill/distillation.ts";
-export { driftLosses, type DriftOptions, type MapEvaluation } from "./distill/drift.ts";
+export { type DriftOptions, DriftStage, type MapEvaluation } from "./distill/drift.ts";
 export { MeanMapLoss } from "./distill/mean_map.ts";
 export { PairsLoss } from "./distill/pairs.ts";
 export { autoguided, type GuidanceOptions, guided } from "./flow/guidance.ts";

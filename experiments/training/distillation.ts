@@ -15,7 +15,7 @@ import {
   batchSource,
   createModel,
   type Distillation,
-  driftLosses,
+  DriftStage,
   encodeSafetensors,
   MeanMapLoss,
   type Model,
@@ -78,7 +78,7 @@ function inTurn(count: number, [whole, ...others]: readonly StepLoss[]): readonl
 /** The stages of a distillation for a trainer, and the work before the first step. */
 export interface PreparedStages {
   readonly stages: readonly Stage[];
-  /** Draws or reads the pairs that a stage needs, until it is stopped. */
+  /** Draws or reads the pairs, and encodes the images, that stages need, until it is stopped. */
   prepare(needed: {
     readonly run: string;
     readonly signal: AbortSignal;
@@ -99,6 +99,7 @@ export function distillationStages(
   const distillation: Distillation = { student, teacher: field, source, batchSize };
   let comparesPixels = false;
   const stores: { readonly store: PairStore; readonly steps: number }[] = [];
+  const drifts: DriftStage[] = [];
   const lossesOf = ({ name, settings }: PlannedStage): readonly StepLoss[] => {
     switch (name) {
       case "mean":
@@ -109,21 +110,21 @@ export function distillationStages(
         stores.push({ store, steps });
         return [new PairsLoss(distillation, store.source, { count, whole: settings.whole })];
       }
-      case "drift":
+      case "drift": {
         comparesPixels ||= !teacher.model.encode;
-        return inTurn(
-          Math.round(settings.whole),
-          driftLosses(distillation, {
-            encode: (x: Tensor, r: number) =>
-              (r === 1 ? encodedAt : [r])
-                .flatMap((t) => teacher.model.encode?.(x, full([x.shape[0]], t)) ?? []),
-            references: permutation(seed, streams.references, 0, images.length)
-              .slice(0, Math.round(settings.references)).map((place) => images[place]),
-            others: settings.others,
-            push: settings.push,
-            classes: source.classes,
-          }, [{ index: 1, count: 1 }, ...partial]),
-        );
+        const drift = new DriftStage(distillation, {
+          encode: (x: Tensor, r: number) =>
+            (r === 1 ? encodedAt : [r])
+              .flatMap((t) => teacher.model.encode?.(x, full([x.shape[0]], t)) ?? []),
+          references: permutation(seed, streams.references, 0, images.length)
+            .slice(0, Math.round(settings.references)).map((place) => images[place]),
+          others: settings.others,
+          push: settings.push,
+          classes: source.classes,
+        }, [{ index: 1, count: 1 }, ...partial]);
+        drifts.push(drift);
+        return inTurn(Math.round(settings.whole), drift.losses);
+      }
     }
   };
   return {
@@ -137,8 +138,31 @@ export function distillationStages(
         const onProgress = (done: number) => progress.update(done, store.count);
         await store.fill(run, field, steps, { signal, onProgress }).finally(progress.end);
       }
+      for (const drift of drifts) {
+        const progress = stageProgress("encoding images", terminal);
+        await unlessStopped(
+          signal,
+          drift.encode(async (done, all) => {
+            progress.update(done, all);
+            await yieldToEvents();
+            signal.throwIfAborted();
+          }),
+        ).finally(progress.end);
+      }
     },
   };
+}
+
+/** The result of some work, or undefined if the signal stopped it. */
+async function unlessStopped<Result>(
+  signal: AbortSignal,
+  work: Promise<Result>,
+): Promise<Result | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!signal.aborted || error !== signal.reason) throw error;
+  }
 }
 
 /** Pairs per file, which are drawn in one batch. */
@@ -190,15 +214,16 @@ export class PairStore {
         values = file.read("x1", N, ...shape);
       } else {
         const labels = this.#labels?.slice(first, first + N);
-        const drawn = await solveFlow(field, slice(this.#noise, 0, first, N), {
-          ...{ solver: "heun", steps, ...labels && { condition: tensor(labels) } },
-          onProgress: async () => {
-            await yieldToEvents();
-            signal.throwIfAborted();
-          },
-        }).catch((error) => {
-          if (!signal.aborted || error !== signal.reason) throw error;
-        });
+        const drawn = await unlessStopped(
+          signal,
+          solveFlow(field, slice(this.#noise, 0, first, N), {
+            ...{ solver: "heun", steps, ...labels && { condition: tensor(labels) } },
+            onProgress: async () => {
+              await yieldToEvents();
+              signal.throwIfAborted();
+            },
+          }),
+        );
         if (!drawn) return false;
         values = drawn.samples;
         await writeAtomic(path, encodeSafetensors(tensorsOf({ x1: [N, ...shape] }, { x1: values }), {}));

@@ -64,28 +64,57 @@ export interface MapEvaluation {
   readonly count: number;
 }
 
-/** Real images of a drift stage, with their features in all spaces, f32[M, D]. */
-class References {
+/** A drift stage: a loss for each evaluation to train, which share their real images. */
+export class DriftStage {
+  readonly losses: readonly StepLoss[];
+  /** Features of the real images in all spaces, f32[M, D]. */
   readonly features: readonly Tensor[];
-  /** Places in `references` of the images of each class that has any. */
+  /** Rows of the features of each class that has any. */
   readonly byClass: ReadonlyMap<number, Uint32Array>;
 
-  constructor(distillation: Distillation, options: DriftOptions) {
-    this.features = encoded(distillation, options);
-    const references = options.references.slice(0, this.features[0].shape[0]);
-    const labels = distillation.source.host?.labels?.(references);
-    this.byClass = placesByClass(references, options.classes, labels);
+  constructor(
+    readonly distillation: Distillation,
+    readonly options: DriftOptions,
+    evaluations: readonly MapEvaluation[],
+  ) {
+    const widths: number[] = [];
+    scope(() => widths.push(...this.#spaces(0, 1).map(({ size }) => size)));
+    const count = Math.min(
+      options.references.length,
+      Math.floor(currentDevice().maxRangeBytes / 4 / Math.max(...widths)),
+      Math.floor(maxBytes / 4 / widths.reduce((sum, width) => sum + width)),
+    );
+    this.features = widths.map((D) => zeros([count, D]));
+    const references = options.references.slice(0, count);
+    this.byClass = placesByClass(references, options.classes, distillation.source.host?.labels?.(references));
+    this.losses = evaluations.map((evaluation) => new DriftLoss(this, evaluation));
   }
-}
 
-/** The losses of a drift stage, one for each evaluation to train; they share their real images. */
-export function driftLosses(
-  distillation: Distillation,
-  options: DriftOptions,
-  evaluations: readonly MapEvaluation[],
-): readonly StepLoss[] {
-  const references = new References(distillation, options);
-  return evaluations.map((evaluation) => new DriftLoss(distillation, options, references, evaluation));
+  /**
+   * Encodes the real images, which must happen before the first step.
+   *
+   * @param onImages called with the number of images encoded so far, and of all; throw to stop
+   */
+  async encode(onImages: (done: number, all: number) => void | Promise<void> = () => {}): Promise<void> {
+    const [count] = this.features[0].shape;
+    for (let from = 0; from < count; from += encodedAtOnce) {
+      const n = Math.min(encodedAtOnce, count - from);
+      scope(() =>
+        // drops the activations
+        this.#spaces(from, from + n).forEach((space, s) => {
+          const { storage, shape: [, D] } = this.features[s];
+          assign(new Tensor(storage, [n, D], "f32", from * D), reshape(space, [n, D]));
+        })
+      );
+      await currentDevice().finished();
+      await onImages(from + n, count);
+    }
+  }
+
+  #spaces(from: number, to: number): readonly Tensor[] {
+    const { x1 } = batchOf(this.distillation.source, this.options.references.slice(from, to));
+    return [x1, ...this.options.encode(x1, 1)];
+  }
 }
 
 /**
@@ -108,14 +137,9 @@ class DriftLoss implements StepLoss {
   readonly #labels: Tensor;
   readonly #rows: Tensor;
 
-  constructor(
-    readonly distillation: Distillation,
-    readonly options: DriftOptions,
-    readonly references: References,
-    readonly evaluation: MapEvaluation,
-  ) {
-    const { batchSize } = distillation;
-    this.#groups = Math.min(2, references.byClass.size);
+  constructor(readonly stage: DriftStage, readonly evaluation: MapEvaluation) {
+    const { batchSize } = stage.distillation;
+    this.#groups = Math.min(2, stage.byClass.size);
     this.#labels = tensor(new Uint32Array(this.#groups * this.#each(batchSize)));
     this.#rows = tensor(new Uint32Array(this.#groups * (positives + this.#others(batchSize))));
   }
@@ -127,12 +151,12 @@ class DriftLoss implements StepLoss {
 
   /** Real images of other classes per group. */
   #others(batchSize: number): number {
-    return this.references.byClass.size > 1 ? this.#each(batchSize) : 0;
+    return this.stage.byClass.size > 1 ? this.#each(batchSize) : 0;
   }
 
   /** Sets the classes, real images and noise of the next run; the examples of the data are not used. */
   write(_examples: Uint32Array, seed: number, step: number): void {
-    const { distillation: { batchSize }, references: { byClass } } = this;
+    const { distillation: { batchSize }, byClass } = this.stage;
     const counter = (purpose: number) => 8 * step + purpose;
     const all = [...byClass.keys()];
     const classes = permutation(seed, streams.references, counter(0), all.length)
@@ -149,32 +173,35 @@ class DriftLoss implements StepLoss {
       ];
     });
     this.#rows.write(Uint32Array.from(rows.flat()));
-    const each = this.#each(batchSize);
-    this.#labels.write(
-      Uint32Array.from({ length: this.#labels.size }, (_, i) => classes[Math.floor(i / each)]),
-    );
+    const each = this.#each(batchSize), length = this.#labels.size;
+    this.#labels.write(Uint32Array.from({ length }, (_, i) => classes[Math.floor(i / each)]));
     this.#noiseKey.write(Uint32Array.of(seed, streams.noise, step));
     this.#targetNoiseKey.write(Uint32Array.of(seed, streams.driftNoise, step));
   }
 
   /** The loss, f32[]. */
-  loss(_averaged: NamedTensors, batchSize: number = this.distillation.batchSize): Tensor {
+  loss(_averaged: NamedTensors, batchSize: number = this.stage.distillation.batchSize): Tensor {
     const { index, count } = this.evaluation;
     const [G, n] = [this.#groups, this.#each(batchSize)];
     const real = positives + this.#others(batchSize);
     const generated = this.#generated(G * n);
-    const spaces = [generated, ...this.options.encode(generated, index / count)];
+    const spaces = [generated, ...this.stage.options.encode(generated, index / count)];
     const targets = this.#targets(orZeros(this.#rows, G * real));
     const losses = spaces.map((space, s) => {
       const D = space.size / (G * n);
-      return driftLoss(reshape(space, [G, n, D]), reshape(targets[s], [G, real, D]), positives, this.options);
+      return driftLoss(
+        reshape(space, [G, n, D]),
+        reshape(targets[s], [G, real, D]),
+        positives,
+        this.stage.options,
+      );
     });
     return multiply(losses.reduce((a, b) => add(a, b)), 1 / spaces.length);
   }
 
   /** What the map makes of noise by the evaluations up to this one; only the last has a gradient. */
   #generated(N: number): Tensor {
-    const { distillation: { source: { shape }, student }, options: { classes } } = this;
+    const { distillation: { source: { shape }, student }, options: { classes } } = this.stage;
     const { index, count } = this.evaluation;
     const condition = classes > 0 ? orZeros(this.#labels, N) : undefined;
     const d = full([N], 1 / count);
@@ -188,14 +215,13 @@ class DriftLoss implements StepLoss {
 
   /** Features of the real images at these rows, with the noise of the time that the evaluation leads to. */
   #targets(rows: Tensor): readonly Tensor[] {
-    const { references: { features }, distillation: { source: { shape } } } = this;
+    const { features, options, distillation: { source: { shape } } } = this.stage;
     const { index, count } = this.evaluation;
     if (index === count) return features.map((space) => gatherRows(space, rows));
     const r = index / count;
     const images = reshape(gatherRows(features[0], rows), [rows.size, ...shape]);
-    const z = randomNormal(this.#targetNoiseKey, images.shape);
-    const noisy = add(multiply(images, r), multiply(z, 1 - r));
-    return [noisy, ...this.options.encode(noisy, r)].map(detached);
+    const noisy = add(multiply(images, r), multiply(randomNormal(this.#targetNoiseKey, images.shape), 1 - r));
+    return [noisy, ...options.encode(noisy, r)].map(detached);
   }
 }
 
@@ -225,32 +251,6 @@ function placesByClass(
     (_, label) => [label, all.filter((place) => labels[place] === label)] as const,
   );
   return new Map(byClass.filter(([, places]) => places.length > 0));
-}
-
-/** The features of the real images in all spaces, f32[M, D], without the activations that lead to them. */
-function encoded({ source }: Distillation, { references, encode }: DriftOptions): readonly Tensor[] {
-  const spacesOf = (from: number, to: number) => {
-    const { x1 } = batchOf(source, references.slice(from, to));
-    return [x1, ...encode(x1, 1)];
-  };
-  const widths: number[] = [];
-  scope(() => widths.push(...spacesOf(0, 1).map(({ size }) => size)));
-  const count = Math.min(
-    references.length,
-    Math.floor(currentDevice().maxRangeBytes / 4 / Math.max(...widths)),
-    Math.floor(maxBytes / 4 / widths.reduce((sum, width) => sum + width)),
-  );
-  const features = widths.map((D) => zeros([count, D]));
-  for (let from = 0; from < count; from += encodedAtOnce) {
-    const n = Math.min(encodedAtOnce, count - from);
-    scope(() =>
-      spacesOf(from, from + n).forEach((space, s) => {
-        const rows = new Tensor(features[s].storage, [n, widths[s]], "f32", from * widths[s]);
-        assign(rows, reshape(space, rows.shape));
-      })
-    );
-  }
-  return features;
 }
 
 /** The loss of generated features phi f32[G, n, D] next to real ones y f32[G, P + O, D], P of them of their class. */

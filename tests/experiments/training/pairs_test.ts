@@ -113,3 +113,25 @@ testOnCpu("a drift stage trains `whole` whole steps before each shorter one", ()
   assert.deepEqual(turns("drift:whole=0"), [0, 1, 2]);
   assert.deepEqual(turns("drift:whole=2"), [0, 0, 1, 0, 0, 2, 0, 0, 3]);
 });
+
+testOnCpu("encoding the images of a drift stage stops at a signal", async () => {
+  const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4, flowMap: true }, 1);
+  const source = Object.assign(batchSource(tensor(new Float32Array(300 * 16), [300, 1, 4, 4])), {
+    classes: 0,
+  });
+  let encodings = 0;
+  const encode = (x: Tensor) => (encodings++, [x]);
+  const config = { batchSize: 2, seed: 1, maxSteps: 12, maxGuidance: 1, teacherGuidance: 1, stages: "drift" };
+  const teacher = { model: { ...model, encode }, info: { config: {} } };
+  const given = [config, { teacher, images: Uint32Array.from(upTo(300)) }, model, source] as unknown;
+  const { prepare } = distillationStages(...given as Parameters<typeof distillationStages>);
+  const stop = new AbortController(), counts: number[] = [];
+  for (const abort of [() => {}, () => stop.abort()]) {
+    encodings = 0;
+    abort();
+    await prepare({ run: "", signal: stop.signal, say: () => {}, terminal: undefined });
+    counts.push(encodings);
+  }
+  assert.equal(counts[0], 3 * counts[1]); // 128, 128 and 44 images
+  assert(counts[1] > 0);
+});

@@ -10,7 +10,7 @@ import { alongFlow } from "../../../models/distill/mean_map.ts";
 
 type Tensor = k.Tensor;
 const { add, gradients, meanSquaredError, multiply, reshape, subtract, sum, tensor, zeros } = k;
-const { batchSource, driftLosses, MeanMapLoss, namedParameters, noise, PairsLoss } = models;
+const { batchSource, DriftStage, MeanMapLoss, namedParameters, noise, PairsLoss } = models;
 
 const total = (values: Iterable<number>) => [...values].reduce((a, b) => a + b, 0);
 const mean = (values: ArrayLike<number>) => total(Array.from(values)) / values.length;
@@ -279,7 +279,7 @@ function driftOf(groups: readonly Record<"x" | "own" | "other", number[][]>[]): 
 }
 
 testOnCpu(
-  "driftLosses() are the drift that their source defines, and their gradients lead there",
+  "DriftStage trains the drift that its source defines, and its gradients lead there",
   async () => {
     const images = [[1, 0.5, 0, -1], [-0.5, 1, 0.5, 2]]; // one per class
     const labels = Uint32Array.of(0, 0, 1, 0, 1);
@@ -291,10 +291,12 @@ testOnCpu(
     };
     const student = new Shift(), real = batchSource({ x1, condition: tensor(labels) }, host);
     const evaluations = [[1, 1], [1, 2], [2, 2], [3, 4]].map(([index, count]) => ({ index, count }));
-    const losses = driftLosses({ ...distillation(student), source: real, batchSize: 2 * n }, {
+    const stage = new DriftStage({ ...distillation(student), source: real, batchSize: 2 * n }, {
       encode: (x, r) => [multiply(x, 1 + r)], // the same drift
       ...{ references: Uint32Array.from(upTo(5)), others, push, classes: 2 },
     }, evaluations);
+    await stage.encode();
+    const { losses } = stage;
     const drawn = (stream: number, rows: number) =>
       k.randomNormal(tensor(Uint32Array.of(7, stream, 3)), [rows, D]).read();
     const start = await drawn(models.streams.noise, 2 * n);
@@ -325,7 +327,7 @@ testOnCpu(
   },
 );
 
-testOnCpu("driftLosses() read the real images of a file, and draw only classes that it has", async () => {
+testOnCpu("DriftStage reads the real images of a file, and draws only classes that it has", async () => {
   const inMemory = source(), staged = inMemory.stage(30);
   staged.write(Uint32Array.from(upTo(30)), { seed: 0, step: 0 });
   const all = await staged.batch().x1.read();
@@ -340,23 +342,28 @@ testOnCpu("driftLosses() read the real images of a file, and draw only classes t
   };
   const references = Uint32Array.from(labels.keys()).filter((n) => labels[n] > 0).reverse();
   const options = { encode: () => [], references, others, push, classes: 3 };
-  const valueFrom = (source: models.BatchSource) =>
-    valueOf(driftLosses({ ...distillation(flowMap()), source }, options, [{ index: 1, count: 1 }])[0]);
+  const valueFrom = async (source: models.BatchSource) => {
+    const stage = new DriftStage({ ...distillation(flowMap()), source }, options, [{ index: 1, count: 1 }]);
+    const done: number[][] = [];
+    await stage.encode((...given) => void done.push(given));
+    assert.deepEqual(done, [[references.length, references.length]]);
+    return valueOf(stage.losses[0]);
+  };
   assert.equal(await valueFrom(inFile), await valueFrom(inMemory));
 });
 
-testOnCpu("driftLosses() draw real images at random, not the first ones", async () => {
-  const valueOfImages = (last: number) => {
+testOnCpu("DriftStage draws real images at random, not the first ones", async () => {
+  const valueOfImages = async (last: number) => {
     const values = Float32Array.from(upTo(128 * 4), (i) => (i % 4) + (i < 64 * 4 ? 0 : last));
     const source = batchSource(tensor(values, [128, 1, 2, 2]), hostRows(values, 4));
     const options = { encode: () => [], references: Uint32Array.from(upTo(128)), classes: 0 };
     const student = { velocity: (x: Tensor) => x, meanVelocity: (x: Tensor) => multiply(x, 0.1) };
-    return valueOf(
-      driftLosses({ ...distillation(student), source }, { ...options, others, push }, [{
-        index: 1,
-        count: 1,
-      }])[0],
-    );
+    const stage = new DriftStage({ ...distillation(student), source }, { ...options, others, push }, [{
+      index: 1,
+      count: 1,
+    }]);
+    await stage.encode();
+    return valueOf(stage.losses[0]);
   };
   assert.notEqual(await valueOfImages(2), await valueOfImages(0));
 });
