@@ -66,12 +66,14 @@ export interface MapEvaluation {
 
 /** A drift stage: a loss for each evaluation to train, which share their real images. */
 export class DriftStage {
+  /** In the order of the evaluations. */
   readonly losses: readonly StepLoss[];
   /** Features of the real images in all spaces, f32[M, D]. */
   readonly features: readonly Tensor[];
-  /** Rows of the features of each class that has any. */
+  /** Their rows of each class that has any. */
   readonly byClass: ReadonlyMap<number, Uint32Array>;
 
+  /** Reserves the memory of the features; {@linkcode encode} computes them. */
   constructor(
     readonly distillation: Distillation,
     readonly options: DriftOptions,
@@ -79,13 +81,10 @@ export class DriftStage {
   ) {
     const widths: number[] = [];
     scope(() => widths.push(...this.#spaces(0, 1).map(({ size }) => size)));
-    const count = Math.min(
-      options.references.length,
-      Math.floor(currentDevice().maxRangeBytes / 4 / Math.max(...widths)),
-      Math.floor(maxBytes / 4 / widths.reduce((sum, width) => sum + width)),
-    );
-    this.features = widths.map((D) => zeros([count, D]));
-    const references = options.references.slice(0, count);
+    const all = widths.reduce((sum, width) => sum + width);
+    const most = Math.min(currentDevice().maxRangeBytes / Math.max(...widths), maxBytes / all) / 4;
+    const references = options.references.slice(0, Math.floor(most));
+    this.features = widths.map((D) => zeros([references.length, D]));
     this.byClass = placesByClass(references, options.classes, distillation.source.host?.labels?.(references));
     this.losses = evaluations.map((evaluation) => new DriftLoss(this, evaluation));
   }
