@@ -10,7 +10,7 @@ import { choice, classList, integer, optional, outputFile, toggle } from "./cli/
 import { ProgressBar, say } from "./cli/output.ts";
 import { defineSettings, type Values } from "./cli/settings.ts";
 import { makeSolver, solverSetting } from "./cli/solver.ts";
-import { main, stopSignal, task } from "./cli/task.ts";
+import { main, stopSignal, task, unlessStopped } from "./cli/task.ts";
 import {
   checkUnlabelled,
   chosenClasses,
@@ -162,14 +162,12 @@ async function draw(
   const subject = asSeen ? { ...drawable, normalization: { scale: 1, shift: 0 } } : drawable;
   const images = { count, seed, conditioning, classes, columns, how, source: path };
   let written = 0;
-  const cost = await drawIntoFile(out, subject, images, (done) => {
+  const onProgress = (done: number) => {
     bar.update(done);
     stop.signal.throwIfAborted();
-  }, (images) => written = images)
-    .catch((error) => {
-      if (!stop.signal.aborted || error !== stop.signal.reason) throw error;
-    })
-    .finally(() => bar.clear());
+  };
+  const drawing = () => drawIntoFile(out, subject, images, onProgress, (images) => written = images);
+  const cost = await unlessStopped(stop.signal, drawing).finally(() => bar.clear());
   if (!cost) {
     say(`Stopped: ${written > 0 ? `${written} of ${count} images are in ${out}` : "nothing was written"}`);
     return stop.exitCode;

@@ -105,6 +105,18 @@ export function describeError(error: unknown): string {
   return error instanceof DeviceError ? line : printable(line);
 }
 
+/** The result of some work, or undefined if the signal stopped it. */
+export async function unlessStopped<T>(
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!signal?.aborted || error !== signal.reason) throw error;
+  }
+}
+
 /** Exit codes after a signal: 128 plus the signal's number. */
 const exitCodes: Partial<Record<Deno.Signal, number>> = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
 

@@ -1,5 +1,6 @@
 import { currentDevice } from "../../kernels/mod.ts";
 import { type Judgement, pickPoints } from "../../models/mod.ts";
+import { unlessStopped } from "../cli/task.ts";
 import { firstIndices } from "../data/dataset.ts";
 import { type EvaluatedNetwork, hasFewTestImages } from "./evaluated_network.ts";
 import type { Evaluated, EvaluationFigure } from "./evaluation.ts";
@@ -39,7 +40,7 @@ export async function evaluateNetwork(
   watch: Watch = {},
 ): Promise<Evaluated | undefined> {
   const monitor = new Monitor(watch);
-  return await monitor.unlessStopped(async () => {
+  return await unlessStopped(watch.signal, async () => {
     const started = performance.now();
     const { cost, how, ...drawn } = await imageSets(subject, options, monitor);
     const judged: JudgedSets[] = [];

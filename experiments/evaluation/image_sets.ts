@@ -67,17 +67,6 @@ export class Monitor {
     this.watch.onCompared?.(done, most);
     this.watch.signal?.throwIfAborted();
   }
-
-  /** Runs work that the signal may end; undefined if it did. */
-  async unlessStopped<T>(work: () => Promise<T>): Promise<T | undefined> {
-    const { signal } = this.watch;
-    try {
-      return await work();
-    } catch (error) {
-      if (signal?.aborted && error === signal.reason) return undefined;
-      throw error;
-    }
-  }
 }
 
 /** Expected evaluations of a sample with adaptive steps. */

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { ConfigError } from "../cli/settings.ts";
 import { makeSolver } from "../cli/solver.ts";
+import { unlessStopped } from "../cli/task.ts";
 import { firstIndices } from "../data/dataset.ts";
 import { checkSolver } from "../draw/samples.ts";
 import { runFile } from "../run/files.ts";
@@ -90,7 +91,7 @@ export async function* compareSolvers(
   const monitor = new Monitor(watch);
   for (const spec of specs) {
     const drawing = { count, seed, guidance, how: makeSolver(spec).how };
-    const drawn = await monitor.unlessStopped(() => drawForEvaluation(subject, drawing, monitor));
+    const drawn = await unlessStopped(watch.signal, () => drawForEvaluation(subject, drawing, monitor));
     if (!drawn) return;
     const { pixels, labels, evaluations, seconds } = drawn;
     const figures: Partial<Record<FigureKey, Checked<typeof estimate>>> = {};

@@ -32,6 +32,7 @@ import {
 } from "../../models/mod.ts";
 import { stageProgress, type Terminal } from "../cli/output.ts";
 import { type PlannedStage, stagesOf } from "../cli/shared.ts";
+import { unlessStopped } from "../cli/task.ts";
 import type { TrainingConfig } from "../cli/training.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import { fileAt, runFile, runFolder } from "../run/files.ts";
@@ -140,29 +141,15 @@ export function distillationStages(
       }
       for (const drift of drifts) {
         const progress = stageProgress("encoding images", terminal);
-        await unlessStopped(
-          signal,
-          drift.encode(async (done, all) => {
-            progress.update(done, all);
-            await yieldToEvents();
-            signal.throwIfAborted();
-          }),
-        ).finally(progress.end);
+        const onImages = async (done: number, all: number) => {
+          progress.update(done, all);
+          await yieldToEvents();
+          signal.throwIfAborted();
+        };
+        await unlessStopped(signal, () => drift.encode(onImages)).finally(progress.end);
       }
     },
   };
-}
-
-/** The result of some work, or undefined if the signal stopped it. */
-async function unlessStopped<Result>(
-  signal: AbortSignal,
-  work: Promise<Result>,
-): Promise<Result | undefined> {
-  try {
-    return await work;
-  } catch (error) {
-    if (!signal.aborted || error !== signal.reason) throw error;
-  }
 }
 
 /** Pairs per file, which are drawn in one batch. */
@@ -214,16 +201,14 @@ export class PairStore {
         values = file.read("x1", N, ...shape);
       } else {
         const labels = this.#labels?.slice(first, first + N);
-        const drawn = await unlessStopped(
-          signal,
+        const drawn = await unlessStopped(signal, () =>
           solveFlow(field, slice(this.#noise, 0, first, N), {
             ...{ solver: "heun", steps, ...labels && { condition: tensor(labels) } },
             onProgress: async () => {
               await yieldToEvents();
               signal.throwIfAborted();
             },
-          }),
-        );
+          }));
         if (!drawn) return false;
         values = drawn.samples;
         await writeAtomic(path, encodeSafetensors(tensorsOf({ x1: [N, ...shape] }, { x1: values }), {}));

@@ -180,20 +180,15 @@ class DriftLoss implements StepLoss {
 
   /** The loss, f32[]. */
   loss(_averaged: NamedTensors, batchSize: number = this.stage.distillation.batchSize): Tensor {
-    const { index, count } = this.evaluation;
+    const { evaluation: { index, count }, stage: { options } } = this;
     const [G, n] = [this.#groups, this.#each(batchSize)];
     const real = positives + this.#others(batchSize);
     const generated = this.#generated(G * n);
-    const spaces = [generated, ...this.stage.options.encode(generated, index / count)];
+    const spaces = [generated, ...options.encode(generated, index / count)];
     const targets = this.#targets(orZeros(this.#rows, G * real));
     const losses = spaces.map((space, s) => {
       const D = space.size / (G * n);
-      return driftLoss(
-        reshape(space, [G, n, D]),
-        reshape(targets[s], [G, real, D]),
-        positives,
-        this.stage.options,
-      );
+      return driftLoss(reshape(space, [G, n, D]), reshape(targets[s], [G, real, D]), positives, options);
     });
     return multiply(losses.reduce((a, b) => add(a, b)), 1 / spaces.length);
   }

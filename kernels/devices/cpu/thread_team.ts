@@ -116,9 +116,9 @@ const work = `({ module, blocks, memory, thread }) => {
 let workerUrl: string | undefined;
 
 /**
- * After wide vectors, V8 leaves the upper halves of registers in use. Until they are cleared, old instructions wait for
- * them, and Math.exp and other compiled code takes up to ten times as long. V8 searches this many numbers by code that
- * ends with clearing them.
+ * Numbers to search after wide vectors: V8 leaves the upper halves of registers in use, and until they are cleared,
+ * Math.exp and other code compiled without AVX takes up to twelve times as long. V8's search of 48 numbers or more uses
+ * AVX2 and clears them at its end.
  */
 const searched = Array.from({ length: 64 }, (_, i) => i);
 
@@ -173,7 +173,7 @@ export class ThreadTeam {
       this.#fail(String(error));
     }
     this.#workedAt = performance.now();
-    if (this.isWide && searched.includes(-1)) this.#fail("a search failed"); // V8 drops one without a use
+    if (this.isWide && searched.includes(-1)) this.#fail("a search failed"); // unused, V8 drops it
     this.#check();
   }
 

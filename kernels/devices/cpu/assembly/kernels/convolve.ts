@@ -158,7 +158,7 @@ function packPixels(
  * the pixels that each tap reads.
  *
  * @param weights weights of the first channel; channels are `stride` bytes apart
- * @param count, second number of taps of the phase, and of the next or -1
+ * @param count, second number of taps of the phase, and of the next; -1 without a next
  * @param down, across number of pixels
  * @param results scratch
  * @param offsets, addend what to add: numbers, and planes; 0 for none
@@ -273,7 +273,8 @@ export function convolve(
         } else {
           for (let j: usize = 0; j < <usize> (end - k); j++) {
             const offset = offsets ? offsets + (j << 2) : 0, added = more ? more + j * pixels : 0;
-            onePlane(padded, from, weights + j * stride, count, results, a, b, down, across, offset, added, to + j * pixels);
+            const w = weights + j * stride, y = to + j * pixels;
+            onePlane(padded, from, w, count, results, a, b, down, across, offset, added, y);
           }
         }
         from += (<usize> count) << 3, weights += (<usize> count) << 2;
