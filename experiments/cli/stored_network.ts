@@ -132,7 +132,6 @@ export function taughtSettings(flags: Partial<TrainingConfig>, teacher: string) 
   const guidance = Math.min(maxGuidance, presets.quick.guidance);
   return {
     ...{ ...network, path, prediction, normalize: pixelRangeOf(normalization, `distil ${teacher}`) },
-    ...!isGuided && { teacherGuidance: 1 },
     ...maxGuidance > 1 && { guidance, teacherGuidance: guidance },
     ...{ conditional: classes > 0, epochs: 0, maxMinutes: 0 },
     maxSteps: stepsOfStages(stages!, batchSize, maxGuidance, flags.maxSteps),

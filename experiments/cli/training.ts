@@ -138,7 +138,7 @@ export const training = defineSettings({
   stages: optional(stagesSetting({ doc: "stages of a distillation", needs: withTeacher })),
   teacherGuidance: number({
     doc: "guidance of the teacher, which the flow map learns",
-    ...{ min: 0, default: 1.4, needs: oneGuidance },
+    ...{ min: 0, default: 1, needs: oneGuidance },
   }),
   maxGuidance: number({
     doc: "let the flow map take guidance from 1 to X as an input; 1 = it learns only --teacher-guidance",

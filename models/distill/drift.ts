@@ -36,7 +36,7 @@ import { detached, type Distillation } from "./distillation.ts";
 /** Temperatures of the attraction, from the nearest images only to all of them. */
 const temperatures = [0.02, 0.05, 0.2];
 /** Real images of its class that a group of samples is drawn to in a step. */
-const positives = 64;
+const positives = 128;
 /** Most bytes of the features of real images. */
 const maxBytes = 2 ** 31;
 /** Images of the data that are encoded at once. */
@@ -258,8 +258,7 @@ function driftLoss(
   const x = detached(reshape(phi, [G, n, D]));
   const all = concat([y, x], 1);
   const M = all.shape[1];
-  const squared = squaredDistances(all);
-  const distance = sqrt(slice(squared, 1, M - n, n));
+  const distance = sqrt(squaredDistances(x, all));
   const isSelf = tensor(
     Float32Array.from({ length: n * M }, (_, i) => i % M === M - n + Math.floor(i / M) ? 1 : 0),
     [1, n, M],
@@ -271,30 +270,28 @@ function driftLoss(
   const apart = multiply(distance, subtract(1, isSelf));
   const scale = multiply(sum(apart), 1 / (G * n * (M - 1))); // the mean distance, S sqrt(D)
   const relative = divide(distance, scale);
-  const weights = temperatures.map((tau) => {
+  const forcesOf = (tau: number) => {
     const logits = subtract(add(multiply(relative, -1 / tau), isOther), multiply(isSelf, 1e4));
     const [rows, columns] = [softmaxOver(logits, 2), softmaxOver(logits, 1)];
     const A = sqrt(multiply(rows, columns));
     const [toward, away] = [slice(sqrt(multiply(A, columns)), 2, 0, P), slice(A, 2, P, M - P)];
     const [pulls, pushes] = [multiply(toward, sum(away, [2], true)), multiply(away, sum(toward, [2], true))];
-    const forces = concat([pulls, multiply(pushes, -1 - push)], 2);
-    // Rows of w sum to 0: then V = w all, and |V|^2 is -1/2 of the sum of w_i w_j |all_i - all_j|^2 over all pairs.
-    const w = subtract(forces, multiply(isSelf, sum(forces, [2], true)));
-    const meanSquare = multiply(sum(multiply(matmul(w, squared), w)), -0.5 / (G * n * D));
-    return divide(w, sqrt(maximum(meanSquare, 1e-12)));
-  });
-  const V = matmul(weights.reduce((a, b) => add(a, b)), all);
+    const weights = concat([pulls, multiply(pushes, -1 - push)], 2);
+    const V = subtract(matmul(weights, all), multiply(x, sum(weights, [2], true)));
+    return divide(V, sqrt(maximum(multiply(sum(square(V)), 1 / (G * n * D)), 1e-12)));
+  };
+  const V = temperatures.map(forcesOf).reduce((a, b) => add(a, b));
   const S = multiply(scale, 1 / Math.sqrt(D));
   const target = detached(add(x, multiply(V, S)));
   return divide(meanSquaredError(phi, target), square(S));
 }
 
-/** Squared distances between rows: f32[G, M, D] to f32[G, M, M]. */
-function squaredDistances(x: Tensor): Tensor {
-  const [G, M] = x.shape;
-  const norms = sum(square(x), [2]);
-  const sums = add(reshape(norms, [G, M, 1]), reshape(norms, [G, 1, M]));
-  return maximum(subtract(sums, multiply(matmulTransposedB(x, x), 2)), 1e-12);
+/** Squared distances between rows: f32[G, n, D] and f32[G, M, D] to f32[G, n, M]. */
+function squaredDistances(x: Tensor, y: Tensor): Tensor {
+  const [G, n] = x.shape, M = y.shape[1];
+  const [left, right] = [x, y].map((rows) => sum(square(rows), [2]));
+  const sums = add(reshape(left, [G, n, 1]), reshape(right, [G, 1, M]));
+  return maximum(subtract(sums, multiply(matmulTransposedB(x, y), 2)), 1e-12);
 }
 
 function softmaxOver(logits: Tensor, axis: number): Tensor {

@@ -241,7 +241,7 @@ class Shift extends models.Module {
     return add(add(multiply(x, 0.1), each(own)), each(this.bias));
   };
 }
-const [P, n, D, others, push] = [64, 3, 4, 0.3, 0.2];
+const [P, n, D, others, push] = [128, 3, 4, 0.3, 0.2];
 
 /**
  * The mean square of the drift V of groups of generated images x, each with real ones of two kinds, and the derivative
