@@ -354,9 +354,9 @@ testOnCpu("DriftStage reads the real images of a file, and draws only classes th
 
 testOnCpu("DriftStage draws real images at random, not the first ones", async () => {
   const valueOfImages = async (last: number) => {
-    const values = Float32Array.from(upTo(128 * 4), (i) => (i % 4) + (i < 64 * 4 ? 0 : last));
-    const source = batchSource(tensor(values, [128, 1, 2, 2]), hostRows(values, 4));
-    const options = { encode: () => [], references: Uint32Array.from(upTo(128)), classes: 0 };
+    const values = Float32Array.from(upTo(2 * P * 4), (i) => (i % 4) + (i < P * 4 ? 0 : last));
+    const source = batchSource(tensor(values, [2 * P, 1, 2, 2]), hostRows(values, 4));
+    const options = { encode: () => [], references: Uint32Array.from(upTo(2 * P)), classes: 0 };
     const student = { velocity: (x: Tensor) => x, meanVelocity: (x: Tensor) => multiply(x, 0.1) };
     const stage = new DriftStage({ ...distillation(student), source }, { ...options, others, push }, [{
       index: 1,
