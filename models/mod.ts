@@ -27,7 +27,7 @@ export {
 } from "./flow/coupling.ts";
 export type { ImageEncoder, VelocityField } from "./flow/field.ts";
 export type { Distillation } from "./distill/distillation.ts";
-export { type DriftOptions, DriftStage, type MapEvaluation } from "./distill/drift.ts";
+export { type DriftOptions, DriftStage } from "./distill/drift.ts";
 export { MeanMapLoss } from "./distill/mean_map.ts";
 export { PairsLoss } from "./distill/pairs.ts";
 export { autoguided, type GuidanceOptions, guided } from "./flow/guidance.ts";
@@ -236,6 +236,7 @@ export {
   type ToleranceOptions,
 } from "./solve/solvers.ts";
 export {
+  flowMapTimes,
   gridTimes,
   type Span,
   type TimeGrid,

@@ -125,7 +125,9 @@ export class PlaneViews {
     const key = [x0.size, solver, moves, noise].join();
     const how = noise !== undefined
       ? { solver: "sde", noise } as const
-      : { solver: this.#field.meanVelocity ? "map" : solver } as const;
+      : this.#field.meanVelocity
+      ? { solver: "map", grid: "uniform" } as const
+      : { solver };
     const sampler = this.#samplers.get(key) ??
       new this.library.Sampler(this.#field, x0.shape, { ...how, steps: moves });
     this.#samplers.delete(key); // moves it to the end, as most recently used

@@ -162,13 +162,13 @@ function solverOf(name: FlowSolverName, settings: ReadonlyMap<string, string>): 
     return { how, description: `${name}, rtol ${both.rtol}, atol ${both.atol}` };
   }
   if (maxEvaluations !== undefined) return "max-evaluations has no effect without rtol or atol; remove it";
-  const grid = settings.get("grid") ?? "uniform";
-  if (isList(grid) && settings.has("steps")) return `grid=${grid} has its own steps (leave out steps)`;
+  const grid = settings.get("grid");
+  if (grid && isList(grid) && settings.has("steps")) {
+    return `grid=${grid} has its own steps (leave out steps)`;
+  }
   const when = timesFor(grid, numberOf("steps") ?? defaultSteps);
   const steps = "times" in when ? when.times.length - 1 : when.steps;
-  const description = `${name}, ${steps} step${steps > 1 ? "s" : ""}${
-    grid === "uniform" ? "" : `, times ${grid}`
-  }`;
+  const description = `${name}, ${steps} step${steps > 1 ? "s" : ""}${grid ? `, times ${grid}` : ""}`;
   if (!addsNoise) return { how: { solver: name, ...when }, description };
   const noise = numberOf("noise") ?? 1;
   const max = maxNoise(timesOf(when));
@@ -181,9 +181,9 @@ function solverOf(name: FlowSolverName, settings: ReadonlyMap<string, string>): 
 
 type When = { readonly steps: number; readonly grid?: TimeGrid } | { readonly times: readonly number[] };
 
-function timesFor(grid: string, steps: number): When {
-  if (isList(grid)) return { times: timesIn(grid) };
-  return grid === "uniform" ? { steps } : { steps, grid: makeVariant(timeGrids, grid) };
+function timesFor(grid: string | undefined, steps: number): When {
+  if (!grid) return { steps };
+  return isList(grid) ? { times: timesIn(grid) } : { steps, grid: makeVariant(timeGrids, grid) };
 }
 
 /** Whether a grid is a list of times; names begin with a letter. */

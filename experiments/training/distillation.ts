@@ -17,6 +17,7 @@ import {
   type Distillation,
   DriftStage,
   encodeSafetensors,
+  flowMapTimes,
   MeanMapLoss,
   type Model,
   type ModelOptions,
@@ -68,10 +69,10 @@ export function makeStudent(
   return student;
 }
 
-/** The evaluations that drift trains besides the whole step, from noise to image at once. */
-const partial = [[2, 2], [1, 2], [4, 4]].map(([index, count]) => ({ index, count }));
+/** Times of the evaluations whose last one drift trains, besides the whole step from noise to image. */
+const partial = [flowMapTimes(2), flowMapTimes(2).slice(0, 2), flowMapTimes(4)];
 
-/** The order of a drift stage: `count` whole steps before each other evaluation. */
+/** The order of a drift stage: `count` whole steps before each other one. */
 function inTurn(count: number, [whole, ...others]: readonly StepLoss[]): readonly StepLoss[] {
   return others.flatMap((other) => [...Array<StepLoss>(count).fill(whole), other]);
 }
@@ -122,7 +123,7 @@ export function distillationStages(
           others: settings.others,
           push: settings.push,
           classes: source.classes,
-        }, [{ index: 1, count: 1 }, ...partial]);
+        }, [flowMapTimes(1), ...partial]);
         drifts.push(drift);
         return inTurn(Math.round(settings.whole), drift.losses);
       }

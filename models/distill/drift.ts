@@ -7,6 +7,7 @@ import {
   exp,
   full,
   gatherRows,
+  log,
   matmul,
   matmulTransposedB,
   max,
@@ -56,28 +57,20 @@ export interface DriftOptions {
   readonly classes: number;
 }
 
-/** One of several equal evaluations on the way from noise to an image. */
-export interface MapEvaluation {
-  /** Its place, from 1. */
-  readonly index: number;
-  /** How many there are. */
-  readonly count: number;
-}
-
-/** A drift stage: a loss for each evaluation to train, which share their real images. */
+/** A drift stage: a loss for each way to train, which share their real images. */
 export class DriftStage {
-  /** In the order of the evaluations. */
+  /** In the order of the ways. */
   readonly losses: readonly StepLoss[];
   /** Features of the real images in all spaces, f32[M, D]. */
   readonly features: readonly Tensor[];
   /** Their rows of each class that has any. */
   readonly byClass: ReadonlyMap<number, Uint32Array>;
 
-  /** Reserves the memory of the features; {@linkcode encode} computes them. */
+  /** Reserves the memory of the features; {@linkcode encode} computes them. A way is the times of its evaluations, from 0. */
   constructor(
     readonly distillation: Distillation,
     readonly options: DriftOptions,
-    evaluations: readonly MapEvaluation[],
+    ways: readonly (readonly number[])[],
   ) {
     const widths: number[] = [];
     scope(() => widths.push(...this.#spaces(0, 1).map(({ size }) => size)));
@@ -86,7 +79,7 @@ export class DriftStage {
     const references = options.references.slice(0, Math.floor(most));
     this.features = widths.map((D) => zeros([references.length, D]));
     this.byClass = placesByClass(references, options.classes, distillation.source.host?.labels?.(references));
-    this.losses = evaluations.map((evaluation) => new DriftLoss(this, evaluation));
+    this.losses = ways.map((times) => new DriftLoss(this, times));
   }
 
   /**
@@ -121,11 +114,12 @@ export class DriftStage {
  * away from each other, in several feature spaces, until both forces balance: then the distributions at r are equal. The
  * last of the evaluations up to r learns; the earlier ones have no gradient. No judge takes part.
  *
- * In a space of D features, with distances divided by their mean, each image has logits -distance / tau to real images
- * (positives), to the other generated ones and to real ones of other classes (negatives). With their softmax R over rows
- * and C over columns, A- = R^(1/2) C^(1/2) and A+ = R^(1/4) C^(3/4): a real image far from all generated ones still pulls
- * the nearest, so that no mode is lost. V = (A+ sum A-) (y+ - x) - (1 + push) (A- sum A+) (y- - x), scaled to RMS 1 and
- * summed over tau. The loss pulls the features phi = x to x + S V, where S sqrt(D) is the mean distance.
+ * In a space of D features, with distances divided by their mean, each image x has logits l = -distance / tau to real
+ * images (positives), and to the other generated ones and real ones of other classes (negatives). Its weights are
+ * e^l / C^p, divided by their sum, where C is the sum of e^l over generated images. With p = 3/4 for positives a real
+ * image far from all generated ones still pulls the nearest, so that no mode is lost; for negatives p = 1/2. V is the
+ * mean of the positives less x, minus (1 + push) times that of the negatives, scaled to RMS 1 and summed over tau. The
+ * loss pulls the features phi = x to x + S V, where S sqrt(D) is the mean distance.
  *
  * Source: Deng et al. 2026, Generative Modeling via Drifting, arXiv:2602.04770; times r below 1 as in arXiv:2605.17244
  */
@@ -135,9 +129,11 @@ class DriftLoss implements StepLoss {
   readonly #targetNoiseKey = tensor(new Uint32Array(3));
   readonly #labels: Tensor;
   readonly #rows: Tensor;
+  readonly #r: number;
 
-  constructor(readonly stage: DriftStage, readonly evaluation: MapEvaluation) {
+  constructor(readonly stage: DriftStage, readonly times: readonly number[]) {
     const { batchSize } = stage.distillation;
+    this.#r = times[times.length - 1];
     this.#groups = Math.min(2, stage.byClass.size);
     this.#labels = tensor(new Uint32Array(this.#groups * this.#each(batchSize)));
     this.#rows = tensor(new Uint32Array(this.#groups * (positives + this.#others(batchSize))));
@@ -180,11 +176,10 @@ class DriftLoss implements StepLoss {
 
   /** The loss, f32[]. */
   loss(_averaged: NamedTensors, batchSize: number = this.stage.distillation.batchSize): Tensor {
-    const { evaluation: { index, count }, stage: { options } } = this;
-    const [G, n] = [this.#groups, this.#each(batchSize)];
+    const { options } = this.stage, [G, n] = [this.#groups, this.#each(batchSize)];
     const real = positives + this.#others(batchSize);
     const generated = this.#generated(G * n);
-    const spaces = [generated, ...options.encode(generated, index / count)];
+    const spaces = [generated, ...options.encode(generated, this.#r)];
     const targets = this.#targets(orZeros(this.#rows, G * real));
     const losses = spaces.map((space, s) => {
       const D = space.size / (G * n);
@@ -193,26 +188,22 @@ class DriftLoss implements StepLoss {
     return multiply(losses.reduce((a, b) => add(a, b)), 1 / spaces.length);
   }
 
-  /** What the map makes of noise by the evaluations up to this one; only the last has a gradient. */
+  /** What the map makes of noise by its evaluations; only the last has a gradient. */
   #generated(N: number): Tensor {
     const { distillation: { source: { shape }, student }, options: { classes } } = this.stage;
-    const { index, count } = this.evaluation;
     const condition = classes > 0 ? orZeros(this.#labels, N) : undefined;
-    const d = full([N], 1 / count);
-    let x = randomNormal(this.#noiseKey, [N, ...shape]);
-    for (let i = 0; i < index; i++) {
-      const u = meanVelocityOf(student, detached(x), full([N], i / count), d, condition);
-      x = add(x, multiply(u, 1 / count));
-    }
-    return x;
+    return this.times.slice(1).reduce((x, t, i) => {
+      const d = t - this.times[i];
+      const u = meanVelocityOf(student, detached(x), full([N], this.times[i]), full([N], d), condition);
+      return add(x, multiply(u, d));
+    }, randomNormal(this.#noiseKey, [N, ...shape]));
   }
 
   /** Features of the real images at these rows, with the noise of the time that the evaluation leads to. */
   #targets(rows: Tensor): readonly Tensor[] {
     const { features, options, distillation: { source: { shape } } } = this.stage;
-    const { index, count } = this.evaluation;
-    if (index === count) return features.map((space) => gatherRows(space, rows));
-    const r = index / count;
+    const r = this.#r;
+    if (r === 1) return features.map((space) => gatherRows(space, rows));
     const images = reshape(gatherRows(features[0], rows), [rows.size, ...shape]);
     const noisy = add(multiply(images, r), multiply(randomNormal(this.#targetNoiseKey, images.shape), 1 - r));
     return [noisy, ...options.encode(noisy, r)].map(detached);
@@ -256,8 +247,7 @@ function driftLoss(
 ): Tensor {
   const [G, n, D] = phi.shape;
   const x = detached(reshape(phi, [G, n, D]));
-  const all = concat([y, x], 1);
-  const M = all.shape[1];
+  const all = concat([y, x], 1), M = all.shape[1];
   const distance = sqrt(squaredDistances(x, all));
   const isSelf = tensor(
     Float32Array.from({ length: n * M }, (_, i) => i % M === M - n + Math.floor(i / M) ? 1 : 0),
@@ -272,18 +262,13 @@ function driftLoss(
   const relative = divide(distance, scale);
   const forcesOf = (tau: number) => {
     const logits = subtract(add(multiply(relative, -1 / tau), isOther), multiply(isSelf, 1e4));
-    const [rows, columns] = [softmaxOver(logits, 2), softmaxOver(logits, 1)];
-    const A = sqrt(multiply(rows, columns));
-    const [toward, away] = [slice(sqrt(multiply(A, columns)), 2, 0, P), slice(A, 2, P, M - P)];
-    const [pulls, pushes] = [multiply(toward, sum(away, [2], true)), multiply(away, sum(toward, [2], true))];
-    const weights = concat([pulls, multiply(pushes, -1 - push)], 2);
-    const V = subtract(matmul(weights, all), multiply(x, sum(weights, [2], true)));
+    const toward = shares(slice(logits, 2, 0, P), 3 / 4), away = shares(slice(logits, 2, P, M - P), 1 / 2);
+    const V = subtract(matmul(concat([toward, multiply(away, -1 - push)], 2), all), multiply(x, -push));
     return divide(V, sqrt(maximum(multiply(sum(square(V)), 1 / (G * n * D)), 1e-12)));
   };
   const V = temperatures.map(forcesOf).reduce((a, b) => add(a, b));
   const S = multiply(scale, 1 / Math.sqrt(D));
-  const target = detached(add(x, multiply(V, S)));
-  return divide(meanSquaredError(phi, target), square(S));
+  return divide(meanSquaredError(phi, detached(add(x, multiply(V, S)))), square(S));
 }
 
 /** Squared distances between rows: f32[G, n, D] and f32[G, M, D] to f32[G, n, M]. */
@@ -294,7 +279,11 @@ function squaredDistances(x: Tensor, y: Tensor): Tensor {
   return maximum(subtract(sums, multiply(matmulTransposedB(x, y), 2)), 1e-12);
 }
 
-function softmaxOver(logits: Tensor, axis: number): Tensor {
-  const e = exp(subtract(logits, max(logits, [axis], true)));
-  return divide(e, sum(e, [axis], true));
+/** Weights of columns for each row, with sum 1: exp(logits), each column divided by a power of its sum. */
+function shares(logits: Tensor, power: number): Tensor {
+  const highest = max(logits, [1], true);
+  const columns = add(log(sum(exp(subtract(logits, highest)), [1], true)), highest);
+  const own = subtract(logits, multiply(columns, power));
+  const e = exp(subtract(own, max(own, [2], true)));
+  return divide(e, sum(e, [2], true));
 }

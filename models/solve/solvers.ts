@@ -25,7 +25,7 @@ import {
   solvers,
   solverStep,
 } from "./tableau.ts";
-import { timesOf, type TimesOptions, timesOptions } from "./time_grids.ts";
+import { flowMapTimes, timesOf, type TimesOptions, timesOptions } from "./time_grids.ts";
 
 /** Noise that a solver adds. */
 export interface NoiseOptions {
@@ -44,6 +44,8 @@ export interface FlowSolver {
   readonly tableau: ButcherTableau;
   /** Steps by default. */
   readonly defaultSteps: number;
+  /** Times of a number of steps, unless a grid is given; by default equal steps. */
+  readonly timesFor?: (steps: number) => readonly number[];
   /** Whether it adds noise; then it takes {@linkcode NoiseOptions}, and only the linear path. */
   readonly addsNoise?: true;
   /** Whether it takes the steps of a flow map, a field with `meanVelocity`. */
@@ -126,10 +128,11 @@ export function rungeKutta(tableau: ButcherTableau): FlowSolver {
   };
 }
 
-/** Steps of a flow map, x + d u(x, t, d): one evaluation each, of any length. */
+/** Steps of a flow map, x + d u(x, t, d): one evaluation each, of any length; by default at {@linkcode flowMapTimes}. */
 export const flowMap: FlowSolver = {
   tableau: euler,
   defaultSteps: 1,
+  timesFor: flowMapTimes,
   needsMap: true,
   forwardOnly: "a flow map",
   help: ["map:steps=1", "jumps, with a distilled network"],
@@ -268,7 +271,8 @@ export function flowSolverOf(solver: SolverOptions["solver"] = "heun"): FlowSolv
 
 /** Start and end times of a solver's steps. */
 export function solverTimes(options: SolverOptions): readonly number[] {
-  return timesOf(options, flowSolverOf(options.solver).defaultSteps);
+  const { defaultSteps, timesFor } = flowSolverOf(options.solver);
+  return timesOf(options, defaultSteps, timesFor);
 }
 
 /** The tableau of a solver that chooses its steps. */

@@ -48,7 +48,7 @@ export type TimeGridName = keyof typeof timeGrids;
 export interface TimesOptions {
   /** Number of steps from t = 0 to t = 1; by default 20, or 1 for a flow map. Cannot be combined with `times`. */
   readonly steps?: number;
-  /** Spacing of the steps, by name or as a grid; by default `uniform`. */
+  /** Spacing of the steps, by name or as a grid; by default `uniform`, or {@linkcode flowMapTimes} for a flow map. */
   readonly grid?: TimeGridName | TimeGrid;
   /** Two or more times in [0, 1], increasing or decreasing. */
   readonly times?: readonly number[];
@@ -72,9 +72,15 @@ const maxSteps = 2 ** 24;
  * Start and end times of the steps.
  *
  * @param defaultSteps number of steps if neither steps nor times are given
+ * @param timesFor times of a number of steps without a grid
  */
-export function timesOf({ steps, grid, times }: TimesOptions, defaultSteps = 20): readonly number[] {
-  if (times === undefined) return gridTimes(steps === undefined ? defaultSteps : steps, grid ?? "uniform");
+export function timesOf(
+  { steps, grid, times }: TimesOptions,
+  defaultSteps = 20,
+  timesFor: (steps: number) => readonly number[] = uniformTimes,
+): readonly number[] {
+  const count = steps === undefined ? defaultSteps : steps;
+  if (times === undefined) return grid === undefined ? timesFor(count) : gridTimes(count, grid);
   if (steps === undefined && grid === undefined) return checkedTimes(times);
   const other = steps === undefined ? "grid" : "steps";
   refuse(TypeError, `sample: both times and ${other} were given`, "only one");
@@ -84,6 +90,14 @@ export function timesOf({ steps, grid, times }: TimesOptions, defaultSteps = 20)
 export function uniformTimes(steps: number): number[] {
   if (isCount(steps, 1, maxSteps)) return Array.from({ length: steps + 1 }, (_, i) => i / steps);
   refuse(RangeError, `sample in ${describeValue(steps)} steps`, `a positive integer, at most ${maxSteps}`);
+}
+
+/**
+ * Times of n evaluations of a flow map: the first leads to 1/2, and the last from 7/8, or from 1/2 if there are two; those
+ * between take equal steps. What one long step makes of noise stays of the requested class.
+ */
+export function flowMapTimes(n: number): readonly number[] {
+  return uniformTimes(n).map((t, i) => t % 1 === 0 ? t : 1 / 2 + 3 / 8 * (i - 1) / Math.max(1, n - 2));
 }
 
 /** Times of steps on a grid, from 0 to 1. */

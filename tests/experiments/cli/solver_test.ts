@@ -23,6 +23,9 @@ Deno.test("makeSolver() reads solvers, and describes them", () => {
     assert.deepEqual(makeSolver(text), { how, description }, text);
   }
 
+  assert.deepEqual(makeSolver("map:steps=4").how, { solver: "map", steps: 4 }, "at its own times");
+  assertClose(gridTimes(4, makeSolver("map:steps=4,grid=uniform").how.grid!), [0, 0.25, 0.5, 0.75, 1], 0);
+
   const { how, description } = makeSolver("heun:steps=5,grid=quadratic:bend=-1");
   assert.equal(description, "heun, 5 steps, times quadratic:bend=-1");
   assertClose(gridTimes(5, how.grid!), [0, 0.04, 0.16, 0.36, 0.64, 1], 1e-12);

@@ -85,6 +85,14 @@ testOnCpu("sample() with map takes x + d u(x, t, d) in one evaluation per step, 
   assert.deepEqual([...await sample(jumping, { x0, solver: "map" }).read()], [5, 7, 9]);
   const two = (x: number) => 1.5 * (1.5 * x + 0.75) + 0.5 * (1 + 1.5);
   assert.deepEqual([...await sample(jumping, { x0, solver: "map", steps: 2 }).read()], [1, 2, 3].map(two));
+  assert.deepEqual([1, 2, 3, 5].map((n) => models.flowMapTimes(n).slice(1, -1)), [
+    ...[[], [1 / 2], [1 / 2, 7 / 8]],
+    [1 / 2, 5 / 8, 3 / 4, 7 / 8],
+  ]);
+  const times = [0, 1 / 2, 11 / 16, 7 / 8, 1];
+  const of = (how: models.TimesOptions) => sample(jumping, { x0, solver: "map", ...how }).read();
+  assert.deepEqual(await of({ steps: 4 }), await of({ times }));
+  assert.notDeepEqual(await of({ steps: 4 }), await of({ steps: 4, grid: "uniform" }));
   const counts = [{}, { steps: 1 }, { steps: 4 }].map((how) => evaluationsOf({ solver: "map", ...how }));
   assert.deepEqual(counts, [1, 1, 4]);
   const how = { solver: "map", condition: tensor([10, 20, 30]), batch: 2 } as const;

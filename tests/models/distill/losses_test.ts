@@ -261,13 +261,12 @@ function driftOf(groups: readonly Record<"x" | "own" | "other", number[][]>[]): 
           ? 0
           : Math.exp(-distances[g][i][m] / scale / tau) * (m >= P && m < P + n ? others : 1);
       return x.map((_, i) => {
-        const row = total(upTo(M).map((m) => weight(i, m)));
         const A = upTo(M).map((m) => {
-          const column = total(upTo(n).map((k) => weight(k, m))), w = weight(i, m);
-          return m < P ? w / row ** 0.25 / column ** 0.75 : w / Math.sqrt(row * column);
+          const column = total(upTo(n).map((k) => weight(k, m)));
+          return weight(i, m) / column ** (m < P ? 0.75 : 0.5);
         });
         const [toward, away] = [total(A.slice(0, P)), total(A.slice(P))];
-        const weights = A.map((a, m) => m < P ? a * away : -(1 + push) * a * toward);
+        const weights = A.map((a, m) => m < P ? a / toward : -(1 + push) * a / away);
         return upTo(D).map((k) => total(weights.map((w, m) => w * (all[g][m][k] - x[i][k]))));
       });
     });
@@ -290,11 +289,11 @@ testOnCpu(
       labels: (rows: Uint32Array) => rows.map((m) => labels[m]),
     };
     const student = new Shift(), real = batchSource({ x1, condition: tensor(labels) }, host);
-    const evaluations = [[1, 1], [1, 2], [2, 2], [3, 4]].map(([index, count]) => ({ index, count }));
+    const ways = [[0, 1], [0, 1 / 2], [0, 1 / 2, 1], [0, 1 / 2, 5 / 8, 7 / 8]];
     const stage = new DriftStage({ ...distillation(student), source: real, batchSize: 2 * n }, {
       encode: (x, r) => [multiply(x, 1 + r)], // the same drift
       ...{ references: Uint32Array.from(upTo(5)), others, push, classes: 2 },
-    }, evaluations);
+    }, ways);
     await stage.encode();
     const { losses } = stage;
     const drawn = (stream: number, rows: number) =>
@@ -304,12 +303,13 @@ testOnCpu(
     /** Images of a class at time r, with rows of the noise from `first` on. */
     const noisy = (r: number, first: number, count: number, label: number) =>
       upTo(count).map((m) => images[label].map((v, k) => r * v + (1 - r) * noise[(first + m) * D + k]));
-    for (const [e, { index, count }] of evaluations.entries()) {
-      const r = index / count;
+    for (const [w, times] of ways.entries()) {
+      const steps = times.slice(1).map((r, i) => ({ t: times[i], d: r - times[i], r })),
+        { d, r } = steps.at(-1)!;
       const made = (x: number, label: number) =>
-        upTo(index).reduce((x, i) => x + (0.1 * x + label + (i - 1) / count) / count, x);
-      losses[e].write(new Uint32Array(), 7, 3);
-      const value = losses[e].loss(new Map());
+        steps.reduce((x, { t, d }) => x + d * (0.1 * x + label + t - d), x);
+      losses[w].write(new Uint32Array(), 7, 3);
+      const value = losses[w].loss(new Map());
       const found = await Promise.all(
         [value, ...gradients(value, [student.bias])].map((each) => each.read()),
       );
@@ -322,7 +322,7 @@ testOnCpu(
         })))
       );
       const [near] = expected.toSorted((a, b) => Math.abs(a[0] - found[0][0]) - Math.abs(b[0] - found[0][0]));
-      assertClose([found[0][0], found[1][0]], [near[0], near[1] / count], 5e-5);
+      assertClose([found[0][0], found[1][0]], [near[0], near[1] * d], 5e-5);
     }
   },
 );
@@ -343,7 +343,7 @@ testOnCpu("DriftStage reads the real images of a file, and draws only classes th
   const references = Uint32Array.from(labels.keys()).filter((n) => labels[n] > 0).reverse();
   const options = { encode: () => [], references, others, push, classes: 3 };
   const valueFrom = async (source: models.BatchSource) => {
-    const stage = new DriftStage({ ...distillation(flowMap()), source }, options, [{ index: 1, count: 1 }]);
+    const stage = new DriftStage({ ...distillation(flowMap()), source }, options, [[0, 1]]);
     const done: number[][] = [];
     await stage.encode((...given) => void done.push(given));
     assert.deepEqual(done, [[references.length, references.length]]);
@@ -358,10 +358,10 @@ testOnCpu("DriftStage draws real images at random, not the first ones", async ()
     const source = batchSource(tensor(values, [2 * P, 1, 2, 2]), hostRows(values, 4));
     const options = { encode: () => [], references: Uint32Array.from(upTo(2 * P)), classes: 0 };
     const student = { velocity: (x: Tensor) => x, meanVelocity: (x: Tensor) => multiply(x, 0.1) };
-    const stage = new DriftStage({ ...distillation(student), source }, { ...options, others, push }, [{
-      index: 1,
-      count: 1,
-    }]);
+    const stage = new DriftStage({ ...distillation(student), source }, { ...options, others, push }, [[
+      0,
+      1,
+    ]]);
     await stage.encode();
     return valueOf(stage.losses[0]);
   };

@@ -58,7 +58,7 @@ export class SolverControls {
       return { solver: solver.slice(0, -own.length), steps: parts, tolerance };
     }
     const [steps, grid] = [this.#steps.value, this.#grid.value];
-    if (grid === "uniform") return { solver, steps };
+    if (this.#isMap || grid === "uniform") return { solver, steps };
     return { solver, steps, times: await this.engine.call((remote) => remote.gridTimes(steps, grid)) };
   }
 
@@ -72,7 +72,8 @@ export class SolverControls {
       [this.#steps.value, this.#otherSteps] = [this.#otherSteps, this.#steps.value];
       this.#isMap = isMap;
     }
-    for (const id of ["live-steps", "live-times"]) byId(id).closest("label")!.hidden = this.#isOwn;
+    byId("live-steps").closest("label")!.hidden = this.#isOwn;
+    byId("live-times").closest("label")!.hidden = this.#isOwn || isMap;
     this.#tolerance.closest("label")!.hidden = !this.#isOwn;
   }
 }
