@@ -57,20 +57,20 @@ export interface DriftOptions {
   readonly classes: number;
 }
 
-/** A drift stage: a loss for each way to train, which share their real images. */
+/** A drift stage: a loss for each grid of times from 0, whose last evaluation learns. All share their real images. */
 export class DriftStage {
-  /** In the order of the ways. */
+  /** In the order of the grids. */
   readonly losses: readonly StepLoss[];
   /** Features of the real images in all spaces, f32[M, D]. */
   readonly features: readonly Tensor[];
   /** Their rows of each class that has any. */
   readonly byClass: ReadonlyMap<number, Uint32Array>;
 
-  /** Reserves the memory of the features; {@linkcode encode} computes them. A way is the times of its evaluations, from 0. */
+  /** Reserves the memory of the features; {@linkcode encode} computes them. */
   constructor(
     readonly distillation: Distillation,
     readonly options: DriftOptions,
-    ways: readonly (readonly number[])[],
+    grids: readonly (readonly number[])[],
   ) {
     const widths: number[] = [];
     scope(() => widths.push(...this.#spaces(0, 1).map(({ size }) => size)));
@@ -79,7 +79,7 @@ export class DriftStage {
     const references = options.references.slice(0, Math.floor(most));
     this.features = widths.map((D) => zeros([references.length, D]));
     this.byClass = placesByClass(references, options.classes, distillation.source.host?.labels?.(references));
-    this.losses = ways.map((times) => new DriftLoss(this, times));
+    this.losses = grids.map((times) => new DriftLoss(this, times));
   }
 
   /**
@@ -129,11 +129,9 @@ class DriftLoss implements StepLoss {
   readonly #targetNoiseKey = tensor(new Uint32Array(3));
   readonly #labels: Tensor;
   readonly #rows: Tensor;
-  readonly #r: number;
 
   constructor(readonly stage: DriftStage, readonly times: readonly number[]) {
     const { batchSize } = stage.distillation;
-    this.#r = times[times.length - 1];
     this.#groups = Math.min(2, stage.byClass.size);
     this.#labels = tensor(new Uint32Array(this.#groups * this.#each(batchSize)));
     this.#rows = tensor(new Uint32Array(this.#groups * (positives + this.#others(batchSize))));
@@ -177,10 +175,10 @@ class DriftLoss implements StepLoss {
   /** The loss, f32[]. */
   loss(_averaged: NamedTensors, batchSize: number = this.stage.distillation.batchSize): Tensor {
     const { options } = this.stage, [G, n] = [this.#groups, this.#each(batchSize)];
-    const real = positives + this.#others(batchSize);
+    const real = positives + this.#others(batchSize), r = this.times[this.times.length - 1];
     const generated = this.#generated(G * n);
-    const spaces = [generated, ...options.encode(generated, this.#r)];
-    const targets = this.#targets(orZeros(this.#rows, G * real));
+    const spaces = [generated, ...options.encode(generated, r)];
+    const targets = this.#targets(orZeros(this.#rows, G * real), r);
     const losses = spaces.map((space, s) => {
       const D = space.size / (G * n);
       return driftLoss(reshape(space, [G, n, D]), reshape(targets[s], [G, real, D]), positives, options);
@@ -200,9 +198,8 @@ class DriftLoss implements StepLoss {
   }
 
   /** Features of the real images at these rows, with the noise of the time that the evaluation leads to. */
-  #targets(rows: Tensor): readonly Tensor[] {
+  #targets(rows: Tensor, r: number): readonly Tensor[] {
     const { features, options, distillation: { source: { shape } } } = this.stage;
-    const r = this.#r;
     if (r === 1) return features.map((space) => gatherRows(space, rows));
     const images = reshape(gatherRows(features[0], rows), [rows.size, ...shape]);
     const noisy = add(multiply(images, r), multiply(randomNormal(this.#targetNoiseKey, images.shape), 1 - r));

@@ -94,7 +94,7 @@ export function uniformTimes(steps: number): number[] {
 
 /**
  * Times of n evaluations of a flow map: the first leads to 1/2, and the last from 7/8, or from 1/2 if there are two; those
- * between take equal steps. What one long step makes of noise stays of the requested class.
+ * between take equal steps. A long first step keeps to the requested class.
  */
 export function flowMapTimes(n: number): readonly number[] {
   return uniformTimes(n).map((t, i) => t % 1 === 0 ? t : 1 / 2 + 3 / 8 * (i - 1) / Math.max(1, n - 2));

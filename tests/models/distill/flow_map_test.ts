@@ -86,7 +86,9 @@ testOnCpu("sample() with map takes x + d u(x, t, d) in one evaluation per step, 
   const two = (x: number) => 1.5 * (1.5 * x + 0.75) + 0.5 * (1 + 1.5);
   assert.deepEqual([...await sample(jumping, { x0, solver: "map", steps: 2 }).read()], [1, 2, 3].map(two));
   assert.deepEqual([1, 2, 3, 5].map((n) => models.flowMapTimes(n).slice(1, -1)), [
-    ...[[], [1 / 2], [1 / 2, 7 / 8]],
+    [],
+    [1 / 2],
+    [1 / 2, 7 / 8],
     [1 / 2, 5 / 8, 3 / 4, 7 / 8],
   ]);
   const times = [0, 1 / 2, 11 / 16, 7 / 8, 1];

@@ -277,6 +277,9 @@ function driftOf(groups: readonly Record<"x" | "own" | "other", number[][]>[]): 
   return [mean(V.map((v) => v * v)), -2 * mean(V) / (scale / Math.sqrt(D))];
 }
 
+/** The times of one evaluation. */
+const whole = [[0, 1]];
+
 testOnCpu(
   "DriftStage trains the drift that its source defines, and its gradients lead there",
   async () => {
@@ -289,11 +292,11 @@ testOnCpu(
       labels: (rows: Uint32Array) => rows.map((m) => labels[m]),
     };
     const student = new Shift(), real = batchSource({ x1, condition: tensor(labels) }, host);
-    const ways = [[0, 1], [0, 1 / 2], [0, 1 / 2, 1], [0, 1 / 2, 5 / 8, 7 / 8]];
+    const grids = [[0, 1], [0, 1 / 2], [0, 1 / 2, 1], [0, 1 / 2, 5 / 8, 7 / 8]];
     const stage = new DriftStage({ ...distillation(student), source: real, batchSize: 2 * n }, {
       encode: (x, r) => [multiply(x, 1 + r)], // the same drift
       ...{ references: Uint32Array.from(upTo(5)), others, push, classes: 2 },
-    }, ways);
+    }, grids);
     await stage.encode();
     const { losses } = stage;
     const drawn = (stream: number, rows: number) =>
@@ -303,13 +306,13 @@ testOnCpu(
     /** Images of a class at time r, with rows of the noise from `first` on. */
     const noisy = (r: number, first: number, count: number, label: number) =>
       upTo(count).map((m) => images[label].map((v, k) => r * v + (1 - r) * noise[(first + m) * D + k]));
-    for (const [w, times] of ways.entries()) {
-      const steps = times.slice(1).map((r, i) => ({ t: times[i], d: r - times[i], r })),
-        { d, r } = steps.at(-1)!;
+    for (const [g, times] of grids.entries()) {
+      const steps = times.slice(1).map((r, i) => ({ t: times[i], d: r - times[i], r }));
+      const { d, r } = steps.at(-1)!;
       const made = (x: number, label: number) =>
         steps.reduce((x, { t, d }) => x + d * (0.1 * x + label + t - d), x);
-      losses[w].write(new Uint32Array(), 7, 3);
-      const value = losses[w].loss(new Map());
+      losses[g].write(new Uint32Array(), 7, 3);
+      const value = losses[g].loss(new Map());
       const found = await Promise.all(
         [value, ...gradients(value, [student.bias])].map((each) => each.read()),
       );
@@ -343,7 +346,7 @@ testOnCpu("DriftStage reads the real images of a file, and draws only classes th
   const references = Uint32Array.from(labels.keys()).filter((n) => labels[n] > 0).reverse();
   const options = { encode: () => [], references, others, push, classes: 3 };
   const valueFrom = async (source: models.BatchSource) => {
-    const stage = new DriftStage({ ...distillation(flowMap()), source }, options, [[0, 1]]);
+    const stage = new DriftStage({ ...distillation(flowMap()), source }, options, whole);
     const done: number[][] = [];
     await stage.encode((...given) => void done.push(given));
     assert.deepEqual(done, [[references.length, references.length]]);
@@ -358,10 +361,7 @@ testOnCpu("DriftStage draws real images at random, not the first ones", async ()
     const source = batchSource(tensor(values, [2 * P, 1, 2, 2]), hostRows(values, 4));
     const options = { encode: () => [], references: Uint32Array.from(upTo(2 * P)), classes: 0 };
     const student = { velocity: (x: Tensor) => x, meanVelocity: (x: Tensor) => multiply(x, 0.1) };
-    const stage = new DriftStage({ ...distillation(student), source }, { ...options, others, push }, [[
-      0,
-      1,
-    ]]);
+    const stage = new DriftStage({ ...distillation(student), source }, { ...options, others, push }, whole);
     await stage.encode();
     return valueOf(stage.losses[0]);
   };
