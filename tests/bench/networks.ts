@@ -2,6 +2,7 @@ import { type Device, randomNormal, randomUniform, record, scope, tensor } from 
 import { createModel, DensityField, Sampler, type Trainer } from "../../models/mod.ts";
 import { trainingConfig } from "../../experiments/cli/training_config.ts";
 import { ImageSource } from "../../experiments/data/image_source.ts";
+import type { Teacher } from "../../experiments/run/weights.ts";
 import { makeNetwork, modelOptions } from "../../experiments/training/network.ts";
 import type { Reporter } from "./report.ts";
 import { queued, timeInTurn, type Work } from "./timing.ts";
@@ -39,15 +40,33 @@ function configOf({ filters, ...rest }: Case) {
 
 /** Training on random images: the trainer, and a function that queues a step. */
 export function training(c: Case, imageSize = 28): { trainer: Trainer; step: () => void } {
-  const bytes = c.batchSize * imageSize ** 2;
-  const pixels = Uint8Array.from({ length: bytes }, (_, i) => (i * 2654435761) >>> 24);
-  const source = new ImageSource(pixels, { channels: 1, height: imageSize, width: imageSize }, {
-    scale: 2,
-    shift: -1,
-  });
-  const { trainer } = makeNetwork(configOf(c), source);
-  const images = Uint32Array.from({ length: c.batchSize }, (_, i) => i);
+  const { trainer } = makeNetwork(configOf(c), randomImages(c.batchSize, imageSize));
+  const images = upTo(c.batchSize);
   return { trainer, step: () => trainer.queueStep(images, 1e-4) };
+}
+
+/** Drift of a flow map towards random images, in whole steps from noise to image: a function that queues one. */
+function drifting(c: Case): () => void {
+  const source = randomImages(1000, 28, 10), images = upTo(1000);
+  const model = createModel(modelOptions(configOf(c), source.shape, source.classes), 1);
+  const info = { config: { classes: source.classes } };
+  const teacher = { model, info, path: "a network" } as Teacher;
+  const config = { ...configOf(c), teacher: teacher.path, stages: "drift:whole=100" };
+  const { trainer } = makeNetwork(config, source, 1, { teacher, images });
+  return () => trainer.queueStep(images.subarray(0, c.batchSize), 1e-4);
+}
+
+function randomImages(count: number, size: number, classes = 0): ImageSource {
+  const pixels = Uint8Array.from({ length: count * size ** 2 }, (_, i) => (i * 2654435761) >>> 24);
+  const shape = { channels: 1, height: size, width: size };
+  const labels = classes > 0
+    ? { values: Uint8Array.from(upTo(count), (i) => i % classes), classes }
+    : undefined;
+  return new ImageSource(pixels, shape, { scale: 2, shift: -1 }, labels);
+}
+
+function upTo(n: number): Uint32Array<ArrayBuffer> {
+  return Uint32Array.from({ length: n }, (_, i) => i);
 }
 
 /** Forward passes on noise of 28 x 28: a function that queues one. */
@@ -80,9 +99,10 @@ function onNoise(c: Case) {
   return { network, x: randomNormal(tensor(Uint32Array.of(1, 9, 0)), [c.batchSize, 1, 28, 28]) };
 }
 
-/** Works timed for a case: training steps, forward passes, evaluations for a likelihood, and sampling. */
+/** Works timed for a case: training steps, drift, forward passes, evaluations for a likelihood, and sampling. */
 const works: Readonly<Record<string, (c: Case) => () => void>> = {
   train: (c: Case) => training(c).step,
+  drift: drifting,
   forward: forwardPass,
   "forward with divergence": divergence,
   [`sample, ${samplingSteps} Euler steps,`]: (c: Case) => sampling(c, samplingSteps),
