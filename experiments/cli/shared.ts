@@ -223,7 +223,7 @@ const kinds: Readonly<Record<StageName, Variant<StageSpec>>> = {
     steps: { doc: "Heun steps of each", default: 5, min: 1, max: 1000 },
     whole: { doc: "share that learns the whole line in one step", default: 0.5, min: 0, max: 1 },
   }),
-  drift: kind("drift", "generated images drift towards real ones and apart", [96_000, 1], {
+  drift: kind("drift", "generated images drift towards real ones and apart", [94_000, 1], {
     whole: { doc: "whole steps between two shorter ones", default: 2, min: 0, max: 100 },
     references: { doc: "real images", default: 20_000, min: 1, max: 1e6 },
     others: { doc: "weight of other classes, which push away", default: 0.1, above: 0, max: 1 },

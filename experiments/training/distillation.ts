@@ -70,7 +70,7 @@ export function makeStudent(
 }
 
 /** Times of the evaluations whose last one drift trains, besides the whole step from noise to image. */
-const partial = [flowMapTimes(2), flowMapTimes(2).slice(0, 2), flowMapTimes(4)];
+const partial = [flowMapTimes(2), flowMapTimes(2).slice(0, 2), flowMapTimes(3)];
 
 /** The order of a drift stage: `count` whole steps before each other one. */
 function inTurn(count: number, [whole, ...others]: readonly StepLoss[]): readonly StepLoss[] {

@@ -18,6 +18,7 @@ import {
   reshape,
   scope,
   slice,
+  softmax,
   sqrt,
   square,
   subtract,
@@ -57,12 +58,14 @@ export interface DriftOptions {
   readonly classes: number;
 }
 
+type Features = DriftStage["features"][number];
+
 /** A drift stage: a loss for each grid of times from 0, whose last evaluation learns. All share their real images. */
 export class DriftStage {
   /** In the order of the grids. */
   readonly losses: readonly StepLoss[];
-  /** Features of the real images in all spaces, f32[M, D]. */
-  readonly features: readonly Tensor[];
+  /** Features of the real images in each space, f32[M, D], and the squared length of each row, f32[M, 1]. */
+  readonly features: readonly (readonly [rows: Tensor, lengths: Tensor])[];
   /** Their rows of each class that has any. */
   readonly byClass: ReadonlyMap<number, Uint32Array>;
 
@@ -77,7 +80,8 @@ export class DriftStage {
     const all = widths.reduce((sum, width) => sum + width);
     const most = Math.min(currentDevice().maxRangeBytes / Math.max(...widths), maxBytes / all) / 4;
     const references = options.references.slice(0, Math.floor(most));
-    this.features = widths.map((D) => zeros([references.length, D]));
+    const M = references.length;
+    this.features = widths.map((D) => [zeros([M, D]), zeros([M, 1])]);
     this.byClass = placesByClass(references, options.classes, distillation.source.host?.labels?.(references));
     this.losses = grids.map((times) => new DriftLoss(this, times));
   }
@@ -88,15 +92,17 @@ export class DriftStage {
    * @param onImages called with the number of images encoded so far, and of all; throw to stop
    */
   async encode(onImages: (done: number, all: number) => void | Promise<void> = () => {}): Promise<void> {
-    const [count] = this.features[0].shape;
+    const [count] = this.features[0][0].shape;
     for (let from = 0; from < count; from += encodedAtOnce) {
       const n = Math.min(encodedAtOnce, count - from);
+      // A scope drops the activations.
       scope(() =>
-        // drops the activations
-        this.#spaces(from, from + n).forEach((space, s) => {
-          const { storage, shape: [, D] } = this.features[s];
-          assign(new Tensor(storage, [n, D], "f32", from * D), reshape(space, [n, D]));
-        })
+        this.#spaces(from, from + n).forEach((space, s) =>
+          featuresOf(space, n).forEach((own, part) => {
+            const { storage, shape: [, D] } = this.features[s][part];
+            assign(new Tensor(storage, own.shape, "f32", from * D), own);
+          })
+        )
       );
       await currentDevice().finished();
       await onImages(from + n, count);
@@ -179,10 +185,9 @@ class DriftLoss implements StepLoss {
     const generated = this.#generated(G * n);
     const spaces = [generated, ...options.encode(generated, r)];
     const targets = this.#targets(orZeros(this.#rows, G * real), r);
-    const losses = spaces.map((space, s) => {
-      const D = space.size / (G * n);
-      return driftLoss(reshape(space, [G, n, D]), reshape(targets[s], [G, real, D]), positives, options);
-    });
+    const losses = spaces.map((space, s) =>
+      driftLoss(reshape(space, [G, n, space.size / (G * n)]), targets[s], options)
+    );
     return multiply(losses.reduce((a, b) => add(a, b)), 1 / spaces.length);
   }
 
@@ -198,13 +203,19 @@ class DriftLoss implements StepLoss {
   }
 
   /** Features of the real images at these rows, with the noise of the time that the evaluation leads to. */
-  #targets(rows: Tensor, r: number): readonly Tensor[] {
+  #targets(places: Tensor, r: number): readonly Features[] {
     const { features, options, distillation: { source: { shape } } } = this.stage;
-    if (r === 1) return features.map((space) => gatherRows(space, rows));
-    const images = reshape(gatherRows(features[0], rows), [rows.size, ...shape]);
+    const pick = (all: Tensor) => gatherRows(all, places);
+    if (r === 1) return features.map(([rows, lengths]) => [pick(rows), pick(lengths)]);
+    const images = reshape(pick(features[0][0]), [places.size, ...shape]);
     const noisy = add(multiply(images, r), multiply(randomNormal(this.#targetNoiseKey, images.shape), 1 - r));
-    return [noisy, ...options.encode(noisy, r)].map(detached);
+    return [noisy, ...options.encode(noisy, r)].map((space) => featuresOf(space, places.size));
   }
+}
+
+function featuresOf(space: Tensor, N: number): Features {
+  const rows = reshape(space, [N, space.size / N]);
+  return [rows, sum(square(rows), [1], true)];
 }
 
 /** Element k of several lists, one after the other. */
@@ -235,52 +246,42 @@ function placesByClass(
   return new Map(byClass.filter(([, places]) => places.length > 0));
 }
 
-/** The loss of generated features phi f32[G, n, D] next to real ones y f32[G, P + O, D], P of them of their class. */
+/** The loss of generated features phi f32[G, n, D] next to real ones of each group, first those of its class. */
 function driftLoss(
   phi: Tensor,
-  y: Tensor,
-  P: number,
+  [rows, lengths]: Features,
   { others, push }: Pick<DriftOptions, "others" | "push">,
 ): Tensor {
-  const [G, n, D] = phi.shape;
-  const x = detached(reshape(phi, [G, n, D]));
-  const all = concat([y, x], 1), M = all.shape[1];
-  const distance = sqrt(squaredDistances(x, all));
+  const [G, n, D] = phi.shape, P = positives, R = rows.shape[0] / G, M = R + n, T = temperatures.length;
+  const x = detached(reshape(phi, [G, n, D])), xx = sum(square(x), [2], true);
+  const all = concat([reshape(rows, [G, R, D]), x], 1);
+  const yy = reshape(concat([reshape(lengths, [G, R, 1]), xx], 1), [G, 1, M]);
+  const squares = subtract(add(xx, yy), multiply(matmulTransposedB(x, all), 2));
+  const distance = reshape(sqrt(maximum(squares, 1e-12)), [G, 1, n, M]);
   const isSelf = tensor(
     Float32Array.from({ length: n * M }, (_, i) => i % M === M - n + Math.floor(i / M) ? 1 : 0),
-    [1, n, M],
+    [n, M],
   );
   const isOther = tensor(
     Float32Array.from({ length: M }, (_, i) => i >= P && i < M - n ? Math.log(others) : 0),
-    [1, 1, M],
+    [M],
   );
   const apart = multiply(distance, subtract(1, isSelf));
   const scale = multiply(sum(apart), 1 / (G * n * (M - 1))); // the mean distance, S sqrt(D)
-  const relative = divide(distance, scale);
-  const forcesOf = (tau: number) => {
-    const logits = subtract(add(multiply(relative, -1 / tau), isOther), multiply(isSelf, 1e4));
-    const toward = shares(slice(logits, 2, 0, P), 3 / 4), away = shares(slice(logits, 2, P, M - P), 1 / 2);
-    const V = subtract(matmul(concat([toward, multiply(away, -1 - push)], 2), all), multiply(x, -push));
-    return divide(V, sqrt(maximum(multiply(sum(square(V)), 1 / (G * n * D)), 1e-12)));
-  };
-  const V = temperatures.map(forcesOf).reduce((a, b) => add(a, b));
+  const taus = multiply(tensor(temperatures, [T, 1, 1]), scale);
+  const logits = subtract(subtract(isOther, divide(distance, taus)), multiply(isSelf, 1e4));
+  const toward = shares(slice(logits, 3, 0, P), 3 / 4), away = shares(slice(logits, 3, P, M - P), 1 / 2);
+  const weights = add(concat([toward, multiply(away, -1 - push)], 3), multiply(isSelf, push)); // x is one of all
+  const forces = reshape(matmul(reshape(weights, [G, T * n, M]), all), [G, T, n, D]);
+  const sizes = sqrt(maximum(multiply(sum(square(forces), [0, 2, 3], true), 1 / (G * n * D)), 1e-12));
+  const V = sum(divide(forces, sizes), [1]);
   const S = multiply(scale, 1 / Math.sqrt(D));
   return divide(meanSquaredError(phi, detached(add(x, multiply(V, S)))), square(S));
 }
 
-/** Squared distances between rows: f32[G, n, D] and f32[G, M, D] to f32[G, n, M]. */
-function squaredDistances(x: Tensor, y: Tensor): Tensor {
-  const [G, n] = x.shape, M = y.shape[1];
-  const [left, right] = [x, y].map((rows) => sum(square(rows), [2]));
-  const sums = add(reshape(left, [G, n, 1]), reshape(right, [G, 1, M]));
-  return maximum(subtract(sums, multiply(matmulTransposedB(x, y), 2)), 1e-12);
-}
-
 /** Weights of columns for each row, with sum 1: exp(logits), each column divided by a power of its sum. */
 function shares(logits: Tensor, power: number): Tensor {
-  const highest = max(logits, [1], true);
-  const columns = add(log(sum(exp(subtract(logits, highest)), [1], true)), highest);
-  const own = subtract(logits, multiply(columns, power));
-  const e = exp(subtract(own, max(own, [2], true)));
-  return divide(e, sum(e, [2], true));
+  const highest = max(logits, [2], true);
+  const columns = add(log(sum(exp(subtract(logits, highest)), [2], true)), highest);
+  return softmax(subtract(logits, multiply(columns, power)));
 }
