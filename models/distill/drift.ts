@@ -202,7 +202,7 @@ class DriftLoss implements StepLoss {
     }, randomNormal(this.#noiseKey, [N, ...shape]));
   }
 
-  /** Features of the real images at these rows, with the noise of the time that the evaluation leads to. */
+  /** Features of the real images at these places, with the noise of the time that the evaluation leads to. */
   #targets(places: Tensor, r: number): readonly Features[] {
     const { features, options, distillation: { source: { shape } } } = this.stage;
     const pick = (all: Tensor) => gatherRows(all, places);

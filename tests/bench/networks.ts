@@ -5,6 +5,7 @@ import { ImageSource } from "../../experiments/data/image_source.ts";
 import type { Teacher } from "../../experiments/run/weights.ts";
 import { makeNetwork, modelOptions } from "../../experiments/training/network.ts";
 import type { Reporter } from "./report.ts";
+import { upTo } from "../refusing.ts";
 import { queued, timeInTurn, type Work } from "./timing.ts";
 import { rademacher } from "../../models/solve/likelihood.ts";
 
@@ -41,13 +42,13 @@ function configOf({ filters, ...rest }: Case) {
 /** Training on random images: the trainer, and a function that queues a step. */
 export function training(c: Case, imageSize = 28): { trainer: Trainer; step: () => void } {
   const { trainer } = makeNetwork(configOf(c), randomImages(c.batchSize, imageSize));
-  const images = upTo(c.batchSize);
+  const images = Uint32Array.from(upTo(c.batchSize));
   return { trainer, step: () => trainer.queueStep(images, 1e-4) };
 }
 
 /** Drift of a flow map towards random images, in whole steps from noise to image: a function that queues one. */
 function drifting(c: Case): () => void {
-  const source = randomImages(1000, 28, 10), images = upTo(1000);
+  const source = randomImages(1000, 28, 10), images = Uint32Array.from(upTo(1000));
   const model = createModel(modelOptions(configOf(c), source.shape, source.classes), 1);
   const info = { config: { classes: source.classes } };
   const teacher = { model, info, path: "a network" } as Teacher;
@@ -63,10 +64,6 @@ function randomImages(count: number, size: number, classes = 0): ImageSource {
     ? { values: Uint8Array.from(upTo(count), (i) => i % classes), classes }
     : undefined;
   return new ImageSource(pixels, shape, { scale: 2, shift: -1 }, labels);
-}
-
-function upTo(n: number): Uint32Array<ArrayBuffer> {
-  return Uint32Array.from({ length: n }, (_, i) => i);
 }
 
 /** Forward passes on noise of 28 x 28: a function that queues one. */
@@ -118,8 +115,8 @@ export function networkWorks(device: Device, c: Case): [train: Work, forward: Wo
 }
 
 /**
- * Times training steps, forward passes with and without divergence, and sampling of a network on random images of 28 x
- * 28, and measures the peak device memory of each.
+ * Times training steps, drift, forward passes with and without divergence, and sampling of a network on random images of
+ * 28 x 28, and measures the peak device memory of each.
  *
  * @param open opens a new device for each measurement
  */
