@@ -32,7 +32,7 @@ export function matmul(
   if (team > 1 && !isAlone(call)) {
     // A few tasks per thread; if there are few in total, the same number for each.
     down = max(down, (2 * team + strips - 1) / strips);
-    if (strips * down < 16 * team) down = (down + team - 1) / team * team;
+    if (strips * down < 16 * team && strips * down % team) down = (down + team - 1) / team * team;
   }
   // Tiles have six or four rows.
   let height = max(LEAST_ROWS, (M + down - 1) / down);
