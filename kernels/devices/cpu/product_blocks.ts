@@ -257,11 +257,7 @@ const probeValues = Float32Array.from({ length: Layout.blockBytes / 4 }, (_, i) 
  * Whether this engine joins two vectors into one, by the measurements so far; whether the answer is likely to stay,
  * since narrow blocks are optimised, too; and whether it is final.
  */
-export function vectorWidth(): {
-  readonly isWide: boolean;
-  readonly isLikely: boolean;
-  readonly isSettled: boolean;
-} {
+export function vectorWidth(): Readonly<Record<"isWide" | "isLikely" | "isSettled", boolean>> {
   const [wide, narrow] = times, isWide = wide.least < 0.9 * narrow.least, isSettled = probes >= maxProbes;
   // Code that is not optimised yet is several times slower.
   return { isWide, isLikely: isSettled || isWide && narrow.least < narrow.first / 3, isSettled };

@@ -2,12 +2,8 @@
 
 import { Layout } from "../memory_layout.ts";
 
-/**
- * Spins before a thread sleeps: other threads usually reach a barrier, and the host the next program, within
- * microseconds.
- */
-const BARRIER_SPINS: i32 = 100000;
-const START_SPINS: i32 = 100000;
+/** Spins before a thread sleeps: other threads and the next program usually arrive within microseconds. */
+const SPINS: i32 = 100000;
 /** Nanoseconds between a sleeping thread's checks for failed threads. */
 const PATIENCE: i64 = 100_000_000;
 
@@ -25,8 +21,8 @@ export function setTeam(threads: i32): void {
 }
 
 /** Waits until a word differs from `value`; false if a thread fails meanwhile. */
-function waitWhile(word: usize, value: i32, spins: i32): bool {
-  for (let i = 0; i < spins; i++) {
+function waitWhile(word: usize, value: i32): bool {
+  for (let i = 0; i < SPINS; i++) {
     if (atomic.load<i32>(word) != value) return true;
   }
   while (atomic.load<i32>(word) == value) {
@@ -46,12 +42,12 @@ export function barrier(): bool {
     atomic.notify(Layout.round, -1);
     return true;
   }
-  return waitWhile(Layout.round, round, BARRIER_SPINS);
+  return waitWhile(Layout.round, round);
 }
 
 /** Waits for the program after number `seen` and returns its number, or -1 if the thread should end. */
 export function nextProgram(seen: i32): i32 {
-  for (let i = 0; i < START_SPINS; i++) {
+  for (let i = 0; i < SPINS; i++) {
     if (atomic.load<i32>(Layout.start) != seen) break;
   }
   while (atomic.load<i32>(Layout.start) == seen && !atomic.load<i32>(Layout.quit)) {

@@ -74,7 +74,7 @@ export function conv1x1(
   }
 }
 
-function sumBytes(groups: i32, parts: i32, n: i32): u64 {
+export function sumPartsWorkspace(groups: i32, parts: i32, n: i32): u64 {
   return 4 * <u64> groups * parts * n;
 }
 
@@ -86,7 +86,7 @@ function threadBytes(K: i32, H: i32, W: i32, folded: i32): u64 {
 export function correlatePartsWorkspace(
   M: i32, H: i32, W: i32, K: i32, groups: i32, parts: i32, folded: i32, threads: i32,
 ): u64 {
-  return sumBytes(groups, parts, M * K) + threads * threadBytes(K, H, W, folded);
+  return sumPartsWorkspace(groups, parts, M * K) + threads * threadBytes(K, H, W, folded);
 }
 
 /**
@@ -98,7 +98,7 @@ export function correlateParts(
   call: usize, workspace: usize, a: usize, b: usize, N: i32, M: i32, H: i32, W: i32, K: i32, groups: i32,
   run: i32, parts: i32, folded: i32,
 ): void {
-  const taps = workspace + <usize> sumBytes(groups, parts, M * K) +
+  const taps = workspace + <usize> sumPartsWorkspace(groups, parts, M * K) +
     (<usize> me) * <usize> threadBytes(K, H, W, folded);
   const row: usize = (<usize> (H * W)) << 2;
   for (let task = nextTask(call); task < groups * parts; task = nextTask(call)) {
@@ -113,10 +113,6 @@ export function correlateParts(
       gemm(M, K, H * W, from, row, 4, other, 4, row, sum, (<usize> K) << 2, 0);
     }
   }
-}
-
-export function sumPartsWorkspace(groups: i32, parts: i32, n: i32): u64 {
-  return sumBytes(groups, parts, n);
 }
 
 /** y[group][i] = sum over the parts of a group. A task is 4096 elements. */
