@@ -50,7 +50,7 @@ export interface DriftOptions {
   readonly encode: (images: Tensor, r: number) => readonly Tensor[];
   /** Indices of the real images, in random order; as many are used as have features of 2 GiB. */
   readonly references: Uint32Array;
-  /** Weight of images of other classes, which push samples away, in (0, 1]. */
+  /** Weight of images of other classes, which push samples away, times the length of the step; in (0, 1]. */
   readonly others: number;
   /** Share by which the push away outweighs the pull: it makes up for variety that a network loses. */
   readonly push: number;
@@ -123,7 +123,8 @@ export class DriftStage {
  * In a space of D features, with distances divided by their mean, each image x has logits l = -distance / tau to real
  * images (positives), and to the other generated ones and real ones of other classes (negatives). Its weights are
  * e^l / C^p, divided by their sum, where C is the sum of e^l over generated images. With p = 3/4 for positives a real
- * image far from all generated ones still pulls the nearest, so that no mode is lost; for negatives p = 1/2. V is the
+ * image far from all generated ones still pulls the nearest, so that no mode is lost; for negatives p = 1/2. Those of
+ * other classes have e^l times a weight, and C also over real images of the class: they push less where these are. V is the
  * mean of the positives less x, minus (1 + push) times that of the negatives, scaled to RMS 1 and summed over tau. The
  * loss pulls the features phi = x to x + S V, where S sqrt(D) is the mean distance.
  *
@@ -185,8 +186,9 @@ class DriftLoss implements StepLoss {
     const generated = this.#generated(G * n);
     const spaces = [generated, ...options.encode(generated, r)];
     const targets = this.#targets(orZeros(this.#rows, G * real), r);
+    const others = options.others * (r - this.times[this.times.length - 2]); // a short step has less to mend
     const losses = spaces.map((space, s) =>
-      driftLoss(reshape(space, [G, n, space.size / (G * n)]), targets[s], options)
+      driftLoss(reshape(space, [G, n, space.size / (G * n)]), targets[s], others, options.push)
     );
     return multiply(losses.reduce((a, b) => add(a, b)), 1 / spaces.length);
   }
@@ -246,31 +248,30 @@ function placesByClass(
   return new Map(byClass.filter(([, places]) => places.length > 0));
 }
 
-/** The loss of generated features phi f32[G, n, D] next to real ones of each group, first those of its class. */
-function driftLoss(
-  phi: Tensor,
-  [rows, lengths]: Features,
-  { others, push }: Pick<DriftOptions, "others" | "push">,
-): Tensor {
+/**
+ * The loss of generated features phi f32[G, n, D] next to real ones of each group, first those of its class.
+ *
+ * @param others weight of images of other classes
+ */
+function driftLoss(phi: Tensor, [rows, lengths]: Features, others: number, push: number): Tensor {
   const [G, n, D] = phi.shape, P = positives, R = rows.shape[0] / G, M = R + n, T = temperatures.length;
   const x = detached(reshape(phi, [G, n, D])), xx = sum(square(x), [2], true);
-  const all = concat([reshape(rows, [G, R, D]), x], 1);
-  const yy = reshape(concat([reshape(lengths, [G, R, 1]), xx], 1), [G, 1, M]);
-  const squares = subtract(add(xx, yy), multiply(matmulTransposedB(x, all), 2));
-  const distance = reshape(sqrt(maximum(squares, 1e-12)), [G, 1, n, M]);
-  const isSelf = tensor(
-    Float32Array.from({ length: n * M }, (_, i) => i % M === M - n + Math.floor(i / M) ? 1 : 0),
-    [n, M],
-  );
-  const isOther = tensor(
-    Float32Array.from({ length: M }, (_, i) => i >= P && i < M - n ? Math.log(others) : 0),
-    [M],
-  );
+  const all = concat([reshape(rows, [G, R, D]), x], 1), yy = concat([reshape(lengths, [G, R, 1]), xx], 1);
+  const part = (k: number, size: number): Features => [slice(all, 1, k, size), slice(yy, 1, k, size)];
+  const filled = (shape: readonly [number, number], at: (i: number) => number) =>
+    tensor(Float32Array.from({ length: shape[0] * shape[1] }, (_, i) => at(i)), shape);
+  const distance = distances([x, xx], [all, yy]);
+  const isSelf = filled([n, M], (i) => i % M === M - n + Math.floor(i / M) ? 1 : 0);
+  const isOther = filled([1, M], (i) => i >= P && i < M - n ? Math.log(others) : 0);
   const apart = multiply(distance, subtract(1, isSelf));
   const scale = multiply(sum(apart), 1 / (G * n * (M - 1))); // the mean distance, S sqrt(D)
   const taus = multiply(tensor(temperatures, [T, 1, 1]), scale);
   const logits = subtract(subtract(isOther, divide(distance, taus)), multiply(isSelf, 1e4));
-  const toward = shares(slice(logits, 3, 0, P), 3 / 4), away = shares(slice(logits, 3, P, M - P), 1 / 2);
+  const own = slice(logits, 3, 0, P), rest = slice(logits, 3, P, M - P);
+  // Real images count in the sums of other classes alone, P of them as much as n generated ones.
+  const isNear = filled([1, M - P], (i) => i < R - P ? Math.log(others * n / P) : -1e4);
+  const real = subtract(isNear, divide(distances(part(0, P), part(P, M - P)), taus));
+  const toward = shares(own, own, 3 / 4), away = shares(rest, concat([rest, real], 2), 1 / 2);
   const weights = add(concat([toward, multiply(away, -1 - push)], 3), multiply(isSelf, push)); // x is one of all
   const forces = reshape(matmul(reshape(weights, [G, T * n, M]), all), [G, T, n, D]);
   const sizes = sqrt(maximum(multiply(sum(square(forces), [0, 2, 3], true), 1 / (G * n * D)), 1e-12));
@@ -279,9 +280,16 @@ function driftLoss(
   return divide(meanSquaredError(phi, detached(add(x, multiply(V, S)))), square(S));
 }
 
-/** Weights of columns for each row, with sum 1: exp(logits), each column divided by a power of its sum. */
-function shares(logits: Tensor, power: number): Tensor {
-  const highest = max(logits, [2], true);
-  const columns = add(log(sum(exp(subtract(logits, highest)), [2], true)), highest);
+/** Distances f32[G, 1, A, B] of rows a[G, A, D] to rows b[G, B, D], each given with the squares of their lengths. */
+function distances([a, aa]: Features, [b, bb]: Features): Tensor {
+  const [G, A] = a.shape, [, B] = b.shape;
+  const squares = subtract(add(aa, reshape(bb, [G, 1, B])), multiply(matmulTransposedB(a, b), 2));
+  return reshape(sqrt(maximum(squares, 1e-12)), [G, 1, A, B]);
+}
+
+/** Weights of columns for each row, with sum 1: exp(logits), each column divided by a power of its sum over `rows`. */
+function shares(logits: Tensor, rows: Tensor, power: number): Tensor {
+  const highest = max(rows, [2], true);
+  const columns = add(log(sum(exp(subtract(rows, highest)), [2], true)), highest);
   return softmax(subtract(logits, multiply(columns, power)));
 }

@@ -247,7 +247,10 @@ const [P, n, D, others, push] = [128, 3, 4, 0.3, 0.2];
  * The mean square of the drift V of groups of generated images x, each with real ones of two kinds, and the derivative
  * of the loss |x + S V - y|^2 / S^2 by a shift of all y = x.
  */
-function driftOf(groups: readonly Record<"x" | "own" | "other", number[][]>[]): [number, number] {
+function driftOf(
+  groups: readonly Record<"x" | "own" | "other", number[][]>[],
+  others: number,
+): [number, number] {
   const distance = (a: readonly number[], b: readonly number[]) => Math.hypot(...a.map((v, k) => v - b[k]));
   const all = groups.map(({ x, own, other }) => [...own, ...other, ...x]);
   const M = P + 2 * n;
@@ -262,7 +265,9 @@ function driftOf(groups: readonly Record<"x" | "own" | "other", number[][]>[]): 
           : Math.exp(-distances[g][i][m] / scale / tau) * (m >= P && m < P + n ? others : 1);
       return x.map((_, i) => {
         const A = upTo(M).map((m) => {
-          const column = total(upTo(n).map((k) => weight(k, m)));
+          const { own } = groups[g], isOther = m >= P && m < P + n;
+          const near = own.map((from) => others * Math.exp(-distance(from, all[g][m]) / scale / tau));
+          const column = total(upTo(n).map((k) => weight(k, m))) + (isOther ? n / P * total(near) : 0);
           return weight(i, m) / column ** (m < P ? 0.75 : 0.5);
         });
         const [toward, away] = [total(A.slice(0, P)), total(A.slice(P))];
@@ -318,11 +323,14 @@ testOnCpu(
       );
       const expected = [[0, 1], [1, 0]].map((order) =>
         // of the classes
-        driftOf(order.map((label, g) => ({
-          x: upTo(n).map((i) => upTo(D).map((k) => made(start[(g * n + i) * D + k], label))),
-          own: noisy(r, g * (P + n), P, label),
-          other: noisy(r, g * (P + n) + P, n, 1 - label),
-        })))
+        driftOf(
+          order.map((label, g) => ({
+            x: upTo(n).map((i) => upTo(D).map((k) => made(start[(g * n + i) * D + k], label))),
+            own: noisy(r, g * (P + n), P, label),
+            other: noisy(r, g * (P + n) + P, n, 1 - label),
+          })),
+          others * d,
+        )
       );
       const [near] = expected.toSorted((a, b) => Math.abs(a[0] - found[0][0]) - Math.abs(b[0] - found[0][0]));
       assertClose([found[0][0], found[1][0]], [near[0], near[1] * d], 5e-5);
