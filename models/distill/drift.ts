@@ -50,7 +50,7 @@ export interface DriftOptions {
   readonly encode: (images: Tensor, r: number) => readonly Tensor[];
   /** Indices of the real images, in random order; as many are used as have features of 2 GiB. */
   readonly references: Uint32Array;
-  /** Weight of images of other classes, which push samples away, times the length of the step; in (0, 1]. */
+  /** Weight of images of other classes, which push samples away, in (0, 1]; half of it in shorter steps. */
   readonly others: number;
   /** Share by which the push away outweighs the pull: it makes up for variety that a network loses. */
   readonly push: number;
@@ -186,7 +186,7 @@ class DriftLoss implements StepLoss {
     const generated = this.#generated(G * n);
     const spaces = [generated, ...options.encode(generated, r)];
     const targets = this.#targets(orZeros(this.#rows, G * real), r);
-    const others = options.others * (r - this.times[this.times.length - 2]); // a short step has less to mend
+    const others = options.others * (r === 1 && this.times.length === 2 ? 1 : 1 / 2); // a part of the way mends less
     const losses = spaces.map((space, s) =>
       driftLoss(reshape(space, [G, n, space.size / (G * n)]), targets[s], others, options.push)
     );

@@ -329,7 +329,7 @@ testOnCpu(
             own: noisy(r, g * (P + n), P, label),
             other: noisy(r, g * (P + n) + P, n, 1 - label),
           })),
-          others * d,
+          d === 1 ? others : others / 2,
         )
       );
       const [near] = expected.toSorted((a, b) => Math.abs(a[0] - found[0][0]) - Math.abs(b[0] - found[0][0]));
