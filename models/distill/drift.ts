@@ -123,10 +123,10 @@ export class DriftStage {
  * In a space of D features, with distances divided by their mean, each image x has logits l = -distance / tau to real
  * images (positives), and to the other generated ones and real ones of other classes (negatives). Its weights are
  * e^l / C^p, divided by their sum, where C is the sum of e^l over generated images. With p = 3/4 for positives a real
- * image far from all generated ones still pulls the nearest, so that no mode is lost; for negatives p = 1/2. Those of
- * other classes have e^l times a weight, and C also over real images of the class: they push less where these are. V is the
- * mean of the positives less x, minus (1 + push) times that of the negatives, scaled to RMS 1 and summed over tau. The
- * loss pulls the features phi = x to x + S V, where S sqrt(D) is the mean distance.
+ * image far from all generated ones still pulls the nearest, so that no mode is lost; for negatives p = 1/2. Images of
+ * other classes have a weight, and their C also counts real images of the class, so they push less where these are. V is
+ * the mean of the positives less x, minus (1 + push) times that of the negatives, scaled to RMS 1 and summed over tau.
+ * The loss pulls the features phi = x to x + S V, where S sqrt(D) is the mean distance.
  *
  * Source: Deng et al. 2026, Generative Modeling via Drifting, arXiv:2602.04770; times r below 1 as in arXiv:2605.17244
  */
@@ -186,7 +186,7 @@ class DriftLoss implements StepLoss {
     const generated = this.#generated(G * n);
     const spaces = [generated, ...options.encode(generated, r)];
     const targets = this.#targets(orZeros(this.#rows, G * real), r);
-    const others = options.others * (r === 1 && this.times.length === 2 ? 1 : 1 / 2); // a part of the way mends less
+    const isWhole = this.times.length === 2 && r === 1, others = options.others * (isWhole ? 1 : 1 / 2);
     const losses = spaces.map((space, s) =>
       driftLoss(reshape(space, [G, n, space.size / (G * n)]), targets[s], others, options.push)
     );
@@ -248,11 +248,7 @@ function placesByClass(
   return new Map(byClass.filter(([, places]) => places.length > 0));
 }
 
-/**
- * The loss of generated features phi f32[G, n, D] next to real ones of each group, first those of its class.
- *
- * @param others weight of images of other classes
- */
+/** The loss of generated features phi f32[G, n, D] next to real ones of each group, first those of its class. */
 function driftLoss(phi: Tensor, [rows, lengths]: Features, others: number, push: number): Tensor {
   const [G, n, D] = phi.shape, P = positives, R = rows.shape[0] / G, M = R + n, T = temperatures.length;
   const x = detached(reshape(phi, [G, n, D])), xx = sum(square(x), [2], true);
