@@ -71,7 +71,7 @@ async function compileKernels(dispatch: string, fused: boolean): Promise<Uint8Ar
     ...["-O2", "--noAssert", "--runtime", "stub", "--disableWarning", "112"],
     ...["--enable", `simd,threads,bulk-memory${fused ? ",relaxed-simd" : ""}`],
     ...["--importMemory", "--sharedMemory", "--initialMemory", "1", "--maximumMemory", "65536"],
-    ...["--memoryBase", "4096", "--importTable"],
+    ...["--memoryBase", "6144", "--importTable"],
   ], {
     readFile: (name: string) => name === "assembly/dispatch.ts" ? dispatch : readSource(name),
     writeFile: (_: string, contents: Uint8Array | string) => {

@@ -31,6 +31,8 @@ export enum Layout {
   neededBytes = 1856,
   /** Whether the engine joins two vectors into one; see `product_blocks.ts`. */
   wide = 1920,
+  /** How much of each thread's share of a call is taken, for up to 64 threads. Constants of the kernels begin at 6144. */
+  shares = 2048,
   /**
    * Scratch of each thread at constant addresses: a tile of a product before and after, a panel, then results of a panel
    * with few columns. Memory below belongs to the kernels.
@@ -44,9 +46,8 @@ export enum Layout {
   panelLines = 64,
   /** Bytes from a panel, or from the window of a depthwise convolution, to the weights of the latter. */
   weights = 1024,
-  /** Bytes of a call, and offsets in it: number of the next task, 1 if it runs on one thread, and the arguments. */
+  /** Bytes of a call, and offsets in it: 1 if it runs on one thread, and the arguments. */
   callBytes = 128,
-  nextTask = 4,
-  singleThreaded = 8,
-  words = 12,
+  singleThreaded = 4,
+  words = 8,
 }

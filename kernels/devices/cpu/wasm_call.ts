@@ -56,7 +56,6 @@ export function writeCall(
   }
   const { opcode, parameters } = layout;
   memory.u32[address / 4] = opcode;
-  memory.u32[(address + Layout.nextTask) / 4] = 0;
   memory.u32[(address + Layout.singleThreaded) / 4] = Number(singleThreaded);
   parameters.forEach(({ name, isReal }, i) => {
     const value = (args as Readonly<Record<string, number>>)[name];

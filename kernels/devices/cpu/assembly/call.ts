@@ -1,8 +1,8 @@
-// A call as the host writes it: opcode, next task, whether it runs on one thread, then the kernel's arguments, one word
-// each.
+// A call as the host writes it: opcode, whether it runs on one thread, then the kernel's arguments, one word each.
 
 import { Layout } from "../memory_layout.ts";
 import { Axis } from "./axis.ts";
+import { me, team } from "./threads.ts";
 
 /** Which kernel runs. */
 export function opcode(call: usize): i32 {
@@ -34,14 +34,61 @@ export function axis(call: usize, i: usize): Axis {
   return changetype<Axis>(call + Layout.words + (i << 2));
 }
 
-/** Takes the next free task of a call. */
-export function nextTask(call: usize): i32 {
-  return atomic.add<i32>(call + Layout.nextTask, 1);
+/** The running call: its tasks, the elements of each, the threads that share it, and the barriers before it. */
+let tasks: i32 = 0, each: i32 = 1, sharers: i32 = 1, round: i64 = 0;
+/** Shares of the running call that have no tasks left, and tasks taken of a call on one thread. */
+let finished: i32 = 0, taken: i32 = 0;
+
+/**
+ * Takes the first task of a call for `size` elements, `perTask` in each: returns the task's first element, or -1 if there
+ * is none. `nextTask` takes the others.
+ */
+export function firstTask(call: usize, size: i32, perTask: i32 = 1): i32 {
+  tasks = (size + perTask - 1) / perTask, each = perTask, finished = 0, taken = 0;
+  sharers = isAlone(call) ? 1 : team, round = atomic.load<i32>(Layout.round);
+  return nextTask();
 }
 
-/** Resets a call so that it can run again. */
-export function rewind(call: usize): void {
-  atomic.store<i32>(call + Layout.nextTask, 0);
+/**
+ * Takes another task. A thread begins with its own share, the same part of every call, because its caches hold what it has
+ * written there; then it takes from the others'.
+ */
+export function nextTask(): i32 {
+  if (sharers == 1) return taken < tasks ? each * taken++ : -1;
+  for (; finished < sharers; finished++) {
+    const owner = (me + finished) % sharers, task = startOf(owner) + takeFrom(owner);
+    if (task < startOf(owner + 1)) return each * task;
+  }
+  return -1;
+}
+
+/** The row last taken, where its task ends, and all rows. */
+let row: i32 = 0, end: i32 = 0, rows: i32 = 0;
+
+/** Takes one row after the other, `perTask` in a task: returns the first, or -1 if there is none. */
+export function firstRow(call: usize, count: i32, perTask: i32): i32 {
+  rows = count, row = firstTask(call, count, perTask), end = min(count, row + perTask);
+  return row;
+}
+
+export function nextRow(): i32 {
+  if (++row == end) row = nextTask(), end = min(rows, row + each);
+  return row;
+}
+
+/** First task of a thread's share. */
+function startOf(thread: i32): i32 {
+  return <i32> (<i64> thread * tasks / sharers);
+}
+
+/** Counts a task of a thread's share and returns the number of those before it. The count begins anew in each round. */
+function takeFrom(thread: i32): i32 {
+  const counter = <usize> Layout.shares + ((<usize> thread) << 6);
+  let seen: i64, before: i64;
+  do {
+    seen = atomic.load<i64>(counter), before = seen >> 32 == round ? seen : round << 32;
+  } while (atomic.cmpxchg<i64>(counter, seen, before + 1) != seen);
+  return <i32> before;
 }
 
 /** Address of scratch memory until the next op, for a call that needs `bytes`; traps if the host has given less. */

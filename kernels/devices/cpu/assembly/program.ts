@@ -2,7 +2,7 @@
 // is a list of calls. A call runs on all threads of the team or only on the first; threads wait for each other between two
 // calls unless both run on one thread.
 
-import { isAlone, rewind } from "./call.ts";
+import { isAlone } from "./call.ts";
 import { Layout } from "../memory_layout.ts";
 import { barrier, join, me, nextProgram, setTeam } from "./threads.ts";
 
@@ -20,7 +20,6 @@ function share(program: usize, calls: i32): bool {
     // All threads wait at the end, because the host may then overwrite this program with the next one.
     const goesOn = next < end && isAlone(call) && isAlone(next);
     if (!goesOn && !barrier()) return false;
-    if (me == 0) rewind(call);
   }
   return true;
 }

@@ -4,8 +4,7 @@
 // stride, so that neighbours in a target row read neighbours.
 
 import { Axis } from "./axis.ts";
-import { copyRow } from "./rows.ts";
-import { storeFirst } from "./simd.ts";
+import { firstLanes } from "./simd.ts";
 
 /** The axes of the running call. */
 let vertical = changetype<Axis>(0), horizontal = vertical;
@@ -77,22 +76,24 @@ export function vectorAt(j: i32, inRow: i32): usize {
 export function listTaps(to: usize, phaseV: i32, phaseH: i32, C: i32, strideC: usize): i32 {
   const start = to, strideH = horizontal.stride, segment = <i32> (pitch >> 2) / strideH;
   const R = vertical.taps, S = horizontal.taps, spreadV = vertical.spread, spreadH = horizontal.spread;
-  for (let c = 0; c < C; c++) {
-    for (let r = 0; r < R; r++) {
-      const v = phaseV + vertical.origin + r * vertical.step;
-      if (v % spreadV != 0) continue;
-      const row = (<usize> c) * plane + (<usize> (v / spreadV - vertical.low)) * pitch;
-      for (let s = 0; s < S; s++) {
-        const h = phaseH + horizontal.origin + s * horizontal.step;
-        if (h % spreadH != 0) continue;
-        const column = h / spreadH - horizontal.low;
-        store<usize>(to, row + ((<usize> (column % strideH * segment + column / strideH)) << 2));
-        store<usize>(to, (<usize> c) * strideC + ((<usize> (r * S + s)) << 2), 4);
-        to += 8;
-      }
+  for (let r = 0; r < R; r++) {
+    const v = phaseV + vertical.origin + r * vertical.step;
+    if (v % spreadV != 0) continue;
+    const row = (<usize> (v / spreadV - vertical.low)) * pitch;
+    for (let s = 0; s < S; s++) {
+      const h = phaseH + horizontal.origin + s * horizontal.step;
+      if (h % spreadH != 0) continue;
+      const column = h / spreadH - horizontal.low;
+      store<usize>(to, row + ((<usize> (column % strideH * segment + column / strideH)) << 2));
+      store<usize>(to, (<usize> (r * S + s)) << 2, 4);
+      to += 8;
     }
   }
-  return <i32> ((to - start) >> 3);
+  const count = <i32> ((to - start) >> 3);
+  for (let i = count * (C - 1), from = start; i > 0; i--, from += 8, to += 8) {
+    store<usize>(to, load<usize>(from) + plane), store<usize>(to, load<usize>(from, 4) + strideC, 4);
+  }
+  return C * count;
 }
 
 /** Copies planes [H][W] to padded ones, whose margins must be zero already. */
@@ -101,16 +102,30 @@ export function padPlanes(from: usize, channels: i32, to: usize): void {
   const stride = horizontal.stride, segment = pitch / <usize> stride;
   const start = max(0, lowH), count = min(W, lowH + horizontal.length) - start, first = start - lowH;
   const top = max(0, lowV), end = min(H, lowV + vertical.length), row: usize = (<usize> W) << 2;
+  if (count <= 0) return;
   // Where the first two columns go; of several remainders, each has a part of the row.
   const one = (<usize> (first % stride)) * segment + ((<usize> (first / stride)) << 2);
   const two = (<usize> ((first + 1) % stride)) * segment + ((<usize> ((first + 1) / stride)) << 2);
+  // The last vectors of a row have zeros where there are no columns.
+  const last = (count - 1) & (stride == 1 ? ~3 : ~7), rest = count - last, whole: usize = (<usize> last) << 2;
+  const mask = firstLanes(stride == 1 ? rest : (rest + 1) >> 1), mask2 = firstLanes(rest >> 1);
   for (let c = 0; c < channels; c++, from += (<usize> H) * row, to += plane) {
     let source = from + ((<usize> (top * W + start)) << 2), target = to + (<usize> (top - lowV)) * pitch;
     for (let h = top; h < end; h++, source += row, target += pitch) {
-      let at = target + one;
-      if (stride == 1) copyRow(source, at, count);
-      else if (stride == 2) splitRow(source, at, target + two, count);
-      else {
+      let at = target + one, n: usize = 0;
+      if (stride == 1) {
+        for (; n < whole; n += 16) v128.store(at + n, v128.load(source + n));
+        v128.store(at + n, v128.and(v128.load(source + n), mask));
+      } else if (stride == 2) {
+        let next = target + two;
+        for (; n < whole; n += 32, at += 16, next += 16) {
+          const p = v128.load(source + n), q = v128.load(source + n, 16);
+          v128.store(at, i32x4.shuffle(p, q, 0, 2, 4, 6)), v128.store(next, i32x4.shuffle(p, q, 1, 3, 5, 7));
+        }
+        const p = v128.load(source + n), q = v128.load(source + n, 16);
+        v128.store(at, v128.and(i32x4.shuffle(p, q, 0, 2, 4, 6), mask));
+        v128.store(next, v128.and(i32x4.shuffle(p, q, 1, 3, 5, 7), mask2));
+      } else {
         let phase = first % stride;
         for (let w = 0; w < count; w++) {
           store<f32>(at, load<f32>(source + ((<usize> w) << 2)));
@@ -119,14 +134,5 @@ export function padPlanes(from: usize, channels: i32, to: usize): void {
         }
       }
     }
-  }
-}
-
-/** Copies n numbers: each second one, from the first on, to one place, and those between to another. */
-function splitRow(from: usize, one: usize, two: usize, n: i32): void {
-  for (; n > 0; n -= 8, from += 32, one += 16, two += 16) {
-    const p = v128.load(from), q = v128.load(from, 16);
-    storeFirst(one, i32x4.shuffle(p, q, 0, 2, 4, 6), (n + 1) >> 1);
-    if (n > 1) storeFirst(two, i32x4.shuffle(p, q, 1, 3, 5, 7), n >> 1);
   }
 }

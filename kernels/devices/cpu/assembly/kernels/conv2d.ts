@@ -1,7 +1,7 @@
 // Convolutions of square kernels of an odd number of taps, padded to keep the image's size, and their input gradients,
 // which are such convolutions.
 
-import { nextTask } from "../call.ts";
+import { firstTask, nextTask } from "../call.ts";
 import { directPlane } from "../direct_convolution.ts";
 import { gemm, panelAddress, panelOffset, panelPitch } from "../gemm.ts";
 import { splat } from "../simd.ts";
@@ -32,11 +32,11 @@ export function winogradWeights(
 ): void {
   setKernel(C, K, taps);
   const step = uStep, scratch = panelAddress(), ofPart = all / (parts * parts);
-  for (let task = nextTask(call); 4 * task < ofPart; task = nextTask(call)) {
-    const end = min(4 * task + 4, ofPart);
+  for (let first = firstTask(call, ofPart, 4); first >= 0; first = nextTask()) {
+    const end = min(first + 4, ofPart);
     for (let part = 0; part < parts * parts; part++) {
       const row = part / parts, column = part % parts;
-      for (let c = 4 * task; c < end; c++) {
+      for (let c = first; c < end; c++) {
         const from = w + (<usize> c) * strideC, line = <usize> (part * ofPart + c);
         for (let k = 0; k < columns; k += 4) {
           const to = workspace + panelOffset(k, all) + line * panelPitch(k, columns);
@@ -73,8 +73,7 @@ export function winogradConvolve(
   const M = V + elements * vs;
   const usual = areUsual(w, K * C * taps * taps);
   memory.fill(rows, 0, scratch);
-  for (let task = nextTask(call); task * chunk < N; task = nextTask(call)) {
-    const first = task * chunk;
+  for (let first = firstTask(call, N, chunk); first >= 0; first = nextTask()) {
     const images = min(chunk, N - first);
     const count = images * tiles;
     for (let i = 0; i < images; i++) {

@@ -1,6 +1,6 @@
 // The weight gradient of the convolutions in `conv2d.ts`.
 
-import { nextTask } from "../call.ts";
+import { firstTask, nextTask } from "../call.ts";
 import { add } from "../simd.ts";
 import { directWeightGradient } from "../direct_convolution.ts";
 import { gemm, panelAddress, panelOffset, panelPitch } from "../gemm.ts";
@@ -41,7 +41,7 @@ export function winogradGradientParts(
   memory.fill(rows, 0, scratch);
   memory.fill(planes, 0, 8 * plane);
 
-  for (let task = nextTask(call); task < groups * parts; task = nextTask(call)) {
+  for (let task = firstTask(call, groups * parts); task >= 0; task = nextTask()) {
     const start = task / parts * run, total = min(run, N - start), part = task % parts;
     const end = start + (part + 1) * total / parts;
     const U = workspace + (<usize> task) * elements * uStep;
@@ -108,7 +108,7 @@ export function winogradGradientSum(
   const partStep = elements * uStep, side = partsAlong;
   const u = workspace + <usize> (groups * parts) * <usize> uBytes + (<usize> me) * <usize> sumScratch();
   const rows = u + elements * pitchK, result = rows + 640;
-  for (let task = nextTask(call); task < groups * C; task = nextTask(call)) {
+  for (let task = firstTask(call, groups * C); task >= 0; task = nextTask()) {
     const c = task % C, group = task / C;
     for (let shift = 0; shift < side * side; shift++) {
       const row = shift / side, column = shift % side, channel = shift * (all / (side * side)) + c;

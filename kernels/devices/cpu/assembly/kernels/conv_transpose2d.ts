@@ -1,6 +1,6 @@
 // Transposed 2x2 convolutions and their input gradients, as matrix products.
 
-import { nextTask } from "../call.ts";
+import { firstTask, nextTask } from "../call.ts";
 import { gemm, panelAddress } from "../gemm.ts";
 import { add, splat } from "../simd.ts";
 import { me } from "../threads.ts";
@@ -54,7 +54,7 @@ export function convTranspose2d(
 ): void {
   const taps = workspace + (<usize> me) * (<usize> threadBytes(K, H, W));
   const row: usize = (<usize> (H * W)) << 2;
-  for (let n = nextTask(call); n < N; n = nextTask(call)) {
+  for (let n = firstTask(call, N); n >= 0; n = nextTask()) {
     const from = x + (<usize> (n * C)) * row;
     warm(from, (<usize> C) * row, panelAddress());
     gemm(4 * K, H * W, C, w, 4, (<usize> K) << 4, from, row, 4, taps, row, 1);
@@ -72,7 +72,7 @@ export function convTranspose2dInputGradient(
 ): void {
   const taps = workspace + (<usize> me) * (<usize> threadBytes(K, H, W));
   const row: usize = (<usize> (H * W)) << 2;
-  for (let n = nextTask(call); n < N; n = nextTask(call)) {
+  for (let n = firstTask(call, N); n >= 0; n = nextTask()) {
     unfold(dy + (<usize> (n * K)) * 4 * row, K, H, W, taps);
     const to = dx + (<usize> (n * C)) * row;
     gemm(C, H * W, 4 * K, w, (<usize> K) << 4, 4, taps, row, 4, to, row, bias ? bias : 1);

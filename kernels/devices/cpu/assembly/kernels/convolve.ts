@@ -2,7 +2,7 @@
 // and the source's pixels, which are read where they lie in a padded copy. `taps.ts` explains the axes.
 
 import { Axis } from "../axis.ts";
-import { nextTask } from "../call.ts";
+import { firstTask, nextTask } from "../call.ts";
 import { depthwisePlane, isDepthwise } from "../depthwise.ts";
 import { DEPTH, panelAddress, panelColumns, panelDepth, timesPanel } from "../gemm.ts";
 import { add, loadEvery, madd, splat, storeFirst } from "../simd.ts";
@@ -61,7 +61,7 @@ export function convolveWeights(
   memory.fill(list, 0, (<usize> depth) << 3); // phases without target positions list none
   listPhases(list, vertical, horizontal, C, strideC);
   const turned = isInBlocks(C, K, vertical, horizontal) && vertical.step < 0;
-  for (let task = nextTask(call); task < groups * K; task = nextTask(call)) {
+  for (let task = firstTask(call, groups * K); task >= 0; task = nextTask()) {
     const from = w + (<usize> (task / K)) * strideG + (<usize> (task % K)) * strideK;
     const to = workspace + ((<usize> (task * depth)) << 2);
     for (let i: usize = 0; i < <usize> depth; i++) {
@@ -220,7 +220,7 @@ export function convolveWorkspace(
  * A convolution with the weights that `convolveWeights` left in the workspace: source [N][groups][C][H][W]
  * to target [N][groups][K][P][Q], plus bias[n % B][group][k] and an addend of the target's shape, unless
  * their addresses are 0. A task is a part of the target channels of a group of an image; there are `splits`. In depthwise
- * ones it is some planes.
+ * ones it is a plane.
  */
 export function convolve(
   call: usize, workspace: usize, source: usize, bias: usize, addend: usize, target: usize, N: i32, B: i32,
@@ -237,21 +237,17 @@ export function convolve(
   memory.fill(padded, 0, <usize> paddedBytes(C, vertical, horizontal));
   if (isInBlocks(C, K, vertical, horizontal)) {
     const down = vertical.target, across = horizontal.target, planes = N * groups * K;
-    // Small planes are taken several at a time, because threads wait for each other at the counter of tasks.
-    const each = max(1, min(planes >> 5, 2048 / (down * across)));
-    for (let task = nextTask(call); task * each < planes; task = nextTask(call)) {
-      for (let i = task * each; i < min(planes, (task + 1) * each); i++) {
-        const image = i / K, channel = i % (groups * K), at = (<usize> i) * pixels;
-        if (i % K == 0 || i == task * each) padPlanes(source + (<usize> image) * sourceBytes, 1, padded);
-        const offset = bias ? bias + ((<usize> (image / groups % B * groups * K + channel)) << 2) : 0;
-        const weights = workspace + (<usize> channel) * stride, added = addend ? addend + at : 0;
-        depthwisePlane(padded, pitch, weights, vertical.taps, offset, added, target + at, down, across);
-      }
+    for (let i = firstTask(call, planes); i >= 0; i = nextTask()) {
+      const image = i / K, channel = i % (groups * K), at = (<usize> i) * pixels;
+      padPlanes(source + (<usize> image) * sourceBytes, 1, padded);
+      const offset = bias ? bias + ((<usize> (image / groups % B * groups * K + channel)) << 2) : 0;
+      const weights = workspace + (<usize> channel) * stride, added = addend ? addend + at : 0;
+      depthwisePlane(padded, pitch, weights, vertical.taps, offset, added, target + at, down, across);
     }
     return;
   }
   listPhases(list, vertical, horizontal, C, 0);
-  for (let task = nextTask(call); task < N * groups * splits; task = nextTask(call)) {
+  for (let task = firstTask(call, N * groups * splits); task >= 0; task = nextTask()) {
     const image = task / splits, split = task % splits, g = image % groups;
     const k = split * K / splits, end = (split + 1) * K / splits;
     const offsets = bias ? bias + ((<usize> (image / groups % B * groups * K + g * K + k)) << 2) : 0;

@@ -2,7 +2,7 @@
 // of x that each tap reads. Groups of few channels sum four pixels of a row at a time. `taps.ts` explains the axes.
 
 import { Axis } from "../axis.ts";
-import { nextTask } from "../call.ts";
+import { firstTask, nextTask } from "../call.ts";
 import { isDepthwise, sevenTaps } from "../depthwise.ts";
 import { DEPTH, panelAddress, panelColumns, panelDepth, storeColumns, tileAddress, timesPanel } from "../gemm.ts";
 import { copyRow } from "../rows.ts";
@@ -152,7 +152,7 @@ export function convolveGradientParts(
   memory.fill(list, 0, <usize> listBytes(C, vertical.taps * horizontal.taps));
   listTaps(list, 0, 0, C, 0);
   memory.fill(padded, 0, <usize> imageBytes(C, K, vertical, horizontal));
-  for (let task = nextTask(call); task < runs * parts; task = nextTask(call)) {
+  for (let task = firstTask(call, runs * parts); task >= 0; task = nextTask()) {
     const start = task / parts * run, all = min(run, N - start), part = task % parts;
     const begin = start + part * all / parts, end = start + (part + 1) * all / parts;
     for (let g = 0; g < groups; g++) {
@@ -164,11 +164,11 @@ export function convolveGradientParts(
         let slope = dy + ((<usize> ((n * groups + g) * K * targetV * targetH)) << 2);
         const areCopied = images > 1 || (targetH & 3) != 0;
         for (let i = 0; i < images; i++) {
-          const image = (n + i) * groups + g, planes = image * K * targetV;
+          const image = (n + i) * groups + g;
           padPlanes(x + (<usize> image) * sourceBytes, C, padded + (<usize> i) * step);
-          for (let h = 0; areCopied && h < K * targetV; h++) {
-            const line = (h / targetV * images + i) * targetV + h % targetV;
-            copyRow(dy + ((<usize> ((planes + h) * targetH)) << 2), slopes + (<usize> line) * row, targetH);
+          let from = slope + (<usize> (i * groups * K * targetV * targetH) << 2), to = slopes + (<usize> i) * planeY;
+          for (let k = 0; areCopied && k < K; k++, to += (<usize> (images - 1)) * planeY) {
+            for (let h = 0; h < targetV; h++, from += (<usize> targetH) << 2, to += row) copyRow(from, to, targetH);
           }
         }
         if (areCopied) slope = slopes;

@@ -1,6 +1,6 @@
 // Constants and copies.
 
-import { nextTask } from "../call.ts";
+import { firstRow, firstTask, nextRow, nextTask } from "../call.ts";
 import { copyRow, fillRow } from "../rows.ts";
 import { splat, storeFirst } from "../simd.ts";
 
@@ -10,14 +10,14 @@ const BLOCK: i32 = 8192;
 /** y = value. */
 export function fill(call: usize, y: usize, n: i32, value: f32): void {
   const v = splat(value);
-  for (let i = nextTask(call) * BLOCK; i < n; i = nextTask(call) * BLOCK) {
+  for (let i = firstTask(call, n, BLOCK); i >= 0; i = nextTask()) {
     for (let j = i; j < min(n, i + BLOCK); j += 4) storeFirst(y + ((<usize> j) << 2), v, n - j);
   }
 }
 
 /** y[index] = x; does nothing if the index is out of range. */
 export function put(call: usize, y: usize, x: usize, index: usize, n: i32): void {
-  if (nextTask(call) > 0) return;
+  if (firstTask(call, 1) < 0) return;
   const at = load<u32>(index);
   if (at < <u32> n) store<f32>(y + ((<usize> at) << 2), load<f32>(x));
 }
@@ -27,9 +27,7 @@ export function copyRows(
   call: usize, from: usize, to: usize, rows: i32, bytes: usize, fromStep: usize, toStep: usize,
 ): void {
   const perTask = max(1, BLOCK * 4 / max(1, <i32> bytes));
-  for (let first = nextTask(call) * perTask; first < rows; first = nextTask(call) * perTask) {
-    for (let row = first; row < min(rows, first + perTask); row++) {
-      copyRow(from + (<usize> row) * fromStep, to + (<usize> row) * toStep, <i32> (bytes >> 2));
-    }
+  for (let row = firstRow(call, rows, perTask); row >= 0; row = nextRow()) {
+    copyRow(from + (<usize> row) * fromStep, to + (<usize> row) * toStep, <i32> (bytes >> 2));
   }
 }

@@ -1,6 +1,6 @@
 // Log-softmax and cross entropy. A task is a row.
 
-import { nextTask } from "../call.ts";
+import { firstTask, nextTask } from "../call.ts";
 import { add, splat, storeFirst, sub, total } from "../simd.ts";
 import { exp } from "../vector_functions.ts";
 
@@ -25,7 +25,7 @@ function sumOfExp(x: usize, n: i32, top: f32): f32 {
 
 /** y = x - log(sum(exp(x))) of rows. */
 export function logSoftmax(call: usize, x: usize, y: usize, R: i32, C: i32): void {
-  for (let r = nextTask(call); r < R; r = nextTask(call)) {
+  for (let r = firstTask(call, R); r >= 0; r = nextTask()) {
     const from = x + ((<usize> (r * C)) << 2), to = y + ((<usize> (r * C)) << 2);
     const top = topOf(from, C), rest = Mathf.log(sumOfExp(from, C, top));
     for (let c = 0; c < C; c += 4) {
@@ -37,7 +37,7 @@ export function logSoftmax(call: usize, x: usize, y: usize, R: i32, C: i32): voi
 
 /** dx = dy - exp(y) sum(dy) of rows. */
 export function logSoftmaxGradient(call: usize, y: usize, dy: usize, dx: usize, R: i32, C: i32): void {
-  for (let r = nextTask(call); r < R; r = nextTask(call)) {
+  for (let r = firstTask(call, R); r >= 0; r = nextTask()) {
     const row: usize = (<usize> (r * C)) << 2;
     let sum: f32 = 0;
     for (let c = 0; c < C; c++) sum += load<f32>(dy + row + ((<usize> c) << 2));
@@ -51,7 +51,7 @@ export function logSoftmaxGradient(call: usize, y: usize, dy: usize, dx: usize, 
 
 /** y = log(sum(exp(logits))) - logits[label] of rows; NaN if the label is out of range. */
 export function crossEntropy(call: usize, logits: usize, labels: usize, y: usize, N: i32, C: i32): void {
-  for (let n = nextTask(call); n < N; n = nextTask(call)) {
+  for (let n = firstTask(call, N); n >= 0; n = nextTask()) {
     const from = logits + ((<usize> (n * C)) << 2);
     const label = load<u32>(labels + ((<usize> n) << 2));
     let loss: f32 = NaN;
@@ -67,7 +67,7 @@ export function crossEntropy(call: usize, logits: usize, labels: usize, y: usize
 export function crossEntropyGradient(
   call: usize, logits: usize, labels: usize, dy: usize, dlogits: usize, N: i32, C: i32,
 ): void {
-  for (let n = nextTask(call); n < N; n = nextTask(call)) {
+  for (let n = firstTask(call, N); n >= 0; n = nextTask()) {
     const row: usize = (<usize> (n * C)) << 2, from = logits + row, to = dlogits + row;
     const label = load<u32>(labels + ((<usize> n) << 2));
     const top = topOf(from, C), slope = load<f32>(dy + ((<usize> n) << 2));

@@ -1,6 +1,6 @@
 // Elementwise functions of one or two arrays. A task is a block of elements.
 
-import { nextTask } from "../call.ts";
+import { firstRow, firstTask, nextRow, nextTask } from "../call.ts";
 import { Binary, Unary } from "../../elementwise_functions.ts";
 import { add, loadEvery, madd, mul, splat, storeFirst, sub } from "../simd.ts";
 import { exp, geluRow, geluSlope, logistic } from "../vector_functions.ts";
@@ -61,7 +61,7 @@ function slopeOf(f: i32, x: v128): v128 {
 
 /** y = f(x). */
 export function unary(call: usize, x: usize, y: usize, n: i32, f: i32): void {
-  for (let i = nextTask(call) * BLOCK; i < n; i = nextTask(call) * BLOCK) {
+  for (let i = firstTask(call, n, BLOCK); i >= 0; i = nextTask()) {
     if (f == Unary.gelu) {
       const first: usize = (<usize> i) << 2;
       geluRow(x + first, y + first, endOf(i, n) - i);
@@ -76,7 +76,7 @@ export function unary(call: usize, x: usize, y: usize, n: i32, f: i32): void {
 
 /** dx = f'(x) dy. */
 export function unaryGradient(call: usize, x: usize, dy: usize, dx: usize, n: i32, f: i32): void {
-  for (let i = nextTask(call) * BLOCK; i < n; i = nextTask(call) * BLOCK) {
+  for (let i = firstTask(call, n, BLOCK); i >= 0; i = nextTask()) {
     for (let j = i; j < endOf(i, n); j += 4) {
       const at: usize = (<usize> j) << 2;
       storeFirst(dx + at, mul(v128.load(dy + at), slopeOf(f, v128.load(x + at))), n - j);
@@ -106,7 +106,7 @@ function combine(f: i32, a: v128, b: v128): v128 {
 
 /** y = f(a, b) for arrays of one shape. */
 export function binary(call: usize, a: usize, b: usize, y: usize, n: i32, f: i32): void {
-  for (let i = nextTask(call) * BLOCK; i < n; i = nextTask(call) * BLOCK) {
+  for (let i = firstTask(call, n, BLOCK); i >= 0; i = nextTask()) {
     for (let j = i; j < endOf(i, n); j += 4) {
       const at: usize = (<usize> j) << 2;
       storeFirst(y + at, combine(f, v128.load(a + at), v128.load(b + at)), n - j);
@@ -121,17 +121,15 @@ export function broadcast(
 ): void {
   const aStep: usize = (<usize> a3) << 2, bStep: usize = (<usize> b3) << 2;
   const rows = n0 * n1 * n2, perTask = max(1, BLOCK / max(1, n3));
-  for (let first = nextTask(call) * perTask; first < rows; first = nextTask(call) * perTask) {
-    for (let row = first; row < min(rows, first + perTask); row++) {
-      const i2 = row % n2, i1 = row / n2 % n1, i0 = row / (n2 * n1);
-      const u = a + ((<usize> (i0 * a0 + i1 * a1 + i2 * a2)) << 2);
-      const v = b + ((<usize> (i0 * b0 + i1 * b1 + i2 * b2)) << 2);
-      const to = y + ((<usize> (row * n3)) << 2);
-      for (let j = 0; j < n3; j += 4) {
-        const lane = <usize> j;
-        const left = loadEvery(u + lane * aStep, aStep), right = loadEvery(v + lane * bStep, bStep);
-        storeFirst(to + (lane << 2), combine(f, left, right), n3 - j);
-      }
+  for (let row = firstRow(call, rows, perTask); row >= 0; row = nextRow()) {
+    const i2 = row % n2, i1 = row / n2 % n1, i0 = row / (n2 * n1);
+    const u = a + ((<usize> (i0 * a0 + i1 * a1 + i2 * a2)) << 2);
+    const v = b + ((<usize> (i0 * b0 + i1 * b1 + i2 * b2)) << 2);
+    const to = y + ((<usize> (row * n3)) << 2);
+    for (let j = 0; j < n3; j += 4) {
+      const lane = <usize> j;
+      const left = loadEvery(u + lane * aStep, aStep), right = loadEvery(v + lane * bStep, bStep);
+      storeFirst(to + (lane << 2), combine(f, left, right), n3 - j);
     }
   }
 }
@@ -139,7 +137,7 @@ export function broadcast(
 /** y = scale x + shift. */
 export function affine(call: usize, x: usize, y: usize, S: i32, scale: f32, shift: f32): void {
   const a = splat(scale), b = splat(shift);
-  for (let i = nextTask(call) * BLOCK; i < S; i = nextTask(call) * BLOCK) {
+  for (let i = firstTask(call, S, BLOCK); i >= 0; i = nextTask()) {
     for (let j = i; j < endOf(i, S); j += 4) {
       const at: usize = (<usize> j) << 2;
       storeFirst(y + at, madd(a, v128.load(x + at), b), S - j);

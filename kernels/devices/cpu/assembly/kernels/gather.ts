@@ -1,6 +1,6 @@
 // Gathers and their gradients. Indices are u32.
 
-import { nextTask } from "../call.ts";
+import { firstRow, firstTask, nextRow, nextTask } from "../call.ts";
 import { copyRow } from "../rows.ts";
 import { add, storeFirst } from "../simd.ts";
 
@@ -12,7 +12,7 @@ export function gatherImages(
   call: usize, bytes: usize, indices: usize, x: usize, B: i32, N: i32, P: i32, scale: f32, shift: f32,
 ): void {
   const images = ((<usize> B) << 2) / <usize> P;
-  for (let n = nextTask(call); n < N; n = nextTask(call)) {
+  for (let n = firstTask(call, N); n >= 0; n = nextTask()) {
     const image = load<usize>(indices + ((<usize> n) << 2));
     const from = bytes + image * <usize> P;
     const to = x + ((<usize> (n * P)) << 2);
@@ -31,13 +31,11 @@ export function gatherRows(
   call: usize, table: usize, indices: usize, y: usize, M: i32, N: i32, P: i32, missing: i32,
 ): void {
   const perTask = max(1, BLOCK / max(1, P));
-  for (let first = nextTask(call) * perTask; first < N; first = nextTask(call) * perTask) {
-    for (let n = first; n < min(N, first + perTask); n++) {
-      const row = load<u32>(indices + ((<usize> n) << 2));
-      const to = y + ((<usize> (n * P)) << 2);
-      if (row < <u32> M) copyRow(table + ((<usize> (row * P)) << 2), to, P);
-      else for (let p = 0; p < P; p++) store<i32>(to + ((<usize> p) << 2), missing);
-    }
+  for (let n = firstRow(call, N, perTask); n >= 0; n = nextRow()) {
+    const row = load<u32>(indices + ((<usize> n) << 2));
+    const to = y + ((<usize> (n * P)) << 2);
+    if (row < <u32> M) copyRow(table + ((<usize> (row * P)) << 2), to, P);
+    else for (let p = 0; p < P; p++) store<i32>(to + ((<usize> p) << 2), missing);
   }
 }
 
@@ -46,7 +44,7 @@ export function scatterRows(
   call: usize, dy: usize, indices: usize, dtable: usize, N: i32, P: i32, M: i32,
 ): void {
   const perTask = max(1, max(M >> 4, BLOCK / max(1, P)));
-  for (let first = nextTask(call) * perTask; first < M; first = nextTask(call) * perTask) {
+  for (let first = firstTask(call, M, perTask); first >= 0; first = nextTask()) {
     const count = min(perTask, M - first);
     memory.fill(dtable + ((<usize> (first * P)) << 2), 0, (<usize> (count * P)) << 2);
     for (let n = 0; n < N; n++) {
@@ -64,7 +62,7 @@ export function scatterRows(
 /** y[a][s][b] = x[a][index[a][s][b]][b]. A task is a block of elements. */
 export function pick(call: usize, x: usize, index: usize, y: usize, A: i32, R: i32, B: i32, S: i32): void {
   const n = A * S * B;
-  for (let first = nextTask(call) * BLOCK; first < n; first = nextTask(call) * BLOCK) {
+  for (let first = firstTask(call, n, BLOCK); first >= 0; first = nextTask()) {
     for (let i = first; i < min(n, first + BLOCK); i++) {
       const at: usize = (<usize> i) << 2;
       const from = (i / (S * B) * R + load<i32>(index + at)) * B + i % B;
@@ -77,7 +75,7 @@ export function pick(call: usize, x: usize, index: usize, y: usize, A: i32, R: i
 export function place(
   call: usize, dy: usize, index: usize, dx: usize, A: i32, R: i32, B: i32, S: i32, chunk: i32,
 ): void {
-  for (let task = nextTask(call); task < A * S; task = nextTask(call)) {
+  for (let task = firstTask(call, A * S); task >= 0; task = nextTask()) {
     const a = task / S, start = task % S * chunk, end = min(R, start + chunk);
     const to = dx + ((<usize> (a * R * B)) << 2);
     memory.fill(to + ((<usize> (start * B)) << 2), 0, (<usize> ((end - start) * B)) << 2);

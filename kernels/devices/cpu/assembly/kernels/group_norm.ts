@@ -1,6 +1,6 @@
 // Group normalisation, optionally followed by GELU. The channels of a group are contiguous in an image.
 
-import { nextTask } from "../call.ts";
+import { firstTask, nextTask } from "../call.ts";
 import { geluRow, geluSlope } from "../vector_functions.ts";
 import { first, LONG_SUM, meanOf, sumOf } from "../rows.ts";
 import { add, madd, mul, splat, squareRoot, storeFirst, sub, total } from "../simd.ts";
@@ -11,7 +11,7 @@ export function groupNorm(
   G: i32, epsilon: f32, activation: i32,
 ): void {
   const channels = C / G, pixels = H * W, count = channels * pixels;
-  for (let task = nextTask(call); task < N * G; task = nextTask(call)) {
+  for (let task = firstTask(call, N * G); task >= 0; task = nextTask()) {
     const offset: usize = (<usize> (task * count)) << 2;
     const m = meanOf(x + offset, count);
     const r: f32 = 1 / squareRoot(sumOf(x + offset, count, m, true) / <f32> count + epsilon);
@@ -37,7 +37,7 @@ export function groupNormGradient(
   shifts: usize, N: i32, C: i32, H: i32, W: i32, G: i32, activation: i32,
 ): void {
   const channels = C / G, pixels = H * W, count = <f32> (channels * pixels);
-  for (let task = nextTask(call); task < N * G; task = nextTask(call)) {
+  for (let task = firstTask(call, N * G); task >= 0; task = nextTask()) {
     const m = load<f32>(stats + ((<usize> task) << 3)), r = load<f32>(stats + ((<usize> task) << 3), 4);
     const centre = splat(m), deviation = splat(r);
     let meanScale: f32 = 0, meanShift: f32 = 0;

@@ -1,6 +1,6 @@
 // Products of matrices and of images as matrices [channel][pixel], and their gradients.
 
-import { isAlone, nextTask } from "../call.ts";
+import { firstTask, isAlone, nextTask } from "../call.ts";
 import { gemm, panelAddress } from "../gemm.ts";
 import { add, splat, storeFirst } from "../simd.ts";
 import { me, team } from "../threads.ts";
@@ -39,7 +39,7 @@ export function matmul(
   height = height < 48 ? (height + 1) & ~1 : (height + 5) / 6 * 6;
   down = (M + height - 1) / height;
   const row: usize = (<usize> N) << 2, target = y ? y : workspace;
-  for (let task = nextTask(call); task < Y * across * down; task = nextTask(call)) {
+  for (let task = firstTask(call, Y * across * down); task >= 0; task = nextTask()) {
     const n = task % across * width, m = task / across % down * height;
     const batch = task / (across * down);
     const rows = min(height, M - m), columns = min(width, N - n);
@@ -57,7 +57,7 @@ export function conv1x1(
   B: i32, wk: usize, wc: usize,
 ): void {
   const row: usize = (<usize> pixels) << 2;
-  for (let n = nextTask(call); n < N; n = nextTask(call)) {
+  for (let n = firstTask(call, N); n >= 0; n = nextTask()) {
     const to = y + (<usize> (n * K)) * row, shifts = bias ? bias + ((<usize> (n % B * K)) << 2) : 0;
     if (addend) {
       let from = addend + (<usize> (n * K)) * row, at = to;
@@ -101,7 +101,7 @@ export function correlateParts(
   const taps = workspace + <usize> sumPartsWorkspace(groups, parts, M * K) +
     (<usize> me) * <usize> threadBytes(K, H, W, folded);
   const row: usize = (<usize> (H * W)) << 2;
-  for (let task = nextTask(call); task < groups * parts; task = nextTask(call)) {
+  for (let task = firstTask(call, groups * parts); task >= 0; task = nextTask()) {
     const start = task / parts * run, count = min(run, N - start), part = task % parts;
     const sum = workspace + ((<usize> (task * M * K)) << 2);
     memory.fill(sum, 0, (<usize> (M * K)) << 2);
@@ -118,7 +118,7 @@ export function correlateParts(
 /** y[group][i] = sum over the parts of a group. A task is 4096 elements. */
 export function sumParts(call: usize, workspace: usize, y: usize, groups: i32, parts: i32, n: i32): void {
   const across = (n + 4095) >> 12;
-  for (let task = nextTask(call); task < groups * across; task = nextTask(call)) {
+  for (let task = firstTask(call, groups * across); task >= 0; task = nextTask()) {
     const group = task / across, first = (task % across) << 12;
     const step: usize = (<usize> n) << 2, end = min(n, first + 4096);
     for (let i = first; i < end; i += 4) {

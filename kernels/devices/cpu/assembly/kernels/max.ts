@@ -1,6 +1,6 @@
 // Positions of maxima.
 
-import { nextTask } from "../call.ts";
+import { firstRow, nextRow } from "../call.ts";
 import { mul, splat, storeFirst } from "../simd.ts";
 
 /** Approximate number of elements per task. */
@@ -42,24 +42,22 @@ export function indexOfMax(
 ): void {
   const by = splat(sign), step: usize = (<usize> B) << 2;
   const across = B == 1 ? 1 : (B + 3) >> 2, perTask = max(1, BLOCK / (4 * chunk));
-  for (let first = nextTask(call) * perTask; first < A * S * across; first = nextTask(call) * perTask) {
-    for (let i = first; i < min(A * S * across, first + perTask); i++) {
-      const b = i % across << 2, s = i / across % S, a = i / (across * S);
-      const start = s * chunk, end = min(R, start + chunk);
-      const plane = x + ((<usize> (a * R)) * step), to = index + ((<usize> ((a * S + s) * B + b)) << 2);
-      if (B == 1) {
-        store<i32>(to, firstTop(plane, start, end, by));
-        continue;
-      }
-      let from = plane + (<usize> start) * step + ((<usize> b) << 2);
-      let at = i32x4.splat(start), top = mul(v128.load(from), by);
-      for (let r = start + 1; r < end; r++) {
-        from += step;
-        const v = mul(v128.load(from), by), above = isAbove(v, top);
-        top = v128.bitselect(v, top, above);
-        at = v128.bitselect(i32x4.splat(r), at, above);
-      }
-      storeFirst(to, at, B - b);
+  for (let i = firstRow(call, A * S * across, perTask); i >= 0; i = nextRow()) {
+    const b = i % across << 2, s = i / across % S, a = i / (across * S);
+    const start = s * chunk, end = min(R, start + chunk);
+    const plane = x + ((<usize> (a * R)) * step), to = index + ((<usize> ((a * S + s) * B + b)) << 2);
+    if (B == 1) {
+      store<i32>(to, firstTop(plane, start, end, by));
+      continue;
     }
+    let from = plane + (<usize> start) * step + ((<usize> b) << 2);
+    let at = i32x4.splat(start), top = mul(v128.load(from), by);
+    for (let r = start + 1; r < end; r++) {
+      from += step;
+      const v = mul(v128.load(from), by), above = isAbove(v, top);
+      top = v128.bitselect(v, top, above);
+      at = v128.bitselect(i32x4.splat(r), at, above);
+    }
+    storeFirst(to, at, B - b);
   }
 }

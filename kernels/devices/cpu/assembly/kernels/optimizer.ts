@@ -1,6 +1,6 @@
 // In-place updates of flat parameters, four at a time. A task is a block of elements.
 
-import { nextTask } from "../call.ts";
+import { firstTask, nextTask } from "../call.ts";
 import { add, mul, splat, squareRoot, storeFirst, sub } from "../simd.ts";
 
 const BLOCK: i32 = 8192;
@@ -24,7 +24,7 @@ export function adamUpdate(
   const rate = splat(lr / setting(settings, 5));
   const scale = splat(clipScale(setting(settings, 7), load<f32>(norm)));
   const keepM = splat(beta1), takeM = splat(1 - beta1), keepV = splat(beta2), takeV = splat(1 - beta2);
-  for (let first = nextTask(call) * BLOCK; first < n; first = nextTask(call) * BLOCK) {
+  for (let first = firstTask(call, n, BLOCK); first >= 0; first = nextTask()) {
     for (let i = first; i < min(n, first + BLOCK); i += 4) {
       const at: usize = (<usize> i) << 2, left = n - i;
       const before = mul(v128.load(p + at), keep);
@@ -47,7 +47,7 @@ export function sgdUpdate(
   const lr = splat(setting(settings, 0)), momentum = splat(setting(settings, 1));
   const decay = splat(setting(settings, 4));
   const scale = splat(clipScale(setting(settings, 7), load<f32>(norm)));
-  for (let first = nextTask(call) * BLOCK; first < n; first = nextTask(call) * BLOCK) {
+  for (let first = firstTask(call, n, BLOCK); first >= 0; first = nextTask()) {
     for (let i = first; i < min(n, first + BLOCK); i += 4) {
       const at: usize = (<usize> i) << 2, before = v128.load(p + at);
       const d = add(mul(v128.load(g + at), scale), mul(decay, before));
@@ -61,7 +61,7 @@ export function sgdUpdate(
 /** e = decay e + (1 - decay) p. */
 export function emaUpdate(call: usize, e: usize, p: usize, settings: usize, n: i32): void {
   const decay = setting(settings, 0), keep = splat(decay), take = splat(1 - decay);
-  for (let first = nextTask(call) * BLOCK; first < n; first = nextTask(call) * BLOCK) {
+  for (let first = firstTask(call, n, BLOCK); first >= 0; first = nextTask()) {
     for (let i = first; i < min(n, first + BLOCK); i += 4) {
       const at: usize = (<usize> i) << 2;
       storeFirst(e + at, add(mul(keep, v128.load(e + at)), mul(take, v128.load(p + at))), n - i);

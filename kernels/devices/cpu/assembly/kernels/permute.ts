@@ -1,6 +1,6 @@
 // Reordered axes. A task is some tiles of the two innermost axes.
 
-import { nextTask } from "../call.ts";
+import { firstRow, nextRow } from "../call.ts";
 import { copyRow } from "../rows.ts";
 import { storeFirst } from "../simd.ts";
 
@@ -41,24 +41,22 @@ export function permute(
   const width = min(C, copies ? BLOCK : BLOCK / ROWS), height = min(R, ROWS);
   const across = (C + width - 1) / width, down = (R + height - 1) / height;
   const tiles = n0 * n1 * n2 * n3 * down * across, perTask = max(1, BLOCK / (width * height));
-  for (let first = nextTask(call) * perTask; first < tiles; first = nextTask(call) * perTask) {
-    for (let tile = first; tile < min(tiles, first + perTask); tile++) {
-      const c = tile % across * width, r = tile / across % down * height;
-      let i = tile / (across * down);
-      const i3 = i % n3;
-      i /= n3;
-      const i2 = i % n2;
-      i /= n2;
-      const i1 = i % n1, i0 = i / n1;
-      const at = i0 * s0 + i1 * s1 + i2 * s2 + i3 * s3 + r * sR + c * sC;
-      const from = x + ((<usize> at) << 2);
-      const to = y + ((<usize> (i0 * t0 + i1 * t1 + i2 * t2 + i3 * t3 + r * tR + c)) << 2);
-      const rows = min(height, R - r), columns = min(width, C - c);
-      if (copies) {
-        for (let k: usize = 0; k < <usize> rows; k++) {
-          copyRow(from + ((k * <usize> sR) << 2), to + k * row, columns);
-        }
-      } else transposeTile(from, to, rows, columns, step, row);
-    }
+  for (let tile = firstRow(call, tiles, perTask); tile >= 0; tile = nextRow()) {
+    const c = tile % across * width, r = tile / across % down * height;
+    let i = tile / (across * down);
+    const i3 = i % n3;
+    i /= n3;
+    const i2 = i % n2;
+    i /= n2;
+    const i1 = i % n1, i0 = i / n1;
+    const at = i0 * s0 + i1 * s1 + i2 * s2 + i3 * s3 + r * sR + c * sC;
+    const from = x + ((<usize> at) << 2);
+    const to = y + ((<usize> (i0 * t0 + i1 * t1 + i2 * t2 + i3 * t3 + r * tR + c)) << 2);
+    const rows = min(height, R - r), columns = min(width, C - c);
+    if (copies) {
+      for (let k: usize = 0; k < <usize> rows; k++) {
+        copyRow(from + ((k * <usize> sR) << 2), to + k * row, columns);
+      }
+    } else transposeTile(from, to, rows, columns, step, row);
   }
 }

@@ -1,6 +1,6 @@
 // Threefry-2x32, with the same bits as on every other device, and normal numbers from it. See ops/random/.
 
-import { nextTask } from "../call.ts";
+import { firstTask, nextTask } from "../call.ts";
 import { logarithm as logarithm64, sine as sine64 } from "../double_functions.ts";
 import { add, mul, splat, storeFirst, sub } from "../simd.ts";
 
@@ -48,7 +48,7 @@ function storePairs(to: usize, a: v128, b: v128, left: i32): void {
 
 export function randomUniform(call: usize, key: usize, y: usize, n: i32): void {
   const k0 = load<u32>(key), k1 = load<u32>(key, 4), counter = load<u32>(key, 8);
-  for (let first = nextTask(call) * BLOCK; first < n; first = nextTask(call) * BLOCK) {
+  for (let first = firstTask(call, n, BLOCK); first >= 0; first = nextTask()) {
     for (let i = first; i < min(n, first + BLOCK); i += 8) {
       threefry(k0, k1, i >> 1, counter);
       storePairs(y + ((<usize> i) << 2), fraction(firstWords), fraction(secondWords), n - i);
@@ -74,7 +74,7 @@ function logarithm(x: v128): v128 {
 
 export function randomNormal(call: usize, key: usize, y: usize, n: i32): void {
   const k0 = load<u32>(key), k1 = load<u32>(key, 4), counter = load<u32>(key, 8);
-  for (let first = nextTask(call) * BLOCK; first < n; first = nextTask(call) * BLOCK) {
+  for (let first = firstTask(call, n, BLOCK); first >= 0; first = nextTask()) {
     for (let i = first; i < min(n, first + BLOCK); i += 8) {
       threefry(k0, k1, i >> 1, counter);
       const above0 = add(fraction(firstWords), splat(5.9604644775390625e-8));
@@ -99,7 +99,7 @@ export function randomNormal(call: usize, key: usize, y: usize, n: i32): void {
 export function randomNormalRows(call: usize, key: usize, row: usize, y: usize, N: i32, P: i32): void {
   const k0 = load<u32>(key), k1 = load<u32>(key, 4), counter = load<u32>(key, 8);
   const pairs = (P + 1) >> 1;
-  for (let first = nextTask(call) * BLOCK; first < N * pairs; first = nextTask(call) * BLOCK) {
+  for (let first = firstTask(call, N * pairs, BLOCK); first >= 0; first = nextTask()) {
     for (let i = first; i < min(N * pairs, first + BLOCK); i++) {
       const n = i / pairs, p = i % pairs;
       threefry(k0, k1, load<u32>(row + ((<usize> n) << 2)) * pairs + p, counter);

@@ -1,6 +1,6 @@
 // Sums, squared errors and softmax.
 
-import { nextTask } from "../call.ts";
+import { firstRow, nextRow } from "../call.ts";
 import { copyRow, fillRow } from "../rows.ts";
 import { exp } from "../vector_functions.ts";
 import { add, firstLanes, madd, mul, splat, storeFirst, sub, topOf, total } from "../simd.ts";
@@ -28,30 +28,26 @@ function sumRow(x: usize, n: i32): f32 {
 export function sumChunks(call: usize, x: usize, y: usize, A: i32, R: i32, B: i32, S: i32, chunk: i32): void {
   if (B == 1) {
     const perTask = max(1, BLOCK / chunk);
-    for (let first = nextTask(call) * perTask; first < A * S; first = nextTask(call) * perTask) {
-      for (let i = first; i < min(A * S, first + perTask); i++) {
-        const start = i % S * chunk;
-        const sum = sumRow(x + ((<usize> (i / S * R + start)) << 2), min(chunk, R - start));
-        store<f32>(y + ((<usize> i) << 2), sum);
-      }
+    for (let i = firstRow(call, A * S, perTask); i >= 0; i = nextRow()) {
+      const start = i % S * chunk;
+      const sum = sumRow(x + ((<usize> (i / S * R + start)) << 2), min(chunk, R - start));
+      store<f32>(y + ((<usize> i) << 2), sum);
     }
     return;
   }
   // Sixteen columns at a time, which share a line of the cache.
   const across = (B + 15) >> 4, perTask = max(1, BLOCK / (16 * chunk));
   const step: usize = (<usize> B) << 2;
-  for (let first = nextTask(call) * perTask; first < A * S * across; first = nextTask(call) * perTask) {
-    for (let i = first; i < min(A * S * across, first + perTask); i++) {
-      const b = i % across << 4, s = i / across % S, a = i / (across * S);
-      const start = s * chunk, rows = min(R - start, chunk), columns = min(B - b, 16);
-      const from = x + ((<usize> ((a * R + start) * B + b)) << 2);
-      const to = y + ((<usize> ((a * S + s) * B + b)) << 2);
-      if (columns == 16) sumSixteen(from, step, rows, to);
-      else {for (let n = 0; n < columns; n += 4) {
-          const at: usize = (<usize> n) << 2;
-          storeFirst(to + at, sumFour(from + at, step, rows), columns - n);
-        }}
-    }
+  for (let i = firstRow(call, A * S * across, perTask); i >= 0; i = nextRow()) {
+    const b = i % across << 4, s = i / across % S, a = i / (across * S);
+    const start = s * chunk, rows = min(R - start, chunk), columns = min(B - b, 16);
+    const from = x + ((<usize> ((a * R + start) * B + b)) << 2);
+    const to = y + ((<usize> ((a * S + s) * B + b)) << 2);
+    if (columns == 16) sumSixteen(from, step, rows, to);
+    else {for (let n = 0; n < columns; n += 4) {
+        const at: usize = (<usize> n) << 2;
+        storeFirst(to + at, sumFour(from + at, step, rows), columns - n);
+      }}
   }
 }
 
@@ -85,36 +81,32 @@ export function spreadChunks(
   call: usize, dy: usize, dx: usize, A: i32, R: i32, B: i32, S: i32, chunk: i32,
 ): void {
   const perTask = max(1, BLOCK / (chunk * B));
-  for (let first = nextTask(call) * perTask; first < A * S; first = nextTask(call) * perTask) {
-    for (let task = first; task < min(A * S, first + perTask); task++) {
-      const start = task % S * chunk, a = task / S, rows = min(chunk, R - start);
-      const from = dy + ((<usize> (task * B)) << 2);
-      let to = dx + ((<usize> ((a * R + start) * B)) << 2);
-      if (B == 1) fillRow(to, load<f32>(from), rows);
-      else for (let r = 0; r < rows; r++, to += (<usize> B) << 2) copyRow(from, to, B);
-    }
+  for (let task = firstRow(call, A * S, perTask); task >= 0; task = nextRow()) {
+    const start = task % S * chunk, a = task / S, rows = min(chunk, R - start);
+    const from = dy + ((<usize> (task * B)) << 2);
+    let to = dx + ((<usize> ((a * R + start) * B)) << 2);
+    if (B == 1) fillRow(to, load<f32>(from), rows);
+    else for (let r = 0; r < rows; r++, to += (<usize> B) << 2) copyRow(from, to, B);
   }
 }
 
 /** Sums of (a - b)^2 over runs. A task is some runs. */
 export function squaredErrors(call: usize, a: usize, b: usize, y: usize, n: i32, chunk: i32, S: i32): void {
   const perTask = max(1, BLOCK / chunk);
-  for (let first = nextTask(call) * perTask; first < S; first = nextTask(call) * perTask) {
-    for (let s = first; s < min(S, first + perTask); s++) {
-      const end = min(n, (s + 1) * chunk);
-      let sum = splat(0);
-      let rest: f32 = 0;
-      let i = s * chunk;
-      for (; i + 4 <= end; i += 4) {
-        const d = sub(v128.load(a + ((<usize> i) << 2)), v128.load(b + ((<usize> i) << 2)));
-        sum = madd(d, d, sum);
-      }
-      for (; i < end; i++) {
-        const d = load<f32>(a + ((<usize> i) << 2)) - load<f32>(b + ((<usize> i) << 2));
-        rest += d * d;
-      }
-      store<f32>(y + ((<usize> s) << 2), total(sum) + rest);
+  for (let s = firstRow(call, S, perTask); s >= 0; s = nextRow()) {
+    const end = min(n, (s + 1) * chunk);
+    let sum = splat(0);
+    let rest: f32 = 0;
+    let i = s * chunk;
+    for (; i + 4 <= end; i += 4) {
+      const d = sub(v128.load(a + ((<usize> i) << 2)), v128.load(b + ((<usize> i) << 2)));
+      sum = madd(d, d, sum);
     }
+    for (; i < end; i++) {
+      const d = load<f32>(a + ((<usize> i) << 2)) - load<f32>(b + ((<usize> i) << 2));
+      rest += d * d;
+    }
+    store<f32>(y + ((<usize> s) << 2), total(sum) + rest);
   }
 }
 
@@ -123,19 +115,17 @@ export function squaredErrorsGradient(
   call: usize, a: usize, b: usize, dy: usize, da: usize, n: i32, chunk: i32, S: i32,
 ): void {
   const perTask = max(1, BLOCK / chunk);
-  for (let first = nextTask(call) * perTask; first < S; first = nextTask(call) * perTask) {
-    for (let s = first; s < min(S, first + perTask); s++) {
-      const end = min(n, (s + 1) * chunk);
-      const slope: f32 = <f32> 2 * load<f32>(dy + ((<usize> s) << 2));
-      let i = s * chunk;
-      for (; i + 4 <= end; i += 4) {
-        const at: usize = (<usize> i) << 2;
-        v128.store(da + at, mul(sub(v128.load(a + at), v128.load(b + at)), splat(slope)));
-      }
-      for (; i < end; i++) {
-        const at: usize = (<usize> i) << 2;
-        store<f32>(da + at, (load<f32>(a + at) - load<f32>(b + at)) * slope);
-      }
+  for (let s = firstRow(call, S, perTask); s >= 0; s = nextRow()) {
+    const end = min(n, (s + 1) * chunk);
+    const slope: f32 = <f32> 2 * load<f32>(dy + ((<usize> s) << 2));
+    let i = s * chunk;
+    for (; i + 4 <= end; i += 4) {
+      const at: usize = (<usize> i) << 2;
+      v128.store(da + at, mul(sub(v128.load(a + at), v128.load(b + at)), splat(slope)));
+    }
+    for (; i < end; i++) {
+      const at: usize = (<usize> i) << 2;
+      store<f32>(da + at, (load<f32>(a + at) - load<f32>(b + at)) * slope);
     }
   }
 }
@@ -143,26 +133,24 @@ export function squaredErrorsGradient(
 /** Softmax of rows. A task is some rows. */
 export function softmax(call: usize, x: usize, y: usize, R: i32, C: i32): void {
   const perTask = max(1, BLOCK / C), row: usize = (<usize> C) << 2;
-  for (let start = nextTask(call) * perTask; start < R; start = nextTask(call) * perTask) {
-    for (let r = start; r < min(R, start + perTask); r++) {
-      const from = x + (<usize> r) * row, to = y + (<usize> r) * row;
-      let top = v128.load_splat<f32>(from);
-      for (let c = 0; c < C; c += 4) {
-        const v = v128.load(from + ((<usize> c) << 2));
-        top = f32x4.max(top, C - c >= 4 ? v : v128.bitselect(v, top, firstLanes(C - c)));
-      }
-      const most = splat(topOf(top));
-      let sum = splat(0);
-      for (let c = 0; c < C; c += 4) {
-        const at: usize = (<usize> c) << 2, v = exp(sub(v128.load(from + at), most));
-        storeFirst(to + at, v, C - c);
-        sum = add(sum, C - c >= 4 ? v : v128.and(v, firstLanes(C - c)));
-      }
-      const scale = splat(1 / total(sum));
-      for (let c = 0; c < C; c += 4) {
-        const at: usize = (<usize> c) << 2;
-        storeFirst(to + at, mul(v128.load(to + at), scale), C - c);
-      }
+  for (let r = firstRow(call, R, perTask); r >= 0; r = nextRow()) {
+    const from = x + (<usize> r) * row, to = y + (<usize> r) * row;
+    let top = v128.load_splat<f32>(from);
+    for (let c = 0; c < C; c += 4) {
+      const v = v128.load(from + ((<usize> c) << 2));
+      top = f32x4.max(top, C - c >= 4 ? v : v128.bitselect(v, top, firstLanes(C - c)));
+    }
+    const most = splat(topOf(top));
+    let sum = splat(0);
+    for (let c = 0; c < C; c += 4) {
+      const at: usize = (<usize> c) << 2, v = exp(sub(v128.load(from + at), most));
+      storeFirst(to + at, v, C - c);
+      sum = add(sum, C - c >= 4 ? v : v128.and(v, firstLanes(C - c)));
+    }
+    const scale = splat(1 / total(sum));
+    for (let c = 0; c < C; c += 4) {
+      const at: usize = (<usize> c) << 2;
+      storeFirst(to + at, mul(v128.load(to + at), scale), C - c);
     }
   }
 }
@@ -170,19 +158,17 @@ export function softmax(call: usize, x: usize, y: usize, R: i32, C: i32): void {
 /** dx = y (dy - sum(y dy)). A task is some rows. */
 export function softmaxGradient(call: usize, y: usize, dy: usize, dx: usize, R: i32, C: i32): void {
   const perTask = max(1, BLOCK / C), row: usize = (<usize> C) << 2;
-  for (let start = nextTask(call) * perTask; start < R; start = nextTask(call) * perTask) {
-    for (let r = start; r < min(R, start + perTask); r++) {
-      const first = (<usize> r) * row;
-      let sum = splat(0);
-      for (let c = 0; c < C; c += 4) {
-        const at = first + ((<usize> c) << 2), v = mul(v128.load(y + at), v128.load(dy + at));
-        sum = add(sum, C - c >= 4 ? v : v128.and(v, firstLanes(C - c)));
-      }
-      const dot = splat(total(sum));
-      for (let c = 0; c < C; c += 4) {
-        const at = first + ((<usize> c) << 2);
-        storeFirst(dx + at, mul(v128.load(y + at), sub(v128.load(dy + at), dot)), C - c);
-      }
+  for (let r = firstRow(call, R, perTask); r >= 0; r = nextRow()) {
+    const first = (<usize> r) * row;
+    let sum = splat(0);
+    for (let c = 0; c < C; c += 4) {
+      const at = first + ((<usize> c) << 2), v = mul(v128.load(y + at), v128.load(dy + at));
+      sum = add(sum, C - c >= 4 ? v : v128.and(v, firstLanes(C - c)));
+    }
+    const dot = splat(total(sum));
+    for (let c = 0; c < C; c += 4) {
+      const at = first + ((<usize> c) << 2);
+      storeFirst(dx + at, mul(v128.load(y + at), sub(v128.load(dy + at), dot)), C - c);
     }
   }
 }

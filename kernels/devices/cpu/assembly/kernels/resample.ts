@@ -1,6 +1,6 @@
 // Pooling and bilinear resizing. A task is a plane.
 
-import { nextTask } from "../call.ts";
+import { firstTask, nextTask } from "../call.ts";
 
 /**
  * Number of results to advance with `left` remaining: less than four if the last vector would pass the end of the row.
@@ -14,7 +14,7 @@ export function maxPool2d(
   call: usize, x: usize, y: usize, N: i32, C: i32, H: i32, W: i32, P: i32, Q: i32,
 ): void {
   const row: usize = (<usize> W) << 2;
-  for (let plane = nextTask(call); plane < N * C; plane = nextTask(call)) {
+  for (let plane = firstTask(call, N * C); plane >= 0; plane = nextTask()) {
     let to = y + ((<usize> (plane * P * Q)) << 2);
     for (let p = 0; p < P; p++) {
       let at = x + ((<usize> ((plane * H + 2 * p) * W)) << 2);
@@ -51,7 +51,7 @@ export function maxPool2dGradient(
 ): void {
   const row: usize = (<usize> W) << 2;
   const pixels: usize = (<usize> H) * row;
-  for (let plane = nextTask(call); plane < N * C; plane = nextTask(call)) {
+  for (let plane = firstTask(call, N * C); plane >= 0; plane = nextTask()) {
     const start: usize = (<usize> plane) * pixels;
     if ((H | W) & 1) memory.fill(dx + start, 0, pixels);
     let from = dy + ((<usize> (plane * P * Q)) << 2);
@@ -96,7 +96,7 @@ export function pickMaxima(
   call: usize, x: usize, d: usize, y: usize, N: i32, C: i32, H: i32, W: i32, P: i32, Q: i32,
 ): void {
   const row: usize = (<usize> W) << 2;
-  for (let plane = nextTask(call); plane < N * C; plane = nextTask(call)) {
+  for (let plane = firstTask(call, N * C); plane >= 0; plane = nextTask()) {
     let to = y + ((<usize> (plane * P * Q)) << 2);
     for (let p = 0; p < P; p++) {
       let at: usize = (<usize> (plane * H + 2 * p)) * row;
@@ -145,7 +145,7 @@ function resize(x: usize, y: usize, H: i32, W: i32, P: i32, Q: i32, gradient: bo
 export function resizeBilinear(
   call: usize, x: usize, y: usize, N: i32, C: i32, H: i32, W: i32, P: i32, Q: i32, gradient: i32,
 ): void {
-  for (let plane = nextTask(call); plane < N * C; plane = nextTask(call)) {
+  for (let plane = firstTask(call, N * C); plane >= 0; plane = nextTask()) {
     const ofX = x + ((<usize> (plane * H * W)) << 2), ofY = y + ((<usize> (plane * P * Q)) << 2);
     resize(ofX, ofY, H, W, P, Q, gradient != 0);
   }

@@ -1,6 +1,6 @@
 // Elementwise functions of three arrays. A task is some rows along the last axis, or part of one.
 
-import { nextTask } from "../call.ts";
+import { firstRow, nextRow } from "../call.ts";
 import { Ternary } from "../../elementwise_functions.ts";
 import { loadEvery, mul, splat, storeFirst } from "../simd.ts";
 
@@ -21,20 +21,18 @@ export function ternary(
   const uStep: usize = (<usize> u3) << 2, vStep: usize = (<usize> v3) << 2, wStep: usize = (<usize> w3) << 2;
   const parts = max(1, (n3 + BLOCK - 1) / BLOCK), pieces = n0 * n1 * n2 * parts;
   const perTask = max(1, BLOCK / max(1, n3));
-  for (let first = nextTask(call) * perTask; first < pieces; first = nextTask(call) * perTask) {
-    for (let piece = first; piece < min(pieces, first + perTask); piece++) {
-      const row = piece / parts, start = piece % parts * BLOCK;
-      const i2 = row % n2, i1 = row / n2 % n1, i0 = row / (n2 * n1);
-      const uRow = u + ((<usize> (i0 * u0 + i1 * u1 + i2 * u2)) << 2);
-      const vRow = v + ((<usize> (i0 * v0 + i1 * v1 + i2 * v2)) << 2);
-      const wRow = w + ((<usize> (i0 * w0 + i1 * w1 + i2 * w2)) << 2);
-      const to = y + ((<usize> (row * n3)) << 2);
-      for (let j = start; j < min(n3, start + BLOCK); j += 4) {
-        const lane = <usize> j;
-        const first = loadEvery(uRow + lane * uStep, uStep), second = loadEvery(vRow + lane * vStep, vStep);
-        const third = loadEvery(wRow + lane * wStep, wStep);
-        storeFirst(to + (lane << 2), combine(f, first, second, third), n3 - j);
-      }
+  for (let piece = firstRow(call, pieces, perTask); piece >= 0; piece = nextRow()) {
+    const row = piece / parts, start = piece % parts * BLOCK;
+    const i2 = row % n2, i1 = row / n2 % n1, i0 = row / (n2 * n1);
+    const uRow = u + ((<usize> (i0 * u0 + i1 * u1 + i2 * u2)) << 2);
+    const vRow = v + ((<usize> (i0 * v0 + i1 * v1 + i2 * v2)) << 2);
+    const wRow = w + ((<usize> (i0 * w0 + i1 * w1 + i2 * w2)) << 2);
+    const to = y + ((<usize> (row * n3)) << 2);
+    for (let j = start; j < min(n3, start + BLOCK); j += 4) {
+      const lane = <usize> j;
+      const first = loadEvery(uRow + lane * uStep, uStep), second = loadEvery(vRow + lane * vStep, vStep);
+      const third = loadEvery(wRow + lane * wStep, wStep);
+      storeFirst(to + (lane << 2), combine(f, first, second, third), n3 - j);
     }
   }
 }

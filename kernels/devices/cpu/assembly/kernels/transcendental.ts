@@ -1,6 +1,6 @@
 // Functions of one array that are computed in f64. A task is a block of elements.
 
-import { nextTask } from "../call.ts";
+import { firstTask, nextTask } from "../call.ts";
 import { Transcendental } from "../../elementwise_functions.ts";
 import { exponential, logarithm, sine } from "../double_functions.ts";
 import { storeFirst } from "../simd.ts";
@@ -117,7 +117,7 @@ function slopeOf(f: i32, x: v128): v128 {
 
 /** y = f(x), or x^p. */
 export function transcendental(call: usize, x: usize, y: usize, n: i32, f: i32, p: f32): void {
-  for (let i = nextTask(call) * BLOCK; i < n; i = nextTask(call) * BLOCK) {
+  for (let i = firstTask(call, n, BLOCK); i >= 0; i = nextTask()) {
     for (let j = i; j < min(n, i + BLOCK); j += 4) {
       const at: usize = (<usize> j) << 2;
       const v = v128.load(x + at);
@@ -129,7 +129,7 @@ export function transcendental(call: usize, x: usize, y: usize, n: i32, f: i32, 
 
 /** dx = f'(x) dy. */
 export function transcendentalGradient(call: usize, x: usize, dy: usize, dx: usize, n: i32, f: i32): void {
-  for (let i = nextTask(call) * BLOCK; i < n; i = nextTask(call) * BLOCK) {
+  for (let i = firstTask(call, n, BLOCK); i >= 0; i = nextTask()) {
     for (let j = i; j < min(n, i + BLOCK); j += 4) {
       const at: usize = (<usize> j) << 2;
       const v = v128.load(x + at), d = v128.load(dy + at);
