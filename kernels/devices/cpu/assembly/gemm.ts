@@ -151,7 +151,8 @@ export function timesPanel(
   const whole = columns == (wide ? 16 : 8);
   // Tiles of four and six rows make up all even numbers except two. A product of few rows should use one kind of tile:
   // the code of both does not fit in the instruction cache.
-  const even = M < 4 ? 0 : M & ~1, fours = M <= 64 && (M & 3) == 0 && M % 6 != 0;
+  const even = M < 4 ? 0 : M & ~1, isTail = !wide && load<i32>(Layout.wide) != 0;
+  const fours = !isTail && M <= 64 && (M & 3) == 0 && M % 6 != 0;
   const sixes = fours ? 0 : even % 6 == 2 ? even / 6 - 1 : even / 6;
   for (let m = 0; m < M;) {
     const isRest = m >= even, six = m < 6 * sixes;
