@@ -79,6 +79,11 @@ for (const [N, C, K, H, W] of trained) {
   }
 }
 
+testOnCpus(
+  "convolutions sum the gradients of groups over several small images at a time",
+  convolutionOf([20, 4, 3, 3], [8, 2, 3, 3], [20, 8, 2, 2], { stride: 2, padding: 1, groups: 2 }, false),
+);
+
 /** Sizes of kernels of the op's samples: software adapters take seconds to compile kernels for others. */
 const sampled = [[3, 2], [7, 5]] as const;
 
@@ -108,7 +113,7 @@ function randomConvolutions(count: number, forCpu: boolean) {
     });
     if (Math.min(...size) < 1) continue;
     const options = { transposed, stride, dilation, padding, groups, ...transposed && { outputPadding } };
-    const N = draw(1, 2), w = transposed ? [C, K / groups] : [K, C / groups];
+    const N = draw(1, forCpu ? 20 : 2), w = transposed ? [C, K / groups] : [K, C / groups];
     found.push(convolutionOf([N, C, ...image], [...w, ...taps], [N, K, ...size], options, draw(0, 1) === 1));
   }
   return found;

@@ -183,6 +183,7 @@ const convolutions: {
   { N: 3, C: 7, K: 11, side: 13, R: 5 },
   { N: 2, C: 9, K: 4, side: 12, R: 3, stride: 2 },
   ...[7, 5, 3].map((R) => ({ N: 2, C: 3, K: 3, side: 28 - R, R, groups: 3 })),
+  { N: 1, C: 3, K: 6, side: 96, R: 7, groups: 3 }, // the second thread begins with a second result of a plane
 ];
 
 const random = (seed: number, shape: readonly number[]) =>
