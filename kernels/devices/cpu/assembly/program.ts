@@ -4,7 +4,7 @@
 
 import { isAlone } from "./call.ts";
 import { Layout } from "../memory_layout.ts";
-import { barrier, join, me, nextProgram, setTeam } from "./threads.ts";
+import { barrier, join, nextProgram, setTeam } from "./threads.ts";
 
 /**
  * Runs this thread's share of a program; false if another thread fails.
