@@ -26,13 +26,7 @@ async function readKernels(): Promise<readonly KernelSource[]> {
 
 /** Files in which only small functions are inlined: inlining larger ones costs bytes and saves no time. */
 const cold = [
-  ...[
-    "double_functions",
-    "gemm",
-    "rows",
-    "taps",
-    "kernels/conv_transpose2d",
-  ],
+  ...["call", "double_functions", "gemm", "rows", "taps", "kernels/conv_transpose2d"],
   ...["kernels/convolve*", "kernels/copy", "kernels/cross_entropy", "kernels/gather"],
   ...["kernels/layer_norm", "kernels/matmul", "kernels/max", "kernels/optimizer", "kernels/permute"],
   ...["kernels/random", "kernels/reduce", "kernels/resample", "kernels/ternary", "kernels/transcendental"],

@@ -7,11 +7,8 @@ const LONG: i32 = 64;
 
 /** Copies n numbers. */
 export function copyRow(from: usize, to: usize, n: i32): void {
-  if (n >= LONG) {
-    memory.copy(to, from, (<usize> n) << 2);
-    return;
-  }
-  for (let i = 0; i < n; i += 4, from += 16, to += 16) storeFirst(to, v128.load(from), n - i);
+  if (n >= LONG) memory.copy(to, from, (<usize> n) << 2);
+  else for (let i = 0; i < n; i += 4, from += 16, to += 16) storeFirst(to, v128.load(from), n - i);
 }
 
 /** Sets n numbers to one value. */

@@ -6,10 +6,7 @@ const CHUNK_BYTES: u64 = 1_200_000;
 
 /** Taps along a side of the kernel, and the parts along a side that are transformed. */
 export let taps: i32 = 0, parts: i32 = 0;
-/**
- * Elements along a side of a transformed tile, their number, and the one to which all weights or inner pixels
- * contribute.
- */
+/** Elements along a side of a transformed tile, their number, and the one to which all weights or inner pixels add. */
 export let points: i32 = 0, elements: usize = 0, centre: usize = 0;
 /** Source channels of all parts, C or whole vectors of each, and target channels that panels of a product cover. */
 export let all: i32 = 0, columns: i32 = 0;
@@ -42,16 +39,12 @@ export function setSizes(C: i32, H: i32, W: i32, K: i32, along: i32): void {
   scratch = (along == 3 ? 64 + line + planes : line * (8 + 4 * (down + parts))) + 63 & ~63;
 }
 
-/**
- * Taps along a side of a part of a kernel: four, except in the last part, which has the remaining ones, at most five.
- */
+/** Taps along a side of a part of a kernel: four, or in the last part the remaining ones, at most five. */
 export function tapsOfPart(part: i32): i32 {
   return part == parts - 1 ? taps - 4 * part : 4;
 }
 
-/**
- * Bytes from one of the elements to the next: an odd number of cache lines, so that they use different cache sets.
- */
+/** Bytes from one of the elements to the next: an odd number of cache lines, so that they use different cache sets. */
 function elementStep(bytes: usize): usize {
   return (bytes + 63 & ~127) + 64;
 }

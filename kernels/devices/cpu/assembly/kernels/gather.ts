@@ -61,13 +61,10 @@ export function scatterRows(
 
 /** y[a][s][b] = x[a][index[a][s][b]][b]. A task is a block of elements. */
 export function pick(call: usize, x: usize, index: usize, y: usize, A: i32, R: i32, B: i32, S: i32): void {
-  const n = A * S * B;
-  for (let first = firstTask(call, n, BLOCK); first >= 0; first = nextTask()) {
-    for (let i = first; i < min(n, first + BLOCK); i++) {
-      const at: usize = (<usize> i) << 2;
-      const from = (i / (S * B) * R + load<i32>(index + at)) * B + i % B;
-      store<f32>(y + at, load<f32>(x + ((<usize> from) << 2)));
-    }
+  for (let i = firstRow(call, A * S * B, BLOCK); i >= 0; i = nextRow()) {
+    const at: usize = (<usize> i) << 2;
+    const from = (i / (S * B) * R + load<i32>(index + at)) * B + i % B;
+    store<f32>(y + at, load<f32>(x + ((<usize> from) << 2)));
   }
 }
 

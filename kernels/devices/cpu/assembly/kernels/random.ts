@@ -1,6 +1,6 @@
 // Threefry-2x32, with the same bits as on every other device, and normal numbers from it. See ops/random/.
 
-import { firstTask, nextTask } from "../call.ts";
+import { firstRow, firstTask, nextRow, nextTask } from "../call.ts";
 import { logarithm as logarithm64, sine as sine64 } from "../double_functions.ts";
 import { add, mul, splat, storeFirst, sub } from "../simd.ts";
 
@@ -99,18 +99,16 @@ export function randomNormal(call: usize, key: usize, y: usize, n: i32): void {
 export function randomNormalRows(call: usize, key: usize, row: usize, y: usize, N: i32, P: i32): void {
   const k0 = load<u32>(key), k1 = load<u32>(key, 4), counter = load<u32>(key, 8);
   const pairs = (P + 1) >> 1;
-  for (let first = firstTask(call, N * pairs, BLOCK); first >= 0; first = nextTask()) {
-    for (let i = first; i < min(N * pairs, first + BLOCK); i++) {
-      const n = i / pairs, p = i % pairs;
-      threefry(k0, k1, load<u32>(row + ((<usize> n) << 2)) * pairs + p, counter);
-      const u = <f64> ((<u32> i32x4.extract_lane(firstWords, 0) >> 8) + 1) * 5.9604644775390625e-8;
-      const squared = f64x2.mul(f64x2.splat(-2), logarithm64(f64x2.splat(u)));
-      const radius = f64x2.extract_lane(f64x2.sqrt(squared), 0);
-      const bits = <u32> i32x4.extract_lane(secondWords, 0) >> 8;
-      const angle = f64x2.splat(2 * NativeMath.PI * <f64> bits * 5.9604644775390625e-8);
-      const to = y + ((<usize> (n * P + 2 * p)) << 2);
-      store<f32>(to, <f32> (radius * f64x2.extract_lane(sine64(angle, 1), 0)));
-      if (2 * p + 1 < P) store<f32>(to, <f32> (radius * f64x2.extract_lane(sine64(angle, 0), 0)), 4);
-    }
+  for (let i = firstRow(call, N * pairs, BLOCK); i >= 0; i = nextRow()) {
+    const n = i / pairs, p = i % pairs;
+    threefry(k0, k1, load<u32>(row + ((<usize> n) << 2)) * pairs + p, counter);
+    const u = <f64> ((<u32> i32x4.extract_lane(firstWords, 0) >> 8) + 1) * 5.9604644775390625e-8;
+    const squared = f64x2.mul(f64x2.splat(-2), logarithm64(f64x2.splat(u)));
+    const radius = f64x2.extract_lane(f64x2.sqrt(squared), 0);
+    const bits = <u32> i32x4.extract_lane(secondWords, 0) >> 8;
+    const angle = f64x2.splat(2 * NativeMath.PI * <f64> bits * 5.9604644775390625e-8);
+    const to = y + ((<usize> (n * P + 2 * p)) << 2);
+    store<f32>(to, <f32> (radius * f64x2.extract_lane(sine64(angle, 1), 0)));
+    if (2 * p + 1 < P) store<f32>(to, <f32> (radius * f64x2.extract_lane(sine64(angle, 0), 0)), 4);
   }
 }
