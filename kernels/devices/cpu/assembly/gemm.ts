@@ -3,7 +3,7 @@
 
 import { Layout } from "../memory_layout.ts";
 import { fillRow, warm } from "./rows.ts";
-import { add, firstLanes, splat, storeFirst } from "./simd.ts";
+import { add, firstLanes, madd, splat, storeFirst } from "./simd.ts";
 import { me } from "./threads.ts";
 
 /** Deepest part of a panel. */
@@ -175,6 +175,28 @@ export function timesPanel(
   }
 }
 
+/** c[m] = or += sum over k of a[k][m] b[k]: a column of c, sixteen or four rows at a time. Strides are in bytes. */
+function timesColumn(
+  M: i32, depth: i32, a: usize, ak: usize, b: usize, bk: usize, c: usize, cm: usize, isFirst: bool,
+): void {
+  const tile = tileAddress();
+  for (let m = 0, rows = 0; m < M; m += rows, a += (<usize> rows) << 2, c += (<usize> rows) * cm) {
+    rows = M - m < 16 ? min(4, M - m) : 16;
+    if (isFirst) memory.fill(tile, 0, 64);
+    else copyTile(c, cm, tile, 4, rows, 1);
+    let p = v128.load(tile), q = v128.load(tile, 16), r = v128.load(tile, 32), s = v128.load(tile, 48);
+    for (let k: usize = 0, from = a; k < <usize> depth; k++, from += ak) {
+      const x = v128.load_splat<f32>(b + k * bk);
+      p = madd(v128.load(from), x, p);
+      if (rows < 16) continue;
+      q = madd(v128.load(from, 16), x, q);
+      r = madd(v128.load(from, 32), x, r), s = madd(v128.load(from, 48), x, s);
+    }
+    v128.store(tile, p), v128.store(tile, q, 16), v128.store(tile, r, 32), v128.store(tile, s, 48);
+    copyTile(tile, 4, c, cm, rows, 1);
+  }
+}
+
 /** Reads lines of numbers in order, which the processor can prefetch: panels read a few numbers of each. */
 function warmLines(from: usize, step: usize, lines: i32, numbers: i32): void {
   for (; lines > 0; lines--, from += step) warm(from, (<usize> numbers) << 2, panelAddress());
@@ -191,19 +213,16 @@ export function gemm(
   M: i32, N: i32, K: i32, a: usize, am: usize, ak: usize, b: usize, bk: usize, bn: usize, c: usize, cm: usize,
   start: usize, bias: usize = 0,
 ): void {
-  if (K == 0) {
-    if (start) fillRows(c, cm, M, N, start > 1 ? start : 0);
-    for (let n = 0; bias && n < N; n += 16) {
-      const at: usize = (<usize> n) << 2;
-      addToRows(c + at, cm, M, min(16, N - n), bias + at);
-    }
-  }
   for (let k = 0; k < K;) {
     const depth = panelDepth(K - k), first = k == 0 ? start : 0;
     const left = a + (<usize> k) * ak, right = b + (<usize> k) * bk;
     if (ak != 4) warmLines(left, ak, depth, M);
     if (bn == 4) warmLines(right, bk, depth, N);
     for (let n = 0; n < N;) {
+      if (n == N - 1 && am == 4 && start <= 1 && !bias) {
+        timesColumn(M, depth, left, ak, right + (<usize> n) * bn, bk, c + ((<usize> n) << 2), cm, first == 1);
+        break;
+      }
       const most = panelColumns(N - n), columns = min(most, N - n);
       const pitch: usize = (<usize> most) << 2;
       if (bn) packPanel(right + (<usize> n) * bn, bk, bn, columns, depth, pitch);

@@ -43,23 +43,6 @@ export function firstLanes(count: i32): v128 {
   return v128.load(MASKS + ((<usize> min(count, 4)) << 4));
 }
 
-/** Copies the first lane to all four; the next three functions do so for the other lanes. */
-export function lane0(v: v128): v128 {
-  return i32x4.shuffle(v, v, 0, 0, 0, 0);
-}
-
-export function lane1(v: v128): v128 {
-  return i32x4.shuffle(v, v, 1, 1, 1, 1);
-}
-
-export function lane2(v: v128): v128 {
-  return i32x4.shuffle(v, v, 2, 2, 2, 2);
-}
-
-export function lane3(v: v128): v128 {
-  return i32x4.shuffle(v, v, 3, 3, 3, 3);
-}
-
 /** The largest of the four lanes; NaN if any is NaN. */
 export function topOf(v: v128): f32 {
   return max(
