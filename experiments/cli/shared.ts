@@ -226,7 +226,7 @@ const kinds: Readonly<Record<StageName, Variant<StageSpec>>> = {
   drift: kind("drift", "generated images drift towards real ones and apart", [94_000, 1], {
     whole: { doc: "whole steps between two shorter ones", default: 2, min: 0, max: 100 },
     references: { doc: "real images", default: 20_000, min: 1, max: 1e6 },
-    others: { doc: "push of other classes; half in shorter steps", default: 0.38, above: 0, max: 1 },
+    others: { doc: "push of other classes; half in shorter steps", default: 0.6, above: 0, max: 1 },
     push: { doc: "share by which the push away outweighs the pull", default: 0.02, min: 0, max: 1 },
   }),
   mean: kind("mean", "flow map by the mean rule, which can take guidance as an input", [25_600, 1]),

@@ -124,8 +124,9 @@ export class DriftStage {
  * images (positives), and to the other generated ones and real ones of other classes (negatives). Its weights are
  * e^l / C^p, divided by their sum, where C is the sum of e^l over generated images. With p = 3/4 for positives a real
  * image far from all generated ones still pulls the nearest, so that no mode is lost; for negatives p = 1/2. Images of
- * other classes have a weight, and their C also counts real images of the class, so they push less where these are. V is
- * the mean of the positives less x, minus (1 + push) times that of the negatives, scaled to RMS 1 and summed over tau.
+ * other classes have a weight, and their C also counts real images of the class, so they push less where these are. What
+ * they push all samples alike is replaced by a push from zero features. V is the mean of the positives less x, minus
+ * (1 + push) times that of the negatives, scaled to RMS 1 and summed over tau.
  * The loss pulls the features phi = x to x + S V, where S sqrt(D) is the mean distance.
  *
  * Source: Deng et al. 2026, Generative Modeling via Drifting, arXiv:2602.04770; times r below 1 as in arXiv:2605.17244
@@ -164,12 +165,11 @@ class DriftLoss implements StepLoss {
     const rows = Array.from(classes, (label, group) => {
       const own = byClass.get(label)!;
       const order = permutation(seed, streams.references, counter(1 + group), own.length);
-      const otherClasses = [...byClass].filter(([other]) => other !== label).map(([, places]) => places);
-      const count = otherClasses.reduce((sum, { length }) => sum + length, 0);
+      const rest = [...byClass].flatMap(([other, places]) => other === label ? [] : [...places]);
       const picks = uniforms(seed, streams.references, counter(3 + group), this.#others(batchSize));
       return [
         ...Array.from({ length: positives }, (_, i) => own[order[i % own.length]]),
-        ...Array.from(picks, (u) => placeIn(otherClasses, Math.floor(u * count))),
+        ...Array.from(picks, (u) => rest[Math.floor(u * rest.length)]),
       ];
     });
     this.#rows.write(Uint32Array.from(rows.flat()));
@@ -220,15 +220,6 @@ function featuresOf(space: Tensor, N: number): Features {
   return [rows, sum(square(rows), [1], true)];
 }
 
-/** Element k of several lists, one after the other. */
-function placeIn(lists: readonly Uint32Array[], k: number): number {
-  for (const list of lists) {
-    if (k < list.length) return list[k];
-    k -= list.length;
-  }
-  throw new RangeError(`Cannot take element ${k} past the end`);
-}
-
 /** Values u32[N], or zeros u32[n] to plan another batch size. */
 function orZeros(values: Tensor, n: number): Tensor {
   return values.size === n ? values : tensor(new Uint32Array(n));
@@ -267,7 +258,9 @@ function driftLoss(phi: Tensor, [rows, lengths]: Features, others: number, push:
   // Real images count in the sums of other classes alone, P of them as much as n generated ones.
   const isNear = filled([1, M - P], (i) => i < R - P ? Math.log(others * n / P) : -1e4);
   const real = subtract(isNear, divide(distances(part(0, P), part(P, M - P)), taus));
-  const toward = shares(own, own, 3 / 4), away = shares(rest, concat([rest, real], 2), 1 / 2);
+  const toward = shares(own, own, 3 / 4), pushes = shares(rest, concat([rest, real], 2), 1 / 2);
+  const isForeign = filled([1, M - P], (i) => i < R - P ? 1 / n : 0);
+  const away = subtract(pushes, multiply(sum(pushes, [2], true), isForeign));
   const weights = add(concat([toward, multiply(away, -1 - push)], 3), multiply(isSelf, push)); // x is one of all
   const forces = reshape(matmul(reshape(weights, [G, T * n, M]), all), [G, T, n, D]);
   const sizes = sqrt(maximum(multiply(sum(square(forces), [0, 2, 3], true), 1 / (G * n * D)), 1e-12));

@@ -263,7 +263,7 @@ function driftOf(
         m === P + n + i
           ? 0
           : Math.exp(-distances[g][i][m] / scale / tau) * (m >= P && m < P + n ? others : 1);
-      return x.map((_, i) => {
+      const shares = x.map((_, i) => {
         const A = upTo(M).map((m) => {
           const { own } = groups[g], isOther = m >= P && m < P + n;
           const near = own.map((from) => others * Math.exp(-distance(from, all[g][m]) / scale / tau));
@@ -271,9 +271,15 @@ function driftOf(
           return weight(i, m) / column ** (m < P ? 0.75 : 0.5);
         });
         const [toward, away] = [total(A.slice(0, P)), total(A.slice(P))];
-        const weights = A.map((a, m) => m < P ? a / toward : -(1 + push) * a / away);
-        return upTo(D).map((k) => total(weights.map((w, m) => w * (all[g][m][k] - x[i][k]))));
+        return A.map((a, m) => m < P ? a / toward : -(1 + push) * a / away);
       });
+      // What other classes push all samples alike is replaced by a push from zero.
+      const alike = upTo(M).map((m) => m >= P && m < P + n ? mean(shares.map((weights) => weights[m])) : 0);
+      return shares.map((weights, i) =>
+        upTo(D).map((k) =>
+          total(weights.map((w, m) => (w - alike[m]) * (all[g][m][k] - x[i][k]))) - total(alike) * x[i][k]
+        )
+      );
     });
     const size = Math.sqrt(mean(moves.flat(2).map((v) => v * v)));
     moves.forEach((rows, g) => rows.forEach((row, i) => row.forEach((v, k) => drift[g][i][k] += v / size)));
