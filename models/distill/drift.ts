@@ -12,6 +12,7 @@ import {
   matmulTransposedB,
   max,
   maximum,
+  mean,
   meanSquaredError,
   multiply,
   randomNormal,
@@ -66,8 +67,8 @@ export class DriftStage {
   readonly losses: readonly StepLoss[];
   /** Features of the real images in each space, f32[M, D], and the squared length of each row, f32[M, 1]. */
   readonly features: readonly (readonly [rows: Tensor, lengths: Tensor])[];
-  /** Their rows of each class that has any. */
-  readonly byClass: ReadonlyMap<number, Uint32Array>;
+  /** Their rows of each class that has any, and those of the other classes. */
+  readonly byClass: ReadonlyMap<number, readonly [own: Uint32Array, rest: Uint32Array]>;
 
   /** Reserves the memory of the features; {@linkcode encode} computes them. */
   constructor(
@@ -124,9 +125,9 @@ export class DriftStage {
  * images (positives), and to the other generated ones and real ones of other classes (negatives). Its weights are
  * e^l / C^p, divided by their sum, where C is the sum of e^l over generated images. With p = 3/4 for positives a real
  * image far from all generated ones still pulls the nearest, so that no mode is lost; for negatives p = 1/2. Images of
- * other classes have a weight, and their C also counts real images of the class, so they push less where these are. What
- * they push all samples alike is replaced by a push from zero features. V is the mean of the positives less x, minus
- * (1 + push) times that of the negatives, scaled to RMS 1 and summed over tau.
+ * other classes have a weight, and their C also counts real images of the class, so they push less where these are. From
+ * each of their weights its mean over the samples is taken away: on average samples are pushed from zero instead. V is
+ * the mean of the positives less x, minus (1 + push) times that of the negatives, scaled to RMS 1 and summed over tau.
  * The loss pulls the features phi = x to x + S V, where S sqrt(D) is the mean distance.
  *
  * Source: Deng et al. 2026, Generative Modeling via Drifting, arXiv:2602.04770; times r below 1 as in arXiv:2605.17244
@@ -163,9 +164,8 @@ class DriftLoss implements StepLoss {
     const classes = permutation(seed, streams.references, counter(0), all.length)
       .slice(0, this.#groups).map((place) => all[place]);
     const rows = Array.from(classes, (label, group) => {
-      const own = byClass.get(label)!;
+      const [own, rest] = byClass.get(label)!;
       const order = permutation(seed, streams.references, counter(1 + group), own.length);
-      const rest = [...byClass].flatMap(([other, places]) => other === label ? [] : [...places]);
       const picks = uniforms(seed, streams.references, counter(3 + group), this.#others(batchSize));
       return [
         ...Array.from({ length: positives }, (_, i) => own[order[i % own.length]]),
@@ -229,14 +229,18 @@ function placesByClass(
   references: Uint32Array,
   classes: number,
   labels: Uint32Array | undefined,
-): ReadonlyMap<number, Uint32Array> {
+): DriftStage["byClass"] {
   const all = Uint32Array.from(references.keys());
-  if (classes === 0 || !labels) return new Map([[0, all]]);
+  if (classes === 0 || !labels) return new Map([[0, [all, new Uint32Array()]]]);
   const byClass = Array.from(
     { length: classes },
-    (_, label) => [label, all.filter((place) => labels[place] === label)] as const,
+    (_, label) => all.filter((place) => labels[place] === label),
   );
-  return new Map(byClass.filter(([, places]) => places.length > 0));
+  const restOf = (own: Uint32Array) =>
+    Uint32Array.from(byClass.flatMap((places) => places === own ? [] : [...places]));
+  return new Map(
+    byClass.flatMap((own, label) => own.length > 0 ? [[label, [own, restOf(own)]] as const] : []),
+  );
 }
 
 /** The loss of generated features phi f32[G, n, D] next to real ones of each group, first those of its class. */
@@ -259,8 +263,8 @@ function driftLoss(phi: Tensor, [rows, lengths]: Features, others: number, push:
   const isNear = filled([1, M - P], (i) => i < R - P ? Math.log(others * n / P) : -1e4);
   const real = subtract(isNear, divide(distances(part(0, P), part(P, M - P)), taus));
   const toward = shares(own, own, 3 / 4), pushes = shares(rest, concat([rest, real], 2), 1 / 2);
-  const isForeign = filled([1, M - P], (i) => i < R - P ? 1 / n : 0);
-  const away = subtract(pushes, multiply(sum(pushes, [2], true), isForeign));
+  const isForeign = filled([1, M - P], (i) => i < R - P ? 1 : 0);
+  const away = subtract(pushes, multiply(mean(pushes, [2], true), isForeign));
   const weights = add(concat([toward, multiply(away, -1 - push)], 3), multiply(isSelf, push)); // x is one of all
   const forces = reshape(matmul(reshape(weights, [G, T * n, M]), all), [G, T, n, D]);
   const sizes = sqrt(maximum(multiply(sum(square(forces), [0, 2, 3], true), 1 / (G * n * D)), 1e-12));

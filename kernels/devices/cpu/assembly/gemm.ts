@@ -219,6 +219,7 @@ export function gemm(
     if (ak != 4) warmLines(left, ak, depth, M);
     if (bn == 4) warmLines(right, bk, depth, N);
     for (let n = 0; n < N;) {
+      // A panel for one column would be mostly zeros.
       if (n == N - 1 && am == 4 && start <= 1 && !bias) {
         timesColumn(M, depth, left, ak, right + (<usize> n) * bn, bk, c + ((<usize> n) << 2), cm, first == 1);
         break;
