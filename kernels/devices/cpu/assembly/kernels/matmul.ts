@@ -6,8 +6,10 @@ import { add, splat, storeFirst } from "../simd.ts";
 import { me, team } from "../threads.ts";
 import { unfold, warm } from "../rows.ts";
 
-/** Most rows and columns of a task. */
+/** Most rows of a task, more if these are columns of a: long pieces of a's lines come faster from memory. */
 const TASK_ROWS: i32 = 192;
+const TASK_LINES: i32 = 528;
+/** Most columns of a task. */
 const TASK_COLUMNS: i32 = 256;
 /** Fewer rows would be packed for too few products. */
 const LEAST_ROWS: i32 = 16;
@@ -28,7 +30,8 @@ export function matmul(
   const pieces = max(1, (N + TASK_COLUMNS - 1) / TASK_COLUMNS);
   const width = max(16, ((N + pieces - 1) / pieces + 15) & ~15), across = max(1, (N + width - 1) / width);
   const strips = max(1, Y * across);
-  let down = max(1, (M + TASK_ROWS - 1) / TASK_ROWS);
+  const most = ak == 4 ? TASK_ROWS : TASK_LINES;
+  let down = max(1, (M + most - 1) / most);
   if (team > 1 && !isAlone(call)) {
     // A few tasks per thread; if there are few in total, the same number for each.
     down = max(down, (2 * team + strips - 1) / strips);
