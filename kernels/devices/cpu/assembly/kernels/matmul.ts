@@ -6,9 +6,9 @@ import { add, splat, storeFirst } from "../simd.ts";
 import { me, team } from "../threads.ts";
 import { unfold, warm } from "../rows.ts";
 
-/** Most rows of a task, more if these are columns of a: long pieces of a's lines come faster from memory. */
+/** Most rows of a task; more if they are columns of a, since fewer tasks pack b less often. */
 const TASK_ROWS: i32 = 192;
-const TASK_LINES: i32 = 528;
+const TALL_TASK_ROWS: i32 = 528;
 /** Most columns of a task. */
 const TASK_COLUMNS: i32 = 256;
 /** Fewer rows would be packed for too few products. */
@@ -30,7 +30,7 @@ export function matmul(
   const pieces = max(1, (N + TASK_COLUMNS - 1) / TASK_COLUMNS);
   const width = max(16, ((N + pieces - 1) / pieces + 15) & ~15), across = max(1, (N + width - 1) / width);
   const strips = max(1, Y * across);
-  const most = ak == 4 ? TASK_ROWS : TASK_LINES;
+  const most = ak == 4 ? TASK_ROWS : TALL_TASK_ROWS;
   let down = max(1, (M + most - 1) / most);
   if (team > 1 && !isAlone(call)) {
     // A few tasks per thread; if there are few in total, the same number for each.
