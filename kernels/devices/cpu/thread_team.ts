@@ -163,7 +163,7 @@ export class ThreadTeam {
    */
   run(program: number, calls: number, shared: boolean): void {
     this.#check();
-    if (shared) this.probe();
+    this.probe();
     try {
       if (shared && this.threads > 1 && this.#ready()) {
         if (!this.#exports.runTogether(program, calls, this.threads)) this.#fail("a worker stopped");

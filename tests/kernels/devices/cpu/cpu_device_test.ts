@@ -145,6 +145,24 @@ testNeeding(
   },
 );
 
+testNeeding(
+  { run: true },
+  "CpuDevice measures the width of vectors in a program of small ops, too",
+  async () => {
+    const module = (path: string) => JSON.stringify(import.meta.resolve(`../../../../${path}`));
+    const program = `
+    import { full, init, matmul, record } from ${module("mod.ts")};
+    import { vectorWidth } from ${module("kernels/devices/cpu/product_blocks.ts")};
+    await init({ device: "cpu" });
+    const step = record(() => matmul(full([8, 8], 1), full([8, 8], 1)));
+    for (const start = performance.now(); performance.now() - start < 60_000 && !vectorWidth().isSettled;) step.run();
+    console.log(vectorWidth().isSettled);
+  `;
+    const { stdout } = await new Deno.Command(Deno.execPath(), { args: ["eval", program] }).output();
+    assert.equal(new TextDecoder().decode(stdout), "true\n");
+  },
+);
+
 testUnless(
   !granted("read") || !granted("env") ? "needs --allow-read --allow-env" : Deno.version.deno === builtWith // another version may deflate differently
     ? undefined
