@@ -34,14 +34,17 @@ export enum Layout {
   /** How much of each thread's share of a call is taken, for up to 64 threads. Constants of the kernels begin at 6144. */
   shares = 2048,
   /**
-   * Scratch of each thread at constant addresses: a tile of a product before and after, a panel, then results of a panel
-   * with few columns. Memory below belongs to the kernels.
+   * Scratch of each thread at constant addresses: a tile of a product before and after, a panel, results of a panel
+   * with few columns, then columns of a. Memory below belongs to the kernels.
    */
   blocks = 8192,
   tileBytes = 1024,
   edge = 9728,
   edgeRows = 192,
-  blockBytes = 22016,
+  spread = 22016,
+  blockBytes = 308736,
+  /** Most columns of a that are copied to `spread`, up to 127 lines of them. */
+  spreadColumns = 528,
   /** Lines of the deepest part of a panel. */
   panelLines = 64,
   /** Bytes from a panel, or from the window of a depthwise convolution, to the weights of the latter. */

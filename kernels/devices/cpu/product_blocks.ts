@@ -251,7 +251,7 @@ const probed = [true, false].map((joined) => blocks.findIndex((block) => block.j
 const times = probed.map(() => ({ first: Infinity, least: Infinity }));
 let probes = 0, probedAt = -Infinity;
 /** Lines that repeat every eight numbers look the same at both widths. */
-const probeValues = Float32Array.from({ length: Layout.blockBytes / 4 }, (_, i) => Math.sin(1 + i % 8));
+const probeValues = Float32Array.from({ length: Layout.edge / 4 }, (_, i) => Math.sin(1 + i % 8));
 
 /**
  * Whether this engine joins two vectors into one, by the measurements so far; whether the answer is likely to stay,
@@ -267,7 +267,7 @@ export function vectorWidth(): Readonly<Record<"isWide" | "isLikely" | "isSettle
 export function probeWidth({ table }: BlockExports, memory: WebAssembly.Memory): void {
   if (performance.now() - probedAt < pauseMs) return;
   const tile = blockScratch(0), panel = tile + Layout.tileBytes;
-  const values = new Float32Array(memory.buffer, tile, Layout.blockBytes / 4);
+  const values = new Float32Array(memory.buffer, tile, probeValues.length);
   const lines = probed.map((index, i) => {
     values.set(probeValues);
     const run = table.get(index)!, { width } = blocks[index], measured = times[i];

@@ -203,6 +203,18 @@ function warmLines(from: usize, step: usize, lines: i32, numbers: i32): void {
 }
 
 /**
+ * Copies lines to scratch, an odd number of cache lines apart, and returns their pitch: with a pitch of 512 bytes, or a
+ * multiple, they would share few sets of the cache, and push each other out.
+ */
+function spreadLines(from: usize, step: usize, lines: i32, numbers: i32): usize {
+  const bytes: usize = (<usize> numbers) << 2, pitch: usize = ((bytes & ~63) + 64) | 64;
+  for (let to = tileAddress() + <usize> Layout.spread; lines > 0; lines--, from += step, to += pitch) {
+    memory.copy(to, from, bytes);
+  }
+  return pitch;
+}
+
+/**
  * c = a b, or c += a b. Strides are in bytes: am or ak is 4, so is bk or bn, and c's columns are adjacent. If bn is 0, b
  * is stored in panels, see `panelOffset`, and N is a multiple of 8.
  *
@@ -215,13 +227,16 @@ export function gemm(
 ): void {
   for (let k = 0; k < K;) {
     const depth = panelDepth(K - k), first = k == 0 ? start : 0;
-    const left = a + (<usize> k) * ak, right = b + (<usize> k) * bk;
-    if (ak != 4) warmLines(left, ak, depth, M);
+    const right = b + (<usize> k) * bk;
+    let left = a + (<usize> k) * ak, step = ak;
+    if (!(ak & 511) && M <= Layout.spreadColumns && N >= 64) {
+      step = spreadLines(left, ak, depth, M), left = tileAddress() + <usize> Layout.spread;
+    } else if (ak != 4) warmLines(left, ak, depth, M);
     if (bn == 4) warmLines(right, bk, depth, N);
     for (let n = 0; n < N;) {
       // A panel for one column would be mostly zeros.
       if (n == N - 1 && am == 4 && start <= 1 && !bias) {
-        timesColumn(M, depth, left, ak, right + (<usize> n) * bn, bk, c + ((<usize> n) << 2), cm, first == 1);
+        timesColumn(M, depth, left, step, right + (<usize> n) * bn, bk, c + ((<usize> n) << 2), cm, first == 1);
         break;
       }
       const most = panelColumns(N - n), columns = min(most, N - n);
@@ -232,7 +247,7 @@ export function gemm(
       const added = bias && isLast ? bias + ((<usize> n) << 2) : 0;
       n += columns;
       if (columns == most || M > Layout.edgeRows) {
-        timesPanel(M, depth, left, am, ak, to, cm, columns, most == 16, first);
+        timesPanel(M, depth, left, am, step, to, cm, columns, most == 16, first);
         if (added) addToRows(to, cm, M, columns, added);
         continue;
       }
@@ -242,7 +257,7 @@ export function gemm(
         memory.fill(edge, 0, (<usize> M) * pitch);
         copyTile(to, cm, edge, pitch, M, columns);
       }
-      timesPanel(M, depth, left, am, ak, edge, pitch, most, most == 16, first);
+      timesPanel(M, depth, left, am, step, edge, pitch, most, most == 16, first);
       if (added) addToRows(edge, pitch, M, most, added);
       if (isLast) copyTile(edge, pitch, to, cm, M, columns);
     }

@@ -1,6 +1,6 @@
 // Rows of numbers: reads in order, copies and sums.
 
-import { add, madd, splat, storeFirst, sub, total } from "./simd.ts";
+import { add, firstLanes, madd, splat, storeFirst, sub, total } from "./simd.ts";
 
 /** Smallest number of elements for which the engine's copy is faster than a loop. */
 const LONG: i32 = 64;
@@ -15,12 +15,6 @@ export function copyRow(from: usize, to: usize, n: i32): void {
 export function fillRow(to: usize, value: f32, n: i32): void {
   const v = splat(value);
   for (let i = 0; i < n; i += 4, to += 16) storeFirst(to, v, n - i);
-}
-
-/** The first `left` lanes of v, then zeros. */
-export function first(v: v128, left: i32): v128 {
-  const lane = i32x4(0, 1, 2, 3);
-  return v128.and(v, i32x4.lt_s(lane, i32x4.splat(left)));
 }
 
 /** Rows of more numbers are long: eight lanes would add too many to keep sums accurate. */
@@ -45,15 +39,14 @@ export function sumOf(x: usize, n: i32, m: f32, squared: bool): f32 {
 /** The same for few numbers. */
 function runOf(x: usize, n: i32, m: f32, squared: bool): f32 {
   const centre = splat(m);
-  let s = splat(0), t = splat(0);
-  let i = 0;
+  let s = splat(0), t = splat(0), i = 0;
   for (; i + 8 <= n; i += 8, x += 32) {
     const a = sub(v128.load(x), centre), b = sub(v128.load(x, 16), centre);
     if (squared) s = madd(a, a, s), t = madd(b, b, t);
     else s = add(s, a), t = add(t, b);
   }
   for (; i < n; i += 4, x += 16) {
-    const a = first(sub(v128.load(x), centre), n - i);
+    const a = v128.and(sub(v128.load(x), centre), firstLanes(n - i));
     if (squared) s = madd(a, a, s);
     else s = add(s, a);
   }

@@ -2,9 +2,8 @@
 // outlier spoils its neighbours; that of a direct convolution depends only on the values behind each result. The
 // transforms also overflow earlier.
 
-import { add, splat, topOf, total } from "./simd.ts";
+import { add, firstLanes, splat, topOf, total } from "./simd.ts";
 import { panelOffset, panelPitch } from "./gemm.ts";
-import { first } from "./rows.ts";
 import { columns, pitchC, tiles } from "./winograd_sizes.ts";
 
 /** Largest allowed ratio of a tile to the typical tile of its image. */
@@ -17,7 +16,7 @@ export function areUsual(weights: usize, count: i32): bool {
   // As whole numbers, which are in the same order, with NaN last: V8 takes longer to compare floats.
   let top = splat(0), left = count;
   for (; left >= 4; left -= 4, weights += 16) top = i32x4.max_s(top, f32x4.abs(v128.load(weights)));
-  return topOf(i32x4.max_s(top, f32x4.abs(first(v128.load(weights), left)))) < HUGE;
+  return topOf(i32x4.max_s(top, f32x4.abs(v128.and(v128.load(weights), firstLanes(left))))) < HUGE;
 }
 
 /**

@@ -1,7 +1,7 @@
 // Log-softmax and cross entropy. A task is a row.
 
 import { firstTask, nextTask } from "../call.ts";
-import { add, splat, storeFirst, sub, total } from "../simd.ts";
+import { add, firstLanes, splat, storeFirst, sub, total } from "../simd.ts";
 import { exp } from "../vector_functions.ts";
 
 /** The largest of n adjacent numbers; NaN if any is NaN. */
@@ -13,12 +13,9 @@ function topOf(x: usize, n: i32): f32 {
 
 /** Sum of exp(x - top) over n adjacent numbers; ignores what its loads read beyond the end. */
 function sumOfExp(x: usize, n: i32, top: f32): f32 {
-  let sum = splat(0), c = 0;
-  for (; c + 4 <= n; c += 4) sum = add(sum, exp(sub(v128.load(x + ((<usize> c) << 2)), splat(top))));
-  if (c < n) {
-    const lanes = i32x4.add(i32x4.splat(c), i32x4(0, 1, 2, 3));
-    const inside = i32x4.lt_s(lanes, i32x4.splat(n));
-    sum = add(sum, v128.and(exp(sub(v128.load(x + ((<usize> c) << 2)), splat(top))), inside));
+  let sum = splat(0);
+  for (let c = 0; c < n; c += 4, x += 16) {
+    sum = add(sum, v128.and(exp(sub(v128.load(x), splat(top))), firstLanes(n - c)));
   }
   return total(sum);
 }

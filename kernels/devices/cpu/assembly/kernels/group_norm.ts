@@ -2,8 +2,8 @@
 
 import { firstTask, nextTask } from "../call.ts";
 import { geluRow, geluSlope } from "../vector_functions.ts";
-import { first, LONG_SUM, meanOf, sumOf } from "../rows.ts";
-import { add, madd, mul, splat, squareRoot, storeFirst, sub, total } from "../simd.ts";
+import { LONG_SUM, meanOf, sumOf } from "../rows.ts";
+import { add, firstLanes, madd, mul, splat, squareRoot, storeFirst, sub, total } from "../simd.ts";
 
 /** y = (x - mean) / deviation * gamma + beta, then GELU if `activation` is 1. A task is a group of an image. */
 export function groupNorm(
@@ -56,7 +56,7 @@ export function groupNormGradient(
           let dz = v128.load(dy + at);
           if (activation) dz = mul(dz, geluSlope(madd(xhat, a, b)));
           const left = pixels - i;
-          if (left < 4) dz = first(dz, left), xhat = first(xhat, left);
+          if (left < 4) dz = v128.and(dz, firstLanes(left)), xhat = v128.and(xhat, firstLanes(left));
           storeFirst(dx + at, dz, left); // used by the second pass
           scale = madd(dz, xhat, scale);
           shift = add(shift, dz);

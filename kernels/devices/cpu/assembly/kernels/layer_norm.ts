@@ -1,8 +1,8 @@
 // Normalisation of rows. A task is some rows.
 
 import { firstRow, firstTask, nextRow, nextTask } from "../call.ts";
-import { first, LONG_SUM, meanOf, sumOf } from "../rows.ts";
-import { add, madd, mul, splat, squareRoot, storeFirst, sub, total } from "../simd.ts";
+import { LONG_SUM, meanOf, sumOf } from "../rows.ts";
+import { add, firstLanes, madd, mul, splat, squareRoot, storeFirst, sub, total } from "../simd.ts";
 
 /** Approximate number of elements per task. */
 const BLOCK: i32 = 4096;
@@ -46,7 +46,7 @@ export function layerNormGradient(
         const at: usize = (<usize> c) << 2, left = C - c;
         let g = mul(v128.load(gamma + at), v128.load(slope + at));
         let xhat = mul(sub(v128.load(from + at), centre), deviation);
-        if (left < 4) g = first(g, left), xhat = first(xhat, left);
+        if (left < 4) g = v128.and(g, firstLanes(left)), xhat = v128.and(xhat, firstLanes(left));
         byXhat = madd(g, xhat, byXhat);
         sum = add(sum, g);
       }

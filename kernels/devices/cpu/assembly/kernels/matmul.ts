@@ -1,6 +1,7 @@
 // Products of matrices and of images as matrices [channel][pixel], and their gradients.
 
 import { firstTask, isAlone, nextTask } from "../call.ts";
+import { Layout } from "../../memory_layout.ts";
 import { gemm, panelAddress } from "../gemm.ts";
 import { add, splat, storeFirst } from "../simd.ts";
 import { me, team } from "../threads.ts";
@@ -8,7 +9,7 @@ import { unfold, warm } from "../rows.ts";
 
 /** Most rows of a task; more if they are columns of a, since fewer tasks pack b less often. */
 const TASK_ROWS: i32 = 192;
-const TALL_TASK_ROWS: i32 = 528;
+const TALL_TASK_ROWS: i32 = Layout.spreadColumns;
 /** Most columns of a task. */
 const TASK_COLUMNS: i32 = 256;
 /** Fewer rows would be packed for too few products. */

@@ -14,8 +14,7 @@ function sumRow(x: usize, n: i32): f32 {
   let whole: f32 = 0;
   for (let start = 0; start < n; start += RUN) {
     const end = min(n, start + RUN);
-    let s = splat(0);
-    let i = start;
+    let s = splat(0), i = start;
     for (; i + 4 <= end; i += 4) s = add(s, v128.load(x + ((<usize> i) << 2)));
     let rest: f32 = 0;
     for (; i < end; i++) rest += load<f32>(x + ((<usize> i) << 2));
@@ -95,9 +94,7 @@ export function squaredErrors(call: usize, a: usize, b: usize, y: usize, n: i32,
   const perTask = max(1, BLOCK / chunk);
   for (let s = firstRow(call, S, perTask); s >= 0; s = nextRow()) {
     const end = min(n, (s + 1) * chunk);
-    let sum = splat(0);
-    let rest: f32 = 0;
-    let i = s * chunk;
+    let sum = splat(0), rest: f32 = 0, i = s * chunk;
     for (; i + 4 <= end; i += 4) {
       const d = sub(v128.load(a + ((<usize> i) << 2)), v128.load(b + ((<usize> i) << 2)));
       sum = madd(d, d, sum);
@@ -118,14 +115,9 @@ export function squaredErrorsGradient(
   for (let s = firstRow(call, S, perTask); s >= 0; s = nextRow()) {
     const end = min(n, (s + 1) * chunk);
     const slope: f32 = <f32> 2 * load<f32>(dy + ((<usize> s) << 2));
-    let i = s * chunk;
-    for (; i + 4 <= end; i += 4) {
+    for (let i = s * chunk; i < end; i += 4) {
       const at: usize = (<usize> i) << 2;
-      v128.store(da + at, mul(sub(v128.load(a + at), v128.load(b + at)), splat(slope)));
-    }
-    for (; i < end; i++) {
-      const at: usize = (<usize> i) << 2;
-      store<f32>(da + at, (load<f32>(a + at) - load<f32>(b + at)) * slope);
+      storeFirst(da + at, mul(sub(v128.load(a + at), v128.load(b + at)), splat(slope)), end - i);
     }
   }
 }
