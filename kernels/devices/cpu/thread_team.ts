@@ -131,7 +131,7 @@ export class ThreadTeam {
   readonly #memory: SharedMemory;
   readonly #exports: Exports;
   readonly #blocks: BlockExports;
-  readonly #probes: boolean;
+  #probes: boolean;
   /** Words shared by the threads; growing the memory does not move them. */
   readonly #words: Int32Array;
   #workers: object[] = [];
@@ -149,8 +149,7 @@ export class ThreadTeam {
     this.#words = new Int32Array(memory.memory.buffer, 0, Layout.blocks / 4);
     const env = { memory: memory.memory };
     this.#blocks = new WebAssembly.Instance(productBlocks(0, kernels.fused), { env }).exports as BlockExports;
-    const { table } = this.#blocks;
-    this.#exports = new WebAssembly.Instance(kernels.module, { env: { ...env, table } })
+    this.#exports = new WebAssembly.Instance(kernels.module, { env: { ...env, table: this.#blocks.table } })
       .exports as unknown as Exports;
     this.#words[Layout.wide / 4] = Number(wide ?? vectorWidth().isWide);
   }
@@ -245,8 +244,9 @@ export class ThreadTeam {
 
   /** Measures which blocks are faster, unless that is already settled, and uses them. */
   probe(): void {
-    if (!this.#probes || vectorWidth().isSettled) return;
-    probeWidth(this.#blocks, this.#memory.memory);
+    if (!this.#probes) return;
+    if (vectorWidth().isSettled) this.#probes = false;
+    else probeWidth(this.#blocks, this.#memory.memory);
     this.#words[Layout.wide / 4] = Number(vectorWidth().isWide);
   }
 
