@@ -229,7 +229,7 @@ export function gemm(
     const depth = panelDepth(K - k), first = k == 0 ? start : 0;
     const right = b + (<usize> k) * bk;
     let left = a + (<usize> k) * ak, step = ak;
-    if (!(ak & 511) && M <= Layout.spreadColumns && N >= 64) {
+    if (!(ak & 511) && M <= Layout.spreadColumns && N >= 64) { // fewer panels would not pay for the copy
       step = spreadLines(left, ak, depth, M), left = tileAddress() + <usize> Layout.spread;
     } else if (ak != 4) warmLines(left, ak, depth, M);
     if (bn == 4) warmLines(right, bk, depth, N);
