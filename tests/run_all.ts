@@ -60,7 +60,7 @@ function testsOf(files: readonly (readonly [path: string, text: string])[]): Job
     const all = (kinds.get(kind) ?? []).map(([path]) => path);
     const parts = kind === "browsers" ? 1 : Math.ceil(all.length / 32);
     // Lavapipe's threads wait for each other at every kernel, a third of the time for networks as small as in tests.
-    const env = kind === "kernels" ? {} : { LP_NUM_THREADS: "0" };
+    const env: Record<string, string> = kind === "kernels" ? {} : { LP_NUM_THREADS: "0" };
     return Array.from({ length: parts }, (_, part) => ({
       args: [
         ...testing,

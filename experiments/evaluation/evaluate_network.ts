@@ -1,11 +1,11 @@
 import { currentDevice } from "../../kernels/mod.ts";
-import { type Judgement, pickPoints } from "../../models/mod.ts";
+import { pickPoints } from "../../models/mod.ts";
 import { unlessStopped } from "../cli/task.ts";
 import { firstIndices } from "../data/dataset.ts";
 import { type EvaluatedNetwork, hasFewTestImages } from "./evaluated_network.ts";
 import type { Evaluated, EvaluationFigure } from "./evaluation.ts";
 import type { EvaluationOptions } from "./evaluation_options.ts";
-import { imageSets, Monitor, samplingEvaluations, type SetName, type Watch } from "./image_sets.ts";
+import { imageSets, Monitor, samplingEvaluations, type Watch } from "./image_sets.ts";
 import type { DataJudge } from "./judges.ts";
 import { type Findings, type JudgedSets, type Measurement, measurements } from "./measurements.ts";
 import { classHistogram, verdicts } from "./measures.ts";
@@ -19,14 +19,14 @@ export function expectedEvaluations(
   judges: readonly DataJudge[],
   options: EvaluationOptions,
 ): number {
-  return wanted(judges).reduce(
+  return measurementsWith(judges).reduce(
     (sum, { evaluations }) => sum + (evaluations?.(subject, options) ?? 0),
     samplingEvaluations(subject, options),
   );
 }
 
-function wanted(judges: readonly DataJudge[]): readonly Measurement[] {
-  return (measurements as readonly Measurement[]).filter(({ judged }) => judges.length > 0 || !judged);
+function measurementsWith(judges: readonly DataJudge[]): readonly Measurement[] {
+  return measurements.filter(({ judged }) => judges.length > 0 || !judged);
 }
 
 /**
@@ -42,35 +42,50 @@ export async function evaluateNetwork(
   const monitor = new Monitor(watch);
   return await unlessStopped(watch.signal, async () => {
     const started = performance.now();
-    const { cost, how, ...drawn } = await imageSets(subject, options, monitor);
+    const { cost, how, sets, ...drawn } = await imageSets(subject, options, monitor);
+
+    // Let each judge look at the samples, and at the images to compare them with.
     const judged: JudgedSets[] = [];
     for (const judge of judges) {
-      const views: Partial<Record<SetName, Judgement>> = {};
-      for (const set of ["samples", "test", "train", "noise"] as const) {
+      const view = async (pixels: Float32Array) => {
         await monitor.advance(0);
-        views[set] = await judge.judge(drawn.sets[set].values);
-      }
-      judged.push({ judge, ...views as Record<SetName, Judgement> });
+        return await judge.judge(pixels);
+      };
+      judged.push({
+        judge,
+        samples: await view(sets.samples.values),
+        test: await view(sets.test.values),
+        train: await view(sets.train.values),
+        noise: await view(sets.noise.values),
+      });
     }
+
+    // Take the measurements in turn, with the cost of each.
     const figures: Record<string, EvaluationFigure> = {};
-    let rest: Omit<Findings, "figures"> = {};
-    for (const { sampled, measure } of wanted(judges)) {
+    const found: Omit<Findings, "figures"> = {};
+    for (const { sampled, measure } of measurementsWith(judges)) {
       const [begun, before] = [performance.now(), monitor.evaluations];
-      const { figures: found, ...more } = await measure({ subject, options, judged, monitor, ...drawn });
+      const { figures: measured, ...more } = await measure({
+        subject,
+        options,
+        sets,
+        judged,
+        monitor,
+        ...drawn,
+      });
       await monitor.advance(0);
       const evaluations = Math.round(monitor.evaluations - before) + (sampled ? cost.evaluations : 0);
       const seconds = (performance.now() - begun) / 1000 + (sampled ? cost.seconds : 0);
-      for (const [key, figure] of Object.entries(found)) {
-        figures[key] = { count: options.count, ...figure!, evaluations, seconds };
+      for (const [key, figure] of Object.entries(measured)) {
+        if (figure) figures[key] = { count: options.count, ...figure, evaluations, seconds };
       }
-      rest = { ...rest, ...more };
+      Object.assign(found, more);
     }
-    const { shown, ...means } = rest;
+
     const { weights, data: { name, digest, classNames } } = subject;
     const { how: _, ...asked } = options;
+    const { shown, course, lossByTime } = found;
     const [first] = judged;
-    const features = first?.test.features;
-    const rows = Math.min(liveRows, features?.rows ?? 0);
     return {
       evaluation: {
         version: 2,
@@ -78,19 +93,26 @@ export async function evaluateNetwork(
         seconds: (performance.now() - started) / 1000,
         weights,
         device: currentDevice().description,
-        dataset: { name, digest, ...classNames && { classNames } },
-        judges: judged.map(({ judge: { name, digest: sha256, accuracy, source, classes }, samples }) => ({
-          ...{ name, sha256, accuracy, source },
-          classes: [...classHistogram(verdicts(samples.probabilities, classes).classes, classes)],
-        })),
+        dataset: { name, digest, classNames },
+        judges: judged.map(({ judge: { name, digest: sha256, accuracy, source, classes }, samples }) => {
+          const seen = verdicts(samples.probabilities, classes).classes;
+          return { name, sha256, accuracy, source, classes: [...classHistogram(seen, classes)] };
+        }),
         asked,
         samples: { count: options.count, seed: options.seed, how, ...cost },
         figures,
-        ...means,
+        course,
+        lossByTime,
       },
       judged: shown,
       live: first && !hasFewTestImages(subject.data)
-        ? { weights: first.judge.bytes, reference: pickPoints(features!, firstIndices(rows)) }
+        ? {
+          weights: first.judge.bytes,
+          reference: pickPoints(
+            first.test.features,
+            firstIndices(Math.min(liveRows, first.test.features.rows)),
+          ),
+        }
         : undefined,
     };
   });

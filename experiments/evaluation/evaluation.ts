@@ -23,16 +23,14 @@ import { appendMetrics } from "../run/metrics_log.ts";
 import { TensorFile, tensorsOf } from "../run/weights.ts";
 import {
   type ByFigure,
-  type FigureKey,
-  figureKey,
   figureKeys,
-  type FigureName,
   figureNames,
   meaningOf,
   metricOf,
   shownFigure,
   titleOf,
 } from "./figures.ts";
+import { figureKey } from "./measurements.ts";
 import { say, textTable } from "../cli/output.ts";
 import { className } from "../draw/conditioning.ts";
 import { cheapestOfBest, judgedKeys, type SolverCosts } from "./solver_comparison.ts";
@@ -93,7 +91,7 @@ const checks = {
   })),
   /** The samples, how they were drawn, as text (solver, grid, guidance), and their cost. */
   samples: fieldsOf({ count, seed: count, how: textField, ...cost }),
-  figures: tableOf(figure) as unknown as FieldCheck<ByFigure<EvaluationFigure>>,
+  figures: tableOf(figure),
   /** Means over samples along their trajectories. */
   course: ifGiven(fieldsOf({ t: numbers, straightness: numbers, curvature: numbers })),
   /** Velocity error in bins of t. */
@@ -117,7 +115,7 @@ export async function readEvaluation(run: string): Promise<Evaluation | undefine
   const problem = fieldProblem(current, checks);
   if (problem !== undefined) throw new RunError(`Cannot read ${path}: ${problem}; ${advice}`);
   const evaluation = current as unknown as Evaluation;
-  const known = Object.entries(evaluation.figures).filter(([key]) => figureKeys.includes(key as FigureKey));
+  const known = Object.entries(evaluation.figures).filter(([key]) => figureKeys.includes(key));
   return { ...evaluation, figures: Object.fromEntries(known) };
 }
 
@@ -166,9 +164,6 @@ const shapesOf = ([N, K, ...size]: readonly number[]) => ({
   rank: [N],
 });
 
-/** Tensors of a second judge. */
-const secondShapes = (N: number) => ({ second_confidence: [N], second_classes: [N] });
-
 /**
  * Writes `judged.safetensors` of a run: f32 tensors named as the fields of {@linkcode JudgedSamples}, and those of a
  * second judge with `second_` before their names.
@@ -177,12 +172,10 @@ export async function writeJudged(run: string, samples: JudgedSamples): Promise<
   const { shape, labels, second } = samples;
   const [N] = shape;
   const tensors = tensorsOf(shapesOf(shape), samples);
-  if (second) {
-    const { confidence: second_confidence, classes: second_classes } = second;
-    const more = tensorsOf(secondShapes(N), { second_confidence, second_classes });
-    for (const [name, tensor] of more) tensors.set(name, tensor);
+  const perSample = { second_confidence: second?.confidence, second_classes: second?.classes, labels };
+  for (const [name, values] of Object.entries(perSample)) {
+    if (values) tensors.set(name, { shape: [N], data: Float32Array.from(values) });
   }
-  if (labels) tensors.set("labels", { shape: [N], data: Float32Array.from(labels) });
   await writeAtomic(join(run, runFile.judged), encodeSafetensors(tensors));
 }
 
@@ -195,13 +188,14 @@ export async function readJudged(run: string): Promise<JudgedSamples | undefined
   const shape = file.shapeOf("nearest") as JudgedSamples["shape"];
   if (shape.length !== 5) throw file.mismatch("nearest", "f32[N, K, C, H, W]");
   const [N] = shape;
-  const first = file.readAll(shapesOf(shape));
-  const second = file.has("second_confidence") ? file.readAll(secondShapes(N)) : undefined;
+  const hasSecond = file.has("second_confidence");
   return {
     shape,
-    ...first,
-    ...second && { second: { confidence: second.second_confidence, classes: second.second_classes } },
-    ...file.has("labels") && { labels: file.labels("labels", N) },
+    ...file.readAll(shapesOf(shape)),
+    second: hasSecond
+      ? { confidence: file.read("second_confidence", N), classes: file.read("second_classes", N) }
+      : undefined,
+    labels: file.has("labels") ? file.labels("labels", N) : undefined,
   };
 }
 
@@ -280,7 +274,7 @@ export function evaluationTable({ figures }: Evaluation): string {
 }
 
 /** Whether noise has as good a value as the samples. */
-function noiseScoresWell(key: FigureKey, { value, noise, real }: EvaluationFigure): boolean {
+function noiseScoresWell(key: string, { value, noise, real }: EvaluationFigure): boolean {
   if (noise === undefined) return false;
   const { better } = meaningOf(key);
   if (better === "real") return real !== undefined && Math.abs(noise - real) <= Math.abs(value - real);
@@ -341,7 +335,7 @@ type Ranked = Pick<EvaluationFigure, "value"> & Partial<EvaluationFigure>;
 export function formatOrder(measured: readonly ByFigure<Ranked | undefined>[]): string | undefined {
   const pairs = measured.flatMap((b, i) => measured.slice(0, i).map((a) => [a, b] as const));
   /** The sign of the difference of a pair by a judge, 0 if it may be chance; undefined if it was not measured. */
-  const signOf = (name: FigureName, judge: JudgeName, [a, b]: typeof pairs[number]) => {
+  const signOf = (name: string, judge: JudgeName, [a, b]: typeof pairs[number]) => {
     const [one, other] = [a, b].map((figures) => figures[figureKey(name, judge)]);
     if (!one || !other) return undefined;
     const { low = one.value, high = one.value } = one;
@@ -370,13 +364,13 @@ export function solverTable({ solvers, common: { count, seed } }: SolverCosts): 
     `${cost === chosen ? "* " : ""}${cost.spec}`,
     String(Number(cost.evaluations.toFixed(1))),
     ...distances.map((key) => {
-      const [value, low, high] = (["value", "low", "high"] as const).map((end) => cost[key]![end].toFixed(2));
-      return `${value} (${low} to ${high})`;
+      const { value, low, high } = cost.figures[key]!;
+      return `${value.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)})`;
     }),
-    ...shares.map((key) => shownFigure(key, cost[key]!.value)),
+    ...shares.map((key) => shownFigure(key, cost.figures[key]!.value)),
     cost.seconds.toFixed(1),
   ]);
   const about = `${count.toLocaleString("en")} samples per solver, all from the noise of seed ${seed}`;
-  const order = formatOrder(solvers);
+  const order = formatOrder(solvers.map(({ figures }) => figures));
   return [about, textTable([head, ...rows], (column) => column > 0), ...order ? [order] : []].join("\n");
 }

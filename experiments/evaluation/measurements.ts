@@ -79,10 +79,11 @@ export interface Measured extends Estimate {
   readonly noise?: number;
 }
 
-export interface Findings<Key extends string = string> {
-  readonly figures: Readonly<Partial<Record<Key, Measured>>>;
+/** What a measurement finds. */
+export interface Findings {
+  readonly figures: Readonly<Partial<Record<string, Measured>>>;
   /** Samples to look at. */
-  readonly shown?: JudgedSamples | undefined;
+  readonly shown?: JudgedSamples;
   /** Means over samples along their trajectories. */
   readonly course?: Readonly<Record<"t" | "straightness" | "curvature", readonly number[]>>;
   /** Velocity error in bins of t. */
@@ -90,44 +91,43 @@ export interface Findings<Key extends string = string> {
 }
 
 /** One or more figures that share work. */
-export interface Measurement<Name extends string = string> {
-  readonly figures: Readonly<Record<Name, FigureMeaning>>;
+export interface Measurement {
+  readonly figures: Readonly<Record<string, FigureMeaning>>;
   /** Whether every judge measures them in its view of the images, for keys as of {@linkcode figureKey}. */
   readonly judged?: true;
   /** Whether they come from the samples, whose cost they then include. */
   readonly sampled?: true;
   /** Expected evaluations of the network, without those for drawing samples; the monitor counts the actual ones. */
   evaluations?(subject: EvaluatedNetwork, options: EvaluationOptions): number;
-  measure(input: MeasurementInput): Promise<Findings<NoInfer<Name>>>;
+  measure(input: MeasurementInput): Findings | Promise<Findings>;
 }
 
 /**
  * The key of a figure in files, trackers and tables: its name, such as `frechet`, or that of a judge other than the
  * first before it, such as `vgg/frechet`.
  */
-export function figureKey<Name extends string>(name: Name, judge: JudgeName = judgeNames[0]) {
-  return judge === judgeNames[0] ? name : `${judge}/${name}` as const;
+export function figureKey(name: string, judge: JudgeName = judgeNames[0]): string {
+  return judge === judgeNames[0] ? name : `${judge}/${name}`;
 }
-
-const measurement = <const Name extends string>(row: Measurement<Name>): Measurement<Name> => row;
 
 /** A figure beside its values for real images and for noise, as far as they are known. */
 const compared = (own: Estimate, real: number | undefined, realCount: number, noise?: number): Measured => ({
   ...own,
-  ...real !== undefined && { real, realCount },
-  ...noise !== undefined && { noise },
+  real,
+  realCount: real === undefined ? undefined : realCount,
+  noise,
 });
 
 /** A measurement by each judge of the samples, and for comparison of a set of real images and of noise. */
-function byEachJudge<const Name extends string>(
-  figures: Readonly<Record<Name, FigureMeaning>>,
+function byEachJudge(
+  figures: Measurement["figures"],
   real: "test" | "train",
   measure: (
     images: Judgement,
     test: Judgement,
-    about: { readonly classes: number; readonly labels?: Uint32Array | undefined; readonly few: boolean },
-  ) => Promise<Readonly<Partial<Record<NoInfer<Name>, Estimate>>>>,
-): Measurement<Name> {
+    about: { readonly classes: number; readonly labels?: Uint32Array; readonly few: boolean },
+  ) => Readonly<Record<string, Estimate>> | Promise<Readonly<Record<string, Estimate>>>,
+): Measurement {
   return {
     figures,
     judged: true,
@@ -136,15 +136,16 @@ function byEachJudge<const Name extends string>(
       const found: Record<string, Measured> = {};
       const few = hasFewTestImages(data);
       for (const { judge, ...views } of judged) {
-        const of = (set: SetName, labels?: Uint32Array) =>
-          measure(views[set], views.test, { classes: judge.classes, labels, few });
-        const [own, ofReal, ofNoise] = [await of("samples", labels), await of(real), await of("noise")];
-        for (const [name, estimate] of Object.entries<Estimate>(own as Record<Name, Estimate>)) {
-          const [best, worst] = [ofReal[name as Name]?.value, ofNoise[name as Name]?.value];
-          found[figureKey(name, judge.name)] = compared(estimate, best, views[real].features.rows, worst);
+        const { classes, name: judgeName } = judge;
+        const own = await measure(views.samples, views.test, { classes, labels, few });
+        const ofReal = await measure(views[real], views.test, { classes, few });
+        const ofNoise = await measure(views.noise, views.test, { classes, few });
+        for (const [name, estimate] of Object.entries(own)) {
+          const [best, worst] = [ofReal[name]?.value, ofNoise[name]?.value];
+          found[figureKey(name, judgeName)] = compared(estimate, best, views[real].features.rows, worst);
         }
       }
-      return { figures: found as Findings<Name>["figures"] };
+      return { figures: found };
     },
   };
 }
@@ -165,7 +166,7 @@ const likelihoodEvaluations = 50;
 /**
  * The figures of an evaluation, in the order of tables: what each means, and how it is measured with its interval.
  */
-export const measurements = [
+export const measurements: readonly Measurement[] = [
   byEachJudge(
     {
       confident: {
@@ -192,7 +193,7 @@ export const measurements = [
       },
     },
     "test",
-    (images, _, { classes, labels }) => Promise.resolve(recognised(images, classes, labels)),
+    (images, _, { classes, labels }) => recognised(images, classes, labels),
   ),
 
   byEachJudge(
@@ -243,7 +244,7 @@ export const measurements = [
     },
   ),
 
-  measurement({
+  {
     figures: {
       class_spread: {
         title: "Spread within classes",
@@ -256,14 +257,14 @@ export const measurements = [
     sampled: true,
     measure({ sets: { samples, test, noise }, labels, subject: { data } }) {
       const own = labels && classSpread(samples, labels);
-      if (!own) return Promise.resolve({ figures: {} });
+      if (!own) return { figures: {} };
       const real = data.test.labels && classSpread(test, data.test.labels)?.value;
-      const figure = compared(own, real, test.rows, classSpread(noise, labels)?.value);
-      return Promise.resolve({ figures: { class_spread: figure } });
+      const ofNoise = classSpread(noise, labels)?.value;
+      return { figures: { class_spread: compared(own, real, test.rows, ofNoise) } };
     },
-  }),
+  },
 
-  measurement({
+  {
     figures: {
       authentic: {
         title: "Authentic",
@@ -292,9 +293,9 @@ export const measurements = [
         shown: judgedSamples(input, train, nearest),
       };
     },
-  }),
+  },
 
-  measurement({
+  {
     figures: {
       velocity_error: {
         title: "Velocity error",
@@ -315,9 +316,9 @@ export const measurements = [
         lossByTime: binByTime(losses),
       };
     },
-  }),
+  },
 
-  measurement({
+  {
     figures: {
       path_ratio: {
         title: "Length over distance",
@@ -352,9 +353,9 @@ export const measurements = [
       }
       return { figures: { ...figures, round_trip: { ...meanEstimate(lost), count: lost.length } }, course };
     },
-  }),
+  },
 
-  measurement({
+  {
     figures: {
       bits_per_dimension: {
         title: "Bits per dimension",
@@ -378,8 +379,8 @@ export const measurements = [
       if (perImage.length === 0) return { figures: {} };
       return { figures: { bits_per_dimension: { ...meanEstimate(perImage), count: perImage.length } } };
     },
-  }),
-] as const;
+  },
+];
 
 /** Samples shown in a report: the least certain ones, and a selection of the others. */
 const shown = { least: 32, others: 16 } as const;
@@ -407,8 +408,8 @@ function judgedSamples(
     image: pickPoints(samples, chosen).values,
     nearest: pickPoints(train, near).values,
     ...of(first),
-    ...second && { second: of(second) },
-    ...labels && { labels: Uint32Array.from(chosen, (n) => labels[n]) },
+    second: second && of(second),
+    labels: labels && Uint32Array.from(chosen, (n) => labels[n]),
     rank: Float32Array.from(chosen, (n) => order.indexOf(n) / order.length),
   };
 }
@@ -442,7 +443,7 @@ async function alongTrajectories({ subject, options, field, labels, monitor }: M
     const geometry = await flowGeometry(field, slice(x0, 0, from, rows), {
       ...steps,
       batch: rows,
-      ...labels && { condition: tensor(labels.slice(from, from + rows)) },
+      condition: labels && tensor(labels.slice(from, from + rows)),
     });
     geometry.distance.forEach((distance, n) => {
       ratio.push(geometry.length[n] / distance);
@@ -472,6 +473,6 @@ function* testBatches(
     const { values } = pickPoints(test, Array.from({ length: rows }, (_, n) => from + n));
     const labels = classes > 0 ? data.test.labels?.subarray(from, from + rows) : undefined;
     const x1 = tensor(fromPixels(values, normalization), [rows, ...shape]);
-    yield { x1, rows, ...labels && { condition: tensor(Uint32Array.from(labels)) } };
+    yield { x1, rows, condition: labels && tensor(Uint32Array.from(labels)) };
   }
 }

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { Estimate } from "../../models/mod.ts";
 import { ConfigError } from "../cli/settings.ts";
 import { makeSolver } from "../cli/solver.ts";
 import { unlessStopped } from "../cli/task.ts";
@@ -16,7 +17,7 @@ import {
   textField,
 } from "../run/field_checks.ts";
 import { type EvaluatedNetwork, hasFewTestImages } from "./evaluated_network.ts";
-import { figureFields, type FigureKey, figureKey, type FigureName, keysOf } from "./figures.ts";
+import { type ByFigure, figureFields, keysOf } from "./figures.ts";
 import {
   drawForEvaluation,
   type Drawing,
@@ -26,19 +27,25 @@ import {
   type Watch,
 } from "./image_sets.ts";
 import type { DataJudge } from "./judges.ts";
+import { figureKey } from "./measurements.ts";
 import { frechetDistance, kernelDistance, recognised } from "./measures.ts";
 
-const estimate = fieldsOf({ value: finiteNumber, low: finiteNumber, high: finiteNumber });
-
 /** Cost and quality of samples by one solver. */
-const solverCost = fieldsOf({
+export interface SolverCost {
   /** The solver in the syntax of `makeSolver`. */
-  spec: textField,
+  readonly spec: string;
   /** Evaluations of the network per sample, with guided ones counted twice; the mean if samples differ. */
-  evaluations: finiteNumber,
+  readonly evaluations: number;
   /** Total time for all samples. */
-  seconds: finiteNumber,
+  readonly seconds: number;
   /** With few test images, the kernel distance instead of the Fréchet distance. */
+  readonly figures: ByFigure<Estimate>;
+}
+
+const estimate = fieldsOf({ value: finiteNumber, low: finiteNumber, high: finiteNumber });
+/** A solver in the file, where figures stand beside its cost. */
+const solverCost = fieldsOf({
+  ...{ spec: textField, evaluations: finiteNumber, seconds: finiteNumber },
   ...figureFields(["frechet", "kernel", "confident", "asked_class"], estimate),
 });
 
@@ -56,20 +63,30 @@ const checks = {
   }),
   solvers: listOf(solverCost),
 };
-const costsCheck = fieldsOf(checks);
 
 /** Quality against cost for each solver, stored as `solvers.json`. */
-export type SolverCosts = Checked<typeof costsCheck>;
-
-/** Cost and quality of samples by one solver. */
-export type SolverCost = Checked<typeof solverCost>;
+export interface SolverCosts {
+  readonly common: Checked<typeof checks.common>;
+  readonly solvers: readonly SolverCost[];
+}
 
 /** The file of a run with its comparison of solvers. */
 export const solversFile = (run: string) => join(run, runFile.solvers);
 
 /** Reads a comparison of solvers; undefined if there is none. */
-export function readSolverCosts(path: string): Promise<SolverCosts | undefined> {
-  return readFields(path, checks, "delete the file, or measure the solvers again");
+export async function readSolverCosts(path: string): Promise<SolverCosts | undefined> {
+  const costs = await readFields(path, checks, "delete the file, or measure the solvers again");
+  return costs && {
+    common: costs.common,
+    solvers: costs.solvers.map(({ spec, evaluations, seconds, ...figures }) => {
+      return { spec, evaluations, seconds, figures: figures as ByFigure<Estimate> };
+    }),
+  };
+}
+
+async function writeSolverCosts(path: string, { common, solvers }: SolverCosts): Promise<void> {
+  const flat = solvers.map(({ figures, ...cost }) => ({ ...cost, ...figures }));
+  await writeJson(path, { version: 1, common, solvers: flat });
 }
 
 export interface ComparisonOptions extends Watch, Omit<Drawing, "how"> {}
@@ -94,7 +111,7 @@ export async function* compareSolvers(
     const drawn = await unlessStopped(watch.signal, () => drawForEvaluation(subject, drawing, monitor));
     if (!drawn) return;
     const { pixels, labels, evaluations, seconds } = drawn;
-    const figures: Partial<Record<FigureKey, Checked<typeof estimate>>> = {};
+    const figures: Record<string, Estimate> = {};
     for (const { judge, reference } of views) {
       const judgement = await judge.judge(pixels.values);
       const { class_entropy: _, ...shares } = recognised(judgement, judge.classes, labels);
@@ -102,10 +119,10 @@ export async function* compareSolvers(
         ? { kernel: await kernelDistance(reference, judgement.features) }
         : { frechet: frechetDistance(reference, judgement.features) };
       for (const [name, figure] of Object.entries({ ...distance, ...shares })) {
-        figures[figureKey(name as FigureName, judge.name)] = figure;
+        if (figure) figures[figureKey(name, judge.name)] = figure;
       }
     }
-    yield { spec, evaluations, seconds, ...figures };
+    yield { spec, evaluations, seconds, figures };
   }
 }
 
@@ -139,20 +156,20 @@ export async function measureSolvers(
   const names = Object.keys(common) as (keyof typeof common)[];
   const changed = names.filter((name) => earlier && common[name] !== earlier.common[name]);
   if (changed.length > 0) say(`Remeasuring: ${changed.join(", ")} changed`);
-  let costs: SolverCosts = earlier && changed.length === 0 ? earlier : { version: 1, common, solvers: [] };
+  let costs: SolverCosts = earlier && changed.length === 0 ? earlier : { common, solvers: [] };
   const left = specs.filter((spec) => !costs.solvers.some((cost) => cost.spec === spec));
   const expected = (spec: string) => samplingEvaluations(subject, { ...options, how: makeSolver(spec).how });
   onStart?.(left.reduce((sum, spec) => sum + expected(spec), 0));
   for await (const cost of compareSolvers(subject, judges, left, options)) {
     costs = { ...costs, solvers: [...costs.solvers, cost] };
-    if (file !== null) await writeJson(file, costs);
+    if (file !== null) await writeSolverCosts(file, costs);
   }
   return costs;
 }
 
 /** The keys of figures, by the judges that measured all solvers. */
-export function judgedKeys(solvers: readonly SolverCost[], ...names: FigureName[]): FigureKey[] {
-  return keysOf(names).filter((key) => solvers.every((cost) => cost[key]));
+export function judgedKeys(solvers: readonly SolverCost[], ...names: string[]): string[] {
+  return keysOf(names).filter((key) => solvers.every(({ figures }) => figures[key]));
 }
 
 /**
@@ -163,10 +180,13 @@ export function judgedKeys(solvers: readonly SolverCost[], ...names: FigureName[
  */
 export function cheapestOfBest(solvers: readonly SolverCost[]): SolverCost {
   const keys = judgedKeys(solvers, "frechet", "kernel");
-  const best = (key: FigureKey) =>
-    solvers.reduce((a, b) => b[key]!.value < a[key]!.value || Number.isNaN(a[key]!.value) ? b : a);
-  const mayBeBest = (keys: readonly FigureKey[]) =>
-    solvers.filter((cost) => keys.every((key) => cost[key]!.value <= best(key)[key]!.high));
+  const valueOf = (key: string, { figures }: SolverCost) => figures[key]!.value;
+  const highestOf = (key: string) => { // a distance that may still be the best
+    const known = solvers.filter((cost) => !Number.isNaN(valueOf(key, cost)));
+    return known.reduce((a, b) => valueOf(key, b) < valueOf(key, a) ? b : a).figures[key]!.high;
+  };
+  const mayBeBest = (keys: readonly string[]) =>
+    solvers.filter((cost) => keys.every((key) => valueOf(key, cost) <= highestOf(key)));
   const chosen = mayBeBest(keys);
   const left = chosen.length > 0 ? chosen : mayBeBest(keys.slice(0, 1));
   return left.reduce((a, b) => b.evaluations < a.evaluations ? b : a);

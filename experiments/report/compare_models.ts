@@ -79,7 +79,7 @@ export async function compareModels(runs: readonly string[]): Promise<Comparison
   return {
     runs: [...runs.keys()],
     t,
-    ...labels && { labels: [...labels] },
+    labels: labels && [...labels],
     shape: [samples, steps, ...size],
     points,
     velocities,

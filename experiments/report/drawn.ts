@@ -23,17 +23,12 @@ export async function readSamples(
   const { classes = 0, width = 0, classNames } = dataset ?? {};
   const columns = samplesPng && config.conditional === true ? columnsOf(samplesPng, width) : 0;
   const isAligned = columns > 0 && columns % classes === 0;
-  const samplesText = formatSamples(config, isAligned);
+  const nameOf = (column: number) => className(column % classes, classNames ?? undefined);
   return {
-    ...samplesPng && { samplesPng },
-    ...fewStepsPng && { fewStepsPng },
-    ...samplesText !== undefined && { samplesText },
-    ...isAligned && {
-      samplesColumns: Array.from(
-        { length: columns },
-        (_, n) => className(n % classes, classNames ?? undefined),
-      ),
-    },
+    samplesPng,
+    fewStepsPng,
+    samplesText: formatSamples(config, isAligned),
+    samplesColumns: isAligned ? Array.from({ length: columns }, (_, column) => nameOf(column)) : undefined,
   };
 }
 
@@ -61,6 +56,7 @@ export async function readTrajectories(folder: string): Promise<Pick<ReportRun, 
   );
   if (!isOneBatch) return { trajectories }; // files were deleted or copied
   const labels = snapshots.flatMap(({ label }) => label ?? []);
+  const isLabelled = labels.length === snapshots.length;
   const isKnown = (name: string): name is SolverName => Object.hasOwn(solvers, name);
   return {
     trajectories,
@@ -68,9 +64,10 @@ export async function readTrajectories(folder: string): Promise<Pick<ReportRun, 
       seed,
       solver,
       steps,
-      ...t.length === steps + 1 && !evenTimes(t) && { times: [...t] },
-      ...labels.length === snapshots.length && { labels, guidance: guidance ?? 1 },
-      ...isKnown(solver) && { evaluations: evaluationsOf({ solver, steps })! },
+      times: t.length === steps + 1 && !evenTimes(t) ? [...t] : undefined,
+      labels: isLabelled ? labels : undefined,
+      guidance: isLabelled ? guidance ?? 1 : undefined,
+      evaluations: isKnown(solver) ? evaluationsOf({ solver, steps }) : undefined,
     },
   };
 }
@@ -99,7 +96,7 @@ export async function readNetwork(
   const tests = await readExamples(run);
   const own = ownConfigIn(checkpoint, weights.path);
   if (own) return `its network is a module, ${own.name}, and a page holds only the library`;
-  return { checkpoint, ...early && { early }, ...tests && { tests }, ...judge && { judge } };
+  return { checkpoint, early, tests, judge };
 }
 
 /** Reads the early weights of a run without labels for autoguidance, if they are small enough. */

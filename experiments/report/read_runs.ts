@@ -45,28 +45,25 @@ async function readReportRun(folder: string, name: string, live: boolean | strin
   const record = await currentRecord(folder);
   const facts = { config, environment, metrics, record };
   const results = resultsOf(facts);
-  const ending = endingOf(facts);
-  const classNames = record?.dataset?.classNames;
   const judge = await readLiveJudge(folder);
   return {
     name,
     title: formatTitle(facts),
     summary: summaryOf(new Map(results)),
-    ...ending !== undefined && { ending },
+    ending: endingOf(facts),
     results,
     settings: factsOf(config),
     environment: factsOf(environment),
-    ...classNames && { classNames },
-    ...record?.dataset?.name === "mnist" && { subject: "digits" },
+    classNames: record?.dataset?.classNames ?? undefined,
+    subject: record?.dataset?.name === "mnist" ? "digits" : undefined,
     trainLoss: seriesOf(metrics, "train_loss"),
-    ...stagesOf(config),
+    stages: stagesOf(config),
     valLoss: seriesOf(metrics, "val_loss"),
     learningRate: seriesOf(metrics, "learning_rate"),
     ...await readQuality(folder, lastStep(metrics), judge),
     ...await readSamples(folder, config, record?.dataset ?? null),
-    ...typeof config.teacher === "string" && { isFlowMap: true },
-    ...typeof config.maxGuidance === "number" && config.maxGuidance > 1 &&
-      { maxGuidance: config.maxGuidance },
+    isFlowMap: typeof config.teacher === "string",
+    maxGuidance: Number(config.maxGuidance) > 1 ? Number(config.maxGuidance) : undefined,
     ...await readTrajectories(folder),
     live: live === true
       ? await readNetwork(folder, config, judge)
@@ -77,11 +74,11 @@ async function readReportRun(folder: string, name: string, live: boolean | strin
 /** The stages of a distillation, if it has several. */
 function stagesOf(
   { stages, batchSize, maxSteps }: Readonly<Record<string, unknown>>,
-): Pick<ReportRun, "stages"> {
+): ReportRun["stages"] {
   const isKnown = typeof stages === "string" && stagesSetting({ doc: "" }).accepts(stages);
-  if (!isKnown || typeof batchSize !== "number") return {};
+  if (!isKnown || typeof batchSize !== "number") return undefined;
   const planned = plannedStages(stages, batchSize, typeof maxSteps === "number" ? maxSteps : undefined);
-  return planned.length > 1 ? { stages: planned.map(({ name, from }) => ({ name, from })) } : {};
+  return planned.length > 1 ? planned.map(({ name, from }) => ({ name, from })) : undefined;
 }
 
 /** A metric of a run by step, without values that are not finite. */

@@ -34,14 +34,11 @@ export async function writeReport(
   { compare, live = true }: ReportOptions = {},
 ): Promise<void> {
   const read = await readReportRuns(runs, live);
-  const warning = lossWarning(await Promise.all(runs.map(lossMeaningOf)));
-  const qualityNote = await qualityNoteOf(runs);
-  const comparison = read.length > 1 ? await compare?.() : undefined;
   const data: ReportData = {
     runs: read,
-    ...warning !== undefined && { lossWarning: warning },
-    ...qualityNote !== undefined && { qualityNote },
-    ...comparison && { comparison },
+    lossWarning: lossWarning(await Promise.all(runs.map(lossMeaningOf))),
+    qualityNote: await qualityNoteOf(runs),
+    comparison: read.length > 1 ? await compare?.() : undefined,
     library,
   };
   let html: string;

@@ -9,15 +9,7 @@ import {
   seriesMarks,
 } from "../../viz/mod.ts";
 import type { Passage, TextTable } from "../../viz/report/mod.ts";
-import {
-  type FigureKey,
-  figureKeys,
-  keysOf,
-  meaningOf,
-  metricOf,
-  shownFigure,
-  titleOf,
-} from "../evaluation/figures.ts";
+import { figureKeys, keysOf, meaningOf, metricOf, shownFigure, titleOf } from "../evaluation/figures.ts";
 import { formatOrder } from "../evaluation/evaluation.ts";
 import { differingData, heldOutComparable, lossWarning } from "../cli/training_config.ts";
 import type { Plan } from "./plan.ts";
@@ -36,14 +28,12 @@ import {
 export function conclude({ plan, count }: Pick<Study, "plan" | "count">, summary: Summary): Passage[] {
   const { setups, primaries } = summary;
   const hasOtherData = differingData(setups.flatMap(({ dataset }) => dataset ?? [])).length > 0;
-  const order = formatOrder(setups.map(({ figures }) =>
-    Object.fromEntries(
-      Object.entries(figures).map(([key, { mean, interval: [low, high] = [mean, mean] }]) => [
-        key,
-        { value: mean, low, high },
-      ]),
-    )
-  ));
+  const ranked = ({ mean, interval: [low, high] = [mean, mean] }: SeedMean) => ({ value: mean, low, high });
+  const order = formatOrder(
+    setups.map(({ figures }) =>
+      Object.fromEntries(Object.entries(figures).map(([key, found]) => [key, found && ranked(found)]))
+    ),
+  );
   return [
     progressOf(plan, setups),
     ...primaries.some(({ key }) => keysOf(["kernel"]).includes(key))
@@ -67,7 +57,7 @@ function progressOf({ name }: Plan, setups: readonly Setup[]): string {
 }
 
 /** The differences in a figure, and the inconclusive comparisons. */
-function comparisonsOf(key: FigureKey, differences: readonly Difference[]): Passage[] {
+function comparisonsOf(key: string, differences: readonly Difference[]): Passage[] {
   const [differs, open]: [string[], string[]] = [[], []];
   for (const { a, b, figures, ratio } of differences) {
     const found = figures[key];
@@ -141,7 +131,7 @@ export function tablesOf({ setups, differences, primaries }: Summary): TextTable
   const hidden = primaries.some(({ key }) => keysOf(["frechet"]).includes(key)) ? keysOf(["kernel"]) : [];
   const shownIn = (all: readonly Pick<Setup, "figures">[]) =>
     shownFigures.filter((key) => !hidden.includes(key) && all.some(({ figures }) => figures[key]));
-  const means = (keys: readonly FigureKey[], { figures }: Pick<Setup, "figures">) =>
+  const means = (keys: readonly string[], { figures }: Pick<Setup, "figures">) =>
     keys.map((key) => formatMean(key, figures[key]));
   const ofSetups = shownIn(setups);
   const ofDifferences = shownIn(differences);
@@ -190,19 +180,19 @@ function whole(value: number): string {
 }
 
 /** Formats a mean with its interval, `12.1 (10.2 to 14.0)`; without it for one seed; empty for none. */
-export function formatMean(key: FigureKey, found: SeedMean | undefined): string {
+export function formatMean(key: string, found: SeedMean | undefined): string {
   if (!found) return "";
   const { mean, interval } = found;
   if (!interval) return formatFigure(key, mean);
   return `${formatFigure(key, mean, halfOf(interval))} (${formatInterval(key, interval)})`;
 }
 
-function formatInterval(key: FigureKey, interval: Interval): string {
+function formatInterval(key: string, interval: Interval): string {
   return interval.map((end) => formatFigure(key, end, halfOf(interval))).join(" to ");
 }
 
 /** Formats a figure with two digits of its spread, or else four significant digits; shares are percentages. */
-function formatFigure(key: FigureKey, value: number, spread?: number): string {
+function formatFigure(key: string, value: number, spread?: number): string {
   const { share } = meaningOf(key);
   const [scale, unit] = share ? [100, " %"] : [1, ""];
   const decimals = (spread: number) => Math.min(Math.max(1 - Math.floor(Math.log10(spread)), 0), 20);
@@ -298,7 +288,7 @@ export function qualityFigure({ setups, primaries }: Summary): PlotlyFigure | un
 }
 
 /** Quality during training if it was measured, or else at its end. */
-function pointsOf(setup: Setup, cost: "images" | "parameters" | "seconds", key: FigureKey): Point[] {
+function pointsOf(setup: Setup, cost: "images" | "parameters" | "seconds", key: string): Point[] {
   const during = cost === "parameters" ? [] : setup.course.flatMap((point) => {
     const quality = point.figures[key];
     return quality ? [{ x: point[cost], quality }] : [];
@@ -310,7 +300,7 @@ function pointsOf(setup: Setup, cost: "images" | "parameters" | "seconds", key: 
 }
 
 /** Points of setup i with their intervals, and a line through them; neighbours differ in colour and shape. */
-function traceOf(points: readonly Point[], i: number, key: FigureKey): PlotlyTrace {
+function traceOf(points: readonly Point[], i: number, key: string): PlotlyTrace {
   const color = seriesColors[i % seriesColors.length];
   const reach = (end: 0 | 1) =>
     points.map(({ quality: { mean, interval } }) => interval ? Math.abs(interval[end] - mean) : 0);

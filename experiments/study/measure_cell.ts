@@ -44,7 +44,7 @@ export async function measureCell(
     const device = currentDevice().description;
     const path = join(run, runFile.solvers);
     const costs = await measureSolvers(path, subject, judges, specs, { ...comparison, device, say });
-    for (const { spec, evaluations, ...figures } of costs.solvers) {
+    for (const { spec, evaluations, figures } of costs.solvers) {
       // The evaluations of adaptive solvers are a mean over batches.
       solvers.push({ spec, evaluations: Number(evaluations.toPrecision(9)), figures: valuesOf(figures) });
     }
@@ -57,8 +57,8 @@ export async function measureCell(
     if (!bytes) continue;
     const { model } = await loadWeights(bytes, path);
     const then = { ...subject, drawable: { ...subject.drawable, model } };
-    for await (const cost of compareSolvers(then, judges, [solver], comparison)) { // from the same noise
-      course.push({ step, figures: valuesOf(cost) });
+    for await (const { figures } of compareSolvers(then, judges, [solver], comparison)) { // from the same noise
+      course.push({ step, figures: valuesOf(figures) });
     }
   }
   if (signal.aborted) return undefined;
@@ -71,7 +71,7 @@ export async function measureCell(
   return {
     multiplyAdds: multiplyAddsOf(subject),
     dataset: { name, digest },
-    figures: valuesOf(figures) as Record<string, number>,
+    figures: valuesOf(figures),
     real: Object.fromEntries(real),
     solvers,
     milestones: course,

@@ -1,7 +1,7 @@
 /** What the finished cells of a study say: means over seeds, and differences between setups. */
 
 import { join } from "node:path";
-import { type ByFigure, type FigureKey, figureKeys, keysOf, meaningOf } from "../evaluation/figures.ts";
+import { type ByFigure, figureKeys, keysOf, meaningOf } from "../evaluation/figures.ts";
 import { readFields } from "../run/run_folder.ts";
 import {
   count,
@@ -188,7 +188,7 @@ export interface Summary {
   readonly setups: readonly Setup[];
   readonly differences: readonly Difference[];
   /** The figures of the conclusion, and their values for real images if all setups have the same data. */
-  readonly primaries: readonly { readonly key: FigureKey; readonly real?: number }[];
+  readonly primaries: readonly { readonly key: string; readonly real?: number }[];
 }
 
 /** Summarises the finished cells of a study. */
@@ -204,7 +204,7 @@ export function summarizeStudy(cells: readonly Cell[], results: readonly CellRes
     primaries: (measured.find(({ length }) => length > 0) ?? []).map((key) => {
       const values = results.flatMap(({ real }) => real[key] ?? []);
       const real = meanOverSeeds(new Map(values.entries()));
-      return { key, ...isSame && real && { real: real.mean } };
+      return { key, real: isSame ? real?.mean : undefined };
     }),
   };
 }
@@ -219,20 +219,17 @@ function setupsOf(cells: readonly Cell[], results: readonly CellResult[]): Setup
     const words = varied.flatMap((name) => name in asked ? [formatSetting(name, asked[name])] : []);
     const finished = results.filter(({ cell }) => cells.some(({ id }) => id === cell));
     const [first] = finished;
-    const seconds = meanOverSeeds(bySeed(finished, ({ seconds }) => seconds));
     return {
       label: words.join(", ") || "the preset",
       asked,
       settings,
       planned: cells.length,
       results: finished,
-      ...first && {
-        parameters: first.parameters,
-        multiplyAdds: first.multiplyAdds,
-        images: first.images,
-        dataset: first.dataset,
-      },
-      ...seconds && { seconds },
+      parameters: first?.parameters,
+      multiplyAdds: first?.multiplyAdds,
+      images: first?.images,
+      dataset: first?.dataset,
+      seconds: meanOverSeeds(bySeed(finished, ({ seconds }) => seconds)),
       figures: meansOf(finished, ({ figures }) => figures),
       solvers: (first?.solvers ?? []).map(({ spec }) => {
         const by = ({ solvers }: CellResult) => solvers.find((solver) => solver.spec === spec);
@@ -275,7 +272,7 @@ function meansOf(
   });
 }
 
-function figuresOf(of: (key: FigureKey) => SeedMean | undefined): ByFigure<SeedMean> {
+function figuresOf(of: (key: string) => SeedMean | undefined): ByFigure<SeedMean> {
   const found = figureKeys.map((key) => [key, of(key)] as const);
   return Object.fromEntries(found.filter(([, mean]) => mean !== undefined));
 }
@@ -314,7 +311,7 @@ function differencesOf(setups: readonly Setup[]): Difference[] {
 
 function differenceOf(a: Setup, b: Setup): Difference {
   const ratio = (of: (setup: Setup) => number | undefined) => (of(a) ?? NaN) / (of(b) ?? NaN);
-  const valuesOf = ({ results }: Setup, key: FigureKey) => bySeed(results, ({ figures }) => figures[key]);
+  const valuesOf = ({ results }: Setup, key: string) => bySeed(results, ({ figures }) => figures[key]);
   const isComparable = heldOutComparable([a, b]);
   return {
     a: a.label,

@@ -52,9 +52,9 @@ for (const run of Deno.args) {
       compareSolvers(subject, judges, [solver], { count, seed, guidance }),
     );
     console.error(
-      `${run}, sampling seed ${seed}, guidance ${guidance}: Fréchet distance ${cost.frechet!.value}`,
+      `${run}, sampling seed ${seed}, guidance ${guidance}: Fréchet distance ${cost.figures.frechet!.value}`,
     );
-    return Object.fromEntries(figures.map((figure) => [figure, cost[figure]])) as Figures;
+    return Object.fromEntries(figures.map((figure) => [figure, cost.figures[figure]])) as Figures;
   };
   const sampled: Figures[] = [];
   for (const seed of samplingSeeds) sampled.push(await measure(seed, usualGuidance));

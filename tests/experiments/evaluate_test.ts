@@ -112,7 +112,7 @@ testTask("evaluate --solvers compares solvers on the same noise, and keeps resul
   assert.deepEqual(costs.slice(0, 2), [4, 4], "guided: with and without the class");
   assert.ok(costs[2] >= 16, "twice 2 + 6 for each try");
   const keys = ["asked_class", "vgg/kernel", "vgg/confident", "vgg/asked_class"] as const;
-  assert.ok(solvers.every((cost) => keys.every((key) => cost[key])), "both judges");
+  assert.ok(solvers.every(({ figures }) => keys.every((key) => figures[key])), "both judges");
   await compare("--solvers euler:steps=2");
   const after = (await readSolverCosts(place.file("a", "solvers.json")))!;
   assert.deepEqual(after.solvers, solvers, "an earlier result is not measured again");

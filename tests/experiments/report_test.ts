@@ -12,13 +12,15 @@ import { bareRun, testTask, tinyRunWithPaths } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
 import { assertMistakes } from "./refusals.ts";
 import { writeRun } from "./tracking/sessions.ts";
+import type { LiveNetwork } from "../../viz/report/mod.ts";
 
 testInFolder("readNetwork() omits weights that are too large, and says so", async (run) => {
   await Deno.writeFile(join(run, "last.safetensors"), new Uint8Array(8 * 2 ** 20 + 1));
   const tooLarge = "its weights take 8.1 MiB, but a report holds at most 8.0 MiB";
   assert.equal(await readNetwork(run, {}), tooLarge);
   await Deno.writeFile(join(run, "ema.safetensors"), smallCheckpoint);
-  assert.deepEqual(await readNetwork(run, {}), { checkpoint: smallCheckpoint });
+  const { checkpoint } = await readNetwork(run, {}) as LiveNetwork;
+  assert.deepEqual(checkpoint, smallCheckpoint);
   assert.equal(await readNetwork(join(run, "none"), {}), "its folder does not contain weights");
 });
 

@@ -105,7 +105,7 @@ Deno.test("bits per dimension draw other random signs for each 64 images", async
       return (await bitsPerDimension(steep, x1, { normalization, rtol: 1e-2, seed: from })).bits;
     };
     const each = [...await of(0, 64), ...await of(64, 66)];
-    assertClose([Object.values(figures)[0].value], [each.reduce((a, b) => a + b) / 66], 1e-6);
+    assertClose([Object.values(figures)[0]!.value], [each.reduce((a, b) => a + b) / 66], 1e-6);
   });
 });
 

@@ -207,8 +207,11 @@ Deno.test("formatOrder() names the figures by which judges rank things different
 Deno.test("cheapestOfBest() chooses the cheapest solver within the interval of the best", () => {
   const estimate = (value: number) => ({ value, low: value - 1, high: value + 1 });
   const costOf = (spec: string, evaluations: number, frechet: number, vgg?: number): SolverCost => ({
-    ...{ spec, evaluations, seconds: 1, frechet: estimate(frechet), confident: estimate(0.5) },
-    ...vgg !== undefined && { "vgg/frechet": estimate(vgg) },
+    ...{ spec, evaluations, seconds: 1 },
+    figures: {
+      ...{ frechet: estimate(frechet), confident: estimate(0.5) },
+      ...vgg !== undefined && { "vgg/frechet": estimate(vgg) },
+    },
   });
   const costs = [costOf("a", 10, 20), costOf("b", 20, 10.9), costOf("c", 40, 11.5), costOf("d", 80, 10)];
   const both = [costOf("a", 10, 10, 40), costOf("b", 20, 10.5, 20), costOf("c", 40, 11.5, 20)];
@@ -218,7 +221,7 @@ Deno.test("cheapestOfBest() chooses the cheapest solver within the interval of t
     [[costOf("none", 1, NaN), ...costs], "b"],
     [both, "b"], // the second judge sees that a is bad
     [[both[0], costOf("d", 8, 50, 30)], "a"], // no solver satisfies both
-    [costs.map(({ frechet, ...rest }) => ({ ...rest, kernel: frechet })), "b"],
+    [costs.map((cost) => ({ ...cost, figures: { kernel: cost.figures.frechet } })), "b"],
   ];
   for (const [costs, spec] of cases) assert.equal(cheapestOfBest(costs).spec, spec);
 });

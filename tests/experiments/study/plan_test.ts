@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import {
+  type CellSettings,
   cellsOf,
   combinations,
   configOf,
@@ -89,7 +90,7 @@ Deno.test("combinations() lists the grid, then the cells; built-in plans have so
 });
 
 Deno.test("cellsOf() lists cells seed by seed, each run once, with all settings that the plan names", () => {
-  const own = [{ attn: true }, { coupling: "independent" }, { share: 0.5 }];
+  const own: CellSettings[] = [{ attn: true }, { coupling: "independent" }, { share: 0.5 }];
   const plan = planOf({
     grid: { model: ["base", "residual"] },
     cells: own.map((cell) => ({ model: "base", ...cell })),

@@ -71,7 +71,7 @@ function differencesAmong(complete: CellSettings, ...all: (readonly [CellSetting
 
 Deno.test("summarizeStudy() compares setups that differ in one choice, a network with its widths", () => {
   const usual = { coupling: "independent", times: "logit_normal" };
-  const own = [{}, { coupling: "ot" }, { times: "uniform" }, { times: "stratified" }];
+  const own: CellSettings[] = [{}, { coupling: "ot" }, { times: "uniform" }, { times: "stratified" }];
   const pairs = [
     ...["ot", "uniform", "stratified"].map((one) => `${one} | the preset`),
     "stratified | uniform",
@@ -151,6 +151,6 @@ Deno.test("summarizeStudy() does not compare losses of different meanings, or di
   const { differences, primaries } = summaryOf(all);
   const found = differences.map(({ a, figures }) => [a, "velocity_error" in figures]);
   assert.deepEqual(found, [["a, independent, tEmb 16", true], ["a, ot, tEmb 8", false]]);
-  assert.deepEqual(primaries, [{ key: "frechet" }], "no value of real images");
+  assert.deepEqual(primaries, [{ key: "frechet", real: undefined }], "no value of real images");
   assert.equal(madeUp(others).study.cells.length, 4);
 });

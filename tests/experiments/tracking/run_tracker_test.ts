@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { readMetrics } from "../../../experiments/run/metrics_log.ts";
+import { type Metrics, readMetrics } from "../../../experiments/run/metrics_log.ts";
 import { lockRun } from "../../../experiments/run/run_folder.ts";
 import { parseAddress } from "../../../experiments/tracking/choose_tracking.ts";
 import { readRecord } from "../../../experiments/tracking/record.ts";
@@ -21,7 +21,7 @@ testInFolder("RunTracker records lines with their time, gauges at intervals, and
   using lock = await lockRun(run);
   const tracker = await RunTracker.start(lock, { ...usualStart, gauges });
   assert.equal((await readRecord(run))?.status, "RUNNING");
-  const logged = [{ step: 0, loss: 2 }, { step: 1, train_loss: NaN }, { step: 2, train_loss: 1 }];
+  const logged: Metrics[] = [{ step: 0, loss: 2 }, { step: 1, train_loss: NaN }, { step: 2, train_loss: 1 }];
   for (const line of logged) tracker.log(line);
   const lines = await readMetrics(join(run, "metrics.jsonl"));
   assert.ok(before <= Number(lines[1].time) && Number(lines[1].time) <= now());
