@@ -224,6 +224,7 @@ export {
 export {
   type BatchSteps,
   defaultMaxEvaluations,
+  type EndOptions,
   evaluationsOf,
   type FlowSolver,
   type FlowSolverName,

@@ -5,6 +5,7 @@ import {
   type FlowSolverName,
   flowSolvers,
   maxNoise,
+  type SolverName,
   type SolverOptions,
   solvers,
   type TimeGrid,
@@ -14,6 +15,7 @@ import {
 } from "../../models/mod.ts";
 import { anyOf, listOf, textField } from "../run/field_checks.ts";
 import {
+  choice,
   integer,
   makeVariant,
   number,
@@ -35,7 +37,7 @@ export interface ChosenSolver {
 }
 
 /** A solver with fixed steps, as the options of `sample()`. */
-export type FixedSteps = TimesOptions & { readonly solver: FlowSolverName };
+export type FixedSteps = TimesOptions & { readonly solver: FlowSolverName; readonly last?: SolverName };
 
 const costs = Object.entries(solvers).map(([name, tableau]) => `${name} ${evaluationsPerStep(tableau)}`);
 const allNames = Object.keys(flowSolvers) as FlowSolverName[];
@@ -63,6 +65,7 @@ function rowsOf(name: FlowSolverName, use: Use): Readonly<Record<string, PairRow
       "max-evaluations": integer({ doc: "", min: 1 }),
     },
     ...addsNoise && { noise: number({ doc: "", min: 0 }) },
+    ...name in solvers && { last: choice(Object.keys(solvers), { doc: "" }) },
   };
 }
 
@@ -81,6 +84,7 @@ export function solverSetting(options: Options<string> & { readonly use?: Use })
     details: [
       `evaluations per step: ${costs.join(", ")}`,
       "NAME:steps=N,grid=quadratic or NAME:grid=0/0.35/1 spreads the steps over time",
+      "the last step is Euler's unless NAME evaluates nothing at t = 1; heun:last=heun is all Heun's",
       ...(use === "fixed"
         ? []
         : ["dopri5:rtol=1e-3 chooses its steps; so does bosh3 (also atol, max-evaluations)"]),
@@ -154,12 +158,15 @@ function solverOf(name: FlowSolverName, settings: ReadonlyMap<string, string>): 
   const numberOf = (key: string) => settings.has(key) ? Number(settings.get(key)) : undefined;
   const [rtol, atol] = [numberOf("rtol"), numberOf("atol")];
   const maxEvaluations = numberOf("max-evaluations");
+  const last = settings.get("last") as SolverName | undefined; // a valid name
+  const end = last === undefined ? "" : `, last step ${last}`;
   if (rtol !== undefined || atol !== undefined) {
     const key = ["steps", "grid"].find((key) => settings.has(key));
     if (key) return `with rtol or atol, ${name} chooses its own steps (leave out ${key})`;
     const both = { rtol: rtol ?? atol!, atol: atol ?? rtol! };
     const how = { solver: name, ...both, maxEvaluations: maxEvaluations ?? defaultMaxEvaluations };
-    return { how, description: `${name}, rtol ${both.rtol}, atol ${both.atol}` };
+    const description = `${name}, rtol ${both.rtol}, atol ${both.atol}${end}`;
+    return { how: last === undefined ? how : { ...how, last }, description };
   }
   if (maxEvaluations !== undefined) return "max-evaluations has no effect without rtol or atol; remove it";
   const grid = settings.get("grid");
@@ -168,8 +175,8 @@ function solverOf(name: FlowSolverName, settings: ReadonlyMap<string, string>): 
   }
   const when = timesFor(grid, numberOf("steps") ?? defaultSteps);
   const steps = "times" in when ? when.times.length - 1 : when.steps;
-  const description = `${name}, ${steps} step${steps > 1 ? "s" : ""}${grid ? `, times ${grid}` : ""}`;
-  if (!addsNoise) return { how: { solver: name, ...when }, description };
+  const description = `${name}, ${steps} step${steps > 1 ? "s" : ""}${grid ? `, times ${grid}` : ""}${end}`;
+  if (!addsNoise) return { how: { solver: name, ...when, ...last && { last } }, description };
   const noise = numberOf("noise") ?? 1;
   const max = maxNoise(timesOf(when));
   if (noise > max) {

@@ -2,6 +2,7 @@ import type { Shape, Tensor } from "../../kernels/mod.ts";
 import { refuse } from "../../kernels/core/checks.ts";
 import { checkTensor } from "../../kernels/core/tensor.ts";
 import { whenRun } from "../../kernels/record/record.ts";
+import { Module } from "../nn/module.ts";
 import type { Path } from "./path.ts";
 
 /** A velocity field v(x, t), or v(x, t, c) with a condition: x f32[N, ...], t f32[N] in [0, 1] -> the shape of x. */
@@ -26,6 +27,11 @@ export interface VelocityField {
   readonly maxGuidance?: number | undefined;
   /** Whether guidance changed the velocity. If so, no likelihood can be computed. */
   readonly guided?: boolean | undefined;
+  /**
+   * Whether it is learned, by default whether it is a `Module`. At t = 1 no noise is left for a network to see, so samplers
+   * evaluate nothing there: see `last` of their options.
+   */
+  readonly learned?: boolean | undefined;
   /** Its probability path; by default the straight one. */
   readonly path?: Path | undefined;
   /** Shape of one sample, such as [C, H, W], for `sample()`; by default that of its training data. */
@@ -68,8 +74,12 @@ export function traitsOf(
   field: VelocityField,
 ): Omit<VelocityField, "velocity" | "meanVelocity" | "maxGuidance"> {
   const { guided, shape = trainedShapes.get(field) } = checkedField(field);
-  const path = pathOf(field);
-  return { ...guided && { guided }, ...path && { path }, ...shape && { shape } };
+  return { guided, learned: isLearned(field), path: pathOf(field), shape };
+}
+
+/** Whether a field is a network, or made of one. */
+export function isLearned(field: VelocityField): boolean {
+  return field.learned ?? field instanceof Module;
 }
 
 /** The velocity of a field, with its shape checked: a wrong one could broadcast and silently give wrong results. */

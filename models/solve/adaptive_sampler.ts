@@ -4,6 +4,7 @@ import {
   assign,
   concat,
   divide,
+  full,
   gatherRows,
   maximum,
   mean,
@@ -11,6 +12,7 @@ import {
   record,
   type RecordedStep,
   reshape,
+  scope,
   type Shape,
   slice,
   sqrt,
@@ -36,8 +38,14 @@ import {
   type Solution,
   type TriedStep,
 } from "./sampler.ts";
-import { defaultMaxEvaluations, embeddedTableauOf, isAdaptive, toleranceOptions } from "./solvers.ts";
-import { type EmbeddedTableau, evaluationsPerStep, solverStep } from "./tableau.ts";
+import {
+  defaultMaxEvaluations,
+  embeddedTableauOf,
+  isAdaptive,
+  lastMethod,
+  toleranceOptions,
+} from "./solvers.ts";
+import { type ButcherTableau, type EmbeddedTableau, evaluationsPerStep, solverStep } from "./tableau.ts";
 import { checkedSpan, type Span } from "./time_grids.ts";
 
 /** x and its slope within a step, as weights of x at both ends, v at both ends, and the correction. */
@@ -61,6 +69,9 @@ export function interpolation(share: number, dt: number): InterpolationWeights {
     slope: [-change, change, r * (1 - 3 * s), s * (3 * s - 2), 2 * s * r * (r - s) / dt],
   };
 }
+
+/** Where adaptive steps to data end, and the last step begins. */
+const lastStart = 0.95;
 
 /** The state of a batch on the device, with recorded steps whose lengths the host chooses. */
 export type AdaptiveSteps = ReturnType<typeof adaptiveSteps>;
@@ -118,6 +129,8 @@ export function adaptiveSteps(
   return {
     /** x, f32[N, C, H, W]; assign to it to start over. */
     x,
+    /** v(x, t), f32[N, C, H, W]. */
+    v,
     /** Starts at x. Returns |x| and |v| relative to the allowed error, f32[2 N]. One evaluation. */
     start: runner(start),
     /** Takes a trial Euler step. Returns the norm of the change of velocity, f32[N]. One evaluation. */
@@ -262,6 +275,9 @@ export interface AdaptiveSolution extends Required<Solution> {
  */
 export class AdaptiveSampler {
   readonly #tableau: EmbeddedTableau;
+  /** Takes the last step to data, unless it is the tableau itself. */
+  readonly #last: ButcherTableau;
+  readonly #condition: Tensor | undefined;
   readonly #maxEvaluations: number;
   readonly #field: ReturnType<typeof counted>;
   readonly #steps: AdaptiveSteps;
@@ -274,7 +290,8 @@ export class AdaptiveSampler {
    * @param options the default tolerance is 1e-5
    */
   constructor(model: VelocityField, shape: Shape, options: SamplerOptions = {}) {
-    rejectUnknown(options, ["solver", ...toleranceOptions, "condition"], "a sampler with adaptive steps");
+    const known = ["solver", ...toleranceOptions, "last", "condition"];
+    rejectUnknown(options, known, "a sampler with adaptive steps");
     const { solver, condition, maxEvaluations = defaultMaxEvaluations } = options;
     const { rtol = options.atol ?? 1e-5, atol = rtol } = options;
     for (const [name, value] of Object.entries({ rtol, atol })) {
@@ -284,6 +301,8 @@ export class AdaptiveSampler {
     checkCount("solve", "maxEvaluations", maxEvaluations);
     checkBatch(shape);
     this.#tableau = embeddedTableauOf(solver);
+    this.#last = lastMethod(this.#tableau, model, options.last);
+    this.#condition = condition;
     this.#maxEvaluations = maxEvaluations;
     this.#field = counted(model);
     this.#steps = adaptiveSteps(this.#tableau, this.#field, shape, { rtol, atol, condition });
@@ -317,9 +336,13 @@ export class AdaptiveSampler {
     this.#isRunning = true;
     try {
       const before = this.evaluations;
-      const clocks = Array.from({ length: x.shape[0] }, () => new SampleClock(span, this.#tableau.order));
-      const states = snapshotsWithin(steps, snapshots);
-      await this.#begin(clocks, x, span);
+      // To data, the steps end a little before t = 1, and one of the last method follows.
+      const endsWithLast = this.#last !== this.#tableau && span.to === 1 && span.from < lastStart;
+      const chosen = endsWithLast ? { ...span, to: lastStart } : span;
+      const clocks = Array.from({ length: x.shape[0] }, () => new SampleClock(chosen, this.#tableau.order));
+      const within = endsWithLast ? snapshots.filter((t) => t <= lastStart) : snapshots;
+      const states = snapshotsWithin(steps, within);
+      await this.#begin(clocks, x, chosen);
       while (!clocks.every(({ done }) => done)) {
         this.#check(clocks, this.evaluations - before);
         const [t, dt] = [clocks.map(({ t }) => t), clocks.map(({ dt }) => dt)];
@@ -330,15 +353,33 @@ export class AdaptiveSampler {
         const longest = Math.max(...clocks.map(({ left }) => Math.abs(left)));
         await onProgress?.(1 - longest / Math.abs(span.to - span.from));
       }
+      const end = endsWithLast ? this.#takeLast() : copyOf(steps.x);
+      const all = [...await states.all()];
+      if (within.length < snapshots.length) {
+        const line = await lineBetween(steps.x, end);
+        all.push(...snapshots.slice(within.length).map(line));
+      }
       return {
-        x: copyOf(steps.x),
+        x: end,
         evaluations: this.evaluations - before,
         steps: clocks.map(({ steps }) => steps),
-        snapshots: await states.all(),
+        snapshots: all,
       };
     } finally {
       this.#isRunning = false;
     }
+  }
+
+  /** Takes the last step to data. Its first velocity is known. */
+  #takeLast(): Tensor {
+    const { x, v } = this.#steps;
+    const N = [x.shape[0]];
+    return scope(() =>
+      solverStep(this.#last, this.#field, x, full(N, lastStart), full(N, 1 - lastStart), {
+        condition: this.#condition,
+        first: v,
+      }).x
+    );
   }
 
   /** Computes the initial velocity and each sample's first step. Two evaluations. */
@@ -369,6 +410,17 @@ export class AdaptiveSampler {
     const count = `${this.#maxEvaluations} evaluations`;
     refuse(SolverError, `solve in ${count}: ${where}; use a larger tolerance or maxEvaluations`);
   }
+}
+
+/** The states on a straight line from x at `lastStart` to the end at t = 1. */
+async function lineBetween(x: Tensor, end: Tensor): Promise<(t: number) => Required<Snapshot>> {
+  const [from, to] = await Promise.all([x.read(), end.read()]);
+  const velocity = to.map((value, i) => (value - from[i]) / (1 - lastStart));
+  return (t) => ({
+    t,
+    image: t === 1 ? to : from.map((value, i) => value + (t - lastStart) * velocity[i]),
+    velocity,
+  });
 }
 
 /** Makes a sampler: with adaptive steps if the options have a tolerance, else with given steps. */

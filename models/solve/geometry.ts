@@ -87,7 +87,9 @@ export async function flowGeometry(
   const times = timesOf(options);
   const batches = new SampleBatches(checkTensor("follow the flow", "x is", x0), batch, condition);
   const tensors = scope(() => {
-    const steps = rungeKutta(tableau).record(batches.field(field), batches.shape, undefined, {});
+    const steps = rungeKutta(tableau).record(batches.field(field), batches.shape, undefined, {
+      last: tableau,
+    });
     return batches.join(Array.from(batches, (part) => follow(steps, part.x0, times)));
   });
   const [[distance], moved, speed, deviation, turned] = await Promise.all(tensors.map(columnsOf));
@@ -172,7 +174,8 @@ export async function roundTrip(
   rejectUnknown(options, followOptions, "roundTrip()");
   const how = { batch: 64, ...options };
   const there = await solveFlow(field, x1, { ...how, from: 1, to: 0 });
-  const back = await solveFlow(field, tensor(there.samples, x1.shape), how);
+  const last = flowSolverOf(options.solver).tableau; // the same method both ways
+  const back = await solveFlow(field, tensor(there.samples, x1.shape), { ...how, last });
   const error = scope(() => {
     const lost = subtract(tensor(back.samples, x1.shape), x1);
     return sqrt(mean(square(lost), innerAxes(lost.shape)));

@@ -168,7 +168,7 @@ export class DensityField implements VelocityField {
 /**
  * Options of {@linkcode logLikelihood}; by default `rtol: 1e-3`, or 20 steps of a solver that cannot choose its own.
  */
-export interface LikelihoodOptions extends Omit<SamplerOptions, "noise">, BatchOptions {
+export interface LikelihoodOptions extends Omit<SamplerOptions, "noise" | "last">, BatchOptions {
   /** Compute the exact divergence, by one vector-Jacobian product per element; for up to 64 elements. */
   readonly exact?: boolean;
   /** Vectors of random signs per sample, each giving its own estimate; by default 1. */
@@ -224,7 +224,8 @@ export async function logLikelihood(
 ): Promise<LogLikelihood> {
   const { exact = false, probes, seed, epsilon: given, batch = 64, onProgress, condition, ...how } = options;
   const own = ["condition", "exact", "probes", "epsilon", "batch", "onProgress"];
-  rejectUnknown(options, [...solverOptions, ...own], "logLikelihood()");
+  const known = solverOptions.filter((name) => name !== "last"); // the last step leads to noise
+  rejectUnknown(options, [...known, ...own], "logLikelihood()");
   checkTensor("take the likelihood", "x1 is", x1);
   const extra = ([["exact", ["epsilon", "probes", "seed"]], ["epsilon", ["probes", "seed"]]] as const)
     .flatMap(([name, others]) => options[name] ? others.map((other) => [name, other] as const) : [])

@@ -260,8 +260,14 @@ function checkedSolver(options: SamplerOptions): FlowSolver {
     refuse(TypeError, "use a tolerance with given steps", "no rtol and atol, or an AdaptiveSampler");
   }
   const solver = flowSolverOf(options.solver);
-  const [of, own] = solver.addsNoise ? ["with", noiseOptions] : ["without", []];
-  rejectUnknown(options, ["solver", ...timesOptions, ...own, "condition"], `a sampler ${of} noise`);
+  const { addsNoise, needsMap } = solver;
+  const of = addsNoise
+    ? "a sampler with noise"
+    : needsMap
+    ? "a flow map's sampler"
+    : "a sampler without noise";
+  const own = addsNoise ? noiseOptions : needsMap ? [] : ["last"];
+  rejectUnknown(options, ["solver", ...timesOptions, ...own, "condition"], of);
   return solver;
 }
 

@@ -11,7 +11,7 @@ import {
   zeros,
 } from "../../kernels/mod.ts";
 import { refuse } from "../../kernels/core/checks.ts";
-import { meanVelocityOf, pathOf, type VelocityField, velocityOf } from "../flow/field.ts";
+import { isLearned, meanVelocityOf, pathOf, type VelocityField, velocityOf } from "../flow/field.ts";
 import { copyOf, linearPath, perRow } from "../flow/path.ts";
 import { checkName } from "../names.ts";
 import { checkedSeed, streams } from "../random.ts";
@@ -38,6 +38,40 @@ export interface NoiseOptions {
 /** Names of these options. */
 export const noiseOptions = ["noise", "seed"] as const satisfies readonly (keyof NoiseOptions)[];
 
+/** How a solver ends at data. */
+export interface EndOptions {
+  /**
+   * Runge-Kutta method of the last step from noise to data, which ends at t = 1. By default Euler's for networks, unless
+   * the solver evaluates nothing at t = 1; else the solver itself, the textbook method.
+   */
+  readonly last?: SolverName | ButcherTableau;
+}
+
+/**
+ * The method of the last step to data. Of a network it leaves no grain.
+ *
+ * A background of one value c has v = (c - x) / (1 - t), and an Euler step to t = 1 lands on c. At t = 1 no noise is left
+ * to see, the network says v = 0, and a method that counts this leaves that share of the last step's noise. The order
+ * falls to at most 2, since one step has an error of O(dt^2).
+ *
+ * Source: Karras et al. 2022, arXiv:2206.00364, algorithm 1
+ */
+export function lastMethod(
+  tableau: ButcherTableau,
+  field: VelocityField | undefined,
+  last: EndOptions["last"],
+): ButcherTableau {
+  if (last === undefined) return field && isLearned(field) && tableau.c.includes(1) ? euler : tableau;
+  if (typeof last === "object") return last;
+  checkName("last method", last, Object.keys(solvers));
+  return solvers[last];
+}
+
+/** Whether step i of these times is the last one to data. */
+export function endsAtData(times: readonly number[], i: number): boolean {
+  return i + 2 === times.length && times[i + 1] === 1 && times[i] < 1;
+}
+
 /** A method that advances batches along a flow, in steps between any times. */
 export interface FlowSolver {
   /** A Runge-Kutta method of the same cost: the solver itself, if it is one. */
@@ -61,7 +95,7 @@ export interface FlowSolver {
     field: VelocityField,
     shape: Shape,
     condition: Tensor | undefined,
-    options: NoiseOptions,
+    options: NoiseOptions & EndOptions,
   ): BatchSteps;
 }
 
@@ -85,22 +119,30 @@ type Advance = (
   dt: Tensor,
 ) => { readonly v: Tensor; readonly next: readonly Tensor[] };
 
-/** Records a step. `begin` computes a second part of a new state; `prepare` writes what else a step reads. */
-function stepsOf(
-  shape: Shape,
-  advance: Advance,
-  begin?: (x: Tensor, t: Tensor) => Tensor,
-  prepare?: (times: readonly number[], i: number, row: number) => void,
-): BatchSteps {
+/** What {@linkcode stepsOf} records besides a step. */
+interface OtherSteps {
+  /** Computes a second part of a new state. */
+  readonly begin?: (x: Tensor, t: Tensor) => Tensor;
+  /** The last step to data, if it differs. */
+  readonly end?: Advance;
+  /** Writes what else a step reads. */
+  readonly prepare?: (times: readonly number[], i: number, row: number) => void;
+}
+
+/** Records a step; the last one to data when it is first needed. */
+function stepsOf(shape: Shape, advance: Advance, { begin, end, prepare }: OtherSteps = {}): BatchSteps {
   const [t, dt] = [0, 0].map(() => tensor(new Float32Array(shape[0])));
   const state = (begin ? [0, 0] : [0]).map(() => zeros(shape));
   const start = begin && record(() => assign(state[1], begin(state[0], t)));
-  const step = record(() => {
-    const { v, next } = advance(state, t, dt);
-    const velocity = state.some(({ storage }) => storage === v.storage) ? copyOf(v) : v; // it is overwritten
-    next.forEach((value, part) => assign(state[part], value));
-    return velocity;
-  });
+  const recorded = (advance: Advance) =>
+    record(() => {
+      const { v, next } = advance(state, t, dt);
+      const velocity = state.some(({ storage }) => storage === v.storage) ? copyOf(v) : v; // it is overwritten
+      next.forEach((value, part) => assign(state[part], value));
+      return velocity;
+    });
+  const usual = recorded(advance);
+  let ending: typeof usual | undefined;
   return {
     state,
     take(times, i, first, row = 0) {
@@ -108,6 +150,8 @@ function stepsOf(
       fill(dt, times[i + 1] - times[i]);
       prepare?.(times, i, row);
       if (first) start?.run();
+      const isEnd = end !== undefined && endsAtData(times, i);
+      const step = isEnd ? ending ??= recorded(end) : usual;
       step.run();
       return step.result;
     },
@@ -120,11 +164,17 @@ export function rungeKutta(tableau: ButcherTableau): FlowSolver {
   return {
     tableau,
     defaultSteps: 20,
-    record: (field, shape, condition) =>
-      stepsOf(shape, ([x, first], t, dt) => {
-        const { v, ...next } = solverStep(tableau, field, x, t, dt, { condition, ...first && { first } });
-        return { v, next: reuses ? [next.x, next.last] : [next.x] };
-      }, reuses ? (x, t) => velocityOf(field, x, t, condition) : undefined),
+    record(field, shape, condition, { last }) {
+      const advanceBy = (method: ButcherTableau): Advance => ([x, first], t, dt) => {
+        const { v, ...next } = solverStep(method, field, x, t, dt, { condition, first });
+        return { v, next: reuses && method === tableau ? [next.x, next.last] : [next.x] };
+      };
+      const end = lastMethod(tableau, field, last);
+      return stepsOf(shape, advanceBy(tableau), {
+        begin: reuses ? (x, t) => velocityOf(field, x, t, condition) : undefined,
+        end: end === tableau ? undefined : advanceBy(end),
+      });
+    },
   };
 }
 
@@ -186,13 +236,14 @@ export const eulerMaruyama: FlowSolver = {
         const dW = multiply(randomNormalRows(key, rows, shape), perRow(strength, x));
         return { v, next: [add(add(x, multiply(drift, perRow(dt, x))), dW)] };
       },
-      undefined,
-      (times, i, row) => {
-        const now = i + 2 < times.length ? noise : 0;
-        fill(half, now / 2);
-        fill(strength, Math.sqrt(now * (1 - times[i]) * (times[i + 1] - times[i])));
-        key.write(Uint32Array.of(seed, streams.diffusion, i));
-        rows.write(Uint32Array.from({ length: rows.size }, (_, n) => row + n));
+      {
+        prepare(times, i, row) {
+          const now = i + 2 < times.length ? noise : 0;
+          fill(half, now / 2);
+          fill(strength, Math.sqrt(now * (1 - times[i]) * (times[i + 1] - times[i])));
+          key.write(Uint32Array.of(seed, streams.diffusion, i));
+          rows.write(Uint32Array.from({ length: rows.size }, (_, n) => row + n));
+        },
       },
     );
   },
@@ -249,13 +300,19 @@ export const flowSolvers: Readonly<Record<FlowSolverName, FlowSolver>> = {
  * `{ solver: "dopri5", rtol: 1e-3 }`; with noise, `{ solver: "sde", steps: 100, noise: 1 }`; or by a flow map,
  * `{ solver: "map", steps: 1 }`, its default.
  */
-export interface SolverOptions extends TimesOptions, ToleranceOptions, NoiseOptions {
+export interface SolverOptions extends TimesOptions, ToleranceOptions, NoiseOptions, EndOptions {
   /** Name or tableau of the solver; by default `heun`, or `dopri5` with a tolerance. */
   readonly solver?: FlowSolverName | ButcherTableau;
 }
 
 /** Names of all options of solvers. */
-export const solverOptions = ["solver", ...timesOptions, ...toleranceOptions, ...noiseOptions] as const;
+export const solverOptions = [
+  "solver",
+  ...timesOptions,
+  ...toleranceOptions,
+  ...noiseOptions,
+  "last",
+] as const;
 
 /** The solver of a name or a tableau. */
 export function flowSolverOf(solver: SolverOptions["solver"] = "heun"): FlowSolver {
@@ -277,8 +334,8 @@ export function solverTimes(options: SolverOptions): readonly number[] {
 
 /** The tableau of a solver that chooses its steps. */
 export function embeddedTableauOf(solver: SolverOptions["solver"] = "dopri5"): EmbeddedTableau {
-  const { error, ...tableau } = flowSolverOf(solver).tableau;
-  if (error) return { ...tableau, error };
+  const { tableau } = flowSolverOf(solver);
+  if (hasError(tableau)) return tableau;
   const name = typeof solver === "string" ? `the solver ${solver}` : "this solver";
   const known = Object.keys(adaptiveSolvers).join(" or ");
   refuse(
@@ -288,9 +345,23 @@ export function embeddedTableauOf(solver: SolverOptions["solver"] = "dopri5"): E
   );
 }
 
-/** Evaluations of the field per sample in given steps; undefined for adaptive ones. */
-export function evaluationsOf(options: SolverOptions): number | undefined {
+function hasError(tableau: ButcherTableau): tableau is EmbeddedTableau {
+  return tableau.error !== undefined;
+}
+
+/**
+ * Evaluations of the field per sample in given steps; undefined for adaptive ones.
+ *
+ * @param field by default one that is not learned; see `last`
+ */
+export function evaluationsOf(options: SolverOptions, field?: VelocityField): number | undefined {
   if (isAdaptive(options)) return undefined;
-  const { tableau } = flowSolverOf(options.solver);
-  return evaluationsPerStep(tableau) * (solverTimes(options).length - 1) + (tableau.firstSameAsLast ? 1 : 0);
+  const { tableau, needsMap, addsNoise } = flowSolverOf(options.solver);
+  const times = solverTimes(options);
+  const steps = times.length - 1;
+  const first = tableau.firstSameAsLast ? 1 : 0;
+  const all = first + evaluationsPerStep(tableau) * steps;
+  const end = lastMethod(tableau, field, options.last);
+  if (needsMap || addsNoise || end === tableau || !endsAtData(times, steps - 1)) return all;
+  return all - evaluationsPerStep(tableau) + end.b.length - first; // the first velocity may be known
 }

@@ -4,12 +4,16 @@ import assert from "node:assert/strict";
 import {
   add,
   divide,
+  less,
+  maximum,
   multiply,
+  reshape,
   scope,
   square,
   subtract,
   type Tensor,
   tensor,
+  where,
   zeros,
 } from "../../../kernels/mod.ts";
 import * as models from "../../../models/mod.ts";
@@ -24,7 +28,7 @@ const shape = [5, 1, 5, 4];
 
 testOnCpu("every solver replays one step, with the results and evaluations of calling each", async () => {
   for (const solver of names) {
-    const [model, x0, how] = [tiny(), noise(3, shape), { solver, steps: 4 }];
+    const [model, x0, how] = [tiny(), noise(3, shape), { solver, steps: 4, last: solver }];
     let x = x0;
     for (let i = 0; i < 4; i++) {
       x = solverStep(
@@ -102,7 +106,7 @@ testOnDevices("runs and trajectories of one sampler do not disturb each other", 
     assert.deepEqual(mixed, [alone[0], alone[1]]);
     for (const [n, { x, evaluations }] of (await both).entries()) {
       assertSameNumbers(await x.read(), alone[n][4].image);
-      assert.equal(evaluations, evaluationsOf({ steps: 4, ...how }));
+      assert.equal(evaluations, evaluationsOf({ steps: 4, ...how }, tiny()));
     }
   }
 });
@@ -295,3 +299,70 @@ testOnCpu("noise depends on seed, row and step, not on the batch; the last step 
     Math.sqrt(covariance(moves[0], moves[0]) * covariance(moves[1], moves[1]));
   assert.ok(Math.abs(likeness) < 0.6, `steps draw ${likeness} the same noise`);
 });
+
+/** A network of images of one value, 0.5: it sees no noise at t = 1. */
+const plain: models.VelocityField = {
+  learned: true,
+  velocity(x, t) {
+    const left = reshape(maximum(subtract(1, t), 1e-3), [x.shape[0], 1]);
+    const seen = reshape(less(t, 0.999), [x.shape[0], 1]);
+    return where(seen, divide(subtract(0.5, x), left), 0);
+  },
+};
+
+testOnCpu("every solver of a network ends without noise, and with it by the textbook method", async () => {
+  const x0 = column([3, -2]);
+  for (const solver of names) {
+    const sees1 = models.solvers[solver].c.includes(1);
+    const how = { solver, steps: 4 } as const;
+    const { samples, evaluations } = await solveFlow(plain, x0, how);
+    assertClose(samples, [0.5, 0.5], 1e-5, solver);
+    assert.equal(evaluations, evaluationsOf(how, plain), solver);
+    const { firstSameAsLast } = models.solvers[solver] as models.ButcherTableau;
+    const perStep = models.evaluationsPerStep(models.solvers[solver]);
+    assert.equal(evaluations, sees1 ? 3 * perStep + 1 : 4 * perStep, `${solver}, ${firstSameAsLast}`);
+    const snapshots = await Array.fromAsync(trajectory(plain, { x0, ...how }));
+    assert.deepEqual(snapshots[4].image, samples);
+    if (!["heun", "rk4", "dopri5"].includes(solver)) continue; // the others do not count what they see at t = 1
+    const textbook = await solveFlow(plain, x0, { ...how, last: solver });
+    assert.ok(Math.abs(textbook.samples[0] - 0.5) > 0.05, `${solver}: ${textbook.samples}`);
+    assert.equal(textbook.evaluations, evaluationsOf(how));
+  }
+});
+
+testOnCpu("adaptive steps of a network end before t = 1, and one of Euler's method follows", async () => {
+  const x0 = column([3, -2]), snapshots = [0, 0.5, 0.95, 0.975, 1];
+  for (const [last, noise] of [[undefined, 0], ["midpoint", 0], ["dopri5", 1e-2]] as const) {
+    const sampler = new models.AdaptiveSampler(plain, [2, 1], { rtol: 1e-1, last });
+    const solved = await sampler.solve(x0, { snapshots });
+    const [end] = await solved.x.read();
+    assert.ok(noise === 0 ? Math.abs(end - 0.5) < 1e-5 : Math.abs(end - 0.5) > 1e-5, `${last}: ${end}`);
+    const tries = solved.steps.map((own) => own.length);
+    const extra = last === "midpoint" ? 1 : 0;
+    assert.equal(solved.evaluations, 2 + 6 * Math.max(...tries) + extra);
+    assertSameNumbers(solved.snapshots[4].image, await solved.x.read());
+    if (noise > 0) continue;
+    for (const { t, image, velocity } of solved.snapshots) {
+      assertClose(image, [3 - 2.5 * t, 2.5 * t - 2], 1e-2);
+      if (t < 1) assertClose(velocity, [-2.5, 2.5], 1e-1);
+    }
+  }
+});
+
+testOnCpu(
+  "the end of a network's solver applies within a span, to guided fields, not to exact ones or back",
+  async () => {
+    const x = column([3, -2]);
+    const how = { solver: "heun", steps: 2 } as const;
+    const ends = async (field: models.VelocityField, options = {}) =>
+      (await solveFlow(field, x, { ...how, ...options })).evaluations;
+    assert.equal(await ends(plain), 3);
+    assert.equal(await ends(plain, { from: 0.5 }), 3);
+    assert.equal(await ends(plain, { to: 0.5 }), 4);
+    assert.equal(await ends(plain, { from: 1, to: 0 }), 4);
+    assert.equal(await ends({ ...plain, learned: false }), 4);
+    assert.equal(await ends(linear), 4);
+    assert.equal(await ends(models.autoguided(plain, plain, 2)), 3);
+    assert.equal(evaluationsOf(how, tiny()), 3);
+  },
+);
