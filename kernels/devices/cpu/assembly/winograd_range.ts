@@ -14,7 +14,8 @@ const HUGE: f32 = 1e15;
 /** Whether weights are small enough; false if any is NaN. Transformed, a large one may be far smaller. */
 export function areUsual(weights: usize, count: i32): bool {
   // As whole numbers, which are in the same order, with NaN last: V8 takes longer to compare floats.
-  let top = splat(0), left = count;
+  let top = splat(0);
+  let left = count;
   for (; left >= 4; left -= 4, weights += 16) top = i32x4.max_s(top, f32x4.abs(v128.load(weights)));
   return topOf(i32x4.max_s(top, f32x4.abs(v128.and(v128.load(weights), firstLanes(left))))) < HUGE;
 }
@@ -39,7 +40,8 @@ export function isEven(centre: usize, first: i32, count: i32, channels: i32, inP
     }
   }
   const values = <f32> (tiles * channels);
-  const highest = topOf(top), root = total(sum) / values;
+  const highest = topOf(top);
+  const root = total(sum) / values;
   // A single value among zeros is count^4 times the typical size, so few tiles need a lower limit.
   const most = values > 2 ? min(UNEVEN, values * values * values / 2) : UNEVEN;
   return highest < HUGE && highest <= most * root * root * root * root;

@@ -31,13 +31,16 @@ export function winogradWeights(
   taps: i32,
 ): void {
   setKernel(C, K, taps);
-  const step = uStep, scratch = panelAddress(), ofPart = all / (parts * parts);
+  const step = uStep;
+  const scratch = panelAddress();
+  const ofPart = all / (parts * parts);
   for (let first = firstTask(call, ofPart, 4); first >= 0; first = nextTask()) {
     const end = min(first + 4, ofPart);
     for (let part = 0; part < parts * parts; part++) {
       const row = part / parts, column = part % parts;
       for (let c = first; c < end; c++) {
-        const from = w + (<usize> c) * strideC, line = <usize> (part * ofPart + c);
+        const from = w + (<usize> c) * strideC;
+        const line = <usize> (part * ofPart + c);
         for (let k = 0; k < columns; k += 4) {
           const to = workspace + panelOffset(k, all) + line * panelPitch(k, columns);
           if (k < K && c < C) {
@@ -67,9 +70,13 @@ export function winogradConvolve(
 ): void {
   setSizes(C, H, W, K, taps);
   // The same number of chunks for each thread, so that even a few images keep all threads busy.
-  const most = team * chunkOf(N), chunk = max(1, N / (team * ((N + most - 1) / most)));
-  const vs = vStep(chunk), ms = mStep(chunk), quadsK = (K + 3) >> 2;
-  const rows = workspace + <usize> uBytes + (<usize> me) * <usize> threadBytes(N), V = rows + scratch;
+  const most = team * chunkOf(N);
+  const chunk = max(1, N / (team * ((N + most - 1) / most)));
+  const vs = vStep(chunk);
+  const ms = mStep(chunk);
+  const quadsK = (K + 3) >> 2;
+  const rows = workspace + <usize> uBytes + (<usize> me) * <usize> threadBytes(N);
+  const V = rows + scratch;
   const M = V + elements * vs;
   const usual = areUsual(w, K * C * taps * taps);
   memory.fill(rows, 0, scratch);
@@ -89,7 +96,8 @@ export function winogradConvolve(
     for (let i = 0; i < images; i++) {
       const n = first + i;
       const at = <usize> (i * tiles);
-      const y = target + (<usize> (n * K)) * plane, more = addend ? addend + (<usize> (n * K)) * plane : 0;
+      const y = target + (<usize> (n * K)) * plane;
+      const more = addend ? addend + (<usize> (n * K)) * plane : 0;
       const offsets = bias ? bias + ((<usize> (n % B * K)) << 2) : 0;
       if (usual && isEven(V + centre * vs, i * tiles, count, all, false)) {
         warm(y, (<usize> K) * plane, rows + 16);
@@ -97,8 +105,12 @@ export function winogradConvolve(
         for (let line = 0; line < down; line++) {
           const from = M + (at + <usize> (line * across)) * pitchK;
           for (let q: usize = 0; q < <usize> quadsK; q++) {
-            const next = 4 * q * plane, shift = offsets ? v128.load(offsets + (q << 4)) : splat(0);
-            const added = more ? more + next : 0, left = K - 4 * <i32> q, m = from + (q << 4), to = y + next;
+            const next = 4 * q * plane;
+            const shift = offsets ? v128.load(offsets + (q << 4)) : splat(0);
+            const added = more ? more + next : 0;
+            const left = K - 4 * <i32> q;
+            const m = from + (q << 4);
+            const to = y + next;
             if (taps == 3) transformTarget(m, ms, pitchK, line, shift, added, to, left, H, W);
             else transformLargeTarget(m, ms, pitchK, line, shift, added, to, left, H, W, panelAddress());
           }
@@ -107,7 +119,8 @@ export function winogradConvolve(
       }
       const x = source + (<usize> (n * C)) * plane;
       for (let k = 0; k < K; k++) {
-        const next = (<usize> k) * plane, added = more ? more + next : 0;
+        const next = (<usize> k) * plane;
+        const added = more ? more + next : 0;
         const offset = offsets ? load<f32>(offsets + ((<usize> k) << 2)) : 0;
         const weights = w + (<usize> k) * strideK;
         directPlane(x, weights, strideC, turned != 0, C, H, W, taps, offset, added, y + next);

@@ -37,12 +37,16 @@ export function winogradGradientParts(
   const chunk = chunkOf(N), vs = vStep(chunk), ds = mStep(chunk);
   const planes = workspace + <usize> (groups * parts) * <usize> uBytes +
     (<usize> me) * <usize> (threadBytes(N) + planesBytes());
-  const rows = planes + <usize> planesBytes(), V = rows + scratch, D = V + elements * vs;
+  const rows = planes + <usize> planesBytes();
+  const V = rows + scratch;
+  const D = V + elements * vs;
   memory.fill(rows, 0, scratch);
   memory.fill(planes, 0, 8 * plane);
 
   for (let task = firstTask(call, groups * parts); task >= 0; task = nextTask()) {
-    const start = task / parts * run, total = min(run, N - start), part = task % parts;
+    const start = task / parts * run;
+    const total = min(run, N - start);
+    const part = task % parts;
     const end = start + (part + 1) * total / parts;
     const U = workspace + (<usize> task) * elements * uStep;
     const begin = start + part * total / parts;
@@ -62,7 +66,8 @@ export function winogradGradientParts(
         memory.copy(planes, slope + (<usize> (K & ~3)) * plane, rest);
         for (let y = 0; y < down; y++) {
           for (let k = 0; k < columns; k += 4) {
-            const pitch = panelPitch(k, columns), at = <usize> (i * tiles + y * across);
+            const pitch = panelPitch(k, columns);
+            const at = <usize> (i * tiles + y * across);
             const to = D + panelOffset(k, count) + at * pitch;
             const some = k + 4 <= K ? slope + (<usize> k) * plane : k < K ? planes : planes + 4 * plane;
             if (taps == 3) transformGradient(some, H, W, y, to, ds, pitch);
@@ -105,19 +110,27 @@ export function winogradGradientSum(
   dy: usize, N: i32, H: i32, W: i32, run: i32,
 ): void {
   setSizes(C, H, W, K, taps);
-  const partStep = elements * uStep, side = partsAlong;
+  const partStep = elements * uStep;
+  const side = partsAlong;
   const u = workspace + <usize> (groups * parts) * <usize> uBytes + (<usize> me) * <usize> sumScratch();
-  const rows = u + elements * pitchK, result = rows + 640;
+  const rows = u + elements * pitchK;
+  const result = rows + 640;
   for (let task = firstTask(call, groups * C); task >= 0; task = nextTask()) {
     const c = task % C, group = task / C;
     for (let shift = 0; shift < side * side; shift++) {
-      const row = shift / side, column = shift % side, channel = shift * (all / (side * side)) + c;
+      const row = shift / side;
+      const column = shift % side;
+      const channel = shift * (all / (side * side)) + c;
       const tapsDown = tapsOfPart(row), tapsAcross = tapsOfPart(column);
       const first = workspace + (<usize> (group * parts)) * partStep + (<usize> channel) * pitchK;
       for (let f: usize = 0; f < elements; f++) {
         for (let at: usize = 0; at < pitchK; at += 16) {
-          let from = first + f * uStep + at, sum = v128.load(from);
-          for (let part = 1; part < parts; part++) from += partStep, sum = add(sum, v128.load(from));
+          let from = first + f * uStep + at;
+          let sum = v128.load(from);
+          for (let part = 1; part < parts; part++) {
+            from += partStep;
+            sum = add(sum, v128.load(from));
+          }
           v128.store(u + f * pitchK + at, sum);
         }
       }
@@ -133,7 +146,8 @@ export function winogradGradientSum(
           }
         }
         if (zero == 0) continue;
-        const n = group * run, images = min(run, N - n);
+        const n = group * run;
+        const images = min(run, N - n);
         const from = x + (<usize> (n * C + c)) * plane, slope = dy + (<usize> (n * K + k)) * plane;
         directWeightGradient(from, <usize> C * plane, slope, <usize> K * plane, images, H, W, taps, to);
       }

@@ -55,7 +55,8 @@ export function convolveWeights(
   strideC: usize, vertical: Axis, horizontal: Axis,
 ): void {
   setAxes(vertical, horizontal);
-  const taps = vertical.taps * horizontal.taps, depth = C * taps;
+  const taps = vertical.taps * horizontal.taps;
+  const depth = C * taps;
   const list = workspace + <usize> packedBytes(groups, C, K, taps) +
     (<usize> me) * <usize> listBytes(C, taps);
   memory.fill(list, 0, (<usize> depth) << 3); // phases without target positions list none
@@ -77,16 +78,25 @@ function fourRows(
 ): void {
   let s0 = splat(0), s1 = s0, s2 = s0, s3 = s0, t0 = s0, t1 = s0, t2 = s0, t3 = s0;
   for (; count > 0; count--, list += 8, weights += 4) {
-    const at = load<usize>(list), v = v128.load_splat<f32>(weights);
-    s0 = madd(v, v128.load(x0 + at), s0), t0 = madd(v, v128.load(x0 + at, 16), t0);
-    s1 = madd(v, v128.load(x1 + at), s1), t1 = madd(v, v128.load(x1 + at, 16), t1);
-    s2 = madd(v, v128.load(x2 + at), s2), t2 = madd(v, v128.load(x2 + at, 16), t2);
-    s3 = madd(v, v128.load(x3 + at), s3), t3 = madd(v, v128.load(x3 + at, 16), t3);
+    const at = load<usize>(list);
+    const v = v128.load_splat<f32>(weights);
+    s0 = madd(v, v128.load(x0 + at), s0);
+    t0 = madd(v, v128.load(x0 + at, 16), t0);
+    s1 = madd(v, v128.load(x1 + at), s1);
+    t1 = madd(v, v128.load(x1 + at, 16), t1);
+    s2 = madd(v, v128.load(x2 + at), s2);
+    t2 = madd(v, v128.load(x2 + at, 16), t2);
+    s3 = madd(v, v128.load(x3 + at), s3);
+    t3 = madd(v, v128.load(x3 + at, 16), t3);
   }
-  v128.store(tile, s0), v128.store(tile, t0, 16);
-  v128.store(tile, s1, 32), v128.store(tile, t1, 48);
-  v128.store(tile, s2, 64), v128.store(tile, t2, 80);
-  v128.store(tile, s3, 96), v128.store(tile, t3, 112);
+  v128.store(tile, s0);
+  v128.store(tile, t0, 16);
+  v128.store(tile, s1, 32);
+  v128.store(tile, t1, 48);
+  v128.store(tile, s2, 64);
+  v128.store(tile, t2, 80);
+  v128.store(tile, s3, 96);
+  v128.store(tile, t3, 112);
 }
 
 /** Stores up to four results, plus an offset and, unless `addend` is 0, the value there, at every pixel of a phase. */
@@ -105,7 +115,8 @@ function storePixels(value: v128, offset: f32, addend: usize, to: usize, left: i
 
 /** Stores four numbers of each of two phases by turns. */
 function storeInPairs(p: v128, q: v128, to: usize): void {
-  v128.store(to, i32x4.shuffle(p, q, 0, 4, 1, 5)), v128.store(to, i32x4.shuffle(p, q, 2, 6, 3, 7), 16);
+  v128.store(to, i32x4.shuffle(p, q, 0, 4, 1, 5));
+  v128.store(to, i32x4.shuffle(p, q, 2, 6, 3, 7), 16);
 }
 
 /**
@@ -118,17 +129,19 @@ function onePlane(
   padded: usize, list: usize, weights: usize, count: i32, tile: usize, a: i32, b: i32, down: i32, across: i32,
   offset: usize, addend: usize, to: usize,
 ): void {
-  const step = rowStep, shift = offset ? load<f32>(offset) : 0;
+  const step = rowStep;
+  const shift = offset ? load<f32>(offset) : 0;
   for (let i = 0; i < down; i += 4) {
-    const last = down - 1 - i, rows = min(4, down - i);
+    const last = down - 1 - i;
+    const rows = min(4, down - i);
     for (let q = 0; q < across; q += 8) {
       const x = padded + (<usize> i) * step + ((<usize> q) << 2);
       const x1 = x + (<usize> min(1, last)) * step, x2 = x + (<usize> min(2, last)) * step;
       fourRows(x, x1, x2, x + (<usize> min(3, last)) * step, list, weights, count, tile);
       for (let r = 0; r < rows; r++) {
-        const from = tile + ((<usize> r) << 5),
-          at = targetAt(a, b, i + r, q),
-          next = targetAt(a, b, i + r, q + 4);
+        const from = tile + ((<usize> r) << 5);
+        const at = targetAt(a, b, i + r, q);
+        const next = targetAt(a, b, i + r, q + 4);
         storePixels(v128.load(from), shift, addend ? addend + at : 0, to + at, across - q);
         if (q + 4 >= across) continue;
         storePixels(v128.load(from, 16), shift, addend ? addend + next : 0, to + next, across - q - 4);
@@ -147,8 +160,12 @@ function packPixels(
     let to = panelAddress() + (<usize> lines) * pitch;
     for (let i = 0; i < lines; i++, list += 8, to += pitch) {
       const at = load<usize>(list);
-      v128.store(to, v128.load(x0 + at)), v128.store(to, v128.load(x1 + at), 16);
-      if (wide) v128.store(to, v128.load(x2 + at), 32), v128.store(to, v128.load(x3 + at), 48);
+      v128.store(to, v128.load(x0 + at));
+      v128.store(to, v128.load(x1 + at), 16);
+      if (wide) {
+        v128.store(to, v128.load(x2 + at), 32);
+        v128.store(to, v128.load(x3 + at), 48);
+      }
     }
   }
 }
@@ -168,31 +185,45 @@ function somePlanes(
   padded: usize, list: usize, weights: usize, stride: usize, count: i32, second: i32, results: usize, a: i32,
   b: i32, down: i32, across: i32, offsets: usize, addend: usize, to: usize, channels: i32, step: usize,
 ): void {
-  const inRow = (across + 3) >> 2, vectors = down * inRow, half: usize = (<usize> channels) << 6, isPair = second >= 0;
+  const inRow = (across + 3) >> 2;
+  const vectors = down * inRow;
+  const half: usize = (<usize> channels) << 6;
+  const isPair = second >= 0;
   for (let first = 0; first < vectors;) {
-    const wide = panelColumns(4 * (vectors - first)) == 16, width = min(wide ? 4 : 2, vectors - first);
+    const wide = panelColumns(4 * (vectors - first)) == 16;
+    const width = min(wide ? 4 : 2, vectors - first);
     // Missing vectors repeat the last one.
     const j1 = first + min(1, width - 1), j2 = first + min(2, width - 1), j3 = first + width - 1;
     const x0 = padded + vectorAt(first, inRow), x1 = padded + vectorAt(j1, inRow);
     const x2 = padded + vectorAt(j2, inRow), x3 = padded + vectorAt(j3, inRow);
     const line: usize = wide ? 64 : 32;
     for (let phase = 0, tap = 0; phase <= <i32> isPair; phase++) {
-      const start = tap, end = phase ? count + second : count, sums = results + (<usize> phase) * half;
+      const start = tap;
+      const end = phase ? count + second : count;
+      const sums = results + (<usize> phase) * half;
       if (start == end) memory.fill(sums, 0, half);
       while (tap < end) {
-        const depth = panelDepth(end - tap), from = weights + ((<usize> tap) << 2);
+        const depth = panelDepth(end - tap);
+        const from = weights + ((<usize> tap) << 2);
         packPixels(x0, x1, x2, x3, list + ((<usize> tap) << 3), depth, wide);
         timesPanel(channels, depth, from, stride, 4, sums, line, wide ? 16 : 8, wide, <usize> (tap == start));
         tap += depth;
       }
     }
     for (let j = 0; j < width; j++) {
-      const i = (first + j) / inRow, q = (first + j) % inRow << 2, at = targetAt(a, b, i, q);
-      const left = across - q, isWhole = left >= 4 && !addend;
-      let from = results + ((<usize> j) << 4), there = to + at;
+      const i = (first + j) / inRow;
+      const q = (first + j) % inRow << 2;
+      const at = targetAt(a, b, i, q);
+      const left = across - q;
+      const isWhole = left >= 4 && !addend;
+      let from = results + ((<usize> j) << 4);
+      let there = to + at;
       for (let k: usize = 0; k < <usize> channels; k++, from += line, there += step) {
-        const shift = offsets ? load<f32>(offsets + (k << 2)) : 0, added = addend ? addend + k * step + at : 0;
-        const value = v128.load(from), next = isPair ? v128.load(from + half) : value, y = add(value, splat(shift));
+        const shift = offsets ? load<f32>(offsets + (k << 2)) : 0;
+        const added = addend ? addend + k * step + at : 0;
+        const value = v128.load(from);
+        const next = isPair ? v128.load(from + half) : value;
+        const y = add(value, splat(shift));
         if (isWhole && isPair) storeInPairs(y, add(next, splat(shift)), there);
         else if (isWhole && pixelStep == 4) v128.store(there, y);
         else storePixels(value, shift, added, there, left);
@@ -227,7 +258,8 @@ export function convolve(
   groups: i32, C: i32, K: i32, splits: i32, vertical: Axis, horizontal: Axis,
 ): void {
   setAxes(vertical, horizontal);
-  const taps = vertical.taps * horizontal.taps, stride: usize = (<usize> (C * taps)) << 2;
+  const taps = vertical.taps * horizontal.taps;
+  const stride: usize = (<usize> (C * taps)) << 2;
   const list = workspace + <usize> packedBytes(groups, C, K, taps) +
     (<usize> me) * <usize> threadBytes(C, K, vertical, horizontal);
   const padded = list + <usize> listBytes(C, taps);
@@ -236,12 +268,17 @@ export function convolve(
   const sourceBytes: usize = (<usize> (C * vertical.source * horizontal.source)) << 2;
   memory.fill(padded, 0, <usize> paddedBytes(C, vertical, horizontal));
   if (isInBlocks(C, K, vertical, horizontal)) {
-    const down = vertical.target, across = horizontal.target, planes = N * groups * K;
+    const down = vertical.target;
+    const across = horizontal.target;
+    const planes = N * groups * K;
     for (let i = firstTask(call, planes); i >= 0; i = nextTask()) {
-      const image = i / K, channel = i % (groups * K), at = (<usize> i) * pixels;
+      const image = i / K;
+      const channel = i % (groups * K);
+      const at = (<usize> i) * pixels;
       padPlanes(source + (<usize> image) * sourceBytes, 1, padded);
       const offset = bias ? bias + ((<usize> (image / groups % B * groups * K + channel)) << 2) : 0;
-      const weights = workspace + (<usize> channel) * stride, added = addend ? addend + at : 0;
+      const weights = workspace + (<usize> channel) * stride;
+      const added = addend ? addend + at : 0;
       depthwisePlane(padded, pitch, weights, vertical.taps, offset, added, target + at, down, across);
     }
     return;
@@ -249,15 +286,20 @@ export function convolve(
   listPhases(list, vertical, horizontal, C, 0);
   for (let task = firstTask(call, N * groups * splits); task >= 0; task = nextTask()) {
     const image = task / splits, split = task % splits, g = image % groups;
-    const k = split * K / splits, end = (split + 1) * K / splits;
+    const k = split * K / splits;
+    const end = (split + 1) * K / splits;
     const offsets = bias ? bias + ((<usize> (image / groups % B * groups * K + g * K + k)) << 2) : 0;
-    const planeK = (<usize> (image * K + k)) * pixels, to = target + planeK;
+    const planeK = (<usize> (image * K + k)) * pixels;
+    const to = target + planeK;
     const more = addend ? addend + planeK : 0;
     padPlanes(source + (<usize> image) * sourceBytes, C, padded);
-    let weights = workspace + (<usize> (g * K + k)) * stride, from = list;
+    let weights = workspace + (<usize> (g * K + k)) * stride;
+    let from = list;
     for (let a = 0; a < phasesOf(vertical); a++) {
       for (let b = 0; b < phasesOf(horizontal); b++) {
-        const down = positionsOf(vertical, a), across = positionsOf(horizontal, b), tapsV = tapsOf(vertical, a) * C;
+        const down = positionsOf(vertical, a);
+        const across = positionsOf(horizontal, b);
+        const tapsV = tapsOf(vertical, a) * C;
         let count = tapsV * tapsOf(horizontal, b);
         if (isProduct(K)) {
           const second = inPairs ? tapsV * tapsOf(horizontal, 1) : -1;
@@ -265,15 +307,20 @@ export function convolve(
             padded, from, weights, stride, count, second, results, a, b, down, across, offsets, more, to, end - k,
             pixels,
           );
-          if (inPairs) b++, count += second;
+          if (inPairs) {
+            b++;
+            count += second;
+          }
         } else {
           for (let j: usize = 0; j < <usize> (end - k); j++) {
-            const offset = offsets ? offsets + (j << 2) : 0, added = more ? more + j * pixels : 0;
+            const offset = offsets ? offsets + (j << 2) : 0;
+            const added = more ? more + j * pixels : 0;
             const w = weights + j * stride, y = to + j * pixels;
             onePlane(padded, from, w, count, results, a, b, down, across, offset, added, y);
           }
         }
-        from += (<usize> count) << 3, weights += (<usize> count) << 2;
+        from += (<usize> count) << 3;
+        weights += (<usize> count) << 2;
       }
     }
   }

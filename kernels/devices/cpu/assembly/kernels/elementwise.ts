@@ -120,7 +120,8 @@ export function broadcast(
   n2: i32, a2: i32, b2: i32, n3: i32, a3: i32, b3: i32,
 ): void {
   const aStep: usize = (<usize> a3) << 2, bStep: usize = (<usize> b3) << 2;
-  const rows = n0 * n1 * n2, perTask = max(1, BLOCK / max(1, n3));
+  const rows = n0 * n1 * n2;
+  const perTask = max(1, BLOCK / max(1, n3));
   for (let row = firstRow(call, rows, perTask); row >= 0; row = nextRow()) {
     const i2 = row % n2, i1 = row / n2 % n1, i0 = row / (n2 * n1);
     const u = a + ((<usize> (i0 * a0 + i1 * a1 + i2 * a2)) << 2);
