@@ -1,5 +1,5 @@
 import type { Dims, NumberArray } from "../../devices/device.ts";
-import type { WasmCall } from "../../devices/cpu/wasm_call.ts";
+import { fieldArguments, type WasmCall } from "../../devices/cpu/wasm_call.ts";
 
 /** How a convolution moves over an image: attributes of its ops. */
 export const geometryAttributes = {
@@ -155,13 +155,9 @@ function axesOf({ H, W, P, Q, R, S, transposed = 0, ...dims }: Dims) {
         : { ...ends, step, origin: -padding, stride, spread: 1 },
     );
   };
-  const named = <Name extends string>(name: Name, axis: ReturnType<typeof reachOf>) =>
-    Object.fromEntries(Object.entries(axis).map(([field, value]) => [`${name}.${field}`, value])) as Readonly<
-      Record<`${Name}.${keyof typeof axis}`, number>
-    >;
   return {
-    ...named("vertical", axis(H, P, R, dims.strideH, dims.paddingH, dims.dilationH)),
-    ...named("horizontal", axis(W, Q, S, dims.strideW, dims.paddingW, dims.dilationW)),
+    ...fieldArguments("vertical", axis(H, P, R, dims.strideH, dims.paddingH, dims.dilationH)),
+    ...fieldArguments("horizontal", axis(W, Q, S, dims.strideW, dims.paddingW, dims.dilationW)),
   };
 }
 

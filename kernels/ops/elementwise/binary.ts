@@ -4,7 +4,7 @@ import { broadcastShapes, broadcastStrides, type Shape, ShapeError } from "../..
 import type { Dims, NumberArray, Tuning } from "../../devices/device.ts";
 import { describeValue, isCount, maxU32, refuse, UserError } from "../../core/checks.ts";
 import { Binary, Ternary } from "../../devices/cpu/elementwise_functions.ts";
-import type { WasmCall } from "../../devices/cpu/wasm_call.ts";
+import { fieldArguments, type WasmCall } from "../../devices/cpu/wasm_call.ts";
 import { defineOp, type Op } from "../../op.ts";
 import type { Sample } from "../../op_definition.ts";
 import { sumTo } from "../reduce/reduce.ts";
@@ -83,6 +83,16 @@ function placesOf(operands: readonly string[], i: number, dims: Dims): number[] 
   return places;
 }
 
+/** How the CPU device's kernels walk through an operand. */
+function stridesOf(operand: string, dims: Dims) {
+  return {
+    s0: dims[`${operand}0`],
+    s1: dims[`${operand}1`],
+    s2: dims[`${operand}2`],
+    s3: dims[`${operand}3`],
+  };
+}
+
 /** A function of the elements of two or three operands. */
 interface ElementwiseFunction {
   /** WGSL expression; `a_` is the element of operand `a`. */
@@ -149,11 +159,16 @@ function binaryKernel(name: keyof typeof Binary, given: ElementwiseFunction) {
     ...broadcastKernel({ a: "A", b: "B" }, "y", given),
     wasm: (
       { a, b, y }: Readonly<Record<"a" | "b" | "y", number>>,
-      { flat, Y, n0, a0, b0, n1, a1, b1, n2, a2, b2, n3, a3, b3 }: Dims,
-    ): readonly WasmCall[] =>
-      flat
-        ? [{ kernel: "binary", args: { a, b, y, n: Y, f } }]
-        : [{ kernel: "broadcast", args: { a, b, y, f, n0, a0, b0, n1, a1, b1, n2, a2, b2, n3, a3, b3 } }],
+      dims: Dims,
+    ): readonly WasmCall[] => {
+      if (dims.flat) return [{ kernel: "binary", args: { a, b, y, n: dims.Y, f } }];
+      const { n0, n1, n2, n3 } = dims;
+      const walks = {
+        ...fieldArguments("walkA", stridesOf("a", dims)),
+        ...fieldArguments("walkB", stridesOf("b", dims)),
+      };
+      return [{ kernel: "broadcast", args: { a, b, y, f, n0, n1, n2, n3, ...walks } }];
+    },
     samples: [...broadcasting, ...given.samples ?? []],
   };
 }
@@ -187,12 +202,22 @@ function ternaryKernel(
     ...broadcastKernel(operands, result, given),
     wasm(addresses: Readonly<Record<string, number>>, dims: Dims): readonly WasmCall[] {
       const [u, v, w] = names.map((name) => addresses[name]);
-      const [[u0, u1, u2, u3], [v0, v1, v2, v3], [w0, w1, w2, w3]] = names.map((name) =>
-        [0, 1, 2, 3].map((k) => dims[`${name}${k}`])
-      );
       const { n0, n1, n2, n3 } = dims;
-      const steps = { u0, v0, w0, u1, v1, w1, u2, v2, w2, u3, v3, w3 };
-      return [{ kernel: "ternary", args: { u, v, w, y: addresses[result], f, n0, n1, n2, n3, ...steps } }];
+      const args = {
+        u,
+        v,
+        w,
+        y: addresses[result],
+        f,
+        n0,
+        n1,
+        n2,
+        n3,
+        ...fieldArguments("walkU", stridesOf(names[0], dims)),
+        ...fieldArguments("walkV", stridesOf(names[1], dims)),
+        ...fieldArguments("walkW", stridesOf(names[2], dims)),
+      };
+      return [{ kernel: "ternary", args }];
     },
   };
 }

@@ -3,6 +3,7 @@
 import { Layout } from "../memory_layout.ts";
 import { Axis } from "./axis.ts";
 import { me, team } from "./threads.ts";
+import { Walk } from "./walk.ts";
 
 /** Which kernel runs. */
 export function opcode(call: usize): i32 {
@@ -32,6 +33,11 @@ export function real(call: usize, i: usize): f32 {
 /** An axis, one word per field. */
 export function axis(call: usize, i: usize): Axis {
   return changetype<Axis>(call + Layout.words + (i << 2));
+}
+
+/** A walk, one word per field. */
+export function walk(call: usize, i: usize): Walk {
+  return changetype<Walk>(call + Layout.words + (i << 2));
 }
 
 /** Tasks of the running call. */

@@ -1,7 +1,7 @@
 // Winograd's transform of the output gradient, D = A dy A'.
 
 import { add, at as constant, firstLanes, madd, mul, sub } from "./simd.ts";
-import { across } from "./winograd_sizes.ts";
+import { Sizes } from "./winograd_sizes.ts";
 
 const TWO = memory.data<f32>([2.0]);
 const FOUR = memory.data<f32>([4.0]);
@@ -17,7 +17,7 @@ export function transformGradient(
 ): void {
   const two = constant(TWO), four = constant(FOUR);
   const pitch: usize = (<usize> W) << 2, plane = (<usize> H) * pitch, row = 6 * step;
-  for (let x = 0; x < across; x++, to += tile) {
+  for (let x = 0; x < Sizes.across; x++, to += tile) {
     const mask = firstLanes(W - 4 * x);
     const at = image + ((<usize> x) << 4);
     let n = 4 * y;

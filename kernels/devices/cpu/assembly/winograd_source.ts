@@ -10,7 +10,7 @@
 
 import { add, at as constant, loadEvery, madd, nmadd, splat, sub } from "./simd.ts";
 import { warm } from "./rows.ts";
-import { across, down, line } from "./winograd_sizes.ts";
+import { Sizes } from "./winograd_sizes.ts";
 
 const TWO = memory.data<f32>([2.0]);
 const FOUR = memory.data<f32>([4.0]);
@@ -122,10 +122,10 @@ export function transformSource(
   image: usize, C: i32, H: i32, W: i32, rows: usize, to: usize, step: usize, tile: usize,
 ): void {
   const pitch: usize = (<usize> W) << 2, plane = (<usize> H) * pitch;
-  const zeros = rows + 64, rest = zeros + line; // channels of a vector that is not full, then zeros
+  const zeros = rows + 64, rest = zeros + Sizes.line; // channels of a vector that is not full, then zeros
   warm(image, (<usize> C) * plane, rows + 16);
   memory.copy(rest, image + (<usize> (C & ~3)) * plane, (<usize> (C & 3)) * plane);
-  for (let y = 0; y < down; y++, to += (<usize> across) * tile) {
+  for (let y = 0; y < Sizes.down; y++, to += (<usize> Sizes.across) * tile) {
     const h = 4 * y, is0 = h > 0, is2 = h + 1 < H, is3 = h + 2 < H, is4 = h + 3 < H, is5 = h + 4 < H;
     for (let q = 0; q < C; q += 4) {
       const at = (q + 4 <= C ? image + (<usize> q) * plane : rest) + (<usize> h) * pitch;

@@ -1,7 +1,7 @@
 // Winograd's transform of the output, y = A' M A.
 
 import { add, at as constant, madd, storeFirst, sub } from "./simd.ts";
-import { across } from "./winograd_sizes.ts";
+import { Sizes } from "./winograd_sizes.ts";
 
 const TWO = memory.data<f32>([2.0]);
 const FOUR = memory.data<f32>([4.0]);
@@ -42,7 +42,7 @@ export function transformTarget(
 ): void {
   const two = constant(TWO), four = constant(FOUR), eight = constant(EIGHT);
   const pitch: usize = (<usize> W) << 2, plane = (<usize> H) * pitch, row = 6 * step;
-  for (let x = 0; x < across; x++) {
+  for (let x = 0; x < Sizes.across; x++) {
     let p = from + (<usize> x) * tile;
     let m = v128.load(p + row), n = v128.load(p + 2 * row);
     let o = v128.load(p + 3 * row), q = v128.load(p + 4 * row);

@@ -3,7 +3,7 @@
 
 import { storeColumns } from "./gemm.ts";
 import { add, at as constant, loadEvery, madd, mul, splat, sub } from "./simd.ts";
-import { points, taps, tapsOfPart } from "./winograd_sizes.ts";
+import { Sizes, tapsOfPart } from "./winograd_sizes.ts";
 
 const TWO = memory.data<f32>([2.0]);
 const FOUR = memory.data<f32>([4.0]);
@@ -81,7 +81,7 @@ function fiveWeights(from: usize, fromStep: usize, to: usize, toStep: usize): vo
   scale = constant(AT_HALF);
   v128.store(to + 5 * toStep, mul(scale, add(even, odd)));
   v128.store(to + 6 * toStep, mul(scale, sub(even, odd)));
-  if (points == 8) v128.store(to + 7 * toStep, g4);
+  if (Sizes.points == 8) v128.store(to + 7 * toStep, g4);
 }
 
 /** A tap of four channels that are `stride` bytes apart; lanes from `count` on are zero. */
@@ -105,7 +105,7 @@ export function transformWeight(
   at: usize, stride: usize, count: i32, row: i32, column: i32, turned: bool, to: usize, step: usize,
   scratch: usize,
 ): void {
-  if (points == 6) {
+  if (Sizes.points == 6) {
     if (count >= 4) {
       const at1 = at + stride, at2 = at1 + stride, at3 = at2 + stride;
       storeColumns(v128.load(at), v128.load(at1), v128.load(at2), v128.load(at3), scratch, 16);
@@ -122,19 +122,19 @@ export function transformWeight(
   }
   const down = tapsOfPart(row);
   const across = tapsOfPart(column);
-  const last = taps * taps - 1;
+  const last = Sizes.taps * Sizes.taps - 1;
   const columns = scratch + 400;
   for (let r = 0; r < 5; r++) {
     for (let s = 0; s < 5; s++) {
-      const tap = (4 * row + r) * taps + 4 * column + s;
+      const tap = (4 * row + r) * Sizes.taps + 4 * column + s;
       const from = at + ((<usize> (turned ? last - tap : tap)) << 2);
       const g = r < down && s < across ? lanes(from, stride, count) : splat(0);
       v128.store(scratch + ((<usize> (5 * r + s)) << 4), g);
     }
   }
   for (let s: usize = 0; s < 5; s++) fiveWeights(scratch + (s << 4), 80, columns + (s << 4), 80);
-  for (let i: usize = 0; i < <usize> points; i++) {
-    fiveWeights(columns + 80 * i, 16, to + <usize> points * i * step, step);
+  for (let i: usize = 0; i < <usize> Sizes.points; i++) {
+    fiveWeights(columns + 80 * i, 16, to + <usize> Sizes.points * i * step, step);
   }
 }
 
@@ -163,7 +163,7 @@ function fiveGradients(from: usize, fromStep: usize, to: usize, toStep: usize): 
   const s = mul(one, add(u1, u2)), t = mul(atTwo, add(u3, u4)), u = mul(mul(two, atHalf), add(u5, u6));
   v128.store(to, add(v128.load(from), madd(sixteen, u, add(s, t))));
   v128.store(to + 2 * toStep, madd(four, add(t, u), s));
-  if (points == 8) {
+  if (Sizes.points == 8) {
     v128.store(to + 4 * toStep, add(v128.load(from + 7 * fromStep), madd(sixteen, t, add(s, u))));
   }
   const d = mul(one, sub(u1, u2)),
@@ -175,14 +175,14 @@ function fiveGradients(from: usize, fromStep: usize, to: usize, toStep: usize): 
 
 /** G' u, to three or five vectors. */
 function gradientStep(from: usize, fromStep: usize, to: usize, toStep: usize): void {
-  if (points == 6) threeGradients(from, fromStep, to, toStep);
+  if (Sizes.points == 6) threeGradients(from, fromStep, to, toStep);
   else fiveGradients(from, fromStep, to, toStep);
 }
 
 /** dg = G' u G, stored as rows of five vectors at `to`; `rows` is scratch for 40. */
 export function transformWeightGradient(from: usize, step: usize, rows: usize, to: usize): void {
-  for (let j: usize = 0; j < <usize> points; j++) {
-    gradientStep(from + j * step, <usize> points * step, rows + (j << 4), 128);
+  for (let j: usize = 0; j < <usize> Sizes.points; j++) {
+    gradientStep(from + j * step, <usize> Sizes.points * step, rows + (j << 4), 128);
   }
-  for (let i: usize = 0; i < (points == 6 ? 3 : 5); i++) gradientStep(rows + (i << 7), 16, to + 80 * i, 16);
+  for (let i: usize = 0; i < (Sizes.points == 6 ? 3 : 5); i++) gradientStep(rows + (i << 7), 16, to + 80 * i, 16);
 }
