@@ -233,7 +233,9 @@ export async function fit(
   const trainer = new Trainer(model, batchSource(rows, await hostOf(rows, objective.coupling)), {
     ...others,
     ...shared,
-    ...{ optimizer, ema, learningRate: schedule.learningRate(0) },
+    optimizer,
+    ema,
+    learningRate: schedule.learningRate(0),
   });
   const order = new BatchOrder(Uint32Array.from({ length: M }, (_, i) => i), batchSize, seed);
   const measure = validation && validator(model, trainer, checkData("validation data", validation), shared);
@@ -265,7 +267,10 @@ export async function fit(
     const { validationLoss } = memory;
     if (isDue) {
       await onProgress?.({
-        ...{ step: end, steps, trainer, losses: memory.losses.subarray(0, end) },
+        step: end,
+        steps,
+        trainer,
+        losses: memory.losses.subarray(0, end),
         gradientNorm: gradientNorms[gradientNorms.length - 1],
         ...validationLoss !== undefined && { validationLoss },
         state: () => encodeFit(trainer, memory),

@@ -201,8 +201,19 @@ export function convolutionCalls(
     return [{ kernel: "convTranspose2dInputGradient", args }];
   }
   const args = {
-    ...{ source: x, w, bias, addend: residual, target: y, N, B, groups, C: C / groups, K: K / groups },
-    ...{ strideG: taps * D * (transposed ? C : K) / groups, strideK, strideC },
+    source: x,
+    w,
+    bias,
+    addend: residual,
+    target: y,
+    N,
+    B,
+    groups,
+    C: C / groups,
+    K: K / groups,
+    strideG: taps * D * (transposed ? C : K) / groups,
+    strideK,
+    strideC,
     ...axesOf(dims),
   };
   // Enough tasks for some threads.
@@ -233,7 +244,17 @@ export function weightGradientCalls(
     // kernels have so many sums that there must be far fewer parts.
     const most = Math.floor(run * tiles * (1 / all + 1 / K) / (R > 3 ? 4 : 1));
     const args = {
-      ...{ x, dy, dw, N, C, H, W, K, taps: R, groups: runs, run },
+      x,
+      dy,
+      dw,
+      N,
+      C,
+      H,
+      W,
+      K,
+      taps: R,
+      groups: runs,
+      run,
       parts: Math.max(1, Math.min(parts, most)),
     };
     return [{ kernel: "winogradGradientParts", args }, { kernel: "winogradGradientSum", args }];

@@ -297,7 +297,10 @@ function inParts(product: ProductOp, a: Tensor, b: Tensor): Tensor {
   const { storage, shape } = parts.reduce((sum, part) => add(sum, part));
   const { name, backward } = product.definition;
   const history = makeHistory({
-    ...{ op: name, output: "y", names: ["a", "b"], inputs: [a, b] },
+    op: name,
+    output: "y",
+    names: ["a", "b"],
+    inputs: [a, b],
     rules: ({ a, b }, dy) => backward!({ a, b, dy, y: dy }, {}),
   });
   return new Tensor(storage, shape, "f32", 0, history);
