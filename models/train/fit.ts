@@ -290,7 +290,8 @@ async function hostOf(
 ): Promise<HostExamples | undefined> {
   if (!coupling?.sees) return undefined;
   if (x0) refuse(FitError, "train: x0 already pairs the data", "no coupling, or no x0");
-  const [values, size] = [await x1.read(), x1.size / x1.shape[0]];
+  const values = await x1.read();
+  const size = x1.size / x1.shape[0];
   if (coupling.sees === "values") return hostRows(values, size);
   if (condition?.type === "u32" && condition.shape.length === 1) {
     return hostRows(values, size, await condition.readWords());

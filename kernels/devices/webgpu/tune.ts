@@ -153,7 +153,8 @@ class TuningTime {
 
   /** The share of the time that has passed. */
   get passed(): number {
-    const limit = 1000 * this.seconds, apart = Math.min(this.compilingMs, compileShare * limit);
+    const limit = 1000 * this.seconds;
+    const apart = Math.min(this.compilingMs, compileShare * limit);
     return (performance.now() - apart - this.#startMs) / limit;
   }
 

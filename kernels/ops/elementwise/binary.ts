@@ -76,7 +76,8 @@ ${operands.map((name) => `  let ${name}_ = ${name}[at_${name}];`).join("\n")}
 function placesOf(operands: readonly string[], i: number, dims: Dims): number[] {
   const places = operands.map(() => 0);
   for (let k = 3, rest = i; k >= 0; k--) {
-    const length = dims[`n${k}`], at = rest % length;
+    const length = dims[`n${k}`];
+    const at = rest % length;
     operands.forEach((name, operand) => places[operand] += at * dims[`${name}${k}`]);
     rest = (rest - at) / length;
   }
@@ -197,7 +198,8 @@ function ternaryKernel(
   result: string,
   given: ElementwiseFunction,
 ) {
-  const f = Ternary[name], names = Object.keys(operands);
+  const f = Ternary[name];
+  const names = Object.keys(operands);
   return {
     ...broadcastKernel(operands, result, given),
     wasm(addresses: Readonly<Record<string, number>>, dims: Dims): readonly WasmCall[] {
@@ -297,7 +299,8 @@ const isNormal = (x: number) => Math.abs(x) >= 2 ** -126 && Math.abs(x) < 2 ** 1
 export function divide(a: Tensor | number, b: Tensor | number): Tensor {
   if (!(a instanceof Tensor) || b instanceof Tensor) return divideOp(...operands("divide", a, b));
   checkOperands("divide", a, b);
-  const scale = 1 / b, divisor = Math.fround(b);
+  const scale = 1 / b;
+  const divisor = Math.fround(b);
   if (isNormal(scale) || divisor === 0 || !Number.isFinite(divisor)) return affine(a, { scale, shift: 0 });
   return divideOp(a, scalarBeside(a, b));
 }

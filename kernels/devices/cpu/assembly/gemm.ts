@@ -141,9 +141,24 @@ function tiles(
   six: bool, byRow: bool, wide: bool, a: usize, pitch: usize, c: usize, cm: usize, depth: i32, count: i32,
   start: usize,
 ): void {
-  const kind = wide ? 0 : load<i32>(Layout.wide) ? 1 : 2;
-  const block = 4 * kind + (six ? 0 : 2) + (byRow ? 0 : 1);
+  // The order of `product_blocks.ts`: wide ones, narrow ones beside them, and those of engines without wide ones.
+  let block = 0;
+  if (!wide) block = load<i32>(Layout.wide) ? 4 : 8;
+  if (!six) block += 2;
+  if (!byRow) block += 1;
   call_indirect<void>(block, a, pitch, c, cm, depth, count, start);
+}
+
+/**
+ * Number of tiles of six rows among `even` rows of M, of which tiles of four make up the rest. Both make up all even
+ * numbers except two. A product of few rows should use one kind of tile: the code of both does not fit in the instruction
+ * cache.
+ *
+ * @param isTail whether the panel is narrow beside wide ones
+ */
+function sixesOf(M: i32, even: i32, isTail: bool): i32 {
+  if (!isTail && M <= 64 && (M & 3) == 0 && M % 6 != 0) return 0;
+  return even % 6 == 2 ? even / 6 - 1 : even / 6;
 }
 
 /**
@@ -159,17 +174,14 @@ export function timesPanel(
   const byRow = ak == 4;
   const pitch = byRow ? am : ak;
   const whole = columns == (wide ? 16 : 8);
-  // Tiles of four and six rows make up all even numbers except two. A product of few rows should use one kind of tile:
-  // the code of both does not fit in the instruction cache.
   const even = M < 4 ? 0 : M & ~1;
-  const isTail = !wide && load<i32>(Layout.wide) != 0;
-  const fours = !isTail && M <= 64 && (M & 3) == 0 && M % 6 != 0;
-  const sixes = fours ? 0 : even % 6 == 2 ? even / 6 - 1 : even / 6;
+  const sixes = sixesOf(M, even, !wide && load<i32>(Layout.wide) != 0);
   for (let m = 0; m < M;) {
     const isRest = m >= even;
     const six = m < 6 * sixes;
     // A single row is repeated for the whole tile, since there may be no memory after it.
-    const rows = isRest ? (byRow ? 1 : M - m) : six ? 6 : 4;
+    let rows = six ? 6 : 4;
+    if (isRest) rows = byRow ? 1 : M - m;
     const at = a + (<usize> m) * am, to = c + (<usize> m) * cm;
     const first = start > 1 ? start + ((<usize> m) << 2) : start;
     if (whole && !isRest) {

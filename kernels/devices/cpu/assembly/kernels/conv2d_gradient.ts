@@ -66,7 +66,8 @@ export function winogradGradientParts(
             const pitch = panelPitch(k, Sizes.columns);
             const at = <usize> (i * Sizes.tiles + y * Sizes.across);
             const to = D + panelOffset(k, count) + at * pitch;
-            const some = k + 4 <= K ? slope + (<usize> k) * Sizes.plane : k < K ? planes : planes + 4 * Sizes.plane;
+            let some = slope + (<usize> k) * Sizes.plane;
+            if (k + 4 > K) some = k < K ? planes : planes + 4 * Sizes.plane;
             if (taps == 3) transformGradient(some, H, W, y, to, ds, pitch);
             else transformLargeGradient(some, H, W, y, to, ds, pitch, panelAddress());
           }

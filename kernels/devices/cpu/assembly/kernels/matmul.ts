@@ -76,7 +76,8 @@ export function conv1x1(
         }
       }
     }
-    const start = addend ? 0 : shifts ? shifts : 1;
+    let start: usize = shifts ? shifts : 1;
+    if (addend) start = 0;
     const from = x + (<usize> (n * C)) * row;
     warm(from, (<usize> C) * row, panelAddress());
     gemm(K, pixels, C, w, wk, wc, from, row, 4, to, row, start);
