@@ -19,9 +19,17 @@ async function readKernels(): Promise<readonly KernelSource[]> {
   for (const name of files.sort()) {
     sources[name] = await Deno.readTextFile(new URL(`assembly/kernels/${name}`, folder));
   }
-  const axis = await Deno.readTextFile(new URL("assembly/axis.ts", folder));
-  const fields = Array.from(axis.matchAll(/^ {2}(\w+): i32;$/gm), ([, field]) => field);
-  return kernelSources(sources, (Layout.callBytes - Layout.words) / 4, { Axis: fields });
+  const maxWords = (Layout.callBytes - Layout.words) / 4;
+  return kernelSources(sources, maxWords, {
+    Axis: await readFields("axis.ts"),
+    Walk: await readFields("walk.ts"),
+  });
+}
+
+/** The fields of the class that a file declares. */
+async function readFields(name: string): Promise<readonly string[]> {
+  const source = await Deno.readTextFile(new URL(`assembly/${name}`, folder));
+  return Array.from(source.matchAll(/^ {2}(\w+): i32;$/gm), ([, field]) => field);
 }
 
 /** Files in which only small functions are inlined: inlining larger ones costs bytes and saves no time. */

@@ -31,6 +31,7 @@ const readers: Readonly<Record<string, string>> = {
   i32: "integer",
   f32: "real",
   Axis: "axis",
+  Walk: "walk",
 };
 
 function exportedFunctions(file: string, source: string): ExportedFunction[] {
@@ -128,7 +129,7 @@ export function dispatchSource(kernels: readonly KernelSource[]): string {
   const sizes = kernels.flatMap((kernel, i) =>
     kernel.size ? [`case ${i}: return ${sizeOf(kernel, "threads")};`] : []
   );
-  return `import { axis, claimWorkspace, integer, isAlone, opcode, pointer, real } from "./call.ts";
+  return `import { axis, claimWorkspace, integer, isAlone, opcode, pointer, real, walk } from "./call.ts";
 ${imports.join("\n")}
 import { me, team } from "./threads.ts";
 

@@ -151,7 +151,8 @@ function checkKept(
 /** Runs the gradient rule of an input. */
 function applyRule(history: History, i: number, rule?: GradientRule, before?: Tensor): Tensor {
   if (!rule) refuseWithoutRule(history, i);
-  const [x, name] = [history.inputs[i], history.names[i]];
+  const x = history.inputs[i];
+  const name = history.names[i];
   const task = `take gradients through ${history.op}`;
   return checkTensor(task, `the rule of its input ${name} returned`, rule(before), x.shape);
 }

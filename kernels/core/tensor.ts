@@ -305,7 +305,11 @@ export function makeHistory(
     return { op, order, saved, moved };
   };
   const history: History = {
-    ...{ order, op, output, names, inputs },
+    order,
+    op,
+    output,
+    names,
+    inputs,
     backward(dy) {
       const rule = ruleNow();
       const gradients = runRule(rule, () => rules(rule.saved, dy));

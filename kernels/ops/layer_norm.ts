@@ -133,7 +133,8 @@ const inputGradient: Op<"x[R, C], gamma[C], dy[R, C] -> dx[R, C]", { epsilon: "f
     const row = (v: Tensor) => mean(v, [1], true);
     return {
       x() {
-        const g = multiply(dy, gamma), xhat = normalise(x, one, zeros(gamma.shape), { epsilon });
+        const g = multiply(dy, gamma);
+        const xhat = normalise(x, one, zeros(gamma.shape), { epsilon });
         const variance = row(square(subtract(x, row(x))));
         const inverse = divide(1, sqrt(add(variance, epsilon)));
         const [ofG, ofU] = [slope(g), slope(ddx)];

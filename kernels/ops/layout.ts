@@ -208,7 +208,8 @@ export function pad(x: Tensor, sides: readonly (readonly [before: number, after:
     refuse(ShapeError, `pad ${x} by ${JSON.stringify(sides)}`, "a pair of whole numbers for each last axis");
   }
   return sides.reduce((y, [before, after], i) => {
-    const k = rank - sides.length + i, length = before + y.shape[k] + after;
+    const k = rank - sides.length + i;
+    const length = before + y.shape[k] + after;
     if (before + after === 0) return y;
     const wide = embedMiddle(reshape(y, around(y.shape, k)), { start: before, A: length });
     return reshape(wide, y.shape.map((own, axis) => axis === k ? length : own));
@@ -348,7 +349,9 @@ const permuted = defineOp({
 function permuteCalls({ x, y }: Readonly<Record<"x" | "y", number>>, dims: Dims): readonly WasmCall[] {
   const axes: { n: number; s: number; t: number }[] = [];
   for (let k = maxRank - 1, t = 1; k >= 0; k--) {
-    const n = dims[`n${k}`], s = dims[`s${k}`], [inner] = axes;
+    const n = dims[`n${k}`];
+    const s = dims[`s${k}`];
+    const [inner] = axes;
     if (n === 1) continue;
     if (inner && s === inner.s * inner.n) inner.n *= n;
     else axes.unshift({ n, s, t });

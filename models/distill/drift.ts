@@ -59,16 +59,38 @@ export interface DriftOptions {
   readonly classes: number;
 }
 
-type Features = DriftStage["features"][number];
+/**
+ * Images in one feature space.
+ *
+ * @internal
+ */
+export interface Features {
+  /** f32[M, D], or f32[G, M, D] in groups */
+  readonly rows: Tensor;
+  /** Squared length of each row, f32[M, 1] or f32[G, M, 1]. */
+  readonly lengths: Tensor;
+}
+
+/**
+ * Rows of the real images for samples of one class.
+ *
+ * @internal
+ */
+export interface ClassRows {
+  /** Images of the class. */
+  readonly own: Uint32Array;
+  /** Images of the other classes. */
+  readonly rest: Uint32Array;
+}
 
 /** A drift stage: a loss for each grid of times from 0, whose last evaluation learns. All share their real images. */
 export class DriftStage {
   /** In the order of the grids. */
   readonly losses: readonly StepLoss[];
-  /** Features of the real images in each space, f32[M, D], and the squared length of each row, f32[M, 1]. */
-  readonly features: readonly (readonly [rows: Tensor, lengths: Tensor])[];
-  /** Their rows of each class that has any, and those of the other classes. */
-  readonly byClass: ReadonlyMap<number, readonly [own: Uint32Array, rest: Uint32Array]>;
+  /** The real images in each space. */
+  readonly features: readonly Features[];
+  /** Their rows by class, of those that have any. */
+  readonly byClass: ReadonlyMap<number, ClassRows>;
 
   /** Reserves the memory of the features; {@linkcode encode} computes them. */
   constructor(
@@ -82,7 +104,7 @@ export class DriftStage {
     const most = Math.min(currentDevice().maxRangeBytes / Math.max(...widths), maxBytes / all) / 4;
     const references = options.references.slice(0, Math.floor(most));
     const M = references.length;
-    this.features = widths.map((D) => [zeros([M, D]), zeros([M, 1])]);
+    this.features = widths.map((D) => ({ rows: zeros([M, D]), lengths: zeros([M, 1]) }));
     this.byClass = placesByClass(references, options.classes, distillation.source.host?.labels?.(references));
     this.losses = grids.map((times) => new DriftLoss(this, times));
   }
@@ -93,17 +115,16 @@ export class DriftStage {
    * @param onImages called with the number of images encoded so far, and of all; throw to stop
    */
   async encode(onImages: (done: number, all: number) => void | Promise<void> = () => {}): Promise<void> {
-    const [count] = this.features[0][0].shape;
+    const [count] = this.features[0].rows.shape;
     for (let from = 0; from < count; from += encodedAtOnce) {
       const n = Math.min(encodedAtOnce, count - from);
       // A scope drops the activations.
       scope(() =>
-        this.#spaces(from, from + n).forEach((space, s) =>
-          featuresOf(space, n).forEach((own, part) => {
-            const { storage, shape: [, D] } = this.features[s][part];
-            assign(new Tensor(storage, own.shape, "f32", from * D), own);
-          })
-        )
+        this.#spaces(from, from + n).forEach((space, s) => {
+          const { rows, lengths } = featuresOf(space, n);
+          assignRows(this.features[s].rows, from, rows);
+          assignRows(this.features[s].lengths, from, lengths);
+        })
       );
       await currentDevice().finished();
       await onImages(from + n, count);
@@ -121,14 +142,7 @@ export class DriftStage {
  * away from each other, in several feature spaces, until both forces balance: then the distributions at r are equal. The
  * last of the evaluations up to r learns; the earlier ones have no gradient. No judge takes part.
  *
- * In a space of D features, with distances divided by their mean, each image x has logits l = -distance / tau to real
- * images (positives), and to the other generated ones and real ones of other classes (negatives). Its weights are
- * e^l / C^p, divided by their sum, where C is the sum of e^l over generated images. With p = 3/4 for positives a real
- * image far from all generated ones still pulls the nearest, so that no mode is lost; for negatives p = 1/2. Images of
- * other classes have a weight, and their C also counts real images of the class, so they push less where these are. From
- * each of their weights its mean over the samples is taken away: on average samples are pushed from zero instead. V is
- * the mean of the positives less x, minus (1 + push) times that of the negatives, scaled to RMS 1 and summed over tau.
- * The loss pulls the features phi = x to x + S V, where S sqrt(D) is the mean distance.
+ * {@linkcode Drift} is the loss in one space; the loss is their mean.
  *
  * Source: Deng et al. 2026, Generative Modeling via Drifting, arXiv:2602.04770; times r below 1 as in arXiv:2605.17244
  */
@@ -164,7 +178,7 @@ class DriftLoss implements StepLoss {
     const classes = permutation(seed, streams.references, counter(0), all.length)
       .slice(0, this.#groups).map((place) => all[place]);
     const rows = Array.from(classes, (label, group) => {
-      const [own, rest] = byClass.get(label)!;
+      const { own, rest } = byClass.get(label)!;
       const order = permutation(seed, streams.references, counter(1 + group), own.length);
       const picks = uniforms(seed, streams.references, counter(3 + group), this.#others(batchSize));
       return [
@@ -173,7 +187,8 @@ class DriftLoss implements StepLoss {
       ];
     });
     this.#rows.write(Uint32Array.from(rows.flat()));
-    const each = this.#each(batchSize), length = this.#labels.size;
+    const each = this.#each(batchSize);
+    const length = this.#labels.size;
     this.#labels.write(Uint32Array.from({ length }, (_, i) => classes[Math.floor(i / each)]));
     this.#noiseKey.write(Uint32Array.of(seed, streams.noise, step));
     this.#targetNoiseKey.write(Uint32Array.of(seed, streams.driftNoise, step));
@@ -181,14 +196,18 @@ class DriftLoss implements StepLoss {
 
   /** The loss, f32[]. */
   loss(_averaged: NamedTensors, batchSize: number = this.stage.distillation.batchSize): Tensor {
-    const { options } = this.stage, [G, n] = [this.#groups, this.#each(batchSize)];
-    const real = positives + this.#others(batchSize), r = this.times[this.times.length - 1];
+    const { options } = this.stage;
+    const G = this.#groups;
+    const n = this.#each(batchSize);
+    const real = positives + this.#others(batchSize);
+    const r = this.times[this.times.length - 1];
     const generated = this.#generated(G * n);
     const spaces = [generated, ...options.encode(generated, r)];
     const targets = this.#targets(orZeros(this.#rows, G * real), r);
-    const isWhole = this.times.length === 2 && r === 1, others = options.others * (isWhole ? 1 : 1 / 2);
+    const isWhole = this.times.length === 2 && r === 1;
+    const others = options.others * (isWhole ? 1 : 1 / 2);
     const losses = spaces.map((space, s) =>
-      driftLoss(reshape(space, [G, n, space.size / (G * n)]), targets[s], others, options.push)
+      new Drift(reshape(space, [G, n, space.size / (G * n)]), targets[s], others, options.push).loss()
     );
     return multiply(losses.reduce((a, b) => add(a, b)), 1 / spaces.length);
   }
@@ -208,8 +227,8 @@ class DriftLoss implements StepLoss {
   #targets(places: Tensor, r: number): readonly Features[] {
     const { features, options, distillation: { source: { shape } } } = this.stage;
     const pick = (all: Tensor) => gatherRows(all, places);
-    if (r === 1) return features.map(([rows, lengths]) => [pick(rows), pick(lengths)]);
-    const images = reshape(pick(features[0][0]), [places.size, ...shape]);
+    if (r === 1) return features.map(({ rows, lengths }) => ({ rows: pick(rows), lengths: pick(lengths) }));
+    const images = reshape(pick(features[0].rows), [places.size, ...shape]);
     const noisy = add(multiply(images, r), multiply(randomNormal(this.#targetNoiseKey, images.shape), 1 - r));
     return [noisy, ...options.encode(noisy, r)].map((space) => featuresOf(space, places.size));
   }
@@ -217,7 +236,13 @@ class DriftLoss implements StepLoss {
 
 function featuresOf(space: Tensor, N: number): Features {
   const rows = reshape(space, [N, space.size / N]);
-  return [rows, sum(square(rows), [1], true)];
+  return { rows, lengths: sum(square(rows), [1], true) };
+}
+
+/** Sets rows of a matrix, the first at row `from`. */
+function assignRows(matrix: Tensor, from: number, rows: Tensor): void {
+  const { storage, shape: [, D] } = matrix;
+  assign(new Tensor(storage, rows.shape, "f32", from * D), rows);
 }
 
 /** Values u32[N], or zeros u32[n] to plan another batch size. */
@@ -231,7 +256,7 @@ function placesByClass(
   labels: Uint32Array | undefined,
 ): DriftStage["byClass"] {
   const all = Uint32Array.from(references.keys());
-  if (classes === 0 || !labels) return new Map([[0, [all, new Uint32Array()]]]);
+  if (classes === 0 || !labels) return new Map([[0, { own: all, rest: new Uint32Array() }]]);
   const byClass = Array.from(
     { length: classes },
     (_, label) => all.filter((place) => labels[place] === label),
@@ -239,44 +264,138 @@ function placesByClass(
   const restOf = (own: Uint32Array) =>
     Uint32Array.from(byClass.flatMap((places) => places === own ? [] : [...places]));
   return new Map(
-    byClass.flatMap((own, label) => own.length > 0 ? [[label, [own, restOf(own)]] as const] : []),
+    byClass.flatMap((own, label) => own.length > 0 ? [[label, { own, rest: restOf(own) }] as const] : []),
   );
 }
 
-/** The loss of generated features phi f32[G, n, D] next to real ones of each group, first those of its class. */
-function driftLoss(phi: Tensor, [rows, lengths]: Features, others: number, push: number): Tensor {
-  const [G, n, D] = phi.shape, P = positives, R = rows.shape[0] / G, M = R + n, T = temperatures.length;
-  const x = detached(reshape(phi, [G, n, D])), xx = sum(square(x), [2], true);
-  const all = concat([reshape(rows, [G, R, D]), x], 1), yy = concat([reshape(lengths, [G, R, 1]), xx], 1);
-  const part = (k: number, size: number): Features => [slice(all, 1, k, size), slice(yy, 1, k, size)];
-  const filled = (shape: readonly [number, number], at: (i: number) => number) =>
-    tensor(Float32Array.from({ length: shape[0] * shape[1] }, (_, i) => at(i)), shape);
-  const distance = distances([x, xx], [all, yy]);
-  const isSelf = filled([n, M], (i) => i % M === M - n + Math.floor(i / M) ? 1 : 0);
-  const isOther = filled([1, M], (i) => i >= P && i < M - n ? Math.log(others) : 0);
-  const apart = multiply(distance, subtract(1, isSelf));
-  const scale = multiply(sum(apart), 1 / (G * n * (M - 1))); // the mean distance, S sqrt(D)
-  const taus = multiply(tensor(temperatures, [T, 1, 1]), scale);
-  const logits = subtract(subtract(isOther, divide(distance, taus)), multiply(isSelf, 1e4));
-  const own = slice(logits, 3, 0, P), rest = slice(logits, 3, P, M - P);
-  // Real images count in the sums of other classes alone, P of them as much as n generated ones.
-  const isNear = filled([1, M - P], (i) => i < R - P ? Math.log(others * n / P) : -1e4);
-  const real = subtract(isNear, divide(distances(part(0, P), part(P, M - P)), taus));
-  const toward = shares(own, own, 3 / 4), pushes = shares(rest, concat([rest, real], 2), 1 / 2);
-  const isForeign = filled([1, M - P], (i) => i < R - P ? 1 : 0);
-  const away = subtract(pushes, multiply(mean(pushes, [2], true), isForeign));
-  const weights = add(concat([toward, multiply(away, -1 - push)], 3), multiply(isSelf, push)); // x is one of all
-  const forces = reshape(matmul(reshape(weights, [G, T * n, M]), all), [G, T, n, D]);
-  const sizes = sqrt(maximum(multiply(sum(square(forces), [0, 2, 3], true), 1 / (G * n * D)), 1e-12));
-  const V = sum(divide(forces, sizes), [1]);
-  const S = multiply(scale, 1 / Math.sqrt(D));
-  return divide(meanSquaredError(phi, detached(add(x, multiply(V, S)))), square(S));
+/**
+ * Drift in one space of D features, of G groups of n generated images and R real ones: attraction and repulsion give
+ * each generated image a force, and the loss pulls its features along.
+ *
+ * Every generated image x has logits to all images y, at T temperatures:
+ *
+ *   l = -|x - y| / tau (+ log `others`, if y is a real image of another class)
+ *
+ * where tau is a temperature times the mean distance.
+ */
+class Drift {
+  /** Generated images without a gradient. */
+  readonly #x: Features;
+  /** Of each group, `positives` = P real images of its class, R - P of other classes, then x: M = R + n. */
+  readonly #all: Features;
+  /** The mean distance of a generated image from the others. */
+  readonly #meanDistance: Tensor;
+  /** tau, f32[T, 1, 1]. */
+  readonly #taus: Tensor;
+  /** l, f32[G, T, n, M]. */
+  readonly #logits: Tensor;
+  /** 1 where y is x, f32[n, M]. */
+  readonly #isSelf: Tensor;
+
+  /**
+   * @param phi generated features, f32[G, n, D]
+   * @param real the real images of each group, first those of its class
+   * @param others weight of images of other classes
+   * @param push share by which repulsion outweighs attraction
+   */
+  constructor(readonly phi: Tensor, real: Features, readonly others: number, readonly push: number) {
+    const [G, n, D] = phi.shape;
+    const R = real.rows.shape[0] / G;
+    const M = R + n;
+    const x = detached(reshape(phi, [G, n, D]));
+    const lengths = sum(square(x), [2], true);
+    this.#x = { rows: x, lengths };
+    this.#all = {
+      rows: concat([reshape(real.rows, [G, R, D]), x], 1),
+      lengths: concat([reshape(real.lengths, [G, R, 1]), lengths], 1),
+    };
+    this.#isSelf = filled([n, M], (i) => i % M === R + Math.floor(i / M) ? 1 : 0);
+    const distance = distances(this.#x, this.#all);
+    const apart = multiply(distance, subtract(1, this.#isSelf));
+    this.#meanDistance = multiply(sum(apart), 1 / (G * n * (M - 1)));
+    this.#taus = multiply(tensor(temperatures, [temperatures.length, 1, 1]), this.#meanDistance);
+    const isOther = filled([1, M], (i) => i >= positives && i < R ? Math.log(others) : 0);
+    const logits = subtract(isOther, divide(distance, this.#taus));
+    this.#logits = subtract(logits, multiply(this.#isSelf, 1e4));
+  }
+
+  /** Mean of |phi - (x + S V)|^2 / S^2, where S sqrt(D) is the mean distance and V the forces. */
+  loss(): Tensor {
+    const D = this.phi.shape[2];
+    const S = multiply(this.#meanDistance, 1 / Math.sqrt(D));
+    const target = add(this.#x.rows, multiply(this.scaledForces(), S));
+    return divide(meanSquaredError(this.phi, detached(target)), square(S));
+  }
+
+  /**
+   * V, f32[G, n, D]: the sum over temperatures of F / RMS(F), where
+   *
+   *   F = sum of a y - x - (1 + push) (sum of b y - x)
+   *
+   * with the weights a of attraction and b of repulsion. x is one of all y: it has the weight `push`.
+   */
+  scaledForces(): Tensor {
+    const [G, n, D] = this.phi.shape;
+    const M = this.#all.rows.shape[1];
+    const T = temperatures.length;
+    const pulls = concat([this.attraction(), multiply(this.repulsion(), -1 - this.push)], 3);
+    const weights = add(pulls, multiply(this.#isSelf, this.push));
+    const forces = reshape(matmul(reshape(weights, [G, T * n, M]), this.#all.rows), [G, T, n, D]);
+    const meanSquares = multiply(sum(square(forces), [0, 2, 3], true), 1 / (G * n * D));
+    return sum(divide(forces, sqrt(maximum(meanSquares, 1e-12))), [1]);
+  }
+
+  /**
+   * Weights of real images of the class, f32[G, T, n, P]:
+   *
+   *   a = e^l / C^(3/4), divided by their sum, where C is the sum of e^l over generated images
+   *
+   * So an image far from all generated ones still pulls the nearest, and no mode is lost.
+   */
+  attraction(): Tensor {
+    const own = slice(this.#logits, 3, 0, positives);
+    return shares(own, own, 3 / 4);
+  }
+
+  /**
+   * Weights of real images of other classes and of generated ones, f32[G, T, n, M - P]:
+   *
+   *   b = e^l / C^(1/2), divided by their sum, less the mean over x for real images
+   *
+   * For real images of other classes C also counts those of the class, P of them as much as n generated ones, so they
+   * push less where these are. Without their mean, they push samples from zero instead on average.
+   */
+  repulsion(): Tensor {
+    const [, n] = this.phi.shape;
+    const P = positives;
+    const M = this.#all.rows.shape[1];
+    const R = M - n;
+    const rest = slice(this.#logits, 3, P, M - P);
+    const near = distances(part(this.#all, 0, P), part(this.#all, P, M - P));
+    const isNear = filled([1, M - P], (i) => i < R - P ? Math.log(this.others * n / P) : -1e4);
+    const real = subtract(isNear, divide(near, this.#taus));
+    const pushes = shares(rest, concat([rest, real], 2), 1 / 2);
+    const isForeign = filled([1, M - P], (i) => i < R - P ? 1 : 0);
+    return subtract(pushes, multiply(mean(pushes, [2], true), isForeign));
+  }
+}
+
+/** A matrix by a function of the index. */
+function filled([rows, columns]: readonly [number, number], at: (i: number) => number): Tensor {
+  return tensor(Float32Array.from({ length: rows * columns }, (_, i) => at(i)), [rows, columns]);
+}
+
+/** Some images of each group. */
+function part({ rows, lengths }: Features, start: number, size: number): Features {
+  return { rows: slice(rows, 1, start, size), lengths: slice(lengths, 1, start, size) };
 }
 
 /** Distances f32[G, 1, A, B] of rows a[G, A, D] to rows b[G, B, D], each given with the squares of their lengths. */
-function distances([a, aa]: Features, [b, bb]: Features): Tensor {
-  const [G, A] = a.shape, [, B] = b.shape;
-  const squares = subtract(add(aa, reshape(bb, [G, 1, B])), multiply(matmulTransposedB(a, b), 2));
+function distances(a: Features, b: Features): Tensor {
+  const [G, A] = a.rows.shape;
+  const B = b.rows.shape[1];
+  const sums = add(a.lengths, reshape(b.lengths, [G, 1, B]));
+  const squares = subtract(sums, multiply(matmulTransposedB(a.rows, b.rows), 2));
   return reshape(sqrt(maximum(squares, 1e-12)), [G, 1, A, B]);
 }
 

@@ -101,7 +101,9 @@ export function assignment(cost: Float64Array, n: number): Uint32Array<ArrayBuff
     const distance = new Float64Array(n).fill(Infinity); // from the new row to each column
     const from = new Int32Array(n).fill(none); // the row before each column
     const reached = new Uint8Array(n);
-    let [row, length, end] = [start, 0, none];
+    let row = start;
+    let length = 0;
+    let end = none;
     while (end === none) {
       let next = none;
       for (let column = 0; column < n; column++) {

@@ -35,8 +35,10 @@ export interface GuidanceOptions {
   readonly zeroStar?: boolean;
 }
 
-/** CFG-Zero* sets v = 0 below this t, and adds epsilon to the squared norm that it divides by. */
-const [still, epsilon] = [0.04, 1e-8];
+/** CFG-Zero* sets v = 0 below this t. */
+const still = 0.04;
+/** What CFG-Zero* adds to the squared norm that it divides by. */
+const epsilon = 1e-8;
 
 /**
  * Guides a field away from its unconditional velocity: v = v_u + w (v_c - v_u), or v = s v_u + w (v_c - s v_u) with s =

@@ -84,7 +84,8 @@ function isFollowedBy({ storage, offset, size }: Tensor, next: Tensor): boolean 
 
 /** The memory of one group of `runsOf`, gaps included, f32[n]. */
 export function rangeOf(values: NamedTensors, run: readonly string[]): Tensor {
-  const first = values.get(run[0])!, last = values.get(run[run.length - 1])!;
+  const first = values.get(run[0])!;
+  const last = values.get(run[run.length - 1])!;
   return new Tensor(first.storage, [last.offset + last.size - first.offset], "f32", first.offset);
 }
 

@@ -183,7 +183,8 @@ export class ConvTranspose2d extends Module {
     super();
     if (typeof kernel === "object" && "uniform" in kernel) [kernel, initialiser] = [2, kernel];
     checkSizes("ConvTranspose2d", { inputs, outputs });
-    const [R, S] = lengthsOf("ConvTranspose2d", kernel), { outputPadding: _, ...moves } = options;
+    const [R, S] = lengthsOf("ConvTranspose2d", kernel);
+    const { outputPadding: _, ...moves } = options;
     const { groups } = geometryOf("make a ConvTranspose2d", moves, ["outputPadding"]);
     checkGroups("ConvTranspose2d", groups, [inputs, outputs]);
     this.#options = options;

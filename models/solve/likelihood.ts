@@ -71,7 +71,8 @@ export function estimatedDivergence(v: Tensor, x: Tensor, epsilon: Tensor): Tens
 /** The exact divergence, the trace of dv/dx, f32[N], by one vector-Jacobian product per dimension. */
 export function exactDivergence(v: Tensor, x: Tensor): Tensor {
   checkDepends(v, x);
-  const [N, D] = [x.shape[0], x.size / x.shape[0]];
+  const N = x.shape[0];
+  const D = x.size / N;
   const rows = reshape(v, [N, D]);
   const parts = Array.from({ length: D }, (_, d) => {
     const [gradient] = gradients(sum(slice(rows, 1, d, 1)), [x]);

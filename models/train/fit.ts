@@ -233,7 +233,9 @@ export async function fit(
   const trainer = new Trainer(model, batchSource(rows, await hostOf(rows, objective.coupling)), {
     ...others,
     ...shared,
-    ...{ optimizer, ema, learningRate: schedule.learningRate(0) },
+    optimizer,
+    ema,
+    learningRate: schedule.learningRate(0),
   });
   const order = new BatchOrder(Uint32Array.from({ length: M }, (_, i) => i), batchSize, seed);
   const measure = validation && validator(model, trainer, checkData("validation data", validation), shared);
@@ -265,7 +267,10 @@ export async function fit(
     const { validationLoss } = memory;
     if (isDue) {
       await onProgress?.({
-        ...{ step: end, steps, trainer, losses: memory.losses.subarray(0, end) },
+        step: end,
+        steps,
+        trainer,
+        losses: memory.losses.subarray(0, end),
         gradientNorm: gradientNorms[gradientNorms.length - 1],
         ...validationLoss !== undefined && { validationLoss },
         state: () => encodeFit(trainer, memory),
@@ -285,7 +290,8 @@ async function hostOf(
 ): Promise<HostExamples | undefined> {
   if (!coupling?.sees) return undefined;
   if (x0) refuse(FitError, "train: x0 already pairs the data", "no coupling, or no x0");
-  const [values, size] = [await x1.read(), x1.size / x1.shape[0]];
+  const values = await x1.read();
+  const size = x1.size / x1.shape[0];
   if (coupling.sees === "values") return hostRows(values, size);
   if (condition?.type === "u32" && condition.shape.length === 1) {
     return hostRows(values, size, await condition.readWords());

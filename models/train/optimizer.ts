@@ -238,13 +238,20 @@ function completeSettings(kind: OptimizerKind, options: OptimizerOptions): Requi
   const complete = { ...defaults, weightDecay: decoupled ? 0.01 : 0, ...options };
   rejectUnknown(options, ["learningRate", "weightDecay", ...Object.keys(defaults)], "an optimizer");
   for (const [name, value] of Object.entries(complete)) {
-    const [isDecay, isScale] = [name === "beta1" || name === "beta2", name === "lossScale"];
-    const fits = isDecay ? value >= 0 && Math.fround(value) < 1 : isScale ? value > 0 : value >= 0;
+    const { fits, range } = limitOf(name, value);
     if (fits && value < Infinity) continue;
-    const range = isDecay ? "from 0 to below 1" : isScale ? "above 0" : "of at least 0";
     refuse(TypeError, `make an optimizer: ${name} is ${value}`, `a number ${range}`);
   }
   return complete;
+}
+
+/** Which numbers an option may be, and whether a value is one. */
+function limitOf(option: string, value: number): { readonly fits: boolean; readonly range: string } {
+  if (option === "beta1" || option === "beta2") {
+    return { fits: value >= 0 && Math.fround(value) < 1, range: "from 0 to below 1" };
+  }
+  if (option === "lossScale") return { fits: value > 0, range: "above 0" };
+  return { fits: value >= 0, range: "of at least 0" };
 }
 
 /**

@@ -240,7 +240,8 @@ export class Trainer {
 
   /** Queues a training step. */
   queueStep(examples: Uint32Array<ArrayBuffer>, learningRate: number): void {
-    const [seed, step] = [this.#seed, this.step];
+    const seed = this.#seed;
+    const step = this.step;
     const loss = this.#lossAt(step);
     const recorded = this.#step(loss);
     loss.write(this.#objective.coupling.pair(examples, { seed, step }, this.#source.host), seed, step);

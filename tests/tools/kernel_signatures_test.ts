@@ -51,7 +51,10 @@ Deno.test("kernelSources() refuses kernels that cannot be called", () => {
     [scale + size, half],
     [size, "scaleWorkspace: there is no such kernel"],
     ["export function f(x: usize): void {\n}\n", "f of c.ts: it is \\(x\\): void \\(expected \\(call, "],
-    ["export function f(call: usize, x: f64): void {\n}\n", "x is f64 \\(expected usize, i32, f32, Axis\\)"],
+    [
+      "export function f(call: usize, x: f64): void {\n}\n",
+      "x is f64 \\(expected usize, i32, f32, Axis, Walk\\)",
+    ],
     [
       product.replace("(n: i32, threads", "(m: i32, threads"),
       "takes m, which is not an argument of the kernel",

@@ -1,13 +1,23 @@
 // Writes WebAssembly as bytes, because asc would reorder the instructions of an unrolled block.
 
-/** Numbers of WebAssembly instructions, those after `simd` with that prefix. */
+/** Numbers of WebAssembly instructions. */
+// deno-fmt-ignore
 export const op = {
-  ...{ loop: 0x03, if: 0x04, else: 0x05, end: 0x0b, branchIf: 0x0d, get: 0x20, set: 0x21, tee: 0x22 },
-  ...{ constant: 0x41, isZero: 0x45, isGreater: 0x4a, plus: 0x6a, minus: 0x6b, product: 0x6c },
-  ...{ and: 0x71, simd: 0xfd, load: 0, splat: 9, store: 11, vector: 12, shuffle: 13 },
-  ...{ plusVectors: 0xe4, times: 0xe6, timesPlus: 0x105 },
+  // control
+  loop: 0x03, if: 0x04, else: 0x05, end: 0x0b, branchIf: 0x0d,
+  // locals
+  get: 0x20, set: 0x21, tee: 0x22,
+  // whole numbers
+  constant: 0x41, isZero: 0x45, isGreater: 0x4a, plus: 0x6a, minus: 0x6b, product: 0x6c, and: 0x71,
+  // vectors, after the prefix `simd`
+  simd: 0xfd, load: 0, splat: 9, store: 11, vector: 12, shuffle: 13, plusVectors: 0xe4, times: 0xe6, timesPlus: 0x105,
 } as const;
-export const wholeNumber = 0x7f, vector = 0x7b, nothing = 0x40;
+/** Type of a whole number of 32 bits. */
+export const wholeNumber = 0x7f;
+/** Type of a vector. */
+export const vector = 0x7b;
+/** Type of a block without a result. */
+export const nothing = 0x40;
 
 /** Bytes of a module under construction. Arrays of instructions would take ten times as long to join. */
 export class Writer {

@@ -1,19 +1,22 @@
 import { op, vector, type Writer } from "./code_writer.ts";
 import { Layout } from "./memory_layout.ts";
 
-/** Rows and columns of a tile of the target; the window holds twice as many of both. */
-const most = 7, columns = 8;
+/** Rows of a tile of the target; the window holds twice as many. */
+const most = 7;
+/** Columns of a tile; the window holds twice as many. */
+const columns = 8;
 /** Bytes of a row of the window. */
 const line = 8 * columns;
 
-/**
- * A kind of block: taps along a side of the kernel, rows of its tile (two for those left below whole tiles), which half of
- * the window the tile begins at, and whether vectors are joined.
- */
+/** A kind of block. */
 interface DepthwiseBlock {
+  /** Taps along a side of the kernel. */
   readonly taps: number;
+  /** Rows of its tile: two for those left below whole tiles. */
   readonly rows: number;
+  /** Which half of the window the tile begins at. */
   readonly half: number;
+  /** Whether vectors are joined. */
   readonly joined: boolean;
 }
 
@@ -40,11 +43,13 @@ export function writeDepthwise(
   tile: number,
   fused: boolean,
 ): void {
-  const window = tile + Layout.tileBytes, weights = window + Layout.weights;
+  const window = tile + Layout.tileBytes;
+  const weights = window + Layout.weights;
   const [x, pitch, y, row, offset, _tiles, _fresh, firstVector] = Array(8).keys();
   const slot = (h: number) => window + line * ((most * half + h) % (2 * most));
   const width = joined ? 2 : 1;
-  const source = (v: number) => firstVector + v, weight = (r: number) => firstVector + width + r;
+  const source = (v: number) => firstVector + v;
+  const weight = (r: number) => firstVector + width + r;
   const sum = (i: number, v: number) => firstVector + width + taps + i * width + v;
 
   to.number(1);

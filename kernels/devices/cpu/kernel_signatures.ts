@@ -33,7 +33,7 @@ export const kernelSignatures = {
   unaryGradient: "x: usize, dy: usize, dx: usize, n: i32, f: i32",
   binary: "a: usize, b: usize, y: usize, n: i32, f: i32",
   broadcast:
-    "a: usize, b: usize, y: usize, f: i32, n0: i32, a0: i32, b0: i32, n1: i32, a1: i32, b1: i32, n2: i32, a2: i32, b2: i32, n3: i32, a3: i32, b3: i32",
+    "a: usize, b: usize, y: usize, f: i32, n0: i32, n1: i32, n2: i32, n3: i32, walkA.s0: i32, walkA.s1: i32, walkA.s2: i32, walkA.s3: i32, walkB.s0: i32, walkB.s1: i32, walkB.s2: i32, walkB.s3: i32",
   affine: "x: usize, y: usize, S: i32, scale: f32, shift: f32",
   gatherImages: "bytes: usize, indices: usize, x: usize, B: i32, N: i32, P: i32, scale: f32, shift: f32",
   gatherRows: "table: usize, indices: usize, y: usize, M: i32, N: i32, P: i32, missing: i32",
@@ -74,7 +74,7 @@ export const kernelSignatures = {
   pickMaxima: "x: usize, d: usize, y: usize, N: i32, C: i32, H: i32, W: i32, P: i32, Q: i32",
   resizeBilinear: "x: usize, y: usize, N: i32, C: i32, H: i32, W: i32, P: i32, Q: i32, gradient: i32",
   ternary:
-    "u: usize, v: usize, w: usize, y: usize, f: i32, n0: i32, n1: i32, n2: i32, n3: i32, u0: i32, v0: i32, w0: i32, u1: i32, v1: i32, w1: i32, u2: i32, v2: i32, w2: i32, u3: i32, v3: i32, w3: i32",
+    "u: usize, v: usize, w: usize, y: usize, f: i32, n0: i32, n1: i32, n2: i32, n3: i32, walkU.s0: i32, walkU.s1: i32, walkU.s2: i32, walkU.s3: i32, walkV.s0: i32, walkV.s1: i32, walkV.s2: i32, walkV.s3: i32, walkW.s0: i32, walkW.s1: i32, walkW.s2: i32, walkW.s3: i32",
   transcendental: "x: usize, y: usize, n: i32, f: i32, p: f32",
   transcendentalGradient: "x: usize, dy: usize, dx: usize, n: i32, f: i32",
 } as const;

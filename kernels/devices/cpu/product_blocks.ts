@@ -5,21 +5,29 @@ import { Layout } from "./memory_layout.ts";
 /** Rows of a tile. */
 const heights = [6, 4] as const;
 /** Numbers of vectors of four columns, and whether engines may join two of them: then tiles pass through memory. */
-const columns = [[4, true], [2, true], [2, false]] as const;
+const columns = [
+  { width: 4, joined: true },
+  { width: 2, joined: true },
+  { width: 2, joined: false },
+] as const;
 
 /** Number of parameters of products, the same as of depthwise blocks. */
 const parameters = ["a", "pitch", "c", "row", "depth", "tiles", "start"] as const;
 
-/** A kind of block: how a lies, rows and vectors of a tile, and whether these are joined. */
+/** A kind of block. */
 interface Block {
+  /** How the numbers of a are adjacent. */
   readonly along: "rows" | "columns";
+  /** Rows of a tile. */
   readonly height: number;
+  /** Vectors of a row of a tile. */
   readonly width: number;
+  /** Whether engines may join two vectors. */
   readonly joined: boolean;
 }
 
 /** All kinds, in the order of the table; `gemm.ts` computes their positions. */
-const blocks: readonly Block[] = columns.flatMap(([width, joined]) =>
+const blocks: readonly Block[] = columns.flatMap(({ width, joined }) =>
   heights.flatMap((height) =>
     (["rows", "columns"] as const).map((along) => ({ along, height, width, joined }))
   )
@@ -40,20 +48,34 @@ const blocks: readonly Block[] = columns.flatMap(([width, joined]) =>
  * number of tiles; 0 to add to c, 1 to set it, else the address of what each row of c begins with.
  */
 function writeBlock(to: Writer, { along, height, width, joined }: Block, tile: number, fused: boolean): void {
-  const panel = tile + Layout.tileBytes, made = Layout.tileBytes / 2;
+  const panel = tile + Layout.tileBytes;
+  /** Bytes from where a tile of c is kept to where the next one is made. */
+  const made = Layout.tileBytes / 2;
+  // The locals: parameters, pointers to rows of a, where in c, a factor, vectors of the line of b, sums, vectors of a.
   const [a, pitch, c, row, depth, tiles, start] = parameters.keys();
-  const pointers = along === "rows" ? height : 1, target = parameters.length + pointers;
+  const pointers = along === "rows" ? height : 1;
   const pointer = (r: number) => parameters.length + (along === "rows" ? r : 0);
-  const factor = target + 1, line = (v: number) => factor + 1 + v;
-  const four = (r: number) => factor + 1 + width + height * width + r;
+  const target = parameters.length + pointers;
+  const factor = target + 1;
+  const line = (v: number) => factor + 1 + v;
+  const firstSum = factor + 1 + width;
+  const four = (r: number) => firstSum + height * width + r;
   const sums = Array.from({ length: height * width }, (_, i) => ({
-    ...{ local: factor + 1 + width + i, kept: tile + 16 * i, r: Math.floor(i / width), v: i % width },
+    local: firstSum + i,
+    kept: tile + 16 * i,
+    r: Math.floor(i / width),
+    v: i % width,
   }));
   const eachInC = (write: (sum: typeof sums[number]) => void) =>
     sums.forEach((sum) => {
       if (sum.v === 0 && sum.r > 0) to.advance(target, target, op.get, row);
       write(sum);
     });
+  const loadFour = (local: number, from: number, offset: number) => {
+    to.take(op.get, from);
+    to.access(op.load, offset);
+    to.take(op.set, local);
+  };
   const goToC = () => {
     to.take(op.get, c);
     to.take(op.set, target);
@@ -139,14 +161,15 @@ function writeBlock(to: Writer, { along, height, width, joined }: Block, tile: n
       for (let v = 0; v < width; v++) to.load(panel + 16 * ((lines + k) * width + v), line(v));
       for (const { local, r, v } of sums) {
         if (v === 0 && joined && (along === "columns" || lines >= 4)) {
-          const last = along === "columns" && r >= 4 ? height - 4 : 0;
-          const [of, lane] = along === "rows" ? [four(r), k % 4] : [four(last), r - last];
-          if (along === "rows" ? lane === 0 : r === 0 || r === 4) {
-            to.take(op.get, pointer(r));
-            to.access(op.load, along === "rows" ? 4 * k : 4 * last);
-            to.take(op.set, of);
+          if (along === "rows") {
+            if (k % 4 === 0) loadFour(four(r), pointer(r), 4 * k);
+            to.lane(four(r), k % 4);
+          } else {
+            // The first four numbers of a column, then the last four.
+            const first = r >= 4 ? height - 4 : 0;
+            if (r === 0 || r === 4) loadFour(four(first), pointer(r), 4 * first);
+            to.lane(four(first), r - first);
           }
-          to.lane(of, lane);
           to.take(op.set, factor);
         } else if (v === 0) {
           to.take(op.get, pointer(r));
@@ -162,7 +185,9 @@ function writeBlock(to: Writer, { along, height, width, joined }: Block, tile: n
     }
     to.byte(op.end);
   }
-  if (joined) { for (const { local, kept } of sums) to.store(kept + made, () => to.take(op.get, local)); }
+  if (joined) {
+    for (const { local, kept } of sums) to.store(kept + made, () => to.take(op.get, local));
+  }
   goToC();
   eachInC(({ local, kept, v }) => {
     to.take(op.get, target);
@@ -189,7 +214,9 @@ function blocksModule(tile: number, fused: boolean): Uint8Array<ArrayBuffer> {
     ...blocks.map((block) => () => writeBlock(to, block, tile, fused)),
     ...depthwiseBlocks.map((block) => () => writeDepthwise(to, block, tile, fused)),
   ];
-  const pages = Math.ceil((tile + Layout.blockBytes) / 65536), maxPages = 65536, isShared = 3;
+  const pages = Math.ceil((tile + Layout.blockBytes) / 65536);
+  const maxPages = 65536;
+  const isShared = 3;
   for (const byte of [0, 97, 115, 109, 1, 0, 0, 0]) to.byte(byte); // magic number and version
   to.section(1, [parameters], () => {
     to.take(0x60, parameters.length);
@@ -243,22 +270,34 @@ export interface BlockExports extends Record<string, WebAssembly.ExportValue> {
   readonly table: WebAssembly.Table;
 }
 
-/** Maximum number of probes, and milliseconds between them: engines optimise code after running it for a while. */
-const maxProbes = 100, pauseMs = 10;
+/** Maximum number of probes. */
+const maxProbes = 100;
+/** Milliseconds between probes: engines optimise code after running it for a while. */
+const pauseMs = 10;
 /** The widest blocks of six rows with and without joined vectors. */
 const probed = [true, false].map((joined) => blocks.findIndex((block) => block.joined === joined));
 /** Shortest time per column of both, in milliseconds: in the first probe, and so far. */
 const times = probed.map(() => ({ first: Infinity, least: Infinity }));
-let probes = 0, probedAt = -Infinity;
+let probes = 0;
+let probedAt = -Infinity;
 /** Lines that repeat every eight numbers look the same at both widths. */
 const probeValues = Float32Array.from({ length: Layout.edge / 4 }, (_, i) => Math.sin(1 + i % 8));
 
-/**
- * Whether this engine joins two vectors into one, by the measurements so far; whether the answer is likely to stay,
- * since narrow blocks are optimised, too; and whether it is final.
- */
-export function vectorWidth(): Readonly<Record<"isWide" | "isLikely" | "isSettled", boolean>> {
-  const [wide, narrow] = times, isWide = wide.least < 0.9 * narrow.least, isSettled = probes >= maxProbes;
+/** What the measurements so far say about an engine. */
+export interface VectorWidth {
+  /** Whether it joins two vectors into one. */
+  readonly isWide: boolean;
+  /** Whether the answer is likely to stay, since narrow blocks are optimised, too. */
+  readonly isLikely: boolean;
+  /** Whether the answer is final. */
+  readonly isSettled: boolean;
+}
+
+/** Whether this engine joins two vectors into one, by the measurements so far. */
+export function vectorWidth(): VectorWidth {
+  const [wide, narrow] = times;
+  const isWide = wide.least < 0.9 * narrow.least;
+  const isSettled = probes >= maxProbes;
   // Code that is not optimised yet is several times slower.
   return { isWide, isLikely: isSettled || isWide && narrow.least < narrow.first / 3, isSettled };
 }
@@ -266,11 +305,14 @@ export function vectorWidth(): Readonly<Record<"isWide" | "isLikely" | "isSettle
 /** Times a product by both kinds of blocks of the first thread, because no engine reports whether it joins vectors. */
 export function probeWidth({ table }: BlockExports, memory: WebAssembly.Memory): void {
   if (performance.now() - probedAt < pauseMs) return;
-  const tile = blockScratch(0), panel = tile + Layout.tileBytes;
+  const tile = blockScratch(0);
+  const panel = tile + Layout.tileBytes;
   const values = new Float32Array(memory.buffer, tile, probeValues.length);
   const lines = probed.map((index, i) => {
     values.set(probeValues);
-    const run = table.get(index)!, { width } = blocks[index], measured = times[i];
+    const run = table.get(index)!;
+    const { width } = blocks[index];
+    const measured = times[i];
     // Processors switch the upper halves of vectors off after a while, and need microseconds to switch them on.
     for (let round = 0; round < 5; round++) {
       const start = performance.now();

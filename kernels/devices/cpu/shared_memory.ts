@@ -63,7 +63,10 @@ export class SharedMemory {
       const part = this.#free[best];
       const { address } = part;
       if (part.bytes === size) this.#free.splice(best, 1);
-      else part.address += size, part.bytes -= size;
+      else {
+        part.address += size;
+        part.bytes -= size;
+      }
       return address;
     }
     const address = this.#top;

@@ -34,7 +34,8 @@ const probe = Uint8Array.of(
 export function fusesMultiplyAdd(): boolean {
   if (!WebAssembly.validate(probe)) return false;
   const { f } = new WebAssembly.Instance(new WebAssembly.Module(probe)).exports;
-  const [a, square] = [1 + 2 ** -23, 1 + 2 ** -22];
+  const a = 1 + 2 ** -23;
+  const square = 1 + 2 ** -22; // a a, rounded
   return (f as (a: number, b: number, c: number) => number)(a, a, -square) !== 0;
 }
 

@@ -23,6 +23,15 @@ export type WasmCall = {
   };
 }[WasmKernel];
 
+/** The arguments for a parameter that is a class: `name.field` for each field. */
+export function fieldArguments<Name extends string, Field extends string>(
+  name: Name,
+  fields: Readonly<Record<Field, number>>,
+): Readonly<Record<`${Name}.${Field}`, number>> {
+  const named = Object.entries<number>(fields).map(([field, value]) => [`${name}.${field}`, value]);
+  return Object.fromEntries(named);
+}
+
 /** Names of the kernels by opcode. */
 export const kernelNames = Object.keys(kernelSignatures) as readonly WasmKernel[];
 

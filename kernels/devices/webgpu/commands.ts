@@ -7,10 +7,12 @@ import type { Health } from "./health.ts";
  * driver to consider it hung. Windows resets a GPU after two seconds.
  */
 const submitMs = 250;
-/**
- * Dispatches per submit until the first wait shows how long they take, and from then on the minimum and the maximum.
- */
-const [firstPerSubmit, minPerSubmit, maxPerSubmit] = [128, 16, 1024];
+/** Dispatches per submit until the first wait shows how long they take. */
+const firstPerSubmit = 128;
+/** Minimum dispatches per submit from then on. */
+const minPerSubmit = 16;
+/** Maximum dispatches per submit from then on. */
+const maxPerSubmit = 1024;
 /** Bytes of small writes per submit. */
 const stagingBytes = 1 << 16;
 
@@ -204,8 +206,10 @@ function sizeClass(bytes: number): number {
 /** The device is asked whether it has the memory for a buffer of at least this size. */
 const largeBytes = 1 << 24;
 
-/** Unused bytes that are always kept, and the share of the bytes that were in use lately. */
-const [keptBytes, keptShare] = [1 << 26, 1.5];
+/** Unused bytes that are always kept. */
+const keptBytes = 1 << 26;
+/** Bytes that are kept, as a share of those that were in use lately. */
+const keptShare = 1.5;
 /** How fast bytes in use are forgotten, at every use of a buffer: by half after 45,000. */
 const forgetting = 1 - 2 ** -16;
 

@@ -13,7 +13,8 @@ import { readBack } from "./health.ts";
 
 /** A digest of texts, 16 hexadecimal digits; not for secrets. Source: Fowler, Noll, Vo: FNV-1a */
 function digestOf(texts: readonly string[]): string {
-  let [low, high] = [0x811c9dc5, 0x01000193];
+  let low = 0x811c9dc5;
+  let high = 0x01000193;
   for (const text of texts) {
     for (let i = 0; i <= text.length; i++) {
       const code = i < text.length ? text.charCodeAt(i) : 0xffff; // marks the end of a text
@@ -115,13 +116,18 @@ export async function tuneCalls(
     const { call, candidates } = subject;
     const key = { adapter: tuned.adapter, call: nameOfCall(call), candidates: digest(subject) };
     const stored = store?.get(key);
-    const [chosen, by]: [string | undefined, ChosenBy] = stored !== undefined && candidates.includes(stored)
-      ? [stored, "store"]
-      : [choices.chosen(call), "memory"];
-    const choice = { key, calls: subject.calls, candidates, milliseconds: {} };
-    if (chosen === undefined) tunedChoices.set(subject, { ...choice, chosen: candidates[0], by: "table" });
-    else tunedChoices.set(subject, { ...choice, chosen, by });
-    if (by === "store") choices.choose(call, stored!);
+    const earlier = choices.chosen(call);
+    let chosen = candidates[0];
+    let by: ChosenBy = "table";
+    if (stored !== undefined && candidates.includes(stored)) {
+      chosen = stored;
+      by = "store";
+      choices.choose(call, stored);
+    } else if (earlier !== undefined) {
+      chosen = earlier;
+      by = "memory";
+    }
+    tunedChoices.set(subject, { key, calls: subject.calls, candidates, milliseconds: {}, chosen, by });
   }
   const open = [...tunedChoices].filter(([, { by }]) => by === "table").map(([subject]) => subject);
   if (seconds > 0 && open.length > 0) {
@@ -153,7 +159,8 @@ class TuningTime {
 
   /** The share of the time that has passed. */
   get passed(): number {
-    const limit = 1000 * this.seconds, apart = Math.min(this.compilingMs, compileShare * limit);
+    const limit = 1000 * this.seconds;
+    const apart = Math.min(this.compilingMs, compileShare * limit);
     return (performance.now() - apart - this.#startMs) / limit;
   }
 

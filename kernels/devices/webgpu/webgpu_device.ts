@@ -131,7 +131,8 @@ export class WebGpuDevice implements Device {
 
   async read({ buffer, offset, length }: BufferRange): Promise<ArrayBuffer> {
     this.#health.checkOpen();
-    const bytes = Math.max(length * 4, 4), { handle } = buffer as GpuBuffer;
+    const bytes = Math.max(length * 4, 4);
+    const { handle } = buffer as GpuBuffer;
     const values = await this.#readBack(bytes, (to) => this.#queue.copy(handle, offset * 4, to, 0, bytes));
     return length === 0 ? new ArrayBuffer(0) : values;
   }

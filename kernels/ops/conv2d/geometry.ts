@@ -1,5 +1,5 @@
 import type { Dims, NumberArray } from "../../devices/device.ts";
-import type { WasmCall } from "../../devices/cpu/wasm_call.ts";
+import { fieldArguments, type WasmCall } from "../../devices/cpu/wasm_call.ts";
 
 /** How a convolution moves over an image: attributes of its ops. */
 export const geometryAttributes = {
@@ -72,13 +72,15 @@ function eachTerm(dims: Dims, term: (x: number, w: number, y: number, n: number)
     for (let k = 0; k < K; k++) {
       const first = Math.floor(k * groups / K) * D;
       for (let at = 0; at < P * Q; at++) {
-        const y = (n * K + k) * P * Q + at, top = Math.floor(at / Q) * dims.strideH - dims.paddingH;
+        const y = (n * K + k) * P * Q + at;
+        const top = Math.floor(at / Q) * dims.strideH - dims.paddingH;
         const left = at % Q * dims.strideW - dims.paddingW;
         for (let d = 0; d < D; d++) {
           for (let r = 0; r < R; r++) {
             const h = top + r * dims.dilationH;
             if (h < 0 || h >= H) continue;
-            const row = ((n * C + first + d) * H + h) * W, taps = ((k * D + d) * R + r) * S;
+            const row = ((n * C + first + d) * H + h) * W;
+            const taps = ((k * D + d) * R + r) * S;
             for (let s = 0; s < S; s++) {
               const w = left + s * dims.dilationW;
               if (w >= 0 && w < W) term(row + w, taps + s, y, n);
@@ -132,7 +134,8 @@ interface Axis {
 /** An axis with the lowest source position that a tap reads, and the number of positions up to the highest. */
 function reachOf(axis: Axis) {
   const { target, taps, step, origin, stride, spread } = axis;
-  let low = Infinity, high = -Infinity;
+  let low = Infinity;
+  let high = -Infinity;
   for (let phase = 0; phase < Math.min(spread, target); phase++) {
     const last = (Math.ceil((target - phase) / spread) - 1) * stride;
     for (let r = 0; r < taps; r++) {
@@ -155,13 +158,9 @@ function axesOf({ H, W, P, Q, R, S, transposed = 0, ...dims }: Dims) {
         : { ...ends, step, origin: -padding, stride, spread: 1 },
     );
   };
-  const named = <Name extends string>(name: Name, axis: ReturnType<typeof reachOf>) =>
-    Object.fromEntries(Object.entries(axis).map(([field, value]) => [`${name}.${field}`, value])) as Readonly<
-      Record<`${Name}.${keyof typeof axis}`, number>
-    >;
   return {
-    ...named("vertical", axis(H, P, R, dims.strideH, dims.paddingH, dims.dilationH)),
-    ...named("horizontal", axis(W, Q, S, dims.strideW, dims.paddingW, dims.dilationW)),
+    ...fieldArguments("vertical", axis(H, P, R, dims.strideH, dims.paddingH, dims.dilationH)),
+    ...fieldArguments("horizontal", axis(W, Q, S, dims.strideW, dims.paddingW, dims.dilationW)),
   };
 }
 
@@ -185,7 +184,8 @@ export function convolutionCalls(
     & Partial<Record<"bias" | "residual", number>>,
   dims: Dims,
 ): readonly WasmCall[] {
-  const { N, C, H, W, K, B = 1, D, R, S, groups, transposed } = dims, taps = 4 * R * S;
+  const { N, C, H, W, K, B = 1, D, R, S, groups, transposed } = dims;
+  const taps = 4 * R * S;
   // Bytes from the weights of one channel to the next, of x and of y.
   const [strideC, strideK] = transposed ? [taps * D, taps] : [taps, taps * D];
   if (suitsWinograd(dims)) {
@@ -205,8 +205,19 @@ export function convolutionCalls(
     return [{ kernel: "convTranspose2dInputGradient", args }];
   }
   const args = {
-    ...{ source: x, w, bias, addend: residual, target: y, N, B, groups, C: C / groups, K: K / groups },
-    ...{ strideG: taps * D * (transposed ? C : K) / groups, strideK, strideC },
+    source: x,
+    w,
+    bias,
+    addend: residual,
+    target: y,
+    N,
+    B,
+    groups,
+    C: C / groups,
+    K: K / groups,
+    strideG: taps * D * (transposed ? C : K) / groups,
+    strideK,
+    strideC,
     ...axesOf(dims),
   };
   // Enough tasks for some threads.
@@ -227,17 +238,29 @@ export function weightGradientCalls(
   const sum = (n: number): WasmCall => ({ kernel: "sumParts", args: { y: dw, groups: runs, parts, n } });
   if (is1x1(dims) || is2x2(dims)) {
     // The four taps of 2x2 are channels of planes of half the height and width.
-    const folded = R - 1, columns = R * S * C;
+    const folded = R - 1;
+    const columns = R * S * C;
     const args = { a: dy, b: x, N, M: K, H: P, W: Q, K: columns, groups: runs, run, parts, folded };
     return [{ kernel: "correlateParts", args }, sum(K * columns)];
   }
   if (suitsWinograd(dims)) {
-    const tiles = Math.ceil(H / 4) * Math.ceil(W / 4), all = C * (R > 3 ? Math.ceil((R - 1) / 4) : 1) ** 2;
+    const tiles = Math.ceil(H / 4) * Math.ceil(W / 4);
+    const all = C * (R > 3 ? Math.ceil((R - 1) / 4) : 1) ** 2;
     // Each part has its own C x K sums, which should not outnumber the run x tiles x (C + K) transformed tiles. Larger
     // kernels have so many sums that there must be far fewer parts.
     const most = Math.floor(run * tiles * (1 / all + 1 / K) / (R > 3 ? 4 : 1));
     const args = {
-      ...{ x, dy, dw, N, C, H, W, K, taps: R, groups: runs, run },
+      x,
+      dy,
+      dw,
+      N,
+      C,
+      H,
+      W,
+      K,
+      taps: R,
+      groups: runs,
+      run,
       parts: Math.max(1, Math.min(parts, most)),
     };
     return [{ kernel: "winogradGradientParts", args }, { kernel: "winogradGradientSum", args }];

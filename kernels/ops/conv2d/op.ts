@@ -109,7 +109,9 @@ const strided = { ...unit, strideH: 2, strideW: 3, paddingH: 2, paddingW: 1 };
 const dilated = { ...unit, dilationH: 2, dilationW: 3, paddingH: 1, paddingW: 4, groups: 2 };
 const halved = { ...unit, strideH: 2, strideW: 2 };
 function withResult({ x, w, ...geometry }: Geometry & { readonly x: Shape; readonly w: Shape }) {
-  const [N, , H, W] = x, [K, , R, S] = w, { P, Q } = convolvedSize({ H, W, R, S, ...geometry });
+  const [N, , H, W] = x;
+  const [K, , R, S] = w;
+  const { P, Q } = convolvedSize({ H, W, R, S, ...geometry });
   return { x, w, y: [N, K, P, Q], geometry };
 }
 /** Convolutions that are plain, then those that are not, then some that cut x into tiles, or nearly. */
@@ -328,7 +330,8 @@ export function conv2d(
   bias?: Tensor,
   { residual, ...options }: ConvolutionOptions & { readonly residual?: Tensor } = {},
 ): Tensor {
-  const task = "run conv2d", geometry = geometryOf(task, options, ["residual"]);
+  const task = "run conv2d";
+  const geometry = geometryOf(task, options, ["residual"]);
   checkImages(task, x, w);
   const [N, , H, W] = x.shape, [K, , R, S] = w.shape;
   const { P, Q } = convolvedSize({ H, W, R, S, ...geometry });
@@ -338,7 +341,8 @@ export function conv2d(
     const covered = `${spanOf(R, dilationH)} x ${spanOf(S, dilationW)} pixels`;
     refuse(ShapeError, `${task}: w ${w} covers ${covered}`, expected);
   }
-  const attributes = { ...geometry, transposed: 0, P, Q }, rows = biasRows(task, bias, K);
+  const attributes = { ...geometry, transposed: 0, P, Q };
+  const rows = biasRows(task, bias, K);
   if (!residual) return convolution(x, w, rows, attributes);
   if (sameShape(residual.shape, [N, K, P, Q])) return convolutionAdd(x, w, rows, residual, attributes);
   refuse(ShapeError, `${task}: residual is ${residual}`, `f32[${N}, ${K}, ${P}, ${Q}], as the result`);
@@ -361,7 +365,8 @@ export function convTranspose2d(
   bias?: Tensor,
   { outputPadding = 0, stride = 2, ...options }: TransposedConvolutionOptions = {},
 ): Tensor {
-  const task = "run convTranspose2d", geometry = geometryOf(task, { stride, ...options }, ["outputPadding"]);
+  const task = "run convTranspose2d";
+  const geometry = geometryOf(task, { stride, ...options }, ["outputPadding"]);
   const extra = pairOf(task, "outputPadding", outputPadding, 0);
   checkImages(task, x, w);
   const { strideH, strideW, paddingH, paddingW, dilationH, dilationW, groups } = geometry;

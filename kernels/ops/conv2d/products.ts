@@ -49,7 +49,8 @@ function tapsOf({ tapsH, tapsW, R = tapsH, S = tapsW }: Dims): readonly [inRow: 
  * check against H or W.
  */
 function patches(dims: Dims): string {
-  const isPlain = dims.R !== undefined, isSpread = !isPlain && dims.transposed === 1;
+  const isPlain = dims.R !== undefined;
+  const isSpread = !isPlain && dims.transposed === 1;
   const step = (axis: string) => isPlain || isSpread ? "" : ` * dims.stride${axis}`;
   const dilation = (axis: string) => isPlain ? "" : ` * dims.dilation${axis}`;
   const [inRow, all] = tapsOf(dims);
@@ -85,7 +86,8 @@ fn sourceAt(pixel: Pixel, tap: Tap) -> f32 {
 
 /** A convolution as a product for each group: weights[k, tap] times patches[tap, pixel]. */
 function convolutionProduct(dims: Dims, terms: Terms): Product {
-  const { transposed } = dims, [, taps] = tapsOf(dims);
+  const { transposed } = dims;
+  const [, taps] = tapsOf(dims);
   return {
     declarations: patches(dims),
     rows: toGroup,

@@ -4,7 +4,7 @@ import { broadcastShapes, broadcastStrides, type Shape, ShapeError } from "../..
 import type { Dims, NumberArray, Tuning } from "../../devices/device.ts";
 import { describeValue, isCount, maxU32, refuse, UserError } from "../../core/checks.ts";
 import { Binary, Ternary } from "../../devices/cpu/elementwise_functions.ts";
-import type { WasmCall } from "../../devices/cpu/wasm_call.ts";
+import { fieldArguments, type WasmCall } from "../../devices/cpu/wasm_call.ts";
 import { defineOp, type Op } from "../../op.ts";
 import type { Sample } from "../../op_definition.ts";
 import { sumTo } from "../reduce/reduce.ts";
@@ -76,11 +76,22 @@ ${operands.map((name) => `  let ${name}_ = ${name}[at_${name}];`).join("\n")}
 function placesOf(operands: readonly string[], i: number, dims: Dims): number[] {
   const places = operands.map(() => 0);
   for (let k = 3, rest = i; k >= 0; k--) {
-    const length = dims[`n${k}`], at = rest % length;
+    const length = dims[`n${k}`];
+    const at = rest % length;
     operands.forEach((name, operand) => places[operand] += at * dims[`${name}${k}`]);
     rest = (rest - at) / length;
   }
   return places;
+}
+
+/** How the CPU device's kernels walk through an operand. */
+function stridesOf(operand: string, dims: Dims) {
+  return {
+    s0: dims[`${operand}0`],
+    s1: dims[`${operand}1`],
+    s2: dims[`${operand}2`],
+    s3: dims[`${operand}3`],
+  };
 }
 
 /** A function of the elements of two or three operands. */
@@ -149,11 +160,16 @@ function binaryKernel(name: keyof typeof Binary, given: ElementwiseFunction) {
     ...broadcastKernel({ a: "A", b: "B" }, "y", given),
     wasm: (
       { a, b, y }: Readonly<Record<"a" | "b" | "y", number>>,
-      { flat, Y, n0, a0, b0, n1, a1, b1, n2, a2, b2, n3, a3, b3 }: Dims,
-    ): readonly WasmCall[] =>
-      flat
-        ? [{ kernel: "binary", args: { a, b, y, n: Y, f } }]
-        : [{ kernel: "broadcast", args: { a, b, y, f, n0, a0, b0, n1, a1, b1, n2, a2, b2, n3, a3, b3 } }],
+      dims: Dims,
+    ): readonly WasmCall[] => {
+      if (dims.flat) return [{ kernel: "binary", args: { a, b, y, n: dims.Y, f } }];
+      const { n0, n1, n2, n3 } = dims;
+      const walks = {
+        ...fieldArguments("walkA", stridesOf("a", dims)),
+        ...fieldArguments("walkB", stridesOf("b", dims)),
+      };
+      return [{ kernel: "broadcast", args: { a, b, y, f, n0, n1, n2, n3, ...walks } }];
+    },
     samples: [...broadcasting, ...given.samples ?? []],
   };
 }
@@ -182,17 +198,28 @@ function ternaryKernel(
   result: string,
   given: ElementwiseFunction,
 ) {
-  const f = Ternary[name], names = Object.keys(operands);
+  const f = Ternary[name];
+  const names = Object.keys(operands);
   return {
     ...broadcastKernel(operands, result, given),
     wasm(addresses: Readonly<Record<string, number>>, dims: Dims): readonly WasmCall[] {
       const [u, v, w] = names.map((name) => addresses[name]);
-      const [[u0, u1, u2, u3], [v0, v1, v2, v3], [w0, w1, w2, w3]] = names.map((name) =>
-        [0, 1, 2, 3].map((k) => dims[`${name}${k}`])
-      );
       const { n0, n1, n2, n3 } = dims;
-      const steps = { u0, v0, w0, u1, v1, w1, u2, v2, w2, u3, v3, w3 };
-      return [{ kernel: "ternary", args: { u, v, w, y: addresses[result], f, n0, n1, n2, n3, ...steps } }];
+      const args = {
+        u,
+        v,
+        w,
+        y: addresses[result],
+        f,
+        n0,
+        n1,
+        n2,
+        n3,
+        ...fieldArguments("walkU", stridesOf(names[0], dims)),
+        ...fieldArguments("walkV", stridesOf(names[1], dims)),
+        ...fieldArguments("walkW", stridesOf(names[2], dims)),
+      };
+      return [{ kernel: "ternary", args }];
     },
   };
 }
@@ -272,7 +299,8 @@ const isNormal = (x: number) => Math.abs(x) >= 2 ** -126 && Math.abs(x) < 2 ** 1
 export function divide(a: Tensor | number, b: Tensor | number): Tensor {
   if (!(a instanceof Tensor) || b instanceof Tensor) return divideOp(...operands("divide", a, b));
   checkOperands("divide", a, b);
-  const scale = 1 / b, divisor = Math.fround(b);
+  const scale = 1 / b;
+  const divisor = Math.fround(b);
   if (isNormal(scale) || divisor === 0 || !Number.isFinite(divisor)) return affine(a, { scale, shift: 0 });
   return divideOp(a, scalarBeside(a, b));
 }

@@ -56,7 +56,8 @@ const maxHeld = 32;
 
 /** One workgroup per group of an image: mean, variance, then the normalised and activated values. */
 export function forwardWorkgroupWgsl({ lanes, channels, pixels }: SharedGroup): string {
-  const count = channels * pixels, held = Math.ceil(count / lanes);
+  const count = channels * pixels;
+  const held = Math.ceil(count / lanes);
   const isHeld = held <= maxHeld;
   const isWhole = (i: number) => isHeld && (i + 1) * lanes <= count; // all lanes have an i-th number
   const first = isHeld ? "lane" : "first";
@@ -211,7 +212,8 @@ function turnsOf({ lanes, channels, pixels }: SharedGroup) {
 
 /** As `gradientLoopsWgsl`, with the numbers of a lane in registers if they are few. */
 export function gradientWorkgroupWgsl(shape: SharedGroup, more: (at: string) => string): string {
-  const { lanes, channels, pixels } = shape, { width, rounds, steps } = turnsOf(shape);
+  const { lanes, channels, pixels } = shape;
+  const { width, rounds, steps } = turnsOf(shape);
   if (rounds * steps > maxHeld) return `const width = ${width}u;\n${gradientLoopsWgsl(more("at"))}`;
   /** WGSL of whether a lane has this channel and pixel; undefined if all lanes do. */
   const limitOf = (a: number, s: number) =>

@@ -157,7 +157,8 @@ const MOST_PARTIAL = 2 ** 17;
  * by depth into equal parts, so that all threads have work; how depends on nothing but the sizes, and so do the bits.
  */
 function deepProductCalls(buffers: Buffers<number>, dims: Dims): readonly WasmCall[] {
-  const { A, B, M, N, K } = dims, strides = [1, M, N, 1];
+  const { A, B, M, N, K } = dims;
+  const strides = [1, M, N, 1];
   const parts = A * B > 1
     ? undefined
     : [8, 4, 2].find((parts) => K % parts === 0 && K >= 192 * parts && M * N * parts <= MOST_PARTIAL);
@@ -267,7 +268,8 @@ function batched(product: ProductOp, a: Tensor, b: Tensor, inRows: boolean): Ten
   const batches = [a, b].map((x) => x.shape.slice(0, -2));
   const batch = broadcastShapes(batches[0], batches[1]);
   if (inRows && sizeOf(batches[1]) === 1) {
-    const [rows, K] = [sizeOf(a.shape.slice(0, -1)), a.shape.at(-1)!];
+    const rows = sizeOf(a.shape.slice(0, -1));
+    const K = a.shape.at(-1)!;
     const y = inParts(product, reshape(a, [1, rows, K]), reshape(b, [1, ...b.shape.slice(-2)]));
     return reshape(y, [...batch, a.shape.at(-2)!, y.shape[2]]);
   }
@@ -297,7 +299,10 @@ function inParts(product: ProductOp, a: Tensor, b: Tensor): Tensor {
   const { storage, shape } = parts.reduce((sum, part) => add(sum, part));
   const { name, backward } = product.definition;
   const history = makeHistory({
-    ...{ op: name, output: "y", names: ["a", "b"], inputs: [a, b] },
+    op: name,
+    output: "y",
+    names: ["a", "b"],
+    inputs: [a, b],
     rules: ({ a, b }, dy) => backward!({ a, b, dy, y: dy }, {}),
   });
   return new Tensor(storage, shape, "f32", 0, history);

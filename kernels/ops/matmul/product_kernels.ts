@@ -86,7 +86,8 @@ export function productKernels(
  * @param groups pieces of work per run of images
  */
 export function imagesPerRun(N: number, groups: number, { pieces }: Tuning): number {
-  const images = Math.max(N, 1), runs = Math.min(images, Math.ceil(pieces / groups));
+  const images = Math.max(N, 1);
+  const runs = Math.min(images, Math.ceil(pieces / groups));
   const sizes = Array.from(
     { length: Math.floor(runs / 4) + 1 },
     (_, more) => Math.ceil(images / (runs + more)),

@@ -12,7 +12,8 @@ import { matmulTransposedA, matmulTransposedB } from "../matmul/op.ts";
 
 /** The largest number of a row (NaN if any is NaN), and the sum of exp(x - top) over the row. */
 function expSum(row: NumberArray): { readonly top: number; readonly total: number } {
-  let top = -Infinity, total = 0;
+  let top = -Infinity;
+  let total = 0;
   for (const x of row) top = Math.max(top, x);
   for (const x of row) total += Math.exp(x - top);
   return { top, total };

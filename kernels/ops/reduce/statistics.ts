@@ -66,7 +66,8 @@ const place: Op<"dy[A, S, B], index:u32[A, S, B] -> dx[A, R, B]", { chunk: "u32"
   backward: ({ index, ddx }, { chunk }) => ({ dy: () => pick(ddx, index, { chunk }) }),
   reference({ dy, index, dx }, { R, B, S, chunk }) {
     for (let i = 0; i < dx.length; i++) {
-      const b = i % B, r = Math.floor(i / B) % R;
+      const b = i % B;
+      const r = Math.floor(i / B) % R;
       const at = (Math.floor(i / (B * R)) * S + Math.floor(r / chunk)) * B + b;
       dx[i] = index[at] === r ? dy[at] : 0;
     }

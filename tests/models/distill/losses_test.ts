@@ -377,7 +377,7 @@ testOnCpu("DriftStage draws real images at random, not the first ones", async ()
     const student = { velocity: (x: Tensor) => x, meanVelocity: (x: Tensor) => multiply(x, 0.1) };
     const stage = new DriftStage({ ...distillation(student), source }, { ...options, others, push }, whole);
     await stage.encode();
-    const [[rows, lengths]] = stage.features;
+    const [{ rows, lengths }] = stage.features;
     assert.deepEqual(await rows.read(), values);
     const squares = (m: number) => total(upTo(4).map((k) => values[4 * m + k] ** 2));
     assert.deepEqual([...await lengths.read()], upTo(2 * P).map(squares));

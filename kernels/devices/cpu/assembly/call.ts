@@ -3,6 +3,7 @@
 import { Layout } from "../memory_layout.ts";
 import { Axis } from "./axis.ts";
 import { me, team } from "./threads.ts";
+import { Walk } from "./walk.ts";
 
 /** Which kernel runs. */
 export function opcode(call: usize): i32 {
@@ -34,18 +35,35 @@ export function axis(call: usize, i: usize): Axis {
   return changetype<Axis>(call + Layout.words + (i << 2));
 }
 
-/** The running call: its tasks, the elements of each, the threads that share it, and the barriers before it. */
-let tasks: i32 = 0, each: i32 = 1, sharers: i32 = 1, round: i64 = 0;
-/** Shares of the running call that have no tasks left, and tasks taken of a call on one thread. */
-let finished: i32 = 0, taken: i32 = 0;
+/** A walk, one word per field. */
+export function walk(call: usize, i: usize): Walk {
+  return changetype<Walk>(call + Layout.words + (i << 2));
+}
+
+/** Tasks of the running call. */
+let tasks: i32 = 0;
+/** Elements of each task. */
+let each: i32 = 1;
+/** Threads that share the call. */
+let sharers: i32 = 1;
+/** Barriers before the call. */
+let round: i64 = 0;
+/** Shares of the call that have no tasks left, beginning with this thread's. */
+let finished: i32 = 0;
+/** Tasks taken of a call on one thread. */
+let taken: i32 = 0;
 
 /**
  * Takes the first task of a call for `size` elements, `perTask` in each: returns the task's first element, or -1 if there
  * is none. `nextTask` takes the others.
  */
 export function firstTask(call: usize, size: i32, perTask: i32 = 1): i32 {
-  tasks = (size + perTask - 1) / perTask, each = perTask, finished = 0, taken = 0;
-  sharers = isAlone(call) ? 1 : team, round = atomic.load<i32>(Layout.round);
+  tasks = (size + perTask - 1) / perTask;
+  each = perTask;
+  finished = 0;
+  taken = 0;
+  sharers = isAlone(call) ? 1 : team;
+  round = atomic.load<i32>(Layout.round);
   return nextTask();
 }
 
@@ -56,23 +74,33 @@ export function firstTask(call: usize, size: i32, perTask: i32 = 1): i32 {
 export function nextTask(): i32 {
   if (sharers == 1) return taken < tasks ? each * taken++ : -1;
   for (; finished < sharers; finished++) {
-    const owner = (me + finished) % sharers, task = startOf(owner) + takeFrom(owner);
+    const owner = (me + finished) % sharers;
+    const task = startOf(owner) + takeFrom(owner);
     if (task < startOf(owner + 1)) return each * task;
   }
   return -1;
 }
 
-/** The row last taken, where its task ends, and all rows. */
-let row: i32 = 0, end: i32 = 0, rows: i32 = 0;
+/** The row last taken. */
+let row: i32 = 0;
+/** Where its task ends. */
+let end: i32 = 0;
+/** All rows. */
+let rows: i32 = 0;
 
 /** Takes one row after the other, `perTask` in a task: returns the first, or -1 if there is none. */
 export function firstRow(call: usize, count: i32, perTask: i32): i32 {
-  rows = count, row = firstTask(call, count, perTask), end = min(count, row + perTask);
+  rows = count;
+  row = firstTask(call, count, perTask);
+  end = min(count, row + perTask);
   return row;
 }
 
 export function nextRow(): i32 {
-  if (++row == end) row = nextTask(), end = min(rows, row + each);
+  if (++row == end) {
+    row = nextTask();
+    end = min(rows, row + each);
+  }
   return row;
 }
 
@@ -86,7 +114,8 @@ function takeFrom(thread: i32): i32 {
   const counter = <usize> Layout.shares + ((<usize> thread) << 6);
   let seen: i64, before: i64;
   do {
-    seen = atomic.load<i64>(counter), before = seen >> 32 == round ? seen : round << 32;
+    seen = atomic.load<i64>(counter);
+    before = seen >> 32 == round ? seen : round << 32;
   } while (atomic.cmpxchg<i64>(counter, seen, before + 1) != seen);
   return <i32> before;
 }

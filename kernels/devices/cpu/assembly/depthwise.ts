@@ -36,16 +36,21 @@ export function depthwisePlane(
   const block = FIRST + KINDS * ((7 - taps) >> 1) + (load<i32>(Layout.wide) ? 0 : 4);
   const row: usize = (<usize> across) << 2;
   for (let q = 0; q < across; q += 8) {
-    let from = x + ((<usize> q) << 2), half = 0;
+    let from = x + ((<usize> q) << 2);
+    let half = 0;
     for (let to = window, end = window + (<usize> (taps - 1) << 6); to < end; to += 64, from += pitch) {
-      v128.store(to, v128.load(from)), v128.store(to, v128.load(from, 16), 16);
-      v128.store(to, v128.load(from, 32), 32), v128.store(to, v128.load(from, 48), 48);
+      v128.store(to, v128.load(from));
+      v128.store(to, v128.load(from, 16), 16);
+      v128.store(to, v128.load(from, 32), 32);
+      v128.store(to, v128.load(from, 48), 48);
     }
     for (let i = 0; i < down; i += 7, half ^= 1, from += 7 * pitch) {
       const isShort = i32(down - i <= 2); // two rows are enough
       const isWhole = i + 7 <= down && q + 8 <= across && !addend;
-      const at: usize = (<usize> (i * across + q)) << 2, shift = offset ? offset : ZERO;
-      const to = isWhole ? y + at : tile, step = isWhole ? row : 32;
+      const at: usize = (<usize> (i * across + q)) << 2;
+      const shift = offset ? offset : ZERO;
+      const to = isWhole ? y + at : tile;
+      const step = isWhole ? row : 32;
       call_indirect<void>(block + 2 * isShort + half, from, pitch, to, step, shift, 0, 0);
       if (isWhole) continue;
       let there = at, part = tile;
@@ -79,11 +84,26 @@ export function sevenTaps(
     let v3 = v128.load(at += pitch), v4 = v128.load(at += pitch), v5 = v128.load(at += pitch);
     for (let h = rows; h > 0; h--, slope += row) {
       const v6 = v128.load(at += pitch), d = v128.load(slope);
-      s0 = madd(d, v0, s0), s1 = madd(d, v1, s1), s2 = madd(d, v2, s2), s3 = madd(d, v3, s3);
-      s4 = madd(d, v4, s4), s5 = madd(d, v5, s5), s6 = madd(d, v6, s6);
-      v0 = v1, v1 = v2, v2 = v3, v3 = v4, v4 = v5, v5 = v6;
+      s0 = madd(d, v0, s0);
+      s1 = madd(d, v1, s1);
+      s2 = madd(d, v2, s2);
+      s3 = madd(d, v3, s3);
+      s4 = madd(d, v4, s4);
+      s5 = madd(d, v5, s5);
+      s6 = madd(d, v6, s6);
+      v0 = v1;
+      v1 = v2;
+      v2 = v3;
+      v3 = v4;
+      v4 = v5;
+      v5 = v6;
     }
   }
-  v128.store(sums, s0), v128.store(sums + step, s1), v128.store(to2, s2), v128.store(to2 + step, s3);
-  v128.store(to4, s4), v128.store(to4 + step, s5), v128.store(to4 + 2 * step, s6);
+  v128.store(sums, s0);
+  v128.store(sums + step, s1);
+  v128.store(to2, s2);
+  v128.store(to2 + step, s3);
+  v128.store(to4, s4);
+  v128.store(to4 + step, s5);
+  v128.store(to4 + 2 * step, s6);
 }

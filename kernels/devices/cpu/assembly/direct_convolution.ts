@@ -13,7 +13,8 @@ export function directPlane(
   x: usize, weight: usize, strideC: usize, turned: bool, C: i32, H: i32, W: i32, taps: i32, offset: f32,
   addend: usize, y: usize,
 ): void {
-  const margin = taps >> 1, last = taps * taps - 1;
+  const margin = taps >> 1;
+  const last = taps * taps - 1;
   for (let p = 0; p < H; p++) {
     for (let q = 0; q < W; q++) {
       const there: usize = (<usize> (p * W + q)) << 2;

@@ -45,7 +45,8 @@ export function logarithm(x: v128): v128 {
   const k = i64x2.shr_s(i64x2.sub(x, halfRoot), 52);
   const m = i64x2.sub(x, i64x2.shl(k, 52)); // in [sqrt(1/2), sqrt 2)
   const n = f64x2.sub(i64x2.add(k, both(ROUNDER)), both(ROUNDER));
-  const f = f64x2.sub(m, both(1)), s = f64x2.div(f, f64x2.add(f, both(2)));
+  const f = f64x2.sub(m, both(1));
+  const s = f64x2.div(f, f64x2.add(f, both(2)));
   const z = f64x2.mul(s, s), half = f64x2.mul(both(0.5), f64x2.mul(f, f));
   let p = fma(z, both(1.479819860511658591e-01), both(1.531383769920937332e-01));
   p = fma(p, z, both(1.818357216161805012e-01));
@@ -55,7 +56,8 @@ export function logarithm(x: v128): v128 {
   p = fma(p, z, both(6.666666666666735130e-01));
   const rest = fma(s, fma(p, z, half), f64x2.mul(n, both(LN2_LOW)));
   const y = fma(n, both(LN2_HIGH), f64x2.sub(f, f64x2.sub(half, rest)));
-  const isPositive = f64x2.gt(x, both(0)), isFinite = f64x2.lt(x, both(Infinity));
+  const isPositive = f64x2.gt(x, both(0));
+  const isFinite = f64x2.lt(x, both(Infinity));
   const special = v128.bitselect(
     x,
     v128.bitselect(both(-Infinity), both(NaN), f64x2.eq(x, both(0))),

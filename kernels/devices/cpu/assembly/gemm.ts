@@ -54,15 +54,20 @@ function packLines(b: usize, bk: usize, columns: i32, lines: i32, to: usize, pit
   for (; lines > 0; lines--, b += bk, to += pitch) {
     if (whole == pitch) {
       const p = v128.load(b), q = v128.load(b, 16);
-      v128.store(to, p), v128.store(to, q, 16);
+      v128.store(to, p);
+      v128.store(to, q, 16);
       if (pitch == 32) continue;
       const r = v128.load(b, 32), s = v128.load(b, 48);
-      v128.store(to, r, 32), v128.store(to, s, 48);
+      v128.store(to, r, 32);
+      v128.store(to, s, 48);
       continue;
     }
     let n: usize = 0;
     for (; n < whole; n += 16) v128.store(to + n, v128.load(b + n));
-    if (columns & 3) v128.store(to + n, v128.and(v128.load(b + n), mask)), n += 16;
+    if (columns & 3) {
+      v128.store(to + n, v128.and(v128.load(b + n), mask));
+      n += 16;
+    }
     for (; n < pitch; n += 16) v128.store(to + n, splat(0));
   }
 }
@@ -72,13 +77,17 @@ function packTransposed(b: usize, bn: usize, columns: i32, lines: i32, to: usize
   let n = 0;
   for (; n + 4 <= columns; n += 4, b += bn << 2, to += 16) {
     const b1 = b + bn, b2 = b1 + bn, b3 = b2 + bn;
-    let at: usize = 0, out = to, k = lines;
+    let at: usize = 0;
+    let out = to;
+    let k = lines;
     for (; k >= 4; k -= 4, at += 16, out += pitch << 2) {
       storeColumns(v128.load(b + at), v128.load(b1 + at), v128.load(b2 + at), v128.load(b3 + at), out, pitch);
     }
     for (; k > 0; k--, at += 4, out += pitch) {
-      store<f32>(out, load<f32>(b + at)), store<f32>(out, load<f32>(b1 + at), 4);
-      store<f32>(out, load<f32>(b2 + at), 8), store<f32>(out, load<f32>(b3 + at), 12);
+      store<f32>(out, load<f32>(b + at));
+      store<f32>(out, load<f32>(b1 + at), 4);
+      store<f32>(out, load<f32>(b2 + at), 8);
+      store<f32>(out, load<f32>(b3 + at), 12);
     }
   }
   for (let missing = (<i32> (pitch >> 2)) - n; missing > 0; missing--, n++, b += bn, to += 4) {
@@ -132,9 +141,24 @@ function tiles(
   six: bool, byRow: bool, wide: bool, a: usize, pitch: usize, c: usize, cm: usize, depth: i32, count: i32,
   start: usize,
 ): void {
-  const kind = wide ? 0 : load<i32>(Layout.wide) ? 1 : 2;
-  const block = 4 * kind + (six ? 0 : 2) + (byRow ? 0 : 1);
+  // The order of `product_blocks.ts`: wide ones, narrow ones beside them, and those of engines without wide ones.
+  let block = 0;
+  if (!wide) block = load<i32>(Layout.wide) ? 4 : 8;
+  if (!six) block += 2;
+  if (!byRow) block += 1;
   call_indirect<void>(block, a, pitch, c, cm, depth, count, start);
+}
+
+/**
+ * Number of tiles of six rows among `even` rows of M, of which tiles of four make up the rest. Both make up all even
+ * numbers except two. A product of few rows should use one kind of tile: the code of both does not fit in the instruction
+ * cache.
+ *
+ * @param isTail whether the panel is narrow beside wide ones
+ */
+function sixesOf(M: i32, even: i32, isTail: bool): i32 {
+  if (!isTail && M <= 64 && (M & 3) == 0 && M % 6 != 0) return 0;
+  return even % 6 == 2 ? even / 6 - 1 : even / 6;
 }
 
 /**
@@ -147,17 +171,17 @@ export function timesPanel(
   M: i32, depth: i32, a: usize, am: usize, ak: usize, c: usize, cm: usize, columns: i32, wide: bool,
   start: usize,
 ): void {
-  const byRow = ak == 4, pitch = byRow ? am : ak;
+  const byRow = ak == 4;
+  const pitch = byRow ? am : ak;
   const whole = columns == (wide ? 16 : 8);
-  // Tiles of four and six rows make up all even numbers except two. A product of few rows should use one kind of tile:
-  // the code of both does not fit in the instruction cache.
-  const even = M < 4 ? 0 : M & ~1, isTail = !wide && load<i32>(Layout.wide) != 0;
-  const fours = !isTail && M <= 64 && (M & 3) == 0 && M % 6 != 0;
-  const sixes = fours ? 0 : even % 6 == 2 ? even / 6 - 1 : even / 6;
+  const even = M < 4 ? 0 : M & ~1;
+  const sixes = sixesOf(M, even, !wide && load<i32>(Layout.wide) != 0);
   for (let m = 0; m < M;) {
-    const isRest = m >= even, six = m < 6 * sixes;
+    const isRest = m >= even;
+    const six = m < 6 * sixes;
     // A single row is repeated for the whole tile, since there may be no memory after it.
-    const rows = isRest ? (byRow ? 1 : M - m) : six ? 6 : 4;
+    let rows = six ? 6 : 4;
+    if (isRest) rows = byRow ? 1 : M - m;
     const at = a + (<usize> m) * am, to = c + (<usize> m) * cm;
     const first = start > 1 ? start + ((<usize> m) << 2) : start;
     if (whole && !isRest) {
@@ -166,7 +190,8 @@ export function timesPanel(
       m += rows * count;
       continue;
     }
-    const tile = tileAddress(), line: usize = wide ? 64 : 32;
+    const tile = tileAddress();
+    const line: usize = wide ? 64 : 32;
     if (!first) copyTile(to, cm, tile, line, rows, columns);
     else if (first > 1) fillRows(tile, line, rows, columns, first);
     tiles(six, byRow, wide, at, isRest && byRow ? 0 : pitch, tile, line, depth, 1, <usize> (first == 1));
@@ -190,9 +215,13 @@ function timesColumn(
       p = madd(v128.load(from), x, p);
       if (rows < 16) continue;
       q = madd(v128.load(from, 16), x, q);
-      r = madd(v128.load(from, 32), x, r), s = madd(v128.load(from, 48), x, s);
+      r = madd(v128.load(from, 32), x, r);
+      s = madd(v128.load(from, 48), x, s);
     }
-    v128.store(tile, p), v128.store(tile, q, 16), v128.store(tile, r, 32), v128.store(tile, s, 48);
+    v128.store(tile, p);
+    v128.store(tile, q, 16);
+    v128.store(tile, r, 32);
+    v128.store(tile, s, 48);
     copyTile(tile, 4, c, cm, rows, 1);
   }
 }
@@ -207,7 +236,8 @@ function warmLines(from: usize, step: usize, lines: i32, numbers: i32): void {
  * multiple, they would share few sets of the cache, and push each other out.
  */
 function spreadLines(from: usize, step: usize, lines: i32, numbers: i32): usize {
-  const bytes: usize = (<usize> numbers) << 2, pitch: usize = ((bytes & ~63) + 64) | 64;
+  const bytes: usize = (<usize> numbers) << 2;
+  const pitch: usize = ((bytes & ~63) + 64) | 64;
   for (let to = tileAddress() + <usize> Layout.spread; lines > 0; lines--, from += step, to += pitch) {
     memory.copy(to, from, bytes);
   }
@@ -226,11 +256,14 @@ export function gemm(
   start: usize, bias: usize = 0,
 ): void {
   for (let k = 0; k < K;) {
-    const depth = panelDepth(K - k), first = k == 0 ? start : 0;
+    const depth = panelDepth(K - k);
+    const first = k == 0 ? start : 0;
     const right = b + (<usize> k) * bk;
-    let left = a + (<usize> k) * ak, step = ak;
+    let left = a + (<usize> k) * ak;
+    let step = ak;
     if (!(ak & 511) && M <= Layout.spreadColumns && N >= 64) { // fewer panels would not pay for the copy
-      step = spreadLines(left, ak, depth, M), left = tileAddress() + <usize> Layout.spread;
+      step = spreadLines(left, ak, depth, M);
+      left = tileAddress() + <usize> Layout.spread;
     } else if (ak != 4) warmLines(left, ak, depth, M);
     if (bn == 4) warmLines(right, bk, depth, N);
     for (let n = 0; n < N;) {
@@ -239,11 +272,13 @@ export function gemm(
         timesColumn(M, depth, left, step, right + (<usize> n) * bn, bk, c + ((<usize> n) << 2), cm, first == 1);
         break;
       }
-      const most = panelColumns(N - n), columns = min(most, N - n);
+      const most = panelColumns(N - n);
+      const columns = min(most, N - n);
       const pitch: usize = (<usize> most) << 2;
       if (bn) packPanel(right + (<usize> n) * bn, bk, bn, columns, depth, pitch);
       else packPanel(b + ((<usize> (n * K + k * most)) << 2), pitch, 4, columns, depth, pitch);
-      const to = c + ((<usize> n) << 2), isLast = k + depth == K;
+      const to = c + ((<usize> n) << 2);
+      const isLast = k + depth == K;
       const added = bias && isLast ? bias + ((<usize> n) << 2) : 0;
       n += columns;
       if (columns == most || M > Layout.edgeRows) {
@@ -278,8 +313,10 @@ function addToRows(c: usize, cm: usize, M: i32, columns: i32, values: usize): vo
   }
   const p = v128.load(values), q = v128.load(values, 16), r = v128.load(values, 32), s = v128.load(values, 48);
   for (; M > 0; M--, c += cm) {
-    v128.store(c, add(v128.load(c), p)), v128.store(c, add(v128.load(c, 16), q), 16);
-    v128.store(c, add(v128.load(c, 32), r), 32), v128.store(c, add(v128.load(c, 48), s), 48);
+    v128.store(c, add(v128.load(c), p));
+    v128.store(c, add(v128.load(c, 16), q), 16);
+    v128.store(c, add(v128.load(c, 32), r), 32);
+    v128.store(c, add(v128.load(c, 48), s), 48);
   }
 }
 

@@ -39,11 +39,19 @@ export function sumOf(x: usize, n: i32, m: f32, squared: bool): f32 {
 /** The same for few numbers. */
 function runOf(x: usize, n: i32, m: f32, squared: bool): f32 {
   const centre = splat(m);
-  let s = splat(0), t = splat(0), i = 0;
+  let s = splat(0);
+  let t = splat(0);
+  let i = 0;
   for (; i + 8 <= n; i += 8, x += 32) {
     const a = sub(v128.load(x), centre), b = sub(v128.load(x, 16), centre);
-    if (squared) s = madd(a, a, s), t = madd(b, b, t);
-    else s = add(s, a), t = add(t, b);
+    if (squared) {
+      s = madd(a, a, s);
+      t = madd(b, b, t);
+    }
+    else {
+      s = add(s, a);
+      t = add(t, b);
+    }
   }
   for (; i < n; i += 4, x += 16) {
     const a = v128.and(sub(v128.load(x), centre), firstLanes(n - i));
@@ -70,7 +78,8 @@ export function unfold(from: usize, K: i32, H: i32, W: i32, to: usize): void {
   for (let k = 0; k < K; k++, to += 4 * plane) {
     for (let h = 0; h < H; h++) {
       for (let r: usize = 0; r < 2; r++, from += (<usize> W) << 3) {
-        const even = to + 2 * r * plane + ((<usize> (h * W)) << 2), odd = even + plane;
+        const even = to + 2 * r * plane + ((<usize> (h * W)) << 2);
+        const odd = even + plane;
         let w = 0;
         for (; w + 4 <= W; w += 4) {
           const a = v128.load(from + ((<usize> w) << 3)), b = v128.load(from + ((<usize> w) << 3), 16);

@@ -7,12 +7,16 @@ import { Axis } from "./axis.ts";
 import { firstLanes } from "./simd.ts";
 
 /** The axes of the running call. */
-let vertical = changetype<Axis>(0), horizontal = vertical;
-/** Bytes of a padded row and of a padded plane. */
+let vertical = changetype<Axis>(0);
+let horizontal = vertical;
+/** Bytes of a padded row. */
 export let pitch: usize = 0;
+/** Bytes of a padded plane. */
 export let plane: usize = 0;
-/** Bytes between the source rows of neighbouring target rows, and between target pixels, of a phase. */
-export let rowStep: usize = 0, pixelStep: usize = 0;
+/** Bytes between the source rows of neighbouring target rows of a phase. */
+export let rowStep: usize = 0;
+/** Bytes between neighbouring target pixels of a phase. */
+export let pixelStep: usize = 0;
 /** Whether the pixels of two phases make up whole rows. */
 export let inPairs: bool = false;
 
@@ -33,10 +37,12 @@ export function isProduct(K: i32): bool {
 
 /** Sets both axes for the functions below. */
 export function setAxes(v: Axis, h: Axis): void {
-  vertical = v, horizontal = h;
+  vertical = v;
+  horizontal = h;
   pitch = (<usize> pitchOf(h)) << 2;
   plane = (<usize> v.length) * pitch;
-  rowStep = (<usize> v.stride) * pitch, pixelStep = (<usize> h.spread) << 2;
+  rowStep = (<usize> v.stride) * pitch;
+  pixelStep = (<usize> h.spread) << 2;
   inPairs = h.spread == 2 && (h.target & 1) == 0;
 }
 
@@ -74,7 +80,9 @@ export function vectorAt(j: i32, inRow: i32): usize {
  * @param strideC bytes from the weights of a source channel to those of the next
  */
 export function listTaps(to: usize, phaseV: i32, phaseH: i32, C: i32, strideC: usize): i32 {
-  const start = to, strideH = horizontal.stride, segment = <i32> (pitch >> 2) / strideH;
+  const start = to;
+  const strideH = horizontal.stride;
+  const segment = <i32> (pitch >> 2) / strideH;
   const R = vertical.taps, S = horizontal.taps, spreadV = vertical.spread, spreadH = horizontal.spread;
   for (let r = 0; r < R; r++) {
     const v = phaseV + vertical.origin + r * vertical.step;
@@ -91,7 +99,8 @@ export function listTaps(to: usize, phaseV: i32, phaseH: i32, C: i32, strideC: u
   }
   const count = <i32> ((to - start) >> 3);
   for (let i = count * (C - 1), from = start; i > 0; i--, from += 8, to += 8) {
-    store<usize>(to, load<usize>(from) + plane), store<usize>(to, load<usize>(from, 4) + strideC, 4);
+    store<usize>(to, load<usize>(from) + plane);
+    store<usize>(to, load<usize>(from, 4) + strideC, 4);
   }
   return C * count;
 }
@@ -99,20 +108,29 @@ export function listTaps(to: usize, phaseV: i32, phaseH: i32, C: i32, strideC: u
 /** Copies planes [H][W] to padded ones, whose margins must be zero already. */
 export function padPlanes(from: usize, channels: i32, to: usize): void {
   const H = vertical.source, lowV = vertical.low, W = horizontal.source, lowH = horizontal.low;
-  const stride = horizontal.stride, segment = pitch / <usize> stride;
-  const start = max(0, lowH), count = min(W, lowH + horizontal.length) - start, first = start - lowH;
-  const top = max(0, lowV), end = min(H, lowV + vertical.length), row: usize = (<usize> W) << 2;
+  const stride = horizontal.stride;
+  const segment = pitch / <usize> stride;
+  const start = max(0, lowH);
+  const count = min(W, lowH + horizontal.length) - start;
+  const first = start - lowH;
+  const top = max(0, lowV);
+  const end = min(H, lowV + vertical.length);
+  const row: usize = (<usize> W) << 2;
   if (count <= 0) return;
   // Where the first two columns go; of several remainders, each has a part of the row.
   const one = (<usize> (first % stride)) * segment + ((<usize> (first / stride)) << 2);
   const two = (<usize> ((first + 1) % stride)) * segment + ((<usize> ((first + 1) / stride)) << 2);
   // The last vectors of a row have zeros where there are no columns.
-  const last = (count - 1) & (stride == 1 ? ~3 : ~7), rest = count - last, whole: usize = (<usize> last) << 2;
+  const last = (count - 1) & (stride == 1 ? ~3 : ~7);
+  const rest = count - last;
+  const whole: usize = (<usize> last) << 2;
   const mask = firstLanes(stride == 1 ? rest : (rest + 1) >> 1), mask2 = firstLanes(rest >> 1);
   for (let c = 0; c < channels; c++, from += (<usize> H) * row, to += plane) {
-    let source = from + ((<usize> (top * W + start)) << 2), target = to + (<usize> (top - lowV)) * pitch;
+    let source = from + ((<usize> (top * W + start)) << 2);
+    let target = to + (<usize> (top - lowV)) * pitch;
     for (let h = top; h < end; h++, source += row, target += pitch) {
-      let at = target + one, n: usize = 0;
+      let at = target + one;
+      let n: usize = 0;
       if (stride == 1) {
         for (; n < whole; n += 16) v128.store(at + n, v128.load(source + n));
         v128.store(at + n, v128.and(v128.load(source + n), mask));
@@ -120,7 +138,8 @@ export function padPlanes(from: usize, channels: i32, to: usize): void {
         let next = target + two;
         for (; n < whole; n += 32, at += 16, next += 16) {
           const p = v128.load(source + n), q = v128.load(source + n, 16);
-          v128.store(at, i32x4.shuffle(p, q, 0, 2, 4, 6)), v128.store(next, i32x4.shuffle(p, q, 1, 3, 5, 7));
+          v128.store(at, i32x4.shuffle(p, q, 0, 2, 4, 6));
+          v128.store(next, i32x4.shuffle(p, q, 1, 3, 5, 7));
         }
         const p = v128.load(source + n), q = v128.load(source + n, 16);
         v128.store(at, v128.and(i32x4.shuffle(p, q, 0, 2, 4, 6), mask));
@@ -129,8 +148,12 @@ export function padPlanes(from: usize, channels: i32, to: usize): void {
         let phase = first % stride;
         for (let w = 0; w < count; w++) {
           store<f32>(at, load<f32>(source + ((<usize> w) << 2)));
-          at += segment, phase++;
-          if (phase == stride) phase = 0, at += 4 - pitch;
+          at += segment;
+          phase++;
+          if (phase == stride) {
+            phase = 0;
+            at += 4 - pitch;
+          }
         }
       }
     }

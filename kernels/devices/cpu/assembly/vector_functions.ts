@@ -84,10 +84,14 @@ export function geluRow(x: usize, y: usize, n: i32): void {
     const w = f32x4.pmin(f32x4.pmax(v, start), end); // keeps NaN
     const u = mul(w, w);
     let p = madd(p5, u, p4), q = madd(q5, u, q4);
-    p = madd(p, u, p3), q = madd(q, u, q3);
-    p = madd(p, u, p2), q = madd(q, u, q2);
-    p = madd(p, u, p1), q = madd(q, u, q1);
-    p = madd(p, u, p0), q = madd(q, u, one);
+    p = madd(p, u, p3);
+    q = madd(q, u, q3);
+    p = madd(p, u, p2);
+    q = madd(q, u, q2);
+    p = madd(p, u, p1);
+    q = madd(q, u, q1);
+    p = madd(p, u, p0);
+    q = madd(q, u, one);
     const odd = f32x4.div(mul(w, p), q);
     storeFirst(y, mul(v, add(f32x4.pmin(f32x4.pmax(odd, minusHalf), half), half)), n);
   }
@@ -98,10 +102,14 @@ export function geluSlope(x: v128): v128 {
   const y = f32x4.pmin(f32x4.pmax(x, at(SLOPE_START)), at(SLOPE_END)); // keeps NaN
   const u = mul(y, y);
   let p = madd(at(SLOPE_P5), u, at(SLOPE_P4)), q = madd(at(SLOPE_Q5), u, at(SLOPE_Q4));
-  p = madd(p, u, at(SLOPE_P3)), q = madd(q, u, at(SLOPE_Q3));
-  p = madd(p, u, at(SLOPE_P2)), q = madd(q, u, at(SLOPE_Q2));
-  p = madd(p, u, at(SLOPE_P1)), q = madd(q, u, at(SLOPE_Q1));
-  p = madd(p, u, at(SLOPE_P0)), q = madd(q, u, at(ONE));
+  p = madd(p, u, at(SLOPE_P3));
+  q = madd(q, u, at(SLOPE_Q3));
+  p = madd(p, u, at(SLOPE_P2));
+  q = madd(q, u, at(SLOPE_Q2));
+  p = madd(p, u, at(SLOPE_P1));
+  q = madd(q, u, at(SLOPE_Q1));
+  p = madd(p, u, at(SLOPE_P0));
+  q = madd(q, u, at(ONE));
   return add(f32x4.div(mul(y, p), q), at(HALF));
 }
 

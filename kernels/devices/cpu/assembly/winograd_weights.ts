@@ -3,7 +3,7 @@
 
 import { storeColumns } from "./gemm.ts";
 import { add, at as constant, loadEvery, madd, mul, splat, sub } from "./simd.ts";
-import { points, taps, tapsOfPart } from "./winograd_sizes.ts";
+import { Sizes, tapsOfPart } from "./winograd_sizes.ts";
 
 const TWO = memory.data<f32>([2.0]);
 const FOUR = memory.data<f32>([4.0]);
@@ -19,7 +19,9 @@ const AT_HALF = memory.data<f32>([0.022222222]);
 
 /** G g of three vectors, at six points: a row of U. */
 function threeWeights(g0: v128, g1: v128, g2: v128, to: usize, step: usize): void {
-  const s = add(g0, g2), t = madd(constant(FOUR), g2, g0), odd = add(g1, g1);
+  const s = add(g0, g2);
+  const t = madd(constant(FOUR), g2, g0);
+  const odd = add(g1, g1);
   const sixth = constant(MINUS_SIXTH), small = constant(TWENTY_FOURTH);
   v128.store(to, mul(constant(QUARTER), g0));
   v128.store(to + step, mul(sixth, add(s, g1)));
@@ -37,14 +39,20 @@ function transformThree(from: usize, next: usize, to: usize, step: usize): void 
   from += 3 * next;
   const c0 = v128.load(from), c1 = v128.load(from + next), c2 = v128.load(from + 2 * next);
   const quarter = constant(QUARTER), sixth = constant(MINUS_SIXTH), small = constant(TWENTY_FOURTH);
-  const s0 = add(a0, c0), s1 = add(a1, c1), s2 = add(a2, c2), row = 6 * step;
+  const s0 = add(a0, c0);
+  const s1 = add(a1, c1);
+  const s2 = add(a2, c2);
+  const row = 6 * step;
   threeWeights(mul(quarter, a0), mul(quarter, a1), mul(quarter, a2), to, step);
   to += row;
   threeWeights(mul(sixth, add(s0, b0)), mul(sixth, add(s1, b1)), mul(sixth, add(s2, b2)), to, step);
   to += row;
   threeWeights(mul(sixth, sub(s0, b0)), mul(sixth, sub(s1, b1)), mul(sixth, sub(s2, b2)), to, step);
   to += row;
-  const four = constant(FOUR), t0 = madd(four, c0, a0), t1 = madd(four, c1, a1), t2 = madd(four, c2, a2);
+  const four = constant(FOUR);
+  const t0 = madd(four, c0, a0);
+  const t1 = madd(four, c1, a1);
+  const t2 = madd(four, c2, a2);
   const d0 = add(b0, b0), d1 = add(b1, b1), d2 = add(b2, b2);
   threeWeights(mul(small, add(t0, d0)), mul(small, add(t1, d1)), mul(small, add(t2, d2)), to, step);
   to += row;
@@ -57,18 +65,23 @@ function fiveWeights(from: usize, fromStep: usize, to: usize, toStep: usize): vo
   const g0 = v128.load(from), g1 = v128.load(from + fromStep), g2 = v128.load(from + 2 * fromStep);
   const g3 = v128.load(from + 3 * fromStep), g4 = v128.load(from + 4 * fromStep);
   v128.store(to, g0);
-  let even = add(add(g0, g2), g4), odd = add(g1, g3), scale = constant(AT_ONE);
+  let even = add(add(g0, g2), g4);
+  let odd = add(g1, g3);
+  let scale = constant(AT_ONE);
   v128.store(to + toStep, mul(scale, add(even, odd)));
   v128.store(to + 2 * toStep, mul(scale, sub(even, odd)));
   const two = constant(TWO), four = constant(FOUR), sixteen = constant(SIXTEEN);
-  even = madd(sixteen, g4, madd(four, g2, g0)), odd = mul(two, madd(four, g3, g1)), scale = constant(AT_TWO);
+  even = madd(sixteen, g4, madd(four, g2, g0));
+  odd = mul(two, madd(four, g3, g1));
+  scale = constant(AT_TWO);
   v128.store(to + 3 * toStep, mul(scale, add(even, odd)));
   v128.store(to + 4 * toStep, mul(scale, sub(even, odd)));
-  even = mul(two, madd(sixteen, g0, madd(four, g2, g4))), odd = mul(four, madd(four, g1, g3));
+  even = mul(two, madd(sixteen, g0, madd(four, g2, g4)));
+  odd = mul(four, madd(four, g1, g3));
   scale = constant(AT_HALF);
   v128.store(to + 5 * toStep, mul(scale, add(even, odd)));
   v128.store(to + 6 * toStep, mul(scale, sub(even, odd)));
-  if (points == 8) v128.store(to + 7 * toStep, g4);
+  if (Sizes.points == 8) v128.store(to + 7 * toStep, g4);
 }
 
 /** A tap of four channels that are `stride` bytes apart; lanes from `count` on are zero. */
@@ -92,7 +105,7 @@ export function transformWeight(
   at: usize, stride: usize, count: i32, row: i32, column: i32, turned: bool, to: usize, step: usize,
   scratch: usize,
 ): void {
-  if (points == 6) {
+  if (Sizes.points == 6) {
     if (count >= 4) {
       const at1 = at + stride, at2 = at1 + stride, at3 = at2 + stride;
       storeColumns(v128.load(at), v128.load(at1), v128.load(at2), v128.load(at3), scratch, 16);
@@ -107,18 +120,21 @@ export function transformWeight(
     else transformThree(scratch, 16, to, step);
     return;
   }
-  const down = tapsOfPart(row), across = tapsOfPart(column), last = taps * taps - 1, columns = scratch + 400;
+  const down = tapsOfPart(row);
+  const across = tapsOfPart(column);
+  const last = Sizes.taps * Sizes.taps - 1;
+  const columns = scratch + 400;
   for (let r = 0; r < 5; r++) {
     for (let s = 0; s < 5; s++) {
-      const tap = (4 * row + r) * taps + 4 * column + s;
+      const tap = (4 * row + r) * Sizes.taps + 4 * column + s;
       const from = at + ((<usize> (turned ? last - tap : tap)) << 2);
       const g = r < down && s < across ? lanes(from, stride, count) : splat(0);
       v128.store(scratch + ((<usize> (5 * r + s)) << 4), g);
     }
   }
   for (let s: usize = 0; s < 5; s++) fiveWeights(scratch + (s << 4), 80, columns + (s << 4), 80);
-  for (let i: usize = 0; i < <usize> points; i++) {
-    fiveWeights(columns + 80 * i, 16, to + <usize> points * i * step, step);
+  for (let i: usize = 0; i < <usize> Sizes.points; i++) {
+    fiveWeights(columns + 80 * i, 16, to + <usize> Sizes.points * i * step, step);
   }
 }
 
@@ -147,7 +163,7 @@ function fiveGradients(from: usize, fromStep: usize, to: usize, toStep: usize): 
   const s = mul(one, add(u1, u2)), t = mul(atTwo, add(u3, u4)), u = mul(mul(two, atHalf), add(u5, u6));
   v128.store(to, add(v128.load(from), madd(sixteen, u, add(s, t))));
   v128.store(to + 2 * toStep, madd(four, add(t, u), s));
-  if (points == 8) {
+  if (Sizes.points == 8) {
     v128.store(to + 4 * toStep, add(v128.load(from + 7 * fromStep), madd(sixteen, t, add(s, u))));
   }
   const d = mul(one, sub(u1, u2)),
@@ -159,14 +175,14 @@ function fiveGradients(from: usize, fromStep: usize, to: usize, toStep: usize): 
 
 /** G' u, to three or five vectors. */
 function gradientStep(from: usize, fromStep: usize, to: usize, toStep: usize): void {
-  if (points == 6) threeGradients(from, fromStep, to, toStep);
+  if (Sizes.points == 6) threeGradients(from, fromStep, to, toStep);
   else fiveGradients(from, fromStep, to, toStep);
 }
 
 /** dg = G' u G, stored as rows of five vectors at `to`; `rows` is scratch for 40. */
 export function transformWeightGradient(from: usize, step: usize, rows: usize, to: usize): void {
-  for (let j: usize = 0; j < <usize> points; j++) {
-    gradientStep(from + j * step, <usize> points * step, rows + (j << 4), 128);
+  for (let j: usize = 0; j < <usize> Sizes.points; j++) {
+    gradientStep(from + j * step, <usize> Sizes.points * step, rows + (j << 4), 128);
   }
-  for (let i: usize = 0; i < (points == 6 ? 3 : 5); i++) gradientStep(rows + (i << 7), 16, to + 80 * i, 16);
+  for (let i: usize = 0; i < (Sizes.points == 6 ? 3 : 5); i++) gradientStep(rows + (i << 7), 16, to + 80 * i, 16);
 }

@@ -27,7 +27,8 @@ const lanes = 64;
 
 /** How workgroups share the tiles of N images: whole images side by side, or the tiles of one in turn. */
 function layoutOf(N: number, tiles: number) {
-  const segment = Math.max(1, Math.min(tiles, lanes)), images = Math.floor(lanes / segment);
+  const segment = Math.max(1, Math.min(tiles, lanes));
+  const images = Math.floor(lanes / segment);
   return {
     segment,
     images,
@@ -144,7 +145,8 @@ function transformTiles(
       const pixel = pixelOf(image, (n * C + c) * H * W, H, W);
       const at = 2 * (n * S + Math.floor(c / Math.ceil(C / S)));
       for (let tile = 0; tile < tiles; tile++) {
-        const h = 4 * Math.floor(tile / across) - before, w = 4 * (tile % across) - before;
+        const h = 4 * Math.floor(tile / across) - before;
+        const w = 4 * (tile % across) - before;
         const t = n % run * tiles + tile;
         const made = bothSides(matrix, (r, s) => pixel(h + r, w + s));
         made.forEach((value, e) => target[((Math.floor(n / run) * 36 + e) * C + c) * T + t] = value);

@@ -25,7 +25,8 @@ const sharedPixels = 16 * lanes;
 /** How workgroups share tiles: whole images side by side, or one in strips of `rows` rows of tiles. */
 function stripsOf(N: number, down: number, across: number) {
   const rows = Math.max(1, Math.min(down, Math.floor(lanes / Math.max(1, across))));
-  const strips = Math.ceil(down / rows), segment = rows * across;
+  const strips = Math.ceil(down / rows);
+  const segment = rows * across;
   const images = strips === 1 ? Math.max(1, Math.floor(lanes / segment)) : 1;
   return { rows, strips, images, blocks: Math.ceil(N / images) };
 }
@@ -172,7 +173,8 @@ function reference(
         const made = bothSides(targetMatrix, (r, s) => m[from + (6 * r + s) * K * T]);
         if (!made.every(Number.isFinite)) continue;
         made.forEach((value, i) => {
-          const p = 4 * Math.floor(tile / across) + Math.floor(i / 4), q = 4 * (tile % across) + i % 4;
+          const p = 4 * Math.floor(tile / across) + Math.floor(i / 4);
+          const q = 4 * (tile % across) + i % 4;
           const to = ((n * K + k) * P + p) * Q + q;
           if (p < P && q < Q) y[to] = value + (offset?.(n, k, to) ?? 0);
         });
@@ -188,7 +190,8 @@ function fields(terms: Terms) {
     derive({ N, H, W, S, padding, transposed }: Readonly<Record<string, number>>) {
       const before = transposed ? 2 - padding : padding;
       const P = H + 2 * before - 2, Q = W + 2 * before - 2;
-      const { down, across, tiles } = tilesOf(P, Q), layout = stripsOf(N, down, across);
+      const { down, across, tiles } = tilesOf(P, Q);
+      const layout = stripsOf(N, down, across);
       const sharing = Math.min(S, layout.rows * across); // lanes that have sizes of slices
       const reach = Math.floor(2 ** Math.ceil(Math.log2(sharing)) / 2);
       return { P, Q, before, down, across, tiles, ...layout, reach };

@@ -14,7 +14,8 @@ function fold(from: usize, K: i32, H: i32, W: i32, bias: usize, to: usize): void
     const shift = splat(offset);
     for (let h = 0; h < H; h++) {
       for (let r: usize = 0; r < 2; r++, to += (<usize> W) << 3) {
-        const even = from + 2 * r * plane + ((<usize> (h * W)) << 2), odd = even + plane;
+        const even = from + 2 * r * plane + ((<usize> (h * W)) << 2);
+        const odd = even + plane;
         let w = 0;
         for (; w + 4 <= W; w += 4) {
           const a = add(v128.load(even + ((<usize> w) << 2)), shift),

@@ -57,8 +57,11 @@ export function convolveGradientPartsWorkspace(
 function packTaps(
   x: usize, list: usize, first: i32, inRow: i32, rows: i32, step: usize, depth: i32, pitch: usize,
 ): void {
-  let row = first / inRow, column = first % inRow, from = x + (<usize> (row / rows)) * step;
-  row %= rows, from += vectorAt(row * inRow + column, inRow);
+  let row = first / inRow;
+  let column = first % inRow;
+  let from = x + (<usize> (row / rows)) * step;
+  row %= rows;
+  from += vectorAt(row * inRow + column, inRow);
   for (let lines = DEPTH; lines >= 4; lines >>= 1) {
     if (!(depth & lines)) continue;
     let to = panelAddress() + (<usize> lines) * pitch;
@@ -69,10 +72,16 @@ function packTaps(
         const c = v128.load(from + load<usize>(tap, 16)), d = v128.load(from + load<usize>(tap, 24));
         storeColumns(a, b, c, d, to + n, pitch);
       }
-      column++, from += 16;
+      column++;
+      from += 16;
       if (column < inRow) continue;
-      column = 0, row++, from += rowStep - (<usize> inRow << 4);
-      if (row == rows) row = 0, from += step - (<usize> rows) * rowStep;
+      column = 0;
+      row++;
+      from += rowStep - (<usize> inRow << 4);
+      if (row == rows) {
+        row = 0;
+        from += step - (<usize> rows) * rowStep;
+      }
     }
   }
 }
@@ -87,11 +96,14 @@ function product(
   x: usize, dy: usize, list: usize, K: i32, images: i32, rows: i32, inRow: i32, step: usize, taps: i32,
   dw: usize, fresh: bool,
 ): void {
-  const vectors = images * rows * inRow, stride: usize = (<usize> vectors) << 4;
+  const vectors = images * rows * inRow;
+  const stride: usize = (<usize> vectors) << 4;
   for (let tap = 0; tap < taps;) {
-    const most = panelColumns(taps - tap), columns = min(most, taps - tap);
+    const most = panelColumns(taps - tap);
+    const columns = min(most, taps - tap);
     for (let pixel = 0; pixel < 4 * vectors;) {
-      const depth = panelDepth(4 * vectors - pixel), first = fresh && pixel == 0;
+      const depth = panelDepth(4 * vectors - pixel);
+      const first = fresh && pixel == 0;
       packTaps(x, list + ((<usize> tap) << 3), pixel >> 2, inRow, rows, step, depth, (<usize> most) << 2);
       const from = dy + ((<usize> pixel) << 2), to = dw + ((<usize> tap) << 2);
       timesPanel(K, depth, from, stride, 4, to, (<usize> taps) << 2, columns, most == 16, first);
@@ -112,13 +124,24 @@ function eightTaps(
   for (; rows > 0; rows--, dy += row) {
     for (let at: usize = 0; at < row; at += 16) {
       const slope = v128.load(dy + at);
-      s0 = madd(slope, v128.load(x0 + at), s0), s1 = madd(slope, v128.load(x1 + at), s1);
-      s2 = madd(slope, v128.load(x2 + at), s2), s3 = madd(slope, v128.load(x3 + at), s3);
-      s4 = madd(slope, v128.load(x4 + at), s4), s5 = madd(slope, v128.load(x5 + at), s5);
-      s6 = madd(slope, v128.load(x6 + at), s6), s7 = madd(slope, v128.load(x7 + at), s7);
+      s0 = madd(slope, v128.load(x0 + at), s0);
+      s1 = madd(slope, v128.load(x1 + at), s1);
+      s2 = madd(slope, v128.load(x2 + at), s2);
+      s3 = madd(slope, v128.load(x3 + at), s3);
+      s4 = madd(slope, v128.load(x4 + at), s4);
+      s5 = madd(slope, v128.load(x5 + at), s5);
+      s6 = madd(slope, v128.load(x6 + at), s6);
+      s7 = madd(slope, v128.load(x7 + at), s7);
     }
     const step = rowStep;
-    x0 += step, x1 += step, x2 += step, x3 += step, x4 += step, x5 += step, x6 += step, x7 += step;
+    x0 += step;
+    x1 += step;
+    x2 += step;
+    x3 += step;
+    x4 += step;
+    x5 += step;
+    x6 += step;
+    x7 += step;
   }
   store<f32>(dw, load<f32>(dw) + total(s0));
   if (count > 1) store<f32>(dw, load<f32>(dw, 4) + total(s1), 4);
@@ -139,13 +162,18 @@ export function convolveGradientParts(
   run: i32, parts: i32, vertical: Axis, horizontal: Axis,
 ): void {
   setAxes(vertical, horizontal);
-  const targetV = vertical.target, targetH = horizontal.target, inRow = vectorsOf(horizontal);
-  const taps = C * vertical.taps * horizontal.taps, row: usize = (<usize> inRow) << 4;
+  const targetV = vertical.target;
+  const targetH = horizontal.target;
+  const inRow = vectorsOf(horizontal);
+  const taps = C * vertical.taps * horizontal.taps;
+  const row: usize = (<usize> inRow) << 4;
   const list = workspace + <usize> partBytes(runs, parts, groups, C, K, vertical.taps * horizontal.taps) +
     (<usize> me) * <usize> threadBytes(C, K, vertical, horizontal);
   const padded = list + <usize> listBytes(C, vertical.taps * horizontal.taps);
-  const several = imagesOf(K, vertical, horizontal), step = <usize> paddedBytes(C, vertical, horizontal);
-  const slopes = padded + (<usize> several) * step, planeY = (<usize> targetV) * row;
+  const several = imagesOf(K, vertical, horizontal);
+  const step = <usize> paddedBytes(C, vertical, horizontal);
+  const slopes = padded + (<usize> several) * step;
+  const planeY = (<usize> targetV) * row;
   const sourceBytes = (<usize> (C * vertical.source * horizontal.source)) << 2;
   const isSeven = !isProduct(K) && isDepthwise(C, vertical, horizontal) && vertical.taps == 7;
   // Entries beyond the last tap read as the first does.
@@ -153,8 +181,11 @@ export function convolveGradientParts(
   listTaps(list, 0, 0, C, 0);
   memory.fill(padded, 0, <usize> imageBytes(C, K, vertical, horizontal));
   for (let task = firstTask(call, runs * parts); task >= 0; task = nextTask()) {
-    const start = task / parts * run, all = min(run, N - start), part = task % parts;
-    const begin = start + part * all / parts, end = start + (part + 1) * all / parts;
+    const start = task / parts * run;
+    const all = min(run, N - start);
+    const part = task % parts;
+    const begin = start + part * all / parts;
+    const end = start + (part + 1) * all / parts;
     for (let g = 0; g < groups; g++) {
       const dw = workspace + ((<usize> ((task * groups + g) * K * taps)) << 2);
       if (!isProduct(K) || begin == end) memory.fill(dw, 0, (<usize> (K * taps)) << 2);
@@ -166,7 +197,8 @@ export function convolveGradientParts(
         for (let i = 0; i < images; i++) {
           const image = (n + i) * groups + g;
           padPlanes(x + (<usize> image) * sourceBytes, C, padded + (<usize> i) * step);
-          let from = slope + (<usize> (i * groups * K * targetV * targetH) << 2), to = slopes + (<usize> i) * planeY;
+          let from = slope + (<usize> (i * groups * K * targetV * targetH) << 2);
+          let to = slopes + (<usize> i) * planeY;
           for (let k = 0; areCopied && k < K; k++, to += (<usize> (images - 1)) * planeY) {
             for (let h = 0; h < targetV; h++, from += (<usize> targetH) << 2, to += row) copyRow(from, to, targetH);
           }
@@ -186,7 +218,8 @@ export function convolveGradientParts(
             continue;
           }
           for (let t = 0; t < taps; t += 8) {
-            const entry = list + ((<usize> t) << 3), sums = dw + ((<usize> (k * taps + t)) << 2);
+            const entry = list + ((<usize> t) << 3);
+            const sums = dw + ((<usize> (k * taps + t)) << 2);
             eightTaps(padded, slope, entry, targetV, row, sums, taps - t);
           }
         }

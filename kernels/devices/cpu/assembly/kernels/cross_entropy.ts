@@ -24,7 +24,8 @@ function sumOfExp(x: usize, n: i32, top: f32): f32 {
 export function logSoftmax(call: usize, x: usize, y: usize, R: i32, C: i32): void {
   for (let r = firstTask(call, R); r >= 0; r = nextTask()) {
     const from = x + ((<usize> (r * C)) << 2), to = y + ((<usize> (r * C)) << 2);
-    const top = topOf(from, C), rest = Mathf.log(sumOfExp(from, C, top));
+    const top = topOf(from, C);
+    const rest = Mathf.log(sumOfExp(from, C, top));
     for (let c = 0; c < C; c += 4) {
       const at: usize = (<usize> c) << 2;
       storeFirst(to + at, sub(sub(v128.load(from + at), splat(top)), splat(rest)), C - c);
@@ -65,9 +66,12 @@ export function crossEntropyGradient(
   call: usize, logits: usize, labels: usize, dy: usize, dlogits: usize, N: i32, C: i32,
 ): void {
   for (let n = firstTask(call, N); n >= 0; n = nextTask()) {
-    const row: usize = (<usize> (n * C)) << 2, from = logits + row, to = dlogits + row;
+    const row: usize = (<usize> (n * C)) << 2;
+    const from = logits + row;
+    const to = dlogits + row;
     const label = load<u32>(labels + ((<usize> n) << 2));
-    const top = topOf(from, C), slope = load<f32>(dy + ((<usize> n) << 2));
+    const top = topOf(from, C);
+    const slope = load<f32>(dy + ((<usize> n) << 2));
     const isClass = label < <u32> C;
     const scale: f32 = isClass ? slope / sumOfExp(from, C, top) : NaN;
     for (let c = 0; c < C; c += 4) {

@@ -4,6 +4,7 @@ import { firstRow, firstTask, nextRow, nextTask } from "../call.ts";
 import { Binary, Unary } from "../../elementwise_functions.ts";
 import { add, loadEvery, madd, mul, splat, storeFirst, sub } from "../simd.ts";
 import { exp, geluRow, geluSlope, logistic } from "../vector_functions.ts";
+import { Walk } from "../walk.ts";
 
 /** Elements per task. */
 const BLOCK: i32 = 8192;
@@ -114,21 +115,22 @@ export function binary(call: usize, a: usize, b: usize, y: usize, n: i32, f: i32
   }
 }
 
-/** y = f(a, b), each read with strides along four axes n0 .. n3. A task is some rows along the last axis. */
+/** y = f(a, b) for arrays along four axes n0 .. n3. A task is some rows along the last axis. */
 export function broadcast(
-  call: usize, a: usize, b: usize, y: usize, f: i32, n0: i32, a0: i32, b0: i32, n1: i32, a1: i32, b1: i32,
-  n2: i32, a2: i32, b2: i32, n3: i32, a3: i32, b3: i32,
+  call: usize, a: usize, b: usize, y: usize, f: i32, n0: i32, n1: i32, n2: i32, n3: i32, walkA: Walk,
+  walkB: Walk,
 ): void {
-  const aStep: usize = (<usize> a3) << 2, bStep: usize = (<usize> b3) << 2;
-  const rows = n0 * n1 * n2, perTask = max(1, BLOCK / max(1, n3));
+  const stepA = walkA.step, stepB = walkB.step;
+  const rows = n0 * n1 * n2;
+  const perTask = max(1, BLOCK / max(1, n3));
   for (let row = firstRow(call, rows, perTask); row >= 0; row = nextRow()) {
     const i2 = row % n2, i1 = row / n2 % n1, i0 = row / (n2 * n1);
-    const u = a + ((<usize> (i0 * a0 + i1 * a1 + i2 * a2)) << 2);
-    const v = b + ((<usize> (i0 * b0 + i1 * b1 + i2 * b2)) << 2);
+    const rowA = a + walkA.rowAt(i0, i1, i2);
+    const rowB = b + walkB.rowAt(i0, i1, i2);
     const to = y + ((<usize> (row * n3)) << 2);
     for (let j = 0; j < n3; j += 4) {
       const lane = <usize> j;
-      const left = loadEvery(u + lane * aStep, aStep), right = loadEvery(v + lane * bStep, bStep);
+      const left = loadEvery(rowA + lane * stepA, stepA), right = loadEvery(rowB + lane * stepB, stepB);
       storeFirst(to + (lane << 2), combine(f, left, right), n3 - j);
     }
   }

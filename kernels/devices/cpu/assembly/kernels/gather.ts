@@ -50,7 +50,8 @@ export function scatterRows(
     for (let n = 0; n < N; n++) {
       const row = load<u32>(indices + ((<usize> n) << 2)) - first;
       if (row >= <u32> count) continue;
-      const from = dy + ((<usize> (n * P)) << 2), to = dtable + ((<usize> ((first + row) * P)) << 2);
+      const from = dy + ((<usize> (n * P)) << 2);
+      const to = dtable + ((<usize> ((first + row) * P)) << 2);
       for (let p = 0; p < P; p += 4) {
         const at: usize = (<usize> p) << 2;
         storeFirst(to + at, add(v128.load(to + at), v128.load(from + at)), P - p);
@@ -73,7 +74,9 @@ export function place(
   call: usize, dy: usize, index: usize, dx: usize, A: i32, R: i32, B: i32, S: i32, chunk: i32,
 ): void {
   for (let task = firstTask(call, A * S); task >= 0; task = nextTask()) {
-    const a = task / S, start = task % S * chunk, end = min(R, start + chunk);
+    const a = task / S;
+    const start = task % S * chunk;
+    const end = min(R, start + chunk);
     const to = dx + ((<usize> (a * R * B)) << 2);
     memory.fill(to + ((<usize> (start * B)) << 2), 0, (<usize> ((end - start) * B)) << 2);
     for (let b = 0; b < B; b++) {

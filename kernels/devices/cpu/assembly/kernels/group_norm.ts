@@ -36,7 +36,9 @@ export function groupNormGradient(
   call: usize, x: usize, gamma: usize, beta: usize, stats: usize, dy: usize, dx: usize, scales: usize,
   shifts: usize, N: i32, C: i32, H: i32, W: i32, G: i32, activation: i32,
 ): void {
-  const channels = C / G, pixels = H * W, count = <f32> (channels * pixels);
+  const channels = C / G;
+  const pixels = H * W;
+  const count = <f32> (channels * pixels);
   for (let task = firstTask(call, N * G); task >= 0; task = nextTask()) {
     const m = load<f32>(stats + ((<usize> task) << 3)), r = load<f32>(stats + ((<usize> task) << 3), 4);
     const centre = splat(m), deviation = splat(r);
@@ -56,12 +58,16 @@ export function groupNormGradient(
           let dz = v128.load(dy + at);
           if (activation) dz = mul(dz, geluSlope(madd(xhat, a, b)));
           const left = pixels - i;
-          if (left < 4) dz = v128.and(dz, firstLanes(left)), xhat = v128.and(xhat, firstLanes(left));
+          if (left < 4) {
+            dz = v128.and(dz, firstLanes(left));
+            xhat = v128.and(xhat, firstLanes(left));
+          }
           storeFirst(dx + at, dz, left); // used by the second pass
           scale = madd(dz, xhat, scale);
           shift = add(shift, dz);
         }
-        scaleC += total(scale), shiftC += total(shift);
+        scaleC += total(scale);
+        shiftC += total(shift);
       }
       store<f32>(scales + image, <f32> scaleC);
       store<f32>(shifts + image, <f32> shiftC);

@@ -16,10 +16,12 @@ function inverseDeviation(x: usize, C: i32, m: f32, epsilon: f32): f32 {
 export function layerNorm(
   call: usize, x: usize, gamma: usize, beta: usize, y: usize, R: i32, C: i32, epsilon: f32,
 ): void {
-  const perTask = max(1, BLOCK / C), row: usize = (<usize> C) << 2;
+  const perTask = max(1, BLOCK / C);
+  const row: usize = (<usize> C) << 2;
   for (let r = firstRow(call, R, perTask); r >= 0; r = nextRow()) {
     const from = x + (<usize> r) * row, to = y + (<usize> r) * row;
-    const m = meanOf(from, C), deviation = splat(inverseDeviation(from, C, m, epsilon));
+    const m = meanOf(from, C);
+    const deviation = splat(inverseDeviation(from, C, m, epsilon));
     const centre = splat(m);
     for (let c = 0; c < C; c += 4) {
       const at: usize = (<usize> c) << 2;
@@ -33,26 +35,34 @@ export function layerNorm(
 export function layerNormGradient(
   call: usize, x: usize, gamma: usize, dy: usize, dx: usize, R: i32, C: i32, epsilon: f32,
 ): void {
-  const perTask = max(1, BLOCK / C), row: usize = (<usize> C) << 2;
+  const perTask = max(1, BLOCK / C);
+  const row: usize = (<usize> C) << 2;
   for (let r = firstRow(call, R, perTask); r >= 0; r = nextRow()) {
     const offset: usize = (<usize> r) * row;
     const from = x + offset, slope = dy + offset, to = dx + offset;
-    const m = meanOf(from, C), inverse = inverseDeviation(from, C, m, epsilon);
+    const m = meanOf(from, C);
+    const inverse = inverseDeviation(from, C, m, epsilon);
     const centre = splat(m), deviation = splat(inverse);
     let scale: f64 = 0, shift: f64 = 0;
     for (let start = 0; start < C; start += LONG_SUM) {
       let byXhat = splat(0), sum = splat(0);
       for (let c = start; c < min(C, start + LONG_SUM); c += 4) {
-        const at: usize = (<usize> c) << 2, left = C - c;
+        const at: usize = (<usize> c) << 2;
+        const left = C - c;
         let g = mul(v128.load(gamma + at), v128.load(slope + at));
         let xhat = mul(sub(v128.load(from + at), centre), deviation);
-        if (left < 4) g = v128.and(g, firstLanes(left)), xhat = v128.and(xhat, firstLanes(left));
+        if (left < 4) {
+          g = v128.and(g, firstLanes(left));
+          xhat = v128.and(xhat, firstLanes(left));
+        }
         byXhat = madd(g, xhat, byXhat);
         sum = add(sum, g);
       }
-      scale += total(byXhat), shift += total(sum);
+      scale += total(byXhat);
+      shift += total(sum);
     }
-    const meanScale = <f32> scale / <f32> C, meanShift = splat(-inverse * (<f32> shift / <f32> C));
+    const meanScale = <f32> scale / <f32> C;
+    const meanShift = splat(-inverse * (<f32> shift / <f32> C));
     const byX = splat(-inverse * inverse * meanScale);
     for (let c = 0; c < C; c += 4) {
       const at: usize = (<usize> c) << 2;
@@ -73,7 +83,8 @@ export function layerNormScales(
     memory.fill(to, 0, row);
     for (let r = s * run; r < min(R, (s + 1) * run); r++) {
       const from = x + (<usize> r) * row, slope = dy + (<usize> r) * row;
-      const m = meanOf(from, C), deviation = splat(inverseDeviation(from, C, m, epsilon));
+      const m = meanOf(from, C);
+      const deviation = splat(inverseDeviation(from, C, m, epsilon));
       const centre = splat(m);
       for (let c = 0; c < C; c += 4) {
         const at: usize = (<usize> c) << 2;

@@ -42,9 +42,11 @@ export function matmul(
   let height = max(LEAST_ROWS, (M + down - 1) / down);
   height = height < 48 ? (height + 1) & ~1 : (height + 5) / 6 * 6;
   down = (M + height - 1) / height;
-  const row: usize = (<usize> N) << 2, target = y ? y : workspace;
+  const row: usize = (<usize> N) << 2;
+  const target = y ? y : workspace;
   for (let task = firstTask(call, Y * across * down); task >= 0; task = nextTask()) {
-    const n = task % across * width, m = task / across % down * height;
+    const n = task % across * width;
+    const m = task / across % down * height;
     const batch = task / (across * down);
     const rows = min(height, M - m), columns = min(width, N - n);
     const to = target + (<usize> (batch * M + m)) * row + ((<usize> n) << 2);
@@ -62,9 +64,11 @@ export function conv1x1(
 ): void {
   const row: usize = (<usize> pixels) << 2;
   for (let n = firstTask(call, N); n >= 0; n = nextTask()) {
-    const to = y + (<usize> (n * K)) * row, shifts = bias ? bias + ((<usize> (n % B * K)) << 2) : 0;
+    const to = y + (<usize> (n * K)) * row;
+    const shifts = bias ? bias + ((<usize> (n % B * K)) << 2) : 0;
     if (addend) {
-      let from = addend + (<usize> (n * K)) * row, at = to;
+      let from = addend + (<usize> (n * K)) * row;
+      let at = to;
       for (let k = 0; k < K; k++, from += row, at += row) {
         const shift = splat(shifts ? load<f32>(shifts + ((<usize> k) << 2)) : 0);
         for (let i: usize = 0; i < <usize> pixels; i += 4) {
@@ -72,7 +76,9 @@ export function conv1x1(
         }
       }
     }
-    const start = addend ? 0 : shifts ? shifts : 1, from = x + (<usize> (n * C)) * row;
+    let start: usize = shifts ? shifts : 1;
+    if (addend) start = 0;
+    const from = x + (<usize> (n * C)) * row;
     warm(from, (<usize> C) * row, panelAddress());
     gemm(K, pixels, C, w, wk, wc, from, row, 4, to, row, start);
   }
@@ -106,12 +112,17 @@ export function correlateParts(
     (<usize> me) * <usize> threadBytes(K, H, W, folded);
   const row: usize = (<usize> (H * W)) << 2;
   for (let task = firstTask(call, groups * parts); task >= 0; task = nextTask()) {
-    const start = task / parts * run, count = min(run, N - start), part = task % parts;
+    const start = task / parts * run;
+    const count = min(run, N - start);
+    const part = task % parts;
     const sum = workspace + ((<usize> (task * M * K)) << 2);
     memory.fill(sum, 0, (<usize> (M * K)) << 2);
     for (let n = start + part * count / parts; n < start + (part + 1) * count / parts; n++) {
       let other = b + (<usize> (n * K)) * row;
-      if (folded) unfold(other, K >> 2, H, W, taps), other = taps;
+      if (folded) {
+        unfold(other, K >> 2, H, W, taps);
+        other = taps;
+      }
       else warm(other, (<usize> K) * row, panelAddress());
       const from = a + (<usize> (n * M)) * row;
       gemm(M, K, H * W, from, row, 4, other, 4, row, sum, (<usize> K) << 2, 0);
@@ -123,10 +134,13 @@ export function correlateParts(
 export function sumParts(call: usize, workspace: usize, y: usize, groups: i32, parts: i32, n: i32): void {
   const across = (n + 4095) >> 12;
   for (let task = firstTask(call, groups * across); task >= 0; task = nextTask()) {
-    const group = task / across, first = (task % across) << 12;
-    const step: usize = (<usize> n) << 2, end = min(n, first + 4096);
+    const group = task / across;
+    const first = (task % across) << 12;
+    const step: usize = (<usize> n) << 2;
+    const end = min(n, first + 4096);
     for (let i = first; i < end; i += 4) {
-      let from = workspace + ((<usize> (group * parts * n + i)) << 2), sum = splat(0);
+      let from = workspace + ((<usize> (group * parts * n + i)) << 2);
+      let sum = splat(0);
       for (let part = 0; part < parts; part++, from += step) sum = add(sum, v128.load(from));
       storeFirst(y + ((<usize> (group * n + i)) << 2), sum, end - i);
     }

@@ -19,14 +19,16 @@ export function adamUpdate(
   call: usize, p: usize, m: usize, v: usize, g: usize, norm: usize, settings: usize, n: i32, decoupled: i32,
 ): void {
   const lr = setting(settings, 0), beta1 = setting(settings, 1), beta2 = setting(settings, 2);
-  const decay = setting(settings, 4), keep = splat(decoupled ? 1 - lr * decay : 1);
+  const decay = setting(settings, 4);
+  const keep = splat(decoupled ? 1 - lr * decay : 1);
   const epsilon = splat(setting(settings, 3)), correction2 = splat(setting(settings, 6));
   const rate = splat(lr / setting(settings, 5));
   const scale = splat(clipScale(setting(settings, 7), load<f32>(norm)));
   const keepM = splat(beta1), takeM = splat(1 - beta1), keepV = splat(beta2), takeV = splat(1 - beta2);
   for (let first = firstTask(call, n, BLOCK); first >= 0; first = nextTask()) {
     for (let i = first; i < min(n, first + BLOCK); i += 4) {
-      const at: usize = (<usize> i) << 2, left = n - i;
+      const at: usize = (<usize> i) << 2;
+      const left = n - i;
       const before = mul(v128.load(p + at), keep);
       let d = mul(v128.load(g + at), scale);
       if (!decoupled) d = add(d, mul(splat(decay), before));
@@ -49,7 +51,8 @@ export function sgdUpdate(
   const scale = splat(clipScale(setting(settings, 7), load<f32>(norm)));
   for (let first = firstTask(call, n, BLOCK); first >= 0; first = nextTask()) {
     for (let i = first; i < min(n, first + BLOCK); i += 4) {
-      const at: usize = (<usize> i) << 2, before = v128.load(p + at);
+      const at: usize = (<usize> i) << 2;
+      const before = v128.load(p + at);
       const d = add(mul(v128.load(g + at), scale), mul(decay, before));
       const buffer = add(mul(momentum, v128.load(m + at)), d);
       storeFirst(m + at, buffer, n - i);
@@ -60,7 +63,9 @@ export function sgdUpdate(
 
 /** e = decay e + (1 - decay) p. */
 export function emaUpdate(call: usize, e: usize, p: usize, settings: usize, n: i32): void {
-  const decay = setting(settings, 0), keep = splat(decay), take = splat(1 - decay);
+  const decay = setting(settings, 0);
+  const keep = splat(decay);
+  const take = splat(1 - decay);
   for (let first = firstTask(call, n, BLOCK); first >= 0; first = nextTask()) {
     for (let i = first; i < min(n, first + BLOCK); i += 4) {
       const at: usize = (<usize> i) << 2;

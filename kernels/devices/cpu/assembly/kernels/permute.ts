@@ -14,7 +14,8 @@ function transposeTile(x: usize, y: usize, rows: i32, columns: i32, step: usize,
   for (let c = 0; c < columns; c += 4, x += step << 2, y += 16) {
     const left = columns - c;
     const x1 = left > 1 ? x + step : x, x2 = left > 2 ? x1 + step : x1, x3 = left > 3 ? x2 + step : x2;
-    let at: usize = 0, to = y;
+    let at: usize = 0;
+    let to = y;
     for (let r = 0; r < rows; r += 4, at += 16, to += row << 2) {
       const v0 = v128.load(x + at), v1 = v128.load(x1 + at);
       const v2 = v128.load(x2 + at), v3 = v128.load(x3 + at);
@@ -40,9 +41,11 @@ export function permute(
   const step: usize = (<usize> sC) << 2, row: usize = (<usize> tR) << 2;
   const width = min(C, copies ? BLOCK : BLOCK / ROWS), height = min(R, ROWS);
   const across = (C + width - 1) / width, down = (R + height - 1) / height;
-  const tiles = n0 * n1 * n2 * n3 * down * across, perTask = max(1, BLOCK / (width * height));
+  const tiles = n0 * n1 * n2 * n3 * down * across;
+  const perTask = max(1, BLOCK / (width * height));
   for (let tile = firstRow(call, tiles, perTask); tile >= 0; tile = nextRow()) {
-    const c = tile % across * width, r = tile / across % down * height;
+    const c = tile % across * width;
+    const r = tile / across % down * height;
     let i = tile / (across * down);
     const i3 = i % n3;
     i /= n3;

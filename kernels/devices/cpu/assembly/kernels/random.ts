@@ -7,7 +7,8 @@ import { add, mul, splat, storeFirst, sub } from "../simd.ts";
 const BLOCK: i32 = 4096;
 
 /** The two random words of four indices, which `threefry` leaves here. */
-let firstWords: v128 = i32x4(0, 0, 0, 0), secondWords: v128 = i32x4(0, 0, 0, 0);
+let firstWords: v128 = i32x4(0, 0, 0, 0);
+let secondWords: v128 = i32x4(0, 0, 0, 0);
 
 /** Rotates bits to the left. */
 function turned(v: v128, by: i32): v128 {
@@ -17,17 +18,23 @@ function turned(v: v128, by: i32): v128 {
 /** Four rounds on the words, rotated by these numbers of bits; then adds a part of the key to each. */
 function rounds(a: i32, b: i32, c: i32, d: i32, k0: u32, k1: u32): void {
   let x = firstWords, y = secondWords;
-  x = i32x4.add(x, y), y = v128.xor(turned(y, a), x);
-  x = i32x4.add(x, y), y = v128.xor(turned(y, b), x);
-  x = i32x4.add(x, y), y = v128.xor(turned(y, c), x);
-  x = i32x4.add(x, y), y = v128.xor(turned(y, d), x);
-  firstWords = i32x4.add(x, i32x4.splat(k0)), secondWords = i32x4.add(y, i32x4.splat(k1));
+  x = i32x4.add(x, y);
+  y = v128.xor(turned(y, a), x);
+  x = i32x4.add(x, y);
+  y = v128.xor(turned(y, b), x);
+  x = i32x4.add(x, y);
+  y = v128.xor(turned(y, c), x);
+  x = i32x4.add(x, y);
+  y = v128.xor(turned(y, d), x);
+  firstWords = i32x4.add(x, i32x4.splat(k0));
+  secondWords = i32x4.add(y, i32x4.splat(k1));
 }
 
 /** Draws the words of the indices from `index` on. */
 function threefry(k0: u32, k1: u32, index: u32, counter: u32): void {
   const k2: u32 = 0x1bd11bda ^ k0 ^ k1;
-  firstWords = i32x4.add(i32x4.splat(index + k0), i32x4(0, 1, 2, 3)), secondWords = i32x4.splat(counter + k1);
+  firstWords = i32x4.add(i32x4.splat(index + k0), i32x4(0, 1, 2, 3));
+  secondWords = i32x4.splat(counter + k1);
   rounds(13, 15, 26, 6, k1, k2 + 1);
   rounds(17, 29, 16, 24, k2, k0 + 2);
   rounds(13, 15, 26, 6, k0, k1 + 3);
@@ -67,7 +74,8 @@ function logarithm(x: v128): v128 {
   const isLarge = f32x4.gt(mantissa, splat(1.41421356));
   const m = v128.bitselect(mul(mantissa, splat(0.5)), mantissa, isLarge);
   const e = i32x4.sub(i32x4.sub(i32x4.shr_u(x, 23), i32x4.splat(127)), isLarge);
-  const s = f32x4.div(sub(m, splat(1)), add(m, splat(1))), z = mul(s, s);
+  const s = f32x4.div(sub(m, splat(1)), add(m, splat(1)));
+  const z = mul(s, s);
   const rest = plus(0.33333333, z, plus(0.2, z, plus(0.14285714, z, splat(0.11111111))));
   return add(mul(f32x4.convert_i32x4_s(e), splat(0.69314718)), mul(add(s, s), plus(1, z, rest)));
 }
@@ -80,12 +88,15 @@ export function randomNormal(call: usize, key: usize, y: usize, n: i32): void {
       const above0 = add(fraction(firstWords), splat(5.9604644775390625e-8));
       const radius = f32x4.sqrt(mul(splat(-2), logarithm(above0)));
       // cos and sin of 2 pi u: the quarter turn exactly, then series on [-pi/4, pi/4]
-      const u = fraction(secondWords), quarter = f32x4.floor(add(mul(splat(4), u), splat(0.5)));
+      const u = fraction(secondWords);
+      const quarter = f32x4.floor(add(mul(splat(4), u), splat(0.5)));
       const a = mul(splat(6.28318531), sub(u, mul(splat(0.25), quarter))), z = mul(a, a);
       const even = plus(0.041666667, z, plus(-0.0013888889, z, splat(2.4801587e-5)));
       const odd = plus(0.0083333333, z, plus(-1.984127e-4, z, splat(2.7557319e-6)));
-      const c = plus(1, z, plus(-0.5, z, even)), s = mul(a, plus(1, z, plus(-0.16666667, z, odd)));
-      const turn = i32x4.trunc_sat_f32x4_s(quarter), isOdd = i32x4.shr_s(i32x4.shl(turn, 31), 31);
+      const c = plus(1, z, plus(-0.5, z, even));
+      const s = mul(a, plus(1, z, plus(-0.16666667, z, odd)));
+      const turn = i32x4.trunc_sat_f32x4_s(quarter);
+      const isOdd = i32x4.shr_s(i32x4.shl(turn, 31), 31);
       const minus1 = v128.and(i32x4.add(turn, i32x4.splat(1)), i32x4.splat(2)),
         minus2 = v128.and(turn, i32x4.splat(2));
       const cosine = v128.xor(v128.bitselect(s, c, isOdd), i32x4.shl(minus1, 30));

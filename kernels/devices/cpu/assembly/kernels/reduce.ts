@@ -14,7 +14,8 @@ function sumRow(x: usize, n: i32): f32 {
   let whole: f32 = 0;
   for (let start = 0; start < n; start += RUN) {
     const end = min(n, start + RUN);
-    let s = splat(0), i = start;
+    let s = splat(0);
+    let i = start;
     for (; i + 4 <= end; i += 4) s = add(s, v128.load(x + ((<usize> i) << 2)));
     let rest: f32 = 0;
     for (; i < end; i++) rest += load<f32>(x + ((<usize> i) << 2));
@@ -35,11 +36,16 @@ export function sumChunks(call: usize, x: usize, y: usize, A: i32, R: i32, B: i3
     return;
   }
   // Sixteen columns at a time, which share a line of the cache.
-  const across = (B + 15) >> 4, perTask = max(1, BLOCK / (16 * chunk));
+  const across = (B + 15) >> 4;
+  const perTask = max(1, BLOCK / (16 * chunk));
   const step: usize = (<usize> B) << 2;
   for (let i = firstRow(call, A * S * across, perTask); i >= 0; i = nextRow()) {
-    const b = i % across << 4, s = i / across % S, a = i / (across * S);
-    const start = s * chunk, rows = min(R - start, chunk), columns = min(B - b, 16);
+    const b = i % across << 4;
+    const s = i / across % S;
+    const a = i / (across * S);
+    const start = s * chunk;
+    const rows = min(R - start, chunk);
+    const columns = min(B - b, 16);
     const from = x + ((<usize> ((a * R + start) * B + b)) << 2);
     const to = y + ((<usize> ((a * S + s) * B + b)) << 2);
     if (columns == 16) sumSixteen(from, step, rows, to);
@@ -67,12 +73,20 @@ function sumSixteen(x: usize, step: usize, rows: i32, y: usize): void {
   for (; rows > 0; rows -= 32) {
     let t0 = splat(0), t1 = t0, t2 = t0, t3 = t0;
     for (let k = min(rows, 32); k > 0; k--, x += step) {
-      t0 = add(t0, v128.load(x)), t1 = add(t1, v128.load(x, 16));
-      t2 = add(t2, v128.load(x, 32)), t3 = add(t3, v128.load(x, 48));
+      t0 = add(t0, v128.load(x));
+      t1 = add(t1, v128.load(x, 16));
+      t2 = add(t2, v128.load(x, 32));
+      t3 = add(t3, v128.load(x, 48));
     }
-    s0 = add(s0, t0), s1 = add(s1, t1), s2 = add(s2, t2), s3 = add(s3, t3);
+    s0 = add(s0, t0);
+    s1 = add(s1, t1);
+    s2 = add(s2, t2);
+    s3 = add(s3, t3);
   }
-  v128.store(y, s0), v128.store(y, s1, 16), v128.store(y, s2, 32), v128.store(y, s3, 48);
+  v128.store(y, s0);
+  v128.store(y, s1, 16);
+  v128.store(y, s2, 32);
+  v128.store(y, s3, 48);
 }
 
 /** dx[a][r][b] = dy[a][r / chunk][b]. A task is some rows of results. */
@@ -81,7 +95,9 @@ export function spreadChunks(
 ): void {
   const perTask = max(1, BLOCK / (chunk * B));
   for (let task = firstRow(call, A * S, perTask); task >= 0; task = nextRow()) {
-    const start = task % S * chunk, a = task / S, rows = min(chunk, R - start);
+    const start = task % S * chunk;
+    const a = task / S;
+    const rows = min(chunk, R - start);
     const from = dy + ((<usize> (task * B)) << 2);
     let to = dx + ((<usize> ((a * R + start) * B)) << 2);
     if (B == 1) fillRow(to, load<f32>(from), rows);
@@ -94,7 +110,9 @@ export function squaredErrors(call: usize, a: usize, b: usize, y: usize, n: i32,
   const perTask = max(1, BLOCK / chunk);
   for (let s = firstRow(call, S, perTask); s >= 0; s = nextRow()) {
     const end = min(n, (s + 1) * chunk);
-    let sum = splat(0), rest: f32 = 0, i = s * chunk;
+    let sum = splat(0);
+    let rest: f32 = 0;
+    let i = s * chunk;
     for (; i + 4 <= end; i += 4) {
       const d = sub(v128.load(a + ((<usize> i) << 2)), v128.load(b + ((<usize> i) << 2)));
       sum = madd(d, d, sum);
@@ -124,7 +142,8 @@ export function squaredErrorsGradient(
 
 /** Softmax of rows. A task is some rows. */
 export function softmax(call: usize, x: usize, y: usize, R: i32, C: i32): void {
-  const perTask = max(1, BLOCK / C), row: usize = (<usize> C) << 2;
+  const perTask = max(1, BLOCK / C);
+  const row: usize = (<usize> C) << 2;
   for (let r = firstRow(call, R, perTask); r >= 0; r = nextRow()) {
     const from = x + (<usize> r) * row, to = y + (<usize> r) * row;
     let top = v128.load_splat<f32>(from);
@@ -135,7 +154,8 @@ export function softmax(call: usize, x: usize, y: usize, R: i32, C: i32): void {
     const most = splat(topOf(top));
     let sum = splat(0);
     for (let c = 0; c < C; c += 4) {
-      const at: usize = (<usize> c) << 2, v = exp(sub(v128.load(from + at), most));
+      const at: usize = (<usize> c) << 2;
+      const v = exp(sub(v128.load(from + at), most));
       storeFirst(to + at, v, C - c);
       sum = add(sum, C - c >= 4 ? v : v128.and(v, firstLanes(C - c)));
     }
@@ -149,12 +169,14 @@ export function softmax(call: usize, x: usize, y: usize, R: i32, C: i32): void {
 
 /** dx = y (dy - sum(y dy)). A task is some rows. */
 export function softmaxGradient(call: usize, y: usize, dy: usize, dx: usize, R: i32, C: i32): void {
-  const perTask = max(1, BLOCK / C), row: usize = (<usize> C) << 2;
+  const perTask = max(1, BLOCK / C);
+  const row: usize = (<usize> C) << 2;
   for (let r = firstRow(call, R, perTask); r >= 0; r = nextRow()) {
     const first = (<usize> r) * row;
     let sum = splat(0);
     for (let c = 0; c < C; c += 4) {
-      const at = first + ((<usize> c) << 2), v = mul(v128.load(y + at), v128.load(dy + at));
+      const at = first + ((<usize> c) << 2);
+      const v = mul(v128.load(y + at), v128.load(dy + at));
       sum = add(sum, C - c >= 4 ? v : v128.and(v, firstLanes(C - c)));
     }
     const dot = splat(total(sum));

@@ -24,7 +24,9 @@ export function maxPool2d(
         const b = f32x4.max(v128.load(at, 16), v128.load(at + row, 16));
         v128.store(to, f32x4.max(i32x4.shuffle(a, b, 0, 2, 4, 6), i32x4.shuffle(a, b, 1, 3, 5, 7)));
         const step = stride(Q - q);
-        q += step, at += (<usize> step) << 3, to += (<usize> step) << 2;
+        q += step;
+        at += (<usize> step) << 3;
+        to += (<usize> step) << 2;
       }
       for (; q < Q; q++, at += 8, to += 4) {
         const top = max(load<f32>(at), load<f32>(at, 4));
@@ -74,13 +76,18 @@ export function maxPool2dGradient(
         v128.store(dx + at + row, i32x4.shuffle(underLeft, underRight, 0, 4, 1, 5));
         v128.store(dx + at + row, i32x4.shuffle(underLeft, underRight, 2, 6, 3, 7), 16);
         const step = stride(Q - q);
-        q += step, at += (<usize> step) << 3, from += (<usize> step) << 2;
+        q += step;
+        at += (<usize> step) << 3;
+        from += (<usize> step) << 2;
       }
       for (; q < Q; q++, at += 8, from += 4) {
         const a = load<f32>(x + at), b = load<f32>(x + at, 4);
         const c = load<f32>(x + at + row), d = load<f32>(x + at + row, 4);
         const slope = load<f32>(from);
-        const low = isLarger(b, a), top = low ? b : a, high = isLarger(d, c), bottom = high ? d : c;
+        const low = isLarger(b, a);
+        const top = low ? b : a;
+        const high = isLarger(d, c);
+        const bottom = high ? d : c;
         const down = isLarger(bottom, top);
         store<f32>(dx + at, down || low ? 0 : slope);
         store<f32>(dx + at, down || !low ? 0 : slope, 4);
@@ -119,12 +126,15 @@ function source(o: i32, inLength: i32, outLength: i32): f32 {
 function resize(x: usize, y: usize, H: i32, W: i32, P: i32, Q: i32, gradient: bool): void {
   if (gradient) memory.fill(x, 0, (<usize> (H * W)) << 2);
   for (let p = 0; p < P; p++) {
-    const h = source(p, H, P), below = h - floor(h);
-    const top = x + ((<usize> ((<i32> h) * W)) << 2),
-      bottom = x + ((<usize> (min(<i32> h + 1, H - 1) * W)) << 2);
+    const h = source(p, H, P);
+    const below = h - floor(h);
+    const top = x + ((<usize> ((<i32> h) * W)) << 2);
+    const bottom = x + ((<usize> (min(<i32> h + 1, H - 1) * W)) << 2);
     for (let q = 0; q < Q; q++, y += 4) {
-      const w = source(q, W, Q), right = w - floor(w);
-      const l: usize = (<usize> <i32> w) << 2, r: usize = (<usize> min(<i32> w + 1, W - 1)) << 2;
+      const w = source(q, W, Q);
+      const right = w - floor(w);
+      const l: usize = (<usize> <i32> w) << 2;
+      const r: usize = (<usize> min(<i32> w + 1, W - 1)) << 2;
       if (gradient) {
         const d = load<f32>(y);
         store<f32>(top + l, load<f32>(top + l) + d * (1 - below) * (1 - right));

@@ -35,9 +35,12 @@ const TWO_OVER_PI = memory.data<u32>([
  */
 function farSine(x: f64, quarter: i64): f64 {
   if (abs(x) <= 1048576) return f64x2.extract_lane(sine(f64x2.splat(x), quarter), 0);
-  const bits = reinterpret<u32>(<f32> x), exponent = (bits >> 23) & 255;
+  const bits = reinterpret<u32>(<f32> x);
+  const exponent = (bits >> 23) & 255;
   if (exponent == 255) return NaN;
-  const m = <u64> ((bits & 0x7fffff) | 0x800000), position = exponent - 120, shift = <u64> (position & 31);
+  const m = <u64> ((bits & 0x7fffff) | 0x800000);
+  const position = exponent - 120;
+  const shift = <u64> (position & 31);
   const at = TWO_OVER_PI + ((<usize> position >> 5) << 2);
   const window = (<u64> load<u32>(at) << 32) | <u64> load<u32>(at, 4);
   const product = m * ((window << shift) | ((<u64> load<u32>(at, 8) << shift) >> 32)); // 2^62 is a quarter turn
@@ -81,7 +84,8 @@ function power(x: v128, p: f64): v128 {
   if (isWhole && abs(p) <= 64) return wholePower(x, <i32> p);
   const y = exponential(f64x2.mul(f64x2.splat(p), logarithm(f64x2.abs(x))), false);
   if (isWhole) return floor(p / 2) * 2 == p ? y : v128.or(y, v128.and(x, f64x2.splat(-0.0)));
-  const isBelow = f64x2.lt(x, f64x2.splat(0)), isFinite = f64x2.gt(x, f64x2.splat(-Infinity));
+  const isBelow = f64x2.lt(x, f64x2.splat(0));
+  const isFinite = f64x2.gt(x, f64x2.splat(-Infinity));
   return v128.or(y, v128.and(isBelow, isFinite)); // NaN, except for -Infinity
 }
 
