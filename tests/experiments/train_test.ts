@@ -49,7 +49,7 @@ testTask("train writes weights, metrics, pictures and its environment", async (p
   assert.match(stderr, /\nstep 22, validation loss [\d.]+, test loss [\d.]+, .*\nDone; open run\/rep.*\n$/);
   assert.equal(
     (await place.names("run")).join(" "),
-    "best.safetensors config.json early.safetensors ema.safetensors environment.json examples.safetensors " +
+    "best.safetensors config.json early.safetensors ema.safetensors environment.json " +
       "few_steps.png flow flow_linear.gif last.safetensors loss_by_time.json metrics.jsonl report.html run.json " +
       "samples samples.png state.safetensors",
   );

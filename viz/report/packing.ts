@@ -17,7 +17,7 @@ type Kind = keyof typeof kinds;
 /** Type of an array by its path in the data: times are exact; arrays that are only drawn are rounded. */
 const kindsOf: readonly (readonly [path: RegExp, kind: Kind])[] = [
   [/\.t$/, "f32"],
-  [/\.(tests|plane)\.image$/, "u8"],
+  [/\.plane\.image$/, "u8"],
   [/\.comparison\./, "i8"],
   [/./, "i16"],
 ];

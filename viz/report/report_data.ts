@@ -190,20 +190,8 @@ export interface LiveNetwork {
   readonly checkpoint: Uint8Array;
   /** For autoguidance: the bytes of an early checkpoint, and the initial guidance. */
   readonly early?: { readonly checkpoint: Uint8Array; readonly guidance: number };
-  /** Test images whose bits per dimension a reader can compute. */
-  readonly tests?: TestImages;
   /** Judges fresh samples. */
   readonly judge?: LiveJudge;
-}
-
-/** Real images to choose from. */
-export interface TestImages {
-  /** Number of images, channels, height and width. */
-  readonly shape: readonly [N: number, C: number, H: number, W: number];
-  /** Pixels from 0 black to 1 white in steps of 1 / 255, f32[N, C, H, W]. */
-  readonly image: Float32Array;
-  /** The class of each image, if known. */
-  readonly labels?: ArrayLike<number>;
 }
 
 /** A judge with its features of test images. */

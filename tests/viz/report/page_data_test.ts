@@ -7,7 +7,6 @@ import { fastestOf } from "../../../viz/flow/trajectory.ts";
 import { pageData } from "../../../viz/report/page_data.ts";
 import { coveredBy, strokeOf } from "../../../viz/report/page/live_paint.ts";
 import { imagePixels } from "../../../viz/report/page/image_panel.ts";
-import { formatBits } from "../../../viz/report/page/live_bits.ts";
 import { fieldOf, movingTraces, planeFigure } from "../../../viz/report/page/plane.ts";
 import { formatSteps } from "../../../viz/report/page/step_strip.ts";
 import { lastVelocity, predictedEnd, snapshotAt } from "../../../viz/report/page/trajectory_view.ts";
@@ -23,10 +22,10 @@ Deno.test("unpacked() inverts packed(), with the precision of each array", () =>
   const values = Float32Array.from({ length: 1000 }, (_, i) => 3 * Math.sin(i) ** 3);
   const pixels = Float32Array.from({ length: 256 }, (_, i) => i / 255);
   const data = {
-    runs: [{ t: values, velocity: values, plane: { image: pixels }, live: { tests: { image: pixels } } }],
+    runs: [{ t: values, velocity: values, plane: { image: pixels } }],
     comparison: { t: values, points: [values] },
     still: new Float32Array(3),
-    beyond: { tests: { image: Float32Array.of(-2, 7) } },
+    beyond: { plane: { image: Float32Array.of(-2, 7) } },
     classes: Uint32Array.of(3, 300),
     name: "</script>",
     nothing: null,
@@ -35,8 +34,8 @@ Deno.test("unpacked() inverts packed(), with the precision of each array", () =>
   const back: typeof data = unpacked(packed(data));
   const [own] = back.runs;
   assert.deepEqual([own.t, back.comparison.t, back.still], [values, values, data.still]);
-  assert.deepEqual([own.plane.image, own.live.tests.image], [pixels, pixels], "exact levels of 255");
-  assert.deepEqual(back.beyond.tests.image, Float32Array.of(0, 1));
+  assert.deepEqual(own.plane.image, pixels, "exact levels of 255");
+  assert.deepEqual(back.beyond.plane.image, Float32Array.of(0, 1));
   assert.deepEqual(back.files, data.files);
   assert.deepEqual([...packed(data).files].sort(), [5, 6, 7], "equal files are stored once");
   assert.deepEqual([back.classes, back.name, back.nothing], [[3, 300], "</script>", null]);
@@ -286,17 +285,7 @@ Deno.test("strokeOf() paints the pixels of a brush in all channels, with differe
   assert.ok(Math.abs(moment(1)) < 0.03 && Math.abs(moment(2) - 1) < 0.05, "standard normal");
 });
 
-Deno.test("formatBits() and formatSteps() state means, errors and counts", () => {
-  assert.equal(
-    formatBits([2], 784),
-    "2.000 bits per dimension: a code based on this network needs about 196 bytes for it, " +
-      "compared with 784 bytes uncompressed",
-  );
-  assert.match(
-    formatBits([1, 2, 3, 2], 784),
-    /^2\.000 ± 0\.408 bits per dimension \(4 draws of random signs\): /,
-  );
-  assert.match(formatBits([9], 784), /: more than the 8 of its file/);
+Deno.test("formatSteps() counts steps, and gives their lengths", () => {
   const step = (t: number, dt: number, accepted: boolean) => ({ t, dt, ratio: 1, accepted });
   const rows = [[step(0, 0.5, false), step(0, 0.25, true), step(0.25, 0.75, true)], [step(0, 1, true)]];
   const words = formatSteps(rows, undefined);

@@ -5,7 +5,6 @@ import type { LiveNetwork } from "../report_data.ts";
 import type { Clock } from "./clock.ts";
 import { byId, NumberField } from "./dom.ts";
 import type { Explorer, Thumbnail } from "./explorer.ts";
-import { LiveBits } from "./live_bits.ts";
 import {
   type ChosenCondition,
   guidedBy,
@@ -67,12 +66,11 @@ export class Live {
       if (busy) timer = setTimeout(() => stop.hidden = false, longMs);
       else stop.hidden = true;
     }, (error) => this.#say(`Error: ${messageOf(error)}`));
-    const stopAll = () => {
+    stop.addEventListener("click", () => {
       this.#queue.stop();
       this.#paint.stop();
       this.#say("Stopped");
-    };
-    stop.addEventListener("click", stopAll);
+    });
     this.#grid = new LiveGrid(explorer);
     this.#solver = new SolverControls(engine, () => this.#draw());
     byId("live-draw").addEventListener("click", () => this.#draw());
@@ -80,7 +78,6 @@ export class Live {
     byId("live-compare").addEventListener("click", () => this.#compareSteps());
     this.#paint = new LivePaint(engine, explorer, clock, this.#queue, (words) => this.#say(words));
     this.#undo.addEventListener("click", () => this.#paint.undo());
-    new LiveBits(engine, explorer, this.#queue, runs, stopAll);
     explorer.onChange(() => this.#showTools());
     explorer.solveWith((run, sample) => this.#complete(run, sample));
     this.#say(this.#where);
