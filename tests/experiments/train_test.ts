@@ -83,8 +83,8 @@ testTask("train writes weights, metrics, pictures and its environment", async (p
     assert.deepEqual([k, modelType, solver, steps, seed], [n + 1, "UNet_FM_Residuals", "euler", 4, 46020]);
     assert.deepEqual(shape, [5, imageSize, imageSize]);
   }
-  const { classes, real, classifier } = (await readPlaneTrajectories(place.file("run")))!;
-  assert.deepEqual([classes, real.classes, classifier], [undefined, undefined, undefined]);
+  const { conditioning, real } = (await readPlaneTrajectories(place.file("run")))!;
+  assert.deepEqual([conditioning, real.classes], [undefined, undefined]);
   await assertFinite(place, "run");
 
   // The same training loss everywhere, that of the last steps.

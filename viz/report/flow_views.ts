@@ -87,31 +87,45 @@ function planeText({ shape: [M, N], share, real }: PlaneTrajectories): Markup {
   each is the mean velocity of the samples near it, and the more samples, the stronger.</p>`;
 }
 
-/** How the classes were assigned, and how reliably. */
-function classifierText(classifier: NonNullable<PlaneTrajectories["classifier"]>): string {
-  if ("judgeAccuracy" in classifier) {
-    const right = percent(classifier.judgeAccuracy);
-    return `assigned by the judge, a small classifier that labels ${right} of test images correctly. It`;
+/** Explains the colours of the samples: classes by a judge, or those that were requested; and how often they agree. */
+function classesText({ judged, conditioning, real }: PlaneTrajectories): Markup {
+  const paragraphs: Markup[] = [];
+  const hide = markup`<span class="screen"> Click a class in the legend to hide it.</span>`;
+  if (judged) {
+    paragraphs.push(
+      markup`<p class="small">Each symbol is a sample, in the colour and shape of its class, assigned by the
+    judge, a small classifier that labels ${
+        percent(judged.accuracy)
+      } of test images correctly. It assigns a class even to
+    samples that look like none.${hide}</p>`,
+    );
+  } else if (conditioning) {
+    paragraphs.push(
+      markup`<p class="small">Each symbol is a sample, in the colour and shape of the class that was
+    requested.${hide}</p>`,
+    );
+  } else if (real.classes) {
+    paragraphs.push(
+      markup`<p class="small">The colours and shapes are the classes of real images. Samples are grey until a
+    judge assigns classes to them: evaluate the run, and write this report again.${hide}</p>`,
+    );
   }
-  const { right, tried } = classifier;
-  return "assigned by a vote of the five nearest real images along 20 components. This simple classifier labels\n" +
-    `${right} of ${tried} held-out images correctly (${percent(right / tried)}). It`;
+  if (conditioning) {
+    const { labels, guidance } = conditioning;
+    const how = guidance === 1 ? "without guidance" : `at guidance ${guidance}`;
+    paragraphs.push(
+      markup`<p class="small">The samples cycle through all classes, ${how}${
+        judged &&
+        `; the judge sees the requested class in ${percent(agreement(labels, judged.classes))} of them`
+      }.</p>`,
+    );
+  }
+  return markup`${paragraphs}`;
 }
 
-/** Explains how classes were assigned, which were requested, and how often the classifier agrees. */
-function classesText({ classifier, classes, conditioning }: PlaneTrajectories): Markup {
-  const by = classifier && classifierText(classifier);
-  const named = by &&
-    markup`<p class="small">Each symbol is a sample, in the colour and shape of its class, ${by} assigns a class even to
-    samples that look like none.<span class="screen"> Click a class in the legend to hide it.</span></p>`;
-  if (!conditioning) return markup`${named}`;
-  const { labels, guidance } = conditioning;
-  const how = guidance === 1 ? "without guidance" : `at guidance ${guidance}`;
-  const hits = classes && Array.from(labels).filter((label, n) => label === classes[n]).length;
-  const seen = hits === undefined
-    ? ""
-    : `; the classifier assigns the requested class to ${percent(hits / labels.length)} of them`;
-  return markup`${named}<p class="small">The samples cycle through all classes, ${how}${seen}.</p>`;
+/** The share of samples whose requested class is the one that the judge sees. */
+function agreement(labels: ArrayLike<number>, seen: ArrayLike<number>): number {
+  return Array.from(labels).filter((label, n) => label === seen[n]).length / labels.length;
 }
 
 /** Two models side by side. */

@@ -46,13 +46,12 @@ export function plane(M: number, N: number): PlaneTrajectories {
     speed: new Float32Array((M - 1) * N).map((_, i) => 1 + i % N),
     straightness: new Float32Array((M - 1) * N).fill(1),
     image: Float32Array.from({ length: N * P }, (_, i) => i % W / W),
-    classes: Uint8Array.from({ length: N }, (_, n) => n % 10),
+    judged: { classes: Uint8Array.from({ length: N }, (_, n) => n % 10), accuracy: 0.9 },
     real: {
       position: Float32Array.from({ length: 60 }, (_, i) => Math.sin(i)),
       classes: new Uint8Array(30).map((_, n) => n % 10),
     },
     share: [0.1, 0.07],
-    classifier: { right: 9, tried: 10 },
     shape: [M, N, H, W],
   };
 }

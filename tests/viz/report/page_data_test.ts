@@ -7,10 +7,19 @@ import { fastestOf } from "../../../viz/flow/trajectory.ts";
 import { pageData } from "../../../viz/report/page_data.ts";
 import { coveredBy, strokeOf } from "../../../viz/report/page/live_paint.ts";
 import { imagePixels } from "../../../viz/report/page/image_panel.ts";
-import { fieldOf, movingTraces, planeFigure } from "../../../viz/report/page/plane.ts";
+import {
+  classesOf,
+  colouredPlane,
+  fieldOf,
+  movingTraces,
+  noClass,
+  planeFigure,
+} from "../../../viz/report/page/plane.ts";
+import { upTo } from "../../refusing.ts";
 import { formatSteps } from "../../../viz/report/page/step_strip.ts";
 import { lastVelocity, predictedEnd, snapshotAt } from "../../../viz/report/page/trajectory_view.ts";
 import { WorkQueue } from "../../../viz/report/page/work.ts";
+import type { PlaneTrajectories } from "../../../viz/report/mod.ts";
 import { lossFigure, runLine } from "../../../viz/report/run_figures.ts";
 import { quantiles, smoothed, thinned } from "../../../viz/report/series.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
@@ -181,6 +190,7 @@ const moved = {
   shape: [3, 2, 1, 1] as const,
   t: Float32Array.of(0, 0.5, 1),
   classes: [4, 17],
+  judged: { classes: [4, 17], accuracy: 0.9 },
   position: Float32Array.of(0, 0, 9, 9, 1, 2, 9, 9, 3, 2, 9, 9),
   velocity: Float32Array.of(2, 4, 0, 0, 4, 0, 0, 0),
   real: { position: Float32Array.of(0, 40, 5, 0), classes: [17, 4] },
@@ -217,6 +227,23 @@ Deno.test("movingTraces() and planeFigure() interpolate linearly, and leave out 
   const trails = (layout.shapes as Record<string, unknown>[]).map(({ path, visible }) => [path, visible]);
   assert.deepEqual(trails, [["M0,0L1,2L3,2", true], ["M9,9L9,9L9,9", false]]);
   assertClose(Object(layout.yaxis).range, [-2.4, 42.4], 1e-6);
+  assert.deepEqual(data[0].x, [5], "the real image of a hidden class is hidden, too");
+});
+
+Deno.test("colouredPlane() takes the judge's class, then the requested one, and grey without either", () => {
+  const { judged, ...bare } = plane(3, 2);
+  const conditioning = { labels: [5, 6], guidance: 1 };
+  const classesIn = (given: PlaneTrajectories) => Array.from(colouredPlane(given).classes);
+  assert.deepEqual(classesIn({ ...bare, judged, conditioning }), [0, 1]);
+  assert.deepEqual(classesIn({ ...bare, conditioning }), [5, 6]);
+  const grey = colouredPlane(bare);
+  assert.deepEqual([Array.from(grey.classes), classesOf(grey)], [[noClass, noClass], upTo(10)]);
+  const [, arrows, points] = movingTraces({ ...shown, plane: grey });
+  const { color, colorscale } = Object(arrows.marker);
+  const [first, second] = Object(points.marker).color;
+  assert.deepEqual([first, second], [colorscale.at(-1)[1], first], "no colour of a class");
+  assert.deepEqual([color, colorscale.length], [[10, 10], 11]);
+  assert.equal(new Set(colorscale.map(([, each]: [number, string]) => each)).size, 11);
 });
 
 Deno.test("fieldOf() averages the velocities of the samples near each point of a grid", () => {
