@@ -57,6 +57,7 @@ async function readReportRun(folder: string, name: string, live: boolean | strin
     classNames: record?.dataset?.classNames ?? undefined,
     subject: record?.dataset?.name === "mnist" ? "digits" : undefined,
     trainLoss: seriesOf(metrics, "train_loss"),
+    gradientNorm: seriesOf(metrics, "gradient_norm"),
     stages: stagesOf(config),
     valLoss: seriesOf(metrics, "val_loss"),
     learningRate: seriesOf(metrics, "learning_rate"),

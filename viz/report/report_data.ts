@@ -40,6 +40,8 @@ export interface ReportRun {
   readonly environment: readonly Fact[];
   /** Loss of training batches. */
   readonly trainLoss: Series;
+  /** Norm of the gradient of training batches, before clipping. */
+  readonly gradientNorm?: Series;
   /** Stages of a distillation, each with its own loss: names, and the number of steps before each. */
   readonly stages?: readonly { readonly name: string; readonly from: number }[];
   /** Loss of held-out images. */

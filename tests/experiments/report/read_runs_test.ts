@@ -54,13 +54,17 @@ testRuns("readReportRuns() reads how flows were solved, with times if steps are 
 });
 
 testRuns("readReportRuns() reads the finite numbers of each metric", async (run) => {
-  const lines: Record<string, number>[] = [{ train_loss: 0.5 }, { train_loss: NaN, val_loss: 0.25 }, {
+  const lines: Record<string, number>[] = [{ train_loss: 0.5, gradient_norm: 2 }, {
+    train_loss: NaN,
+    val_loss: 0.25,
+  }, {
     train_loss: 0.125,
   }];
   lines.forEach((line, i) => appendMetrics(join(run, "metrics.jsonl"), { step: i + 1, ...line }));
-  const { trainLoss, valLoss } = await readRun(run);
+  const { trainLoss, valLoss, gradientNorm } = await readRun(run);
   assert.deepEqual(trainLoss, { step: [1, 3], value: [0.5, 0.125] });
   assert.deepEqual(valLoss, { step: [2], value: [0.25] });
+  assert.deepEqual(gradientNorm, { step: [1], value: [2] });
 });
 
 testRuns("readReportRuns() reads the stages of a distillation, if it has several", async (run) => {

@@ -66,6 +66,7 @@ export function run(name: string, more: Partial<ReportRun> = {}): ReportRun {
     settings: [["lr", "0.001"]],
     environment: [["os", "linux"]],
     trainLoss: { step, value: step.map((s) => 1 / s) },
+    gradientNorm: { step, value: step.map((s) => 2 / s) },
     valLoss: { step: [100, 200], value: [0.3, 0.25] },
     learningRate: { step, value: step.map(() => 1e-3) },
     lossByTime: [{ from: 0, to: 0.5, images: 3, loss: 0.5 }, { from: 0.5, to: 1, images: 0, loss: null }],

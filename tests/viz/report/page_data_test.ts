@@ -167,17 +167,58 @@ Deno.test("lossFigure() has a panel for each stage of a distillation, which the 
   );
   const both = named([own, run("b", { trainLoss: { step: [20], value: [0.5] } })]);
   assert.deepEqual(both.map(({ name, mode, yaxis }) => [name, mode, yaxis]), [
-    ["a pairs, smoothed", "lines", undefined],
-    ["a drift, smoothed", "lines", undefined],
-    ["a validation", "markers", undefined],
-    ["b training, smoothed", "lines+markers", undefined], // a single loss is a point
-    ["b validation", "markers", undefined],
+    ["a pairs, smoothed", "lines", "y"],
+    ["a drift, smoothed", "lines", "y"],
+    ["a validation", "markers", "y"],
+    ["b training, smoothed", "lines+markers", "y"], // a single loss is a point
+    ["b validation", "markers", "y"],
   ]);
   const html = reportHtml({ runs: [own] });
   const rows = [...html.matchAll(/<td>(\d+)<\/td><td>([\d.]+)<\/td>/g)].map(([, ...cells]) => cells);
   assert.deepEqual(rows.slice(0, 3), [["10", "8"], ["20", "8"], ["30", "1"]]);
   assert.match(html, /not comparable with other stages/);
   assert.doesNotMatch(reportHtml(two), /not comparable with other stages/);
+});
+
+Deno.test("lossFigure() draws the norm of the gradient below the loss, on the same steps", () => {
+  const one = lossFigure([run("a")]);
+  const { grid, xaxis, yaxis, yaxis2, ...others } = one.layout as Record<string, Record<string, unknown>>;
+  assert.deepEqual([grid, Object.keys(others)], [{ rows: 2, columns: 1, subplots: [["xy"], ["xy2"]] }, []]);
+  const titles = [xaxis, yaxis, yaxis2].map(({ title }) => Object(title).text);
+  assert.deepEqual(titles, ["step", "loss", "gradient norm"]);
+  const [loss, norm] = [yaxis.domain, yaxis2.domain] as [low: number, high: number][];
+  assert.ok(loss[1] === 1 && loss[0] > norm[1] && norm[0] === 0, `${loss}; ${norm}`);
+  assert.ok(loss[1] - loss[0] > 2 * (norm[1] - norm[0]), "the loss is higher");
+  const { x, y, ...look } = one.data.at(-1)!;
+  assert.deepEqual([[...x as Float32Array].slice(0, 2), [...y as Float32Array][1]], [
+    [5, 10],
+    Math.fround(0.2),
+  ]);
+  assert.deepEqual([look.yaxis, look.name, look.legendgroup], [
+    "y2",
+    "gradient norm",
+    one.data[0].legendgroup,
+  ]);
+
+  const stages = [{ name: "pairs", from: 0 }, { name: "drift", from: 100 }];
+  const staged = lossFigure([run("a", { stages })]);
+  const norms = staged.data.filter(({ name }) => name === "gradient norm");
+  assert.deepEqual(norms.map(({ x, yaxis }) => [x!.length, yaxis]), [[20, "y4"], [20, "y4"]]);
+  const { gradientNorm: _, ...bare } = run("old");
+  const both = lossFigure([bare, run("new")]);
+  const named = both.data.filter(({ name }) => name?.endsWith("gradient norm"));
+  assert.deepEqual(named.map(({ name, yaxis }) => [name, yaxis]), [["new gradient norm", "y2"]]);
+  const without = [bare, { ...bare, gradientNorm: { step: [], value: [] } }].map((one) => lossFigure([one]));
+  for (const { data, layout } of without) {
+    assert.deepEqual([data.length, layout.grid, layout.yaxis2], [3, undefined, undefined]);
+  }
+  const heightOf = (html: string) =>
+    /id="loss-chart" class="chart " [^>]* style="height:(\d+)px"/.exec(html)![1];
+  const html = reportHtml({ runs: [run("a")] });
+  assert.deepEqual([heightOf(html), heightOf(reportHtml({ runs: [bare] }))], ["520", "360"]);
+  assert.match(html, /Below the loss is the norm of the gradient/);
+  assert.match(html, /<td>10<\/td><td>[\d.]+<\/td><td>0.001<\/td><td>0.2<\/td>/);
+  assert.doesNotMatch(reportHtml({ runs: [bare] }), /norm of the gradient|gradient norm/);
 });
 
 Deno.test("runLine() repeats colours with other dashes", () => {
