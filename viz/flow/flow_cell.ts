@@ -81,7 +81,8 @@ export function flowCell(
   } else if (field === "prediction") {
     note = "predicted end point x + (1 − t) v";
     values = (trajectory, m) => {
-      const [image, v] = [imageAt(trajectory, m), velocityAt(trajectory, m)];
+      const image = imageAt(trajectory, m);
+      const v = velocityAt(trajectory, m);
       return v ? image.map((value, i) => value + (1 - trajectory.t[m]) * v[i]) : image;
     };
   }

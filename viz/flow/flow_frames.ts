@@ -78,7 +78,7 @@ export function flowFrames(rows: readonly FlowRow[], options: FlowFramesOptions 
   const single = rows.length === 1 && columns === 1;
   const captions = (t: number) => ({
     title: [`t = ${t.toFixed(2)}`, single ? [] : `${pacing} pacing`, remark ?? []].flat().join(", "),
-    ...columnTitles && { columns: columnTitles },
+    columns: columnTitles,
     ...labels(rows),
     note: cell.note,
   });

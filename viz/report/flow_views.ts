@@ -45,7 +45,8 @@ function planeSection(runs: readonly ReportRun[]): Markup {
       markup`<div data-plane="${i}"${i > 0 ? markup` hidden` : undefined}>${words(plane)}</div>`
     );
   const numbers = all.map(({ name, plane: { t, speed, straightness, shape: [, N] } }) => {
-    const [speeds, cosines] = [speed, straightness].map((values) => quantiles(values, N).median);
+    const speeds = quantiles(speed, N).median;
+    const cosines = quantiles(straightness, N).median;
     const rows = speeds.map((speed, m) => [t[m].toFixed(2), speed.toFixed(3), cosines[m].toFixed(3)]);
     return markup`<h3>${name}</h3>${table(["t", "median speed", "median alignment"], rows)}`;
   });
@@ -79,8 +80,10 @@ ${details("Numbers of speed and alignment", numbers)}
 
 function planeText({ shape: [M, N], share, real }: PlaneTrajectories): Markup {
   const [first, second] = share.map((part) => percent(part));
-  const [steps, reals] = [M - 1, real.position.length / 2];
-  return markup`<p>${N} samples on their way from noise to images (${steps} steps of Euler's method). This map shows only the
+  const reals = real.position.length / 2;
+  return markup`<p>${N} samples on their way from noise to images (${
+    M - 1
+  } steps of Euler's method). This map shows only the
   two directions in which real images differ most, their principal components. They account for ${first} + ${second} of the
   variance of real images, so samples that meet here may still look different. The faint symbols are ${reals} real images;
   an arrow shows where the network sends a sample in the next tenth of t. The grey arrows are the velocity field in this plane:

@@ -263,7 +263,7 @@ export function solversFigure(
     layout: {
       showlegend: true,
       xaxis: { ...logAxis, ...titled("network evaluations per sample") },
-      yaxis: { ...distance === undefined && logAxis, ...titled(distance ?? "Fréchet distance") }, // others may be negative
+      yaxis: distance === undefined ? { ...logAxis, ...titled("Fréchet distance") } : titled(distance), // it may be negative
     },
   };
 }
@@ -312,7 +312,9 @@ export function intervalsFigure(
     const points = rows.flatMap((own, row) =>
       own.filter((one) => one.run === run).map(({ figure }) => {
         const ends = [figure.low, figure.high].map((end) => places[row](end, figure));
-        const [low, high, value] = [Math.min(...ends), Math.max(...ends), places[row](figure.value, figure)];
+        const low = Math.min(...ends);
+        const high = Math.max(...ends);
+        const value = places[row](figure.value, figure);
         // The value of real images is the best one, also inside an interval around it.
         const isAround = figure.better === "real" && figure.real !== undefined && figure.low < figure.real &&
           figure.real < figure.high;

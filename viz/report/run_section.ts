@@ -25,7 +25,8 @@ export function resultSection([run, ...others]: readonly ReportRun[]): Markup | 
 function figuresOf({ quality, subject = "samples" }: ReportRun): Markup | undefined {
   const all = quality?.figures ?? [];
   const find = (title: string) => all.find((figure) => figure.title === title);
-  const [share, distance] = [find("Requested class") ?? find("Confident"), find("Fréchet distance")];
+  const share = find("Requested class") ?? find("Confident");
+  const distance = find("Fréchet distance");
   const parts = [
     share &&
     markup`${withInterval(share)} of its ${subject} ${

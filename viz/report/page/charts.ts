@@ -188,10 +188,7 @@ export class Chart {
     const old = (this.element as ChartElement).data ?? [];
     const hidden = old.filter(({ visible }) => visible === "legendonly").map(entryOf);
     return data.map(({ name, ...trace }) => {
-      const named = {
-        ...name !== undefined && { name: plainText(name) },
-        ...trace,
-      };
+      const named = name === undefined ? trace : { name: plainText(name), ...trace };
       return { ...hidden.includes(entryOf(named)) && { visible: "legendonly" }, ...named };
     });
   }

@@ -105,12 +105,12 @@ export class Engine {
     const { normalization, config: { classes = 0 } } = info;
     return {
       model,
-      ...early && { early: load(early.checkpoint).model },
+      early: early && load(early.checkpoint).model,
       shape,
       normalization,
       classes,
       samplers: new Map(),
-      ...judge && { judge: new SampleJudge(this.library, judge.weights, judge.reference) },
+      judge: judge && new SampleJudge(this.library, judge.weights, judge.reference),
     };
   }
 
@@ -224,16 +224,15 @@ export class Engine {
     const scale = kind === "guided" ? tensor(new Float32Array(1), [1]) : undefined;
     const unguided = kind === "autoguided" ? autoguided(model, early, guidance) : model;
     const field = scale ? guided(model, { scale, none: classes }) : unguided;
-    const conditioning = condition && { condition };
     const at = times ? { times } : { steps };
     const sampler = tolerance === undefined
-      ? new Sampler(field, shape, { solver: solver as models.FlowSolverName, ...at, ...conditioning })
+      ? new Sampler(field, shape, { solver: solver as models.FlowSolverName, ...at, condition })
       : new AdaptiveSampler(field, shape, {
         solver: solver as models.AdaptiveSolverName,
         rtol: tolerance,
-        ...conditioning,
+        condition,
       });
-    return { sampler, ...conditioning, ...scale && { scale } };
+    return { sampler, condition, scale };
   }
 }
 

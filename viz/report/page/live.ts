@@ -159,7 +159,8 @@ export class Live {
   /** Queues work on a sample for the explorer, in place of earlier work. */
   #replace(work: Work): AbortController {
     this.#sample?.abort();
-    return this.#sample = this.#queue.add(work);
+    this.#sample = this.#queue.add(work);
+    return this.#sample;
   }
 
   #drawMany(): void {
@@ -181,7 +182,8 @@ export class Live {
       return this.#queue.add(async (running) => {
         let pixels = new Float32Array() as Float32Array;
         const { trajectories, cost } = await this.#solve(run, chosen, running, (x) => {
-          this.#grid.draw(place, pixels = x);
+          pixels = x;
+          this.#grid.draw(place, pixels);
         });
         this.#grid.finish(place, run, trajectories);
         this.#say(`Seeds ${seeds[0]} to ${seeds[many - 1]}: ${cost}.`);
@@ -210,7 +212,8 @@ export class Live {
     onPart?: (pixels: Float32Array) => void,
   ) {
     const { engine, runs, explorer: { size } } = this;
-    const [solver, classes] = [solverFor(await how, runs[run]), await engine.classes(run)];
+    const solver = solverFor(await how, runs[run]);
+    const classes = await engine.classes(run);
     const x0 = await engine.call((remote) => remote.noise(run, seeds, 0));
     const labels = labelsOf(choice, classes, seeds);
     const samples = seeds.map((seed, n) =>
