@@ -101,13 +101,12 @@ function widthsInParts(columns: readonly TextColumn[], width: number): number[] 
   return [head, ...others.map((other) => Math.min(other, room))];
 }
 
-/** The columns of each part of a table: the first one, and as many of the others as fit, at least one. */
+/** The columns of each part of a table: the first one, and as many of the others as fit. */
 function partsOf(widths: readonly number[], width: number): number[][] {
   const parts: number[][] = [];
   let part = [0];
   for (let i = 1; i < widths.length; i++) {
-    const isFull = part.length > 1 && lineLength([...part, i].map((column) => widths[column])) > width;
-    if (isFull) {
+    if (lineLength([...part, i].map((column) => widths[column])) > width) {
       parts.push(part);
       part = [0];
     }

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { type LiveJudge, type LiveNetwork, reportHtml, type ReportRun } from "../../../viz/report/mod.ts";
 import { packed, unpacked } from "../../../viz/report/packing.ts";
 import { fastestOf } from "../../../viz/flow/trajectory.ts";
-import { pageData } from "../../../viz/report/page_data.ts";
+import { pageData, type PageRun } from "../../../viz/report/page_data.ts";
+import { guidedBy } from "../../../viz/report/page/live_controls.ts";
 import { coveredBy, strokeOf } from "../../../viz/report/page/live_paint.ts";
 import { imagePixels } from "../../../viz/report/page/image_panel.ts";
 import {
@@ -351,6 +352,19 @@ Deno.test("strokeOf() paints the pixels of a brush in all channels, with differe
   await strokeOf(all, "noise", [3, 100, 200], (noise) => Promise.resolve(noise))(many);
   const moment = (power: number) => many.reduce((sum, x) => sum + x ** power, 0) / many.length;
   assert.ok(Math.abs(moment(1)) < 0.03 && Math.abs(moment(2) - 1) < 0.05, "standard normal");
+});
+
+Deno.test("guidedBy() guides a class, unless a flow map has guidance built in, and clips what a map takes", () => {
+  const choice = { label: "all", guidance: 3 } as const;
+  const network = { checkpoint: new Uint8Array(1) };
+  const by = (more: Partial<PageRun>, label?: number) =>
+    guidedBy(choice, label, { live: network, classNames: ["nought"], ...more });
+  assert.deepEqual(by({}, 0), { label: 0, className: "nought", guidance: 3 });
+  assert.deepEqual(by({ isFlowMap: true }, 0), { label: 0, className: "nought" });
+  const steered = by({ isFlowMap: true, maxGuidance: 2.5 }, 1);
+  assert.deepEqual(steered, { label: 1, className: undefined, guidance: 2.5, takesGuidance: true });
+  assert.deepEqual(by({}), {}, "without early weights there is no autoguidance");
+  assert.deepEqual(by({ live: { ...network, early: { ...network, guidance: 2 } } }), { guidance: 3 });
 });
 
 Deno.test("formatSteps() counts steps, and gives their lengths", () => {

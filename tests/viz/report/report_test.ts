@@ -223,6 +223,10 @@ Deno.test("reportHtml() answers each question on quality with a verdict", () => 
     const found = [...page({ figures }).matchAll(/data-verdict="([^"]*)"/g)].map(([, verdict]) => verdict);
     assert.deepEqual(found, verdicts, JSON.stringify(figures));
   }
+  assert.match(page({ figures: [asked] }), />Yes, about as reliably as in real images\.</);
+  assert.match(page({ figures: [{ ...asked, ...far }] }), />Not as reliably as in real images\.</);
+  const both = page({ figures: [real(near), { ...cloud, value: 500, low: 480, high: 520 }] });
+  assert.match(both, />1 of 2 figures match those of real images, or nearly\. Furthest off: Distance\.</);
 });
 
 Deno.test("reportHtml() has a row for each figure, with all runs and judges, and a table of all figures", () => {
