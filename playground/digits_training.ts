@@ -73,7 +73,8 @@ export class DigitsTraining extends PageTraining {
   ) {
     super(library, steps);
     const { batchSource, blankInitialiser, createModel, loadCheckpoint, namedParameters, tensor } = library;
-    const side = this.side = sideOf(start);
+    const side = sideOf(start);
+    this.side = side;
     const { model, info } = loadCheckpoint(data.flow, "the flow of the page");
     const ofPage = info.config as UNetModelOptions; // the page embeds no other kind
     const config = start === "checkpoint" ? ofPage : { ...ofPage, filters: [8, 16, 32], tEmb: 32 };

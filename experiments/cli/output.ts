@@ -213,7 +213,8 @@ export class ProgressBar implements Disposable {
     private readonly terminal: Terminal = stderr,
     private readonly now: () => number = () => performance.now(),
   ) {
-    this.#startMs = this.#stepMs = now();
+    this.#startMs = now();
+    this.#stepMs = this.#startMs;
     this.#drawnMs = terminal.isTerminal ? -Infinity : this.#startMs;
     this.#step = work.startStep ?? 0;
   }

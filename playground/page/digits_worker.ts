@@ -54,7 +54,8 @@ export class DigitsWorker {
           this.#data = unpacked<DigitsParts>({ data, files });
         }
         this.#settings = command.settings;
-        this.#kept = this.#heldOut = undefined;
+        this.#kept = undefined;
+        this.#heldOut = undefined;
         this.#losses = [];
         this.#running = command.running;
         return this.resume();

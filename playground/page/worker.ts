@@ -233,7 +233,10 @@ export class TrainingService {
   /** Creates the watched copy, or drops it; it trains for at most the steps of the settings. */
   #keepCopy(): void {
     const { copy } = this.#watched;
-    if (!copy || !this.#current) return void (this.#copy = undefined);
+    if (!copy || !this.#current) {
+      this.#copy = undefined;
+      return;
+    }
     const key = `${this.#current.id} ${copy.id}`;
     if (this.#copy?.key !== key) this.#copy = { key, ...this.#shown(this.#settings!) };
     this.#copy.training.continueTo(Math.min(copy.steps, this.#settings!.steps));

@@ -22,18 +22,18 @@ export function flowViews({ runs, comparison }: ReportData): Markup | undefined 
 
 /** Links to all sections. */
 export function contents({ runs, comparison }: ReportData): Markup {
-  const sections: [id: string, title: string, isThere: boolean][] = [
-    ["flow", "Flow", runs.some(({ trajectories }) => trajectories.length > 0)],
-    ["plane", "Trajectories", runs.some(({ plane }) => plane)],
-    ["compare", "Side by side", comparison !== undefined],
-    ["few-steps", "Few evaluations", hasFewSteps(runs)],
-    ["quality", "Quality", runs.some(({ quality }) => quality)],
-    ["solvers", "Solvers", runs.some(({ solvers }) => solvers)],
-    ["training", "Training", true],
-    ["settings", "Settings", true],
+  const sections = [
+    { id: "flow", title: "Flow", isThere: runs.some(({ trajectories }) => trajectories.length > 0) },
+    { id: "plane", title: "Trajectories", isThere: runs.some(({ plane }) => plane) },
+    { id: "compare", title: "Side by side", isThere: comparison !== undefined },
+    { id: "few-steps", title: "Few evaluations", isThere: hasFewSteps(runs) },
+    { id: "quality", title: "Quality", isThere: runs.some(({ quality }) => quality) },
+    { id: "solvers", title: "Solvers", isThere: runs.some(({ solvers }) => solvers) },
+    { id: "training", title: "Training", isThere: true },
+    { id: "settings", title: "Settings", isThere: true },
   ];
-  const links = sections.filter(([, , isThere]) => isThere)
-    .map(([id, title]) => markup`<a href="#${id}">${title}</a> `);
+  const links = sections.filter(({ isThere }) => isThere)
+    .map(({ id, title }) => markup`<a href="#${id}">${title}</a> `);
   return markup`<nav class="contents" aria-label="Contents">${links}</nav>`;
 }
 
