@@ -7,8 +7,10 @@ import type { PlaygroundSettings } from "./settings.ts";
 export const classCount = 10;
 /** Images per training step. */
 const batch = 32;
-/** Solver steps and guidance scale of the samples. */
-export const [drawSteps, guidance] = [10, 1.4];
+/** Solver steps of the samples. */
+export const drawSteps = 10;
+/** Guidance scale of the samples. */
+export const guidance = 1.4;
 /** Number of images whose bits per dimension are averaged. */
 const bitsImages = 32;
 /** Decay of the averaged weights per step. */
@@ -71,7 +73,8 @@ export class DigitsTraining extends PageTraining {
   ) {
     super(library, steps);
     const { batchSource, blankInitialiser, createModel, loadCheckpoint, namedParameters, tensor } = library;
-    const side = this.side = sideOf(start);
+    const side = sideOf(start);
+    this.side = side;
     const { model, info } = loadCheckpoint(data.flow, "the flow of the page");
     const ofPage = info.config as UNetModelOptions; // the page embeds no other kind
     const config = start === "checkpoint" ? ofPage : { ...ofPage, filters: [8, 16, 32], tEmb: 32 };
@@ -104,7 +107,7 @@ export class DigitsTraining extends PageTraining {
     this.#samplers = {
       many: sampler(field, "euler", drawSteps),
       one: sampler(field, "euler", 1),
-      ...side === 28 && { whole: sampler(oneStep(), "map", 1) },
+      whole: side === 28 ? sampler(oneStep(), "map", 1) : undefined,
       painter: sampler(field, "euler", drawSteps, this.#painted),
     };
   }
@@ -137,7 +140,8 @@ export class DigitsTraining extends PageTraining {
     const { library: { nearestNeighbours, noise, pickPoints }, side } = this;
     const { many, one, whole } = this.#samplers;
     const x0 = noise(this.#seed, [classCount, 1, side, side]);
-    const [times, images]: [number[], Float32Array[]] = [[], []];
+    const times: number[] = [];
+    const images: Float32Array[] = [];
     for await (const { t, image } of many.trajectory(x0, { ahead: 1 })) {
       times.push(t);
       images.push(this.#toPixels(image));
@@ -147,7 +151,7 @@ export class DigitsTraining extends PageTraining {
     const all = new Float32Array(images.length * last.length);
     images.forEach((image, k) => all.set(image, k * image.length));
     const jump = async (sampler: Sampler) => this.#toPixels(await sampler.run(x0).read());
-    const drawn = { one: await jump(one), ...whole && { whole: await jump(whole) } };
+    const drawn = { one: await jump(one), whole: whole && await jump(whole) };
     await pause();
     const samples = { values: last, rows: classCount, width: side ** 2 };
     const { indices } = await nearestNeighbours(samples, this.#images, 1);

@@ -20,8 +20,10 @@ const shares: Readonly<Record<PlaygroundSettings["path"], (t: number) => Shares>
 const leastSigma = 1e-3;
 /** Steps of a guided dot. */
 const steps = 32;
-/** Number of random places that the floor averages over, and how many are computed at a time. */
-const [draws, atOnce] = [8192, 128];
+/** Number of random places that the floor averages over. */
+const draws = 8192;
+/** How many of them are computed at a time. */
+const atOnce = 128;
 
 /** The lines that meet at a point at one time. */
 export interface Meeting {
@@ -98,9 +100,13 @@ export class ExactField {
       weights[i] = dx * dx + dy * dy;
       if (weights[i] < nearest) nearest = weights[i];
     }
-    let [sum, x, y, squares] = [0, 0, 0, 0];
+    let sum = 0;
+    let x = 0;
+    let y = 0;
+    let squares = 0;
     for (let i = 0; i < weights.length; i++) {
-      const weight = weights[i] = Math.exp((nearest - weights[i]) / 2);
+      const weight = Math.exp((nearest - weights[i]) / 2);
+      weights[i] = weight;
       const [x1, y1] = [this.#points[2 * i], this.#points[2 * i + 1]];
       const u = alphaSlope * x1 + sigmaSlope * (point[0] - alpha * x1) / sigma;
       const v = alphaSlope * y1 + sigmaSlope * (point[1] - alpha * y1) / sigma;
@@ -187,7 +193,8 @@ export class GuidedField {
 
   /** The lines that meet at a place to all data, to the data of the class, and the guided combination of their means. */
   meeting(place: Point, t: number): { readonly all: Meeting; readonly own: Meeting; readonly guided: Point } {
-    const [all, own] = [this.all.meeting(place, t), this.own.meeting(place, t)];
+    const all = this.all.meeting(place, t);
+    const own = this.own.meeting(place, t);
     const along = (axis: 0 | 1) => all.mean[axis] + this.scale * (own.mean[axis] - all.mean[axis]);
     return { all, own, guided: [along(0), along(1)] };
   }

@@ -9,8 +9,8 @@ export const halfSide = 3.2;
 
 /** The centre of a cell of a grid over the visible square, [side, side], rows upwards; later grids repeat it. */
 export function cellAt(i: number, side: number): Point {
-  const [x, y] = [i, Math.floor(i / side)].map((at) => halfSide * ((at % side + 0.5) / side * 2 - 1));
-  return [x, y];
+  const along = (at: number) => halfSide * ((at % side + 0.5) / side * 2 - 1);
+  return [along(i), along(Math.floor(i / side))];
 }
 
 /** Number of points in each data set, a power of two. */
@@ -64,7 +64,8 @@ const shapes: Readonly<Record<Exclude<PlaygroundSettings["data"], "drawn">, () =
   checkerboard() {
     const inTile = uniforms(46020, stream, 1, 2 * pointCount);
     const places = Array.from({ length: pointCount }, (_, n): Point => {
-      const [row, half] = [n % 4, (n >> 2) % 2];
+      const row = n % 4;
+      const half = (n >> 2) % 2;
       const column = 2 * half + row % 2;
       return [column - 2 + inTile[2 * n], row - 2 + inTile[2 * n + 1]];
     });
@@ -113,11 +114,15 @@ function alongLines(lines: readonly (readonly Point[])[]): readonly Point[] {
     })
   ).filter(({ length }, _, all) => length > 0 || all.every((piece) => piece.length === 0));
   const total = pieces.reduce((sum, { length }) => sum + length, 0);
-  let [at, before] = [0, 0];
+  let at = 0; // the piece
+  let before = 0; // the length of all pieces before it
   return Array.from({ length: pointCount }, (_, n): Point => {
     if (total === 0) return pieces[n % pieces.length].start;
     const place = total * (n + 0.5) / pointCount;
-    while (at < pieces.length - 1 && before + pieces[at].length < place) before += pieces[at++].length;
+    while (at < pieces.length - 1 && before + pieces[at].length < place) {
+      before += pieces[at].length;
+      at++;
+    }
     const { start, dx, dy, length } = pieces[at];
     const share = (place - before) / length;
     return [start[0] + share * dx, start[1] + share * dy];
@@ -170,11 +175,15 @@ export function strokesOf(text: string): readonly (readonly Point[])[] {
 /** The points that a stroke needs to keep its shape. Source: Douglas and Peucker 1973 */
 function corners(stroke: readonly Point[], tolerance = 0.02): readonly Point[] {
   if (stroke.length < 3) return stroke;
-  const [first, last] = [stroke[0], stroke[stroke.length - 1]];
-  let [farthest, distance] = [0, 0];
+  const first = stroke[0];
+  const last = stroke[stroke.length - 1];
+  let farthest = 0;
+  let distance = 0;
   stroke.forEach((point, i) => {
     const away = distanceToPiece(point, first, last);
-    if (away > distance) [farthest, distance] = [i, away];
+    if (away <= distance) return;
+    farthest = i;
+    distance = away;
   });
   if (distance <= tolerance) return [first, last];
   const before = corners(stroke.slice(0, farthest + 1), tolerance);

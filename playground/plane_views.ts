@@ -1,4 +1,4 @@
-import type { Snapshot, VelocityField } from "../web/mod.ts";
+import type { Sampler, Snapshot, VelocityField } from "../web/mod.ts";
 import type { Library, PlaneTraining } from "./plane_training.ts";
 import type { PlaygroundSettings } from "./settings.ts";
 import { cellAt, type Point } from "./plane_data.ts";
@@ -54,7 +54,7 @@ export class PlaneViews {
   readonly #field: VelocityField;
   /** The velocities on a grid at several times, f32[times, side, side, 2], rows upwards. */
   readonly arrows: () => Promise<Float32Array>;
-  readonly #samplers = new Map<string, InstanceType<Library["Sampler"]>>();
+  readonly #samplers = new Map<string, Sampler>();
 
   /** Records the computations of the views. */
   constructor(private readonly library: Library, { field }: Pick<PlaneTraining, "field">) {
@@ -123,13 +123,7 @@ export class PlaneViews {
     noise?: number,
   ): Promise<Trajectories> {
     const key = [x0.size, solver, moves, noise].join();
-    const how = noise !== undefined
-      ? { solver: "sde", noise } as const
-      : this.#field.meanVelocity
-      ? { solver: "map", grid: "uniform" } as const
-      : { solver };
-    const sampler = this.#samplers.get(key) ??
-      new this.library.Sampler(this.#field, x0.shape, { ...how, steps: moves });
+    const sampler = this.#samplers.get(key) ?? this.#newSampler(x0.shape, solver, moves, noise);
     this.#samplers.delete(key); // moves it to the end, as most recently used
     this.#samplers.set(key, sampler);
     if (this.#samplers.size > maxRecorded) this.#samplers.delete(this.#samplers.keys().next().value!);
@@ -138,5 +132,18 @@ export class PlaneViews {
     const places = new Float32Array(snapshots.length * x0.size);
     snapshots.forEach(({ image }, k) => places.set(image, k * x0.size));
     return { times: Float32Array.from(snapshots, ({ t }) => t), places };
+  }
+  #newSampler(
+    shape: readonly number[],
+    solver: TrajectoryOptions["solver"],
+    steps: number,
+    noise: number | undefined,
+  ): Sampler {
+    const { Sampler } = this.library;
+    if (noise !== undefined) return new Sampler(this.#field, shape, { solver: "sde", noise, steps });
+    if (this.#field.meanVelocity) {
+      return new Sampler(this.#field, shape, { solver: "map", grid: "uniform", steps });
+    }
+    return new Sampler(this.#field, shape, { solver, steps });
   }
 }

@@ -36,6 +36,16 @@ export function lineWidth(): number {
 
 /** Minimum width of a column whose text is wrapped, in characters. */
 const minWrapped = 16;
+/** Spaces before each column. */
+const gap = 2;
+
+/** How wide a column of a table can be, in characters. */
+interface TextColumn {
+  /** The length of its longest cell. */
+  readonly natural: number;
+  /** At this width no word of it is broken. */
+  readonly least: number;
+}
 
 /**
  * Formats rows as lines of aligned columns. If they do not fit, long text is wrapped between words; if that is not
@@ -49,31 +59,60 @@ export function textTable(
   width = lineWidth(),
 ): string {
   const shown = rows.map((row) => row.map(printable));
-  const longest = (of: (cell: string) => number) =>
-    (rows[0] ?? []).map((_, i) => shown.reduce((most, row) => Math.max(most, of(row[i])), 0));
-  const widths = longest((cell) => [...cell].length);
-  const words = longest((cell) => Math.max(...cell.split(" ").map((word) => [...word].length)));
-  const least = widths.map((width, i) =>
-    isNumber(i) ? width : Math.min(width, Math.max(words[i], minWrapped))
-  );
-  const missing = (part: readonly number[]) => part.reduce((sum, i) => sum + widths[i] + 2, -width);
-  const columns = [...widths.keys()];
-  if (missing(columns) > 0 && least.reduce((sum, width) => sum + width + 2, 0) <= width) {
-    while (missing(columns) > 0) {
-      const [widest] = columns.filter((i) => widths[i] > least[i]).sort((a, b) => widths[b] - widths[a]);
-      widths[widest]--;
-    }
-  }
-  if (columns.some((i) => i > 0 && missing([0, i]) > 0)) widths[0] = Math.min(widths[0], width / 2 - 2 | 0);
-  for (const i of columns.slice(1)) widths[i] -= Math.max(0, missing([0, i]));
-  const parts: number[][] = [[0]];
-  for (const i of columns.slice(1)) {
-    const last = parts[parts.length - 1];
-    if (last.length === 1 || missing([...last, i]) <= 0) last.push(i);
-    else parts.push([0, i]);
-  }
-  return parts.map((part) => shown.flatMap((row) => linesOfRow(row, part, widths, isNumber)).join("\n"))
+  const columns = (rows[0] ?? []).map((_, i) => columnOf(shown.map((row) => row[i]), isNumber(i)));
+  const widths = widthsInOneLine(columns, width) ?? widthsInParts(columns, width);
+  return partsOf(widths, width)
+    .map((part) => shown.flatMap((row) => linesOfRow(row, part, widths, isNumber)).join("\n"))
     .join("\n\n");
+}
+
+function columnOf(cells: readonly string[], isNumber: boolean): TextColumn {
+  const longest = (texts: readonly string[]) =>
+    texts.reduce((most, text) => Math.max(most, [...text].length), 0);
+  const natural = longest(cells);
+  if (isNumber) return { natural, least: natural };
+  const longestWord = longest(cells.flatMap((cell) => cell.split(" ")));
+  return { natural, least: Math.min(natural, Math.max(longestWord, minWrapped)) };
+}
+
+/** The length of a line with columns of these widths. */
+function lineLength(widths: readonly number[]): number {
+  return widths.reduce((sum, width) => sum + gap + width, 0);
+}
+
+/** Widths at which all columns fit in a line: the widest are narrowed first. Undefined if a word would have to be broken. */
+function widthsInOneLine(columns: readonly TextColumn[], width: number): number[] | undefined {
+  if (lineLength(columns.map(({ least }) => least)) > width) return undefined;
+  const widths = columns.map(({ natural }) => natural);
+  while (lineLength(widths) > width) {
+    const narrowable = [...widths.keys()].filter((i) => widths[i] > columns[i].least);
+    const [widest] = narrowable.sort((a, b) => widths[b] - widths[a]);
+    widths[widest]--;
+  }
+  return widths;
+}
+
+/** Widths at which each column fits in a line with the first one, which takes at most half of it then. */
+function widthsInParts(columns: readonly TextColumn[], width: number): number[] {
+  const [first, ...others] = columns.map(({ natural }) => natural);
+  const fits = others.every((other) => lineLength([first, other]) <= width);
+  const head = fits ? first : Math.min(first, Math.floor(width / 2) - gap);
+  const room = width - lineLength([head]) - gap;
+  return [head, ...others.map((other) => Math.min(other, room))];
+}
+
+/** The columns of each part of a table: the first one, and as many of the others as fit. */
+function partsOf(widths: readonly number[], width: number): number[][] {
+  const parts: number[][] = [];
+  let part = [0];
+  for (let i = 1; i < widths.length; i++) {
+    if (lineLength([...part, i].map((column) => widths[column])) > width) {
+      parts.push(part);
+      part = [0];
+    }
+    part.push(i);
+  }
+  return [...parts, part];
 }
 
 /** The lines of a row: one, or more if a cell is wrapped. */
@@ -174,7 +213,8 @@ export class ProgressBar implements Disposable {
     private readonly terminal: Terminal = stderr,
     private readonly now: () => number = () => performance.now(),
   ) {
-    this.#startMs = this.#stepMs = now();
+    this.#startMs = now();
+    this.#stepMs = this.#startMs;
     this.#drawnMs = terminal.isTerminal ? -Infinity : this.#startMs;
     this.#step = work.startStep ?? 0;
   }

@@ -1,20 +1,12 @@
 import { EigenvalueDecomposition, Matrix, QrDecomposition } from "npm:ml-matrix@6.15.1";
 import { uniforms } from "../../kernels/mod.ts";
-import {
-  encodeSafetensors,
-  nearestNeighbours,
-  noise,
-  type Points,
-  SampleBatches,
-  Sampler,
-  type Snapshot,
-} from "../../models/mod.ts";
-import { type Dataset, firstIndices, type LabelledImages, subsetOrder } from "../data/dataset.ts";
+import { encodeSafetensors, noise, SampleBatches, Sampler, type Snapshot } from "../../models/mod.ts";
+import { type Dataset, type LabelledImages, subsetOrder } from "../data/dataset.ts";
 import { pixelsOf } from "../data/images.ts";
 import { join } from "node:path";
 import type { PlaneTrajectories } from "../../viz/report/mod.ts";
 import { makeFolder, readIfThere, writeAtomic } from "../run/run_folder.ts";
-import { check, count, fieldsOf, finiteNumber, listOf } from "../run/field_checks.ts";
+import { check, finiteNumber, listOf } from "../run/field_checks.ts";
 import { runFile, runFolder } from "../run/files.ts";
 import { yieldToEvents } from "../../kernels/devices/device.ts";
 import { samplingField } from "./conditioning.ts";
@@ -32,7 +24,7 @@ export interface PrincipalComponents {
 }
 
 /** Extra directions, which speed up the convergence of the last components. */
-const spare = 8;
+const spare = 26;
 const iterations = 6;
 
 /**
@@ -102,100 +94,56 @@ export function project(
   return Float32Array.from(Matrix.from1DArray(N, P, centred).mmul(axes).to1DArray());
 }
 
-/** Maximum number of real images for components and voting, and of images for testing the classifier. */
-const most = { real: 2000, tried: 1000 };
-/** Number of components that the classifier uses. */
-const components = 20;
-/** Number of neighbours that vote. */
-const neighbours = 5;
+/** Maximum number of real images that the components are found from, and that are shown behind the trajectories. */
+const maxReal = 2000;
+const maxShown = 500;
 
 /**
- * Finds the nearest real images by their first principal components. With labels it is a small classifier: the most
- * frequent class among the nearest images wins. It depends only on the data set, which makes runs comparable.
+ * The plane of the first two principal components of real images, and some of these images in it. It depends only on the
+ * data set, which makes runs comparable.
+ *
+ * @param train images of a data set; 2,000 are used: the first, or random ones if they are sorted by class
+ * @param P values per image, C H W
  */
-export class NearestImages {
+export function planeOf(train: LabelledImages, P: number): {
   readonly pca: PrincipalComponents;
-  /** Number of real images. */
-  readonly count: number;
-  /** Their classes, u32[count], if the data set has labels. */
-  readonly labels: Uint32Array | undefined;
-  /** Their principal coordinates, f32[count, K]. */
-  readonly coordinates: Float32Array;
-  readonly #K: number;
-
-  /**
-   * @param train images of a data set; 2,000 are used: the first, or random ones if they are sorted by class
-   * @param P values per image, C H W
-   */
-  constructor(train: LabelledImages, P: number) {
-    this.count = Math.min(train.count, most.real);
-    this.#K = Math.max(2, Math.min(components, P)); // at least the two axes of a plane, even for images of one pixel
-    const { labels } = train;
-    const chosen = subsetOrder(train).subarray(0, this.count);
-    this.labels = labels && Uint32Array.from(chosen, (n) => labels[n]);
-    const images = pixelsOf(train.images, chosen, P);
-    this.pca = principalComponents(images, P, this.#K);
-    this.coordinates = project(images, this.pca, this.#K);
-  }
-
-  /**
-   * Classifies images.
-   *
-   * @param images f32[N, P] with 0 black and 1 white
-   * @returns u32[N], or undefined without labels
-   */
-  async classify(images: Float32Array): Promise<Uint32Array | undefined> {
-    const { labels } = this;
-    if (!labels) return undefined;
-    const points = this.#points(project(images, this.pca, this.#K));
-    const k = Math.min(neighbours, this.count);
-    const { indices } = await nearestNeighbours(points, this.#points(this.coordinates), k);
-    return Uint32Array.from({ length: points.rows }, (_, n) => {
-      const votes = new Map<number, number>();
-      for (const row of indices.subarray(n * k, (n + 1) * k)) {
-        votes.set(labels[row], (votes.get(labels[row]) ?? 0) + 1);
-      }
-      // A tie goes to the label that comes first, so to the nearest image.
-      return [...votes].reduce((best, vote) => vote[1] > best[1] ? vote : best)[0];
-    });
-  }
-
-  /** Tests the classifier on up to 1,000 held-out images; undefined without labels. */
-  async tryOn(test: LabelledImages, P: number) {
-    const { labels } = test;
-    const tried = Math.min(test.count, most.tried);
-    const classes = labels && await this.classify(pixelsOf(test.images, firstIndices(tried), P));
-    if (!classes) return undefined;
-    return { right: classes.reduce((sum, label, n) => sum + (label === labels[n] ? 1 : 0), 0), tried };
-  }
-
-  #points(values: Float32Array): Points {
-    return { values, rows: values.length / this.#K, width: this.#K };
-  }
+  readonly real: PlaneTrajectories["real"];
+} {
+  const chosen = subsetOrder(train).subarray(0, maxReal);
+  const images = pixelsOf(train.images, chosen, P);
+  const pca = principalComponents(images, P, 2);
+  const shown = chosen.subarray(0, maxShown);
+  const { labels } = train;
+  return {
+    pca,
+    real: {
+      position: project(images.subarray(0, shown.length * P), pca, 2),
+      classes: labels && Uint32Array.from(shown, (n) => labels[n]),
+    },
+  };
 }
 
-/** Number of real images shown behind the trajectories. */
-const shownReal = 500;
+/** What a run's file holds of its trajectories: all but the judge's classes. */
+export type StoredPlane = Omit<PlaneTrajectories, "judged">;
 
 /**
  * Follows many samples from noise to data, and projects their trajectories to a plane.
  *
- * @param data training images, whose components span the plane, and test images for the classifier's score
+ * @param data training images, whose components span the plane
  */
 export async function followInPlane(
   { model, shape, normalization }: Drawable,
-  data: Pick<Dataset, "train" | "test">,
+  data: Pick<Dataset, "train">,
   { count: N, seed, steps, batch, conditioning }: Pick<Drawing, "count" | "seed" | "conditioning"> & {
     readonly steps: number;
     /** Largest batch of samples. */
     readonly batch: number;
   },
-): Promise<PlaneTrajectories> {
+): Promise<StoredPlane> {
   const [C, H, W] = shape;
   const P = C * H * W;
   const M = steps + 1;
-  const nearest = new NearestImages(data.train, P);
-  const { pca, coordinates, labels } = nearest;
+  const { pca, real } = planeOf(data.train, P);
   const arrays = {
     t: new Float32Array(M),
     position: new Float32Array(M * N * 2),
@@ -231,20 +179,14 @@ export async function followInPlane(
     await yieldToEvents();
     add(snapshots.map((snapshot) => finiteSnapshot(snapshot, normalization)), first);
   }
-  const classes = await nearest.classify(arrays.image);
-  const classifier = await nearest.tryOn(data.test, P);
-  const [D, K] = [Math.min(shownReal, nearest.count), coordinates.length / nearest.count];
   return {
     ...arrays,
-    ...classes && { classes },
-    ...conditioning &&
-      { conditioning: { labels: conditioning.labels, guidance: conditioning.guidance.scale } },
-    real: {
-      position: Float32Array.from({ length: 2 * D }, (_, i) => coordinates[(i >> 1) * K + i % 2]),
-      ...labels && { classes: labels.slice(0, D) },
+    conditioning: conditioning && {
+      labels: conditioning.labels,
+      guidance: conditioning.guidance.scale,
     },
+    real,
     share: [pca.share[0], pca.share[1]],
-    ...classifier && { classifier },
     shape: C === 1 ? [M, N, H, W] : [M, N, C, H, W],
   };
 }
@@ -253,7 +195,6 @@ function dot(a: Float32Array, b: Float32Array): number {
   return a.reduce((sum, value, i) => sum + value * b[i], 0);
 }
 
-const score = fieldsOf({ right: count, tried: count });
 const shares = check<PlaneTrajectories["share"]>(
   "two numbers",
   (value) => listOf(finiteNumber).accepts(value) && value.length === 2,
@@ -271,28 +212,27 @@ const shapesOf = (M: number, N: number, size: readonly number[]) => ({
 
 /**
  * Writes trajectories in a plane as `flow/paths.safetensors` of a run: f32 tensors named as the fields of
- * {@linkcode PlaneTrajectories}. The metadata holds the share of variance, the classifier's score, and the guidance of
- * conditioned samples. Without labels there are no `classes`, `real_classes` and classifier.
+ * {@linkcode PlaneTrajectories}. The metadata holds the share of variance, and the guidance of conditioned samples.
+ * Without labels there are no `real_classes`; files of version 1.0 also hold classes by a vote, which are not read.
  */
-export async function writePlaneTrajectories(run: string, trajectories: PlaneTrajectories): Promise<void> {
-  const { classes, conditioning, real, share, classifier, shape: [M, N, ...size] } = trajectories;
+export async function writePlaneTrajectories(run: string, trajectories: StoredPlane): Promise<void> {
+  const { conditioning, real, share, shape: [M, N, ...size] } = trajectories;
   const tensors = tensorsOf(shapesOf(M, N, size), trajectories);
   tensors.set("real_position", { shape: [real.position.length / 2, 2], data: real.position });
-  const labels = { classes, asked: conditioning?.labels, real_classes: real.classes };
+  const labels = { asked: conditioning?.labels, real_classes: real.classes };
   for (const [name, values] of Object.entries(labels)) {
     if (values) tensors.set(name, { shape: [values.length], data: Float32Array.from(values) });
   }
   const bytes = encodeSafetensors(tensors, {
     share: JSON.stringify(share),
     ...conditioning && { guidance: JSON.stringify(conditioning.guidance) },
-    ...classifier && { classifier: JSON.stringify(classifier) },
   });
   await makeFolder(run, runFolder.flow);
   await writeAtomic(join(run, runFile.paths), bytes);
 }
 
 /** Reads the plane trajectories of a run; undefined if it has none. */
-export async function readPlaneTrajectories(run: string): Promise<PlaneTrajectories | undefined> {
+export async function readPlaneTrajectories(run: string): Promise<StoredPlane | undefined> {
   const path = join(run, runFile.paths);
   const bytes = await readIfThere(path, run);
   if (bytes === undefined) return undefined;
@@ -305,18 +245,14 @@ export async function readPlaneTrajectories(run: string): Promise<PlaneTrajector
   }
   return {
     ...file.readAll(shapesOf(M, N, size)),
-    ...file.has("asked") && {
-      conditioning: { labels: file.labels("asked", N), guidance: file.field("guidance", finiteNumber) },
-    },
+    conditioning: file.has("asked")
+      ? { labels: file.labels("asked", N), guidance: file.field("guidance", finiteNumber) }
+      : undefined,
     real: {
       position: file.read("real_position", D, 2),
-      ...file.has("real_classes") && { classes: file.labels("real_classes", D) },
+      classes: file.has("real_classes") ? file.labels("real_classes", D) : undefined,
     },
     share: file.field("share", shares),
-    ...file.has("classes") && {
-      classes: file.labels("classes", N),
-      classifier: file.field("classifier", score),
-    },
     shape: [M, N, ...size] as readonly number[] as PlaneTrajectories["shape"],
   };
 }

@@ -8,8 +8,10 @@ import { findWeights, noWeights } from "../run/weights.ts";
 import { say } from "../cli/output.ts";
 import { ConfigError } from "../cli/settings.ts";
 
-/** Number of samples and of Euler steps; models are compared at the points of these trajectories. */
-const [samples, steps] = [5, 20];
+/** Number of samples; models are compared at the points of their trajectories. */
+const samples = 5;
+/** Number of Euler steps of each. */
+const steps = 20;
 /** Seed of the noise that all models start from. */
 const seed = 0;
 

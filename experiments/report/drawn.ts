@@ -2,7 +2,6 @@ import { join } from "node:path";
 import { decodeCheckpoint, evaluationsOf, type SolverName, solvers } from "../../models/mod.ts";
 import { evenTimes } from "../../viz/mod.ts";
 import type { LiveJudge, LiveNetwork, ReportRun } from "../../viz/report/mod.ts";
-import { readExamples } from "../data/example_file.ts";
 import { className, formatAutoguidance, formatGuidance } from "../draw/conditioning.ts";
 import { columnsOf } from "../draw/pictures.ts";
 import { findTrajectories } from "../draw/trajectories.ts";
@@ -93,10 +92,9 @@ export async function readNetwork(
   }
   const checkpoint = await readCheckpoint(weights.path, run);
   const early = await readEarly(run, config, maxBytes - checkpoint.length);
-  const tests = await readExamples(run);
   const own = ownConfigIn(checkpoint, weights.path);
   if (own) return `its network is a module, ${own.name}, and a page holds only the library`;
-  return { checkpoint, early, tests, judge };
+  return { checkpoint, early, judge };
 }
 
 /** Reads the early weights of a run without labels for autoguidance, if they are small enough. */

@@ -93,7 +93,7 @@ async function readSolverQuality(run: string): Promise<SolverQuality[] | undefin
   });
 }
 
-/** Reads the trajectories in a plane; the run's judge, if there is one, assigns their classes. */
+/** Reads the trajectories in a plane; the run's judge, if there is one, assigns a class to each. */
 async function readPlane(run: string, live: LiveJudge | undefined): Promise<PlaneTrajectories | undefined> {
   const plane = await readPlaneTrajectories(run);
   if (!plane || !live) return plane;
@@ -106,7 +106,7 @@ async function readPlane(run: string, live: LiveJudge | undefined): Promise<Plan
       const shares = probabilities.subarray(n * K, (n + 1) * K);
       return shares.indexOf(Math.max(...shares));
     });
-    return { ...plane, classes, classifier: { judgeAccuracy: judge.info.accuracy } };
+    return { ...plane, judged: { classes, accuracy: judge.info.accuracy } };
   } finally {
     device.close();
   }

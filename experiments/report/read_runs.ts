@@ -57,6 +57,7 @@ async function readReportRun(folder: string, name: string, live: boolean | strin
     classNames: record?.dataset?.classNames ?? undefined,
     subject: record?.dataset?.name === "mnist" ? "digits" : undefined,
     trainLoss: seriesOf(metrics, "train_loss"),
+    gradientNorm: seriesOf(metrics, "gradient_norm"),
     stages: stagesOf(config),
     valLoss: seriesOf(metrics, "val_loss"),
     learningRate: seriesOf(metrics, "learning_rate"),
@@ -118,12 +119,16 @@ function endingOf({ record, metrics }: RunFacts): string | undefined {
 }
 
 function summaryOf(results: ReadonlyMap<string, string>): string {
-  const part = (before: string, name: string, after = "") =>
-    results.has(name) ? `${before}${results.get(name)}${after}` : "";
-  const training = part("; trained for ", "Training time") &&
-    part("; trained for ", "Training time") + part(" at ", "Images/s", " images/s") + part(" on ", "Device");
-  const network = part("", "Network") + part(", ", "Parameters", " parameters");
-  return `${network}${training}${part("; test loss ", "Test loss")}.`;
+  const words = (before: string, name: string, after = "") => {
+    const value = results.get(name);
+    return value === undefined ? "" : `${before}${value}${after}`;
+  };
+  let summary = words("", "Network") + words(", ", "Parameters", " parameters");
+  if (results.has("Training time")) {
+    summary += words("; trained for ", "Training time") + words(" at ", "Images/s", " images/s") +
+      words(" on ", "Device");
+  }
+  return `${summary}${words("; test loss ", "Test loss")}.`;
 }
 
 /** The outcome of a run. */

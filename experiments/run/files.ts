@@ -127,12 +127,6 @@ export const files = {
     report: "plane",
   },
   lossByTime: { path: "loss_by_time.json", about: "test loss in ten bins of t", report: "training" },
-  examples: {
-    path: "examples.safetensors",
-    about: "example test images",
-    when: withFlow, // without trajectories the report's page draws no samples
-    report: "flow",
-  },
   report: { path: "report.html", about: "the report" },
   ...filesOfOthers,
 } as const satisfies Record<string, RunFileRow>;

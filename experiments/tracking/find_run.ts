@@ -51,9 +51,14 @@ export async function summarizeRun(folder: string): Promise<RunSummary> {
   const { name, experiment, status, startedAt, endedAt, dataset } = record;
   const metrics = Object.entries(await latestOf(folder, startedAt)).map(([key, { value }]) => [key, value]);
   return {
-    ...{ key: folder, name, experiment, status, startedAt, endedAt },
+    key: folder,
+    name,
+    experiment,
+    status,
+    startedAt,
+    endedAt,
     params: settingsOf(record, await readSettings(folder)),
-    ...dataset && { dataset: { name: dataset.name, digest: dataset.digest } },
+    dataset: dataset ? { name: dataset.name, digest: dataset.digest } : undefined,
     metrics: Object.fromEntries(metrics),
   };
 }
@@ -73,11 +78,15 @@ export async function findRun(name: string, root: string = runsRoot): Promise<st
   for (const folder of isFile ? [dirname(name), dirname(dirname(name))] : []) {
     if (await infoOf(join(folder, runFile.record))) return folder;
   }
-  const [meant, keys] = [latestNamed(runs, basename(name)), runs.map(({ key }) => key)];
-  const why = isFile
-    ? "it is a file outside of a run (expected the folder of a run, or a file in it)"
-    : `there is no such folder${meant ? ` (did you mean ${meant.key}?)` : nearestOf(name, keys)}`;
-  throw new ConfigError(`Cannot find the run ${shownWord(name)}: ${why}`);
+  const problem = `Cannot find the run ${shownWord(name)}`;
+  if (isFile) {
+    throw new ConfigError(
+      `${problem}: it is a file outside of a run (expected the folder of a run, or a file in it)`,
+    );
+  }
+  const meant = latestNamed(runs, basename(name));
+  const hint = meant ? ` (did you mean ${meant.key}?)` : nearestOf(name, runs.map(({ key }) => key));
+  throw new ConfigError(`${problem}: there is no such folder${hint}`);
 }
 
 /** Finds the config that `--config` names: an existing file, or else a run, see {@linkcode findRun}. */
@@ -109,56 +118,112 @@ function infoOf(path: string): Promise<Deno.FileInfo | undefined> {
   return Deno.stat(path).catch(() => undefined);
 }
 
-/** Losses, which have their own columns in the list. */
-const losses = ["train_loss", "val_loss", "test_loss"];
+/** The weight of columns that a list never leaves out. */
+const mostImportant = 9;
 
-/** Facts about a run, and how important they are in a list; 0 only in a full description. */
-const facts: readonly (readonly [name: string, weight: number, of: (run: RunSummary) => string])[] = [
-  ["run", 9, ({ key }) => key.replace(/^runs[\\/]/, "")], // as other tasks accept it
-  ["name", 5, ({ name }) => name],
-  ["experiment", 0, ({ experiment }) => experiment],
-  ["status", 9, ({ status }) => status],
-  ["started (UTC)", 1, ({ startedAt }) => new Date(startedAt).toISOString().slice(0, 16).replace("T", " ")],
-  ["minutes", 6, minutes],
-  ["network", 9, networkOf],
-  ["filters", 2, (run) => setting(run, "filters")],
-  ["data", 8, ({ dataset }) => dataset?.name ?? ""],
-  ...losses.map((name, i) => [name, [3, 4, 7][i], (run: RunSummary) => metric(run, name)] as const),
+/** A fact about a run; empty text if it is unknown. */
+interface Fact {
+  readonly name: string;
+  of(run: RunSummary): string;
+}
+
+/** A fact in a list of runs. */
+interface ListedFact extends Fact {
+  /** How important it is, from 1 to 9: if a line is too short, the least important columns are left out. */
+  readonly weight: number;
+}
+
+const theRun: ListedFact = {
+  name: "run",
+  weight: mostImportant,
+  of: ({ key }) => key.replace(/^runs[\\/]/, ""), // as other tasks accept it
+};
+const theName: ListedFact = { name: "name", weight: 5, of: ({ name }) => name };
+const theExperiment: Fact = { name: "experiment", of: ({ experiment }) => experiment };
+const theStatus: ListedFact = { name: "status", weight: mostImportant, of: ({ status }) => status };
+const theStart: ListedFact = {
+  name: "started (UTC)",
+  weight: 1,
+  of: ({ startedAt }) => new Date(startedAt).toISOString().slice(0, 16).replace("T", " "),
+};
+const theMinutes: ListedFact = { name: "minutes", weight: 6, of: minutes };
+const theNetwork: ListedFact = { name: "network", weight: mostImportant, of: networkOf };
+const theFilters: ListedFact = { name: "filters", weight: 2, of: (run) => setting(run, "filters") };
+const theData: ListedFact = { name: "data", weight: 8, of: ({ dataset }) => dataset?.name ?? "" };
+const theLosses: readonly ListedFact[] = [
+  { name: "train_loss", weight: 3, of: (run) => metric(run, "train_loss") },
+  { name: "val_loss", weight: 4, of: (run) => metric(run, "val_loss") },
+  { name: "test_loss", weight: 7, of: (run) => metric(run, "test_loss") },
 ];
+
+/** The columns of a list of runs, in order. */
+const listed: readonly ListedFact[] = [
+  theRun,
+  theName,
+  theStatus,
+  theStart,
+  theMinutes,
+  theNetwork,
+  theFilters,
+  theData,
+  ...theLosses,
+];
+
+/** What a description of one run begins with, in order; its metrics and settings follow as tables. */
+const described: readonly Fact[] = [
+  theName,
+  theExperiment,
+  theStatus,
+  theStart,
+  theMinutes,
+  theNetwork,
+  theData,
+];
+
+/** A column of a list of runs: its heading, and a cell for each run. */
+interface Column {
+  readonly weight: number;
+  readonly cells: readonly string[];
+}
 
 /** A table of runs, one per line, with as many columns as fit; those of least weight are left out first. */
 export function listTable(runs: readonly RunSummary[], width = lineWidth()): string {
   const isNamed = runs.some(({ key, name }) => basename(key) !== name);
-  let columns = facts.filter(([name, weight]) => weight > 0 && (isNamed || name !== "name"))
-    .map(([name, weight, of]) => ({ weight, cells: [name, ...runs.map(of)] }))
-    .filter(({ cells: [, ...cells] }) => cells.some(Boolean));
-  const sum = () =>
-    columns.reduce((sum, { cells }) => sum + Math.max(...cells.map((c) => [...c].length)) + 2, 0);
-  for (let least = 1; least < 9 && sum() > width; least++) {
+  let columns = listed
+    .filter((fact) => isNamed || fact !== theName)
+    .map(({ name, weight, of }): Column => ({ weight, cells: [name, ...runs.map(of)] }))
+    .filter(({ cells: [, ...values] }) => values.some((value) => value !== ""));
+  for (let least = 1; least < mostImportant && widthOf(columns) > width; least++) {
     columns = columns.filter(({ weight }) => weight > least);
   }
-  const rows = [undefined, ...runs].map((_, row) => columns.map(({ cells }) => cells[row]));
+  const rows = Array.from({ length: 1 + runs.length }, (_, row) => columns.map(({ cells }) => cells[row]));
   return withLossWarning(textTable(rows, undefined, width), runs);
+}
+
+/** The characters that columns take in a line, each with two spaces before it. */
+function widthOf(columns: readonly Column[]): number {
+  const widths = columns.map(({ cells }) => Math.max(...cells.map((cell) => [...cell].length)));
+  return widths.reduce((sum, width) => sum + width + 2, 0);
 }
 
 /** All facts about a run. */
 export function showTable(run: RunSummary, files: readonly string[]): string {
-  const about = facts.slice(1, 9).map(([name, , of]) => [name, of(run)]).filter(([name, value]) =>
-    value && name !== "filters"
-  );
+  const about = described.map(({ name, of }) => [name, of(run)]).filter(([, value]) => value !== "");
   const metrics = sortedMetrics(Object.keys(run.metrics)).map((name) => [name, metric(run, name)]);
   const settings = Object.keys(run.params).map((name) => [name, setting(run, name)]);
-  const described = files.map((path) => [printable(path), aboutFile(path), shownIn(path)]);
+  const contents = files.map((path) => [printable(path), aboutFile(path), shownIn(path)]);
   return [
     textTable([["run", run.key], ...about]),
     `Latest metrics\n${textTable(metrics)}`,
     `Settings\n${textTable(settings)}`,
-    `Files\n${textTable(described)}`,
+    `Files\n${textTable(contents)}`,
   ].join("\n\n");
 }
 
-/** Maximum number of figures in {@linkcode compareTable}, and of characters of a setting, such as a path. */
-const [maxFigures, maxCell] = [10, 24];
+/** Maximum number of figures in {@linkcode compareTable}. */
+const maxFigures = 10;
+/** Maximum characters of a setting in it, such as a path. */
+const maxCell = 24;
 
 /** A table of runs side by side: the results that differ most, or all metrics, then the settings that differ. */
 export function compareTable(runs: readonly RunSummary[], isAll = false, width = lineWidth()): string {
@@ -189,7 +254,7 @@ export function compareTable(runs: readonly RunSummary[], isAll = false, width =
 /** Rows that name the runs; the time and the name of a default folder have separate rows, so that more runs fit. */
 function headings(runs: readonly RunSummary[]): string[][] {
   const isNamed = new Set(runs.map(({ name }) => name)).size === runs.length;
-  const names = runs.map((run) => isNamed ? run.name : facts[0][2](run));
+  const names = runs.map((run) => isNamed ? run.name : theRun.of(run));
   const stamped = names.map((name) => /^(\d{8}-\d{6})-(.+)$/.exec(name) ?? []);
   if (stamped.some(({ length }) => length === 0)) return [["", ...names]];
   return [1, 2].map((part) => ["", ...stamped.map((match) => match[part])]);
@@ -204,15 +269,16 @@ function spread(runs: readonly RunSummary[], name: string): number {
 
 /** A table of losses, with a warning below if they cannot be compared. */
 function withLossWarning(table: string, runs: readonly RunSummary[]): string {
-  const measured = runs.filter((run) => losses.some((name) => metric(run, name) !== ""));
+  const measured = runs.filter((run) => theLosses.some(({ of }) => of(run) !== ""));
   const warning = lossWarning(measured.map(({ params, dataset }) => ({ settings: params, dataset })));
   return warning === undefined ? table : `${table}\n${warning}`;
 }
 
 /** The result of a run: `residual`, `residual map` of a distillation, `mine.ts`, or `study`. */
 function networkOf(run: RunSummary): string {
+  if (setting(run, "plan") !== "") return "study";
   const model = basename(setting(run, "model"));
-  return setting(run, "plan") ? "study" : setting(run, "teacher") ? `${model} map` : model;
+  return setting(run, "teacher") !== "" ? `${model} map` : model;
 }
 
 /** A setting as text; its name can be any word, even `constructor`. */

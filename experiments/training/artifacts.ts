@@ -3,7 +3,6 @@ import { yieldToEvents } from "../../kernels/devices/device.ts";
 import { HeldOutLoss, meanLoss } from "../../models/mod.ts";
 import { heldOutOptions } from "../cli/training_config.ts";
 import { firstIndices } from "../data/dataset.ts";
-import { examplesOf, writeExamples } from "../data/example_file.ts";
 import { sourceOf } from "../data/image_source.ts";
 import { binByTime } from "../evaluation/measures.ts";
 import { writeReport } from "../report/write_report.ts";
@@ -13,9 +12,6 @@ import { type Artifact, fewSteps, flowGif, flows, type Measured, paths, samples 
 import type { TrainedRun } from "./pictures.ts";
 
 export type { Measured };
-
-/** Number of test images in a report. */
-const exampleCount = 24;
 
 /** Description in `loss_by_time.json`, for people who read the file. */
 const what =
@@ -40,19 +36,13 @@ const testLoss: Artifact = {
   },
 };
 
-/** Test images for the report, because the data set may be gone when the report is written again. */
-const examples: Artifact = {
-  makes: "examples",
-  write: ({ run, data }) => writeExamples(run, examplesOf(data, exampleCount)),
-};
-
 const report: Artifact = {
   makes: "report",
   write: ({ run }) => writeReport([run], join(run, runFile.report)),
 };
 
 /** The outputs of a run in the order in which they are written; the report is last because it shows the others. */
-const outputs: Artifact[] = [testLoss, samples, fewSteps, flows, flowGif, paths, examples, report];
+const outputs: Artifact[] = [testLoss, samples, fewSteps, flows, flowGif, paths, report];
 
 /**
  * Writes all artifacts of a trained run, until `stopped`; `measured` takes the metrics of each.

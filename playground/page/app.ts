@@ -307,13 +307,15 @@ export class App {
     const rest = digits ? this.#digits?.rest : this.#rest;
     const waits = this.#awaitsData && !digits;
     const running = !rest?.done && !waits && (digits ? this.#digits?.running : this.#running);
-    byId("run").textContent = running ? "Pause" : digits || rest?.done ? "Train on" : "Train";
+    const start = digits || rest?.done ? "Train on" : "Train";
+    byId("run").textContent = running ? "Pause" : start;
     const disable = (id: string, is = false) => byId<HTMLButtonElement>(id).disabled = is;
     for (const id of ["run", "copy-code"]) disable(id, waits);
     disable("one-step", digits || waits || this.#rest?.done);
     this.#showLosses();
-    const setting = this.#settings.device !== "cpu" ? undefined : digits ? "digit_steps" : "steps";
-    byId("more-text").textContent = rest ? formatDigest(rest, setting) : "";
+    const setting = digits ? "digit_steps" : "steps";
+    const isReproducible = this.#settings.device === "cpu";
+    byId("more-text").textContent = rest ? formatDigest(rest, isReproducible ? setting : undefined) : "";
     document.documentElement.dataset.digest = rest?.done ? rest.digest : ""; // for tests
   }
 

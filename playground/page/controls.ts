@@ -3,10 +3,14 @@ import { byId, element } from "../../viz/report/page/dom.ts";
 import { programText } from "../program_text.ts";
 import { type PlaygroundSettings, rowOf, type SettingName, settingNames } from "../settings.ts";
 
-/** Milliseconds that the flow takes from noise to data, and that it pauses there before it repeats. */
-const [playMs, pauseMs] = [2400, 1400];
-/** Number of still pictures for readers who prefer reduced motion, and milliseconds per picture. */
-const [stills, stillMs] = [5, 900];
+/** Milliseconds that the flow takes from noise to data. */
+const playMs = 2400;
+/** Milliseconds that it pauses there before it repeats. */
+const pauseMs = 1400;
+/** Number of still pictures for readers who prefer reduced motion. */
+const stills = 5;
+/** Milliseconds per still picture. */
+const stillMs = 900;
 
 /** Settings with controls of their own elsewhere on the page. */
 const elsewhere: readonly SettingName[] = ["data", "drawn", "step", "t", "noise", "label", "scale"];
@@ -123,7 +127,9 @@ export class TimeControl {
   show(t: number): void {
     this.#slider.value = String(t);
     byId("t-text").textContent = `t = ${t.toFixed(2)}`;
-    const where = t < 0.005 ? "noise" : t > 0.995 ? "data" : "on the way from noise to data";
+    let where = "on the way from noise to data";
+    if (t < 0.005) where = "noise";
+    if (t > 0.995) where = "data";
     this.#slider.ariaValueText = `t = ${t.toFixed(2)}, ${where}`;
   }
 
@@ -137,12 +143,16 @@ export class TimeControl {
       const t = this.still
         ? Math.min(1, Math.floor((now - started) / stillMs) / (stills - 1))
         : Math.min(1, from + (now - started) / playMs);
-      const ended = now - started - (this.still ? stillMs * stills : (1 - from) * playMs + pauseMs) >= 0;
+      const lasts = this.still ? stillMs * stills : (1 - from) * playMs + pauseMs;
+      const ended = now - started >= lasts;
       if (t === 1 && !this.loops()) {
         this.onTime(1, true);
         return this.stop();
       }
-      if (ended) [from, started] = [0, now];
+      if (ended) {
+        from = 0;
+        started = now;
+      }
       if (t !== this.#slider.valueAsNumber) this.onTime(t, false);
       this.#playing = requestAnimationFrame(next);
     };

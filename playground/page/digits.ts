@@ -83,7 +83,9 @@ export class DigitsSession extends SharpCanvas {
     this.running = settings.start !== "checkpoint";
     this.curve = new LossCurve();
     this.#strokes = [];
-    this.rest = this.#frame = this.#ledTo = undefined;
+    this.rest = undefined;
+    this.#frame = undefined;
+    this.#ledTo = undefined;
     this.#showReading();
     const side = sideOf(settings.start);
     const where = `in a space of ${side ** 2} dimensions`;

@@ -9,8 +9,10 @@ import type { Library } from "../plane_training.ts";
 import type { PlaygroundSettings } from "../settings.ts";
 import type { DigitsCommand, DigitsReport, HeldOut } from "./messages.ts";
 
-/** Milliseconds between drawings, and between measurements of the held-out loss. */
-const [drawMs, measureMs] = [1000, 10_000];
+/** Milliseconds between drawings. */
+const drawMs = 1000;
+/** Milliseconds between measurements of the held-out loss. */
+const measureMs = 10_000;
 
 /** Cancels a measurement because the training has continued. */
 export class Overtaken extends Error {
@@ -52,7 +54,8 @@ export class DigitsWorker {
           this.#data = unpacked<DigitsParts>({ data, files });
         }
         this.#settings = command.settings;
-        this.#kept = this.#heldOut = undefined;
+        this.#kept = undefined;
+        this.#heldOut = undefined;
         this.#losses = [];
         this.#running = command.running;
         return this.resume();
@@ -87,7 +90,8 @@ export class DigitsWorker {
     if (this.#busy) return;
     this.#busy = true;
     try {
-      let [drawn, measured] = [performance.now(), -Infinity];
+      let drawn = performance.now();
+      let measured = -Infinity;
       do {
         while (this.#goesOn) {
           const training = this.#training!;

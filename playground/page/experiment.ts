@@ -69,8 +69,8 @@ export class Experiment extends SharpCanvas {
     const whole = Math.max(3 * spread, error, 1e-9);
     byId("error-spread").style.width = `${100 * spread / whole}%`;
     byId("error-distance").style.width = `${100 * distance / whole}%`;
-    const [sum, first, second] = [error, spread, distance].map((value) => value.toFixed(2));
-    byId("error-text").textContent = `Error ${sum} = spread ${first} + ½ distance² ${second}`;
+    byId("error-text").textContent = `Error ${error.toFixed(2)} = spread ${spread.toFixed(2)} + ` +
+      `½ distance² ${distance.toFixed(2)}`;
     Object.assign(byId("error-text").dataset, { error, spread, distance }); // for tests
   }
 

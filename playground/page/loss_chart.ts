@@ -38,7 +38,8 @@ export class LossCurve {
   /** The mean over about the last twentieth of the losses; undefined at the start. */
   latest(): number | undefined {
     const last = this.#means.slice(-Math.max(1, Math.ceil(this.#means.length / 20)));
-    return last.length > 0 ? meanOf(last) : this.#open.length > 0 ? meanOf(this.#open) : undefined;
+    if (last.length > 0) return meanOf(last);
+    return this.#open.length > 0 ? meanOf(this.#open) : undefined;
   }
 }
 
@@ -91,6 +92,13 @@ export class LossChart extends SharpCanvas {
   }
 }
 
+/** The distance between ticks of a linear axis from 0. */
+function tickFor(highest: number): number {
+  if (highest > 2) return 1;
+  if (highest > 0.8) return 0.5;
+  return highest > 0.3 ? 0.2 : 0.05;
+}
+
 /** Maps losses to shares of an axis's height, and chooses its ticks. */
 export function lossScale(losses: readonly number[], floor?: number): {
   readonly ticks: readonly { readonly loss: number; readonly text: string }[];
@@ -98,14 +106,15 @@ export function lossScale(losses: readonly number[], floor?: number): {
 } {
   if (floor === undefined) {
     const highest = Math.max(0.1, ...losses) * 1.05;
-    const tick = highest > 2 ? 1 : highest > 0.8 ? 0.5 : highest > 0.3 ? 0.2 : 0.05;
+    const tick = tickFor(highest);
     const ticks = Array.from({ length: Math.ceil(highest / tick) }, (_, i) => {
       const loss = Number((i * tick).toFixed(2));
       return { loss, text: String(loss) };
     });
     return { ticks, share: (loss) => loss / highest };
   }
-  const [lowest, highest] = [floorError * floor, Math.max(floor, ...losses.map((loss) => loss - floor))];
+  const lowest = floorError * floor;
+  const highest = Math.max(floor, ...losses.map((loss) => loss - floor));
   const ticks = [0.001, 0.01, 0.1, 1, 10].filter((above) => above >= lowest && above <= highest)
     .map((above) => ({ loss: floor + above, text: String(above) }));
   const share = (loss: number) =>

@@ -7,12 +7,16 @@ import { fewSteps } from "./messages.ts";
 import { currentProbe, PlanePen, type PlaneState, probeTime } from "./plane_pen.ts";
 import { trainingLabel } from "./readings.ts";
 
-/** Maximum number of lines in a fan, and of a dropped dot's lessons. */
-const [maxLines, lessons] = [160, 18];
+/** Maximum number of lines in a fan. */
+const maxLines = 160;
+/** Maximum number of a dropped dot's lessons. */
+const lessons = 18;
 /** Planes per row in the picture of few steps. */
 export const cells = 3;
-/** Grid points per side of the density, and contour levels as shares of its maximum. */
-const [side, levels] = [48, [0.08, 0.25, 0.5, 0.8]];
+/** Grid points per side of the density. */
+const side = 48;
+/** Contour levels as shares of its maximum. */
+const levels = [0.08, 0.25, 0.5, 0.8];
 
 /** The time left until t = 1, with a minimum that keeps arrows visible. */
 export const leftAt = (t: number) => Math.max(0.03, 1 - t);
@@ -114,7 +118,8 @@ function drawLines(
   const darkest = Math.min(0.7, 24 * every / likely.length);
   likely.forEach(({ weight, i }, rank) => {
     if (rank % every > 0) return;
-    const [start, end] = [exact.start(place, t, i), exact.point(i)];
+    const start = exact.start(place, t, i);
+    const end = exact.point(i);
     const globalAlpha = darkest * (0.1 + 0.9 * weight / likely[0].weight);
     set(pen.context, { globalAlpha, lineWidth: 1, strokeStyle: colour });
     pen.line(exact.line(start, end, 12));
@@ -210,8 +215,8 @@ export function drawFew(pen: PlanePen, state: PlaneState): void {
   if (!frame || frame.planes.length < fewSteps.length) return;
   const { context, colours } = pen;
   const side = pen.size / cells;
-  const [inside, last] = [side - 8, frame.planes[fewSteps.length - 1]];
-  const pointed = nearestDot(last, probe, t);
+  const inside = side - 8;
+  const pointed = nearestDot(frame.planes[fewSteps.length - 1], probe, t);
   frame.planes.forEach((dots, i) => {
     context.save();
     context.translate(side * (i % cells) + 4, side * Math.floor(i / cells) + 4);
@@ -241,11 +246,15 @@ export function drawFew(pen: PlanePen, state: PlaneState): void {
 
 /** The dot nearest to a place at time t. */
 function nearestDot(dots: Trajectories, [x, y]: Point, t: number): number {
-  let [nearest, best] = [Infinity, 0];
+  let nearest = Infinity;
+  let best = 0;
   for (let n = 0; n < countOf(dots); n++) {
     const [a, b] = placeAt(dots, n, t);
     const away = (x - a) ** 2 + (y - b) ** 2;
-    if (away < nearest) [nearest, best] = [away, n];
+    if (away < nearest) {
+      nearest = away;
+      best = n;
+    }
   }
   return best;
 }
@@ -342,7 +351,9 @@ export function drawClasses(pen: PlanePen, { lesson, probe, t, settings }: Plane
   for (const point of field.own.points()) pen.dot(point, 1.8, data);
   drawLines(pen, field.all, all, probe, now, muted);
   drawLines(pen, field.own, own, probe, now, data);
-  const [ofAll, ofClass, led] = [all.mean, own.mean, guided].map((velocity) => tipOf(probe, velocity, now));
+  const ofAll = tipOf(probe, all.mean, now);
+  const ofClass = tipOf(probe, own.mean, now);
+  const led = tipOf(probe, guided, now);
   pen.arrow("mean", probe, ofAll, 4, { colour: ink, head: 14 });
   pen.arrow("data", probe, ofClass, 4, { colour: data, head: 14 });
   pen.arrow("velocity", probe, led, 2.5, { colour: velocity });

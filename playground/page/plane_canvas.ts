@@ -38,8 +38,9 @@ export class PlaneCanvas extends SharpCanvas {
   /** Converts a pixel of the canvas to a place in the plane. */
   placeAt(x: number, y: number): Point {
     const size = this.width / (storySteps[this.state.settings.step].cells ?? 1);
-    [x, y] = [x % size, y % size];
-    return [(x / size * 2 - 1) * halfSide, (1 - y / size * 2) * halfSide];
+    const column = x % size;
+    const row = y % size;
+    return [(column / size * 2 - 1) * halfSide, (1 - row / size * 2) * halfSide];
   }
 
   /** Moves the dots on screen towards those of the frame. @returns whether they are still moving */

@@ -69,7 +69,8 @@ export class PlanePointer {
   show(drawing: boolean): void {
     const { step, drawn } = this.plane.state.settings;
     if (step !== this.#step) this.plane.state.look = undefined;
-    [this.#step, this.#drawing] = [step, drawing];
+    this.#step = step;
+    this.#drawing = drawing;
     const { description, pointer } = storySteps[step];
     byId("plane-keys").textContent = drawing || !pointer ? "" : hints[pointer][this.#touches ? 1 : 0];
     this.#canvas.ariaLabel = drawing && drawn === "" ? "Draw data here" : description;
@@ -132,7 +133,8 @@ export class PlanePointer {
 
   /** Whether a place is at the tip of the reader's answer. */
   #isAtAnswer([x, y]: Point): boolean {
-    const { probe, t } = this.plane.state, answer = this.#shownAnswer;
+    const { probe, t } = this.plane.state;
+    const answer = this.#shownAnswer;
     if (!answer) return false;
     const [tipX, tipY] = tipOf(probe, answer, t);
     return Math.hypot(x - tipX, y - tipY) < reach;
@@ -161,7 +163,8 @@ export class PlanePointer {
   }
 
   #key(event: KeyboardEvent): void {
-    const { probe: [x, y], t } = this.plane.state, answer = this.#shownAnswer;
+    const { probe: [x, y], t } = this.plane.state;
+    const answer = this.#shownAnswer;
     const direction = arrowKeys[event.key];
     if (direction && answer && event.shiftKey) {
       const [tipX, tipY] = tipOf([x, y], answer, t);

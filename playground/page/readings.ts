@@ -112,9 +112,10 @@ export function classesReading({ frame, lesson }: PlaneState): Reading {
 
 /** The root mean square distance of points, f32[N, 2], from their mean. */
 function spreadOf(points: Float32Array): number {
-  const [x, y] = [0, 1].map((axis) =>
-    points.reduce((sum, value, i) => i % 2 === axis ? sum + value : sum, 0) / (points.length / 2)
-  );
+  const meanOf = (axis: 0 | 1) =>
+    points.reduce((sum, value, i) => i % 2 === axis ? sum + value : sum, 0) / (points.length / 2);
+  const x = meanOf(0);
+  const y = meanOf(1);
   const squares = points.reduce((sum, value, i) => sum + (value - (i % 2 === 0 ? x : y)) ** 2, 0);
   return Math.sqrt(squares / (points.length / 2));
 }

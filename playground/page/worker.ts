@@ -10,12 +10,16 @@ import { needsTraining, type PlaygroundSettings } from "../settings.ts";
 import { DigitsWorker, Overtaken } from "./digits_worker.ts";
 import { fewSteps, type FromTrainer, type ToTrainer, type Watched } from "./messages.ts";
 
-/** Milliseconds per burst of training, and between frames; frames take at most a quarter of the time. */
-const [burstMs, frameMs] = [12, 100];
+/** Milliseconds per burst of training. */
+const burstMs = 12;
+/** Milliseconds between frames, which take at most a quarter of the time. */
+const frameMs = 100;
 /** Milliseconds between bursts of the reader's copy. */
 const pauseMs = 30;
-/** Solver steps of dots with noise, and the number of guided dots. */
-const [noisySteps, guidedDots] = [64, 192];
+/** Solver steps of dots with noise. */
+const noisySteps = 64;
+/** Number of guided dots. */
+const guidedDots = 192;
 
 /** Sends a message to the page; set when the page opens the service. */
 let send: (message: FromTrainer) => void;
@@ -87,7 +91,7 @@ export class TrainingService {
     try {
       const { description } = await openDevice(this.#library, this.#threads, device);
       this.#device = device;
-      send({ kind: "opened", device, description, ...reason && { reason } });
+      send({ kind: "opened", device, description, reason });
     } catch (error) {
       if (device === "cpu") throw error;
       await this.#use("cpu", `${reasonOf(error)}. Training runs on the processor instead.`);
@@ -229,7 +233,10 @@ export class TrainingService {
   /** Creates the watched copy, or drops it; it trains for at most the steps of the settings. */
   #keepCopy(): void {
     const { copy } = this.#watched;
-    if (!copy || !this.#current) return void (this.#copy = undefined);
+    if (!copy || !this.#current) {
+      this.#copy = undefined;
+      return;
+    }
     const key = `${this.#current.id} ${copy.id}`;
     if (this.#copy?.key !== key) this.#copy = { key, ...this.#shown(this.#settings!) };
     this.#copy.training.continueTo(Math.min(copy.steps, this.#settings!.steps));
@@ -257,7 +264,8 @@ export class TrainingService {
     const losses = Float32Array.from(this.#losses.splice(0));
     const { step } = training;
     const started = performance.now();
-    const [dots, arrows] = [await this.#dots(this.#current, settings), await views.arrows()];
+    const dots = await this.#dots(this.#current, settings);
+    const arrows = await views.arrows();
     const planes = [];
     if (settings.step === "few") {
       for (const moves of fewSteps) {

@@ -4,7 +4,6 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { normalizationTo } from "../../experiments/cli/training.ts";
 import { readConfig, trainingConfig } from "../../experiments/cli/training_config.ts";
-import { readExamples } from "../../experiments/data/example_file.ts";
 import { sourceOf } from "../../experiments/data/image_source.ts";
 import { loadDataset } from "../../experiments/data/load_dataset.ts";
 import { drawSamples } from "../../experiments/draw/samples.ts";
@@ -55,7 +54,6 @@ testInFolder("no damaged file of a run causes a stack trace", async (folder) => 
       await drawSamples({ model, shape, normalization }, { count: 1, seed: 1, steps: 1, solver: "euler" });
     });
     await damage(run, "ema.safetensors", 15, (run) => readNetwork(run, {}));
-    await damage(run, "examples.safetensors", 20, readExamples);
     await damage(run, "flow/sample_1.safetensors", 15, readTrajectories);
     for (const name of ["flow/paths.safetensors", "loss_by_time.json", "config.json"]) {
       await damage(run, name, 6, report);

@@ -49,7 +49,7 @@ testTask("train writes weights, metrics, pictures and its environment", async (p
   assert.match(stderr, /\nstep 22, validation loss [\d.]+, test loss [\d.]+, .*\nDone; open run\/rep.*\n$/);
   assert.equal(
     (await place.names("run")).join(" "),
-    "best.safetensors config.json early.safetensors ema.safetensors environment.json examples.safetensors " +
+    "best.safetensors config.json early.safetensors ema.safetensors environment.json " +
       "few_steps.png flow flow_linear.gif last.safetensors loss_by_time.json metrics.jsonl report.html run.json " +
       "samples samples.png state.safetensors",
   );
@@ -83,8 +83,8 @@ testTask("train writes weights, metrics, pictures and its environment", async (p
     assert.deepEqual([k, modelType, solver, steps, seed], [n + 1, "UNet_FM_Residuals", "euler", 4, 46020]);
     assert.deepEqual(shape, [5, imageSize, imageSize]);
   }
-  const { classes, real, classifier } = (await readPlaneTrajectories(place.file("run")))!;
-  assert.deepEqual([classes, real.classes, classifier], [undefined, undefined, undefined]);
+  const { conditioning, real } = (await readPlaneTrajectories(place.file("run")))!;
+  assert.deepEqual([conditioning, real.classes], [undefined, undefined]);
   await assertFinite(place, "run");
 
   // The same training loss everywhere, that of the last steps.

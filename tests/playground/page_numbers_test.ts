@@ -116,6 +116,8 @@ Deno.test("lossScale() is linear, or logarithmic in the distance to the floor if
   const linear = lossScale([3, 1]);
   assert.deepEqual([linear.share(0), linear.ticks.map(({ loss }) => loss)], [0, [0, 1, 2, 3]]);
   assertClose([linear.share(3)], [1 / 1.05], 1e-9);
+  const spacings = [3, 1, 0.5, 0.2].map((highest) => lossScale([highest]).ticks[1].loss);
+  assert.deepEqual(spacings, [1, 0.5, 0.2, 0.05]);
   const { share, ticks } = lossScale([3, 1.2, 0.999], 1);
   assertClose([1.01, 1.02, 1.2, 3].map(share), [1, 2, 20, 200].map((x) => Math.log(x) / Math.log(200)), 1e-9);
   assert.equal(share(0.9), 0, "a loss below the floor is within its error");

@@ -142,12 +142,17 @@ export function figure(
   }));
 }
 
+/** Plotly's name of the numbers in an array. */
+function dtypeOf(array: ArrayBufferView): string {
+  if (array instanceof Float32Array) return "f4";
+  return array instanceof Uint8Array ? "u1" : "i4";
+}
+
 /** A figure as JSON; typed arrays are in base64, and numbers that are not finite become null. */
 export function plotlyJson(value: unknown): Json {
   if (ArrayBuffer.isView(value)) {
     const { buffer, byteOffset, byteLength } = value;
-    const dtype = value instanceof Float32Array ? "f4" : value instanceof Uint8Array ? "u1" : "i4";
-    return { dtype, bdata: base64(new Uint8Array(buffer, byteOffset, byteLength)) };
+    return { dtype: dtypeOf(value), bdata: base64(new Uint8Array(buffer, byteOffset, byteLength)) };
   }
   if (Array.isArray(value)) return value.map(plotlyJson);
   if (typeof value === "number" && !Number.isFinite(value)) return null;

@@ -3,7 +3,8 @@
  * many after, so that it does not lag behind a loss that falls fast. Values that are not finite are skipped and give NaN.
  */
 export function movingAverage(values: ArrayLike<number>, width: number): number[] {
-  const [sums, counts] = [[0], [0]];
+  const sums = [0];
+  const counts = [0];
   for (let k = 0; k < values.length; k++) {
     const isFinite = Number.isFinite(values[k]);
     sums.push(sums[k] + (isFinite ? values[k] : 0));
@@ -12,7 +13,8 @@ export function movingAverage(values: ArrayLike<number>, width: number): number[
   return Array.from(values, (value, k) => {
     if (!Number.isFinite(value)) return NaN;
     const reach = Math.min(Math.floor(width / 2), k >> 1);
-    const [from, to] = [k - reach, Math.min(values.length, k + reach + 1)];
+    const from = k - reach;
+    const to = Math.min(values.length, k + reach + 1);
     return (sums[to] - sums[from]) / (counts[to] - counts[from]);
   });
 }

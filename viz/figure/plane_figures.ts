@@ -159,11 +159,13 @@ function columns(points: Float32Array, N: number): Points {
 
 /** Arrows as lines, which Plotly of any version draws: a shaft and a head of two strokes, in the figure's units. */
 function arrows(points: Float32Array, velocity: Float32Array, N: number, scale: number): Points {
-  const [xs, ys]: [number[], number[]] = [[], []];
+  const xs: number[] = [];
+  const ys: number[] = [];
   for (let n = 0; n < N; n++) {
     const [x, y] = [points[2 * n], points[2 * n + 1]];
     const [dx, dy] = [scale * velocity[2 * n], scale * velocity[2 * n + 1]];
-    const [tipX, tipY, backX, backY] = [x + dx, y + dy, x + 0.7 * dx, y + 0.7 * dy];
+    const [tipX, tipY] = [x + dx, y + dy];
+    const [backX, backY] = [x + 0.7 * dx, y + 0.7 * dy]; // where the strokes of the head end
     xs.push(x, tipX, NaN, backX - 0.15 * dy, tipX, backX + 0.15 * dy, NaN);
     ys.push(y, tipY, NaN, backY + 0.15 * dx, tipY, backY - 0.15 * dx, NaN);
   }
@@ -178,10 +180,12 @@ function largest(velocity: Float32Array, N: number): number {
 
 /** The smallest and largest finite value. */
 function extentOf(arrays: readonly Float32Array[]): readonly [low: number, high: number] {
-  let [low, high] = [Infinity, -Infinity];
+  let low = Infinity;
+  let high = -Infinity;
   for (const value of arrays.flatMap((values) => [...values])) {
     if (!Number.isFinite(value)) continue;
-    [low, high] = [Math.min(low, value), Math.max(high, value)];
+    low = Math.min(low, value);
+    high = Math.max(high, value);
   }
   return [low, high];
 }

@@ -72,7 +72,7 @@ export function flowCell(
       Float32Array.from(quiver(mean(v), [H, W]), ({ dx, dy }) => Math.hypot(dx, dy))
     );
     const unit = blockSize * scale / (quantile(lengths) || 1);
-    note = `arrows: gradient of the velocity’s ${blockSize} × ${blockSize} block means${ofChannels}`;
+    note = `arrows: towards higher velocity, mean of ${blockSize} × ${blockSize} pixels${ofChannels}`;
     arrows = (trajectory, m, t) => {
       const v = velocityAt(trajectory, m);
       const all = v ? quiver(finite(mean(v), W, t), [H, W]) : [];
@@ -81,7 +81,8 @@ export function flowCell(
   } else if (field === "prediction") {
     note = "predicted end point x + (1 − t) v";
     values = (trajectory, m) => {
-      const [image, v] = [imageAt(trajectory, m), velocityAt(trajectory, m)];
+      const image = imageAt(trajectory, m);
+      const v = velocityAt(trajectory, m);
       return v ? image.map((value, i) => value + (1 - trajectory.t[m]) * v[i]) : image;
     };
   }

@@ -78,8 +78,8 @@ export function flowFrames(rows: readonly FlowRow[], options: FlowFramesOptions 
   const single = rows.length === 1 && columns === 1;
   const captions = (t: number) => ({
     title: [`t = ${t.toFixed(2)}`, single ? [] : `${pacing} pacing`, remark ?? []].flat().join(", "),
-    ...columnTitles && { columns: columnTitles },
-    ...labels(rows),
+    columns: columnTitles,
+    rows: labels(rows),
     note: cell.note,
   });
   const layout = sheet([rows.length, columns], [cell.width, cell.height], captions(0));
@@ -111,7 +111,7 @@ export function filmstrip(rows: readonly FlowRow[], options: FlowFramesOptions =
     trajectories.map((trajectory) => ({ trajectory, label }))
   );
   const columns = times.map((t) => `t = ${t.toFixed(2)}`);
-  const captions: Captions = { columns, ...labels(lines), note: cell.note };
+  const captions: Captions = { columns, rows: labels(lines), note: cell.note };
   const layout = sheet([lines.length, times.length], [cell.width, cell.height], captions);
   const cells = lines.flatMap(({ trajectory }, row) =>
     times.map((t, column) => cell.draw(trajectory, t, ...layout.place(row, column)))
@@ -119,8 +119,9 @@ export function filmstrip(rows: readonly FlowRow[], options: FlowFramesOptions =
   return layout.svg(cells.join(""), captions);
 }
 
-function labels(rows: readonly { readonly label?: string | undefined }[]): Pick<Captions, "rows"> {
-  return rows.some(({ label }) => label) ? { rows: rows.map(({ label = "" }) => label) } : {};
+/** The captions of rows; undefined if no row has a label. */
+function labels(rows: readonly { readonly label?: string }[]): readonly string[] | undefined {
+  return rows.some(({ label }) => label) ? rows.map(({ label = "" }) => label) : undefined;
 }
 
 /** Checks all trajectories and prepares to draw them. */

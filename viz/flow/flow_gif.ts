@@ -81,7 +81,8 @@ export class Indexer {
       }
       pixels[i] = index;
     }
-    return this.#previous = { width, height, pixels };
+    this.#previous = { width, height, pixels };
+    return this.#previous;
   }
 
   #indexOf(color: number): number {

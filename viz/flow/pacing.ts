@@ -53,6 +53,7 @@ export function pace(pacing: Pacing, snapshots: number | ArrayLike<number>, n: n
   if (n === 1) return [last];
   const chosen = Array.from({ length: n }, (_, i) => places[pacing](i / (n - 1), last));
   if (typeof snapshots === "number" || evenTimes(snapshots)) return chosen.map(Math.round);
-  const [first, length] = [snapshots[0], snapshots[last] - snapshots[0]];
+  const first = snapshots[0];
+  const length = snapshots[last] - first;
   return chosen.map((place) => nearestSnapshot(snapshots, first + place / last * length));
 }

@@ -68,7 +68,6 @@ export function encodeGif(
   const unchanged = frames.length > 1 && used < 256 ? used : undefined;
   const colorDepth = Math.max(Math.ceil(Math.log2(unchanged === undefined ? used : used + 1)), 2);
   const colors = Array.from({ length: 2 ** colorDepth }, (_, i) => [...palette.subarray(3 * i, 3 * i + 3)]);
-  const repeat = plays === Infinity ? 0 : plays === 1 ? -1 : plays - 1; // -1 is for none, 0 for endless
   frames.forEach(({ width, height, pixels }, i) => {
     const steady = i > 0 && unchanged !== undefined;
     const before = frames[Math.max(i - 1, 0)].pixels;
@@ -79,11 +78,17 @@ export function encodeGif(
       transparentIndex: unchanged ?? 0,
       colorDepth,
       dispose: 1, // leaves a frame in place when the next is drawn
-      ...i === 0 && { palette: colors, repeat }, // any later frame would store them again
+      ...i === 0 && { palette: colors, repeat: repeatOf(plays) }, // any later frame would store them again
     });
   });
   encoder.finish();
   return imageFile(encoder.bytes(), "image/gif");
+}
+
+/** The field of a GIF that says how often it repeats: -1 never, 0 endlessly. */
+function repeatOf(plays: number): number {
+  if (plays === Infinity) return 0;
+  return plays === 1 ? -1 : plays - 1;
 }
 
 /** Throws a {@linkcode RangeError} unless there are frames, all of one size that a file can hold. */

@@ -78,8 +78,11 @@ function tiled(
   [N, C, H, W]: ChannelsShape,
   { columns, scale, gap }: Required<Pick<GridOptions, "columns" | "scale" | "gap">>,
 ): Picture | Raster {
-  const [stepY, stepX, bytes] = [H * scale + gap, W * scale + gap, C === 1 ? 1 : 4];
-  const [width, height] = [columns * stepX - gap, Math.ceil(N / columns) * stepY - gap];
+  const bytes = C === 1 ? 1 : 4;
+  const stepY = H * scale + gap;
+  const stepX = W * scale + gap;
+  const width = columns * stepX - gap;
+  const height = Math.ceil(N / columns) * stepY - gap;
   const pixels = new Uint8Array(bytes * width * height);
   for (let i = 3; bytes === 4 && i < pixels.length; i += 4) pixels[i] = 255; // opaque
   for (let i = 0; i < levels.length; i++) {

@@ -15,7 +15,8 @@ export interface IdxHeader {
  * Source: http://yann.lecun.com/exdb/mnist/
  */
 export function idxHeader(bytes: Uint8Array): IdxHeader | undefined {
-  const [rank, start] = [bytes[3], 4 + 4 * bytes[3]];
+  const rank = bytes[3];
+  const start = 4 + 4 * rank;
   if (bytes[0] !== 0 || bytes[1] !== 0 || bytes[2] !== 8 || !(bytes.length >= start)) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const shape = Array.from({ length: rank }, (_, i) => view.getUint32(4 + 4 * i));

@@ -41,8 +41,14 @@ export function encodePng(picture: Picture | Raster, palette: Palette = colormap
  * @returns bytes of a `.png` file, which a notebook shows
  */
 export function encodeRasterPng({ width, height, rgba }: Raster): ImageFile {
-  const channels = !isOpaque(rgba) ? 4 : isGrey(rgba) ? 1 : 3;
+  const channels = channelsOf(rgba);
   return imageFile(encode({ width, height, channels, data: firstChannels(rgba, channels) }), "image/png");
+}
+
+/** The fewest channels that hold an RGBA picture: one if it is grey, three if it is opaque, else four. */
+function channelsOf(rgba: Uint8Array): 1 | 3 | 4 {
+  if (!isOpaque(rgba)) return 4;
+  return isGrey(rgba) ? 1 : 3;
 }
 
 function isOpaque(rgba: Uint8Array): boolean {

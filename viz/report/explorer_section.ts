@@ -57,18 +57,6 @@ function brush(value: string, title: string): Markup {
 <span class="brush ${value}"></span><span class="unseen">${title}</span></label>`;
 }
 
-/** Test images to measure in bits per dimension, hidden until the page has a network and images. */
-const bitsControls = markup`<div id="bits" role="group" aria-labelledby="bits-title" hidden>
-<h3 id="bits-title">Does the network expect a real image?</h3>
-<p class="small">Press a test image, which no network was trained on. The page runs the flow backwards, from the
-image to its noise, and adds up how much the flow spreads images apart along the way (its divergence). This gives the
-likelihood of the image, in bits per value: a file stores 8, and a code based on the network needs fewer for images that
-it expects.</p>
-<div id="bits-examples" class="thumbnails"></div>
-<div class="controls"><button id="bits-stop" type="button" hidden>Stop</button>
-<progress id="bits-progress" aria-label="Progress from image to noise" max="1" value="0" hidden></progress>
-<p class="small" id="bits-text" aria-live="polite"></p></div></div>`;
-
 /**
  * Renders one sample as three linked pictures.
  *
@@ -110,7 +98,6 @@ ${live ? markup`<div id="live-grid" class="columns" hidden></div>` : undefined}
 <p class="small screen">Point at a pixel to see how it changes; click to keep it selected.</p>
 ${live ? markup`<div id="step-strip" class="strip" hidden></div>` : undefined}
 ${pixelChart}
-${live ? bitsControls : undefined}
 </div>`;
 }
 

@@ -22,18 +22,18 @@ export function flowViews({ runs, comparison }: ReportData): Markup | undefined 
 
 /** Links to all sections. */
 export function contents({ runs, comparison }: ReportData): Markup {
-  const sections: [id: string, title: string, isThere: boolean][] = [
-    ["flow", "Flow", runs.some(({ trajectories }) => trajectories.length > 0)],
-    ["plane", "Trajectories", runs.some(({ plane }) => plane)],
-    ["compare", "Side by side", comparison !== undefined],
-    ["few-steps", "Few evaluations", hasFewSteps(runs)],
-    ["quality", "Quality", runs.some(({ quality }) => quality)],
-    ["solvers", "Solvers", runs.some(({ solvers }) => solvers)],
-    ["training", "Training", true],
-    ["settings", "Settings", true],
+  const sections = [
+    { id: "flow", title: "Flow", isThere: runs.some(({ trajectories }) => trajectories.length > 0) },
+    { id: "plane", title: "Trajectories", isThere: runs.some(({ plane }) => plane) },
+    { id: "compare", title: "Side by side", isThere: comparison !== undefined },
+    { id: "few-steps", title: "Few evaluations", isThere: hasFewSteps(runs) },
+    { id: "quality", title: "Quality", isThere: runs.some(({ quality }) => quality) },
+    { id: "solvers", title: "Solvers", isThere: runs.some(({ solvers }) => solvers) },
+    { id: "training", title: "Training", isThere: true },
+    { id: "settings", title: "Settings", isThere: true },
   ];
-  const links = sections.filter(([, , isThere]) => isThere)
-    .map(([id, title]) => markup`<a href="#${id}">${title}</a> `);
+  const links = sections.filter(({ isThere }) => isThere)
+    .map(({ id, title }) => markup`<a href="#${id}">${title}</a> `);
   return markup`<nav class="contents" aria-label="Contents">${links}</nav>`;
 }
 
@@ -45,7 +45,8 @@ function planeSection(runs: readonly ReportRun[]): Markup {
       markup`<div data-plane="${i}"${i > 0 ? markup` hidden` : undefined}>${words(plane)}</div>`
     );
   const numbers = all.map(({ name, plane: { t, speed, straightness, shape: [, N] } }) => {
-    const [speeds, cosines] = [speed, straightness].map((values) => quantiles(values, N).median);
+    const speeds = quantiles(speed, N).median;
+    const cosines = quantiles(straightness, N).median;
     const rows = speeds.map((speed, m) => [t[m].toFixed(2), speed.toFixed(3), cosines[m].toFixed(3)]);
     return markup`<h3>${name}</h3>${table(["t", "median speed", "median alignment"], rows)}`;
   });
@@ -79,39 +80,55 @@ ${details("Numbers of speed and alignment", numbers)}
 
 function planeText({ shape: [M, N], share, real }: PlaneTrajectories): Markup {
   const [first, second] = share.map((part) => percent(part));
-  const [steps, reals] = [M - 1, real.position.length / 2];
-  return markup`<p>${N} samples on their way from noise to images (${steps} steps of Euler's method). This map shows only the
+  const reals = real.position.length / 2;
+  return markup`<p>${N} samples on their way from noise to images (${
+    M - 1
+  } steps of Euler's method). This map shows only the
   two directions in which real images differ most, their principal components. They account for ${first} + ${second} of the
   variance of real images, so samples that meet here may still look different. The faint symbols are ${reals} real images;
   an arrow shows where the network sends a sample in the next tenth of t. The grey arrows are the velocity field in this plane:
   each is the mean velocity of the samples near it, and the more samples, the stronger.</p>`;
 }
 
-/** How the classes were assigned, and how reliably. */
-function classifierText(classifier: NonNullable<PlaneTrajectories["classifier"]>): string {
-  if ("judgeAccuracy" in classifier) {
-    const right = percent(classifier.judgeAccuracy);
-    return `assigned by the judge, a small classifier that labels ${right} of test images correctly. It`;
+/** Explains the colours of the samples: classes by a judge, or those that were requested; and how often they agree. */
+function classesText({ judged, conditioning, real }: PlaneTrajectories): Markup {
+  const paragraphs: Markup[] = [];
+  const hide = markup`<span class="screen"> Click a class in the legend to hide it.</span>`;
+  if (judged) {
+    paragraphs.push(
+      markup`<p class="small">Each symbol is a sample, in the colour and shape of its class, assigned by the
+    judge, a small classifier that labels ${
+        percent(judged.accuracy)
+      } of test images correctly. It assigns a class even to
+    samples that look like none.${hide}</p>`,
+    );
+  } else if (conditioning) {
+    paragraphs.push(
+      markup`<p class="small">Each symbol is a sample, in the colour and shape of the class that was
+    requested.${hide}</p>`,
+    );
+  } else if (real.classes) {
+    paragraphs.push(
+      markup`<p class="small">The colours and shapes are the classes of real images. Samples are grey until a
+    judge assigns classes to them: evaluate the run, and write this report again.${hide}</p>`,
+    );
   }
-  const { right, tried } = classifier;
-  return "assigned by a vote of the five nearest real images along 20 components. This simple classifier labels\n" +
-    `${right} of ${tried} held-out images correctly (${percent(right / tried)}). It`;
+  if (conditioning) {
+    const { labels, guidance } = conditioning;
+    const how = guidance === 1 ? "without guidance" : `at guidance ${guidance}`;
+    paragraphs.push(
+      markup`<p class="small">The samples cycle through all classes, ${how}${
+        judged &&
+        `; the judge sees the requested class in ${percent(agreement(labels, judged.classes))} of them`
+      }.</p>`,
+    );
+  }
+  return markup`${paragraphs}`;
 }
 
-/** Explains how classes were assigned, which were requested, and how often the classifier agrees. */
-function classesText({ classifier, classes, conditioning }: PlaneTrajectories): Markup {
-  const by = classifier && classifierText(classifier);
-  const named = by &&
-    markup`<p class="small">Each symbol is a sample, in the colour and shape of its class, ${by} assigns a class even to
-    samples that look like none.<span class="screen"> Click a class in the legend to hide it.</span></p>`;
-  if (!conditioning) return markup`${named}`;
-  const { labels, guidance } = conditioning;
-  const how = guidance === 1 ? "without guidance" : `at guidance ${guidance}`;
-  const hits = classes && Array.from(labels).filter((label, n) => label === classes[n]).length;
-  const seen = hits === undefined
-    ? ""
-    : `; the classifier assigns the requested class to ${percent(hits / labels.length)} of them`;
-  return markup`${named}<p class="small">The samples cycle through all classes, ${how}${seen}.</p>`;
+/** The share of samples whose requested class is the one that the judge sees. */
+function agreement(labels: ArrayLike<number>, seen: ArrayLike<number>): number {
+  return Array.from(labels).filter((label, n) => label === seen[n]).length / labels.length;
 }
 
 /** Two models side by side. */

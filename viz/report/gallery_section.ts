@@ -42,13 +42,14 @@ export function gallery(samples: JudgedSamples, classNames: readonly string[]): 
     }" title="${words}">
 <img src="${address}" alt="Sample ${n + 1}: ${words}" style="aspect-ratio:${W}/${H}"></button>`
   );
-  const filters = [
-    ["all", "all samples", true],
-    ["wrong", "requested and seen classes differ", all.some(({ isWrong }) => isWrong)],
-    ["disputed", "judges disagree", all.some(({ isDisputed }) => isDisputed)],
-  ] as const;
-  const options = filters.filter(([, , isThere]) => isThere)
-    .map(([value, words]) => markup`<option value="${value}">${words}</option>`);
+  const filters = [{ value: "all", words: "all samples" }];
+  if (all.some(({ isWrong }) => isWrong)) {
+    filters.push({ value: "wrong", words: "requested and seen classes differ" });
+  }
+  if (all.some(({ isDisputed }) => isDisputed)) {
+    filters.push({ value: "disputed", words: "judges disagree" });
+  }
+  const options = filters.map(({ value, words }) => markup`<option value="${value}">${words}</option>`);
   const [{ address, words }] = all;
   return markup`<div class="gallery">
 <figure class="enlarged"><img src="${address}" alt=""><figcaption aria-live="polite">${words}</figcaption></figure>

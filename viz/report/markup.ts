@@ -119,14 +119,15 @@ export function chart(
   id: string,
   label: string,
   figure?: PlotlyFigure,
-  { height = "" as never, clock = false, hasTable = true }: ChartOptions = {},
+  { height, clock = false, hasTable = true }: ChartOptions = {},
 ): Markup {
-  const [size, style] = typeof height === "number" ? ["", `height:${height}px`] : [height, undefined];
+  const size = typeof height === "string" ? height : "";
+  const style = typeof height === "number" ? markup` style="height:${height}px"` : undefined;
   const json = figure &&
     markup`<script type="application/json">${inJsonScript(JSON.stringify(plotlyJson(figure)))}</script>`;
   return markup`<div id="${id}" class="chart ${size}" role="group" aria-label="${label}${
     hasTable ? "; numbers below" : ""
-  }"${style && markup` style="${style}"`}${clock ? markup` data-clock` : undefined}>${json}</div>`;
+  }"${style}${clock ? markup` data-clock` : undefined}>${json}</div>`;
 }
 
 /** Formats a number with four digits. */

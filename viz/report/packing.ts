@@ -17,7 +17,7 @@ type Kind = keyof typeof kinds;
 /** Type of an array by its path in the data: times are exact; arrays that are only drawn are rounded. */
 const kindsOf: readonly (readonly [path: RegExp, kind: Kind])[] = [
   [/\.t$/, "f32"],
-  [/\.(tests|plane)\.image$/, "u8"],
+  [/\.plane\.image$/, "u8"],
   [/\.comparison\./, "i8"],
   [/./, "i16"],
 ];
@@ -40,14 +40,16 @@ export interface PackedData {
 export function packed(data: unknown): PackedData {
   const arrays: Uint8Array[] = [];
   const files: { readonly bytes: Uint8Array; readonly at: number }[] = [];
-  let [at, fileAt] = [0, 0];
+  let at = 0; // the length of the arrays so far
+  let fileAt = 0; // that of the files
   const packFile = (bytes: Uint8Array): Packed => {
-    let file = files.find((file) => sameBytes(file.bytes, bytes));
-    if (file === undefined) {
-      files.push(file = { bytes, at: fileAt });
-      fileAt += bytes.length;
-    }
-    return { kind: "file", scale: 1, at: file.at, length: bytes.length };
+    const { length } = bytes;
+    const same = files.find((file) => sameBytes(file.bytes, bytes));
+    if (same) return { kind: "file", scale: 1, at: same.at, length };
+    const packed: Packed = { kind: "file", scale: 1, at: fileAt, length };
+    files.push({ bytes, at: fileAt });
+    fileAt += length;
+    return packed;
   };
   const pack = (path: string, value: unknown): unknown => {
     if (value instanceof Float32Array) {

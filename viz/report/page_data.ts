@@ -51,11 +51,11 @@ export function pageData({ runs, comparison, library }: ReportData): PageData {
         ? firstAndEnds(run.trajectories, maxBytes.first / runs.length)
         : affordable(run.trajectories, maxBytes.all / runs.length),
       fastest: fastestOf(run.trajectories),
-      ...isLive && run.trajectories.length > 0 && {
-        live: run.live ?? "this report does not include its network",
-      },
+      live: isLive && run.trajectories.length > 0
+        ? run.live ?? "this report does not include its network"
+        : undefined,
     })),
-    ...comparison && { comparison },
+    comparison,
     palettes: { image: colormap(reportMaps.image), signed: colormap(reportMaps.signed) },
   };
 }

@@ -99,9 +99,10 @@ function verdictOf(question: Question, figures: RunFigures): Markup | undefined 
   if (nearness.length === 0) return undefined;
   const near = nearness.filter(({ share }) => share >= minNearness).length;
   const furthest = near < nearness.length ? ` Furthest off: ${nearness[0].title}.` : "";
-  const words = nearness.length === 1
-    ? near === 1 ? "Yes, about as reliably as in real images." : "Not as reliably as in real images."
-    : `${near} of ${nearness.length} figures match those of real images, or nearly.${furthest}`;
+  let words = `${near} of ${nearness.length} figures match those of real images, or nearly.${furthest}`;
+  if (nearness.length === 1) {
+    words = near === 1 ? "Yes, about as reliably as in real images." : "Not as reliably as in real images.";
+  }
   return markup`<p class="answer" data-verdict="${near}/${nearness.length}">${words}</p>`;
 }
 
@@ -173,7 +174,8 @@ function numbersOf(judged: Judged): Markup[] {
     const rows = figures.map((figure) => {
       const shown = shownBy(figure);
       const { value, low, high, real, realCount, noise, cost } = figure;
-      const [ofReal, ofNoise] = [real, noise].map((value) => value === undefined ? none : shown(value));
+      const ofReal = real === undefined ? none : shown(real);
+      const ofNoise = noise === undefined ? none : shown(noise);
       const fewer = realCount === undefined ? "" : ` (${realCount.toLocaleString("en")} images)`;
       return [
         titleOf(figure),

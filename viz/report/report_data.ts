@@ -40,6 +40,8 @@ export interface ReportRun {
   readonly environment: readonly Fact[];
   /** Loss of training batches. */
   readonly trainLoss: Series;
+  /** Norm of the gradient of training batches, before clipping. */
+  readonly gradientNorm?: Series;
   /** Stages of a distillation, each with its own loss: names, and the number of steps before each. */
   readonly stages?: readonly { readonly name: string; readonly from: number }[];
   /** Loss of held-out images. */
@@ -138,18 +140,14 @@ export interface PlaneTrajectories {
   readonly straightness: Float32Array;
   /** The finished samples, pixels in [0, 1], f32[N, H, W] or f32[N, C, H, W] with C 1 or 3. */
   readonly image: Float32Array;
-  /** Class that the classifier assigns to each sample, integers [N]; absent without a classifier. */
-  readonly classes?: ArrayLike<number>;
   /** Conditioning of the samples: the class of each, [N], and the guidance. */
   readonly conditioning?: { readonly labels: ArrayLike<number>; readonly guidance: number };
   /** Real images: coordinates f32[D, 2] and, if known, classes [D]. */
   readonly real: { readonly position: Float32Array; readonly classes?: ArrayLike<number> };
   /** Share of the variance of real images along each of the two components. */
   readonly share: readonly [number, number];
-  /** How classes were assigned: by a vote of real images, with its hits on held-out ones, or by a judge. */
-  readonly classifier?:
-    | { readonly right: number; readonly tried: number }
-    | { readonly judgeAccuracy: number };
+  /** What a judge sees: the class of each sample, [N], and the share of test images that it labels correctly. */
+  readonly judged?: { readonly classes: ArrayLike<number>; readonly accuracy: number };
   /** Number of times and of samples, channels if they have an axis, height and width. */
   readonly shape:
     | readonly [M: number, N: number, H: number, W: number]
@@ -190,20 +188,8 @@ export interface LiveNetwork {
   readonly checkpoint: Uint8Array;
   /** For autoguidance: the bytes of an early checkpoint, and the initial guidance. */
   readonly early?: { readonly checkpoint: Uint8Array; readonly guidance: number };
-  /** Test images whose bits per dimension a reader can compute. */
-  readonly tests?: TestImages;
   /** Judges fresh samples. */
   readonly judge?: LiveJudge;
-}
-
-/** Real images to choose from. */
-export interface TestImages {
-  /** Number of images, channels, height and width. */
-  readonly shape: readonly [N: number, C: number, H: number, W: number];
-  /** Pixels from 0 black to 1 white in steps of 1 / 255, f32[N, C, H, W]. */
-  readonly image: Float32Array;
-  /** The class of each image, if known. */
-  readonly labels?: ArrayLike<number>;
 }
 
 /** A judge with its features of test images. */

@@ -9,7 +9,7 @@ import {
   seriesMarks,
 } from "../figure/figure.ts";
 import type { QualityFigure, ReportRun, Series, SolverQuality } from "./report_data.ts";
-import { lossesByStage, quantiles, rounded, smoothed, thinned } from "./series.ts";
+import { byStage, quantiles, rounded, smoothed, thinned } from "./series.ts";
 
 /** The line of a run: colours repeat with other dashes. */
 export function runLine(run: number): { readonly color: string; readonly dash: string } {
@@ -35,52 +35,105 @@ function lineOf({ step, value }: Series, more: PlotlyTrace): PlotlyTrace {
   return { mode, x: Float32Array.from(step), y: Float32Array.from(value), hovertemplate: atStep, ...more };
 }
 
+/** A panel of the loss figure; all share the axis of steps. */
+interface LossPanel {
+  /** The title of its axis. */
+  readonly title: string;
+  /** In pixels. */
+  readonly height: number;
+}
+
 /**
- * The losses of all runs over the steps: of training batches (faint, and smoothed), and of held-out images. If one run has
- * stages, whose losses are not comparable, they and validation get panels of their own.
+ * The panels of the loss figure, from top to bottom: one for all losses, or, if one run has stages, whose losses are not
+ * comparable, one for each of these and one for validation; then one for the norm of the gradient, if a run logged it.
+ */
+export function lossPanels(runs: readonly ReportRun[]): LossPanel[] {
+  const panels = hasStagePanels(runs)
+    ? [...runs[0].stages!.map(({ name }) => name), "validation"].map((title) => ({ title, height: 160 }))
+    : [{ title: "loss", height: 360 }];
+  if (hasGradientNorms(runs)) panels.push({ title: "gradient norm", height: 160 });
+  return panels;
+}
+
+function hasStagePanels(runs: readonly ReportRun[]): boolean {
+  return runs.length === 1 && (runs[0].stages ?? []).length > 1;
+}
+
+/** Whether a run logged the norm of its gradients. */
+export function hasGradientNorms(runs: readonly ReportRun[]): boolean {
+  return runs.some(({ gradientNorm }) => gradientNorm !== undefined && gradientNorm.step.length > 0);
+}
+
+/** The vertical axes of panels below each other, each from low to high as shares of the figure's height. */
+function stackedAxes(panels: readonly LossPanel[]): PlotlyLayout {
+  if (panels.length === 1) return { yaxis: { ...logAxis, ...titled(panels[0].title) } };
+  const whole = panels.reduce((sum, { height }) => sum + height, 0);
+  const gap = 24 / whole;
+  const axes: Record<string, PlotlyLayout> = {};
+  let below = whole;
+  for (const [n, { title, height }] of panels.entries()) {
+    const high = below / whole;
+    below -= height;
+    const low = below === 0 ? 0 : below / whole + gap;
+    const isLow = height < 200;
+    axes[`yaxis${panelNumber(n)}`] = {
+      ...isLow ? lowLogAxis : logAxis,
+      ...titled(title),
+      domain: [low, high],
+    };
+  }
+  const subplots = panels.map((_, n) => [`xy${panelNumber(n)}`]);
+  return { ...axes, grid: { rows: panels.length, columns: 1, subplots } };
+}
+
+/**
+ * The losses of all runs over the steps, of training batches (faint, and smoothed) and of held-out images, and the norm of
+ * the gradient, see {@linkcode lossPanels}.
  */
 export function lossFigure(runs: readonly ReportRun[]): PlotlyFigure {
+  const panels = lossPanels(runs);
   const several = runs.length > 1;
-  const [{ stages = [] }] = runs;
-  const panels = several || stages.length < 2 ? 1 : stages.length + 1;
-  const data = runs.flatMap((run, place) => {
+  const isStaged = hasStagePanels(runs);
+  const data = runs.flatMap((run, place): PlotlyTrace[] => {
     const prefix = several ? `${run.name} ` : "";
-    const all = { ...run, trainLoss: thinned(run.trainLoss, 1000) };
-    const training = lossesByStage(all).flatMap(({ name: stage, losses }, n): PlotlyTrace[] => {
-      const line = runLine(several ? place : place + n);
-      const name = `${prefix}${stage === "" ? "training" : stage}, smoothed`;
-      const shared = { legendgroup: `${place} ${n}`, ...panels > 1 && { yaxis: `y${panelNumber(n)}` } };
+    const lookOf = (stage: number) => ({
+      legendgroup: `${place} ${stage}`,
+      line: runLine(several ? place : place + stage),
+    });
+    const training = byStage(thinned(run.trainLoss, 1000), run.stages).flatMap(({ name, series }, n) => {
+      const { legendgroup, line } = lookOf(n);
+      const yaxis = `y${panelNumber(isStaged ? n : 0)}`;
+      const each = { line: { ...line, width: 1 }, opacity: 0.3, showlegend: false, hoverinfo: "skip" };
       return [
-        lineOf(losses, {
-          ...shared,
-          line: { ...line, width: 1 },
-          opacity: 0.3,
-          showlegend: false,
-          hoverinfo: "skip",
+        lineOf(series, { legendgroup, yaxis, ...each }),
+        lineOf(smoothed(series), {
+          legendgroup,
+          yaxis,
+          line,
+          name: `${prefix}${name === "" ? "training" : name}, smoothed`,
         }),
-        lineOf(smoothed(losses), { ...shared, line, name }),
       ];
     });
     const validation = lineOf(run.valLoss, {
       name: `${prefix}validation`,
       mode: "markers",
       marker: { color: runLine(place).color, symbol: "diamond" },
-      ...panels > 1 && { yaxis: `y${panelNumber(panels - 1)}` },
+      yaxis: `y${panelNumber(isStaged ? run.stages!.length : 0)}`,
     });
-    return [...training, validation];
+    const { gradientNorm = { step: [], value: [] } } = run;
+    const norms = byStage(thinned(gradientNorm, 1000), run.stages).map(({ series }, n) => {
+      const { legendgroup, line } = lookOf(n);
+      return lineOf(series, {
+        legendgroup, // the legend hides it together with the loss
+        yaxis: `y${panelNumber(panels.length - 1)}`,
+        line: { ...line, width: 1 },
+        name: `${prefix}gradient norm`,
+        showlegend: false,
+      });
+    });
+    return [...training, validation, ...hasGradientNorms([run]) ? norms : []];
   });
-  const titles = panels > 1 ? [...stages.map(({ name }) => name), "validation"] : ["loss"];
-  const axis = panels > 1 ? lowLogAxis : logAxis;
-  const axes = titles.map((title, n) => [`yaxis${panelNumber(n)}`, { ...axis, ...titled(title) }]);
-  return {
-    data,
-    layout: {
-      xaxis: titled("step"),
-      ...Object.fromEntries(axes),
-      ...panels > 1 &&
-        { grid: { rows: panels, columns: 1, subplots: titles.map((_, n) => [`xy${panelNumber(n)}`]) } },
-    },
-  };
+  return { data, layout: { xaxis: titled("step"), ...stackedAxes(panels) } };
 }
 
 /** The smoothed loss of a run alone, for the start of a report. */
@@ -210,7 +263,7 @@ export function solversFigure(
     layout: {
       showlegend: true,
       xaxis: { ...logAxis, ...titled("network evaluations per sample") },
-      yaxis: { ...distance === undefined && logAxis, ...titled(distance ?? "Fréchet distance") }, // others may be negative
+      yaxis: distance === undefined ? { ...logAxis, ...titled("Fréchet distance") } : titled(distance), // it may be negative
     },
   };
 }
@@ -259,7 +312,9 @@ export function intervalsFigure(
     const points = rows.flatMap((own, row) =>
       own.filter((one) => one.run === run).map(({ figure }) => {
         const ends = [figure.low, figure.high].map((end) => places[row](end, figure));
-        const [low, high, value] = [Math.min(...ends), Math.max(...ends), places[row](figure.value, figure)];
+        const low = Math.min(...ends);
+        const high = Math.max(...ends);
+        const value = places[row](figure.value, figure);
         // The value of real images is the best one, also inside an interval around it.
         const isAround = figure.better === "real" && figure.real !== undefined && figure.low < figure.real &&
           figure.real < figure.high;

@@ -2,8 +2,15 @@ import { chart, details, digits, factTable, type Markup, markup, none, table } f
 import { base64 } from "../image/base64.ts";
 import { shownBy } from "./quality_section.ts";
 import type { QualityFigure, ReportData, ReportRun, Series } from "./report_data.ts";
-import { binsFigure, lossFigure, rateFigure, shortLossFigure } from "./run_figures.ts";
-import { lossesByStage, smoothed, thinned } from "./series.ts";
+import {
+  binsFigure,
+  hasGradientNorms,
+  lossFigure,
+  lossPanels,
+  rateFigure,
+  shortLossFigure,
+} from "./run_figures.ts";
+import { byStage, smoothed, thinned } from "./series.ts";
 
 /** The result of a run: its figures in a sentence, its samples, and its loss curve. */
 export function resultSection([run, ...others]: readonly ReportRun[]): Markup | undefined {
@@ -18,7 +25,8 @@ export function resultSection([run, ...others]: readonly ReportRun[]): Markup | 
 function figuresOf({ quality, subject = "samples" }: ReportRun): Markup | undefined {
   const all = quality?.figures ?? [];
   const find = (title: string) => all.find((figure) => figure.title === title);
-  const [share, distance] = [find("Requested class") ?? find("Confident"), find("Fréchet distance")];
+  const share = find("Requested class") ?? find("Confident");
+  const distance = find("Fréchet distance");
   const parts = [
     share &&
     markup`${withInterval(share)} of its ${subject} ${
@@ -48,8 +56,8 @@ function shortLoss(run: ReportRun): Markup | undefined {
 
 /** The training of the runs: samples, results, losses. */
 export function trainingSection({ runs, lossWarning }: ReportData): Markup {
-  const panels = runs.length > 1 ? 1 : 1 + (runs[0].stages?.length ?? 0);
   const several = runs.length > 1;
+  const hasNorms = hasGradientNorms(runs);
   const pictures = several ? runs.map(samplesPicture) : undefined; // a single run's picture is further up
   const words = runs.map(({ name, summary, ending }) => {
     const whose = several ? markup`<b>${name}</b>: ` : undefined;
@@ -68,11 +76,16 @@ ${results}
 <h3>Loss</h3>
 <p class="small">How wrong the network's predictions are; lower is better. Validation images are not used in training.${
     runs.some(({ stages }) => stages) ? ofStages : undefined
-  }</p>
+  }${hasNorms ? ofNorms : undefined}</p>
 ${
-    chart("loss-chart", "Training and validation loss over the steps", lossFigure(runs), {
-      height: panels > 1 ? 160 * panels : 360,
-    })
+    chart(
+      "loss-chart",
+      `Training and validation loss${hasNorms ? ", and the norm of the gradient," : ""} over the steps`,
+      lossFigure(runs),
+      {
+        height: lossPanels(runs).reduce((sum, { height }) => sum + height, 0),
+      },
+    )
   }
 <div class="columns">
 ${runs.some(({ lossByTime = [] }) => lossByTime.length > 0) ? lossOverTime(runs) : undefined}
@@ -129,6 +142,8 @@ function factsOf(runs: readonly ReportRun[], facts: "results" | "settings" | "en
 const ofStages =
   " Each stage of a distillation has its own loss, which is not comparable with other stages or with validation.";
 
+const ofNorms = " Below the loss is the norm of the gradient, before clipping.";
+
 const lossOverTime = (runs: readonly ReportRun[]) =>
   markup`<div><h3>Loss over t</h3>
 ${chart("bins-chart", "Test loss by time t", binsFigure(runs), { height: "low" })}
@@ -152,26 +167,31 @@ function samplesPicture(
 /** The numbers of the training charts as tables, for readers who cannot see charts. */
 function trainingNumbers(runs: readonly ReportRun[]): Markup[] {
   return runs.map((run) => {
-    const { name, trainLoss, valLoss, learningRate, lossByTime = [] } = run;
-    const losses = lossesByStage({ ...run, trainLoss: thinned(trainLoss, 1000) });
-    const rows = losses.flatMap(({ losses }) => sparse(smoothed(losses), learningRate));
+    const { name, trainLoss, valLoss, learningRate, gradientNorm, stages, lossByTime = [] } = run;
+    const hasNorms = hasGradientNorms([run]);
+    const beside = hasNorms ? [learningRate, gradientNorm!] : [learningRate];
+    const rows = byStage(thinned(trainLoss, 1000), stages)
+      .flatMap(({ series }) => sparse(smoothed(series), beside));
     const vals = valLoss.step.map((step, k) => [step, digits(valLoss.value[k])]);
     const bins = lossByTime.map(({ from, to, loss, images }) => {
       return [`${from.toFixed(1)} to ${to.toFixed(1)}`, loss === null ? none : digits(loss), images];
     });
     return markup`<h3>${name}</h3>
-${table(["step", "training loss, smoothed", "learning rate"], rows)}
+${table(["step", "training loss, smoothed", "learning rate", ...hasNorms ? ["gradient norm"] : []], rows)}
 ${table(["step", "validation loss"], vals)}
 ${table(["t", "test loss", "images"], bins)}`;
   });
 }
 
-/** About twenty rows of a series, with the values of another series at the same steps. */
-function sparse({ step, value }: Series, beside: Series): (string | number)[][] {
+/** About twenty rows of a series, with the values of other series at the same steps. */
+function sparse({ step, value }: Series, beside: readonly Series[]): (string | number)[][] {
   const every = Math.ceil(step.length / 20);
   const rows = step.flatMap((_, i) => i % every === every - 1 || i === step.length - 1 ? [i] : []);
   return rows.map((i) => {
-    const second = beside.value[beside.step.indexOf(step[i])];
-    return [step[i], digits(value[i]), second === undefined ? none : digits(second)];
+    const others = beside.map((series) => {
+      const at = series.step.indexOf(step[i]);
+      return at < 0 ? none : digits(series.value[at]);
+    });
+    return [step[i], digits(value[i]), ...others];
   });
 }

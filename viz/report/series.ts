@@ -18,14 +18,15 @@ export function smoothed({ step, value }: Series): Series {
   return { step, value: movingAverage(value, Math.max(5, value.length / 20)) };
 }
 
-/** The training losses by stage of a distillation; if there are no stages, all of them under an empty name. */
-export function lossesByStage(
-  { trainLoss: { step, value }, stages = [{ name: "", from: 0 }] }: Pick<ReportRun, "trainLoss" | "stages">,
-): { readonly name: string; readonly losses: Series }[] {
+/** A series by stage of a distillation; if there are no stages, all of it under an empty name. */
+export function byStage(
+  { step, value }: Series,
+  stages: ReportRun["stages"] = [{ name: "", from: 0 }],
+): { readonly name: string; readonly series: Series }[] {
   return stages.map(({ name, from }, i) => {
     const end = stages[i + 1]?.from ?? Infinity;
-    const own = step.flatMap((at, k) => at > from && at <= end ? [k] : []);
-    return { name, losses: { step: own.map((k) => step[k]), value: own.map((k) => value[k]) } };
+    const inside = step.flatMap((at, k) => at > from && at <= end ? [k] : []);
+    return { name, series: { step: inside.map((k) => step[k]), value: inside.map((k) => value[k]) } };
   });
 }
 

@@ -21,6 +21,10 @@ Deno.test("textTable() aligns columns, wraps text, and shows in parts what does 
       `  runs/${"y".repeat(23)}  ${"z".repeat(28)}`,
       `  ${"y".repeat(17)}${" ".repeat(11 + 2 + 6)}${"z".repeat(22)}`,
     ]],
+    [[["a ".repeat(10) + "a", "1", "2", "3", "b ".repeat(12) + "b"]], 55, [ // the widest is narrowed
+      `  ${"a ".repeat(10)}a  1  2  3  ${"b ".repeat(10)}b`,
+      `${" ".repeat(34)}b b`,
+    ]],
     [[["y".repeat(40), "1"]], 60, [`  ${"y".repeat(40)}  1`]], // no wrap where there is room
     [[], 80, [""]],
   ];

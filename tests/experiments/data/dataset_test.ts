@@ -3,10 +3,8 @@
 import assert from "node:assert/strict";
 import { normalizationTo } from "../../../experiments/cli/training.ts";
 import * as datasets from "../../../experiments/data/dataset.ts";
-import { examplesOf, readExamples, writeExamples } from "../../../experiments/data/example_file.ts";
 import { ImageSource, sourceOf } from "../../../experiments/data/image_source.ts";
-import { batchOf, encodeSafetensors } from "../../../models/mod.ts";
-import { testInFolder } from "../../folder.ts";
+import { batchOf } from "../../../models/mod.ts";
 import { sorted, upTo } from "../../refusing.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
 import { assertClose, testOnCpu } from "../../testing.ts";
@@ -160,34 +158,5 @@ testOnCpu("augmented() mirrors and shifts images depending only on seed, step an
     const reversed = await draw(order.toReversed(), 5, 7);
     assert.deepEqual(reversed.toReversed(), first, "whatever their order is");
     assert.notDeepEqual(await draw(order, 6, 7), first);
-  }
-});
-
-testInFolder("a run keeps test images in rotation through the classes, or the first ones", async (run) => {
-  const labels = Uint8Array.of(2, 0, 0, 2, 1, 2);
-  const test = { images: Uint8Array.from({ length: 12 }, (_, i) => 20 * i), labels, count: 6 };
-  const size = { channels: 1, height: 1, width: 2, classes: 3 };
-  const data: Dataset = { name: "made-up", train: test, test, ...size, digest: "", source: "" };
-  const rotated = examplesOf(data, 5);
-  assert.deepEqual([rotated.shape, rotated.labels], [[5, 1, 1, 2], [0, 1, 2, 0, 2]]);
-  const places = rotated.image.filter((_, i) => i % 2 === 0).map((x) => Math.round(255 * x / 40));
-  assert.deepEqual([...places], [1, 4, 0, 2, 3]);
-  const unlabelled = examplesOf({ ...data, test: { images: test.images, count: 6 } }, 24);
-  assert.deepEqual([unlabelled.shape, unlabelled.labels], [[6, 1, 1, 2], undefined], "at most all images");
-  assertSameNumbers(unlabelled.image, Float32Array.from(test.images, (byte) => byte / 255));
-  assert.equal(await readExamples(run), undefined);
-  for (const examples of [rotated, unlabelled]) {
-    await writeExamples(run, examples);
-    assertSameNumbers(await readExamples(run), examples);
-  }
-  const refused: [shape: number[], dark: number, words: RegExp][] = [
-    [[1, 2, 1], 0, /image is f32\[1,2,1\]/],
-    [[1, 1, 1, 2], 1.5, /outside \[0, 1\]/],
-    [[1, 1, 1, 2], NaN, /holds NaN/],
-  ];
-  for (const [shape, dark, message] of refused) {
-    const image = { shape, data: Float32Array.of(dark, 1) };
-    await Deno.writeFile(`${run}/examples.safetensors`, encodeSafetensors(new Map([["image", image]])));
-    await assert.rejects(readExamples(run), { name: "RunError", message });
   }
 });

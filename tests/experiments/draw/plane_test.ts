@@ -1,61 +1,37 @@
 import assert from "node:assert/strict";
 import {
   followInPlane,
-  NearestImages,
+  planeOf,
   principalComponents,
   project,
   readPlaneTrajectories,
   writePlaneTrajectories,
 } from "../../../experiments/draw/plane.ts";
 import { add, init, multiply, tanh, uniforms, withDevice } from "../../../kernels/mod.ts";
-import { assertClose, testOnCpu } from "../../testing.ts";
+import { assertClose } from "../../testing.ts";
 import { EigenvalueDecomposition, Matrix } from "npm:ml-matrix@6.15.1";
 import { join } from "node:path";
+import type { Dataset } from "../../../experiments/data/dataset.ts";
 import { timeBins } from "../../../experiments/evaluation/evaluation.ts";
 import { binByTime } from "../../../experiments/evaluation/measures.ts";
 import { decodeSafetensors, encodeSafetensors, type Model, noise } from "../../../models/mod.ts";
 import { testInFolder } from "../../folder.ts";
 
-testOnCpu("NearestImages classifies distinct classes, and scores itself on held-out images", async () => {
-  const P = 16;
-  const draw = (count: number, seed: number) => {
-    const labels = Uint8Array.from({ length: count }, (_, n) => n % 3);
-    const isBright = (i: number) => i % P === labels[Math.floor(i / P)];
-    const noise = uniforms(seed, 0, 0, count * P);
-    return {
-      images: Uint8Array.from(noise, (value, i) => 40 * value + (isBright(i) ? 200 : 0)),
-      labels,
-      count,
-    };
-  };
-  const nearest = new NearestImages(draw(60, 1), P);
-  const test = draw(30, 2);
-  assert.deepEqual(await nearest.tryOn(test, P), { right: 30, tried: 30 });
-  const labels = test.labels.map((label) => label === 0 ? 9 : label);
-  assert.deepEqual(await nearest.tryOn({ ...test, labels }, P), { right: 20, tried: 30 });
-});
-
-testOnCpu("NearestImages chooses the most frequent class, the nearest in a tie", async () => {
-  const images = Uint8Array.of(0, 10, 20, 200, 255);
-  const classOf = async (labels: number[], pixel: number, count = 5) => {
-    const nearest = new NearestImages({ images, labels: Uint8Array.from(labels), count }, 1);
-    return (await nearest.classify(Float32Array.of(pixel)))![0];
-  };
-  assert.equal(await classOf([7, 7, 7, 3, 3], 1), 7);
-  assert.deepEqual([await classOf([7, 7, 3, 3], 0, 4), await classOf([7, 7, 3, 3], 0.78, 4)], [7, 3]);
-  const bare = new NearestImages({ images, count: 5 }, 1);
-  assert.deepEqual([bare.labels, await bare.classify(Float32Array.of(1))], [undefined, undefined]);
-  assert.equal(await bare.tryOn({ images, count: 5 }, 1), undefined);
-});
-
-testOnCpu("NearestImages learns all classes of images that are sorted by class", async () => {
+Deno.test("planeOf() finds components from all classes of images that are sorted by class, and shows 500", () => {
   const [count, P] = [2500, 3];
   const labels = Uint8Array.from({ length: count }, (_, n) => n < 2100 ? Math.floor(n / 1050) : 2);
   const valueAt = (i: number) => i % P === labels[Math.floor(i / P)] ? 255 : 0;
   const images = Uint8Array.from({ length: count * P }, (_, i) => valueAt(i));
-  const nearest = new NearestImages({ images, labels, count }, P);
-  assert.equal(nearest.count, 2000);
-  assert.deepEqual([...(await nearest.classify(Float32Array.of(0, 0, 1, 0, 1, 0)))!], [2, 1]);
+  const { pca, real } = planeOf({ images, labels, count }, P);
+  assert.ok(pca.share[1] > 0.3, `with only two classes, one component would have all variance: ${pca.share}`);
+  const classes = Array.from(real.classes!);
+  assert.deepEqual([classes.length, new Set(classes).size, real.position.length], [500, 3, 1000]);
+  const oneHot = Float32Array.from({ length: 9 }, (_, i) => i % 4 === 0 ? 1 : 0);
+  const places = project(oneHot, pca, 2);
+  const expected = classes.flatMap((c) => [...places.subarray(2 * c, 2 * c + 2)]);
+  assertClose(real.position, expected, 1e-6, "each image lies where its class does");
+  const bare = planeOf({ images: images.subarray(0, 4 * P), count: 4 }, P);
+  assert.deepEqual([bare.real.classes, bare.real.position.length], [undefined, 8]);
 });
 
 /** N images of P pixels that vary in every direction, with falling variance. */
@@ -116,7 +92,7 @@ const split = (count: number) => ({
   labels: Uint8Array.from({ length: count }, (_, n) => n % 10),
   images: Uint8Array.from({ length: count * P }, (_, i) => (i * 37 + Math.floor(i / P) * i) % 256),
 });
-const data: Parameters<typeof followInPlane>[1] = { train: split(40), test: split(20) };
+const data: Pick<Dataset, "train"> = { train: split(40) };
 const device = await init({ device: "cpu" });
 
 /** Trajectories of a made-up velocity: of grey images in network values twice the range of pixels, or in colour. */
@@ -169,14 +145,21 @@ testInFolder("readPlaneTrajectories() reads what writePlaneTrajectories() wrote"
   const x0 = await withDevice(device, () => noise(5, [3, 3, 2, 2])).read();
   assertClose(colour.image, x0.map((x) => x + 1), 1e-5);
   assertClose(colour.speed, colour.speed.map(() => 1), 1e-6);
-  const bare = ({ images, count }: typeof data.train) => ({ images, count });
-  const unlabelled = await rising({ train: bare(data.train), test: bare(data.test) });
-  assert.ok(!("classes" in unlabelled || "classes" in unlabelled.real || "classifier" in unlabelled));
+  const { images, count } = data.train;
+  const unlabelled = await rising({ train: { images, count } });
+  assert.deepEqual([unlabelled.real.classes, unlabelled.conditioning], [undefined, undefined]);
   assert.deepEqual(unlabelled.position, colour.position);
   for (const found of [grey, { ...grey, shape: [5, 3, W, H] as const }, colour, unlabelled]) {
     await writePlaneTrajectories(run, found);
     assert.deepEqual(await readPlaneTrajectories(run), found);
   }
+
+  // A file of version 1.0 also has classes by a vote.
+  const path = join(run, "flow", "paths.safetensors");
+  const { tensors, metadata } = decodeSafetensors(await Deno.readFile(path), path);
+  tensors.set("classes", { shape: [3], data: Float32Array.of(0, 1, 0.5) });
+  await Deno.writeFile(path, encodeSafetensors(tensors, { ...metadata, classifier: "[1]" }));
+  assert.deepEqual(await readPlaneTrajectories(run), unlabelled);
 });
 
 testInFolder("readPlaneTrajectories() refuses damage in one line", async (run) => {
@@ -187,7 +170,7 @@ testInFolder("readPlaneTrajectories() refuses damage in one line", async (run) =
   const damages: [name: string, tensor: typeof speed, problem: string][] = [
     ["speed", speed, "speed holds NaN or infinities"],
     ["speed", { shape: [12], data: new Float32Array(12) }, "speed is f32[12] (expected f32[4,3])"],
-    ["classes", { shape: [3], data: Float32Array.of(0, 1, 0.5) }, "classes is not a list of labels"],
+    ["real_classes", { shape: [40], data: new Float32Array(40).fill(0.5) }, "real_classes is not a list of"],
     ["image", { shape: [36], data: new Float32Array(36) }, "image is f32[36] (expected f32[N, H, W] or"],
   ];
   const refused = (problem: string) => {
@@ -198,10 +181,8 @@ testInFolder("readPlaneTrajectories() refuses damage in one line", async (run) =
     await Deno.writeFile(path, encodeSafetensors(new Map(tensors).set(name, tensor), metadata));
     await refused(problem);
   }
-  for (const name of ["share", "classifier"]) {
-    await Deno.writeFile(path, encodeSafetensors(tensors, { ...metadata, [name]: "[1]" }));
-    await refused(`its metadata has no ${name} (expected `);
-  }
+  await Deno.writeFile(path, encodeSafetensors(tensors, { ...metadata, share: "[1]" }));
+  await refused("its metadata has no share (expected ");
 });
 
 Deno.test("binByTime() averages over the images of each bin", () => {

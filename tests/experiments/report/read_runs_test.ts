@@ -54,13 +54,17 @@ testRuns("readReportRuns() reads how flows were solved, with times if steps are 
 });
 
 testRuns("readReportRuns() reads the finite numbers of each metric", async (run) => {
-  const lines: Record<string, number>[] = [{ train_loss: 0.5 }, { train_loss: NaN, val_loss: 0.25 }, {
+  const lines: Record<string, number>[] = [{ train_loss: 0.5, gradient_norm: 2 }, {
+    train_loss: NaN,
+    val_loss: 0.25,
+  }, {
     train_loss: 0.125,
   }];
   lines.forEach((line, i) => appendMetrics(join(run, "metrics.jsonl"), { step: i + 1, ...line }));
-  const { trainLoss, valLoss } = await readRun(run);
+  const { trainLoss, valLoss, gradientNorm } = await readRun(run);
   assert.deepEqual(trainLoss, { step: [1, 3], value: [0.5, 0.125] });
   assert.deepEqual(valLoss, { step: [2], value: [0.25] });
+  assert.deepEqual(gradientNorm, { step: [1], value: [2] });
 });
 
 testRuns("readReportRuns() reads the stages of a distillation, if it has several", async (run) => {
@@ -100,11 +104,10 @@ testRuns("writeReport() rejects grey and colour in one report", async (grey, col
 
 testRuns("readReportRuns() gets the classes in the plane from the judge, if there is one", async (run) => {
   const { H, W } = size;
-  const { image, classes } = plane(3, 12);
+  const { image } = plane(3, 12);
   const kept = async () => (await readRun(run)).plane!;
   await writePlaneTrajectories(run, plane(3, 12));
-  assert.deepEqual(Array.from((await kept()).classes!), Array.from(classes!));
-  assert.deepEqual((await kept()).classifier, { right: 9, tried: 10 });
+  assert.equal((await kept()).judged, undefined);
 
   const device = await init({ device: "cpu" });
   const about = { classes: 3, channels: 1, height: H, width: W };
@@ -117,18 +120,17 @@ testRuns("readReportRuns() gets the classes in the plane from the judge, if ther
     const shares = [...probabilities.subarray(3 * n, 3 * n + 3)];
     return shares.indexOf(Math.max(...shares));
   });
-  assert.deepEqual(Array.from((await kept()).classes!), likeliest);
-  assert.deepEqual((await kept()).classifier, { judgeAccuracy: 0.25 });
+  const { judged } = await kept();
+  assert.deepEqual([Array.from(judged!.classes), judged!.accuracy], [likeliest, 0.25]);
   assert.equal((await readRun(run, true)).live, "its folder does not contain weights");
   await writeReport([run], join(run, "report.html"));
   const page = await Deno.readTextFile(join(run, "report.html"));
-  assert.match(page, /assigned by the judge, .* labels 25\.0 % of test images/);
+  assert.match(page, /assigned by the\s+judge, .* labels 25\.0 % of test images/);
 
   await Deno.writeFile(join(run, "ema.safetensors"), smallCheckpoint);
-  assert.deepEqual((await readRun(run, true)).live, {
-    ...{ checkpoint: smallCheckpoint, judge },
-    ...{ early: undefined, tests: undefined },
-  });
+  await Deno.writeTextFile(join(run, "examples.safetensors"), "test images of version 1.0, ignored");
+  const live = { checkpoint: smallCheckpoint, judge, early: undefined };
+  assert.deepEqual((await readRun(run, true)).live, live);
   assert.equal((await readRun(run, "none")).live, "none");
 });
 

@@ -1,7 +1,6 @@
 /** Made-up studies, without training. */
 
 import { join } from "node:path";
-import { writeExamples } from "../../../experiments/data/example_file.ts";
 import { writeTrajectories } from "../../../experiments/draw/trajectories.ts";
 import { writeJson } from "../../../experiments/run/run_folder.ts";
 import { type Cell, type CellSettings, type Plan, readPlan } from "../../../experiments/study/plan.ts";
@@ -100,8 +99,6 @@ export async function writeMadeUpStudy(folder: string, setups: readonly MadeUpSe
     await Deno.writeFile(join(run, "ema.safetensors"), bytes);
     const flows = [0, 1].map((k) => madeUpFlow(seed + k, 5, imageSize));
     await writeTrajectories(run, flows, { modelType: type, seed, solver: "euler", steps: 4 });
-    const image = Float32Array.from({ length: 3 * 64 }, (_, i) => (i % 11) / 10);
-    await writeExamples(run, { shape: [3, 1, ...imageSize], image });
     await writeJson(join(run, "cell.json"), result);
   }
   device.close();

@@ -12,7 +12,7 @@ import { valuesOf } from "./mirrored.ts";
 import { writeRun } from "./sessions.ts";
 
 const { describeRun, mlflowKey, settingsOf, textEntry } = describe;
-const { compareTable, findRun, listTable, nearestOf } = find;
+const { compareTable, findRun, listTable, nearestOf, showTable } = find;
 const { currentRecord, readRecord, settleRecord, writeRecord } = records;
 type Dataset = records.RecordedDataset;
 type RunSummary = find.RunSummary;
@@ -172,9 +172,27 @@ Deno.test("tables of runs fit 80 columns, and count minutes of training", () => 
     ["run", "status", "minutes", "network", "data", "test_loss"],
     ["20261129-113630-residual", "FINISHED", "1.5", "residual", "photos", "0.1235"],
   ]);
+  // On a narrow terminal only the columns of most weight are left; below 9, data goes last.
+  assert.deepEqual(cellsOf(listTable(runs, 55))[0], ["run", "status", "network", "data"]);
+  const narrow = listTable(runs, 46);
+  assert.deepEqual(cellsOf(narrow)[0], ["run", "status", "network"]);
+  assert.ok(!narrow.includes("photos"), "data is not in a second part either");
   const [stamps, names, , minutes] = cellsOf(comparison);
   assert.deepEqual([stamps, names], [["20261129-113630", "20261129-113631"], ["residual", "base"]]);
   assert.deepEqual(minutes, ["minutes", "1.5", "1.5"]);
+});
+
+Deno.test("showTable() describes a run, then lists its metrics, settings and files", () => {
+  const params = { model: "residual", filters: [16, 32], teacher: "runs/a" };
+  const described = { ...run("runs/b", "few", { elapsed_seconds: 90 }, params), dataset: { name: "photos" } };
+  const [about, metrics, settings, files] = showTable(described, ["metrics.jsonl"]).split("\n\n");
+  assert.deepEqual(cellsOf(about).map(([name]) => name), [
+    ..."run name experiment status started minutes network data".split(" "),
+  ]);
+  assert.match(about, /network +residual map$/m);
+  assert.deepEqual(cellsOf(metrics), [["Latest", "metrics"], ["elapsed_seconds", "90"]]);
+  assert.deepEqual(cellsOf(settings).map(([name]) => name), ["Settings", "model", "filters", "teacher"]);
+  assert.match(files, /^Files\n +metrics\.jsonl +losses/);
 });
 
 Deno.test("compareTable() shows the ten figures and the settings that differ, or all metrics", () => {

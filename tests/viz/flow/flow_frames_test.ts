@@ -67,7 +67,7 @@ Deno.test("flowFrames() shows all cells at the times of the finest trajectory, f
 Deno.test("flowFrames() explains its arrows, and draws none without velocity", () => {
   const frames = viz.flowFrames([{ trajectories: [madeUpFlow(0, 5)] }], { frames: 5 });
   assert.deepEqual([frames.width, frames.height], [392, 440]);
-  assert.match(frames.svg(0), /arrows: gradient of the velocity’s 4 × 4 block means/);
+  assert.match(frames.svg(0), /arrows: towards higher velocity, mean of 4 × 4 pixels/);
   const arrows = (svg: string) => /fill-opacity=".8" d="([^"]*)"/.exec(svg)?.[1].split("M").length ?? 0;
   assert.equal(arrows(frames.svg(0)), 50); // 49 arrows
   assert.equal(arrows(frames.svg(4)), 0);

@@ -7,7 +7,7 @@ import type { Steps } from "../../../viz/report/page/trajectory_view.ts";
 import * as web from "../../../web/mod.ts";
 import { tinyJudge } from "../../models/tiny_files.ts";
 import { assertClose } from "../../testing.ts";
-import { Network, normalization, type Solving } from "./live_data.ts";
+import { Network, type Solving } from "./live_data.ts";
 import { size } from "./made_up.ts";
 
 const { H, W } = size;
@@ -66,22 +66,6 @@ Deno.test("Engine.solve() keeps two concurrent draws apart, and continues adapti
   const rest = await solve(0, Float32Array.from(whole.image.slice(2 * P, 3 * P)), how, 2);
   assertClose(rest.t, [0.5, 0.75, 1], 1e-6);
   assertClose(rest.image, whole.image.slice(2 * P), 1e-3);
-});
-
-Deno.test("Engine.bits() returns the library's bits, for a class and random signs", async () => {
-  const pixels = Float32Array.from({ length: P }, (_, i) => Math.round(127 + 127 * Math.sin(i)) / 255);
-  const shares: number[] = [];
-  const job = (share?: number) => Promise.resolve(void shares.push(share!));
-  for (const [label, seed] of [[undefined, 0], [2, 0], [2, 7]] as const) {
-    const found = await engine.bits(0, pixels, label, seed, job);
-    const x1 = web.tensor(web.fromPixels(pixels, normalization), [1, 1, H, W]);
-    const condition = label !== undefined && { condition: web.tensor(Uint32Array.of(label), [1]) };
-    const options = { normalization, rtol: 1e-2, seed, ...condition };
-    const { bits, evaluations } = await web.bitsPerDimension(network.model, x1, options);
-    assertClose([found.bits], bits, 1e-5);
-    assert.equal(found.evaluations, evaluations);
-  }
-  assert.equal(shares.at(-1), 1);
 });
 
 Deno.test("Engine.judge() returns classes, precision and recall, and those of equally many test images", async () => {

@@ -18,7 +18,7 @@ Deno.test.beforeEach(useDevice);
 const { H, W } = size;
 const config = { type: "UNet_FM", filters: [2, 4], tEmb: 4 } as const;
 /** Networks receive 2 pixel - 1. */
-export const normalization = { scale: 2, shift: -1 } as const;
+const normalization = { scale: 2, shift: -1 } as const;
 
 /** The solver settings of the recorded samples. */
 export const recorded = { seed: 7, solver: "euler", steps: 20 } as const;

@@ -217,17 +217,16 @@ async function trainedReport(): Promise<string> {
     image: new Float32Array(2 * 784),
     velocity: new Float32Array(784),
   };
-  const tests = { shape: [1, 1, 28, 28] as const, image: new Float32Array(784).fill(0.5) };
-  const live = { checkpoint: await Deno.readFile(trained), tests };
+  const live = { checkpoint: await Deno.readFile(trained) };
   const { plane: _, ...rest } = run("mnist", { trajectories: [{ ...still, shape }], live });
   return reportHtml({ runs: [rest], library });
 }
 
-/** Stops drawing, or measuring bits, once that has started. */
-async function stop(page: Page, what = "live"): Promise<void> {
-  await page.locator(`#${what}-stop`).click();
-  await page.untilText(`${what}-text`, /^Stopped$/);
-  await page.locator(`#${what}-stop`).waitFor({ state: "hidden" });
+/** Stops drawing once it has started. */
+async function stop(page: Page): Promise<void> {
+  await page.locator("#live-stop").click();
+  await page.untilText("live-text", /^Stopped$/);
+  await page.locator("#live-stop").waitFor({ state: "hidden" });
 }
 
 await testReport(
@@ -277,15 +276,6 @@ await testReport(
       const waiting = await page.locator("#live-grid button[disabled] canvas").count();
       assert.equal(waiting, 16, "the grid continues");
       await stop(page);
-    },
-    async stopMeasuring(page) {
-      await page.locator("#bits-examples button").evaluate((button: HTMLElement) => {
-        for (let i = 0; i < 20; i++) button.click(); // some seconds of work
-      });
-      await page.locator("#bits-progress").waitFor({ state: "visible" });
-      await stop(page, "bits");
-      assert.ok(!await page.locator("#bits-progress").isVisible());
-      assert.equal(await page.text("live-text"), "Stopped");
     },
   },
 );

@@ -46,13 +46,12 @@ export function plane(M: number, N: number): PlaneTrajectories {
     speed: new Float32Array((M - 1) * N).map((_, i) => 1 + i % N),
     straightness: new Float32Array((M - 1) * N).fill(1),
     image: Float32Array.from({ length: N * P }, (_, i) => i % W / W),
-    classes: Uint8Array.from({ length: N }, (_, n) => n % 10),
+    judged: { classes: Uint8Array.from({ length: N }, (_, n) => n % 10), accuracy: 0.9 },
     real: {
       position: Float32Array.from({ length: 60 }, (_, i) => Math.sin(i)),
       classes: new Uint8Array(30).map((_, n) => n % 10),
     },
     share: [0.1, 0.07],
-    classifier: { right: 9, tried: 10 },
     shape: [M, N, H, W],
   };
 }
@@ -67,6 +66,7 @@ export function run(name: string, more: Partial<ReportRun> = {}): ReportRun {
     settings: [["lr", "0.001"]],
     environment: [["os", "linux"]],
     trainLoss: { step, value: step.map((s) => 1 / s) },
+    gradientNorm: { step, value: step.map((s) => 2 / s) },
     valLoss: { step: [100, 200], value: [0.3, 0.25] },
     learningRate: { step, value: step.map(() => 1e-3) },
     lossByTime: [{ from: 0, to: 0.5, images: 3, loss: 0.5 }, { from: 0.5, to: 1, images: 0, loss: null }],

@@ -1,9 +1,9 @@
 /// <reference lib="dom" />
-/** A report on several networks: the controls of each, samples of all, their judge, and bits per dimension. */
+/** A report on several networks: the controls of each, samples of all, and their judge. */
 
 import assert from "node:assert/strict";
-import { asBytes, loadJudge } from "../../../models/mod.ts";
-import { reportHtml, type TestImages } from "../../../viz/report/mod.ts";
+import { loadJudge } from "../../../models/mod.ts";
+import { reportHtml } from "../../../viz/report/mod.ts";
 import { assertClose } from "../../testing.ts";
 import { tinyJudge } from "../../models/tiny_files.ts";
 import { conditioning, library, liveRun, Network, recorded, type Solving } from "./live_data.ts";
@@ -19,17 +19,12 @@ const [labelled, plain, early] = [await Network.of(3, 1, classes), await Network
 const distilled = await Network.of(6, 1, classes, true);
 const steered = await Network.of(7, 1, classes, true, 2.5);
 
-const examples: TestImages = {
-  shape: [4, 1, H, W],
-  image: asBytes(Float32Array.from({ length: 4 * P }, (_, i) => 0.5 + 0.5 * Math.sin(i))),
-  labels: [2, 0, 1, 2],
-};
 const classNames = ["nought", "one"]; // class 2 has no name
 const weights = await tinyJudge({ classes, channels: 1, height: H, width: W });
 const { features: reference } = await loadJudge(weights, "the judge").judge(
   Float32Array.from({ length: 60 * P }, (_, i) => 0.5 + 0.5 * Math.sin(i * i)),
 );
-const judged = { tests: examples, judge: { weights, reference } };
+const judged = { judge: { weights, reference } };
 
 const { plane: _, ...bare } = await liveRun("bare", plain);
 /** The runs, in the order of the page's menu. */
@@ -234,57 +229,8 @@ async function lackNetworks(page: Page): Promise<void> {
   await page.locator("#paint[aria-pressed=false]").waitFor();
 }
 
-/** Presses a test image and waits for its text. */
-async function press(page: Page, n: number, words: RegExp): Promise<string> {
-  await page.locator("#bits-examples button").nth(n).click();
-  await page.untilText("bits-text", words);
-  return await page.text("bits-text");
-}
-
-/** Measures test images; a network without classes is not conditioned, and has other values. */
-async function measureBits(page: Page): Promise<void> {
-  await page.locator("#bits").waitFor({ state: "visible" });
-  const values = () => page.locator("#bits-examples button").allInnerTexts();
-  const bitsIn = (words: string) => Number(/: ([\d.]+)( \u00b1 [\d.]+)? bits/.exec(words)![1]);
-  assert.deepEqual(await values(), Array(4).fill("–"));
-  const conditioned = /A test image of class nought: [\d.]+ bits.* conditioned on class nought/;
-  const first = bitsIn(await press(page, 1, conditioned));
-  assert.deepEqual(await values(), ["–", first.toFixed(2), "–", "–"]);
-  const both = bitsIn(await press(page, 1, / \u00b1 .* \(2 draws of random signs\)/));
-  assert.notEqual(both, first, "other random signs");
-  await choose(page, "plain");
-  assert.deepEqual(await values(), Array(4).fill("–"));
-  const words = await press(page, 1, /evaluations/);
-  assert.ok(bitsIn(words) !== first && !words.includes("conditioned on"), words);
-
-  // A result that arrives after a change of run is not shown for the new run.
-  await choose(page, "labelled");
-  await page.evaluate(() => {
-    const [words, run] = ["bits-text", "explorer-run"].map((id) =>
-      document.getElementById(id) as HTMLSelectElement
-    );
-    words.dataset.told = "";
-    new MutationObserver(() => {
-      words.dataset.told += `${words.textContent}\n`;
-      if (run.value === "1" || !words.textContent!.includes("class 2: solving")) return;
-      run.value = "1";
-      run.dispatchEvent(new Event("change"));
-    }).observe(words, { childList: true });
-    document.querySelector<HTMLElement>("#bits-examples button")!.click();
-  });
-  await page.waitForFunction(() => document.querySelector<HTMLSelectElement>("#explorer-run")!.value === "1");
-  await press(page, 1, /of class 0: .*evaluations/);
-  const told = await page.locator("#bits-text").getAttribute("data-told");
-  assert.match(told!, /class 2: solving/);
-  assert.doesNotMatch(told!, /class 2: \d|Stopped/);
-  await choose(page, "uneven");
-  await page.locator("#bits").waitFor({ state: "hidden" });
-  await choose(page, "labelled");
-  assert.deepEqual(await values(), ["–", both.toFixed(2), "–", "–"]);
-}
-
 await testReport(
-  "reportHtml() draws, guides, judges and measures with each run's network, or says why there is none",
+  "reportHtml() draws, guides and judges with each run's network, or says why there is none",
   reportHtml({ runs, library }),
-  { condition, drawAll, takeMaps, slideGuidance, paintUnevenly, lackNetworks, measureBits },
+  { condition, drawAll, takeMaps, slideGuidance, paintUnevenly, lackNetworks },
 );

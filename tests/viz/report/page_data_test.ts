@@ -4,14 +4,23 @@ import assert from "node:assert/strict";
 import { type LiveJudge, type LiveNetwork, reportHtml, type ReportRun } from "../../../viz/report/mod.ts";
 import { packed, unpacked } from "../../../viz/report/packing.ts";
 import { fastestOf } from "../../../viz/flow/trajectory.ts";
-import { pageData } from "../../../viz/report/page_data.ts";
+import { pageData, type PageRun } from "../../../viz/report/page_data.ts";
+import { guidedBy } from "../../../viz/report/page/live_controls.ts";
 import { coveredBy, strokeOf } from "../../../viz/report/page/live_paint.ts";
 import { imagePixels } from "../../../viz/report/page/image_panel.ts";
-import { formatBits } from "../../../viz/report/page/live_bits.ts";
-import { fieldOf, movingTraces, planeFigure } from "../../../viz/report/page/plane.ts";
+import {
+  classesOf,
+  colouredPlane,
+  fieldOf,
+  movingTraces,
+  noClass,
+  planeFigure,
+} from "../../../viz/report/page/plane.ts";
+import { upTo } from "../../refusing.ts";
 import { formatSteps } from "../../../viz/report/page/step_strip.ts";
 import { lastVelocity, predictedEnd, snapshotAt } from "../../../viz/report/page/trajectory_view.ts";
 import { WorkQueue } from "../../../viz/report/page/work.ts";
+import type { PlaneTrajectories } from "../../../viz/report/mod.ts";
 import { lossFigure, runLine } from "../../../viz/report/run_figures.ts";
 import { quantiles, smoothed, thinned } from "../../../viz/report/series.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
@@ -23,10 +32,10 @@ Deno.test("unpacked() inverts packed(), with the precision of each array", () =>
   const values = Float32Array.from({ length: 1000 }, (_, i) => 3 * Math.sin(i) ** 3);
   const pixels = Float32Array.from({ length: 256 }, (_, i) => i / 255);
   const data = {
-    runs: [{ t: values, velocity: values, plane: { image: pixels }, live: { tests: { image: pixels } } }],
+    runs: [{ t: values, velocity: values, plane: { image: pixels } }],
     comparison: { t: values, points: [values] },
     still: new Float32Array(3),
-    beyond: { tests: { image: Float32Array.of(-2, 7) } },
+    beyond: { plane: { image: Float32Array.of(-2, 7) } },
     classes: Uint32Array.of(3, 300),
     name: "</script>",
     nothing: null,
@@ -35,8 +44,8 @@ Deno.test("unpacked() inverts packed(), with the precision of each array", () =>
   const back: typeof data = unpacked(packed(data));
   const [own] = back.runs;
   assert.deepEqual([own.t, back.comparison.t, back.still], [values, values, data.still]);
-  assert.deepEqual([own.plane.image, own.live.tests.image], [pixels, pixels], "exact levels of 255");
-  assert.deepEqual(back.beyond.tests.image, Float32Array.of(0, 1));
+  assert.deepEqual(own.plane.image, pixels, "exact levels of 255");
+  assert.deepEqual(back.beyond.plane.image, Float32Array.of(0, 1));
   assert.deepEqual(back.files, data.files);
   assert.deepEqual([...packed(data).files].sort(), [5, 6, 7], "equal files are stored once");
   assert.deepEqual([back.classes, back.name, back.nothing], [[3, 300], "</script>", null]);
@@ -159,17 +168,58 @@ Deno.test("lossFigure() has a panel for each stage of a distillation, which the 
   );
   const both = named([own, run("b", { trainLoss: { step: [20], value: [0.5] } })]);
   assert.deepEqual(both.map(({ name, mode, yaxis }) => [name, mode, yaxis]), [
-    ["a pairs, smoothed", "lines", undefined],
-    ["a drift, smoothed", "lines", undefined],
-    ["a validation", "markers", undefined],
-    ["b training, smoothed", "lines+markers", undefined], // a single loss is a point
-    ["b validation", "markers", undefined],
+    ["a pairs, smoothed", "lines", "y"],
+    ["a drift, smoothed", "lines", "y"],
+    ["a validation", "markers", "y"],
+    ["b training, smoothed", "lines+markers", "y"], // a single loss is a point
+    ["b validation", "markers", "y"],
   ]);
   const html = reportHtml({ runs: [own] });
   const rows = [...html.matchAll(/<td>(\d+)<\/td><td>([\d.]+)<\/td>/g)].map(([, ...cells]) => cells);
   assert.deepEqual(rows.slice(0, 3), [["10", "8"], ["20", "8"], ["30", "1"]]);
   assert.match(html, /not comparable with other stages/);
   assert.doesNotMatch(reportHtml(two), /not comparable with other stages/);
+});
+
+Deno.test("lossFigure() draws the norm of the gradient below the loss, on the same steps", () => {
+  const one = lossFigure([run("a")]);
+  const { grid, xaxis, yaxis, yaxis2, ...others } = one.layout as Record<string, Record<string, unknown>>;
+  assert.deepEqual([grid, Object.keys(others)], [{ rows: 2, columns: 1, subplots: [["xy"], ["xy2"]] }, []]);
+  const titles = [xaxis, yaxis, yaxis2].map(({ title }) => Object(title).text);
+  assert.deepEqual(titles, ["step", "loss", "gradient norm"]);
+  const [loss, norm] = [yaxis.domain, yaxis2.domain] as [low: number, high: number][];
+  assert.ok(loss[1] === 1 && loss[0] > norm[1] && norm[0] === 0, `${loss}; ${norm}`);
+  assert.ok(loss[1] - loss[0] > 2 * (norm[1] - norm[0]), "the loss is higher");
+  const { x, y, ...look } = one.data.at(-1)!;
+  assert.deepEqual([[...x as Float32Array].slice(0, 2), [...y as Float32Array][1]], [
+    [5, 10],
+    Math.fround(0.2),
+  ]);
+  assert.deepEqual([look.yaxis, look.name, look.legendgroup], [
+    "y2",
+    "gradient norm",
+    one.data[0].legendgroup,
+  ]);
+
+  const stages = [{ name: "pairs", from: 0 }, { name: "drift", from: 100 }];
+  const staged = lossFigure([run("a", { stages })]);
+  const norms = staged.data.filter(({ name }) => name === "gradient norm");
+  assert.deepEqual(norms.map(({ x, yaxis }) => [x!.length, yaxis]), [[20, "y4"], [20, "y4"]]);
+  const { gradientNorm: _, ...bare } = run("old");
+  const both = lossFigure([bare, run("new")]);
+  const named = both.data.filter(({ name }) => name?.endsWith("gradient norm"));
+  assert.deepEqual(named.map(({ name, yaxis }) => [name, yaxis]), [["new gradient norm", "y2"]]);
+  const without = [bare, { ...bare, gradientNorm: { step: [], value: [] } }].map((one) => lossFigure([one]));
+  for (const { data, layout } of without) {
+    assert.deepEqual([data.length, layout.grid, layout.yaxis2], [3, undefined, undefined]);
+  }
+  const heightOf = (html: string) =>
+    /id="loss-chart" class="chart " [^>]* style="height:(\d+)px"/.exec(html)![1];
+  const html = reportHtml({ runs: [run("a")] });
+  assert.deepEqual([heightOf(html), heightOf(reportHtml({ runs: [bare] }))], ["520", "360"]);
+  assert.match(html, /Below the loss is the norm of the gradient/);
+  assert.match(html, /<td>10<\/td><td>[\d.]+<\/td><td>0.001<\/td><td>0.2<\/td>/);
+  assert.doesNotMatch(reportHtml({ runs: [bare] }), /norm of the gradient|gradient norm/);
 });
 
 Deno.test("runLine() repeats colours with other dashes", () => {
@@ -182,6 +232,7 @@ const moved = {
   shape: [3, 2, 1, 1] as const,
   t: Float32Array.of(0, 0.5, 1),
   classes: [4, 17],
+  judged: { classes: [4, 17], accuracy: 0.9 },
   position: Float32Array.of(0, 0, 9, 9, 1, 2, 9, 9, 3, 2, 9, 9),
   velocity: Float32Array.of(2, 4, 0, 0, 4, 0, 0, 0),
   real: { position: Float32Array.of(0, 40, 5, 0), classes: [17, 4] },
@@ -218,6 +269,23 @@ Deno.test("movingTraces() and planeFigure() interpolate linearly, and leave out 
   const trails = (layout.shapes as Record<string, unknown>[]).map(({ path, visible }) => [path, visible]);
   assert.deepEqual(trails, [["M0,0L1,2L3,2", true], ["M9,9L9,9L9,9", false]]);
   assertClose(Object(layout.yaxis).range, [-2.4, 42.4], 1e-6);
+  assert.deepEqual(data[0].x, [5], "the real image of a hidden class is hidden, too");
+});
+
+Deno.test("colouredPlane() takes the judge's class, then the requested one, and grey without either", () => {
+  const { judged, ...bare } = plane(3, 2);
+  const conditioning = { labels: [5, 6], guidance: 1 };
+  const classesIn = (given: PlaneTrajectories) => Array.from(colouredPlane(given).classes);
+  assert.deepEqual(classesIn({ ...bare, judged, conditioning }), [0, 1]);
+  assert.deepEqual(classesIn({ ...bare, conditioning }), [5, 6]);
+  const grey = colouredPlane(bare);
+  assert.deepEqual([Array.from(grey.classes), classesOf(grey)], [[noClass, noClass], upTo(10)]);
+  const [, arrows, points] = movingTraces({ ...shown, plane: grey });
+  const { color, colorscale } = Object(arrows.marker);
+  const [first, second] = Object(points.marker).color;
+  assert.deepEqual([first, second], [colorscale.at(-1)[1], first], "no colour of a class");
+  assert.deepEqual([color, colorscale.length], [[10, 10], 11]);
+  assert.equal(new Set(colorscale.map(([, each]: [number, string]) => each)).size, 11);
 });
 
 Deno.test("fieldOf() averages the velocities of the samples near each point of a grid", () => {
@@ -286,17 +354,20 @@ Deno.test("strokeOf() paints the pixels of a brush in all channels, with differe
   assert.ok(Math.abs(moment(1)) < 0.03 && Math.abs(moment(2) - 1) < 0.05, "standard normal");
 });
 
-Deno.test("formatBits() and formatSteps() state means, errors and counts", () => {
-  assert.equal(
-    formatBits([2], 784),
-    "2.000 bits per dimension: a code based on this network needs about 196 bytes for it, " +
-      "compared with 784 bytes uncompressed",
-  );
-  assert.match(
-    formatBits([1, 2, 3, 2], 784),
-    /^2\.000 ± 0\.408 bits per dimension \(4 draws of random signs\): /,
-  );
-  assert.match(formatBits([9], 784), /: more than the 8 of its file/);
+Deno.test("guidedBy() guides a class, unless a flow map has guidance built in, and clips what a map takes", () => {
+  const choice = { label: "all", guidance: 3 } as const;
+  const network = { checkpoint: new Uint8Array(1) };
+  const by = (more: Partial<PageRun>, label?: number) =>
+    guidedBy(choice, label, { live: network, classNames: ["nought"], ...more });
+  assert.deepEqual(by({}, 0), { label: 0, className: "nought", guidance: 3 });
+  assert.deepEqual(by({ isFlowMap: true }, 0), { label: 0, className: "nought" });
+  const steered = by({ isFlowMap: true, maxGuidance: 2.5 }, 1);
+  assert.deepEqual(steered, { label: 1, className: undefined, guidance: 2.5, takesGuidance: true });
+  assert.deepEqual(by({}), {}, "without early weights there is no autoguidance");
+  assert.deepEqual(by({ live: { ...network, early: { ...network, guidance: 2 } } }), { guidance: 3 });
+});
+
+Deno.test("formatSteps() counts steps, and gives their lengths", () => {
   const step = (t: number, dt: number, accepted: boolean) => ({ t, dt, ratio: 1, accepted });
   const rows = [[step(0, 0.5, false), step(0, 0.25, true), step(0.25, 0.75, true)], [step(0, 1, true)]];
   const words = formatSteps(rows, undefined);

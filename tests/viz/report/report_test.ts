@@ -88,8 +88,15 @@ Deno.test("reportHtml() finds the learning rate of a row by its step", () => {
 
 Deno.test("reportHtml() has colour bars on which blue is below 0, and says how a plane was conditioned", () => {
   const conditioning = { labels: new Uint8Array(20), guidance: 2 };
-  const { classifier: _, ...other } = plane(6, 20);
-  const page = reportHtml({ runs: [run("a"), run("b", { plane: { ...other, conditioning } })] });
+  const { judged, ...other } = plane(6, 20);
+  const page = reportHtml({
+    runs: [
+      run("a"),
+      run("b", { plane: { ...other, judged, conditioning } }),
+      run("c", { plane: { ...other, conditioning: { ...conditioning, guidance: 1 } } }),
+      run("d", { plane: other }),
+    ],
+  });
   const bars = page.matchAll(
     /class="bar" style="background:linear-gradient\(to right,(rgb\(.*?\)).*(rgb\(.*?\))\)/g,
   );
@@ -99,9 +106,18 @@ Deno.test("reportHtml() has colour bars on which blue is below 0, and says how a
     new Set([`${color("gray", 0)} ${color("gray", 255)}`, `${color("rdbu", 255)} ${color("rdbu", 0)}`]),
   );
   const words = [...page.matchAll(/<div data-plane="(\d)"( hidden)?>([^]*?)<\/div>/g)];
-  assert.deepEqual(words.map(([, run, hidden]) => run + (hidden ?? "")), ["0", "1 hidden", "0", "1 hidden"]);
-  assert.match(words[2][3], /labels\s9 of 10 held-out images correctly/);
-  assert.match(words[3][3], /The samples cycle through all classes, at guidance 2; [^]* to 10\.0 % of them/);
+  const shown = ["0", "1 hidden", "2 hidden", "3 hidden"];
+  assert.deepEqual(words.map(([, run, hidden]) => run + (hidden ?? "")), [...shown, ...shown]);
+  const [byJudge, both, requested, unknown] = words.slice(4).map(([, , , text]) => text.replace(/\s+/g, " "));
+  assert.match(byJudge, /of its class, assigned by the judge, .* labels 90\.0 % of test images correctly/);
+  assert.doesNotMatch(byJudge, /cycle through/);
+  assert.match(both, /assigned by the judge/);
+  assert.match(both, /cycle through all classes, at guidance 2; the judge sees .* in 10\.0 % of them/);
+  assert.match(
+    requested,
+    /of the class that was requested\..* cycle through all classes, without guidance\./,
+  );
+  assert.match(unknown, /^<p class="small">The colours and shapes are the classes of real images\./);
 });
 
 Deno.test("reportHtml() omits sections without data", () => {
@@ -207,6 +223,10 @@ Deno.test("reportHtml() answers each question on quality with a verdict", () => 
     const found = [...page({ figures }).matchAll(/data-verdict="([^"]*)"/g)].map(([, verdict]) => verdict);
     assert.deepEqual(found, verdicts, JSON.stringify(figures));
   }
+  assert.match(page({ figures: [asked] }), />Yes, about as reliably as in real images\.</);
+  assert.match(page({ figures: [{ ...asked, ...far }] }), />Not as reliably as in real images\.</);
+  const both = page({ figures: [real(near), { ...cloud, value: 500, low: 480, high: 520 }] });
+  assert.match(both, />1 of 2 figures match those of real images, or nearly\. Furthest off: Distance\.</);
 });
 
 Deno.test("reportHtml() has a row for each figure, with all runs and judges, and a table of all figures", () => {

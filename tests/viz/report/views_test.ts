@@ -69,11 +69,12 @@ const [first, second] = two.runs;
 const classed = (name: string, classes: readonly number[], classNames?: readonly string[]) => {
   const { real, ...rest } = plane(4, classes.length);
   const ofReal = Array.from({ length: 30 }, (_, n) => classes[n % classes.length]);
-  const samples = { ...rest, classes, real: { ...real, classes: ofReal } };
+  const samples = { ...rest, judged: { classes, accuracy: 0.9 }, real: { ...real, classes: ofReal } };
   return run(name, { plane: samples, ...classNames && { classNames } });
 };
 const many = Array.from({ length: 60 }, (_, n) => n % 26);
-const { classes: _, classifier: __, real: { position }, ...unclassed } = plane(4, 9);
+const { judged: _, real, ...unclassed } = plane(4, 9);
+const requested = { labels: [2, 0, 2, 0, 2, 0, 2, 0, 2], guidance: 1 };
 /** Runs, with the legend entry and sample count of each class, and the text on the first sample. */
 const classCases: readonly (readonly [ReportRun, [name: string, count: number][], said: string])[] = [
   [
@@ -86,7 +87,12 @@ const classCases: readonly (readonly [ReportRun, [name: string, count: number][]
     [["cat", 1], ["<b>owl</b>", 1], ["502", 2]],
     "sample 1, classified as cat",
   ],
-  [run("none", { plane: { ...unclassed, real: { position } } }), [], "sample 1"],
+  [
+    run("requested", { plane: { ...unclassed, conditioning: requested, real: { position: real.position } } }),
+    [["0", 4], ["2", 5]],
+    "sample 1, requested 2",
+  ],
+  [run("none", { plane: { ...unclassed, real: { position: real.position } } }), [], "sample 1"],
 ];
 
 const runs = [flat, first, { ...second, plane: plane(6, 9) }, ...classCases.map(([run]) => run)];

@@ -43,7 +43,8 @@ async function start(): Promise<Plotly> {
   const text = new TextDecoder().decode(await inflated(byId("plotly").textContent!));
   await new Promise((resolve) => setTimeout(resolve)); // a task of its own
   document.head.append(element("script", { text }));
-  return plotly = (globalThis as unknown as { Plotly: Plotly }).Plotly;
+  plotly = (globalThis as unknown as { Plotly: Plotly }).Plotly;
+  return plotly;
 }
 
 let last: Promise<unknown> = Promise.resolve();
@@ -163,7 +164,10 @@ export class Chart {
 
   #work(plotly: Plotly): unknown {
     const { element } = this;
-    if (!element.isConnected) return void charts.delete(this);
+    if (!element.isConnected) {
+      charts.delete(this);
+      return;
+    }
     this.#isHidden = element.clientWidth === 0;
     if (this.#isHidden) return;
     if (!this.#isDue) return this.#change?.(plotly);
@@ -188,10 +192,7 @@ export class Chart {
     const old = (this.element as ChartElement).data ?? [];
     const hidden = old.filter(({ visible }) => visible === "legendonly").map(entryOf);
     return data.map(({ name, ...trace }) => {
-      const named = {
-        ...name !== undefined && { name: plainText(name) },
-        ...trace,
-      };
+      const named = name === undefined ? trace : { name: plainText(name), ...trace };
       return { ...hidden.includes(entryOf(named)) && { visible: "legendonly" }, ...named };
     });
   }

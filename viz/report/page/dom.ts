@@ -72,7 +72,9 @@ export class NumberField {
     this.#input.setAttribute("aria-invalid", `${!valid}`);
     if (valid) return undefined;
     // `value` is empty for both empty and invalid input; `badInput` tells them apart.
-    const is = badInput ? "is not a number" : valueMissing ? "is empty" : `is ${value}`;
+    let is = `is ${value}`;
+    if (valueMissing) is = "is empty";
+    if (badInput) is = "is not a number";
     return `${this.name} ${is} (expected a ${step === "any" ? "" : "whole "}number from ${min} to ${max}).`;
   }
 }

@@ -34,12 +34,6 @@ export interface SolvedBatch {
   readonly tried?: readonly (readonly models.TriedStep[])[] | undefined;
 }
 
-/** Bits per dimension of an image, and their cost. */
-export interface MeasuredBits {
-  readonly bits: number;
-  readonly evaluations: number;
-}
-
 /** A network ready to sample with. */
 interface EngineNetwork {
   readonly model: models.VelocityField;
@@ -65,8 +59,6 @@ interface Conditioned {
 
 /** Maximum number of samplers to keep per run; each holds the memory of its batch. */
 const maxSamplers = 4;
-/** Tolerance when solving for bits, as in `deno task evaluate`: smaller ones matter less than the choice of random signs. */
-const bitsRtol = 1e-2;
 
 /**
  * The library on a device with the page's networks. It lives in a worker, and the page calls its methods; long-running
@@ -113,12 +105,12 @@ export class Engine {
     const { normalization, config: { classes = 0 } } = info;
     return {
       model,
-      ...early && { early: load(early.checkpoint).model },
+      early: early && load(early.checkpoint).model,
       shape,
       normalization,
       classes,
       samplers: new Map(),
-      ...judge && { judge: new SampleJudge(this.library, judge.weights, judge.reference) },
+      judge: judge && new SampleJudge(this.library, judge.weights, judge.reference),
     };
   }
 
@@ -182,33 +174,6 @@ export class Engine {
     });
   }
 
-  /**
-   * Measures the bits per dimension of an image. Emits its progress from 0 to 1.
-   *
-   * @param pixels f32[C, H, W]
-   * @param label the class to condition on, if any
-   * @param seed seed of the random signs
-   */
-  async bits(
-    run: number,
-    pixels: Float32Array,
-    label: number | undefined,
-    seed: number,
-    job: Job<number>,
-  ): Promise<MeasuredBits> {
-    const { bitsPerDimension, fromPixels, tensor } = this.library;
-    const { model, shape, normalization } = await this.#network(run);
-    const x1 = tensor(fromPixels(pixels, normalization), [1, ...shape]);
-    const { bits, evaluations } = await bitsPerDimension(model, x1, {
-      normalization,
-      rtol: bitsRtol,
-      seed,
-      ...label !== undefined && { condition: tensor(Uint32Array.of(label), [1]) },
-      onProgress: job,
-    });
-    return { bits: bits[0], evaluations };
-  }
-
   /** Judges the first `count` samples of f32[N, C, H, W] in pixels by the judge of a run. */
   async judge(run: number, pixels: Float32Array, count: number): Promise<Judged> {
     return await (await this.#network(run)).judge!.judge(pixels, count);
@@ -259,16 +224,15 @@ export class Engine {
     const scale = kind === "guided" ? tensor(new Float32Array(1), [1]) : undefined;
     const unguided = kind === "autoguided" ? autoguided(model, early, guidance) : model;
     const field = scale ? guided(model, { scale, none: classes }) : unguided;
-    const conditioning = condition && { condition };
     const at = times ? { times } : { steps };
     const sampler = tolerance === undefined
-      ? new Sampler(field, shape, { solver: solver as models.FlowSolverName, ...at, ...conditioning })
+      ? new Sampler(field, shape, { solver: solver as models.FlowSolverName, ...at, condition })
       : new AdaptiveSampler(field, shape, {
         solver: solver as models.AdaptiveSolverName,
         rtol: tolerance,
-        ...conditioning,
+        condition,
       });
-    return { sampler, ...conditioning, ...scale && { scale } };
+    return { sampler, condition, scale };
   }
 }
 

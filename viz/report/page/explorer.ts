@@ -230,7 +230,10 @@ export class Explorer {
     this.#choice.value = String(choice);
     const { samples } = this.#runs[choice];
     let sample = samples.find((known) => known.original === original);
-    if (!sample) samples.push(sample = { original });
+    if (!sample) {
+      sample = { original };
+      samples.push(sample);
+    }
     this.#choose(sample);
   }
 

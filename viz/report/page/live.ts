@@ -5,7 +5,6 @@ import type { LiveNetwork } from "../report_data.ts";
 import type { Clock } from "./clock.ts";
 import { byId, NumberField } from "./dom.ts";
 import type { Explorer, Thumbnail } from "./explorer.ts";
-import { LiveBits } from "./live_bits.ts";
 import {
   type ChosenCondition,
   guidedBy,
@@ -67,12 +66,11 @@ export class Live {
       if (busy) timer = setTimeout(() => stop.hidden = false, longMs);
       else stop.hidden = true;
     }, (error) => this.#say(`Error: ${messageOf(error)}`));
-    const stopAll = () => {
+    stop.addEventListener("click", () => {
       this.#queue.stop();
       this.#paint.stop();
       this.#say("Stopped");
-    };
-    stop.addEventListener("click", stopAll);
+    });
     this.#grid = new LiveGrid(explorer);
     this.#solver = new SolverControls(engine, () => this.#draw());
     byId("live-draw").addEventListener("click", () => this.#draw());
@@ -80,7 +78,6 @@ export class Live {
     byId("live-compare").addEventListener("click", () => this.#compareSteps());
     this.#paint = new LivePaint(engine, explorer, clock, this.#queue, (words) => this.#say(words));
     this.#undo.addEventListener("click", () => this.#paint.undo());
-    new LiveBits(engine, explorer, this.#queue, runs, stopAll);
     explorer.onChange(() => this.#showTools());
     explorer.solveWith((run, sample) => this.#complete(run, sample));
     this.#say(this.#where);
@@ -162,7 +159,8 @@ export class Live {
   /** Queues work on a sample for the explorer, in place of earlier work. */
   #replace(work: Work): AbortController {
     this.#sample?.abort();
-    return this.#sample = this.#queue.add(work);
+    this.#sample = this.#queue.add(work);
+    return this.#sample;
   }
 
   #drawMany(): void {
@@ -184,7 +182,8 @@ export class Live {
       return this.#queue.add(async (running) => {
         let pixels = new Float32Array() as Float32Array;
         const { trajectories, cost } = await this.#solve(run, chosen, running, (x) => {
-          this.#grid.draw(place, pixels = x);
+          pixels = x;
+          this.#grid.draw(place, pixels);
         });
         this.#grid.finish(place, run, trajectories);
         this.#say(`Seeds ${seeds[0]} to ${seeds[many - 1]}: ${cost}.`);
@@ -213,7 +212,8 @@ export class Live {
     onPart?: (pixels: Float32Array) => void,
   ) {
     const { engine, runs, explorer: { size } } = this;
-    const [solver, classes] = [solverFor(await how, runs[run]), await engine.classes(run)];
+    const solver = solverFor(await how, runs[run]);
+    const classes = await engine.classes(run);
     const x0 = await engine.call((remote) => remote.noise(run, seeds, 0));
     const labels = labelsOf(choice, classes, seeds);
     const samples = seeds.map((seed, n) =>

@@ -57,7 +57,8 @@ export class SolverControls {
       const tolerance = Number(this.#tolerance.value);
       return { solver: solver.slice(0, -own.length), steps: parts, tolerance };
     }
-    const [steps, grid] = [this.#steps.value, this.#grid.value];
+    const steps = this.#steps.value;
+    const grid = this.#grid.value;
     if (this.#isMap || grid === "uniform") return { solver, steps };
     return { solver, steps, times: await this.engine.call((remote) => remote.gridTimes(steps, grid)) };
   }
@@ -179,8 +180,10 @@ export function guidedBy(
 ): Pick<Steps, "label" | "className" | "guidance" | "takesGuidance"> {
   if (label !== undefined) {
     const one = { label, className: classNames?.[label] };
-    if (maxGuidance === undefined) return { ...one, ...!isFlowMap && { guidance } };
-    return { ...one, guidance: Math.max(1, Math.min(guidance, maxGuidance)), takesGuidance: true };
+    if (maxGuidance !== undefined) {
+      return { ...one, guidance: Math.max(1, Math.min(guidance, maxGuidance)), takesGuidance: true };
+    }
+    return isFlowMap ? one : { ...one, guidance };
   }
   return typeof live === "object" && live.early ? { guidance } : {};
 }

@@ -2,19 +2,23 @@ import { plainText, type PlotlyFigure, type PlotlyTrace, seriesMarks } from "../
 import type { PlaneTrajectories } from "../report_data.ts";
 import { lastUntil } from "./trajectory_view.ts";
 
-/** Trajectories in a plane with a class for each sample, `noClass` if unknown. */
-export type ClassedTrajectories =
-  & Pick<PlaneTrajectories, "t" | "position" | "velocity" | "shape">
-  & { readonly classes: ArrayLike<number> };
+/** The trajectories and real images of a run, with the class that colours each sample. */
+export interface DrawnPlane extends PlaneTrajectories {
+  /** The class by the judge, else the requested one, or `noClass`. */
+  readonly classes: ArrayLike<number>;
+}
 
-/** The trajectories and real images of a run. */
-export type DrawnPlane = PlaneTrajectories & ClassedTrajectories;
+/** Chooses the class that colours each sample. */
+export function colouredPlane(plane: PlaneTrajectories): DrawnPlane {
+  const { shape: [, N], judged, conditioning } = plane;
+  return { ...plane, classes: judged?.classes ?? conditioning?.labels ?? Array<number>(N).fill(noClass) };
+}
 
 /** What of a plane is shown. */
 export interface ShownPlane {
   readonly plane: DrawnPlane;
   readonly t: number;
-  /** All classes, in ascending order, and those that the reader hid. */
+  /** All classes of samples and real images, in ascending order, and those that the reader hid. */
   readonly classes: readonly number[];
   readonly hidden: ReadonlySet<number>;
   /** The sample with a ring around it. */
@@ -31,6 +35,8 @@ export const noClass = -1;
 const classColors = "#4677bd #c0691a #3a8f52 #cc4f4f #8d68bb #9a6b58 #c25fa0 #757b81 #85831c #1f8b9b".split(
   " ",
 );
+/** The colour of samples and real images without a class. */
+const unclassedColor = "#8a8f96";
 
 /** The time that arrows look ahead. */
 const ahead = 0.1;
@@ -38,23 +44,24 @@ const ahead = 0.1;
 /** Maximum number of classes for a legend above the chart; a longer legend goes beside it. */
 const maxAbove = 12;
 
-/** The classes of samples of all runs, in ascending order. */
-export function classesOf(runs: readonly ArrayLike<number>[]): number[] {
-  return [...new Set(runs.flatMap((classes) => Array.from(classes)))].sort((a, b) => a - b);
+/** The classes of samples and real images, in ascending order. */
+export function classesOf({ classes, real }: DrawnPlane): number[] {
+  const all = [...Array.from(classes), ...Array.from(real.classes ?? [])].filter((c) => c !== noClass);
+  return [...new Set(all)].sort((a, b) => a - b);
 }
 
-const colorOf = (c: number) => classColors[Math.max(0, c) % classColors.length];
+const colorOf = (c: number) => c === noClass ? unclassedColor : classColors[c % classColors.length];
 const symbolOf = (c: number) => seriesMarks[Math.max(0, c) % seriesMarks.length];
 
 /** The number of a sample, from 1, with its classes. */
 export function sampleText(
-  { classes, conditioning }: DrawnPlane,
+  { conditioning, judged }: DrawnPlane,
   n: number,
   nameOf: ShownPlane["nameOf"],
 ): string {
-  return `sample ${n + 1}` +
-    (conditioning ? `, requested ${nameOf(conditioning.labels[n])}` : "") +
-    (classes[n] === noClass ? "" : `, classified as ${nameOf(classes[n])}`);
+  const requested = conditioning ? `, requested ${nameOf(conditioning.labels[n])}` : "";
+  const seen = judged ? `, classified as ${nameOf(judged.classes[n])}` : "";
+  return `sample ${n + 1}${requested}${seen}`;
 }
 
 /** Colour and symbol of each point by its class. */
@@ -65,12 +72,12 @@ const marksOf = (classes: readonly number[]) => ({
 
 /** Colour of each arrow by its class; arrows take colours as numbers on a scale only. */
 function arrowColors(classes: readonly number[]): PlotlyTrace {
-  const last = classColors.length - 1;
+  const last = classColors.length; // the colour of samples without a class
   return {
-    color: classes.map((c) => Math.max(0, c) % classColors.length),
+    color: classes.map((c) => c === noClass ? last : c % classColors.length),
     cmin: 0,
     cmax: last,
-    colorscale: classColors.map((color, i) => [i / last, color]),
+    colorscale: [...classColors, unclassedColor].map((color, i) => [i / last, color]),
     showscale: false,
   };
 }
@@ -84,8 +91,7 @@ function coordinates(values: Float32Array, indices: readonly number[]): [x: numb
 export function planeFigure(shown: ShownPlane): PlotlyFigure {
   const { plane, classes, hidden, nameOf } = shown;
   const { shape: [M, N], position, real, classes: own } = plane;
-  const shownClasses = classes.filter((c) => Array.from(own).includes(c));
-  const entries = shownClasses.filter((c) => c !== noClass).map((c): PlotlyTrace => ({
+  const entries = classes.map((c): PlotlyTrace => ({
     mode: "markers",
     x: [NaN],
     y: [NaN],
@@ -97,7 +103,7 @@ export function planeFigure(shown: ShownPlane): PlotlyFigure {
     showlegend: true,
   }));
   // Shapes and not traces, which Plotly would compute again whenever samples move.
-  const trails = shownClasses.map((c) => {
+  const trails = [...new Set(Array.from(own))].map((c) => {
     const all = Array.from({ length: N }, (_, n) => n).filter((n) => own[n] === c);
     const point = (m: number, n: number) =>
       [0, 1].map((axis) => Number(position[2 * (m * N + n) + axis].toPrecision(4))).join();
@@ -110,14 +116,17 @@ export function planeFigure(shown: ShownPlane): PlotlyFigure {
       visible: !hidden.has(c),
     };
   });
-  const places = Array.from({ length: real.position.length / 2 }, (_, i) => i);
+  const realClasses = Array.from(
+    { length: real.position.length / 2 },
+    (_, i) => real.classes?.[i] ?? noClass,
+  );
+  const places = [...realClasses.keys()].filter((i) => !hidden.has(realClasses[i]));
   const [x, y] = coordinates(real.position, places);
-  const realMarks = real.classes ? marksOf(Array.from(real.classes)) : { color: "#8a8f96" };
   const reals: PlotlyTrace = {
     mode: "markers",
     x,
     y,
-    marker: { ...realMarks, size: 5, opacity: 0.35 },
+    marker: { ...marksOf(places.map((i) => realClasses[i])), size: 5, opacity: 0.35 },
     hoverinfo: "skip",
     showlegend: false,
   };

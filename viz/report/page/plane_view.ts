@@ -7,9 +7,9 @@ import { byId, chooseRun, element } from "./dom.ts";
 import { drawImage, type PageColours } from "./image_panel.ts";
 import {
   classesOf,
+  colouredPlane,
   type DrawnPlane,
   movingTraces,
-  noClass,
   planeFigure,
   sampleText,
   type ShownPlane,
@@ -41,13 +41,8 @@ export class PlaneView {
   ) {
     this.#runs = runs.flatMap(({ name, classNames = [], plane }) => {
       if (!plane) return [];
-      const { shape: [, N], classes = Array<number>(N).fill(noClass), real } = plane;
-      return [{
-        name,
-        classNames,
-        plane: { ...plane, classes },
-        classes: classesOf([classes, real.classes ?? []]),
-      }];
+      const drawn = colouredPlane(plane);
+      return [{ name, classNames, plane: drawn, classes: classesOf(drawn) }];
     });
     chooseRun(this.#choice, this.#runs.map(({ name }) => name), 0, () => views.changed(this.#place));
     this.#field.addEventListener("change", () => this.#chart.draw());
@@ -75,7 +70,8 @@ export class PlaneView {
     if (this.#drawnRun === this.#choice.value) return this.#move();
     if (this.#drawnRun === "") this.#chart.onFirstDrawn(() => this.#listen());
     this.#drawnRun = this.#choice.value;
-    const classes = this.#run.classes.filter((c) => c !== noClass).map((c) => [`${c}`, this.#nameOf(c)]);
+    const ofSamples = new Set(Array.from(this.#run.plane.classes));
+    const classes = this.#run.classes.filter((c) => ofSamples.has(c)).map((c) => [`${c}`, this.#nameOf(c)]);
     const options = [["all", "all samples"], ...classes, ["none", "hidden"]];
     this.#field.replaceChildren(...options.map(([value, text]) => element("option", { value, text })));
     this.#hidden = new Set();

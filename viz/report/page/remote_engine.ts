@@ -95,7 +95,7 @@ export class RemoteEngine {
             const P = values.length / samples.length;
             return values.subarray(n * P, (n + 1) * P);
           };
-          sample.add({ t, image: part(image), ...velocity && { velocity: part(velocity) } });
+          sample.add({ t, image: part(image), velocity: velocity && part(velocity) });
         });
         onPart(image);
       },
@@ -112,7 +112,7 @@ export class RemoteEngine {
  */
 export function formatSolving(how: Steps, evaluations: number, { first = 0, count = 1 } = {}): string {
   const { solver, steps, tolerance, label, guidance, takesGuidance } = how;
-  const rest = { solver, steps: steps - first, ...tolerance !== undefined && { tolerance } };
+  const rest = { solver, steps: steps - first, tolerance };
   const words = formatSolver(count > 1 ? rest : { ...how, ...rest });
   const cost = countOf(evaluations) + (count > 1 ? ` of ${count} images` : "");
   const conditioning = takesGuidance ? "conditional" : conditioningOf(label !== undefined, guidance);

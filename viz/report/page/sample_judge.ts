@@ -49,7 +49,7 @@ export class SampleJudge {
       recall,
       accuracy,
       references: this.#reference.rows,
-      ...real && { real },
+      real,
     };
   }
 
@@ -58,13 +58,13 @@ export class SampleJudge {
     const { rows } = this.#reference;
     const sets = Math.min(maxSets, Math.floor(rows / count));
     if (sets < 2) return undefined;
-    let [precision, recall] = [0, 0];
+    let precision = 0;
+    let recall = 0;
     const all = Array.from({ length: rows }, (_, i) => i);
     for (let set = 0; set < sets; set++) {
       const isIn = (i: number) => Math.floor(i / count) === set;
-      const [samples, rest] = [all.filter(isIn), all.filter((i) => !isIn(i))].map((indices) =>
-        this.library.pickPoints(this.#reference, indices)
-      );
+      const samples = this.library.pickPoints(this.#reference, all.filter(isIn));
+      const rest = this.library.pickPoints(this.#reference, all.filter((i) => !isIn(i)));
       const result = await this.library.precisionRecall(rest, samples, { resamples: 1 });
       precision += result.precision.value / sets;
       recall += result.recall.value / sets;

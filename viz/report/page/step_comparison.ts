@@ -49,7 +49,8 @@ export function stepComparison({ engine, explorer, grid, runs, say }: Place, cho
     for (const [n, how] of hows.entries()) {
       const growing = drawnInPage(shown.name, how, size);
       await engine.solve(run, imageAt(shown, 0), [growing], running);
-      const [place, trajectory] = [{ buttons: [buttons[n]], notes }, growing.view];
+      const place = { buttons: [buttons[n]], notes };
+      const trajectory = growing.view;
       grid.draw(place, imageAt(trajectory, how.steps));
       grid.finish(place, run, [trajectory]);
     }

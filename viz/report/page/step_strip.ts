@@ -55,7 +55,8 @@ export function formatSteps(
 
 /** "7 to 9", or "7" if all are the same. */
 function span(values: readonly number[], shown: (value: number) => string): string {
-  const [lowest, highest] = [Math.min(...values), Math.max(...values)].map(shown);
+  const lowest = shown(Math.min(...values));
+  const highest = shown(Math.max(...values));
   return lowest === highest ? lowest : `${lowest} to ${highest}`;
 }
 

@@ -49,12 +49,13 @@ export function recorded({ trajectories, solved, classNames, maxGuidance }: Page
     const label = solved?.labels?.[s];
     const how = solved && {
       ...solved,
-      ...label !== undefined && { label, className: classNames?.[label] },
-      ...maxGuidance !== undefined && { takesGuidance: true },
+      label,
+      className: label === undefined ? undefined : classNames?.[label],
+      takesGuidance: maxGuidance !== undefined,
     };
     const noise = how && { seed: how.seed, row: s };
     const origin = noise ? originOf(noise, how) + formatCost(how.evaluations) : "";
-    return { ...trajectory, id: made++, name: `Sample ${s + 1}`, origin, ...how && { solved: how, noise } };
+    return { ...trajectory, id: made++, name: `Sample ${s + 1}`, origin, solved: how, noise };
   });
 }
 
@@ -142,7 +143,7 @@ export class GrowingTrajectory {
   }
 
   finish(evaluations: number, tried?: readonly TriedStep[]): void {
-    this.#cost = { evaluations, ...tried && { tried } };
+    this.#cost = { evaluations, tried };
   }
 
   add({ t, image, velocity }: ViewSnapshot): void {
