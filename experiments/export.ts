@@ -13,7 +13,7 @@ import { say } from "./cli/output.ts";
 import { main, task } from "./cli/task.ts";
 import { checkEmptyFolder, writeAtomic } from "./run/run_folder.ts";
 import { readProgramFile } from "./run/program_files.ts";
-import { checkpoint, namedWeights } from "./cli/stored_network.ts";
+import { checkpoint, namedWeights } from "./settings/drawing.ts";
 import { path } from "./cli/kinds.ts";
 import { ConfigError, defineSettings } from "./cli/settings.ts";
 

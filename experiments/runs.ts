@@ -3,7 +3,7 @@ import { main, task } from "./cli/task.ts";
 import { finite } from "./run/metrics_log.ts";
 import { toggle } from "./cli/kinds.ts";
 import { ConfigError, defineSettings } from "./cli/settings.ts";
-import { runSource, shared } from "./cli/shared.ts";
+import { runSource, shared } from "./settings/run.ts";
 import { print, say } from "./cli/output.ts";
 import {
   compareTable,

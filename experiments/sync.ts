@@ -1,7 +1,7 @@
 import { main, task } from "./cli/task.ts";
 import { path } from "./cli/kinds.ts";
 import { ConfigError, defineSettings } from "./cli/settings.ts";
-import { shared } from "./cli/shared.ts";
+import { shared } from "./settings/run.ts";
 import { print, printable, say } from "./cli/output.ts";
 import { trackingOf } from "./tracking/choose_tracking.ts";
 import { findRuns } from "./tracking/find_run.ts";

@@ -10,8 +10,8 @@ import {
 import { loadWeights } from "../networks/own_network.ts";
 import { readFile, RunError } from "../run/run_folder.ts";
 import { findEarlyWeights } from "../run/weights.ts";
-import { givenGuidance, type GuidingConfig, usualGuidance } from "../cli/stored_network.ts";
-import { guidanceWithoutLabels } from "../cli/training.ts";
+import { givenGuidance, type GuidingConfig, usualGuidance } from "../settings/drawing.ts";
+import { guidanceWithoutLabels } from "../settings/training.ts";
 import { runFile } from "../run/files.ts";
 import { ConfigError, didYouMean, flagOf } from "../cli/settings.ts";
 import type { Classes } from "../cli/kinds.ts";

@@ -7,9 +7,9 @@ import { readFile, reasonOf, RunError } from "../run/run_folder.ts";
 import { findWeights, noWeights } from "../run/weights.ts";
 import { type NetworkClasses, recordedClassNames } from "./conditioning.ts";
 import type { Drawable } from "./samples.ts";
-import type { shared } from "../cli/shared.ts";
+import type { shared } from "../settings/run.ts";
 import type { Values } from "../cli/settings.ts";
-import { describedNetwork, type NetworkFlags } from "../cli/stored_network.ts";
+import { describedNetwork, type NetworkFlags } from "../settings/described_network.ts";
 import { findRun } from "../tracking/find_run.ts";
 
 /** A network to draw from, on a device of its own. */

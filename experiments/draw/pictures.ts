@@ -24,7 +24,7 @@ import { makeFolder, RunError, writeAtomic } from "../run/run_folder.ts";
 import { fileAt, runFile, runFolder } from "../run/files.ts";
 import { type Drawable, type Drawing, drawSamples, isFlowMap } from "./samples.ts";
 import { evaluationsOf } from "../../models/mod.ts";
-import { makeSolver } from "../cli/solver.ts";
+import type { FixedSteps } from "../cli/solver.ts";
 import { type Conditioning, formatGuidance } from "./conditioning.ts";
 import type { RunTrajectories, StoredTrajectory } from "./trajectories.ts";
 
@@ -90,7 +90,7 @@ export async function writeSampleGrid(
 /** A row of the picture: a network, its solver, and the conditioning of its samples. */
 export interface FewStepsRow {
   readonly drawable: Drawable;
-  readonly solver: string;
+  readonly how: FixedSteps;
   readonly conditioning?: Conditioning | undefined;
   /** Caption to the left of the row, such as `flow, 4`. */
   readonly caption: string;
@@ -105,14 +105,20 @@ export const comparedEvaluations = [...numbers, maxEvaluations].reduce((a, b) =>
 
 /** The rows of a network: 1, 2, 4, 8 and 20 evaluations, by its map if it is one, else by Euler's and Heun's methods. */
 export function fewStepsRows(drawable: Drawable, conditioning: Conditioning | undefined): FewStepsRow[] {
-  const [name, solver] = isFlowMap(drawable.model) ? ["map", "map"] : ["flow", "euler"];
-  const row = (solver: string, evaluations: number, name: string) => ({
-    ...{ drawable, conditioning, solver, caption: `${name}, ${evaluations}` },
-  });
-  return [
-    ...numbers.map((n) => row(`${solver}:steps=${n}`, n, name)),
-    row(`heun:steps=${maxEvaluations / 2}`, maxEvaluations, "flow"),
-  ];
+  const isMap = isFlowMap(drawable.model);
+  const few = numbers.map((steps): FewStepsRow => ({
+    drawable,
+    conditioning,
+    how: { solver: isMap ? "map" : "euler", steps },
+    caption: `${isMap ? "map" : "flow"}, ${steps}`,
+  }));
+  const many: FewStepsRow = {
+    drawable,
+    conditioning,
+    how: { solver: "heun", steps: maxEvaluations / 2 },
+    caption: `flow, ${maxEvaluations}`,
+  };
+  return [...few, many];
 }
 
 /**
@@ -166,8 +172,7 @@ export async function writeFewSteps(
 ): Promise<void> {
   const images: Float32Array[] = [];
   let evaluations = 0;
-  for (const { drawable, solver, conditioning } of rows) {
-    const { how } = makeSolver(solver);
+  for (const { drawable, how, conditioning } of rows) {
     const each = evaluationsOf(how)!;
     const { pixels } = await drawSamples(
       drawable,

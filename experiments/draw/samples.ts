@@ -14,7 +14,7 @@ import {
 } from "../../models/mod.ts";
 import { startCommand } from "../run/program_files.ts";
 import { ConfigError } from "../cli/settings.ts";
-import type { FixedSteps } from "../cli/solver.ts";
+import { type ChosenSolver, type FixedSteps, solverWith } from "../cli/solver.ts";
 import type { ImageSize } from "../../viz/mod.ts";
 import { costOf, type SolvedBatch, solveInBatches } from "../../models/solve/sample.ts";
 import { RunError } from "../run/run_folder.ts";
@@ -27,8 +27,8 @@ export function isFlowMap(field: VelocityField): boolean {
 }
 
 /** The default solver of a network's samples: one step of a flow map, 20 of Heun's method otherwise. */
-export function usualSolver(field: VelocityField): string {
-  return isFlowMap(field) ? "map:steps=1" : "heun:steps=20";
+export function usualSolver(field: VelocityField): ChosenSolver {
+  return isFlowMap(field) ? solverWith("map", 1) : solverWith("heun", 20);
 }
 
 /**

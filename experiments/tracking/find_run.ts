@@ -4,7 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { shownWord, startCommand } from "../run/program_files.ts";
 import { RunError } from "../run/run_folder.ts";
 import { aboutFile, runFile, shownIn } from "../run/files.ts";
-import { type LossData, lossWarning } from "../cli/training_config.ts";
+import { type LossData, lossWarning } from "../settings/comparable_losses.ts";
 import { asText, ConfigError, didYouMean } from "../cli/settings.ts";
 import { lineWidth, printable, say as tellUser, textTable } from "../cli/output.ts";
 import { isResult, latestOf, readSettings, settingsOf, sortedMetrics } from "./describe_run.ts";

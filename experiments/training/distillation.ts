@@ -32,12 +32,12 @@ import {
   type VelocityField,
 } from "../../models/mod.ts";
 import { stageProgress, type Terminal } from "../cli/output.ts";
-import { type PlannedStage, stagesOf } from "../cli/shared.ts";
 import { unlessStopped } from "../cli/task.ts";
-import type { TrainingConfig } from "../cli/training.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import { fileAt, runFile, runFolder } from "../run/files.ts";
 import { makeFolder, readIfThere, writeAtomic } from "../run/run_folder.ts";
+import { type RunConfig, stagesOf } from "../settings/run_config.ts";
+import type { PlannedStage } from "../settings/stages.ts";
 import { taughtField, type Teacher, TensorFile, tensorsOf } from "../run/weights.ts";
 
 /** What a distillation learns from: the network to distil, and the training images. */
@@ -91,13 +91,14 @@ export interface PreparedStages {
 
 /** Makes the losses of a configuration's stages. */
 export function distillationStages(
-  config: TrainingConfig,
+  config: RunConfig,
   { teacher, images }: Taught,
   student: Model,
   source: ImageSource,
 ): PreparedStages {
   const { batchSize, seed } = config;
-  const field = config.maxGuidance > 1 ? teacher.model : taughtField(teacher, config.teacherGuidance);
+  const { maxGuidance, teacherGuidance } = config.distillation!; // a teacher comes with it
+  const field = maxGuidance > 1 ? teacher.model : taughtField(teacher, teacherGuidance);
   const distillation: Distillation = { student, teacher: field, source, batchSize };
   let comparesPixels = false;
   const stores: { readonly store: PairStore; readonly steps: number }[] = [];
@@ -107,7 +108,8 @@ export function distillationStages(
       case "mean":
         return [new MeanMapLoss(distillation)];
       case "pairs": {
-        const [count, steps] = [settings.count, settings.steps].map(Math.round);
+        const count = Math.round(settings.count);
+        const steps = Math.round(settings.steps);
         const store = new PairStore(count, source.shape, source.classes, seed);
         stores.push({ store, steps });
         return [new PairsLoss(distillation, store.source, { count, whole: settings.whole })];

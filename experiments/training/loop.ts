@@ -12,8 +12,10 @@ import {
 } from "../../models/mod.ts";
 import type { ProgressBar } from "../cli/output.ts";
 import { TrainingError } from "../cli/task.ts";
-import { objectiveOf, readConfig } from "../cli/training_config.ts";
 import { runFile } from "../run/files.ts";
+import { readConfig } from "../settings/config_file.ts";
+import { objectiveOf } from "../settings/objective.ts";
+import type { RunConfig } from "../settings/run_config.ts";
 import type { RunTracker } from "../tracking/run_tracker.ts";
 import { isComplete, isMeasured, KeptWeights, restoreRun, saveRun, saveWeights } from "./checkpoint.ts";
 import { LossLog, SampleGrids, Validation } from "./measures.ts";
@@ -34,7 +36,7 @@ export interface LoopOptions {
   readonly signal: AbortSignal;
   readonly say: (message: string) => void;
   /** Called with the settings that repeat the run, when they change. */
-  readonly onSettings: (settings: RunSchedule["settings"]) => Promise<void>;
+  readonly onSettings: (settings: Partial<RunConfig>) => Promise<void>;
 }
 
 /** The steps of a run, with validation, sample grids and checkpoints between them. */
@@ -96,8 +98,9 @@ export class TrainingLoop implements Disposable {
   }
 
   /** The settings that repeat the length of the run, and its epochs between validations and grids. */
-  get settings(): RunSchedule["settings"] {
-    return { ...this.schedule.settings, ...this.schedule.plannedSteps < Infinity && this.#cadence };
+  get settings(): Partial<RunConfig> {
+    const { length, plannedSteps } = this.schedule;
+    return plannedSteps < Infinity ? { length, ...this.#cadence } : { length };
   }
 
   /** Epochs between validations and between grids; those that are `auto` follow from the length of the run. */
@@ -118,7 +121,8 @@ export class TrainingLoop implements Disposable {
     const { signal, say, onSettings } = this.options;
     const { schedule, kept } = this;
     const trainer = this.#trainer;
-    const burstLimitMs = config.maxMinutes > 0 ? Math.min(burstMs, config.maxMinutes * 600) : burstMs;
+    const { minutes } = config.length;
+    const burstLimitMs = minutes > 0 ? Math.min(burstMs, minutes * 600) : burstMs;
     this.#tracker = tracker;
     if (trainer.step === 0 && !await this.#isMeasured("image/samples")) await this.#logGrid();
     this.#startedMs = this.#savedMs = performance.now();
@@ -148,7 +152,7 @@ export class TrainingLoop implements Disposable {
       await this.#validate();
       const missed = schedule.end(this.elapsedSeconds);
       if (missed) say(missed);
-      if (config.maxMinutes > 0) await onSettings(this.settings);
+      if (minutes > 0) await onSettings(this.settings);
     }
     await this.save();
     bar?.finish();

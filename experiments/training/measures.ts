@@ -1,12 +1,11 @@
 import { type BatchOrder, evaluationsOf, HeldOutLoss, meanLoss } from "../../models/mod.ts";
 import { yieldToEvents } from "../../kernels/devices/device.ts";
-import { makeFixedSteps } from "../cli/solver.ts";
 import { TrainingError } from "../cli/task.ts";
-import { heldOutOptions } from "../cli/training_config.ts";
 import { classColumns, runsTwice } from "../draw/conditioning.ts";
 import { writeSampleGrid } from "../draw/pictures.ts";
 import { drawableOf } from "../draw/samples.ts";
 import type { Metrics, RecentSteps } from "../run/metrics_log.ts";
+import { heldOutOptions } from "../settings/objective.ts";
 import type { PreparedTraining } from "./prepare_training.ts";
 
 /** Maximum share of the time that validations take by default; the same for grids. */
@@ -92,7 +91,7 @@ export class SampleGrids {
   get #drawing() {
     const { network, source, config: { samples, guidance, seed, solver } } = this.prepared;
     const columns = classColumns(Math.min(samples, maxImages), source.classes, { scale: guidance });
-    return [drawableOf(network.averaged, source), { ...columns, seed, ...makeFixedSteps(solver) }] as const;
+    return [drawableOf(network.averaged, source), { ...columns, seed, ...solver.how }] as const;
   }
 }
 

@@ -3,13 +3,13 @@
 import { join } from "node:path";
 import { CpuDevice } from "../../kernels/devices/cpu/cpu_device.ts";
 import type { Device } from "../../kernels/mod.ts";
-import { formatNetwork, trainingTask } from "../cli/shared.ts";
-import type { TrainingConfig } from "../cli/training.ts";
-import { recordedConfig } from "../cli/training_config.ts";
 import { describeData } from "../data/dataset.ts";
 import { fileAt, runFile } from "../run/files.ts";
 import { collectEnvironment, taskCommand } from "../run/program_files.ts";
 import { writeJson } from "../run/run_folder.ts";
+import { configJson } from "../settings/config_file.ts";
+import { formatNetwork, trainingTask } from "../settings/network.ts";
+import type { RunConfig } from "../settings/run_config.ts";
 import type { RunRecord } from "../tracking/record.ts";
 import type { PreparedTraining } from "./prepare_training.ts";
 
@@ -20,20 +20,25 @@ export function aboutRun(
 ): Pick<RunRecord, "source" | "parameterCount" | "dataset"> {
   const { name, digest, source, channels, height, width, classes, classNames, test, damaged } = data;
   const dataset = {
-    ...{ name, digest, source, channels, height, width, classes },
-    ...classNames && { classNames },
+    name,
+    digest,
+    source,
+    channels,
+    height,
+    width,
+    classes,
+    classNames,
     train: images.train.length,
     validation: images.validation.length,
     test: test.count,
-    ...damaged !== undefined && { damaged },
+    damaged,
   };
   return { source: command, parameterCount: network.size, dataset };
 }
 
 /** Writes the settings that repeat a run, bit for bit on a device of the same kind. */
-export async function writeConfig(run: string, config: TrainingConfig): Promise<void> {
-  // A server address may contain a password; a resumed run finds it in mlflow.json.
-  await writeJson(join(run, runFile.config), { ...recordedConfig(config), resume: null, mlflow: null });
+export async function writeConfig(run: string, config: RunConfig): Promise<void> {
+  await writeJson(join(run, runFile.config), configJson(config));
 }
 
 /** Advice if only half the width of the processor's vectors is used. */

@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { type Device, init, withDevice } from "../../kernels/mod.ts";
 import { ProgressBar, stageProgress, type Terminal } from "../cli/output.ts";
-import type { TrainingConfig } from "../cli/training.ts";
 import { runFile } from "../run/files.ts";
 import { createRunFolder, lockRun, removeLeftovers, type RunLock, writeAtomic } from "../run/run_folder.ts";
+import type { RunConfig } from "../settings/run_config.ts";
 import { trackingOf } from "../tracking/choose_tracking.ts";
 import { machineGauges, RunTracker } from "../tracking/run_tracker.ts";
 import { type Measured, writeArtifacts } from "./artifacts.ts";
@@ -47,12 +47,12 @@ export interface TrainingResult {
  * Trains a network, and writes weights, metrics, pictures and a report to the run's folder, like `deno task
  * train:residual`.
  *
- * @param config see `trainingConfig`; with `resume` it continues that run
+ * @param config see `newTraining` and `newDistillation`; one that resumes a run continues it
  * @throws {UserError} as ConfigError, DataError, DeviceError, RunError, SafetensorsError (the checkpoint to resume is
  * damaged), StateError (it belongs to another network) or TrainingError (such as a loss that becomes NaN)
  */
 export async function runTraining(
-  config: TrainingConfig,
+  config: RunConfig,
   options: RunTrainingOptions = {},
 ): Promise<TrainingResult> {
   const device = options.device ?? await init(config);
@@ -65,24 +65,26 @@ export async function runTraining(
 
 async function trainOn(
   device: Device,
-  settings: TrainingConfig,
+  settings: RunConfig,
   options: RunTrainingOptions,
 ): Promise<TrainingResult> {
   const { signal = new AbortController().signal, say = () => {}, terminal, startedAt = new Date() } = options;
 
   // Lock a run to resume before any of its files is read.
   using own = new DisposableStack();
-  const isResumed = settings.resume !== null;
-  const held = options.lock ?? (isResumed ? own.use(await lockRun(settings.resume!)) : undefined);
+  const { start } = settings;
+  const earlier = start.kind === "resume" ? start.run : undefined;
+  const isResumed = earlier !== undefined;
+  const held = options.lock ?? (isResumed ? own.use(await lockRun(earlier)) : undefined);
   const runName = options.runName ?? settings.runName;
-  const choice = await trackingOf({ ...settings, runName }, settings.resume);
+  const choice = await trackingOf({ ...settings, runName }, earlier ?? null);
 
   // Load the data, make the network, and check that both fit.
   const prepared = await prepareTraining(device, settings, { say, terminal });
   const { config, network: { trainer, prepare }, teacher, name } = prepared;
 
   // Open the folder, and continue from the last checkpoint if it has one.
-  const run = config.resume ?? await createRunFolder({ name, out: config.out, startedAt });
+  const run = earlier ?? await createRunFolder({ name, out: config.out, startedAt });
   const lock = held ?? own.use(await lockRun(run));
   let bar: ProgressBar | undefined;
   const sayAbove = (message: string) => {
@@ -90,7 +92,10 @@ async function trainOn(
     say(message);
   };
   using loop = new TrainingLoop(prepared, {
-    ...{ run, keepAt: options.keepAt ?? [], signal, say: sayAbove },
+    run,
+    keepAt: options.keepAt ?? [],
+    signal,
+    say: sayAbove,
     onSettings: (changed) => writeConfig(run, { ...config, ...changed }),
   });
   const resumedAt = isResumed ? await loop.resume() : undefined;
@@ -98,8 +103,11 @@ async function trainOn(
 
   // From here on, an error marks the run as failed.
   await using tracker = await RunTracker.start(lock, {
-    ...{ choice, startedAt, about: aboutRun(prepared, options.command), say: sayAbove },
-    ...resumedAt !== undefined && { resumedAt },
+    choice,
+    startedAt,
+    about: aboutRun(prepared, options.command),
+    say: sayAbove,
+    resumedAt,
     gauges: machineGauges(device, () => trainer.step * config.batchSize),
   });
   const result = await tracker.during(async () => {

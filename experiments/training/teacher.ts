@@ -2,20 +2,27 @@ import { join } from "node:path";
 import { randomNormal, tensor } from "../../kernels/mod.ts";
 import type { Model } from "../../models/mod.ts";
 import { ConfigError } from "../cli/settings.ts";
-import type { TrainingConfig } from "../cli/training.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { checkFit, readCheckpoint } from "../draw/load_network.ts";
 import { chosenNetwork, loadWeights } from "../networks/own_network.ts";
 import { runFile } from "../run/files.ts";
 import { readFile } from "../run/run_folder.ts";
+import type { RunConfig } from "../settings/run_config.ts";
 import { type Teacher, weightsPath } from "../run/weights.ts";
 
 /** The network to distil, if there is one: the copy in the run's folder, once it has one. */
-export async function teacherOf(config: TrainingConfig, data: Dataset): Promise<Teacher | undefined> {
-  const { resume } = config;
-  if (config.teacher === null) return undefined;
-  const path = resume === null ? weightsPath(config.teacher, "distil") : join(resume, runFile.teacher);
-  const bytes = resume === null ? await readCheckpoint(path) : await readFile(path, resume);
+export async function teacherOf(config: RunConfig, data: Dataset): Promise<Teacher | undefined> {
+  const { distillation, start } = config;
+  if (!distillation) return undefined;
+  let path: string;
+  let bytes: Uint8Array<ArrayBuffer>;
+  if (start.kind === "resume") {
+    path = join(start.run, runFile.teacher);
+    bytes = await readFile(path, start.run);
+  } else {
+    path = weightsPath(distillation.teacher, "distil");
+    bytes = await readCheckpoint(path);
+  }
   const make = chosenNetwork(config.model)?.make;
   const teacher = { ...await loadWeights(bytes, path, { make }), bytes, path };
   checkFit("distil", path, { shape: teacher.shape, classes: teacher.info.config.classes ?? 0 }, data);

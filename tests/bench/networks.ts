@@ -1,6 +1,5 @@
 import { type Device, randomNormal, randomUniform, record, scope, tensor } from "../../kernels/mod.ts";
 import { createModel, DensityField, Sampler, type Trainer } from "../../models/mod.ts";
-import { trainingConfig } from "../../experiments/cli/training_config.ts";
 import { ImageSource } from "../../experiments/data/image_source.ts";
 import type { Teacher } from "../../experiments/run/weights.ts";
 import { makeNetwork, modelOptions } from "../../experiments/training/network.ts";
@@ -8,6 +7,7 @@ import type { Reporter } from "./report.ts";
 import { upTo } from "../refusing.ts";
 import { queued, timeInTurn, type Work } from "./timing.ts";
 import { rademacher } from "../../models/solve/likelihood.ts";
+import * as settings from "../experiments/config_of.ts";
 
 /** Solver steps of a batch of samples. */
 const samplingSteps = 10;
@@ -36,7 +36,7 @@ export function nameOf({ model, filters, tEmb, batchSize, precision }: Case): st
 
 /** Training settings of a case, with an optimizer and times that other programs have too. */
 function configOf({ filters, ...rest }: Case) {
-  return trainingConfig({ ...rest, filters: [...filters], optimizer: "adamw", times: "uniform" });
+  return settings.configOf({ ...rest, filters: [...filters], optimizer: "adamw", times: "uniform" });
 }
 
 /** Training on random images: the trainer, and a function that queues a step. */

@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { normalizationTo } from "../../experiments/cli/training.ts";
-import { readConfig, trainingConfig } from "../../experiments/cli/training_config.ts";
+import { readConfig } from "../../experiments/settings/config_file.ts";
+import { normalizationTo } from "../../experiments/settings/data.ts";
+import { configOf } from "./config_of.ts";
 import { readExamples } from "../../experiments/data/example_file.ts";
 import { sourceOf } from "../../experiments/data/image_source.ts";
 import { loadDataset } from "../../experiments/data/load_dataset.ts";
@@ -39,7 +40,7 @@ testInFolder("no damaged file of a run causes a stack trace", async (folder) => 
   const [data, run] = [join(folder, "data"), join(folder, "run")];
   await writeTinyIdx(data);
   const device = await init({ device: "cpu" });
-  const config = trainingConfig({
+  const config = configOf({
     ...{ model: "base", data, out: run, device: "cpu", filters: [8, 16], tEmb: 4, batchSize: 8 },
     ...{ maxSteps: 3, epochs: 0, maxMinutes: 0, logEvery: 1, samples: 1, solver: "euler:steps=1" },
     ...{ sampleEpochs: 0, flowSamples: 1, flowSteps: 3, flowFrames: 2, pathSamples: 4 },
