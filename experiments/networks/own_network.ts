@@ -1,6 +1,6 @@
 /** Networks that a user's module exports: loading it, its options, and the checkpoints of such networks. */
 
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { UserError } from "../../kernels/mod.ts";
 import { describeValue } from "../../kernels/core/checks.ts";
@@ -15,8 +15,9 @@ import {
 import { choice, integer, integers, number, text, toggle } from "../cli/kinds.ts";
 import { textTable } from "../cli/output.ts";
 import { accepted, ConfigError, didYouMean, type Setting, valueOf } from "../cli/settings.ts";
+import { runFile } from "../run/files.ts";
 import { reasonOf, sha256 } from "../run/run_folder.ts";
-import { type ModuleChoice, type NetworkChoice, writeNetwork } from "../settings/network.ts";
+import { type ModuleChoice, type NetworkChoice, readNetwork, writeNetwork } from "../settings/network.ts";
 
 /** A custom network: what its module exports. */
 export interface OwnNetwork {
@@ -24,6 +25,8 @@ export interface OwnNetwork {
   readonly file: string;
   /** SHA-256 of the module, in hex. */
   readonly digest: string;
+  /** The module itself, for the copy in a run's folder. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
   /** Its class, or the function that makes it. */
   readonly make: NetworkMaker;
   /** Its options. */
@@ -43,8 +46,10 @@ export async function nameNetwork(file: string): Promise<OwnNetwork> {
   const digest = await sha256(bytes);
   const existing = named.get(file);
   if (existing?.digest === digest) return existing;
+  const original = originalOf(path);
+  const address = original === undefined ? pathToFileURL(path).href : asIfAt(original, bytes);
   // The digest lets a module that has changed run again.
-  const exports = await import(`${pathToFileURL(path)}#${digest}`).catch((error) => {
+  const exports = await import(`${address}#${digest}`).catch((error) => {
     throw moduleError(file, "", error);
   });
   const { default: make, options = {} } = exports;
@@ -58,12 +63,49 @@ export async function nameNetwork(file: string): Promise<OwnNetwork> {
     );
   }
   try {
-    const network = { file, digest, make: make as NetworkMaker, rows: optionRows(options, file) };
+    const rows = optionRows(options, file);
+    const network = { file, digest, bytes, make: make as NetworkMaker, rows };
     named.set(file, network);
+    const recorded = recordedModule(dirname(path));
+    if (original !== undefined && recorded !== undefined) named.set(recorded, network); // as its run calls it
     return network;
   } catch (error) {
     throw moduleError(file, "its options: ", error); // a getter, for example, runs the module's code
   }
+}
+
+/** The place of the module whose copy a run has; undefined if a path is no such copy. */
+function originalOf(path: string): string | undefined {
+  const copies = new Set<string>();
+  let original = path;
+  while (basename(original) === runFile.network && !copies.has(original)) { // a run may be trained with a copy
+    const module = recordedModule(dirname(original));
+    if (module === undefined) break;
+    copies.add(original);
+    original = resolve(module);
+  }
+  return copies.size > 0 ? original : undefined;
+}
+
+/** The module that a run's settings name, by its path in the folder where the run was started. */
+function recordedModule(run: string): string | undefined {
+  try {
+    const { model } = JSON.parse(Deno.readTextFileSync(join(run, runFile.config)));
+    const network = readNetwork(String(model));
+    return network?.kind === "module" ? network.file : undefined;
+  } catch {
+    return undefined; // no run, or a damaged one
+  }
+}
+
+/** The address of a module that imports what it would import if it lay elsewhere. */
+function asIfAt(path: string, bytes: Uint8Array): string {
+  const base = pathToFileURL(path);
+  const text = new TextDecoder().decode(bytes)
+    .replaceAll(/(\b(?:from|import)\s*\(?\s*)(["'])(\.{0,2}\/[^"'\n]*)\2/g, (_, before, quote, specifier) => {
+      return before + quote + new URL(specifier, base).href + quote;
+    });
+  return `data:application/typescript;base64,${new TextEncoder().encode(text).toBase64()}`;
 }
 
 /** An error of a network's module as one line: what happened, and where. */
@@ -75,7 +117,7 @@ export function moduleError(file: string, doing: string, error: unknown): Error 
   const own = /^Cannot (?:make the network|use the field)[^:]*: (.*)/.exec(line)?.[1]; // the message is about its module
   if (own !== undefined) return new ConfigError(`Cannot use ${file}: ${own}`);
   const place = /[^/\s(]+\.[cm]?[jt]s(?:#\w+)?:\d+:\d+/.exec(stack)?.[0].replace(/#\w+/, "");
-  const text = line.replaceAll(/#[0-9a-f]{64}/g, "");
+  const text = line.replaceAll(/#[0-9a-f]{64}/g, "").replaceAll(/data:application\/typescript[^\s"]*/g, file);
   const what = error instanceof UserError || /^\w*Error: /.test(text) ? text : `${name}: ${text}`;
   return new ConfigError(`Cannot use ${file}: ${doing}${what}${place === undefined ? "" : ` (${place})`}`);
 }
@@ -96,7 +138,7 @@ export function chosenNetwork(model: NetworkChoice, source = "this run"): Chosen
   const network = named.get(file);
   if (!network) throw missing(source, file, sha256);
   if ((sha256 ?? network.digest) !== network.digest) throw changed(source, network, sha256!);
-  return { ...network, options: chosenOptions(model, network.rows) };
+  return { ...network, file, options: chosenOptions(model, network.rows) };
 }
 
 function missing(source: string, file: string, digest?: string): ConfigError {
@@ -109,23 +151,34 @@ function missing(source: string, file: string, digest?: string): ConfigError {
 
 /** The file in which a run of version 0.9 keeps the text of its module; its digests are of that file. */
 function keptModule(source: string): string | undefined {
+  return fileBeside(source, "network.json");
+}
+
+function changed(source: string, { file, digest }: OwnNetwork, expected: string): ConfigError {
+  const copy = copyIn(source);
+  const digests = `SHA-256 ${digest.slice(0, 12)}..., expected ${expected.slice(0, 12)}...`;
+  const earlier = copy === undefined ? "" : `give --model ${copy}, which is as it was, or `;
+  return new ConfigError(
+    `Cannot use --model ${file} with ${source}: it has changed since, or is another network (${digests}); ` +
+      `${earlier}to go on with it, train --init ${source}`,
+  );
+}
+
+/** The copy of the module in the run's folder. @param source the run, or a file of it */
+function copyIn(source: string): string | undefined {
+  return fileBeside(source, runFile.network);
+}
+
+/** A file in the folder of a run. @param source the run, or a file of it */
+function fileBeside(source: string, name: string): string | undefined {
   const folders = [source, dirname(source), dirname(dirname(source))];
-  return folders.map((folder) => join(folder, "network.json")).find((path) => {
+  return folders.map((folder) => join(folder, name)).find((path) => {
     try {
       return Deno.statSync(path).isFile;
     } catch {
       return false;
     }
   });
-}
-
-function changed(source: string, { file, digest }: OwnNetwork, expected: string): ConfigError {
-  return new ConfigError(
-    `Cannot use --model ${file} with ${source}: it has changed since, or is another network (SHA-256 ` +
-      `${digest.slice(0, 12)}..., expected ${
-        expected.slice(0, 12)
-      }...); to go on with it, train --init ${source}`,
-  );
 }
 
 /** A network with all its options, and the digest of its module. */

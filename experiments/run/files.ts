@@ -59,6 +59,11 @@ const filesOfOthers = {
 export const files = {
   record: { path: "run.json", about: "what the run is, and how far it got", report: "training" },
   config: { path: "config.json", about: "all settings, for --config", report: "settings" },
+  network: {
+    path: "network.ts",
+    about: "module of its network, as it was",
+    when: ({ config }) => config.model.kind === "module",
+  },
   environment: { path: "environment.json", about: "machine, versions, git commit", report: "settings" },
   kernels: { path: "kernels.json", about: "kernels used in training", when: ({ onGpu = false }) => onGpu },
   teacher: {

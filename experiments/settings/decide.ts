@@ -1,6 +1,6 @@
 /** Decides the settings of a run: the given ones, and those that follow from a preset, from weights or from a run. */
 
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { asText, ConfigError, flagOf, type Rows } from "../cli/settings.ts";
 import { runFile } from "../run/files.ts";
 import { findContained } from "../run/run_folder.ts";
@@ -218,7 +218,7 @@ export function resumedRun(given: GivenFields, run: string, saved: RunConfig): R
   }
   // A server named in the folder gets no credentials; see `trackingOf`.
   const values = { ...withEnds(given, withRate(given, fieldsOfRun(saved))), mlflow: null };
-  return resolved({ ...given, resume: run, model: movedTo(given.model, saved.model) }, values);
+  return resolved({ ...given, resume: run, model: movedTo(given.model, saved.model, run) }, values);
 }
 
 /** Whether a network may be that of a run; options that are left out may be any. */
@@ -227,9 +227,10 @@ function isSameNetwork(given: NetworkChoice, saved: NetworkChoice): boolean {
   return Object.entries(given.options).every(([name, value]) => saved.options[name] === value);
 }
 
-/** The network of a run, with its module at another place if one is given. */
-function movedTo(given: NetworkChoice | undefined, saved: NetworkChoice): NetworkChoice {
-  return given?.kind === "module" && saved.kind === "module" ? { ...saved, file: given.file } : saved;
+/** The network of a run, with its module at another place if one is given that is not the run's own copy. */
+function movedTo(given: NetworkChoice | undefined, saved: NetworkChoice, run: string): NetworkChoice {
+  if (given?.kind !== "module" || saved.kind !== "module") return saved;
+  return resolve(given.file) === resolve(run, runFile.network) ? saved : { ...saved, file: given.file };
 }
 
 /** Changes the learning rate of a resumed run. `--lr` alone is a constant rate, without a second warm-up. */

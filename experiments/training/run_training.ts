@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { type Device, init, withDevice } from "../../kernels/mod.ts";
 import { ProgressBar, stageProgress, type Terminal } from "../cli/output.ts";
+import { chosenNetwork } from "../networks/own_network.ts";
 import { runFile } from "../run/files.ts";
 import { createRunFolder, lockRun, removeLeftovers, type RunLock, writeAtomic } from "../run/run_folder.ts";
 import type { RunConfig } from "../settings/run_config.ts";
@@ -114,6 +115,10 @@ async function trainOn(
     const advice = await writeEnvironment(run, device, startedAt, isResumed);
     await writeConfig(run, { ...config, ...loop.settings });
     for (const line of [...runLines(prepared, device, run), ...advice]) say(line);
+
+    // Keep the module of the network, which may change, before anything is computed with it.
+    const module = chosenNetwork(config.model);
+    if (module) await writeAtomic(join(run, runFile.network), module.bytes);
 
     // Keep the teacher and draw the pairs of a distillation, and choose the kernels.
     if (teacher && !isResumed) {

@@ -125,6 +125,34 @@ testTask("a run goes on with its module, wherever that lies, and not with anothe
   assert.match(stderr, /^moved\/mlp\.ts \(hidden=4, activation=gelu\)/m);
 });
 
+testTask("a run keeps its module as it was, and goes on with the copy after an edit", async (place) => {
+  await makeRun(place);
+  const sha256 = await place.digest("mlp.ts");
+  assert.equal(await place.digest("run", "network.ts"), sha256);
+  await place.succeed("sample", `run --model mlp.ts ${sampled}`);
+  const drawn = await place.digest("grid.png");
+  await writeModule(place, "mlp.ts", mlp() + "// changed\n");
+  const { code, stderr } = await place.run("sample", `run --model mlp.ts ${sampled}`);
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    /; give --model run\/network\.ts, which is as it was, or to go on with it, train --init /,
+  );
+
+  // It imports the files that lie beside the original.
+  const copy = "--model run/network.ts";
+  await place.succeed("sample", `run ${copy} ${sampled}`);
+  assert.equal(await place.digest("grid.png"), drawn);
+  for (const epochs of [4, 5]) { // the run still names the original, so that its copy finds them again
+    await place.succeed("train", `--resume run --epochs ${epochs} --lr 0.001 ${copy}`);
+  }
+  const { model } = await place.json("run", "config.json");
+  assert.equal(model, `./mlp.ts@sha256:${sha256}:hidden=8,activation=gelu`);
+  await place.succeed("train", `--model run/network.ts:hidden=4 ${oneStep} --out other`);
+  assert.equal(await place.digest("other", "network.ts"), sha256);
+  await place.succeed("sample", `other --model other/network.ts ${sampled}`);
+});
+
 testTask("labels that a network does not take are left out, or refused if required", async (place) => {
   const ignoring = mlp().replace("this.labels ? this.labels.forward(h, condition) : h", "h")
     .replace("classes > 0 ? new", "classes < 0 ? new");
