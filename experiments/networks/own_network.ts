@@ -17,7 +17,8 @@ import { textTable } from "../cli/output.ts";
 import { accepted, ConfigError, didYouMean, type Setting, valueOf } from "../cli/settings.ts";
 import { runFile } from "../run/files.ts";
 import { reasonOf, sha256 } from "../run/run_folder.ts";
-import { type ModuleChoice, type NetworkChoice, readNetwork, writeNetwork } from "../settings/network.ts";
+import { moduleOf } from "../settings/config_file.ts";
+import { type ModuleChoice, type NetworkChoice, writeNetwork } from "../settings/network.ts";
 
 /** A custom network: what its module exports. */
 export interface OwnNetwork {
@@ -66,7 +67,7 @@ export async function nameNetwork(file: string): Promise<OwnNetwork> {
     const rows = optionRows(options, file);
     const network = { file, digest, bytes, make: make as NetworkMaker, rows };
     named.set(file, network);
-    const recorded = recordedModule(dirname(path));
+    const recorded = moduleOf(dirname(path));
     if (original !== undefined && recorded !== undefined) named.set(recorded, network); // as its run calls it
     return network;
   } catch (error) {
@@ -79,23 +80,12 @@ function originalOf(path: string): string | undefined {
   const copies = new Set<string>();
   let original = path;
   while (basename(original) === runFile.network && !copies.has(original)) { // a run may be trained with a copy
-    const module = recordedModule(dirname(original));
+    const module = moduleOf(dirname(original));
     if (module === undefined) break;
     copies.add(original);
     original = resolve(module);
   }
   return copies.size > 0 ? original : undefined;
-}
-
-/** The module that a run's settings name, by its path in the folder where the run was started. */
-function recordedModule(run: string): string | undefined {
-  try {
-    const { model } = JSON.parse(Deno.readTextFileSync(join(run, runFile.config)));
-    const network = readNetwork(String(model));
-    return network?.kind === "module" ? network.file : undefined;
-  } catch {
-    return undefined; // no run, or a damaged one
-  }
 }
 
 /** The address of a module that imports what it would import if it lay elsewhere. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { ConfigError, type Values } from "../cli/settings.ts";
 import { runFile } from "../run/files.ts";
 import { findContained, RunError } from "../run/run_folder.ts";
-import { readNetwork, unetSettings } from "./network.ts";
+import { parseNetwork, unetSettings } from "./network.ts";
 import { presets } from "./presets.ts";
 import { fields, fieldsOfRun, type RunConfig, runConfig } from "./run_config.ts";
 
@@ -52,10 +52,21 @@ export function settingsIn(json: Readonly<Record<string, unknown>>): Partial<Val
   return fields.readSome(json);
 }
 
+/** The module that the settings in a folder name; undefined if they name none, or cannot be read. */
+export function moduleOf(run: string): string | undefined {
+  try {
+    const { model } = settingsIn(Object(readJson(join(run, runFile.config))));
+    return model?.kind === "module" ? model.file : undefined;
+  } catch (error) {
+    if (error instanceof ConfigError) return undefined;
+    throw error;
+  }
+}
+
 /** Adds what {@linkcode configJson} has left out. */
 function completed(json: unknown): unknown {
   if (typeof json !== "object" || json === null || !("model" in json)) return json;
-  if (readNetwork(`${json.model}`)?.kind !== "module") return json;
+  if (parseNetwork(`${json.model}`)?.kind !== "module") return json;
   const { filters, tEmb } = presets.quick;
   return { filters, tEmb, ...json };
 }

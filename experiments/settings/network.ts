@@ -29,7 +29,7 @@ export type NetworkChoice = UNetChoice | ModuleChoice;
 const form = /^(\P{Cc}*?\.(?:[cm]?[jt]s|json))(?:@sha256:([0-9a-f]{64}))?(?::(\P{Cc}*))?$/u;
 
 /** Reads `residual`, `FILE`, `FILE:key=value,key=value` or, from a run, `FILE@sha256:DIGEST:key=value`. */
-export function readNetwork(text: string): NetworkChoice | undefined {
+export function parseNetwork(text: string): NetworkChoice | undefined {
   const name = modelNames.find((name) => name === text);
   if (name !== undefined) return { kind: "unet", name };
   const [, file, sha256, list = ""] = form.exec(text) ?? [];
@@ -43,7 +43,7 @@ export function readNetwork(text: string): NetworkChoice | undefined {
   return { kind: "module", file, sha256, options };
 }
 
-/** A network as it is written; the inverse of {@linkcode readNetwork}. */
+/** A network as it is written; the inverse of {@linkcode parseNetwork}. */
 export function writeNetwork(network: NetworkChoice): string {
   if (network.kind === "unet") return network.name;
   const { file, sha256, options } = network;
@@ -52,7 +52,7 @@ export function writeNetwork(network: NetworkChoice): string {
   return pairs.length === 0 ? module : `${module}:${pairs.join()}`;
 }
 
-const isModule = (value: unknown) => typeof value === "string" && readNetwork(value)?.kind === "module";
+const isModule = (value: unknown) => typeof value === "string" && parseNetwork(value)?.kind === "module";
 
 const moduleFile = check<string>("the file of a module, such as ./mine.ts", isModule);
 
@@ -66,7 +66,7 @@ export function modelSetting(doc: string): Setting<NetworkChoice, string> {
       anyOf([...modelNames, moduleFile.expected]),
       (value) => oneOf(modelNames).accepts(value) || moduleFile.accepts(value),
     ),
-    read: (text) => readNetwork(text)!, // it accepts the text
+    read: (text) => parseNetwork(text)!, // it accepts the text
     write: writeNetwork,
   };
 }
@@ -77,7 +77,7 @@ export function moduleSetting(doc: string): Setting<ModuleChoice, string> {
     ...moduleFile,
     doc,
     hint: "FILE",
-    read: (text) => readNetwork(text) as ModuleChoice, // it accepts the text
+    read: (text) => parseNetwork(text) as ModuleChoice, // it accepts the text
     write: writeNetwork,
   };
 }

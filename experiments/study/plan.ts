@@ -37,7 +37,7 @@ import { readJson, writeAtomic } from "../run/run_folder.ts";
 import { readProgramFile } from "../run/program_files.ts";
 import { configJson } from "../settings/config_file.ts";
 import { type GivenFields, newDistillation, newTraining } from "../settings/decide.ts";
-import { isUNet, readNetwork, unetSettings } from "../settings/network.ts";
+import { isUNet, parseNetwork, unetSettings } from "../settings/network.ts";
 import { presets } from "../settings/presets.ts";
 import { fields, fieldsOfRun, type RunConfig } from "../settings/run_config.ts";
 import { shared } from "../settings/run.ts";
@@ -412,7 +412,7 @@ export async function findPlan(
     ...[changed.fixed, ...changed.cells].map(({ model }) => model),
   ];
   for (const text of models) {
-    const network = readNetwork(`${text}`);
+    const network = parseNetwork(`${text}`);
     if (network?.kind === "module") await nameNetwork(network.file);
   }
   return changed;

@@ -58,6 +58,10 @@ Deno.test("RunSchedule ends a run after its minutes, at any speed, and repeats i
   }
   const late = train(scheduleOf({ maxMinutes: 1 }), (step) => step < 400 ? 0.1 : 0.2);
   assert.match(late.missed!, /^Trained for \d+ seconds instead of 60 seconds: /);
+  // Half the speed after 25 seconds: no estimate is made any more.
+  const slower = train(scheduleOf({ maxMinutes: 1 }), (step) => step < 250 ? 0.1 : 0.2);
+  const estimated = slower.lengths.at(-1)!.replans.map(({ step }) => 0.1 * step);
+  assert.ok(Math.max(...estimated) <= 20.1, `until a third of the time: ${estimated}`);
   const short = train(scheduleOf({ maxMinutes: 1, maxSteps: 30 }), () => 0.1);
   assert.deepEqual([short.step, short.missed], [30, undefined]);
   const fixed = scheduleOf({ maxSteps: 30 });
@@ -88,6 +92,12 @@ Deno.test("RunSchedule.resume() refuses a length at which the rate would jump, a
     if (refused) assert.throws(resume, { name: "TrainingError", message: refused });
     else resume();
   }
+  const half = { ...progress, step: 50, elapsedSeconds: 1 };
+  const earlier = scheduleOf({ ...cosine, maxSteps: 100 }).config;
+  const resumeFor = (maxSteps: number) => () =>
+    scheduleOf({ ...cosine, maxSteps }).resume("run", earlier, half);
+  assert.throws(resumeFor(105), { message: /jump from 4\.9e-1 to 5\.3e-1 / }, "by 8 %");
+  assert.throws(resumeFor(101), { message: /jump from / }, "by 1.6 %");
   for (const [elapsedSeconds, steps] of [[0, Infinity], [59, Infinity], [60, 7], [90, 7]]) {
     const schedule = scheduleOf({ maxMinutes: 1 });
     schedule.resume("run", schedule.config, { ...progress, step: 7, elapsedSeconds });
