@@ -1,9 +1,9 @@
 import { init as openDevice } from "../kernels/mod.ts";
 import { main, task } from "./cli/task.ts";
 import { ConfigError } from "./cli/settings.ts";
-import { isFile } from "./draw/load_network.ts";
 import { chosenNetwork, nameModule, optionsHelp } from "./networks/own_network.ts";
 import { startCommand, taskCommand } from "./run/program_files.ts";
+import { isFile } from "./run/weights.ts";
 import { readConfig } from "./settings/config_file.ts";
 import { dataSettingNames } from "./settings/data.ts";
 import { type GivenFields, newDistillation } from "./settings/decide.ts";

@@ -28,7 +28,7 @@ import { checkFolderOf, lockRun, writeJson } from "./run/run_folder.ts";
 import { isGpu, shared } from "./settings/run.ts";
 import { trackingOf } from "./tracking/choose_tracking.ts";
 import { findRuns } from "./tracking/find_run.ts";
-import { trySendingRun } from "./tracking/run_tracker.ts";
+import { trySendingRun } from "./tracking/live_mirror.ts";
 
 /** Settings of `deno task evaluate`. */
 export const evaluating = defineSettings({

@@ -1,12 +1,8 @@
 import { dirname, join } from "node:path";
 import { init } from "../kernels/mod.ts";
 import { type Checkpoint, countParameters } from "../models/mod.ts";
-import {
-  defaultGuidance,
-  type NetworkClasses,
-  readAutoguidance,
-  recordedClassNames,
-} from "./draw/conditioning.ts";
+import { type NetworkClasses, readAutoguidance, recordedClassNames } from "./draw/conditioning.ts";
+import { defaultGuidance } from "./draw/given_guidance.ts";
 import { readWeights } from "./draw/load_network.ts";
 import { loadWeights, ownConfigIn } from "./networks/own_network.ts";
 import { say } from "./cli/output.ts";

@@ -4,19 +4,18 @@ import { defineSettings, type Values } from "./cli/settings.ts";
 import { solverSetting } from "./cli/solver.ts";
 import { main, stopSignal, task, unlessStopped } from "./cli/task.ts";
 import {
-  checkUnlabelled,
   chosenClasses,
   className,
   type Conditioning,
   formatAutoguidance,
   formatGuidance,
   gridColumns,
-  guidanceOf,
   guidedCostSuffix,
   readAutoguidance,
   roundToRows,
   runsTwice,
 } from "./draw/conditioning.ts";
+import { checkUnlabelled, guidanceOf } from "./draw/given_guidance.ts";
 import { type OpenNetwork, openNetwork } from "./draw/load_network.ts";
 import { comparedEvaluations, fewStepsRows, writeFewSteps } from "./draw/pictures.ts";
 import { checkFormat, checkPath, drawIntoFile } from "./draw/sample_files.ts";

@@ -7,7 +7,7 @@ import { trackingOf } from "./tracking/choose_tracking.ts";
 import { findRuns } from "./tracking/find_run.ts";
 import { awaitedClient, ServerError } from "./tracking/mlflow_client.ts";
 import { runFolders } from "./tracking/record.ts";
-import { isOfRun, sendRun } from "./tracking/run_tracker.ts";
+import { isOfRun, sendRun } from "./tracking/live_mirror.ts";
 
 /** Settings of `deno task sync`. */
 export const syncing = defineSettings({

@@ -1,19 +1,17 @@
 import { type Device, init as openDevice } from "../kernels/mod.ts";
 import { say, stderr } from "./cli/output.ts";
 import { main, stopSignal, task } from "./cli/task.ts";
-import { isFile } from "./draw/load_network.ts";
 import { chosenNetwork, nameModule, optionsHelp } from "./networks/own_network.ts";
 import { taskCommand } from "./run/program_files.ts";
 import { lockRun, type RunLock } from "./run/run_folder.ts";
+import { isFile } from "./run/weights.ts";
 import { readConfig } from "./settings/config_file.ts";
 import { type GivenFields, newTraining, repeatedRun, resumedRun } from "./settings/decide.ts";
-import { type NetworkChoice, trainingTask } from "./settings/network.ts";
+import { type NetworkChoice, trainingTask, type WeightsChoice } from "./settings/network.ts";
 import { presetFor, presets, withOptimizer } from "./settings/presets.ts";
 import type { RunConfig } from "./settings/run_config.ts";
-import type { WeightsChoice } from "./settings/start.ts";
 import { training } from "./settings/training.ts";
 import { findConfig, findRun } from "./tracking/find_run.ts";
-import { printTrainingPlan } from "./training/dry_run.ts";
 import { runTraining } from "./training/run_training.ts";
 
 /** The network of a run that names none. */
@@ -109,6 +107,7 @@ export async function trainAndTell(
   );
   const options = { device, signal: stop.signal, say, terminal: stderr };
   if (dryRun) {
+    const { printTrainingPlan } = await import("./training/dry_run.ts");
     const isDone = await printTrainingPlan(config, options);
     device.close();
     return isDone ? 0 : stop.exitCode;

@@ -86,6 +86,16 @@ testNeeding(toRun, "no modules import each other in a circle", async () => {
   assert.deepEqual(inCircles(between), []);
 });
 
+/** Most modules of `experiments/` that `train` loads before it begins. */
+const mostModules = 45;
+
+testNeeding(toRun, `train loads at most ${mostModules} modules of experiments`, async () => {
+  const program = "experiments/train.ts";
+  const loaded = (await importsFrom([program])).filter(({ runtime, dynamic }) => runtime && !dynamic);
+  const modules = [...reachedFrom([program], loaded)].filter((path) => path.startsWith("experiments/"));
+  assert.ok(modules.length <= mostModules, `${modules.length}: ${modules.join(", ")}`);
+});
+
 /** What reads a setting from text. */
 const parsers = ["makeSolver", "chooseVariant", "parseNetwork", "readStages", "pairsAfter", "numbersOf"];
 /** Where settings are read: command lines, `config.json`, and plans of studies. */

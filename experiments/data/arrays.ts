@@ -15,8 +15,7 @@ import {
   shuffled,
   splitTest,
 } from "./dataset.ts";
-import { type ImagePreparation, type ImageView, prepareImage } from "./images.ts";
-import { maxPixels } from "./picture_formats.ts";
+import { type ImagePreparation, type ImageView, maxPixels, prepareImage } from "./images.ts";
 
 /** An array of numbers in row-major order, from a file of NumPy or another format. */
 export interface NumberArray {

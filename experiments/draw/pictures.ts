@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import { maxPixels } from "../../viz/check.ts";
 import {
   captionedGrid,
   type ColormapName,
@@ -22,31 +21,11 @@ import {
 } from "../../viz/mod.ts";
 import { makeFolder, RunError, writeAtomic } from "../run/run_folder.ts";
 import { fileAt, runFile, runFolder } from "../run/files.ts";
-import { type Drawable, type Drawing, drawSamples, isFlowMap } from "./samples.ts";
+import { type Drawable, type Drawing, drawSamples, gridLook as look, isFlowMap } from "./samples.ts";
 import { evaluationsOf } from "../../models/mod.ts";
 import type { FixedSteps } from "../cli/solver.ts";
 import { type Conditioning, formatGuidance } from "./conditioning.ts";
 import type { RunTrajectories, StoredTrajectory } from "./trajectories.ts";
-
-/** Width of an image pixel and gap between images, in pixels of the picture. */
-const look = { scale: 3, gap: 2 } as const;
-
-/** Checks, before images are drawn, that they fit in one grid. */
-export function checkGrid(count: number, [C, H, W]: ImageSize): void {
-  if (C !== 1 && C !== 3) {
-    throw new RunError(
-      `Cannot draw images of ${C} channels as a picture (expected 1 or 3, or a file that ends with .npy)`,
-    );
-  }
-  const cell = (look.scale * H + look.gap) * (look.scale * W + look.gap);
-  const most = Math.floor(maxPixels / cell);
-  if (count <= most) return;
-  throw new RunError(
-    most === 0
-      ? `Cannot draw images of ${H} x ${W} as a picture: they are too large (expected a file that ends with .npy)`
-      : `Cannot draw ${count} images of ${H} x ${W} in one grid (expected at most ${most}, or a file that ends with .npy)`,
-  );
-}
 
 /**
  * Encodes a grid of samples as a PNG, grey or in colour.

@@ -1,5 +1,6 @@
 /** Decides the settings of a run: the given ones, and those that follow from a preset, from weights or from a run. */
 
+import { type CheckpointInfo, type CompleteOptions, type ModelName, modelNameOf } from "../../models/mod.ts";
 import { basename, dirname, join, resolve } from "node:path";
 import { asText, ConfigError, flagOf, type Rows } from "../cli/settings.ts";
 import { runFile } from "../run/files.ts";
@@ -7,11 +8,11 @@ import { findContained } from "../run/run_folder.ts";
 import { type GivenWeights, readGivenWeights, teacherInfo } from "../run/weights.ts";
 import { configPath } from "./config_file.ts";
 import { usualDistillation } from "./distillation.ts";
-import { type NetworkChoice, writeNetwork } from "./network.ts";
+import { type ModuleChoice, type NetworkChoice, type WeightsChoice, writeNetwork } from "./network.ts";
+import { normalizationTo, pixelRanges } from "./data.ts";
 import { type Preset, type PresetName, presets, unlabelled, withOptimizer } from "./presets.ts";
 import { ends, type Fields, fields, fieldsOfRun, type RunConfig, runConfig } from "./run_config.ts";
 import { plannedStages, type StageSpec } from "./stages.ts";
-import { networkOf, pixelRangeOf, type WeightsChoice } from "./start.ts";
 
 /** Some settings of a run, before others complete them. */
 export type GivenFields = Partial<Fields>;
@@ -60,6 +61,37 @@ export function networkOfWeights(
     throw new ConfigError(`Cannot use ${flag} with --init ${source}: its network has ${has} (leave it out)`);
   }
   return network;
+}
+
+/**
+ * The network of a checkpoint, as settings.
+ *
+ * @param model the setting `model`, which may name its module
+ */
+function networkOf(config: CompleteOptions, model: NetworkChoice | undefined) {
+  if (config.type === "own") {
+    const named = model?.kind === "module" ? model : undefined;
+    const stored = Object.entries(config.options).map(([name, value]) => [name, `${value}`]);
+    const network: ModuleChoice = {
+      kind: "module",
+      file: named?.file ?? config.name,
+      options: { ...Object.fromEntries(stored), ...named?.options },
+    };
+    return { model: network };
+  }
+  const { type, filters, tEmb, attn, groups, timeEmbedding } = config;
+  const network: NetworkChoice = { kind: "unet", name: modelNameOf(type) as ModelName };
+  return { model: network, filters, tEmb, attn, groups, timeEmbedding };
+}
+
+/** The range of pixels that a checkpoint's network was trained on. @param doing for the error: `distil FILE` */
+function pixelRangeOf({ scale, shift }: CheckpointInfo["normalization"], doing: string) {
+  const range = pixelRanges.find((range) => {
+    const pixels = normalizationTo(range);
+    return scale === pixels.scale && shift === pixels.shift;
+  });
+  if (range) return range;
+  throw new ConfigError(`Cannot ${doing}: its pixels are neither in -1..1 nor in 0..1`);
 }
 
 /** A given setting as it is written, to compare it with that of weights; undefined if it may be any. */

@@ -1,7 +1,7 @@
-/** What a network is: a U-Net by name, or what a module of the user exports. */
+/** What a network is: a U-Net by name, or what a module of the user exports; and the weights it may start from. */
 
 import { type ModelName, modelNames } from "../../models/mod.ts";
-import { optional } from "../cli/kinds.ts";
+import { optional, text } from "../cli/kinds.ts";
 import { asText, type Need, type Setting } from "../cli/settings.ts";
 import { anyOf, check, oneOf } from "../run/field_checks.ts";
 
@@ -118,4 +118,29 @@ export function formatNetwork({ model, filters = [], attn = false }: DescribedNe
 /** The task that trains a network, as a command line names it. */
 export function trainingTask(model: NetworkChoice): string {
   return model.kind === "module" ? `train --model ${model.file}` : `train:${model.name}`;
+}
+
+/** Weights that a run starts from. */
+export interface WeightsChoice {
+  /** Their file, or the folder of a run. */
+  readonly source: string;
+  /** SHA-256 of the file in hex, once it is known. */
+  readonly sha256?: string;
+}
+
+/** A setting for weights, written `FILE` or `RUN`; a run records `FILE@sha256:DIGEST`. */
+export function weightsSetting(
+  options: { readonly doc: string; readonly details: readonly string[]; readonly needs: Need },
+): Setting<WeightsChoice, string> {
+  return {
+    ...text({ ...options, hint: "FILE|RUN", pattern: /./, expected: "a path" }),
+    default: undefined,
+    read: readWeightsChoice,
+    write: ({ source, sha256 }) => sha256 === undefined ? source : `${source}@sha256:${sha256}`,
+  };
+}
+
+function readWeightsChoice(written: string): WeightsChoice {
+  const [, source, sha256] = /^(.*?)(?:@sha256:([0-9a-f]{64}))?$/s.exec(written)!;
+  return { source, sha256 };
 }

@@ -6,8 +6,15 @@ import { ConfigError, defineSettings, flagOf, type Setting, type Values } from "
 import { startCommand } from "../run/program_files.ts";
 import { distillationSettings } from "./distillation.ts";
 import { type PlannedStage, plannedStages, type StageSpec } from "./stages.ts";
-import type { Start } from "./start.ts";
+import type { WeightsChoice } from "./network.ts";
 import { trainingSettings } from "./training.ts";
+
+/** Where a run starts. */
+export type Start =
+  | { readonly kind: "fresh" }
+  | ({ readonly kind: "weights" } & WeightsChoice)
+  /** The run in a folder goes on; with the weights that it started from, if it did. */
+  | { readonly kind: "resume"; readonly run: string; readonly weights: WeightsChoice | null };
 
 /** The length of a run. */
 export interface RunLength {

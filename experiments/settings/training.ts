@@ -18,10 +18,9 @@ import {
 import { defineSettings, type Need, type Values } from "../cli/settings.ts";
 import { fixedSolverSetting } from "../cli/solver.ts";
 import { dataSettings, pixelRanges } from "./data.ts";
-import { isUNet, modelSetting, type NetworkChoice, unet } from "./network.ts";
+import { isUNet, modelSetting, type NetworkChoice, unet, weightsSetting } from "./network.ts";
 import { objectiveSettings } from "./objective.ts";
 import { dryRun, shared } from "./run.ts";
-import { weightsSetting } from "./start.ts";
 
 /** The names of presets. */
 export const presetNames = ["quick", "standard", "paper", "overfit"] as const;

@@ -1,13 +1,12 @@
-/** Finds, lists and summarises runs in folders, and shows them in tables. */
+/** Finds, lists and summarises runs in folders. */
 
 import { basename, dirname, join } from "node:path";
 import { shownWord, startCommand } from "../run/program_files.ts";
 import { RunError } from "../run/run_folder.ts";
-import { aboutFile, runFile, shownIn } from "../run/files.ts";
-import { type LossData, lossWarning } from "../settings/comparable_losses.ts";
-import { asText, ConfigError, didYouMean } from "../cli/settings.ts";
-import { lineWidth, printable, say as tellUser, textTable } from "../cli/output.ts";
-import { isResult, latestOf, readSettings, settingsOf, sortedMetrics } from "./describe_run.ts";
+import { runFile } from "../run/files.ts";
+import type { LossData } from "../settings/comparable_losses.ts";
+import { ConfigError, didYouMean } from "../cli/settings.ts";
+import { printable, say as tellUser } from "../cli/output.ts";
 import { nestedRuns, requireRecord, runFolders, type RunRecord } from "./record.ts";
 
 /** The folder of all runs, where tasks look by default. */
@@ -49,6 +48,7 @@ export async function listRuns(
 export async function summarizeRun(folder: string): Promise<RunSummary> {
   const record = await requireRecord(folder, "read");
   const { name, experiment, status, startedAt, endedAt, dataset } = record;
+  const { latestOf, readSettings, settingsOf } = await import("./describe_run.ts");
   const metrics = Object.entries(await latestOf(folder, startedAt)).map(([key, { value }]) => [key, value]);
   return {
     ...{ key: folder, name, experiment, status, startedAt, endedAt },
@@ -107,128 +107,4 @@ export function nearestOf(name: string, names: readonly string[]): string {
 
 function infoOf(path: string): Promise<Deno.FileInfo | undefined> {
   return Deno.stat(path).catch(() => undefined);
-}
-
-/** Losses, which have their own columns in the list. */
-const losses = ["train_loss", "val_loss", "test_loss"];
-
-/** Facts about a run, and how important they are in a list; 0 only in a full description. */
-const facts: readonly (readonly [name: string, weight: number, of: (run: RunSummary) => string])[] = [
-  ["run", 9, ({ key }) => key.replace(/^runs[\\/]/, "")], // as other tasks accept it
-  ["name", 5, ({ name }) => name],
-  ["experiment", 0, ({ experiment }) => experiment],
-  ["status", 9, ({ status }) => status],
-  ["started (UTC)", 1, ({ startedAt }) => new Date(startedAt).toISOString().slice(0, 16).replace("T", " ")],
-  ["minutes", 6, minutes],
-  ["network", 9, networkOf],
-  ["filters", 2, (run) => setting(run, "filters")],
-  ["data", 8, ({ dataset }) => dataset?.name ?? ""],
-  ...losses.map((name, i) => [name, [3, 4, 7][i], (run: RunSummary) => metric(run, name)] as const),
-];
-
-/** A table of runs, one per line, with as many columns as fit; those of least weight are left out first. */
-export function listTable(runs: readonly RunSummary[], width = lineWidth()): string {
-  const isNamed = runs.some(({ key, name }) => basename(key) !== name);
-  let columns = facts.filter(([name, weight]) => weight > 0 && (isNamed || name !== "name"))
-    .map(([name, weight, of]) => ({ weight, cells: [name, ...runs.map(of)] }))
-    .filter(({ cells: [, ...cells] }) => cells.some(Boolean));
-  const sum = () =>
-    columns.reduce((sum, { cells }) => sum + Math.max(...cells.map((c) => [...c].length)) + 2, 0);
-  for (let least = 1; least < 9 && sum() > width; least++) {
-    columns = columns.filter(({ weight }) => weight > least);
-  }
-  const rows = [undefined, ...runs].map((_, row) => columns.map(({ cells }) => cells[row]));
-  return withLossWarning(textTable(rows, undefined, width), runs);
-}
-
-/** All facts about a run. */
-export function showTable(run: RunSummary, files: readonly string[]): string {
-  const about = facts.slice(1, 9).map(([name, , of]) => [name, of(run)]).filter(([name, value]) =>
-    value && name !== "filters"
-  );
-  const metrics = sortedMetrics(Object.keys(run.metrics)).map((name) => [name, metric(run, name)]);
-  const settings = Object.keys(run.params).map((name) => [name, setting(run, name)]);
-  const described = files.map((path) => [printable(path), aboutFile(path), shownIn(path)]);
-  return [
-    textTable([["run", run.key], ...about]),
-    `Latest metrics\n${textTable(metrics)}`,
-    `Settings\n${textTable(settings)}`,
-    `Files\n${textTable(described)}`,
-  ].join("\n\n");
-}
-
-/** Maximum number of figures in {@linkcode compareTable}, and of characters of a setting, such as a path. */
-const [maxFigures, maxCell] = [10, 24];
-
-/** A table of runs side by side: the results that differ most, or all metrics, then the settings that differ. */
-export function compareTable(runs: readonly RunSummary[], isAll = false, width = lineWidth()): string {
-  const row = (name: string, cell: (run: RunSummary) => string) => [name, ...runs.map(cell)];
-  const names = (all: readonly object[]) => [...new Set(all.flatMap((values) => Object.keys(values)))];
-  const metrics = sortedMetrics(names(runs.map(({ metrics }) => metrics)));
-  const results = metrics.filter(isResult);
-  const differing = results.toSorted((a, b) => spread(runs, b) - spread(runs, a)).slice(0, maxFigures);
-  const shown = isAll ? metrics : results.filter((name) => differing.includes(name));
-  const clipped = (text: string) => text.length > maxCell ? `...${text.slice(3 - maxCell)}` : text;
-  const settings = names(runs.map(({ params }) => params)).sort()
-    .map((name) => row(name, (run) => clipped(setting(run, name))))
-    .filter(([, first, ...rest]) => rest.some((value) => value !== first));
-  const rows = [
-    ...headings(runs),
-    row("status", ({ status }) => status),
-    row("minutes", minutes),
-    ...shown.map((name) => row(name, (run) => metric(run, name))),
-    ...settings.length > 0 ? [row("", () => ""), row("settings that differ", () => "")] : [],
-    ...settings,
-  ];
-  const left = metrics.length - shown.length;
-  const which = shown.length < results.length ? `The ${shown.length} figures that differ most; ` : "";
-  const note = left > 0 ? `\n${which}${left} more metrics with --all` : "";
-  return withLossWarning(textTable(rows, undefined, width) + note, runs);
-}
-
-/** Rows that name the runs; the time and the name of a default folder have separate rows, so that more runs fit. */
-function headings(runs: readonly RunSummary[]): string[][] {
-  const isNamed = new Set(runs.map(({ name }) => name)).size === runs.length;
-  const names = runs.map((run) => isNamed ? run.name : facts[0][2](run));
-  const stamped = names.map((name) => /^(\d{8}-\d{6})-(.+)$/.exec(name) ?? []);
-  if (stamped.some(({ length }) => length === 0)) return [["", ...names]];
-  return [1, 2].map((part) => ["", ...stamped.map((match) => match[part])]);
-}
-
-/** The spread of a metric between runs, relative to its size; 0 if fewer than two runs have it. */
-function spread(runs: readonly RunSummary[], name: string): number {
-  const values = runs.map(({ metrics }) => metrics[name]).filter(Number.isFinite);
-  const largest = Math.max(...values.map(Math.abs));
-  return largest > 0 ? (Math.max(...values) - Math.min(...values)) / largest : 0;
-}
-
-/** A table of losses, with a warning below if they cannot be compared. */
-function withLossWarning(table: string, runs: readonly RunSummary[]): string {
-  const measured = runs.filter((run) => losses.some((name) => metric(run, name) !== ""));
-  const warning = lossWarning(measured.map(({ params, dataset }) => ({ settings: params, dataset })));
-  return warning === undefined ? table : `${table}\n${warning}`;
-}
-
-/** The result of a run: `residual`, `residual map` of a distillation, `mine.ts`, or `study`. */
-function networkOf(run: RunSummary): string {
-  const model = basename(setting(run, "model"));
-  return setting(run, "plan") ? "study" : setting(run, "teacher") ? `${model} map` : model;
-}
-
-/** A setting as text; its name can be any word, even `constructor`. */
-function setting({ params }: RunSummary, name: string): string {
-  return Object.hasOwn(params, name) ? asText(params[name]) : "";
-}
-
-/** Formats a metric with four digits, or rounded to an integer if at least 1000. */
-function metric({ metrics }: RunSummary, name: string): string {
-  if (!Object.hasOwn(metrics, name)) return "";
-  const value = metrics[name];
-  return String(Math.abs(value) >= 1000 ? Math.round(value) : Number(value.toPrecision(4)));
-}
-
-/** Minutes of training in all sessions of a run; without the metric, minutes from start to end. */
-function minutes({ startedAt, endedAt, metrics: { elapsed_seconds: trained } }: RunSummary): string {
-  const ms = trained >= 0 ? 1000 * trained : (endedAt ?? NaN) - startedAt;
-  return ms >= 0 ? (ms / 60e3).toFixed(1) : "";
 }

@@ -7,8 +7,7 @@ import { checkEmptyFolder } from "../run/run_folder.ts";
 import type { RunConfig } from "../settings/run_config.ts";
 import { TrainingLoop } from "./loop.ts";
 import { prepareTraining } from "./prepare_training.ts";
-import { networkLine } from "./record_run.ts";
-import type { RunTrainingOptions } from "./run_training.ts";
+import { networkLine, type RunTrainingOptions } from "./run_training.ts";
 
 /** Seconds of steps that are timed, after as many that are not: kernels are compiled and optimised. */
 const trialSeconds = 2;

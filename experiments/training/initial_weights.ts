@@ -17,8 +17,8 @@ import { sha256 } from "../run/run_folder.ts";
 import { readGivenWeights } from "../run/weights.ts";
 import { ConfigError } from "../cli/settings.ts";
 import { networkOfWeights } from "../settings/decide.ts";
-import { fieldsOfRun, type RunConfig } from "../settings/run_config.ts";
-import type { Start } from "../settings/start.ts";
+import { fieldsOfRun, type RunConfig, type Start } from "../settings/run_config.ts";
+import type { WeightsChoice } from "../settings/network.ts";
 import { readRecord } from "../tracking/record.ts";
 import { modelOptions } from "./network.ts";
 
@@ -32,14 +32,13 @@ export interface InitialWeights {
   readonly lines: readonly string[];
 }
 
-/** Reads the weights that a new run starts from, if it names some. Its `conditional` has been decided. */
+/** Reads the weights that a new run starts from. Its `conditional` has been decided. */
 export async function readInitialWeights(
   config: RunConfig,
+  start: WeightsChoice,
   { shape, classes }: Pick<ImageSource, "shape" | "classes">,
   data: { readonly classNames?: readonly string[] | undefined },
-): Promise<InitialWeights | undefined> {
-  const { start } = config;
-  if (start.kind !== "weights") return undefined;
+): Promise<InitialWeights> {
   const { source, sha256: expected } = start;
   const weights = readGivenWeights(source, "start from");
   const { path, bytes, tensors, info } = weights;

@@ -2,7 +2,6 @@ import { type BatchOrder, evaluationsOf, HeldOutLoss, meanLoss } from "../../mod
 import { yieldToEvents } from "../../kernels/devices/device.ts";
 import { TrainingError } from "../cli/task.ts";
 import { classColumns, runsTwice } from "../draw/conditioning.ts";
-import { writeSampleGrid } from "../draw/pictures.ts";
 import { drawableOf } from "../draw/samples.ts";
 import type { Metrics, RecentSteps } from "../run/metrics_log.ts";
 import { heldOutOptions } from "../settings/objective.ts";
@@ -84,8 +83,9 @@ export class SampleGrids {
   }
 
   /** Draws and writes the grid of a step. @returns its path relative to the run's folder */
-  write(run: string, step: number): Promise<string> {
-    return writeSampleGrid(run, ...this.#drawing, step);
+  async write(run: string, step: number): Promise<string> {
+    const { writeSampleGrid } = await import("../draw/pictures.ts");
+    return await writeSampleGrid(run, ...this.#drawing, step);
   }
 
   get #drawing() {

@@ -11,14 +11,34 @@ import {
   modelTypeOf,
   namedParameters,
   shareParameters,
+  type Stage,
   Trainer,
 } from "../../models/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import { type ChosenNetwork, chosenNetwork, moduleError } from "../networks/own_network.ts";
 import { ConfigError } from "../cli/settings.ts";
 import { objectiveOf } from "../settings/objective.ts";
+import type { Terminal } from "../cli/output.ts";
 import type { RunConfig } from "../settings/run_config.ts";
-import { distillationStages, makeStudent, type PreparedStages, type Taught } from "./distillation.ts";
+
+/** The stages of a distillation for a trainer, and the work before the first step. */
+export interface PreparedStages {
+  readonly stages: readonly Stage[];
+  /** Draws or reads the pairs, and encodes the images, that stages need, until it is stopped. */
+  prepare(needed: {
+    readonly run: string;
+    readonly signal: AbortSignal;
+    readonly say: (message: string) => void;
+    readonly terminal: Terminal | undefined;
+  }): Promise<void>;
+}
+
+/** The network and the stages of a distillation. */
+export interface DistilledNetwork {
+  /** Makes the network, with the weights of the teacher. */
+  make(options: ModelOptions, initial: Parameters<typeof createModel>[1]): Model;
+  stages(network: Model): PreparedStages;
+}
 
 /** The settings of a network. */
 type NetworkSettings = Pick<RunConfig, UNetSettings | "model" | "path" | "prediction" | "distillation">;
@@ -80,13 +100,13 @@ export function makeNetwork(
   config: RunConfig,
   source: ImageSource,
   initial: Parameters<typeof createModel>[1] = config.seed,
-  distilled?: Taught,
+  distilled?: DistilledNetwork,
   write: (model: Model) => void = () => {},
 ): Network {
   const { lr, muonLr, weightDecay, momentum, beta1, beta2, eps, clip } = config;
   const { batchSize, seed, optimizer, ema, precision, labelDropout } = config;
   const options = modelOptions(config, source.shape, source.classes);
-  const model = distilled ? makeStudent(distilled.teacher, options, initial) : createModel(options, initial);
+  const model = distilled ? distilled.make(options, initial) : createModel(options, initial);
   write(model);
   if (optimizer === "muon" && !namedParameters(model).values().some(({ shape }) => isMuonWeight(shape))) {
     const setting = config.model.kind === "module" ? config.model.file : `--filters ${config.filters}`;
@@ -95,7 +115,7 @@ export function makeNetwork(
         "none (use adamw)",
     );
   }
-  const prepared = distilled && distillationStages(config, distilled, model, source);
+  const prepared = distilled?.stages(model);
   const trainer = new Trainer(model, source.augmented(config), {
     ...{ batchSize, seed, optimizer, ema, precision },
     ...prepared

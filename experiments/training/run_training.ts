@@ -1,16 +1,28 @@
 import { join } from "node:path";
+import { CpuDevice } from "../../kernels/devices/cpu/cpu_device.ts";
 import { type Device, init, withDevice } from "../../kernels/mod.ts";
 import { ProgressBar, stageProgress, type Terminal } from "../cli/output.ts";
+import { describeData } from "../data/dataset.ts";
 import { chosenNetwork } from "../networks/own_network.ts";
-import { runFile } from "../run/files.ts";
-import { createRunFolder, lockRun, removeLeftovers, type RunLock, writeAtomic } from "../run/run_folder.ts";
+import { fileAt, runFile } from "../run/files.ts";
+import { collectEnvironment, taskCommand } from "../run/program_files.ts";
+import {
+  createRunFolder,
+  lockRun,
+  removeLeftovers,
+  type RunLock,
+  writeAtomic,
+  writeJson,
+} from "../run/run_folder.ts";
+import { configJson } from "../settings/config_file.ts";
+import { formatNetwork, trainingTask } from "../settings/network.ts";
 import type { RunConfig } from "../settings/run_config.ts";
 import { trackingOf } from "../tracking/choose_tracking.ts";
+import type { RunRecord } from "../tracking/record.ts";
 import { machineGauges, RunTracker } from "../tracking/run_tracker.ts";
-import { type Measured, writeArtifacts } from "./artifacts.ts";
+import type { Measured } from "./artifacts.ts";
 import { TrainingLoop } from "./loop.ts";
-import { prepareTraining } from "./prepare_training.ts";
-import { aboutRun, runLines, writeConfig, writeEnvironment } from "./record_run.ts";
+import { type PreparedTraining, prepareTraining } from "./prepare_training.ts";
 import { compileKernels, tuneKernels } from "./tune_kernels.ts";
 
 /** Options of a training run besides its settings. */
@@ -141,6 +153,7 @@ async function trainOn(
     await loop.run(tracker, bar);
 
     // Measure the test loss, draw samples and trajectories, and write the report.
+    const { writeArtifacts } = await import("./artifacts.ts");
     const drawable = await loop.kept.drawable();
     let measured: Measured = {};
     if (!await loop.isStopped()) say("Measuring the test loss and drawing pictures");
@@ -166,4 +179,69 @@ async function trainOn(
   });
   await tracker.end(result.interrupted ? "KILLED" : "FINISHED");
   return result;
+}
+
+/** What `run.json` says about a run. */
+function aboutRun(
+  { config, network, teacher, data, images }: PreparedTraining,
+  command = taskCommand(teacher ? "distill" : trainingTask(config.model), []),
+): Pick<RunRecord, "source" | "parameterCount" | "dataset"> {
+  const { name, digest, source, channels, height, width, classes, classNames, test, damaged } = data;
+  const dataset = {
+    name,
+    digest,
+    source,
+    channels,
+    height,
+    width,
+    classes,
+    classNames,
+    train: images.train.length,
+    validation: images.validation.length,
+    test: test.count,
+    damaged,
+  };
+  return { source: command, parameterCount: network.size, dataset };
+}
+
+/** Writes the settings that repeat a run, bit for bit on a device of the same kind. */
+async function writeConfig(run: string, config: RunConfig): Promise<void> {
+  await writeJson(join(run, runFile.config), configJson(config));
+}
+
+/** Advice if only half the width of the processor's vectors is used. */
+const narrowVectors = "Matrix products may be twice as fast with ./denow, or with " +
+  "DENO_V8_FLAGS=--experimental-wasm-revectorize (docs/performance.md)";
+
+/** Writes the machine and the versions of a session. @returns advice for the user */
+async function writeEnvironment(
+  run: string,
+  device: Device,
+  startedAt: Date,
+  resumed: boolean,
+): Promise<string[]> {
+  const wideVectors = device instanceof CpuDevice ? await device.hasWideVectors() : undefined;
+  const { kind, description } = device;
+  const file = resumed ? fileAt(runFile.resumedEnvironment, startedAt.getTime()) : runFile.environment;
+  await writeJson(join(run, file), collectEnvironment({ kind, description, wideVectors }, startedAt));
+  return wideVectors === false && Deno.build.arch === "x86_64" ? [narrowVectors] : [];
+}
+
+/** The network and the device of a run, in one line. */
+export function networkLine({ config, network }: PreparedTraining, device: Device): string {
+  const { size, options } = network;
+  const { preset, conditional } = config;
+  return `${formatNetwork(config)}, ${size.toLocaleString("en")} parameters, ` +
+    `${conditional ? `conditional on ${options.classes} classes, ` : ""}preset ${preset}, ` +
+    `on ${device.description}`;
+}
+
+/** What a run says when it starts. */
+function runLines(prepared: PreparedTraining, device: Device, run: string): string[] {
+  const { config, data, initial } = prepared;
+  return [
+    `${networkLine(prepared, device)}\nrun folder ${run}`,
+    ...config.data !== null ? [describeData(data)] : [],
+    ...initial?.lines ?? [],
+  ];
 }

@@ -5,7 +5,7 @@ import { ImageSource } from "../../../experiments/data/image_source.ts";
 import { fitBatch, fittingNetwork, freeMainMemory } from "../../../experiments/training/fit_memory.ts";
 import { makeNetwork } from "../../../experiments/training/network.ts";
 import { heldOutOptions } from "../../../experiments/settings/objective.ts";
-import * as checks from "../../../experiments/training/training_data.ts";
+import * as checks from "../../../experiments/training/prepare_training.ts";
 import type { MemoryPlan } from "../../../kernels/mod.ts";
 import { HeldOutLoss } from "../../../models/mod.ts";
 import { testUnless } from "../../permissions.ts";
