@@ -132,7 +132,10 @@ const mesa = {
  */
 const makers = [
   {
-    ...{ name: "NVIDIA", vendor: 0x10de, kernel: ["nvidia"], json: /nvidia/i },
+    name: "NVIDIA",
+    vendor: 0x10de,
+    kernel: ["nvidia"],
+    json: /nvidia/i,
     files: ["/dev/nvidia0", "/dev/nvidiactl"],
     make: "create it, as root: nvidia-modprobe -u -c=0 (or start nvidia-smi once)",
     vulkan: "install the Vulkan part of NVIDIA's driver in the same version " +

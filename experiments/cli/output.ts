@@ -49,31 +49,66 @@ export function textTable(
   width = lineWidth(),
 ): string {
   const shown = rows.map((row) => row.map(printable));
-  const longest = (of: (cell: string) => number) =>
-    (rows[0] ?? []).map((_, i) => shown.reduce((most, row) => Math.max(most, of(row[i])), 0));
-  const widths = longest((cell) => [...cell].length);
-  const words = longest((cell) => Math.max(...cell.split(" ").map((word) => [...word].length)));
-  const least = widths.map((width, i) =>
-    isNumber(i) ? width : Math.min(width, Math.max(words[i], minWrapped))
-  );
-  const missing = (part: readonly number[]) => part.reduce((sum, i) => sum + widths[i] + 2, -width);
-  const columns = [...widths.keys()];
-  if (missing(columns) > 0 && least.reduce((sum, width) => sum + width + 2, 0) <= width) {
-    while (missing(columns) > 0) {
-      const [widest] = columns.filter((i) => widths[i] > least[i]).sort((a, b) => widths[b] - widths[a]);
-      widths[widest]--;
-    }
-  }
-  if (columns.some((i) => i > 0 && missing([0, i]) > 0)) widths[0] = Math.min(widths[0], width / 2 - 2 | 0);
-  for (const i of columns.slice(1)) widths[i] -= Math.max(0, missing([0, i]));
-  const parts: number[][] = [[0]];
-  for (const i of columns.slice(1)) {
-    const last = parts[parts.length - 1];
-    if (last.length === 1 || missing([...last, i]) <= 0) last.push(i);
-    else parts.push([0, i]);
-  }
+  const columns = (shown[0] ?? []).map((_, i): Column => {
+    const cells = shown.map((row) => row[i]);
+    const longest = Math.max(...cells.map(lengthOf));
+    const longestWord = Math.max(...cells.flatMap((cell) => cell.split(" ").map(lengthOf)));
+    return {
+      width: longest,
+      least: isNumber(i) ? longest : Math.min(longest, Math.max(longestWord, minWrapped)),
+    };
+  });
+  const widths = clipped(shrunk(columns, width), width);
+  const parts = partsThatFit(widths, width);
   return parts.map((part) => shown.flatMap((row) => linesOfRow(row, part, widths, isNumber)).join("\n"))
     .join("\n\n");
+}
+
+/** Width of a column, and the least that it can have without breaking a word. */
+interface Column {
+  readonly width: number;
+  readonly least: number;
+}
+
+/** Number of characters; a surrogate pair is one. */
+function lengthOf(text: string): number {
+  return [...text].length;
+}
+
+/** Width of columns beside each other. */
+function sumOf(widths: readonly number[]): number {
+  return widths.reduce((sum, width) => sum + width + 2, 0);
+}
+
+/** The widths of columns, of which the widest are narrowed until all fit; unchanged if they never would. */
+function shrunk(columns: readonly Column[], most: number): number[] {
+  const widths = columns.map(({ width }) => width);
+  if (sumOf(columns.map(({ least }) => least)) > most) return widths;
+  while (sumOf(widths) > most) {
+    const wide = [...widths.keys()].filter((i) => widths[i] > columns[i].least);
+    const widest = wide.reduce((a, b) => widths[b] > widths[a] ? b : a);
+    widths[widest]--;
+  }
+  return widths;
+}
+
+/** Widths with which each column fits beside the first, even if words break. */
+function clipped([first = 0, ...others]: readonly number[], most: number): number[] {
+  const isWide = others.some((width) => sumOf([first, width]) > most);
+  const narrowed = isWide ? Math.min(first, Math.floor(most / 2) - 2) : first;
+  return [narrowed, ...others.map((width) => width - Math.max(0, sumOf([narrowed, width]) - most))];
+}
+
+/** The columns of each part of a table, each with the first column, and as many others as fit. */
+function partsThatFit(widths: readonly number[], most: number): number[][] {
+  const parts: number[][] = [[0]];
+  for (let i = 1; i < widths.length; i++) {
+    const part = parts[parts.length - 1];
+    const isFitting = sumOf([...part, i].map((column) => widths[column])) <= most;
+    if (part.length === 1 || isFitting) part.push(i);
+    else parts.push([0, i]);
+  }
+  return parts;
 }
 
 /** The lines of a row: one, or more if a cell is wrapped. */

@@ -155,7 +155,10 @@ export async function* drawBatches(
 ): AsyncGenerator<SolvedBatch, void, void> {
   const { field, ...condition } = samplingField(drawable, conditioning);
   const options = {
-    ...{ ...how, ...flowSolverOf(how.solver).addsNoise && { seed }, ...condition, batch },
+    ...how,
+    ...flowSolverOf(how.solver).addsNoise && { seed },
+    ...condition,
+    batch,
     async onProgress(done: number) {
       await report(done);
       await yieldToEvents(); // lets signals in

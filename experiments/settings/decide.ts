@@ -250,7 +250,8 @@ export function resumedRun(given: GivenFields, run: string, saved: RunConfig): R
   }
   // A server named in the folder gets no credentials; see `trackingOf`.
   const values = { ...withEnds(given, withRate(given, fieldsOfRun(saved))), mlflow: null };
-  return resolved({ ...given, resume: run, model: movedTo(given.model, saved.model, run) }, values);
+  const config = resolved({ ...given, model: movedTo(given.model, saved.model, run) }, values);
+  return { ...config, start: { kind: "resume", run, earlier: saved } };
 }
 
 /** Whether a network may be that of a run; options that are left out may be any. */

@@ -38,7 +38,8 @@ export const guiding = {
   guidance: {
     ...optional(number({
       doc: `classifier-free guidance, 1 = none (default: ${usualGuidance})`,
-      ...{ min: 0, needs: ofClass },
+      min: 0,
+      needs: ofClass,
     })),
     details: [
       `unlabelled networks: autoguidance by the run's early weights (default: ${guidanceWithoutLabels})`,

@@ -13,8 +13,15 @@ import { trainingSettings } from "./training.ts";
 export type Start =
   | { readonly kind: "fresh" }
   | ({ readonly kind: "weights" } & WeightsChoice)
-  /** The run in a folder goes on; with the weights that it started from, if it did. */
-  | { readonly kind: "resume"; readonly run: string; readonly weights: WeightsChoice | null };
+  | ResumedStart;
+
+/** A run that goes on in its folder. */
+export interface ResumedStart {
+  readonly kind: "resume";
+  readonly run: string;
+  /** Its settings so far. */
+  readonly earlier: RunConfig;
+}
 
 /** The length of a run. */
 export interface RunLength {
@@ -94,7 +101,7 @@ export function runConfig(given: Fields, where = ""): RunConfig {
   if (problem !== undefined) throw new ConfigError(problem + where);
   const {
     init,
-    resume,
+    resume: _,
     epochs,
     maxSteps,
     maxMinutes,
@@ -107,15 +114,10 @@ export function runConfig(given: Fields, where = ""): RunConfig {
   } = given;
   return {
     ...settings,
-    start: startOf(init, resume),
+    start: init === null ? { kind: "fresh" } : { kind: "weights", ...init },
     length: { epochs, steps: maxSteps, minutes: maxMinutes, replans: replans ?? [] },
     distillation: teacher === null ? null : { teacher, stages: stages!, teacherGuidance, maxGuidance },
   };
-}
-
-function startOf(init: Fields["init"], resume: string | null): Start {
-  if (resume !== null) return { kind: "resume", run: resume, weights: init };
-  return init === null ? { kind: "fresh" } : { kind: "weights", ...init };
 }
 
 /** The fields of a run; the inverse of {@linkcode runConfig}. */
@@ -129,7 +131,7 @@ export function fieldsOfRun({ start, length, distillation, ...settings }: RunCon
   return {
     ...settings,
     init: weightsOf(start),
-    resume: start.kind === "resume" ? start.run : null,
+    resume: null, // no run is resumed because a file says so
     epochs: length.epochs,
     maxSteps: length.steps,
     maxMinutes: length.minutes,
@@ -143,7 +145,7 @@ export function fieldsOfRun({ start, length, distillation, ...settings }: RunCon
 
 function weightsOf(start: Start): Fields["init"] {
   if (start.kind === "weights") return { source: start.source, sha256: start.sha256 };
-  return start.kind === "resume" ? start.weights : null;
+  return start.kind === "resume" ? weightsOf(start.earlier.start) : null;
 }
 
 /** The stages of a run with their steps; undefined if it is not a distillation. */

@@ -51,7 +51,12 @@ export async function summarizeRun(folder: string): Promise<RunSummary> {
   const { latestOf, readSettings, settingsOf } = await import("./describe_run.ts");
   const metrics = Object.entries(await latestOf(folder, startedAt)).map(([key, { value }]) => [key, value]);
   return {
-    ...{ key: folder, name, experiment, status, startedAt, endedAt },
+    key: folder,
+    name,
+    experiment,
+    status,
+    startedAt,
+    endedAt,
     params: settingsOf(record, await readSettings(folder)),
     ...dataset && { dataset: { name: dataset.name, digest: dataset.digest } },
     metrics: Object.fromEntries(metrics),

@@ -247,7 +247,9 @@ export class PairStore {
         const labels = this.#labels?.slice(first, first + N);
         const drawn = await unlessStopped(signal, () =>
           solveFlow(field, slice(this.#noise, 0, first, N), {
-            ...{ solver: "heun", steps, ...labels && { condition: tensor(labels) } },
+            solver: "heun",
+            steps,
+            ...labels && { condition: tensor(labels) },
             onProgress: async () => {
               await yieldToEvents();
               signal.throwIfAborted();

@@ -26,7 +26,7 @@ export async function printTrainingPlan(
   if (earlier === undefined && config.out !== null) await checkEmptyFolder(config.out, " as run folder");
   const run = earlier ?? config.out ?? join("runs", `<time>-${name}`);
   using loop = new TrainingLoop(prepared, { run, keepAt: [], signal, say, onSettings: async () => {} });
-  const from = earlier === undefined ? 0 : await loop.resume();
+  const from = start.kind === "resume" ? await loop.resume(start) : 0;
   const { stages, totalSteps } = loop.schedule;
 
   // Each stage of a distillation has steps of its own.

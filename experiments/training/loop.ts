@@ -13,9 +13,8 @@ import {
 import type { ProgressBar } from "../cli/output.ts";
 import { TrainingError } from "../cli/task.ts";
 import { runFile } from "../run/files.ts";
-import { readConfig } from "../settings/config_file.ts";
 import { objectiveOf } from "../settings/objective.ts";
-import type { RunConfig } from "../settings/run_config.ts";
+import type { ResumedStart, RunConfig } from "../settings/run_config.ts";
 import type { RunTracker } from "../tracking/run_tracker.ts";
 import { isComplete, isMeasured, KeptWeights, restoreRun, saveRun, saveWeights } from "./checkpoint.ts";
 import { LossLog, SampleGrids, Validation } from "./measures.ts";
@@ -78,8 +77,7 @@ export class TrainingLoop implements Disposable {
   }
 
   /** Restores the last checkpoint of the run without writing anything, and returns its step. */
-  async resume(): Promise<number> {
-    const { run } = this.options;
+  async resume({ run, earlier }: ResumedStart): Promise<number> {
     const progress = await restoreRun(run, this.#trainer, this.prepared.data);
     const { step, elapsedSeconds, bestValLoss, validatedStep, recentSteps } = progress;
     this.#elapsedBefore = elapsedSeconds;
@@ -87,7 +85,7 @@ export class TrainingLoop implements Disposable {
     this.validation.step = validatedStep;
     this.#losses.restore(recentSteps);
     this.#savedStep = step;
-    this.schedule.resume(run, readConfig(run), progress);
+    this.schedule.resume(run, earlier, progress);
     const { totalSteps } = this.schedule;
     if (step < totalSteps || !await isComplete(run, step)) return step;
     throw new TrainingError(

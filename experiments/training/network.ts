@@ -117,12 +117,23 @@ export function makeNetwork(
   }
   const prepared = distilled?.stages(model);
   const trainer = new Trainer(model, source.augmented(config), {
-    ...{ batchSize, seed, optimizer, ema, precision },
+    batchSize,
+    seed,
+    optimizer,
+    ema,
+    precision,
     ...prepared
       ? { stages: prepared.stages }
       : { objective: { ...objectiveOf(config), coupling: independentCoupling } }, // `PairedBatches` pairs
     ...source.classes > 0 && !prepared && { labelDropout },
-    ...{ learningRate: lr, muonFactor: muonLr / lr, weightDecay, momentum, beta1, beta2, epsilon: eps, clip },
+    learningRate: lr,
+    muonFactor: muonLr / lr,
+    weightDecay,
+    momentum,
+    beta1,
+    beta2,
+    epsilon: eps,
+    clip,
   });
   return {
     options,

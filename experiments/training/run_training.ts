@@ -111,7 +111,7 @@ async function trainOn(
     say: sayAbove,
     onSettings: (changed) => writeConfig(run, { ...config, ...changed }),
   });
-  const resumedAt = isResumed ? await loop.resume() : undefined;
+  const resumedAt = start.kind === "resume" ? await loop.resume(start) : undefined;
   if (isResumed) await removeLeftovers(lock);
 
   // From here on, an error marks the run as failed.
