@@ -68,7 +68,8 @@ export async function nameNetwork(file: string): Promise<OwnNetwork> {
     const network = { file, digest, bytes, make: make as NetworkMaker, rows };
     named.set(file, network);
     const recorded = moduleOf(dirname(path));
-    if (original !== undefined && recorded !== undefined) named.set(recorded, network); // as its run calls it
+    const isNew = original !== undefined && recorded !== undefined && !named.has(recorded);
+    if (isNew) named.set(recorded, network); // as its run calls it
     return network;
   } catch (error) {
     throw moduleError(file, "its options: ", error); // a getter, for example, runs the module's code

@@ -1,15 +1,15 @@
 /** Decides the settings of a run: the given ones, and those that follow from a preset, from weights or from a run. */
 
-import { type CheckpointInfo, type CompleteOptions, type ModelName, modelNameOf } from "../../models/mod.ts";
 import { basename, dirname, join, resolve } from "node:path";
+import { type CheckpointInfo, type CompleteOptions, type ModelName, modelNameOf } from "../../models/mod.ts";
 import { asText, ConfigError, flagOf, type Rows } from "../cli/settings.ts";
 import { runFile } from "../run/files.ts";
 import { findContained } from "../run/run_folder.ts";
 import { type GivenWeights, readGivenWeights, teacherInfo } from "../run/weights.ts";
 import { configPath } from "./config_file.ts";
+import { normalizationTo, pixelRanges } from "./data.ts";
 import { usualDistillation } from "./distillation.ts";
 import { type ModuleChoice, type NetworkChoice, type WeightsChoice, writeNetwork } from "./network.ts";
-import { normalizationTo, pixelRanges } from "./data.ts";
 import { type Preset, type PresetName, presets, unlabelled, withOptimizer } from "./presets.ts";
 import { ends, type Fields, fields, fieldsOfRun, type RunConfig, runConfig } from "./run_config.ts";
 import { plannedStages, type StageSpec } from "./stages.ts";

@@ -2,6 +2,8 @@ import { type Device, randomNormal, randomUniform, record, scope, tensor } from 
 import { createModel, DensityField, Sampler, type Trainer } from "../../models/mod.ts";
 import { ImageSource } from "../../experiments/data/image_source.ts";
 import type { Teacher } from "../../experiments/run/weights.ts";
+import { readStages } from "../../experiments/settings/stages.ts";
+import { distillationOf } from "../../experiments/training/distillation.ts";
 import { makeNetwork, modelOptions } from "../../experiments/training/network.ts";
 import type { Reporter } from "./report.ts";
 import { upTo } from "../refusing.ts";
@@ -52,8 +54,10 @@ function drifting(c: Case): () => void {
   const model = createModel(modelOptions(configOf(c), source.shape, source.classes), 1);
   const info = { config: { classes: source.classes } };
   const teacher = { model, info, path: "a network" } as Teacher;
-  const config = { ...configOf(c), teacher: teacher.path, stages: "drift:whole=100" };
-  const { trainer } = makeNetwork(config, source, 1, { teacher, images });
+  const stages = readStages("drift:whole=100");
+  const distillation = { teacher: teacher.path, stages, teacherGuidance: 1, maxGuidance: 1 };
+  const config = { ...configOf(c), distillation };
+  const { trainer } = makeNetwork(config, source, 1, distillationOf(config, { teacher, images }, source));
   return () => trainer.queueStep(images.subarray(0, c.batchSize), 1e-4);
 }
 
