@@ -362,8 +362,10 @@ function flagValue(
   return valueOf(setting, token.value);
 }
 
-/** Width of `--help`, and where its right column begins. */
-const [width, column] = [80, 26];
+/** Width of `--help`. */
+const width = 80;
+/** Where its right column begins. */
+const column = 26;
 
 function columns(left: string, right: readonly string[]): string[] {
   const [first, ...rest] = wrapped(right, column, column);

@@ -25,7 +25,7 @@ export function guidanceOf(
         "(leave it out)",
     );
   }
-  return { scale, ...interval && { interval }, ...cfgZero && { zeroStar: true } };
+  return { scale, interval: interval ?? undefined, zeroStar: cfgZero || undefined };
 }
 
 /**

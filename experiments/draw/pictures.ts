@@ -172,8 +172,8 @@ export async function writeFewSteps(
   ).join(", ");
   const captions = {
     rows: rows.map(({ caption }) => caption),
-    ...headings && { columns: headings },
-    ...findings !== "" && { title: findings[0].toUpperCase() + findings.slice(1) },
+    columns: headings,
+    title: findings === "" ? undefined : findings[0].toUpperCase() + findings.slice(1),
     note: `Evaluations of the network, from the same noise${guidance}`,
   };
   const width = Math.min(112, Math.max(56, 560 / count)); // few columns are wider, for their captions
@@ -251,15 +251,17 @@ export function trajectoryRows(
   const isShared = more.every(({ columnTitles, remark }) =>
     `${columnTitles}` === `${texts.columnTitles}` && remark === texts.remark
   );
+  let warning: string | undefined;
+  if (new Set(seeds).size > 1) {
+    warning = `The runs start from different noise: their seeds are ${seeds.join(", ")} in the order given`;
+  }
   return {
     rows: drawn.map((samples, row) => ({
-      ...runs.length > 1 && { label: runs[row].name },
+      label: runs.length > 1 ? runs[row].name : undefined,
       trajectories: samples.map(({ trajectory }) => trajectory),
     })),
     ...isShared ? texts : { columnTitles: numbered(drawn[0]) }, // classes differ between the runs
-    ...new Set(seeds).size > 1 && {
-      warning: `The runs start from different noise: their seeds are ${seeds.join(", ")} in the order given`,
-    },
+    warning,
   };
 }
 
@@ -269,7 +271,7 @@ function textsOf(samples: readonly StoredTrajectory[]): PictureTexts {
   return {
     columnTitles: samples.map(({ label, className }) => className ?? `${label}`),
     columns: new Set(samples.map(({ label }) => label)).size,
-    ...guidance !== 1 && { remark: `guidance ${guidance}` },
+    remark: guidance === 1 ? undefined : `guidance ${guidance}`,
   };
 }
 
@@ -297,9 +299,9 @@ export async function drawTrajectories(
   const options: FlowFramesOptions = {
     field,
     pacing,
-    ...map && { map },
-    ...frames !== null && { frames },
-    ...scale !== null && { scale },
+    map: map ?? undefined,
+    frames: frames ?? undefined,
+    scale: scale ?? undefined,
   };
   try {
     if (format === "png") {
@@ -338,8 +340,8 @@ function framesOf(
   const isTitled = columnTitles.length > 1 && (!isOne || grid.length === 1 || columns !== undefined);
   return flowFrames(grid, {
     ...options,
-    ...isTitled && { columnTitles: columnTitles.slice(0, grid[0].trajectories.length) },
-    ...remark && { remark },
+    columnTitles: isTitled ? columnTitles.slice(0, grid[0].trajectories.length) : undefined,
+    remark,
   });
 }
 
@@ -357,7 +359,7 @@ function stripRows({ rows, columnTitles }: TrajectoryRows): FlowRow[] {
     trajectories.map((trajectory, i) => {
       const words = [label, trajectories.length > 1 ? columnTitles[i] : undefined]
         .filter((word) => word !== undefined);
-      return { trajectories: [trajectory], ...words.length > 0 && { label: words.join(", ") } };
+      return { trajectories: [trajectory], label: words.length > 0 ? words.join(", ") : undefined };
     })
   );
 }

@@ -233,7 +233,7 @@ export function ownConfigIn(
     const { type, name, digest } = JSON.parse(metadata.config);
     if (type !== "own") return undefined;
     const known = digest !== undefined && keptModule(source) === undefined;
-    return { name: String(name), ...known && { digest: String(digest) } };
+    return { name: String(name), digest: known ? String(digest) : undefined };
   } catch {
     return undefined; // `loadCheckpoint` reports the error
   }

@@ -58,7 +58,7 @@ export async function summarizeRun(folder: string): Promise<RunSummary> {
     startedAt,
     endedAt,
     params: settingsOf(record, await readSettings(folder)),
-    ...dataset && { dataset: { name: dataset.name, digest: dataset.digest } },
+    dataset: dataset ? { name: dataset.name, digest: dataset.digest } : undefined,
     metrics: Object.fromEntries(metrics),
   };
 }
@@ -78,7 +78,8 @@ export async function findRun(name: string, root: string = runsRoot): Promise<st
   for (const folder of isFile ? [dirname(name), dirname(dirname(name))] : []) {
     if (await infoOf(join(folder, runFile.record))) return folder;
   }
-  const [meant, keys] = [latestNamed(runs, basename(name)), runs.map(({ key }) => key)];
+  const meant = latestNamed(runs, basename(name));
+  const keys = runs.map(({ key }) => key);
   const why = isFile
     ? "it is a file outside of a run (expected the folder of a run, or a file in it)"
     : `there is no such folder${meant ? ` (did you mean ${meant.key}?)` : nearestOf(name, keys)}`;

@@ -79,8 +79,10 @@ export function showTable(run: RunSummary, files: readonly string[]): string {
   ].join("\n\n");
 }
 
-/** Maximum number of figures in {@linkcode compareTable}, and of characters of a setting, such as a path. */
-const [maxFigures, maxCell] = [10, 24];
+/** Maximum number of figures in {@linkcode compareTable}. */
+const maxFigures = 10;
+/** Maximum number of characters of a setting there, such as a path. */
+const maxCell = 24;
 
 /** A table of runs side by side: the results that differ most, or all metrics, then the settings that differ. */
 export function compareTable(runs: readonly RunSummary[], isAll = false, width = lineWidth()): string {

@@ -36,7 +36,9 @@ export function fitBatch(
       }`;
     } else if (bytes > free) {
       reason ??= `training takes ${megabytes(bytes)}, but only ${megabytes(free)} are free`;
-    } else return { batchSize, ...reason !== undefined && { reason } };
+    } else {
+      return { batchSize, reason };
+    }
   }
 }
 
@@ -64,7 +66,8 @@ export function fittingNetwork(
   write?: (model: Model) => void,
 ): { config: RunConfig; network: Network } {
   const parameters = countParameters(modelOptions(config, source.shape, source.classes));
-  const [bytes, free] = [2 * 4 * parameters, freeBytes(device)];
+  const bytes = 2 * 4 * parameters;
+  const free = freeBytes(device);
   if (bytes > free) { // before they are allocated
     throw new TrainingError(
       `Cannot train this network here: its ${parameters} parameters and their gradients take ` +
@@ -94,7 +97,8 @@ function planRun(
 ): MemoryPlan {
   const { samples, flowSamples, pathSamples, solver, guidance: scale } = config;
   const held = HeldOutLoss.plan(averaged, source, { ...heldOutOptions(config), batchSize });
-  const [inGrid, flows] = [samples, flowSamples].map((count) => roundToRows(count, source.classes));
+  const inGrid = roundToRows(samples, source.classes);
+  const flows = roundToRows(flowSamples, source.classes);
   const images = Math.max(Math.min(inGrid, 256), flows, Math.min(pathSamples, batchSize));
   const conditioning = source.classes > 0
     ? { labels: new Uint32Array(images), guidance: { scale } }

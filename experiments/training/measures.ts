@@ -11,8 +11,10 @@ import type { PreparedTraining } from "./prepare_training.ts";
 const timeShare = 1 / 20;
 /** Maximum steps between two validations or grids by default, if affordable. */
 const usualSteps = 400;
-/** How many evaluations of a batch, and how many file writes, take as long as a training step. */
-const [evaluationsPerStep, filesPerStep] = [4, 2];
+/** How many evaluations of a batch take as long as a training step. */
+const evaluationsPerStep = 4;
+/** How many file writes take as long as a training step. */
+const filesPerStep = 2;
 
 /**
  * Steps between two validations or grids by default. It counts evaluations instead of timing them, so that a run gives
@@ -55,7 +57,8 @@ export class Validation {
 
   /** Notes the loss after a step. @returns whether it is the lowest so far */
   note(step: number, loss: number): boolean {
-    [this.step, this.loss] = [step, loss];
+    this.step = step;
+    this.loss = loss;
     if (!(loss < this.lowest)) return false;
     this.lowest = loss;
     return true;
@@ -111,7 +114,9 @@ export class LossLog {
   }
 
   restore({ losses, gradientNorms, open }: RecentSteps): void {
-    [this.#losses, this.#gradientNorms, this.#open] = [[...losses], [...gradientNorms], open];
+    this.#losses = [...losses];
+    this.#gradientNorms = [...gradientNorms];
+    this.#open = open;
   }
 
   /** Adds a step, counted from 0. Returns a line of the log, if one is complete. */

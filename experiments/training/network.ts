@@ -141,7 +141,7 @@ export function makeNetwork(
     averaged: ema > 0 ? averagedModel(options, trainer) : model,
     trainer,
     size: trainer.parameters.values().reduce((sum, { size }) => sum + size, 0),
-    ...prepared && { prepare: prepared.prepare },
+    prepare: prepared?.prepare,
   };
 }
 

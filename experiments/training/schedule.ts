@@ -22,8 +22,10 @@ export function scheduleOf(
 
 /** Share of a limit in minutes, and at most so many seconds, before the first estimate of the number of steps. */
 const first = { share: 0.05, seconds: 3 } as const;
-/** Factor of the time between two estimates, and the share of the time after which there are none. */
-const [later, lastShare] = [1.5, 1 / 3];
+/** Factor of the time between two estimates. */
+const later = 1.5;
+/** Share of the time after which there are no estimates. */
+const lastShare = 1 / 3;
 /** Smallest relative change of the number of steps that is worth making. */
 const smallest = 0.01;
 /** Share of a limit in minutes by which a run may miss it without a word. */

@@ -143,8 +143,10 @@ Deno.test("trajectoryRows() titles columns by class if all runs share classes an
     [[run("a", true), run("b", true, 3)], plain],
   ];
   for (const [runs, expected] of cases) {
-    const { rows: _, ...texts } = trajectoryRows(runs, []);
-    assert.deepEqual(texts, expected);
+    const { columnTitles, columns, remark, warning } = trajectoryRows(runs, []);
+    const none = { columns: undefined, remark: undefined };
+    assert.deepEqual({ columnTitles, columns, remark }, { ...none, ...expected });
+    assert.equal(warning, undefined);
   }
   const other = run("b", true);
   const samples = other.samples.map((sample) => ({ ...sample, modelType: "UNet_FM_Residuals" as const }));
