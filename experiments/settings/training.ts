@@ -15,7 +15,7 @@ import {
   path,
   toggle,
 } from "../cli/kinds.ts";
-import { defineSettings, type Need, type Values } from "../cli/settings.ts";
+import { defineSettings, type Need } from "../cli/settings.ts";
 import { fixedSolverSetting } from "../cli/solver.ts";
 import { dataSettings, pixelRanges } from "./data.ts";
 import { isUNet, modelSetting, type NetworkChoice, unet, weightsSetting } from "./network.ts";
@@ -431,7 +431,7 @@ export const trainingSettings = {
 } as const;
 
 /** Headings of `--help`, by the setting that they precede. */
-export const headings = {
+const headings = {
   model: "Model",
   data: "Data",
   path: "Objective",
@@ -443,6 +443,3 @@ export const headings = {
 
 /** Settings of `deno task train`. */
 export const training = defineSettings({ dryRun, ...trainingSettings }, headings);
-
-/** The flags of `deno task train`. */
-export type TrainingFlags = Partial<Values<typeof training.rows>>;

@@ -170,6 +170,7 @@ testInFolder("repeatedRun() repeats a run with other settings, and what follows"
     ["base --filters 4,8 --optimizer muon", "--model base", { optimizer: "muon" }],
     ["m.ts:n=1 --optimizer muon --lr 0.5", "--model m.ts:n=2", { optimizer: "muon", lr: 0.5 }],
     ["base --lr 0.5", "--model m.ts", { optimizer: "adamw", lr: 0.125 }],
+    ["m.ts:n=1,k=3", "--model elsewhere/m.ts:n=2", { model: "elsewhere/m.ts:n=2,k=3" }], // the same module
   ];
   for (const [flags, replaced, expected] of cases) {
     await write(run, { ...configOf(`--model ${flags}`), resume: "x", out: "y" });
@@ -178,6 +179,22 @@ testInFolder("repeatedRun() repeats a run with other settings, and what follows"
     assert.deepEqual([start, out], [{ kind: "fresh" }, null], "it never continues the run");
     assert.deepEqual({ ...config, ...expected }, config, `${flags}, then ${replaced}`);
   }
+});
+
+testInFolder("estimates of a run's length belong to its minutes, and no server is recorded", async (run) => {
+  const saved = configOf("--model base --max-minutes 3 --mlflow http://h");
+  assert.equal(saved.mlflow, null);
+  const estimated = { ...saved, maxSteps: 0, replans: [5, 600, 9, 700] };
+  await write(run, estimated);
+  assert.deepEqual(configJson(readConfig(run)), estimated);
+  assert.deepEqual(readConfig(run).length.replans[1], { step: 9, totalSteps: 700 });
+  const replansOf = (flags: string) => configOf(`${flags}`).replans;
+  assert.deepEqual(replansOf(`--resume ${run}`), estimated.replans);
+  assert.equal(replansOf(`--resume ${run} --max-minutes 5`), null, "another length");
+  assert.equal(replansOf(`--config ${run}`), null, "it was not fixed yet");
+  await write(run, { ...estimated, maxMinutes: 0, maxSteps: 700 });
+  assert.deepEqual(replansOf(`--config ${run}`), estimated.replans, "to repeat the same rates");
+  assert.equal(replansOf(`--config ${run} --max-steps 9`), null);
 });
 
 Deno.test("lossWarning() names the data and the settings that make losses incomparable", () => {
