@@ -57,8 +57,8 @@ export default class DiT extends flow.Module {
     readonly last = new Linear(D, C * p * p, blankInitialiser),
   ) {
     super();
-    if (H % p + W % p > 0) throw new Error(`--patch ${p} does not divide ${H} x ${W} pixels`);
-    if (D % heads > 0) throw new Error(`--heads ${heads} does not divide --width ${D}`);
+    if (H % p + W % p > 0) throw new Error(`patch=${p} does not divide ${H} x ${W} pixels`);
+    if (D % heads > 0) throw new Error(`heads=${heads} does not divide width=${D}`);
   }
 
   velocity(x: Tensor, t: Tensor, labels?: Tensor, d?: Tensor): Tensor {

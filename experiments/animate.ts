@@ -7,7 +7,7 @@ import { main, task } from "./cli/task.ts";
 import { checkFolderOf, writeAtomic } from "./run/run_folder.ts";
 import { choice, integer, integers, optional, outputFile } from "./cli/kinds.ts";
 import { ConfigError, defineSettings, flagOf, type Need } from "./cli/settings.ts";
-import { runSource, shared } from "./cli/shared.ts";
+import { runSource, shared } from "./settings/run.ts";
 
 const moving: Need = { words: "an animation (--format gif or apng)", met: ({ format }) => format !== "png" };
 

@@ -1,86 +1,83 @@
-import { isFile } from "./draw/load_network.ts";
-import { settingsWithNetwork } from "./networks/own_network.ts";
-import { dataSettingNames, dataSettings, dryRun } from "./cli/shared.ts";
+import { init as openDevice } from "../kernels/mod.ts";
 import { main, task } from "./cli/task.ts";
+import { ConfigError } from "./cli/settings.ts";
+import { chosenNetwork, nameModule, optionsHelp } from "./networks/own_network.ts";
 import { startCommand, taskCommand } from "./run/program_files.ts";
-import { optional } from "./cli/kinds.ts";
-import { ConfigError, defineSettings } from "./cli/settings.ts";
-import { namesWith, presets, training } from "./cli/training.ts";
-import { distillation } from "./cli/stored_network.ts";
-import { readConfig, trainingConfig } from "./cli/training_config.ts";
+import { isFile } from "./run/weights.ts";
+import { readConfig } from "./settings/config_file.ts";
+import { dataSettingNames } from "./settings/data.ts";
+import { type GivenFields, newDistillation } from "./settings/decide.ts";
+import { distillation, type DistillationFlags, usualDistillation } from "./settings/distillation.ts";
+import { presetFor, presets } from "./settings/presets.ts";
 import { findConfig, findRun } from "./tracking/find_run.ts";
-import { type GivenTraining, trainOrResume } from "./train.ts";
-
-const { rows } = training;
-const { details: _, ...model } = rows.model;
-const flags: Partial<typeof rows> = Object.fromEntries(
-  namesWith(({ distilled }) => distilled).map((name) => [name, rows[name]]),
-);
-
-/** Settings of `deno task distill`: the training settings that a distillation does not fix itself. */
-const distilling = defineSettings({
-  dryRun,
-  stages: rows.stages,
-  teacherGuidance: rows.teacherGuidance,
-  maxGuidance: rows.maxGuidance,
-  model: optional({
-    ...model,
-    hint: "FILE",
-    doc: "module of the network, if it is your own",
-  }),
-  ...dataSettings,
-  data: { ...rows.data, doc: "images, as for train (default: those of the run, or MNIST)" },
-  ...flags,
-}, {
-  stages: "Distillation",
-  batchSize: "Optimisation",
-  testBatches: "Evaluation",
-  name: "Run",
-  mlflow: "Tracking",
-});
-
-/** @throws {ConfigError} unless there is one teacher, or a run to resume or to repeat */
-function resolve(values: GivenTraining, words: readonly string[]): GivenTraining {
-  const [earlier] = (["resume", "config"] as const).filter((name) => typeof values[name] === "string");
-  if (earlier && words.length === 0) return values;
-  if (!earlier && words.length === 1) return { ...values, teacher: words[0] };
-  throw new ConfigError(
-    earlier
-      ? `Cannot distil ${words[0]} with --${earlier}: the run keeps its teacher (leave it out)`
-      : words.length === 0
-      ? "Missing FILE|RUN: name the network to distil"
-      : `Cannot distil ${words.join(" and ")} (expected one FILE or RUN)`,
-  );
-}
+import { repeatRun, resumeRun, trainAndTell } from "./train.ts";
 
 /** Distils a network into a flow map, or continues an earlier distillation. */
 export const distillTask = task({
   name: "distill",
   about: "Distil a network into a flow map that draws images in few evaluations",
   words: "FILE|RUN",
-  settings: distilling,
-  settingsFor: (argv) => settingsWithNetwork(distilling, argv),
+  settings: distillation,
   resolve,
-  preset: () => Promise.resolve({ ...presets.quick, ...distillation }),
-  async run(values, argv) {
-    const command = taskCommand("distill", argv);
-    const { teacher } = values;
-    if (typeof values.config === "string") {
-      const config = await findConfig(values.config);
-      if (trainingConfig({ config }).teacher === null) {
+  preset() {
+    const { stages: _, ...usual } = usualDistillation; // its `--help` has them in words
+    return Promise.resolve({ ...presets.quick, ...usual });
+  },
+  epilogue: ({ model }) => optionsHelp(model),
+  async run({ teacher: named, dryRun = false, ...flags }, argv) {
+    const command = { dryRun, startedAt: new Date(), line: taskCommand("distill", argv) };
+    const given: GivenFields = { ...flags, model: flags.model ?? undefined };
+    await nameModule(given.model);
+    if (given.resume) return await resumeRun(await findRun(given.resume), given, command);
+    if (flags.config) {
+      const { config, ...changes } = { ...given, config: flags.config };
+      const source = await findConfig(config);
+      const earlier = readConfig(source);
+      if (earlier.distillation === null) {
         throw new ConfigError(
-          `Cannot distil with --config ${values.config}: that run is not a distillation (see ${
+          `Cannot distil with --config ${config}: that run is not a distillation (see ${
             startCommand("train")
           })`,
         );
       }
+      return await repeatRun(source, earlier, changes, command);
     }
-    if (typeof teacher !== "string" || isFile(teacher)) return await trainOrResume(values, command);
-    const run = await findRun(teacher);
-    const config = readConfig(run);
-    const data = Object.fromEntries(dataSettingNames.map((name) => [name, config[name]]));
-    return await trainOrResume({ ...data, ...values, teacher: run }, command);
+    const isWeights = isFile(named!);
+    const teacher = isWeights ? named! : await findRun(named!);
+    const data = isWeights ? {} : dataOf(teacher);
+    const device = await openDevice({ device: given.device, threads: given.threads });
+    const config = newDistillation({ ...data, ...given }, teacher, presetFor(device));
+    chosenNetwork(config.model, teacher);
+    return await trainAndTell(config, device, command);
   },
 });
+
+/** A command line, with the network to distil unless it names an earlier run. */
+type GivenDistillation = DistillationFlags & { readonly teacher?: string };
+
+/** @throws {ConfigError} unless there is one teacher, or a run to resume or to repeat */
+function resolve(flags: DistillationFlags, words: readonly string[]): GivenDistillation {
+  const [teacher] = words;
+  let earlier: string | undefined;
+  if (flags.resume) earlier = "--resume";
+  else if (flags.config) earlier = "--config";
+  if (earlier !== undefined && teacher === undefined) return flags;
+  if (earlier !== undefined) {
+    throw new ConfigError(
+      `Cannot distil ${teacher} with ${earlier}: the run keeps its teacher (leave it out)`,
+    );
+  }
+  if (teacher === undefined) throw new ConfigError("Missing FILE|RUN: name the network to distil");
+  if (words.length > 1) {
+    throw new ConfigError(`Cannot distil ${words.join(" and ")} (expected one FILE or RUN)`);
+  }
+  return { ...flags, teacher };
+}
+
+/** The data of a run, which its distillation sees, too. */
+function dataOf(run: string): GivenFields {
+  const config = readConfig(run);
+  return Object.fromEntries(dataSettingNames.map((name) => [name, config[name]]));
+}
 
 if (import.meta.main) await main(distillTask);

@@ -6,8 +6,8 @@ import { gigabytes, print } from "./cli/output.ts";
 import { main, task } from "./cli/task.ts";
 import { toggle } from "./cli/kinds.ts";
 import { defineSettings } from "./cli/settings.ts";
-import { shared } from "./cli/shared.ts";
-import { presetFor } from "./cli/training.ts";
+import { presetFor } from "./settings/presets.ts";
+import { shared } from "./settings/run.ts";
 import { checkout, readProgramFile, startCommand } from "./run/program_files.ts";
 import { reasonOf } from "./run/run_folder.ts";
 import { mainMemory } from "./training/fit_memory.ts";
@@ -132,7 +132,10 @@ const mesa = {
  */
 const makers = [
   {
-    ...{ name: "NVIDIA", vendor: 0x10de, kernel: ["nvidia"], json: /nvidia/i },
+    name: "NVIDIA",
+    vendor: 0x10de,
+    kernel: ["nvidia"],
+    json: /nvidia/i,
     files: ["/dev/nvidia0", "/dev/nvidiactl"],
     make: "create it, as root: nvidia-modprobe -u -c=0 (or start nvidia-smi once)",
     vulkan: "install the Vulkan part of NVIDIA's driver in the same version " +

@@ -2,7 +2,6 @@ import { type Device, init } from "../kernels/mod.ts";
 import { optional, outputFile } from "./cli/kinds.ts";
 import { print, ProgressBar, say, stageProgress, stderr } from "./cli/output.ts";
 import { ConfigError, defineSettings, type Values } from "./cli/settings.ts";
-import { isGpu, shared } from "./cli/shared.ts";
 import { main, stopSignal, task } from "./cli/task.ts";
 import { evaluatedNetwork } from "./evaluation/evaluated_network.ts";
 import { evaluateNetwork, expectedEvaluations } from "./evaluation/evaluate_network.ts";
@@ -26,9 +25,10 @@ import { judgesFor } from "./evaluation/judges.ts";
 import { cheapestOfBest, measureSolvers, solversFile } from "./evaluation/solver_comparison.ts";
 import { reportPath, writeReport } from "./report/write_report.ts";
 import { checkFolderOf, lockRun, writeJson } from "./run/run_folder.ts";
+import { isGpu, shared } from "./settings/run.ts";
 import { trackingOf } from "./tracking/choose_tracking.ts";
 import { findRuns } from "./tracking/find_run.ts";
-import { trySendingRun } from "./tracking/run_tracker.ts";
+import { trySendingRun } from "./tracking/live_mirror.ts";
 
 /** Settings of `deno task evaluate`. */
 export const evaluating = defineSettings({

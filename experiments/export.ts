@@ -1,19 +1,15 @@
 import { dirname, join } from "node:path";
 import { init } from "../kernels/mod.ts";
 import { type Checkpoint, countParameters } from "../models/mod.ts";
-import {
-  defaultGuidance,
-  type NetworkClasses,
-  readAutoguidance,
-  recordedClassNames,
-} from "./draw/conditioning.ts";
+import { type NetworkClasses, readAutoguidance, recordedClassNames } from "./draw/conditioning.ts";
+import { defaultGuidance } from "./draw/given_guidance.ts";
 import { readWeights } from "./draw/load_network.ts";
 import { loadWeights, ownConfigIn } from "./networks/own_network.ts";
 import { say } from "./cli/output.ts";
 import { main, task } from "./cli/task.ts";
 import { checkEmptyFolder, writeAtomic } from "./run/run_folder.ts";
 import { readProgramFile } from "./run/program_files.ts";
-import { checkpoint, namedWeights } from "./cli/stored_network.ts";
+import { checkpoint, namedWeights } from "./settings/drawing.ts";
 import { path } from "./cli/kinds.ts";
 import { ConfigError, defineSettings } from "./cli/settings.ts";
 

@@ -6,7 +6,7 @@ import { reportPath, writeReport } from "./report/write_report.ts";
 import { checkFolderOf } from "./run/run_folder.ts";
 import { optional, outputFile, toggle } from "./cli/kinds.ts";
 import { ConfigError, defineSettings } from "./cli/settings.ts";
-import { shared } from "./cli/shared.ts";
+import { shared } from "./settings/run.ts";
 import { say } from "./cli/output.ts";
 import { findRuns } from "./tracking/find_run.ts";
 

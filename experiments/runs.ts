@@ -3,17 +3,10 @@ import { main, task } from "./cli/task.ts";
 import { finite } from "./run/metrics_log.ts";
 import { toggle } from "./cli/kinds.ts";
 import { ConfigError, defineSettings } from "./cli/settings.ts";
-import { runSource, shared } from "./cli/shared.ts";
+import { runSource, shared } from "./settings/run.ts";
 import { print, say } from "./cli/output.ts";
-import {
-  compareTable,
-  findRuns,
-  listRuns,
-  listTable,
-  nearestOf,
-  showTable,
-  summarizeRun,
-} from "./tracking/find_run.ts";
+import { findRuns, listRuns, nearestOf, summarizeRun } from "./tracking/find_run.ts";
+import { compareTable, listTable, showTable } from "./tracking/run_tables.ts";
 import { runFiles } from "./tracking/record.ts";
 
 /** Settings of `deno task runs`. */

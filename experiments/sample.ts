@@ -1,34 +1,27 @@
-import {
-  checkpoint,
-  describing,
-  describingHeading,
-  guiding,
-  namedWeights,
-  where,
-} from "./cli/stored_network.ts";
 import { choice, classList, integer, optional, outputFile, toggle } from "./cli/kinds.ts";
 import { ProgressBar, say } from "./cli/output.ts";
 import { defineSettings, type Values } from "./cli/settings.ts";
-import { makeSolver, solverSetting } from "./cli/solver.ts";
+import { solverSetting } from "./cli/solver.ts";
 import { main, stopSignal, task, unlessStopped } from "./cli/task.ts";
 import {
-  checkUnlabelled,
   chosenClasses,
   className,
   type Conditioning,
   formatAutoguidance,
   formatGuidance,
   gridColumns,
-  guidanceOf,
   guidedCostSuffix,
   readAutoguidance,
   roundToRows,
   runsTwice,
 } from "./draw/conditioning.ts";
+import { checkUnlabelled, guidanceOf } from "./draw/given_guidance.ts";
 import { type OpenNetwork, openNetwork } from "./draw/load_network.ts";
 import { comparedEvaluations, fewStepsRows, writeFewSteps } from "./draw/pictures.ts";
 import { checkFormat, checkPath, drawIntoFile } from "./draw/sample_files.ts";
 import { checkSolver, type Drawable, formatCost, solvingError, usualSolver } from "./draw/samples.ts";
+import { describing, describingHeading } from "./settings/described_network.ts";
+import { checkpoint, guiding, namedWeights, where } from "./settings/drawing.ts";
 
 const isPicture = (out: unknown) => `${out}`.endsWith(".png");
 
@@ -152,7 +145,7 @@ async function draw(
   { device, path, classes }: OpenNetwork,
   { count, columns, drawable, conditioning, guided, words }: RequestedImages,
 ): Promise<number | undefined> {
-  const { how, description } = makeSolver(solver ?? usualSolver(drawable.model));
+  const { how, description } = solver ?? usualSolver(drawable.model);
   checkSolver(drawable.model, how, path, conditioning?.guidance.scale);
   checkFormat(out, count, drawable.shape);
   const started = performance.now();

@@ -40,8 +40,10 @@ export const serveTask = task({
   },
 });
 
-/** Images to train on in the playground, and to measure the loss on. */
-const [trained, measured] = [3000, 256];
+/** Images to train on in the playground. */
+const trained = 3000;
+/** Images to measure the loss on there. */
+const measured = 256;
 
 /** The digits of the playground: networks of this checkout, and a few images of MNIST. */
 export async function playgroundDigits(): Promise<DigitsParts> {

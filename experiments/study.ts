@@ -3,7 +3,7 @@ import { print, say, stderr, textTable } from "./cli/output.ts";
 import { describeError, main, stopSignal, task, TrainingError } from "./cli/task.ts";
 import { integer, optional, path } from "./cli/kinds.ts";
 import { ConfigError, defineSettings, flagOf, type Values } from "./cli/settings.ts";
-import { training } from "./cli/training.ts";
+import { trainingSettings } from "./settings/training.ts";
 import { findPlan, isSetting, planNames, plans } from "./study/plan.ts";
 import { runCell } from "./study/run_cell.ts";
 import { openStudy, readStudy, type Study, type StudyOptions } from "./study/study.ts";
@@ -11,7 +11,7 @@ import { endStudy, sendCell, startStudy } from "./study/study_tracking.ts";
 import { readResults } from "./study/summary.ts";
 import { writeResults } from "./study/write_results.ts";
 
-const { preset, device, threads, mlflow, experiment } = training.rows;
+const { preset, device, threads, mlflow, experiment } = trainingSettings;
 
 const studying = defineSettings({
   preset: optional({ ...preset, doc: "preset of all cells (default: the plan's, else quick)" }),

@@ -1,13 +1,13 @@
 import { main, task } from "./cli/task.ts";
 import { path } from "./cli/kinds.ts";
 import { ConfigError, defineSettings } from "./cli/settings.ts";
-import { shared } from "./cli/shared.ts";
+import { shared } from "./settings/run.ts";
 import { print, printable, say } from "./cli/output.ts";
 import { trackingOf } from "./tracking/choose_tracking.ts";
 import { findRuns } from "./tracking/find_run.ts";
 import { awaitedClient, ServerError } from "./tracking/mlflow_client.ts";
 import { runFolders } from "./tracking/record.ts";
-import { isOfRun, sendRun } from "./tracking/run_tracker.ts";
+import { isOfRun, sendRun } from "./tracking/live_mirror.ts";
 
 /** Settings of `deno task sync`. */
 export const syncing = defineSettings({

@@ -86,6 +86,34 @@ testNeeding(toRun, "no modules import each other in a circle", async () => {
   assert.deepEqual(inCircles(between), []);
 });
 
+/** Most modules of `experiments/` that `train` loads before it begins. */
+const mostModules = 45;
+
+testNeeding(toRun, `train loads at most ${mostModules} modules of experiments`, async () => {
+  const program = "experiments/train.ts";
+  const loaded = (await importsFrom([program])).filter(({ runtime, dynamic }) => runtime && !dynamic);
+  const modules = [...reachedFrom([program], loaded)].filter((path) => path.startsWith("experiments/"));
+  assert.ok(modules.length <= mostModules, `${modules.length}: ${modules.join(", ")}`);
+});
+
+/** What reads a setting from text. */
+const parsers = ["makeSolver", "chooseVariant", "parseNetwork", "readStages", "pairsAfter", "numbersOf"];
+/** Where settings are read: command lines, `config.json`, and plans of studies. */
+const edge = /^experiments\/(cli|settings)\/|^experiments\/study\/plan\.ts$/;
+
+testNeeding({ read: true }, "settings are read from text only at the edge", async () => {
+  const found: string[] = [];
+  for (const path of (await under(["experiments"], /\.ts$/)).filter((path) => !edge.test(path))) {
+    const text = await textOf(path);
+    for (const [, names] of text.matchAll(/^import \{([^}]*)\} from/gm)) {
+      const used = parsers.filter((name) => RegExp(`\\b${name}\\b`).test(names));
+      found.push(...used.map((name) => `${path} imports ${name}`));
+    }
+    if (/rows\.\w+\.read\b/.test(text)) found.push(`${path} calls read() of a setting`);
+  }
+  assert.deepEqual(found, []);
+});
+
 testNeeding(toRun, "every module is reached from an export, a task, a test or a command", async () => {
   const modules = await under(product, /\.(ts|js)$/);
   const programs = [...entries, ...await under(["notebooks"], /\.ipynb$/)];

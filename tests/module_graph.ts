@@ -15,13 +15,15 @@ export interface Import {
   readonly specifier: string;
   /** False for `import type` and `export type`, which load nothing. */
   readonly runtime: boolean;
+  /** True for `import()`, which loads when it is called. */
+  readonly dynamic?: boolean;
 }
 
 interface ModuleInfo {
   readonly specifier: string;
   readonly error?: string;
   readonly dependencies?: readonly (
-    & { readonly specifier: string }
+    & { readonly specifier: string; readonly isDynamic?: boolean }
     & { readonly [Part in "code" | "type"]?: { readonly specifier?: string } }
   )[];
 }
@@ -86,8 +88,9 @@ async function modulesFrom(entries: readonly string[]): Promise<ModuleInfo[]> {
 function importsOf({ specifier, dependencies = [] }: ModuleInfo): Import[] {
   const from = pathOf(specifier);
   if (from === undefined) return [];
-  return dependencies.map(({ specifier, code, type }) => {
-    return { from, to: pathOf((code ?? type)?.specifier), specifier, runtime: code !== undefined };
+  return dependencies.map(({ specifier, code, type, isDynamic }) => {
+    const to = pathOf((code ?? type)?.specifier);
+    return { from, to, specifier, runtime: code !== undefined, dynamic: isDynamic };
   });
 }
 

@@ -78,7 +78,7 @@ function matching(pattern: RegExp, expected: string): FieldCheck<string> {
 }
 
 /** Checks a text by a function that reads it; if that returns a text, it says what is wrong. */
-export function readBy(read: (text: string) => unknown) {
+export function checkedBy(read: (text: string) => unknown) {
   const problemOf = (text: string) => {
     const result = read(text);
     return typeof result === "string" ? result : undefined;
@@ -116,7 +116,7 @@ export function address(hint: string, doc: string): Setting<string> {
   return {
     ...text,
     shown: (value) => typeof value === "string" ? shownAddress(value) : "",
-    ...readBy((value) => {
+    ...checkedBy((value) => {
       if (!text.accepts(value)) return `expected ${text.expected}`;
       const url = serverUrl(value);
       return url && url.username + url.password !== "" ? why : undefined;
@@ -130,11 +130,15 @@ export function line(hint: string, doc: string, traits: Traits = {}): Setting<st
 }
 
 /** A setting that may be absent (null in `config.json`). */
-export function optional<Value>(setting: Setting<Value>): Setting<Value | null> {
+export function optional<Value, Written>(
+  setting: Setting<Value, Written>,
+): Setting<Value | null, Written | null> {
   return {
     ...setting,
     default: null,
-    accepts: (value): value is Value | null => value === null || setting.accepts(value),
+    accepts: (value): value is Written | null => value === null || setting.accepts(value),
+    read: setting.read && ((written) => written === null ? null : setting.read!(written)),
+    write: setting.write && ((value) => value === null ? null : setting.write!(value)),
   };
 }
 
@@ -158,26 +162,28 @@ export function classList<const Others extends readonly string[]>(
   ...keywords: Others
 ): Setting<Classes | Others[number] | null> {
   const words: readonly string[] = ["all", ...keywords];
-  return optional<Classes | Others[number]>({
+  const setting: Setting<Classes | Others[number]> = {
     doc,
     hint: ["NAME,NAME,...", ...words].join("|"),
     expected: ["classes by name or number, such as 3,owl", ...words].join(", or "),
     fromText: (text) => words.includes(text) ? text : text.split(","),
     accepts: (value): value is Classes | Others[number] =>
       oneOf(words).accepts(value) || listOf(word).accepts(value),
-  });
+  };
+  return optional(setting);
 }
 
 /** The range of t with guidance, written `0.1,1`. */
 export function interval(doc: string): Setting<readonly [from: number, to: number] | null> {
-  return optional<readonly [from: number, to: number]>({
+  const setting: Setting<readonly [from: number, to: number]> = {
     doc,
     hint: "FROM,TO",
     expected: "two times from 0 to 1, the lower first, such as 0.1,1",
     fromText: numbersOf,
     accepts: (value): value is readonly [number, number] =>
       Array.isArray(value) && value.length === 2 && value[0] >= 0 && value[0] < value[1] && value[1] <= 1,
-  });
+  };
+  return optional(setting);
 }
 
 function toNumber(text: string): number {
@@ -208,22 +214,40 @@ export interface Variant<T> {
 /** Variants by name. */
 export type VariantRegistry<T> = Readonly<Record<string, Variant<T>>>;
 
+/** A variant that a setting chooses. */
+export interface Chosen<T, Name extends string = string> {
+  readonly name: Name;
+  readonly value: T;
+  /** As it was written: `name` or `name:key=value,key=value`. */
+  readonly text: string;
+}
+
+/** The names and values of a registry. */
+type ChosenFrom<Registry> = Registry extends VariantRegistry<infer T> ? Chosen<T, keyof Registry & string>
+  : never;
+
 /**
- * A setting whose value names a variant and may set its numbers: `name` or `name:key=value,key=value`. The value is
- * this text, both on the command line and in `config.json`.
+ * A setting that chooses a variant and may set its numbers, written `name` or `name:key=value,key=value`.
  *
  * @param registry the variants, with their settings, defaults and bounds
  */
-export function variant(registry: VariantRegistry<unknown>, options: Options<string>): Setting<string> {
+export function variant<Registry extends VariantRegistry<unknown>>(
+  registry: Registry,
+  options: Omit<Options<string>, "default"> & { readonly default?: keyof Registry & string },
+): Setting<ChosenFrom<Registry>, string> {
   const names = Object.keys(registry);
   const expected = anyOf(names);
   const plain = names.every((name) => Object.keys(registry[name].settings).length === 0);
+  const read = (text: string) => chooseVariant(registry, text) as ChosenFrom<Registry>;
   return {
     ...options,
+    default: options.default === undefined ? undefined : read(options.default),
     hint: plain ? names.join("|") : "NAME[:KEY=X,...]",
     expected,
     details: Object.entries(registry).map(helpLine),
-    ...readBy((text) => parse(registry, text)),
+    ...checkedBy((text) => parse(registry, text)),
+    read,
+    write: ({ text }) => text,
   };
 }
 
@@ -235,20 +259,11 @@ function helpLine([name, { doc, settings }]: [string, Variant<unknown>]): string
   return [start, ...own.map(([key, setting]) => `${key}: ${setting.doc}`)].join("; ");
 }
 
-/** Makes the value of a text. @throws {RangeError} if it is one that {@linkcode variant} refuses */
-export function makeVariant<T>(registry: VariantRegistry<T>, text: string): T {
+/** The variant that a text names. @throws {RangeError} if it is one that {@linkcode variant} refuses */
+export function chooseVariant<T>(registry: VariantRegistry<T>, text: string): Chosen<T> {
   const result = parse(registry, text);
   if (typeof result === "string") throw new RangeError(`Cannot make ${JSON.stringify(text)}: ${result}`);
-  return registry[result.name].make(result.settings);
-}
-
-/** The name of the variant in a text. @throws {RangeError} as {@linkcode makeVariant} */
-export function variantName<Name extends string>(
-  registry: Readonly<Record<Name, Variant<unknown>>>,
-  text: string,
-): Name {
-  makeVariant<unknown>(registry, text);
-  return text.split(":")[0] as Name;
+  return { name: result.name, value: registry[result.name].make(result.settings), text };
 }
 
 /** What the value of a pair may be. */

@@ -28,14 +28,17 @@ export interface Traits {
   readonly resumable?: boolean;
   /** Whether losses of runs with other values cannot be compared. */
   readonly changesLoss?: boolean;
-  /** Whether it is a flag of `deno task distill`. */
-  readonly distilled?: boolean;
   /** What sets it in a study, if plans may not. */
   readonly setByStudy?: string;
 }
 
-/** One setting: what it means, how it is read from a command line, and which values it accepts. */
-export interface Setting<Value> extends FieldCheck<Value>, Traits {
+/**
+ * One setting: what it means, how it is read from a command line, and which values it accepts.
+ *
+ * A value is written in one way, on command lines, in `config.json` and in plans, and checked as it is written: a solver
+ * is the text `heun:steps=20` there. The program has what it means, which `read` makes.
+ */
+export interface Setting<Value, Written = Value> extends FieldCheck<Written>, Traits {
   /** Meaning and unit, one line of `--help`. */
   readonly doc: string;
   /** Placeholder for the value in `--help`, e.g. `N`; switches have none. */
@@ -52,8 +55,12 @@ export interface Setting<Value> extends FieldCheck<Value>, Traits {
   readonly isList?: boolean;
   /** The part of a value that errors may show; all of it if absent. */
   shown?(value: unknown): string;
-  /** Parses the text of a flag, without checking the value; by default it is the value. */
+  /** The written value in the text of a flag, not checked; by default the text. */
   fromText?(text: string): unknown;
+  /** The meaning of a written value that it accepts; by default the written value itself. */
+  read?(written: Written): Value;
+  /** The inverse of `read`. */
+  write?(value: Value): Written;
   /** Explains an invalid value where `expected` is not enough. */
   problem?(value: unknown): string | undefined;
 }
@@ -63,7 +70,12 @@ export type Rows = Readonly<Record<string, Setting<unknown>>>;
 
 /** The values of a table of settings, by name. */
 export type Values<Table extends Rows> = {
-  readonly [Name in keyof Table]: Table[Name] extends Setting<infer Value> | undefined ? Value : never;
+  readonly [Name in keyof Table]: Table[Name] extends Setting<infer Value, infer _> ? Value : never;
+};
+
+/** The same values as they are written. */
+export type WrittenValues<Table extends Rows> = {
+  readonly [Name in keyof Table]: Table[Name] extends Setting<infer _, infer Written> ? Written : never;
 };
 
 /** The flag of a setting: `--batch-size` for `batchSize`. */
@@ -72,19 +84,33 @@ export function flagOf(name: string): string {
 }
 
 /**
- * Returns a value if the setting accepts it.
+ * Returns the value that a setting reads from a written one.
  *
  * @param where the flag or field with its value as given, for the error
  * @throws {ConfigError} if the setting does not accept the value
  */
-export function accepted<Value>(setting: Setting<Value>, value: unknown, where: string): Value {
-  if (setting.accepts(value)) return value;
+export function accepted<Value, Written>(
+  setting: Setting<Value, Written>,
+  value: unknown,
+  where: string,
+): Value {
+  if (setting.accepts(value)) return readBy(setting, value);
   const problem = setting.problem?.(value) ??
     `expected ${setting.expected}${didYouMean(asText(value), setting.choices ?? [])}`;
   throw new ConfigError(`Cannot use ${where}: ${problem}`);
 }
 
-/** The value of a flag's text, not checked. */
+/** The value that a setting reads from a written one, which it accepts. */
+function readBy<Value, Written>(setting: Setting<Value, Written>, written: Written): Value {
+  return setting.read ? setting.read(written) : written as unknown as Value; // without `read` they are one type
+}
+
+/** A value as its setting writes it. */
+export function written<Value, Written>(setting: Setting<Value, Written>, value: Value): Written {
+  return setting.write ? setting.write(value) : value as unknown as Written; // without `write` they are one type
+}
+
+/** The written value of a flag's text, not checked. */
 export function valueOf({ fromText }: Pick<Setting<unknown>, "fromText">, text: string): unknown {
   return fromText ? fromText(text) : text;
 }
@@ -169,6 +195,20 @@ export class Settings<Table extends Rows> {
     });
   }
 
+  /** Values as they are written; the inverse of {@linkcode read}. */
+  write(values: Partial<Values<Table>>): Partial<WrittenValues<Table>> {
+    const names = Object.keys(this.rows).filter((name) => values[name] !== undefined);
+    const all = names.map((name) => [name, written(this.rows[name], values[name])]);
+    return Object.fromEntries(all) as Partial<WrittenValues<Table>>;
+  }
+
+  /** Reads the fields of parsed JSON that are settings with valid values, as files of other programs may have some. */
+  readSome(fields: Readonly<Record<string, unknown>>): Partial<Values<Table>> {
+    const valid = Object.keys(this.rows).filter((name) => this.rows[name].accepts(fields[name]));
+    const all = valid.map((name) => [name, readBy(this.rows[name], fields[name])]);
+    return Object.fromEntries(all) as Partial<Values<Table>>;
+  }
+
   /**
    * The text of `--help`: a line for every setting that is not rare, with the default that `resolve` would fill in.
    *
@@ -188,7 +228,12 @@ export class Settings<Table extends Rows> {
       const left = setting.hint === undefined
         ? `${flag}, ${flag.replace("--", "--no-")}`
         : `${flag} ${setting.hint}`;
-      lines.push(...columns(left, [...setting.doc.split(" "), ...remark(preset[name] ?? setting.default)]));
+      lines.push(
+        ...columns(left, [
+          ...setting.doc.split(" "),
+          ...remark(shown(setting, preset[name] ?? setting.default)),
+        ]),
+      );
       for (const line of setting.details ?? []) lines.push(...wrapped(line.split(" "), column, column + 2));
     }
     const start = [
@@ -253,7 +298,7 @@ function parseFlags<Table extends Rows>(rows: Table, argv: readonly string[]): F
   });
   const options = { ...Object.fromEntries(types), help: { type: "boolean" as const, short: "h" } };
   const words: string[] = [];
-  const values = new Map<string, unknown>();
+  const values = new Map<string, unknown>(); // as they are written
   let help: Flags<Table>["help"] = false;
   for (const token of parseArgs({ args: [...argv], options, strict: false, tokens: true }).tokens) {
     if (token.kind === "positional") {
@@ -273,14 +318,16 @@ function parseFlags<Table extends Rows>(rows: Table, argv: readonly string[]): F
       const meant = nearest(typed, [...names.keys(), "help"]) ?? flagAbout(rows, typed);
       throw new ConfigError(`Unknown flag ${word} (${meant ? `did you mean --${meant}?` : "see --help"})`);
     }
-    const written = token.value === undefined ? word : `${word} ${shownValue(rows[name], token.value)}`;
+    const where = token.value === undefined ? word : `${word} ${shownValue(rows[name], token.value)}`;
     const earlier = values.get(name);
     if (earlier !== undefined && !rows[name].isList) throw new ConfigError(`${flagOf(name)} was given twice`);
-    const value = flagValue(rows, name, token, written);
+    const value = flagValue(rows, name, token, where);
     const all = earlier === undefined ? value : [...earlier as unknown[], ...value as unknown[]];
-    values.set(name, accepted(rows[name], all, written));
+    accepted(rows[name], all, where);
+    values.set(name, all);
   }
-  return { help, words, values: Object.fromEntries(values) as Partial<Values<Table>> };
+  const read = Array.from(values, ([name, value]) => [name, readBy(rows[name], value)]);
+  return { help, words, values: Object.fromEntries(read) as Partial<Values<Table>> };
 }
 
 /** The flag whose meaning ends with the words of another, `learning-rate` for `lr`. */
@@ -295,27 +342,30 @@ function notFlag(word: string): ConfigError {
   return new ConfigError(`Cannot use ${shown}: only flags are expected (see --help)`);
 }
 
+/** The written value of a flag, not checked. */
 function flagValue(
   rows: Rows,
   name: string,
   token: { name: string; value?: string | undefined; inlineValue?: boolean | undefined },
-  written: string,
+  where: string,
 ): unknown {
   const setting = rows[name];
   const flag = flagOf(name);
   if (setting.hint === undefined) {
     if (token.value === undefined) return `--${token.name}` === flag;
     const both = `${flag} or ${flag.replace("--", "--no-")}`;
-    throw new ConfigError(`Cannot use ${written}: it takes no value (expected ${both})`);
+    throw new ConfigError(`Cannot use ${where}: it takes no value (expected ${both})`);
   }
   if (token.value === undefined || (!token.inlineValue && token.value.startsWith("--"))) {
     throw new ConfigError(`Missing value of ${flag}: expected ${setting.expected}`);
   }
-  return accepted(setting, valueOf(setting, token.value), written);
+  return valueOf(setting, token.value);
 }
 
-/** Width of `--help`, and where its right column begins. */
-const [width, column] = [80, 26];
+/** Width of `--help`. */
+const width = 80;
+/** Where its right column begins. */
+const column = 26;
 
 function columns(left: string, right: readonly string[]): string[] {
   const [first, ...rest] = wrapped(right, column, column);
@@ -332,6 +382,11 @@ function wrapped(words: readonly string[], first: number, next: number): string[
     else lines.push(" ".repeat(lines.length > 0 ? next : first) + word);
   }
   return lines;
+}
+
+/** A default as it is written, if there is one. */
+function shown(setting: Setting<unknown>, value: unknown): unknown {
+  return value == null ? value : written(setting, value);
 }
 
 /** `(default: ...)`, or `(required)` without one. */

@@ -15,14 +15,14 @@ import {
 } from "../../models/mod.ts";
 import { anyOf, listOf, textField } from "../run/field_checks.ts";
 import {
+  checkedBy,
   choice,
+  chooseVariant,
   integer,
-  makeVariant,
   number,
   type Options,
   type PairRow,
   pairsAfter,
-  readBy,
   variant,
 } from "./kinds.ts";
 import { ConfigError, didYouMean, type Setting } from "./settings.ts";
@@ -30,10 +30,13 @@ import { ConfigError, didYouMean, type Setting } from "./settings.ts";
 /** Solvers that a task can use: `fixed` steps only, those that also run `backward` from image to noise, or `all`. */
 type Use = "fixed" | "backward" | "all";
 
-/** A solver with its description, such as `heun, 20 steps`. */
-export interface ChosenSolver {
-  readonly how: SolverOptions;
+/** A solver. */
+export interface ChosenSolver<How extends SolverOptions = SolverOptions> {
+  readonly how: How;
+  /** In words, such as `heun, 20 steps`. */
   readonly description: string;
+  /** As it was written, such as `heun:steps=20`. */
+  readonly text: string;
 }
 
 /** A solver with fixed steps, as the options of `sample()`. */
@@ -57,7 +60,7 @@ function rowsOf(name: FlowSolverName, use: Use): Readonly<Record<string, PairRow
     steps: integer({ doc: "", min: 1, max: 2 ** 24 }),
     grid: {
       expected: `${grids.expected}, or times from 0 to 1 such as 0/0.35/1`,
-      ...readBy(gridProblem),
+      ...checkedBy(gridProblem),
     },
     ...use !== "fixed" && tableau.error && {
       rtol: number(tolerance),
@@ -70,15 +73,16 @@ function rowsOf(name: FlowSolverName, use: Use): Readonly<Record<string, PairRow
 }
 
 /**
- * A setting for a solver, written as `heun:steps=20`, `dopri5:rtol=1e-3`, `sde:steps=64,noise=1` or
- * `euler:grid=0/0.35/1`. Its value is this text, both on the command line and in `config.json`.
+ * A setting for a solver, written `heun:steps=20`, `dopri5:rtol=1e-3`, `sde:steps=64,noise=1` or `euler:grid=0/0.35/1`.
  *
  * @param use the solvers that the task can use
  */
-export function solverSetting(options: Options<string> & { readonly use?: Use }): Setting<string> {
-  const { use = "all", ...rest } = options;
+export function solverSetting(
+  options: Options<ChosenSolver>,
+  use: Use = "all",
+): Setting<ChosenSolver, string> {
   return {
-    ...rest,
+    ...options,
     hint: "SOLVER",
     expected: "a solver such as heun:steps=20",
     details: [
@@ -93,36 +97,43 @@ export function solverSetting(options: Options<string> & { readonly use?: Use })
         return example ? [`${example} ${does} (${evaluationsPerStep(tableau)} evaluation per step)`] : [];
       }),
     ],
-    ...readBy((text) => parse(text, use)),
+    ...checkedBy((text) => parse(text, use)),
+    read: (text) => makeSolver(text, use),
+    write: ({ text }) => text,
   };
 }
 
-/**
- * A setting for several solvers, each once: `heun:steps=8,dopri5:rtol=1e-2`, or the flag given again, on a command line,
- * a list in a plan.
- */
-export function solverList<Default extends readonly string[]>(
-  options: Options<Default>,
-): Setting<readonly string[]> {
-  const expected = "solvers such as heun:steps=8,dopri5:rtol=1e-2";
+/** A setting for a solver with fixed steps, as runs use them for their own pictures. */
+export function fixedSolverSetting(
+  options: Options<ChosenSolver<FixedSteps>>,
+): Setting<ChosenSolver<FixedSteps>, string> {
+  return solverSetting(options, "fixed") as Setting<ChosenSolver<FixedSteps>, string>; // it refuses others
+}
+
+/** A setting for several solvers, each once: the flag is given again on a command line, a plan has a list. */
+export function solverList(
+  options: Options<readonly ChosenSolver[]>,
+): Setting<readonly ChosenSolver[], readonly string[]> {
+  const expected = "solvers such as heun:steps=8";
   const texts = listOf(textField);
   const problem = (value: unknown) => {
     if (!texts.accepts(value)) return `expected ${expected}`;
     for (const [i, text] of value.entries()) {
       const parsed = parse(text, "all");
-      if (typeof parsed === "string") return `${text}: ${parsed}`;
+      if (typeof parsed === "string") return value.length > 1 ? `${text}: ${parsed}` : parsed;
       if (value.indexOf(text) < i) return `${text} is listed twice`;
     }
   };
   return {
     ...options,
-    hint: "SOLVER,...",
+    hint: "SOLVER",
     expected,
     isList: true,
-    // A comma before `key=` belongs to a solver: heun:steps=8,grid=quadratic
-    fromText: (text) => text.split(/,(?!\s*[\w-]+=)/).map((one) => one.trim()),
+    fromText: (text) => [text],
     accepts: (value): value is readonly string[] => problem(value) === undefined,
     problem,
+    read: (texts) => texts.map((text) => makeSolver(text)),
+    write: (solvers) => solvers.map(({ text }) => text),
   };
 }
 
@@ -133,9 +144,10 @@ export function makeSolver(text: string, use: Use = "all"): ChosenSolver {
   throw new ConfigError(`Cannot use the solver ${JSON.stringify(text)}: ${parsed}`);
 }
 
-/** Makes a solver with fixed steps. @throws {ConfigError} as {@linkcode makeSolver}, and for solvers with other steps */
-export function makeFixedSteps(text: string): FixedSteps {
-  return makeSolver(text, "fixed").how as FixedSteps; // `makeSolver` refuses other solvers
+/** A solver with a number of equal steps. */
+export function solverWith(solver: FlowSolverName, steps: number): ChosenSolver<FixedSteps> {
+  const description = `${solver}, ${steps} step${steps > 1 ? "s" : ""}`;
+  return { how: { solver, steps }, description, text: `${solver}:steps=${steps}` };
 }
 
 /** Reads `name:key=value,key=value`, or says what is wrong. */
@@ -149,11 +161,16 @@ function parse(text: string, use: Use): ChosenSolver | string {
     return `${name} ${why} (expected ${anyOf(names)})`;
   }
   const settings = pairsAfter(name, text, rowsOf(solverName, use));
-  return typeof settings === "string" ? settings : solverOf(solverName, settings);
+  if (typeof settings === "string") return settings;
+  const solver = solverOf(solverName, settings);
+  return typeof solver === "string" ? solver : { ...solver, text };
 }
 
 /** Makes a solver from settings that are valid one by one, or reports one that has no effect with the others. */
-function solverOf(name: FlowSolverName, settings: ReadonlyMap<string, string>): ChosenSolver | string {
+function solverOf(
+  name: FlowSolverName,
+  settings: ReadonlyMap<string, string>,
+): Omit<ChosenSolver, "text"> | string {
   const { addsNoise, defaultSteps } = flowSolvers[name];
   const numberOf = (key: string) => settings.has(key) ? Number(settings.get(key)) : undefined;
   const [rtol, atol] = [numberOf("rtol"), numberOf("atol")];
@@ -190,7 +207,7 @@ type When = { readonly steps: number; readonly grid?: TimeGrid } | { readonly ti
 
 function timesFor(grid: string | undefined, steps: number): When {
   if (!grid) return { steps };
-  return isList(grid) ? { times: timesIn(grid) } : { steps, grid: makeVariant(timeGrids, grid) };
+  return isList(grid) ? { times: timesIn(grid) } : { steps, grid: chooseVariant(timeGrids, grid).value };
 }
 
 /** Whether a grid is a list of times; names begin with a letter. */

@@ -17,8 +17,6 @@ export interface TaskDeclaration<Table extends Rows, Config> {
   /** Words of the usage line, such as `RUN...`; without them, the task takes only flags. */
   readonly words?: string;
   readonly settings: Settings<Table>;
-  /** The settings for a command line, if some depend on it; by default `settings`. */
-  settingsFor?(argv: readonly string[]): Promise<Settings<Table>>;
   /**
    * Completes and checks the command line before anything else happens; by default with the table's defaults.
    *
@@ -27,8 +25,8 @@ export interface TaskDeclaration<Table extends Rows, Config> {
   resolve?(values: Partial<Values<Table>>, words: readonly string[]): Config;
   /** Defaults that `--help` shows instead of the table's. */
   preset?(values: Partial<Values<Table>>): Promise<Partial<Values<Table>>>;
-  /** Text of `--help` below the flags. */
-  readonly epilogue?: string;
+  /** Text of `--help` below the flags; may depend on the given settings. */
+  readonly epilogue?: string | ((values: Partial<Values<Table>>) => Promise<string | undefined>);
   /** Does the work. @param argv the command line, for records @returns the exit code, by default 0 */
   run(config: Config, argv: readonly string[]): Promise<number | void>;
 }
@@ -55,10 +53,9 @@ export class Task<Table extends Rows = Rows, Config = unknown> {
    */
   async run(argv: readonly string[]): Promise<number> {
     try {
-      const settings = await this.declaration.settingsFor?.(argv) ?? this.settings;
-      const { help, values, words } = settings.parse(argv, this.declaration.words !== undefined);
+      const { help, values, words } = this.settings.parse(argv, this.declaration.words !== undefined);
       if (help) {
-        print(await this.help(values, settings, help === "all"));
+        print(await this.help(values, help === "all"));
         return 0;
       }
       return await this.declaration.run(this.#resolve(values, words), argv) ?? 0;
@@ -69,12 +66,13 @@ export class Task<Table extends Rows = Rows, Config = unknown> {
   }
 
   /** The text of `--help`. */
-  async help(values: Partial<Values<Table>> = {}, settings = this.settings, all = false): Promise<string> {
+  async help(values: Partial<Values<Table>> = {}, all = false): Promise<string> {
     const { name, about, words, preset, epilogue } = this.declaration;
     const command = typeof name === "string" ? name : name(values);
     const usage = `${startCommand(command)}${words === undefined ? "" : ` ${words}`}`;
-    const flags = settings.help(usage, about, await preset?.(values), all);
-    return epilogue === undefined ? flags : `${flags}\n\n${epilogue}`;
+    const flags = this.settings.help(usage, about, await preset?.(values), all);
+    const below = typeof epilogue === "function" ? await epilogue(values) : epilogue;
+    return below === undefined ? flags : `${flags}\n\n${below}`;
   }
 
   #resolve(values: Partial<Values<Table>>, words: readonly string[]): Config {

@@ -15,8 +15,7 @@ import {
   shuffled,
   splitTest,
 } from "./dataset.ts";
-import { type ImagePreparation, type ImageView, prepareImage } from "./images.ts";
-import { maxPixels } from "./picture_formats.ts";
+import { type ImagePreparation, type ImageView, maxPixels, prepareImage } from "./images.ts";
 
 /** An array of numbers in row-major order, from a file of NumPy or another format. */
 export interface NumberArray {
@@ -250,7 +249,9 @@ export function datasetOfArrays(
     train: train.part(split.train, labels),
     test: test.part(split.test, testImages ? testLabels : labels),
     ...testImages && { testNumbers: Uint32Array.from(split.test) },
-    ...{ channels, height, width },
+    channels,
+    height,
+    width,
     classes: [...labels ?? [], ...testLabels ?? []].reduce((most, label) => Math.max(most, label + 1), 0),
     digest: hash.digest("hex"),
     ...labels && { labelDigest: createHash("sha256").update(labels).digest("hex") },

@@ -15,7 +15,7 @@ import {
   type StagedBatch,
   streams,
 } from "../../models/mod.ts";
-import type { TrainingConfig } from "../cli/training.ts";
+import type { RunConfig } from "../settings/run_config.ts";
 import { type Dataset, firstIndices } from "./dataset.ts";
 import { rowsOf } from "./images.ts";
 
@@ -24,7 +24,7 @@ export function sourceOf(
   data: Dataset,
   part: "train" | "test",
   { conditional, normalization }: {
-    readonly conditional: TrainingConfig["conditional"];
+    readonly conditional: RunConfig["conditional"];
     readonly normalization: Normalization;
   },
 ): ImageSource {
@@ -96,7 +96,7 @@ export class ImageSource implements BatchSource {
    * @param shift maximum shift in pixels along each axis; edge pixels are repeated
    * @returns the source itself if there is nothing to do
    */
-  augmented({ flip, shift }: Pick<TrainingConfig, "flip" | "shift">): BatchSource {
+  augmented({ flip, shift }: Pick<RunConfig, "flip" | "shift">): BatchSource {
     if (!flip && shift === 0) return this;
     const [, H, W] = this.shape;
     const change: Change = (image, example, { seed, step }) => {

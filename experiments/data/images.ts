@@ -1,5 +1,8 @@
 /** Images in host memory: selecting some, and preparing them: crop, antialiased scaling, grey or colour. */
 
+/** Maximum pixels of an image, such as 8192 x 4096. */
+export const maxPixels: number = 2 ** 25;
+
 /**
  * Selected images.
  *

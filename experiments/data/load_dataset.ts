@@ -7,7 +7,7 @@ import { anyOf } from "../run/field_checks.ts";
 import { holdsArrays, isArrayFile, readArrays } from "./arrays.ts";
 import { DataError, type Dataset, isFolder } from "./dataset.ts";
 import { datasetOfFiles, hasIdxFiles, type IdxFile, type IdxFiles, readIdxFolder } from "./idx.ts";
-import { type DatasetOptions, readPictures } from "./picture_folder.ts";
+import type { DatasetOptions } from "./picture_folder.ts";
 import type { ImagePreparation } from "./images.ts";
 
 export type { DatasetOptions };
@@ -79,7 +79,7 @@ const formats: readonly DataFormat[] = [
   {
     name: "a folder of PNG or JPEG images",
     detects: (_, { isDirectory }) => isDirectory,
-    read: readPictures,
+    read: async (path, options) => await (await import("./picture_folder.ts")).readPictures(path, options),
     isOfFiles: true,
   },
 ];

@@ -175,7 +175,9 @@ async function readParts(
   return {
     train: part(order.train, 0),
     test: part(order.test, order.train.length),
-    ...{ channels, height, width },
+    channels,
+    height,
+    width,
     classes: labelled ? classNames.length : 0,
     ...labelled && { classNames },
     digest: hash.digest("hex"),

@@ -7,7 +7,7 @@ import decode, { init } from "npm:@jsquash/jpeg@1.6.0/decode.js";
 import untyped from "npm:pngjs@7.0.0";
 import { packageFolder } from "../run/program_files.ts";
 import { DataError } from "./dataset.ts";
-import type { ImageView } from "./images.ts";
+import { type ImageView, maxPixels } from "./images.ts";
 
 /** The function of pngjs that we use: pixels [H, W, 4]; of 16 bits if that is their depth and `skipRescale` is set. */
 type ReadPng = (file: Buffer, how: { readonly skipRescale: boolean }) => { readonly data: ArrayLike<number> };
@@ -16,8 +16,6 @@ const { PNG } = untyped as { readonly PNG: { readonly sync: { readonly read: Rea
 
 /** Maximum bytes of an image file. */
 export const maxFileBytes: number = 2 ** 25;
-/** Maximum pixels of an image, such as 8192 x 4096. */
-export const maxPixels: number = 2 ** 25;
 
 const notOne = (path: string, format: string) =>
   new DataError(

@@ -10,10 +10,8 @@ import {
 import { loadWeights } from "../networks/own_network.ts";
 import { readFile, RunError } from "../run/run_folder.ts";
 import { findEarlyWeights } from "../run/weights.ts";
-import { givenGuidance, type GuidingConfig, usualGuidance } from "../cli/stored_network.ts";
-import { guidanceWithoutLabels } from "../cli/training.ts";
-import { runFile } from "../run/files.ts";
-import { ConfigError, didYouMean, flagOf } from "../cli/settings.ts";
+import { guidanceWithoutLabels } from "../settings/training.ts";
+import { ConfigError, didYouMean } from "../cli/settings.ts";
 import type { Classes } from "../cli/kinds.ts";
 import { readRecord } from "../tracking/record.ts";
 
@@ -128,52 +126,6 @@ export function runsTwice(
 ): boolean {
   if (maxGuidance !== undefined) return false;
   return scale !== 1 && (scale !== 0 || interval !== undefined || zeroStar === true);
-}
-
-/** The default guidance of a network's samples: 1 for a flow map that has learned its teacher's guidance. */
-export function defaultGuidance({ maxGuidance, meanVelocity }: VelocityField): number {
-  return meanVelocity && maxGuidance === undefined ? 1 : Math.min(usualGuidance, maxGuidance ?? Infinity);
-}
-
-/** The guidance of a command line, for a network with classes. */
-export function guidanceOf(
-  { guidance, guidanceInterval: interval, cfgZero }: GuidingConfig,
-  model: Model,
-): Guidance {
-  const scale = guidance ?? defaultGuidance(model);
-  if (model.maxGuidance !== undefined && (interval || cfgZero)) {
-    throw new ConfigError(
-      `Cannot use ${
-        flagOf(interval ? "guidanceInterval" : "cfgZero")
-      } with a flow map: it has learned its guidance ` +
-        "(leave it out)",
-    );
-  }
-  return { scale, ...interval && { interval }, ...cfgZero && { zeroStar: true } };
-}
-
-/**
- * Refuses flags that a network without classes cannot follow.
- *
- * @param source name of the network's file, for errors
- * @param autoguidance its guidance, if it has early weights
- */
-export function checkUnlabelled(
-  config: GuidingConfig & { readonly class: unknown },
-  source: string,
-  autoguidance: Autoguidance | undefined,
-): void {
-  const flag = config.class !== null ? "--class" : givenGuidance({ ...config, guidance: null });
-  if (flag !== undefined) {
-    throw new ConfigError(
-      `Cannot use ${flag} with ${source}: its network was trained without classes (leave it out)`,
-    );
-  }
-  if (config.guidance === null || autoguidance) return;
-  throw new ConfigError(
-    `Cannot use --guidance with ${source}: its network was trained without classes, and there is no ` +
-      `${runFile.early} to guide it away from (expected the folder of a run that has one, or leave it out)`,
-  );
 }
 
 /** Maximum number of class names in one message. */

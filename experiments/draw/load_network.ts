@@ -4,12 +4,12 @@ import { type Checkpoint, decodeSafetensors } from "../../models/mod.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { loadWeights } from "../networks/own_network.ts";
 import { readFile, reasonOf, RunError } from "../run/run_folder.ts";
-import { findWeights, noWeights } from "../run/weights.ts";
+import { findWeights, isFile, noWeights } from "../run/weights.ts";
 import { type NetworkClasses, recordedClassNames } from "./conditioning.ts";
 import type { Drawable } from "./samples.ts";
-import type { shared } from "../cli/shared.ts";
+import type { shared } from "../settings/run.ts";
 import type { Values } from "../cli/settings.ts";
-import { describedNetwork, type NetworkFlags } from "../cli/stored_network.ts";
+import { describedNetwork, type NetworkFlags } from "../settings/described_network.ts";
 import { findRun } from "../tracking/find_run.ts";
 
 /** A network to draw from, on a device of its own. */
@@ -60,16 +60,6 @@ export async function readCheckpoint(path: string): Promise<Uint8Array<ArrayBuff
   return await Deno.readFile(path).catch((error) => {
     throw new RunError(`Cannot read the checkpoint ${path}: ${reasonOf(error)}`);
   });
-}
-
-/** Whether a word names a file; a word with the ending of weights always does. */
-export function isFile(word: string): boolean {
-  if (word.endsWith(".safetensors")) return true;
-  try {
-    return Deno.statSync(word).isFile;
-  } catch {
-    return false;
-  }
 }
 
 /**

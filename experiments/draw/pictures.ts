@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import { maxPixels } from "../../viz/check.ts";
 import {
   captionedGrid,
   type ColormapName,
@@ -22,31 +21,11 @@ import {
 } from "../../viz/mod.ts";
 import { makeFolder, RunError, writeAtomic } from "../run/run_folder.ts";
 import { fileAt, runFile, runFolder } from "../run/files.ts";
-import { type Drawable, type Drawing, drawSamples, isFlowMap } from "./samples.ts";
+import { type Drawable, type Drawing, drawSamples, gridLook as look, isFlowMap } from "./samples.ts";
 import { evaluationsOf } from "../../models/mod.ts";
-import { makeSolver } from "../cli/solver.ts";
+import type { FixedSteps } from "../cli/solver.ts";
 import { type Conditioning, formatGuidance } from "./conditioning.ts";
 import type { RunTrajectories, StoredTrajectory } from "./trajectories.ts";
-
-/** Width of an image pixel and gap between images, in pixels of the picture. */
-const look = { scale: 3, gap: 2 } as const;
-
-/** Checks, before images are drawn, that they fit in one grid. */
-export function checkGrid(count: number, [C, H, W]: ImageSize): void {
-  if (C !== 1 && C !== 3) {
-    throw new RunError(
-      `Cannot draw images of ${C} channels as a picture (expected 1 or 3, or a file that ends with .npy)`,
-    );
-  }
-  const cell = (look.scale * H + look.gap) * (look.scale * W + look.gap);
-  const most = Math.floor(maxPixels / cell);
-  if (count <= most) return;
-  throw new RunError(
-    most === 0
-      ? `Cannot draw images of ${H} x ${W} as a picture: they are too large (expected a file that ends with .npy)`
-      : `Cannot draw ${count} images of ${H} x ${W} in one grid (expected at most ${most}, or a file that ends with .npy)`,
-  );
-}
 
 /**
  * Encodes a grid of samples as a PNG, grey or in colour.
@@ -90,7 +69,7 @@ export async function writeSampleGrid(
 /** A row of the picture: a network, its solver, and the conditioning of its samples. */
 export interface FewStepsRow {
   readonly drawable: Drawable;
-  readonly solver: string;
+  readonly how: FixedSteps;
   readonly conditioning?: Conditioning | undefined;
   /** Caption to the left of the row, such as `flow, 4`. */
   readonly caption: string;
@@ -105,14 +84,20 @@ export const comparedEvaluations = [...numbers, maxEvaluations].reduce((a, b) =>
 
 /** The rows of a network: 1, 2, 4, 8 and 20 evaluations, by its map if it is one, else by Euler's and Heun's methods. */
 export function fewStepsRows(drawable: Drawable, conditioning: Conditioning | undefined): FewStepsRow[] {
-  const [name, solver] = isFlowMap(drawable.model) ? ["map", "map"] : ["flow", "euler"];
-  const row = (solver: string, evaluations: number, name: string) => ({
-    ...{ drawable, conditioning, solver, caption: `${name}, ${evaluations}` },
-  });
-  return [
-    ...numbers.map((n) => row(`${solver}:steps=${n}`, n, name)),
-    row(`heun:steps=${maxEvaluations / 2}`, maxEvaluations, "flow"),
-  ];
+  const isMap = isFlowMap(drawable.model);
+  const few = numbers.map((steps): FewStepsRow => ({
+    drawable,
+    conditioning,
+    how: { solver: isMap ? "map" : "euler", steps },
+    caption: `${isMap ? "map" : "flow"}, ${steps}`,
+  }));
+  const many: FewStepsRow = {
+    drawable,
+    conditioning,
+    how: { solver: "heun", steps: maxEvaluations / 2 },
+    caption: `flow, ${maxEvaluations}`,
+  };
+  return [...few, many];
 }
 
 /**
@@ -166,8 +151,7 @@ export async function writeFewSteps(
 ): Promise<void> {
   const images: Float32Array[] = [];
   let evaluations = 0;
-  for (const { drawable, solver, conditioning } of rows) {
-    const { how } = makeSolver(solver);
+  for (const { drawable, how, conditioning } of rows) {
     const each = evaluationsOf(how)!;
     const { pixels } = await drawSamples(
       drawable,
@@ -188,8 +172,8 @@ export async function writeFewSteps(
   ).join(", ");
   const captions = {
     rows: rows.map(({ caption }) => caption),
-    ...headings && { columns: headings },
-    ...findings !== "" && { title: findings[0].toUpperCase() + findings.slice(1) },
+    columns: headings,
+    title: findings === "" ? undefined : findings[0].toUpperCase() + findings.slice(1),
     note: `Evaluations of the network, from the same noise${guidance}`,
   };
   const width = Math.min(112, Math.max(56, 560 / count)); // few columns are wider, for their captions
@@ -267,15 +251,17 @@ export function trajectoryRows(
   const isShared = more.every(({ columnTitles, remark }) =>
     `${columnTitles}` === `${texts.columnTitles}` && remark === texts.remark
   );
+  let warning: string | undefined;
+  if (new Set(seeds).size > 1) {
+    warning = `The runs start from different noise: their seeds are ${seeds.join(", ")} in the order given`;
+  }
   return {
     rows: drawn.map((samples, row) => ({
-      ...runs.length > 1 && { label: runs[row].name },
+      label: runs.length > 1 ? runs[row].name : undefined,
       trajectories: samples.map(({ trajectory }) => trajectory),
     })),
     ...isShared ? texts : { columnTitles: numbered(drawn[0]) }, // classes differ between the runs
-    ...new Set(seeds).size > 1 && {
-      warning: `The runs start from different noise: their seeds are ${seeds.join(", ")} in the order given`,
-    },
+    warning,
   };
 }
 
@@ -285,7 +271,7 @@ function textsOf(samples: readonly StoredTrajectory[]): PictureTexts {
   return {
     columnTitles: samples.map(({ label, className }) => className ?? `${label}`),
     columns: new Set(samples.map(({ label }) => label)).size,
-    ...guidance !== 1 && { remark: `guidance ${guidance}` },
+    remark: guidance === 1 ? undefined : `guidance ${guidance}`,
   };
 }
 
@@ -313,9 +299,9 @@ export async function drawTrajectories(
   const options: FlowFramesOptions = {
     field,
     pacing,
-    ...map && { map },
-    ...frames !== null && { frames },
-    ...scale !== null && { scale },
+    map: map ?? undefined,
+    frames: frames ?? undefined,
+    scale: scale ?? undefined,
   };
   try {
     if (format === "png") {
@@ -354,8 +340,8 @@ function framesOf(
   const isTitled = columnTitles.length > 1 && (!isOne || grid.length === 1 || columns !== undefined);
   return flowFrames(grid, {
     ...options,
-    ...isTitled && { columnTitles: columnTitles.slice(0, grid[0].trajectories.length) },
-    ...remark && { remark },
+    columnTitles: isTitled ? columnTitles.slice(0, grid[0].trajectories.length) : undefined,
+    remark,
   });
 }
 
@@ -373,7 +359,7 @@ function stripRows({ rows, columnTitles }: TrajectoryRows): FlowRow[] {
     trajectories.map((trajectory, i) => {
       const words = [label, trajectories.length > 1 ? columnTitles[i] : undefined]
         .filter((word) => word !== undefined);
-      return { trajectories: [trajectory], ...words.length > 0 && { label: words.join(", ") } };
+      return { trajectories: [trajectory], label: words.length > 0 ? words.join(", ") : undefined };
     })
   );
 }

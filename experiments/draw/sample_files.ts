@@ -11,8 +11,15 @@ import {
 } from "../run/run_folder.ts";
 import { ConfigError } from "../cli/settings.ts";
 import { className, type NetworkClasses } from "./conditioning.ts";
-import { checkGrid, samplesPng } from "./pictures.ts";
-import { type Drawable, drawBatches, type OnSamples, type SampleRequest, solvingError } from "./samples.ts";
+import { samplesPng } from "./pictures.ts";
+import {
+  checkGrid,
+  type Drawable,
+  drawBatches,
+  type OnSamples,
+  type SampleRequest,
+  solvingError,
+} from "./samples.ts";
 import type { SolvedFlow, SolverOptions } from "../../models/mod.ts";
 import { costOf, type SolvedBatch } from "../../models/solve/sample.ts";
 

@@ -14,8 +14,9 @@ import {
 } from "../../models/mod.ts";
 import { startCommand } from "../run/program_files.ts";
 import { ConfigError } from "../cli/settings.ts";
-import type { FixedSteps } from "../cli/solver.ts";
+import { type ChosenSolver, type FixedSteps, solverWith } from "../cli/solver.ts";
 import type { ImageSize } from "../../viz/mod.ts";
+import { maxPixels } from "../../viz/check.ts";
 import { costOf, type SolvedBatch, solveInBatches } from "../../models/solve/sample.ts";
 import { RunError } from "../run/run_folder.ts";
 import { yieldToEvents } from "../../kernels/devices/device.ts";
@@ -27,8 +28,8 @@ export function isFlowMap(field: VelocityField): boolean {
 }
 
 /** The default solver of a network's samples: one step of a flow map, 20 of Heun's method otherwise. */
-export function usualSolver(field: VelocityField): string {
-  return isFlowMap(field) ? "map:steps=1" : "heun:steps=20";
+export function usualSolver(field: VelocityField): ChosenSolver {
+  return isFlowMap(field) ? solverWith("map", 1) : solverWith("heun", 20);
 }
 
 /**
@@ -103,6 +104,26 @@ export function drawableOf(model: Model, { normalization, shape }: Omit<Drawable
   return { model, normalization, shape };
 }
 
+/** Width of an image pixel in a grid, and gap between images, in pixels of the picture. */
+export const gridLook = { scale: 3, gap: 2 } as const;
+
+/** Checks, before images are drawn, that they fit in one grid. */
+export function checkGrid(count: number, [C, H, W]: ImageSize): void {
+  if (C !== 1 && C !== 3) {
+    throw new RunError(
+      `Cannot draw images of ${C} channels as a picture (expected 1 or 3, or a file that ends with .npy)`,
+    );
+  }
+  const cell = (gridLook.scale * H + gridLook.gap) * (gridLook.scale * W + gridLook.gap);
+  const most = Math.floor(maxPixels / cell);
+  if (count <= most) return;
+  throw new RunError(
+    most === 0
+      ? `Cannot draw images of ${H} x ${W} as a picture: they are too large (expected a file that ends with .npy)`
+      : `Cannot draw ${count} images of ${H} x ${W} in one grid (expected at most ${most}, or a file that ends with .npy)`,
+  );
+}
+
 /** Called with the number of samples done; a batch in progress counts in part. */
 export type OnSamples = (done: number) => void | Promise<void>;
 
@@ -134,7 +155,10 @@ export async function* drawBatches(
 ): AsyncGenerator<SolvedBatch, void, void> {
   const { field, ...condition } = samplingField(drawable, conditioning);
   const options = {
-    ...{ ...how, ...flowSolverOf(how.solver).addsNoise && { seed }, ...condition, batch },
+    ...how,
+    ...flowSolverOf(how.solver).addsNoise && { seed },
+    ...condition,
+    batch,
     async onProgress(done: number) {
       await report(done);
       await yieldToEvents(); // lets signals in

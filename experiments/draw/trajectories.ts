@@ -100,7 +100,9 @@ export async function writeTrajectories(
       model_type: modelType,
       solver,
       ...label !== undefined && label in classNames && { class_name: classNames[label] },
-      ...{ seed, sample: i + 1, steps },
+      seed,
+      sample: i + 1,
+      steps,
       ...label !== undefined && { label, guidance: conditioning!.guidance.scale },
     };
     const texts = Object.entries(metadata).map(([name, value]) => [name, String(value)]);

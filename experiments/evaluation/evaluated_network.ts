@@ -1,6 +1,6 @@
 import { relative } from "node:path";
 import { featureCount } from "../../models/mod.ts";
-import { readConfig } from "../cli/training_config.ts";
+import type { ChosenSolver } from "../cli/solver.ts";
 import { type Dataset, firstIndices, splitImages } from "../data/dataset.ts";
 import { type DatasetOptions, loadDataset } from "../data/load_dataset.ts";
 import { readAutoguidance } from "../draw/conditioning.ts";
@@ -8,6 +8,8 @@ import { checkFit, readCheckpoint } from "../draw/load_network.ts";
 import type { Drawable } from "../draw/samples.ts";
 import { loadWeights } from "../networks/own_network.ts";
 import { readFile, RunError, sha256 } from "../run/run_folder.ts";
+import { readConfig } from "../settings/config_file.ts";
+import type { ModuleChoice } from "../settings/network.ts";
 import { findWeights, noWeights, stepOfWeights } from "../run/weights.ts";
 import { requireRecord } from "../tracking/record.ts";
 
@@ -23,14 +25,18 @@ export interface EvaluatedNetwork {
   readonly classes: number;
   /** Guidance scale of its run's samples. */
   readonly guidance?: number;
-  /** Solver of its run's samples, in the syntax of `makeSolver`. */
-  readonly drawnBy?: string;
+  /** Solver of its run's samples. */
+  readonly drawnBy?: ChosenSolver;
 }
 
 /** The network of a run or, without one, of a checkpoint, as the words of a command line describe it. */
 export async function evaluatedNetwork(
   run: string | undefined,
-  words: DatasetOptions & Readonly<Record<"checkpoint" | "data" | "model", string | null>>,
+  words: DatasetOptions & {
+    readonly checkpoint: string | null;
+    readonly data: string | null;
+    readonly model: ModuleChoice | null;
+  },
 ): Promise<EvaluatedNetwork> {
   if (run !== undefined) return await networkOfRun(run, words.model);
   const path = words.checkpoint!;
@@ -44,7 +50,10 @@ export async function evaluatedNetwork(
 }
 
 /** The network of a run, with its averaged weights; `model` is the user's module, if the network is a custom one. */
-export async function networkOfRun(run: string, model: string | null = null): Promise<EvaluatedNetwork> {
+export async function networkOfRun(
+  run: string,
+  model: ModuleChoice | null = null,
+): Promise<EvaluatedNetwork> {
   const record = await requireRecord(run, "evaluate");
   const config = readConfig(run);
   const weights = findWeights(run);
@@ -70,7 +79,7 @@ export async function networkOfRun(run: string, model: string | null = null): Pr
   };
 }
 
-async function subjectOf(bytes: Uint8Array, path: string, data: Dataset, own: string | null) {
+async function subjectOf(bytes: Uint8Array, path: string, data: Dataset, own: ModuleChoice | null) {
   const { model, info: { normalization, config }, shape } = await loadWeights(bytes, path, {}, own);
   const { classes = 0 } = config;
   checkFit("evaluate", path, { shape, classes }, data);

@@ -1,11 +1,12 @@
 import { featureCount, type SolverOptions } from "../../models/mod.ts";
-import { dataSettings, optionalDataSettings, ownModule } from "../cli/shared.ts";
 import { choice, integer, number, optional, path } from "../cli/kinds.ts";
 import { ConfigError, type Need, type Values } from "../cli/settings.ts";
-import { makeSolver, solverList, solverSetting } from "../cli/solver.ts";
+import { solverList, solverSetting } from "../cli/solver.ts";
 import { checkSolver, usualSolver } from "../draw/samples.ts";
-import { isFile } from "../draw/load_network.ts";
 import { runFile } from "../run/files.ts";
+import { isFile } from "../run/weights.ts";
+import { dataSettings, optionalDataSettings } from "../settings/data.ts";
+import { ownModule } from "../settings/network.ts";
 import { type EvaluatedNetwork, hasFewTestImages, leastImages } from "./evaluated_network.ts";
 import { judgeChoices } from "./judges.ts";
 
@@ -108,7 +109,7 @@ export function evaluationOptions(
   const [courseImages, bitsImages] = [words.courseImages, words.bitsImages].map((n) => Math.min(n, count));
   const guidance = guidanceFor(words.guidance, subject);
   const { model } = subject.drawable;
-  const { how, description } = makeSolver(solver ?? subject.drawnBy ?? usualSolver(model));
+  const { how, description } = solver ?? subject.drawnBy ?? usualSolver(model);
   checkSolver(model, how, subject.weights.file, subject.classes > 0 ? guidance : 1);
   return { count, seed, courseImages, bitsImages, guidance, how, words: description };
 }

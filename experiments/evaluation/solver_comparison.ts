@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Estimate } from "../../models/mod.ts";
 import { ConfigError } from "../cli/settings.ts";
-import { makeSolver } from "../cli/solver.ts";
+import type { ChosenSolver } from "../cli/solver.ts";
 import { unlessStopped } from "../cli/task.ts";
 import { firstIndices } from "../data/dataset.ts";
 import { checkSolver } from "../draw/samples.ts";
@@ -32,7 +32,7 @@ import { frechetDistance, kernelDistance, recognised } from "./measures.ts";
 
 /** Cost and quality of samples by one solver. */
 export interface SolverCost {
-  /** The solver in the syntax of `makeSolver`. */
+  /** The solver as it was written, such as `heun:steps=8`. */
   readonly spec: string;
   /** Evaluations of the network per sample, with guided ones counted twice; the mean if samples differ. */
   readonly evaluations: number;
@@ -92,13 +92,13 @@ async function writeSolverCosts(path: string, { common, solvers }: SolverCosts):
 export interface ComparisonOptions extends Watch, Omit<Drawing, "how"> {}
 
 /**
- * Draws samples from the same noise by each solver, in the syntax of `makeSolver`, and judges them. Yields each result
- * as soon as it is known; when stopped, drops the unfinished one.
+ * Draws samples from the same noise by each solver, and judges them. Yields each result as soon as it is known; when
+ * stopped, drops the unfinished one.
  */
 export async function* compareSolvers(
   subject: EvaluatedNetwork,
   judges: readonly DataJudge[],
-  specs: readonly string[],
+  compared: readonly ChosenSolver[],
   { count, seed, guidance, ...watch }: ComparisonOptions,
 ): AsyncGenerator<SolverCost, void, void> {
   const { test } = subject.data;
@@ -106,8 +106,8 @@ export async function* compareSolvers(
   const views = [];
   for (const judge of judges) views.push({ judge, reference: (await judge.judge(real)).features });
   const monitor = new Monitor(watch);
-  for (const spec of specs) {
-    const drawing = { count, seed, guidance, how: makeSolver(spec).how };
+  for (const { text: spec, how } of compared) {
+    const drawing = { count, seed, guidance, how };
     const drawn = await unlessStopped(watch.signal, () => drawForEvaluation(subject, drawing, monitor));
     if (!drawn) return;
     const { pixels, labels, evaluations, seconds } = drawn;
@@ -137,7 +137,7 @@ export async function measureSolvers(
   file: string | null,
   subject: EvaluatedNetwork,
   judges: readonly DataJudge[],
-  specs: readonly string[],
+  compared: readonly ChosenSolver[],
   { device, say, onStart, ...options }: ComparisonOptions & {
     readonly device: string;
     readonly say: (line: string) => void;
@@ -147,8 +147,8 @@ export async function measureSolvers(
   const { count, seed, guidance } = options;
   const { drawable: { model }, weights, classes, data } = subject;
   if (judges.length === 0) throw new ConfigError(`Cannot compare solvers without a judge of ${data.name}`);
-  for (const spec of specs) {
-    checkSolver(model, makeSolver(spec).how, weights.file, classes > 0 ? guidance : 1);
+  for (const { how } of compared) {
+    checkSolver(model, how, weights.file, classes > 0 ? guidance : 1);
   }
   const judge = judges.map(({ digest }) => digest).join();
   const common = { weights: weights.sha256, judge, device, count, seed, guidance };
@@ -157,9 +157,9 @@ export async function measureSolvers(
   const changed = names.filter((name) => earlier && common[name] !== earlier.common[name]);
   if (changed.length > 0) say(`Remeasuring: ${changed.join(", ")} changed`);
   let costs: SolverCosts = earlier && changed.length === 0 ? earlier : { common, solvers: [] };
-  const left = specs.filter((spec) => !costs.solvers.some((cost) => cost.spec === spec));
-  const expected = (spec: string) => samplingEvaluations(subject, { ...options, how: makeSolver(spec).how });
-  onStart?.(left.reduce((sum, spec) => sum + expected(spec), 0));
+  const left = compared.filter(({ text }) => !costs.solvers.some(({ spec }) => spec === text));
+  const expected = left.map(({ how }) => samplingEvaluations(subject, { ...options, how }));
+  onStart?.(expected.reduce((sum, evaluations) => sum + evaluations, 0));
   for await (const cost of compareSolvers(subject, judges, left, options)) {
     costs = { ...costs, solvers: [...costs.solvers, cost] };
     if (file !== null) await writeSolverCosts(file, costs);

@@ -1,6 +1,6 @@
 /** Networks that a user's module exports: loading it, its options, and the checkpoints of such networks. */
 
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { UserError } from "../../kernels/mod.ts";
 import { describeValue } from "../../kernels/core/checks.ts";
@@ -13,23 +13,12 @@ import {
   type OptionValue,
 } from "../../models/mod.ts";
 import { choice, integer, integers, number, text, toggle } from "../cli/kinds.ts";
-import { modelText, type OwnModel, ownModel, unetSettings } from "../cli/shared.ts";
-import {
-  accepted,
-  ConfigError,
-  defineSettings,
-  didYouMean,
-  flagOf,
-  type Flags,
-  type Rows,
-  type Setting,
-  Settings,
-  valueOf,
-  type Values,
-} from "../cli/settings.ts";
+import { textTable } from "../cli/output.ts";
+import { accepted, ConfigError, didYouMean, type Setting, valueOf } from "../cli/settings.ts";
+import { runFile } from "../run/files.ts";
 import { reasonOf, sha256 } from "../run/run_folder.ts";
-import { trainingConfig } from "../cli/training_config.ts";
-import { findConfig } from "../tracking/find_run.ts";
+import { moduleOf } from "../settings/config_file.ts";
+import { type ModuleChoice, type NetworkChoice, writeNetwork } from "../settings/network.ts";
 
 /** A custom network: what its module exports. */
 export interface OwnNetwork {
@@ -37,6 +26,8 @@ export interface OwnNetwork {
   readonly file: string;
   /** SHA-256 of the module, in hex. */
   readonly digest: string;
+  /** The module itself, for the copy in a run's folder. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
   /** Its class, or the function that makes it. */
   readonly make: NetworkMaker;
   /** Its options. */
@@ -56,8 +47,10 @@ export async function nameNetwork(file: string): Promise<OwnNetwork> {
   const digest = await sha256(bytes);
   const existing = named.get(file);
   if (existing?.digest === digest) return existing;
+  const original = originalOf(path);
+  const address = original === undefined ? pathToFileURL(path).href : asIfAt(original, bytes);
   // The digest lets a module that has changed run again.
-  const exports = await import(`${pathToFileURL(path)}#${digest}`).catch((error) => {
+  const exports = await import(`${address}#${digest}`).catch((error) => {
     throw moduleError(file, "", error);
   });
   const { default: make, options = {} } = exports;
@@ -71,12 +64,39 @@ export async function nameNetwork(file: string): Promise<OwnNetwork> {
     );
   }
   try {
-    const network = { file, digest, make: make as NetworkMaker, rows: optionRows(options, file) };
+    const rows = optionRows(options, file);
+    const network = { file, digest, bytes, make: make as NetworkMaker, rows };
     named.set(file, network);
+    const recorded = moduleOf(dirname(path));
+    const isNew = original !== undefined && recorded !== undefined && !named.has(recorded);
+    if (isNew) named.set(recorded, network); // as its run calls it
     return network;
   } catch (error) {
     throw moduleError(file, "its options: ", error); // a getter, for example, runs the module's code
   }
+}
+
+/** The place of the module whose copy a run has; undefined if a path is no such copy. */
+function originalOf(path: string): string | undefined {
+  const copies = new Set<string>();
+  let original = path;
+  while (basename(original) === runFile.network && !copies.has(original)) { // a run may be trained with a copy
+    const module = moduleOf(dirname(original));
+    if (module === undefined) break;
+    copies.add(original);
+    original = resolve(module);
+  }
+  return copies.size > 0 ? original : undefined;
+}
+
+/** The address of a module that imports what it would import if it lay elsewhere. */
+function asIfAt(path: string, bytes: Uint8Array): string {
+  const base = pathToFileURL(path);
+  const text = new TextDecoder().decode(bytes)
+    .replaceAll(/(\b(?:from|import)\s*\(?\s*)(["'])(\.{0,2}\/[^"'\n]*)\2/g, (_, before, quote, specifier) => {
+      return before + quote + new URL(specifier, base).href + quote;
+    });
+  return `data:application/typescript;base64,${new TextEncoder().encode(text).toBase64()}`;
 }
 
 /** An error of a network's module as one line: what happened, and where. */
@@ -88,7 +108,7 @@ export function moduleError(file: string, doing: string, error: unknown): Error 
   const own = /^Cannot (?:make the network|use the field)[^:]*: (.*)/.exec(line)?.[1]; // the message is about its module
   if (own !== undefined) return new ConfigError(`Cannot use ${file}: ${own}`);
   const place = /[^/\s(]+\.[cm]?[jt]s(?:#\w+)?:\d+:\d+/.exec(stack)?.[0].replace(/#\w+/, "");
-  const text = line.replaceAll(/#[0-9a-f]{64}/g, "");
+  const text = line.replaceAll(/#[0-9a-f]{64}/g, "").replaceAll(/data:application\/typescript[^\s"]*/g, file);
   const what = error instanceof UserError || /^\w*Error: /.test(text) ? text : `${name}: ${text}`;
   return new ConfigError(`Cannot use ${file}: ${doing}${what}${place === undefined ? "" : ` (${place})`}`);
 }
@@ -103,13 +123,13 @@ export interface ChosenNetwork extends OwnNetwork {
  *
  * @param source what has the settings, such as a run, for errors
  */
-export function chosenNetwork(model: string, source = "this run"): ChosenNetwork | undefined {
-  const own = ownModel(model);
-  if (!own) return undefined;
-  const network = named.get(own.file);
-  if (!network) throw missing(source, own.file, own.digest);
-  if ((own.digest ?? network.digest) !== network.digest) throw changed(source, network, own.digest!);
-  return { ...network, options: chosenOptions(own, network.rows) };
+export function chosenNetwork(model: NetworkChoice, source = "this run"): ChosenNetwork | undefined {
+  if (model.kind === "unet") return undefined;
+  const { file, sha256 } = model;
+  const network = named.get(file);
+  if (!network) throw missing(source, file, sha256);
+  if ((sha256 ?? network.digest) !== network.digest) throw changed(source, network, sha256!);
+  return { ...network, file, options: chosenOptions(model, network.rows) };
 }
 
 function missing(source: string, file: string, digest?: string): ConfigError {
@@ -122,8 +142,28 @@ function missing(source: string, file: string, digest?: string): ConfigError {
 
 /** The file in which a run of version 0.9 keeps the text of its module; its digests are of that file. */
 function keptModule(source: string): string | undefined {
+  return fileBeside(source, "network.json");
+}
+
+function changed(source: string, { file, digest }: OwnNetwork, expected: string): ConfigError {
+  const copy = copyIn(source);
+  const digests = `SHA-256 ${digest.slice(0, 12)}..., expected ${expected.slice(0, 12)}...`;
+  const earlier = copy === undefined ? "" : `give --model ${copy}, which is as it was, or `;
+  return new ConfigError(
+    `Cannot use --model ${file} with ${source}: it has changed since, or is another network (${digests}); ` +
+      `${earlier}to go on with it, train --init ${source}`,
+  );
+}
+
+/** The copy of the module in the run's folder. @param source the run, or a file of it */
+function copyIn(source: string): string | undefined {
+  return fileBeside(source, runFile.network);
+}
+
+/** A file in the folder of a run. @param source the run, or a file of it */
+function fileBeside(source: string, name: string): string | undefined {
   const folders = [source, dirname(source), dirname(dirname(source))];
-  return folders.map((folder) => join(folder, "network.json")).find((path) => {
+  return folders.map((folder) => join(folder, name)).find((path) => {
     try {
       return Deno.statSync(path).isFile;
     } catch {
@@ -132,19 +172,13 @@ function keptModule(source: string): string | undefined {
   });
 }
 
-function changed(source: string, { file, digest }: OwnNetwork, expected: string): ConfigError {
-  return new ConfigError(
-    `Cannot use --model ${file} with ${source}: it has changed since, or is another network (SHA-256 ` +
-      `${digest.slice(0, 12)}..., expected ${
-        expected.slice(0, 12)
-      }...); to go on with it, train --init ${source}`,
-  );
-}
-
-/** Settings with all options of their network, and the digest of its module. */
-export function withAllOptions(model: string): string {
+/** A network with all its options, and the digest of its module. */
+export function withAllOptions(model: NetworkChoice): NetworkChoice {
   const network = chosenNetwork(model);
-  return network ? modelText(network.file, network.options, network.digest) : model;
+  if (!network) return model;
+  const { file, digest, options } = network;
+  const texts = Object.entries(options).map(([name, value]) => [name, `${value}`]);
+  return { kind: "module", file, sha256: digest, options: Object.fromEntries(texts) };
 }
 
 /**
@@ -158,14 +192,13 @@ export async function loadWeights(
   bytes: Uint8Array,
   source: string,
   options: LoadOptions = {},
-  model: string | null = null,
+  model: NetworkChoice | null = null,
 ): Promise<Checkpoint> {
   const own = ownConfigIn(bytes, source);
-  const module = ownModel(model);
-  const given = module && await nameNetwork(module.file);
+  const given = model?.kind === "module" ? await nameNetwork(model.file) : undefined;
   if (!own && given) {
     throw new ConfigError(
-      `Cannot use --model ${model} with ${source}: its network is a U-Net (leave it out)`,
+      `Cannot use --model ${writeNetwork(model!)} with ${source}: its network is a U-Net (leave it out)`,
     );
   }
   if (!own) return loadCheckpoint(bytes, source, options);
@@ -200,7 +233,7 @@ export function ownConfigIn(
     const { type, name, digest } = JSON.parse(metadata.config);
     if (type !== "own") return undefined;
     const known = digest !== undefined && keptModule(source) === undefined;
-    return { name: String(name), ...known && { digest: String(digest) } };
+    return { name: String(name), digest: known ? String(digest) : undefined };
   } catch {
     return undefined; // `loadCheckpoint` reports the error
   }
@@ -265,8 +298,11 @@ function rowOf(name: string, option: unknown, file: string): Setting<OptionValue
 }
 
 /** All options of a network, with those that a setting gives. */
-export function chosenOptions({ file, options }: OwnModel, rows: OptionRows): Record<string, OptionValue> {
-  const unknown = options.keys().find((name) => !Object.hasOwn(rows, name));
+export function chosenOptions(
+  { file, options }: ModuleChoice,
+  rows: OptionRows,
+): Record<string, OptionValue> {
+  const unknown = Object.keys(options).find((name) => !Object.hasOwn(rows, name));
   if (unknown !== undefined) {
     const names = Object.keys(rows);
     const meant = `${didYouMean(unknown, names)}; it has ${names.join(", ") || "none"}`;
@@ -274,8 +310,8 @@ export function chosenOptions({ file, options }: OwnModel, rows: OptionRows): Re
   }
   return Object.fromEntries(
     Object.entries(rows).map(([name, row]) => {
-      const text = options.get(name);
-      if (text === undefined) return [name, row.default!];
+      if (!Object.hasOwn(options, name)) return [name, row.default!];
+      const text = options[name];
       const isSwitch = row.hint === undefined;
       const value = isSwitch ? { true: true, false: false }[text] ?? text : valueOf(row, text);
       return [name, accepted(row, value, `${name}=${text} of ${file}`)];
@@ -283,74 +319,20 @@ export function chosenOptions({ file, options }: OwnModel, rows: OptionRows): Re
   );
 }
 
-/**
- * The settings of a command line: if `--model` names a module, they have a flag for each option of its network, in place
- * of the flags of U-Nets.
- */
-export async function settingsWithNetwork<Table extends Rows>(
-  settings: Settings<Table>,
-  argv: readonly string[],
-): Promise<Settings<Table>> {
-  const valueOf = (flag: string) => {
-    const at = argv.findIndex((word) => word === flag || word.startsWith(`${flag}=`));
-    return at < 0 ? undefined : argv[at].slice(flag.length + 1) || argv[at + 1];
-  };
-  const [named, config] = [valueOf("--model"), valueOf("--config")];
-  const own = ownModel(named);
-  if (own) return new SettingsWithNetwork(settings, await nameNetwork(own.file));
-  if (named !== undefined || config === undefined || !Object.hasOwn(settings.rows, "config")) return settings;
-  const { model } = trainingConfig({ config: await findConfig(config) });
-  if (!argv.includes("--help")) chosenNetwork(model, config); // before its options are refused as unknown flags
-  return settings;
+/** Loads the module of a network that the user names, if it is one. */
+export async function nameModule(model: NetworkChoice | null | undefined): Promise<void> {
+  if (model?.kind === "module") await nameNetwork(model.file);
 }
 
-/** Settings whose flags set the options of a network in the setting `model`. */
-class SettingsWithNetwork<Table extends Rows> extends Settings<Table> {
-  readonly #network: OwnNetwork;
-  readonly #flags: Settings<Rows>;
-
-  constructor(settings: Settings<Table>, network: OwnNetwork) {
-    super(settings.rows, settings.headings);
-    this.#network = network;
-    const { file, rows } = network;
-    const unets: readonly string[] = unetSettings;
-    const { model, ...taskRows } = settings.rows;
-    const kept = Object.entries(taskRows).filter(([name]) => !unets.includes(name));
-    const taken = kept.find(([name]) => Object.hasOwn(rows, name));
-    if (taken) {
-      const flag = flagOf(taken[0]);
-      throw new ConfigError(
-        `Cannot use ${file}: its option ${taken[0]} has the flag ${flag} of the task (rename it)`,
-      );
-    }
-    const [first] = Object.keys(rows);
-    this.#flags = defineSettings({ model, ...rows, ...Object.fromEntries(kept) }, {
-      ...settings.headings,
-      ...first !== undefined && { [first]: `Options of ${basename(file)}` },
-    });
-  }
-
-  override parse(argv: readonly string[], takesWords?: boolean): Flags<Table> {
-    const { values, ...flags } = this.#flags.parse(argv, takesWords);
-    const { rows } = this.#network;
-    const { file, options, digest } = ownModel(values.model)!;
-    const twice = options.keys().find((name) => name in values);
-    if (twice !== undefined) {
-      throw new ConfigError(
-        `Cannot use ${flagOf(twice)}: --model ${values.model} sets it (expected one of them)`,
-      );
-    }
-    const all = Object.entries(values);
-    const own = Object.fromEntries(all.filter(([name]) => Object.hasOwn(rows, name))) as Values<typeof rows>;
-    const model = modelText(file, { ...Object.fromEntries(options), ...own }, digest);
-    const taskValues = all.filter(([name]) => !Object.hasOwn(rows, name));
-    return {
-      ...flags,
-      values: { ...Object.fromEntries(taskValues), model } as unknown as Partial<Values<Table>>,
-    };
-  }
-
-  override help(usage: string, about: string, preset?: Partial<Values<Table>>, all?: boolean): string {
-    return this.#flags.help(usage, about, preset, all);
-  }
+/** The options of a module's network, for `--help`. */
+export async function optionsHelp(model: NetworkChoice | null | undefined): Promise<string | undefined> {
+  if (model?.kind !== "module") return undefined;
+  const { rows } = await nameNetwork(model.file);
+  const lines = Object.entries(rows).map(([name, { doc, hint, default: value }]) => {
+    return [`${name}=${hint ?? "true|false"}`, `${doc} (default: ${value})`];
+  });
+  if (lines.length === 0) return `${model.file} has no options`;
+  return `Options of ${basename(model.file)}, --model ${model.file}:key=value,key=value\n${
+    textTable(lines, undefined, 80)
+  }`;
 }

@@ -4,9 +4,11 @@ import { readLiveJudge } from "../evaluation/evaluation.ts";
 import { readJson, RunError } from "../run/run_folder.ts";
 import { runFile } from "../run/files.ts";
 import { lastStep, type Metrics, readMetrics } from "../run/metrics_log.ts";
-import { formatNetwork, plannedStages, stagesSetting } from "../cli/shared.ts";
 import { describeData } from "../data/dataset.ts";
 import { asText } from "../cli/settings.ts";
+import { settingsIn } from "../settings/config_file.ts";
+import { formatNetwork } from "../settings/network.ts";
+import { plannedStages } from "../settings/stages.ts";
 import { currentRecord, type RunRecord } from "../tracking/record.ts";
 import { readNetwork, readSamples, readTrajectories } from "./drawn.ts";
 import { readQuality } from "./judged.ts";
@@ -73,12 +75,10 @@ async function readReportRun(folder: string, name: string, live: boolean | strin
 }
 
 /** The stages of a distillation, if it has several. */
-function stagesOf(
-  { stages, batchSize, maxSteps }: Readonly<Record<string, unknown>>,
-): ReportRun["stages"] {
-  const isKnown = typeof stages === "string" && stagesSetting({ doc: "" }).accepts(stages);
-  if (!isKnown || typeof batchSize !== "number") return undefined;
-  const planned = plannedStages(stages, batchSize, typeof maxSteps === "number" ? maxSteps : undefined);
+function stagesOf(config: Fields): ReportRun["stages"] {
+  const { stages, batchSize, maxSteps } = settingsIn(config);
+  if (!stages || batchSize === undefined) return undefined;
+  const planned = plannedStages(stages, batchSize, maxSteps);
   return planned.length > 1 ? planned.map(({ name, from }) => ({ name, from })) : undefined;
 }
 
@@ -101,7 +101,7 @@ interface RunFacts {
 
 /** A title for a run, such as `Residual U-Net on MNIST`. */
 function formatTitle({ config, record }: RunFacts): string {
-  const network = formatNetwork(config).replace(/ \[.*/, "");
+  const network = formatNetwork(settingsIn(config)).replace(/ \[.*/, "");
   const { name = "" } = record?.dataset ?? {};
   const data = name && ` on ${name === "mnist" ? "MNIST" : name}`;
   return `${network[0].toUpperCase()}${network.slice(1)}${
@@ -147,7 +147,7 @@ export function resultsOf({ config, environment, metrics, record }: RunFacts): F
     ["Validation loss", loss(losses.at(-1))],
     ["Best validation loss", losses.length > 0 ? loss(losses.reduce((a, b) => Math.min(a, b))) : undefined],
     ["Training loss at the end", loss(all("train_loss").at(-1))], // as in `runs`, `compare` and MLflow
-    ["Network", formatNetwork(config)],
+    ["Network", formatNetwork(settingsIn(config))],
     ["Parameters", record?.parameterCount?.toLocaleString("en")],
     ["Data", dataOf(record)],
     ["Steps", count(step)],

@@ -4,7 +4,7 @@ import { type Comparison, type ReportData, reportHtml } from "../../viz/report/m
 import { qualityNoteOf } from "../evaluation/evaluation.ts";
 import { readJson, RunError, writeAtomic } from "../run/run_folder.ts";
 import { runFile } from "../run/files.ts";
-import { type LossMeaning, lossWarning } from "../cli/training_config.ts";
+import { type LossMeaning, lossWarning } from "../settings/comparable_losses.ts";
 import { readRecord } from "../tracking/record.ts";
 import { readReportRuns } from "./read_runs.ts";
 

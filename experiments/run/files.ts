@@ -4,11 +4,11 @@
  * word, see {@linkcode fileAt}, and a path that ends with `/` for all files of a folder.
  */
 
-import type { TrainingConfig } from "../cli/training.ts";
+import type { RunConfig } from "../settings/run_config.ts";
 
 /** The properties of a training run that determine which files it has. */
 export interface RunOutline {
-  readonly config: TrainingConfig;
+  readonly config: RunConfig;
   readonly hasValidation?: boolean;
   readonly onGpu?: boolean;
 }
@@ -59,12 +59,17 @@ const filesOfOthers = {
 export const files = {
   record: { path: "run.json", about: "what the run is, and how far it got", report: "training" },
   config: { path: "config.json", about: "all settings, for --config", report: "settings" },
+  network: {
+    path: "network.ts",
+    about: "module of its network, as it was",
+    when: ({ config }) => config.model.kind === "module",
+  },
   environment: { path: "environment.json", about: "machine, versions, git commit", report: "settings" },
   kernels: { path: "kernels.json", about: "kernels used in training", when: ({ onGpu = false }) => onGpu },
   teacher: {
     path: "teacher.safetensors",
     about: "network that it was distilled from",
-    when: ({ config }) => config.teacher !== null,
+    when: ({ config }) => config.distillation !== null,
   },
   metrics: {
     path: "metrics.jsonl",
@@ -94,7 +99,7 @@ export const files = {
   pairs: {
     path: "pairs/part_<part>.safetensors",
     about: "images drawn by the teacher",
-    when: ({ config }) => config.stages?.includes("pairs") === true,
+    when: ({ config }) => config.distillation?.stages.some(({ name }) => name === "pairs") === true,
     mirrored: "never",
   },
   sampleGrid: {
@@ -132,7 +137,7 @@ export const files = {
 } as const satisfies Record<string, RunFileRow>;
 
 /** Whether a run keeps early weights, for autoguidance. */
-export function keepsEarly({ conditional, guidance }: TrainingConfig): boolean {
+export function keepsEarly({ conditional, guidance }: Pick<RunConfig, "conditional" | "guidance">): boolean {
   return conditional !== true && guidance !== 1;
 }
 

@@ -32,6 +32,16 @@ export function findWeights(run: string, among: readonly string[] = names) {
   }
 }
 
+/** Whether a word names a file; a word with the ending of weights always does. */
+export function isFile(word: string): boolean {
+  if (word.endsWith(".safetensors")) return true;
+  try {
+    return Deno.statSync(word).isFile;
+  } catch {
+    return false;
+  }
+}
+
 /** Finds the early weights of a run, see `autoguided`; undefined if it has none. */
 export function findEarlyWeights(run: string) {
   return findWeights(run, [runFile.early]);

@@ -11,7 +11,7 @@ import {
 import type { Passage, TextTable } from "../../viz/report/mod.ts";
 import { figureKeys, keysOf, meaningOf, metricOf, shownFigure, titleOf } from "../evaluation/figures.ts";
 import { formatOrder } from "../evaluation/evaluation.ts";
-import { differingData, heldOutComparable, lossWarning } from "../cli/training_config.ts";
+import { differingData, heldOutComparable, lossWarning } from "../settings/comparable_losses.ts";
 import type { Plan } from "./plan.ts";
 import type { Study } from "./study.ts";
 import {

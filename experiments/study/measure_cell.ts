@@ -10,6 +10,7 @@ import { compareSolvers, measureSolvers } from "../evaluation/solver_comparison.
 import { fileAt, runFile } from "../run/files.ts";
 import { readIfThere } from "../run/run_folder.ts";
 import { loadWeights } from "../networks/own_network.ts";
+import { evaluationOf } from "./plan.ts";
 import type { Study } from "./study.ts";
 
 /**
@@ -28,7 +29,7 @@ export async function measureCell(
   const subject = await networkOfRun(run);
   const judges = await judgesFor(subject.data, how);
   if (signal.aborted) return undefined;
-  const { milestones: _, solvers: specs, guidance, ...asked } = plan.evaluation;
+  const { milestones: _, solvers: specs, guidance, ...asked } = evaluationOf(plan);
   const canBeGuided = subject.classes > 0 || subject.drawable.autoguidance !== undefined;
   const options = evaluationOptions(
     { ...asked, count: planned, guidance: guidance === 1 && !canBeGuided ? null : guidance },
@@ -49,7 +50,7 @@ export async function measureCell(
       solvers.push({ spec, evaluations: Number(evaluations.toPrecision(9)), figures: valuesOf(figures) });
     }
   }
-  const solver = plan.evaluation.solver ?? subject.drawnBy!; // every run stores its solver
+  const solver = asked.solver ?? subject.drawnBy!; // every run stores its solver
   const course = [];
   for (const step of judges.length === 0 ? [] : milestones) {
     const path = join(run, fileAt(runFile.weightsAt, step));

@@ -17,7 +17,6 @@ import {
   textField,
 } from "../run/field_checks.ts";
 import { fileName, integer, number, optional } from "../cli/kinds.ts";
-import { ownModel, shared, unetSettings } from "../cli/shared.ts";
 import {
   accepted,
   asText,
@@ -30,12 +29,18 @@ import {
   shownValue,
   valueOf,
   type Values,
+  written,
+  type WrittenValues,
 } from "../cli/settings.ts";
 import { solverList, usualSolvers } from "../cli/solver.ts";
-import { presets, training, type TrainingConfig } from "../cli/training.ts";
-import { trainingConfig } from "../cli/training_config.ts";
 import { readJson, writeAtomic } from "../run/run_folder.ts";
 import { readProgramFile } from "../run/program_files.ts";
+import { configJson } from "../settings/config_file.ts";
+import { type GivenFields, newDistillation, newTraining } from "../settings/decide.ts";
+import { isUNet, parseNetwork, unetSettings } from "../settings/network.ts";
+import { presets } from "../settings/presets.ts";
+import { fields, fieldsOfRun, type RunConfig } from "../settings/run_config.ts";
+import { shared } from "../settings/run.ts";
 
 /** A value of a setting in a plan; lists are text, as on a command line: `16,32,64`. */
 export type Value = string | number | boolean;
@@ -79,7 +84,7 @@ const planEvaluation = defineSettings({
 
 const planFields = defineSettings({
   name: { ...fileName, doc: "name of the study", hint: "NAME" },
-  preset: { ...training.rows.preset, default: "quick" },
+  preset: { ...fields.rows.preset, default: "quick" },
   grid: field(tableOf(listOf(valueField)), {}, "an object of lists of values by setting"),
   cells: field(listOf(settingsField), []),
   fixed: field(settingsField, {}),
@@ -97,8 +102,13 @@ const planFields = defineSettings({
 
 type PlanFields = Omit<Values<typeof planFields.rows>, "evaluation">;
 
-/** How the networks of a study are evaluated; a count of null means as many samples as the data allows. */
-export type PlannedEvaluation = Values<typeof planEvaluation.rows>;
+/** How the networks of a study are evaluated, as written; a count of null means as many samples as the data allows. */
+export type PlannedEvaluation = WrittenValues<typeof planEvaluation.rows>;
+
+/** How the networks of a study are evaluated. */
+export function evaluationOf({ evaluation, name }: Plan): Values<typeof planEvaluation.rows> {
+  return planEvaluation.read(evaluation, `the evaluation of ${name}`);
+}
 
 /** What to compare: all combinations of the grid, and all cells, each trained with every seed. */
 export type Plan = PlanFields & { readonly evaluation: PlannedEvaluation };
@@ -118,7 +128,7 @@ export function readPlan(json: unknown, source: string): Plan {
     Object.fromEntries(
       Object.entries(settings).map(([setting, value]) => [
         setting,
-        plainValue(settingOf(setting, value, `${where} of ${name}`)),
+        plainValue(setting, settingOf(setting, value, `${where} of ${name}`)),
       ]),
     );
   const axes = Object.entries(grid).map(([setting, listed]): [string, readonly Value[]] => {
@@ -141,16 +151,18 @@ export function readPlan(json: unknown, source: string): Plan {
     grid: Object.fromEntries(axes),
     cells: cells.map((cell, i) => plain(cell, `cell ${i + 1}`)),
     fixed: plain(fixed, "the fixed settings"),
-    evaluation: planEvaluation.read(evaluation, `the evaluation of ${source}`),
+    evaluation: planEvaluation.write(
+      planEvaluation.read(evaluation, `the evaluation of ${source}`),
+    ) as PlannedEvaluation,
   };
 }
 
 /** The share of the plan's steps that a cell trains for, the one setting that only studies have. */
 const share = number({ doc: "share of the steps", above: 0, max: 1 });
 
-/** The value of a setting as in `config.json`. @param where it was set, for errors */
+/** The value of a setting. @param where it was set, for errors */
 function settingOf(name: string, value: Value, where: string): unknown {
-  const known: Rows = { ...training.rows, share };
+  const known: Rows = { ...fields.rows, share };
   if (!Object.hasOwn(known, name)) {
     throw new ConfigError(`Unknown setting ${name} in ${where}${didYouMean(name, Object.keys(known))}`);
   }
@@ -158,12 +170,14 @@ function settingOf(name: string, value: Value, where: string): unknown {
   if (row.setByStudy !== undefined) {
     throw new ConfigError(`Cannot use ${name} in ${where}: a study sets it (expected ${row.setByStudy})`);
   }
-  const typed = typeof value === "string" ? valueOf(row, value) : value;
+  const typed = typeof value === "string" && !row.isList ? valueOf(row, value) : value;
   return accepted(row, typed, `${name} ${shownValue(row, value)} in ${where}`);
 }
 
-/** A setting of `config.json` as in plans, where lists are text. */
-function plainValue(value: unknown): Value {
+/** A setting as in plans, where lists are text. */
+function plainValue(name: string, setting: unknown): Value {
+  const row = (fields.rows as Rows)[name];
+  const value = row && setting !== null ? written(row, setting) : setting;
   if (Array.isArray(value)) return value.join(",");
   return typeof value === "number" || typeof value === "boolean" ? value : asText(value);
 }
@@ -217,12 +231,13 @@ export function cellsOf(plan: Plan): Cell[] {
     const config = configOf(plan, { asked, id: cellId(asked, plan.seeds[0]), seed: 0, steps: 1 });
     const share = Number(asked.share ?? plan.fixed.share ?? 1);
     const steps = Math.max(1, Math.round(plan.steps * share));
-    const unused: readonly string[] = ownModel(config.model) ? unetSettings : [];
+    const unused: readonly string[] = isUNet(config.model) ? [] : unetSettings;
+    const all = fieldsOfRun(config);
     const valueOf = (name: string): Value =>
-      name === "share" ? share : unused.includes(name) ? "none" : plainValue(Reflect.get(config, name));
+      name === "share" ? share : unused.includes(name) ? "none" : plainValue(name, Reflect.get(all, name));
     const settings = Object.fromEntries(Array.from(names, (name) => [name, valueOf(name)]));
     const network = chosenNetwork(config.model)?.digest ?? null;
-    return { key: JSON.stringify([config, steps]), setup: { asked, settings, steps, network } };
+    return { key: JSON.stringify([configJson(config), steps]), setup: { asked, settings, steps, network } };
   });
   const runs = [...Map.groupBy(setups, ({ key }) => key).values()].map(([{ setup }]) => setup);
   const ids = new Set<string>();
@@ -255,9 +270,9 @@ function cellId(asked: CellSettings, seed: number): string {
 export function configOf(
   { preset, fixed, name }: Plan,
   { asked, id, seed, steps }: Pick<Cell, "asked" | "id" | "seed" | "steps">,
-): TrainingConfig {
+): RunConfig {
   const cell = `${id} of the plan ${name}`;
-  const typed = ({ share: _, ...settings }: CellSettings): Partial<TrainingConfig> =>
+  const typed = ({ share: _, ...settings }: CellSettings): GivenFields =>
     Object.fromEntries(
       Object.entries(settings).map(([setting, value]) => [setting, settingOf(setting, value, cell)]),
     );
@@ -265,17 +280,19 @@ export function configOf(
   const own = typed(asked);
   const all = { ...presets[preset], ...common, ...own };
   if (!("model" in all)) {
-    const networks = anyOf(training.rows.model.choices!.map((network) => `model=${network}`));
+    const networks = anyOf(fields.rows.model.choices!.map((network) => `model=${network}`));
     throw new ConfigError(
       `Cannot run ${cell}: it does not name a network (expected ${networks} in the plan or on the command line)`,
     );
   }
-  const idle = training.idle(common, all);
+  const idle = fields.idle(common, all);
   const effective = Object.entries({ ...common, ...own }).filter(([setting]) =>
     setting in own || !idle.includes(setting)
   );
   try {
-    return trainingConfig({ ...Object.fromEntries(effective), seed, maxSteps: steps }, preset);
+    const given: GivenFields = { ...Object.fromEntries(effective), seed, maxSteps: steps };
+    const { teacher } = given;
+    return teacher ? newDistillation(given, teacher, preset) : newTraining(given, preset);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     throw new ConfigError(`${error.message} (cell ${cell})`);
@@ -394,7 +411,10 @@ export async function findPlan(
     ...changed.grid.model ?? [],
     ...[changed.fixed, ...changed.cells].map(({ model }) => model),
   ];
-  for (const own of models.flatMap((model) => ownModel(model) ?? [])) await nameNetwork(own.file);
+  for (const text of models) {
+    const network = parseNetwork(`${text}`);
+    if (network?.kind === "module") await nameNetwork(network.file);
+  }
   return changed;
 }
 

@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import { init } from "../../kernels/mod.ts";
-import { trainingConfig } from "../cli/training_config.ts";
 import { reportPath, writeReport } from "../report/write_report.ts";
 import {
   findContained,
@@ -17,6 +16,8 @@ import { readRecord } from "../tracking/record.ts";
 import { runTraining } from "../training/run_training.ts";
 import { measureCell } from "./measure_cell.ts";
 import { type Cell, configOf } from "./plan.ts";
+import { readConfig } from "../settings/config_file.ts";
+import { resumedRun } from "../settings/decide.ts";
 import { cellFolder, type Study, type StudyOptions } from "./study.ts";
 import { type CellResult, readResult, resultFile } from "./summary.ts";
 
@@ -68,7 +69,7 @@ async function configFor(
     return { ...configOf(study.plan, cell), out: folder, mlflow, experiment };
   }
   if ((await readRecord(folder))?.status === "FINISHED") return undefined; // with all its files
-  return trainingConfig({ resume: folder, ...mlflow !== null && { mlflow } });
+  return resumedRun({ mlflow: mlflow ?? undefined }, folder, readConfig(folder));
 }
 
 /** Removes what a run has left that was killed before its first checkpoint, except its lock. */

@@ -7,7 +7,7 @@ import { checkSampleCount, maxSamples } from "../evaluation/evaluation_options.t
 import { makeFolder, readFields, reasonOf, RunError, writeJson } from "../run/run_folder.ts";
 import { check, count, listOf } from "../run/field_checks.ts";
 import { runFile, runFolder } from "../run/files.ts";
-import { dataSettingNames } from "../cli/shared.ts";
+import { dataSettingNames } from "../settings/data.ts";
 import { ConfigError } from "../cli/settings.ts";
 import { runsRoot } from "../tracking/find_run.ts";
 import type { RunTrainingOptions } from "../training/run_training.ts";

@@ -6,7 +6,7 @@ import { appendMetrics, readMetrics } from "../run/metrics_log.ts";
 import { taskCommand } from "../run/program_files.ts";
 import { trackingOf } from "../tracking/choose_tracking.ts";
 import { newRecord, type RunRecord, settleRecord, writeRecord } from "../tracking/record.ts";
-import { sendLocked, trySending, trySendingRun } from "../tracking/run_tracker.ts";
+import { sendLocked, trySending, trySendingRun } from "../tracking/live_mirror.ts";
 import type { Cell } from "./plan.ts";
 import { cellFolder, type Study, type StudyOptions } from "./study.ts";
 

@@ -12,7 +12,7 @@ import {
   tableOf,
   textField,
 } from "../run/field_checks.ts";
-import { differingData, heldOutComparable, type LossMeaning } from "../cli/training_config.ts";
+import { differingData, heldOutComparable, type LossMeaning } from "../settings/comparable_losses.ts";
 import { type Cell, type CellSettings, settingsField, type Value } from "./plan.ts";
 import { cellFolder, type Study } from "./study.ts";
 

@@ -4,9 +4,10 @@ import { join, normalize } from "node:path";
 import { runFile } from "../run/files.ts";
 import { readMetrics } from "../run/metrics_log.ts";
 import { readJson } from "../run/run_folder.ts";
-import { formatNetwork, ownModel } from "../cli/shared.ts";
 import { asText, flagOf, type Rows } from "../cli/settings.ts";
-import { training } from "../cli/training.ts";
+import { settingsIn } from "../settings/config_file.ts";
+import { formatNetwork } from "../settings/network.ts";
+import { fields } from "../settings/run_config.ts";
 import type { Entry, Point } from "./mlflow_client.ts";
 import type { RunRecord } from "./record.ts";
 
@@ -128,16 +129,18 @@ export function settingsOf(
   { dataset, parameterCount }: RunRecord,
   config: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> {
-  const rows: Rows = training.rows;
+  const rows: Rows = fields.rows;
+  const known = settingsIn(config);
   const effective = Object.entries(config).filter(([name, value]) =>
     !notParams.includes(name) && !(limits.includes(name) && value === 0) &&
-    (rows[name]?.needs?.met(config) ?? true)
+    (rows[name]?.needs?.met(known) ?? true)
   );
-  const own = ownModel(config.model);
+  const own = known.model?.kind === "module"
+    ? { model: normalize(known.model.file), "model-sha256": known.model.sha256, ...known.model.options }
+    : {};
   return withoutNull({
     ...Object.fromEntries(effective.map(([name, value]) => [flagOf(name).slice(2), value])),
-    ...own &&
-      { model: normalize(own.file), "model-sha256": own.digest ?? null, ...Object.fromEntries(own.options) },
+    ...own,
     parameters: parameterCount,
     dataset: dataset?.name,
     "train-images": dataset?.train,
@@ -180,7 +183,8 @@ async function noteOf(
   environment: Readonly<Record<string, unknown>>,
   page: string | undefined,
 ): Promise<string> {
-  const network = ownModel(config.model) ? formatNetwork(config) : `${asText(config.model)} U-Net`;
+  const { model } = settingsIn(config);
+  const network = model?.kind === "module" ? formatNetwork({ model }) : `${asText(config.model)} U-Net`;
   const { description } = Object(environment.adapter);
   const facts = [
     `**${plain(config.model === undefined ? name : network)}**`,

@@ -261,7 +261,9 @@ export class Mirror {
     const model = await client.retry(async () => {
       const { models = [] } = await client.call("logged-models/search", search) as { models?: ServerModel[] };
       return models.find(isOurs) ?? await client.get<ServerModel>("model", "logged-models", {
-        ...{ experiment_id, source_run_id: run_id, model_type: "flow_matching" },
+        experiment_id,
+        source_run_id: run_id,
+        model_type: "flow_matching",
         name: record.name.replaceAll(/[/:.%"']/g, "_"),
         params: entriesOf(params),
         tags: entriesOf([["flow.weights_sha256", digest]]),
@@ -311,7 +313,9 @@ function filesOfModel({ info }: ServerModel, weights: string, record: RunRecord,
   const mlmodel = { // JSON is also YAML
     artifact_path: artifact_uri,
     flavors: { flow_matching: { data: weights } },
-    ...{ model_id, model_uuid: model_id, run_id },
+    model_id,
+    model_uuid: model_id,
+    run_id,
     utc_time_created: created.replace("T", " ").replace("Z", "000"),
   };
   const readme = `# ${record.name}

@@ -21,12 +21,17 @@ const dataset = fieldsOf({
   /** SHA-256 of the training images, in hex. */
   digest: textField,
   source: textField,
-  ...{ channels: count, height: count, width: count },
+  channels: count,
+  height: count,
+  width: count,
   /** Number of classes, 0 for data without labels, and their names by label. */
   classes: count,
   classNames: ifGiven(orNull(listOf(textField))),
   /** Numbers of images, and of damaged ones that were skipped. */
-  ...{ train: count, validation: count, test: count, damaged: ifGiven(orNull(count)) },
+  train: count,
+  validation: count,
+  test: count,
+  damaged: ifGiven(orNull(count)),
 });
 
 const checks = {

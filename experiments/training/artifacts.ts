@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import { yieldToEvents } from "../../kernels/devices/device.ts";
 import { HeldOutLoss, meanLoss } from "../../models/mod.ts";
-import { heldOutOptions } from "../cli/training_config.ts";
 import { firstIndices } from "../data/dataset.ts";
 import { sourceOf } from "../data/image_source.ts";
 import { binByTime } from "../evaluation/measures.ts";
+import { heldOutOptions } from "../settings/objective.ts";
 import { writeReport } from "../report/write_report.ts";
 import { hasFile, runFile } from "../run/files.ts";
 import { writeJson } from "../run/run_folder.ts";

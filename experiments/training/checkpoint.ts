@@ -118,7 +118,7 @@ export class KeptWeights {
     const { config } = prepared;
     this.#keepsEarly = keepsEarly(config);
     // A run that got another limit in minutes later keeps the early weights that it has.
-    const isLonger = config.resume !== null && config.maxMinutes > 0;
+    const isLonger = config.start.kind === "resume" && config.length.minutes > 0;
     this.#hasEarly = isLonger && findContained(join(run, runFile.early)) !== undefined;
   }
 

@@ -3,6 +3,7 @@ import { yieldToEvents } from "../../kernels/devices/device.ts";
 import {
   assign,
   full,
+  randomNormal,
   randomNormalRows,
   type Shape,
   slice,
@@ -25,20 +26,24 @@ import {
   PairsLoss,
   permutation,
   solveFlow,
-  type Stage,
   StateError,
   type StepLoss,
   streams,
   type VelocityField,
 } from "../../models/mod.ts";
-import { stageProgress, type Terminal } from "../cli/output.ts";
-import { type PlannedStage, stagesOf } from "../cli/shared.ts";
+import { stageProgress } from "../cli/output.ts";
+import { ConfigError } from "../cli/settings.ts";
 import { unlessStopped } from "../cli/task.ts";
-import type { TrainingConfig } from "../cli/training.ts";
+import type { Dataset } from "../data/dataset.ts";
 import type { ImageSource } from "../data/image_source.ts";
+import { checkFit, readCheckpoint } from "../draw/load_network.ts";
+import { chosenNetwork, loadWeights } from "../networks/own_network.ts";
 import { fileAt, runFile, runFolder } from "../run/files.ts";
-import { makeFolder, readIfThere, writeAtomic } from "../run/run_folder.ts";
-import { taughtField, type Teacher, TensorFile, tensorsOf } from "../run/weights.ts";
+import { makeFolder, readFile, readIfThere, writeAtomic } from "../run/run_folder.ts";
+import { type RunConfig, stagesOf } from "../settings/run_config.ts";
+import type { PlannedStage } from "../settings/stages.ts";
+import { taughtField, type Teacher, TensorFile, tensorsOf, weightsPath } from "../run/weights.ts";
+import type { DistilledNetwork, PreparedStages } from "./network.ts";
 
 /** What a distillation learns from: the network to distil, and the training images. */
 export interface Taught {
@@ -46,11 +51,59 @@ export interface Taught {
   readonly images: Uint32Array;
 }
 
+/** Reads the network to distil: the copy in the run's folder, once it has one. */
+export async function readTeacher(config: RunConfig, data: Dataset): Promise<Teacher> {
+  const { start } = config;
+  let path: string;
+  let bytes: Uint8Array<ArrayBuffer>;
+  if (start.kind === "resume") {
+    path = join(start.run, runFile.teacher);
+    bytes = await readFile(path, start.run);
+  } else {
+    path = weightsPath(config.distillation!.teacher, "distil");
+    bytes = await readCheckpoint(path);
+  }
+  const make = chosenNetwork(config.model)?.make;
+  const teacher = { ...await loadWeights(bytes, path, { make }), bytes, path };
+  checkFit("distil", path, { shape: teacher.shape, classes: teacher.info.config.classes ?? 0 }, data);
+  return teacher;
+}
+
+/** Refuses a network that has a different velocity than the teacher whose weights it took over. */
+async function checkStart(teacher: Teacher, network: Model, file: string): Promise<void> {
+  const { model, info: { config: { classes = 0 } }, shape, path } = teacher;
+  const x = randomNormal(tensor(new Uint32Array(3)), [2, ...shape]);
+  const t = tensor([0.25, 0.75]);
+  const labels = classes > 0 ? tensor(Uint32Array.of(0, classes)) : undefined;
+  const [before, now] = await Promise.all(
+    [model, network].map((field) => field.velocity(x, t, labels).read()),
+  );
+  const most = before.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
+  if (now.every((v, i) => Math.abs(v - before[i]) <= 1e-5 * most)) return;
+  throw new ConfigError(
+    `Cannot distil ${path} with ${file}: with its weights, ${file} has a different velocity at d = 0 (expected the same, as ` +
+      "from layers that start at zero, such as StepEmbedding)",
+  );
+}
+
+/** The network and the stages of a distillation, for `makeNetwork`. */
+export function distillationOf(config: RunConfig, taught: Taught, source: ImageSource): DistilledNetwork {
+  return {
+    make: (options, initial) => makeStudent(taught.teacher, options, initial),
+    stages: (student) => distillationStages(config, taught, student, source),
+  };
+}
+
+/** Refuses a student of a module that does not begin as its teacher. */
+export async function checkStudent(config: RunConfig, teacher: Teacher, student: Model): Promise<void> {
+  if (config.model.kind === "module") await checkStart(teacher, student, config.model.file);
+}
+
 /** Times of the flow at which the teacher encodes images: it sees different features at each. */
 const encodedAt = [0.95, 0.8, 0.6];
 
 /** Makes the flow map: the teacher's weights, and an embedding of d that starts at zero. */
-export function makeStudent(
+function makeStudent(
   teacher: Teacher,
   options: ModelOptions,
   initial: Parameters<typeof createModel>[1],
@@ -77,27 +130,16 @@ function inTurn(count: number, [whole, ...others]: readonly StepLoss[]): readonl
   return others.flatMap((other) => [...Array<StepLoss>(count).fill(whole), other]);
 }
 
-/** The stages of a distillation for a trainer, and the work before the first step. */
-export interface PreparedStages {
-  readonly stages: readonly Stage[];
-  /** Draws or reads the pairs, and encodes the images, that stages need, until it is stopped. */
-  prepare(needed: {
-    readonly run: string;
-    readonly signal: AbortSignal;
-    readonly say: (message: string) => void;
-    readonly terminal: Terminal | undefined;
-  }): Promise<void>;
-}
-
 /** Makes the losses of a configuration's stages. */
 export function distillationStages(
-  config: TrainingConfig,
+  config: RunConfig,
   { teacher, images }: Taught,
   student: Model,
   source: ImageSource,
 ): PreparedStages {
   const { batchSize, seed } = config;
-  const field = config.maxGuidance > 1 ? teacher.model : taughtField(teacher, config.teacherGuidance);
+  const { maxGuidance, teacherGuidance } = config.distillation!; // a teacher comes with it
+  const field = maxGuidance > 1 ? teacher.model : taughtField(teacher, teacherGuidance);
   const distillation: Distillation = { student, teacher: field, source, batchSize };
   let comparesPixels = false;
   const stores: { readonly store: PairStore; readonly steps: number }[] = [];
@@ -107,7 +149,8 @@ export function distillationStages(
       case "mean":
         return [new MeanMapLoss(distillation)];
       case "pairs": {
-        const [count, steps] = [settings.count, settings.steps].map(Math.round);
+        const count = Math.round(settings.count);
+        const steps = Math.round(settings.steps);
         const store = new PairStore(count, source.shape, source.classes, seed);
         stores.push({ store, steps });
         return [new PairsLoss(distillation, store.source, { count, whole: settings.whole })];
@@ -204,7 +247,9 @@ export class PairStore {
         const labels = this.#labels?.slice(first, first + N);
         const drawn = await unlessStopped(signal, () =>
           solveFlow(field, slice(this.#noise, 0, first, N), {
-            ...{ solver: "heun", steps, ...labels && { condition: tensor(labels) } },
+            solver: "heun",
+            steps,
+            ...labels && { condition: tensor(labels) },
             onProgress: async () => {
               await yieldToEvents();
               signal.throwIfAborted();

@@ -1,43 +1,46 @@
 import { join } from "node:path";
 import { yieldToEvents } from "../../kernels/devices/device.ts";
 import { formatTime, gigabytes, printDryRun } from "../cli/output.ts";
-import type { TrainingConfig } from "../cli/training.ts";
 import { describeData } from "../data/dataset.ts";
 import { filesOfTraining } from "../run/files.ts";
 import { checkEmptyFolder } from "../run/run_folder.ts";
+import type { RunConfig } from "../settings/run_config.ts";
 import { TrainingLoop } from "./loop.ts";
 import { prepareTraining } from "./prepare_training.ts";
-import { networkLine } from "./record_run.ts";
-import type { RunTrainingOptions } from "./run_training.ts";
+import { networkLine, type RunTrainingOptions } from "./run_training.ts";
 
 /** Seconds of steps that are timed, after as many that are not: kernels are compiled and optimised. */
 const trialSeconds = 2;
 
 /** Times a few steps of a run (if it is resumed, of its rest), and prints what it would do. Returns false if stopped. */
 export async function printTrainingPlan(
-  settings: TrainingConfig,
+  settings: RunConfig,
   { device, say, terminal, signal }: Required<
     Pick<RunTrainingOptions, "device" | "say" | "terminal" | "signal">
   >,
 ): Promise<boolean> {
   const prepared = await prepareTraining(device, settings, { say, terminal });
   const { config, data, images, initial, name } = prepared;
-  if (config.resume === null && config.out !== null) await checkEmptyFolder(config.out, " as run folder");
-  const run = config.resume ?? config.out ?? join("runs", `<time>-${name}`);
+  const { start } = config;
+  const earlier = start.kind === "resume" ? start.run : undefined;
+  if (earlier === undefined && config.out !== null) await checkEmptyFolder(config.out, " as run folder");
+  const run = earlier ?? config.out ?? join("runs", `<time>-${name}`);
   using loop = new TrainingLoop(prepared, { run, keepAt: [], signal, say, onSettings: async () => {} });
-  const from = config.resume === null ? 0 : await loop.resume();
+  const from = start.kind === "resume" ? await loop.resume(start) : 0;
   const { stages, totalSteps } = loop.schedule;
 
   // Each stage of a distillation has steps of its own.
-  let [seconds, perStep] = [0, 0];
+  let seconds = 0;
+  let perStep = 0;
   for (const { from: begin, steps } of stages ?? [{ from, steps: totalSteps - from }]) {
     perStep = await loop.secondsPerStep(begin, trialSeconds / (stages?.length ?? 1));
     if (steps < Infinity) seconds += Math.max(0, Math.min(steps, begin + steps - from)) * perStep;
     await yieldToEvents();
     if (signal.aborted) return false;
   }
-  const limit = config.maxMinutes * 60 - loop.elapsedSeconds;
-  const steps = Math.min(totalSteps - from, config.maxMinutes > 0 ? Math.floor(limit / perStep) : Infinity);
+  const { minutes } = config.length;
+  const left = minutes > 0 ? Math.floor((minutes * 60 - loop.elapsedSeconds) / perStep) : Infinity;
+  const steps = Math.min(totalSteps - from, left);
   const epochs = steps * config.batchSize / images.train.length;
   printDryRun({
     network: networkLine(prepared, device),

@@ -1,11 +1,10 @@
-import { makeFixedSteps } from "../cli/solver.ts";
 import { type Device, type MemoryPlan, scope } from "../../kernels/mod.ts";
 import { blankInitialiser, countParameters, HeldOutLoss, type Model, Sampler } from "../../models/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import { roundToRows, samplingField } from "../draw/conditioning.ts";
 import { TrainingError } from "../cli/task.ts";
-import { heldOutOptions } from "../cli/training_config.ts";
-import type { TrainingConfig } from "../cli/training.ts";
+import { heldOutOptions } from "../settings/objective.ts";
+import type { RunConfig } from "../settings/run_config.ts";
 import { makeNetwork, modelOptions, type Network } from "./network.ts";
 import process from "node:process";
 
@@ -37,7 +36,9 @@ export function fitBatch(
       }`;
     } else if (bytes > free) {
       reason ??= `training takes ${megabytes(bytes)}, but only ${megabytes(free)} are free`;
-    } else return { batchSize, ...reason !== undefined && { reason } };
+    } else {
+      return { batchSize, reason };
+    }
   }
 }
 
@@ -58,14 +59,15 @@ function freeBytes({ tuning, maxBytes, allocatedBytes }: Limits): number {
  * @returns the network, and the configuration with the final batch size
  */
 export function fittingNetwork(
-  config: TrainingConfig,
+  config: RunConfig,
   device: Limits,
   source: ImageSource,
   say: (message: string) => void,
   write?: (model: Model) => void,
-): { config: TrainingConfig; network: Network } {
+): { config: RunConfig; network: Network } {
   const parameters = countParameters(modelOptions(config, source.shape, source.classes));
-  const [bytes, free] = [2 * 4 * parameters, freeBytes(device)];
+  const bytes = 2 * 4 * parameters;
+  const free = freeBytes(device);
   if (bytes > free) { // before they are allocated
     throw new TrainingError(
       `Cannot train this network here: its ${parameters} parameters and their gradients take ` +
@@ -76,9 +78,9 @@ export function fittingNetwork(
     const network = makeNetwork(config, source, blankInitialiser);
     return fitBatch(device, config.batchSize, (size) => planRun(network, config, source, size));
   });
-  if (reason !== undefined && config.resume) {
+  if (reason !== undefined && config.start.kind === "resume") {
     throw new TrainingError(
-      `Cannot resume ${config.resume} here: its batches of ${config.batchSize} images do not fit (${reason})`,
+      `Cannot resume ${config.start.run} here: its batches of ${config.batchSize} images do not fit (${reason})`,
     );
   }
   if (reason !== undefined) say(`Batches of ${batchSize} images instead of ${config.batchSize}: ${reason}`);
@@ -89,20 +91,21 @@ export function fittingNetwork(
 /** Peak memory of a run: recorded steps of training, validation and test loss, and the largest sampling. */
 function planRun(
   { trainer, averaged }: Network,
-  config: TrainingConfig,
+  config: RunConfig,
   source: ImageSource,
   batchSize: number,
 ): MemoryPlan {
   const { samples, flowSamples, pathSamples, solver, guidance: scale } = config;
   const held = HeldOutLoss.plan(averaged, source, { ...heldOutOptions(config), batchSize });
-  const [inGrid, flows] = [samples, flowSamples].map((count) => roundToRows(count, source.classes));
+  const inGrid = roundToRows(samples, source.classes);
+  const flows = roundToRows(flowSamples, source.classes);
   const images = Math.max(Math.min(inGrid, 256), flows, Math.min(pathSamples, batchSize));
   const conditioning = source.classes > 0
     ? { labels: new Uint32Array(images), guidance: { scale } }
     : undefined;
   const steered = { model: averaged, autoguidance: { model: averaged, scale } };
   const { field, ...condition } = samplingField(steered, conditioning);
-  const how = { ...makeFixedSteps(solver), ...condition };
+  const how = { ...solver.how, ...condition };
   const plans = [
     trainer.plan(batchSize),
     ...[held, held], // validation, which stays recorded, and test

@@ -16,30 +16,30 @@ import { chosenNetwork, moduleError } from "../networks/own_network.ts";
 import { sha256 } from "../run/run_folder.ts";
 import { readGivenWeights } from "../run/weights.ts";
 import { ConfigError } from "../cli/settings.ts";
-import { initialNetwork, parseInit } from "../cli/stored_network.ts";
-import type { TrainingConfig } from "../cli/training.ts";
+import { networkOfWeights } from "../settings/decide.ts";
+import { fieldsOfRun, type RunConfig, type Start } from "../settings/run_config.ts";
+import type { WeightsChoice } from "../settings/network.ts";
 import { readRecord } from "../tracking/record.ts";
 import { modelOptions } from "./network.ts";
 
 /** The weights that a run starts from, as far as they fit its network. */
 export interface InitialWeights {
-  /** The setting `init`, with the digest of the file. */
-  readonly settings: Pick<TrainingConfig, "init">;
+  /** Where the run starts, with the digest of the file. */
+  readonly start: Start;
   /** Writes the weights that the network takes over. */
   readonly write: (model: Model) => void;
   /** What is taken over, and what is initialised, as messages for the user. */
   readonly lines: readonly string[];
 }
 
-/** Reads the weights that a new run starts from, if it names some. Its `conditional` has been decided. */
+/** Reads the weights that a new run starts from. Its `conditional` has been decided. */
 export async function readInitialWeights(
-  config: TrainingConfig,
+  config: RunConfig,
+  start: WeightsChoice,
   { shape, classes }: Pick<ImageSource, "shape" | "classes">,
   data: { readonly classNames?: readonly string[] | undefined },
-): Promise<InitialWeights | undefined> {
-  const { init, resume } = config;
-  if (init === null || resume !== null) return undefined;
-  const { source, digest: expected } = parseInit(init);
+): Promise<InitialWeights> {
+  const { source, sha256: expected } = start;
   const weights = readGivenWeights(source, "start from");
   const { path, bytes, tensors, info } = weights;
   const digest = await sha256(bytes);
@@ -50,7 +50,7 @@ export async function readInitialWeights(
       }..., expected ${expected.slice(0, 12)}...)`,
     );
   }
-  initialNetwork(config, init, weights); // a repeated run may start from others
+  networkOfWeights(fieldsOfRun(config), start, weights); // a repeated run may start from others
   const { config: stored, imageSize } = info;
   const before = stored.classes;
   const trained = [stored.type === "own" ? stored.shape[0] : stored.channels, ...imageSize] as const;
@@ -64,7 +64,8 @@ export async function readInitialWeights(
   }
   const needed = shapesOf(options(shape, classes));
   const renamed = before === classes && classes > 0 && !await hasClasses(path, classes, data.classNames);
-  const [few, more] = [before, before + 1].map((classes) => shapesOf(options(trained, classes)));
+  const few = shapesOf(options(trained, before));
+  const more = shapesOf(options(trained, before + 1));
   const ofLabels = (name: string) => few.get(name) !== more.get(name);
   const taken = new Map(
     [...needed].flatMap(([name, shape]) => {
@@ -88,7 +89,7 @@ export async function readInitialWeights(
   ];
   const leftOut = listed(unused, "no classes").map((names) => `, without ${names}`).join("");
   return {
-    settings: { init: `${source}@sha256:${digest}` },
+    start: { kind: "weights", source, sha256: digest },
     write(model) {
       for (const [name, tensor] of namedParameters(model)) {
         const data = taken.get(name);

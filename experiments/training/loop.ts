@@ -12,8 +12,9 @@ import {
 } from "../../models/mod.ts";
 import type { ProgressBar } from "../cli/output.ts";
 import { TrainingError } from "../cli/task.ts";
-import { objectiveOf, readConfig } from "../cli/training_config.ts";
 import { runFile } from "../run/files.ts";
+import { objectiveOf } from "../settings/objective.ts";
+import type { ResumedStart, RunConfig } from "../settings/run_config.ts";
 import type { RunTracker } from "../tracking/run_tracker.ts";
 import { isComplete, isMeasured, KeptWeights, restoreRun, saveRun, saveWeights } from "./checkpoint.ts";
 import { LossLog, SampleGrids, Validation } from "./measures.ts";
@@ -34,7 +35,7 @@ export interface LoopOptions {
   readonly signal: AbortSignal;
   readonly say: (message: string) => void;
   /** Called with the settings that repeat the run, when they change. */
-  readonly onSettings: (settings: RunSchedule["settings"]) => Promise<void>;
+  readonly onSettings: (settings: Partial<RunConfig>) => Promise<void>;
 }
 
 /** The steps of a run, with validation, sample grids and checkpoints between them. */
@@ -76,8 +77,7 @@ export class TrainingLoop implements Disposable {
   }
 
   /** Restores the last checkpoint of the run without writing anything, and returns its step. */
-  async resume(): Promise<number> {
-    const { run } = this.options;
+  async resume({ run, earlier }: ResumedStart): Promise<number> {
     const progress = await restoreRun(run, this.#trainer, this.prepared.data);
     const { step, elapsedSeconds, bestValLoss, validatedStep, recentSteps } = progress;
     this.#elapsedBefore = elapsedSeconds;
@@ -85,7 +85,7 @@ export class TrainingLoop implements Disposable {
     this.validation.step = validatedStep;
     this.#losses.restore(recentSteps);
     this.#savedStep = step;
-    this.schedule.resume(run, readConfig(run), progress);
+    this.schedule.resume(run, earlier, progress);
     const { totalSteps } = this.schedule;
     if (step < totalSteps || !await isComplete(run, step)) return step;
     throw new TrainingError(
@@ -96,8 +96,9 @@ export class TrainingLoop implements Disposable {
   }
 
   /** The settings that repeat the length of the run, and its epochs between validations and grids. */
-  get settings(): RunSchedule["settings"] {
-    return { ...this.schedule.settings, ...this.schedule.plannedSteps < Infinity && this.#cadence };
+  get settings(): Partial<RunConfig> {
+    const { length, plannedSteps } = this.schedule;
+    return plannedSteps < Infinity ? { length, ...this.#cadence } : { length };
   }
 
   /** Epochs between validations and between grids; those that are `auto` follow from the length of the run. */
@@ -118,7 +119,8 @@ export class TrainingLoop implements Disposable {
     const { signal, say, onSettings } = this.options;
     const { schedule, kept } = this;
     const trainer = this.#trainer;
-    const burstLimitMs = config.maxMinutes > 0 ? Math.min(burstMs, config.maxMinutes * 600) : burstMs;
+    const { minutes } = config.length;
+    const burstLimitMs = minutes > 0 ? Math.min(burstMs, minutes * 600) : burstMs;
     this.#tracker = tracker;
     if (trainer.step === 0 && !await this.#isMeasured("image/samples")) await this.#logGrid();
     this.#startedMs = this.#savedMs = performance.now();
@@ -148,7 +150,7 @@ export class TrainingLoop implements Disposable {
       await this.#validate();
       const missed = schedule.end(this.elapsedSeconds);
       if (missed) say(missed);
-      if (config.maxMinutes > 0) await onSettings(this.settings);
+      if (minutes > 0) await onSettings(this.settings);
     }
     await this.save();
     bar?.finish();

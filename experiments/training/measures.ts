@@ -1,20 +1,20 @@
 import { type BatchOrder, evaluationsOf, HeldOutLoss, meanLoss } from "../../models/mod.ts";
 import { yieldToEvents } from "../../kernels/devices/device.ts";
-import { makeFixedSteps } from "../cli/solver.ts";
 import { TrainingError } from "../cli/task.ts";
-import { heldOutOptions } from "../cli/training_config.ts";
 import { classColumns, runsTwice } from "../draw/conditioning.ts";
-import { writeSampleGrid } from "../draw/pictures.ts";
 import { drawableOf } from "../draw/samples.ts";
 import type { Metrics, RecentSteps } from "../run/metrics_log.ts";
+import { heldOutOptions } from "../settings/objective.ts";
 import type { PreparedTraining } from "./prepare_training.ts";
 
 /** Maximum share of the time that validations take by default; the same for grids. */
 const timeShare = 1 / 20;
 /** Maximum steps between two validations or grids by default, if affordable. */
 const usualSteps = 400;
-/** How many evaluations of a batch, and how many file writes, take as long as a training step. */
-const [evaluationsPerStep, filesPerStep] = [4, 2];
+/** How many evaluations of a batch take as long as a training step. */
+const evaluationsPerStep = 4;
+/** How many file writes take as long as a training step. */
+const filesPerStep = 2;
 
 /**
  * Steps between two validations or grids by default. It counts evaluations instead of timing them, so that a run gives
@@ -57,7 +57,8 @@ export class Validation {
 
   /** Notes the loss after a step. @returns whether it is the lowest so far */
   note(step: number, loss: number): boolean {
-    [this.step, this.loss] = [step, loss];
+    this.step = step;
+    this.loss = loss;
     if (!(loss < this.lowest)) return false;
     this.lowest = loss;
     return true;
@@ -85,14 +86,15 @@ export class SampleGrids {
   }
 
   /** Draws and writes the grid of a step. @returns its path relative to the run's folder */
-  write(run: string, step: number): Promise<string> {
-    return writeSampleGrid(run, ...this.#drawing, step);
+  async write(run: string, step: number): Promise<string> {
+    const { writeSampleGrid } = await import("../draw/pictures.ts");
+    return await writeSampleGrid(run, ...this.#drawing, step);
   }
 
   get #drawing() {
     const { network, source, config: { samples, guidance, seed, solver } } = this.prepared;
     const columns = classColumns(Math.min(samples, maxImages), source.classes, { scale: guidance });
-    return [drawableOf(network.averaged, source), { ...columns, seed, ...makeFixedSteps(solver) }] as const;
+    return [drawableOf(network.averaged, source), { ...columns, seed, ...solver.how }] as const;
   }
 }
 
@@ -112,7 +114,9 @@ export class LossLog {
   }
 
   restore({ losses, gradientNorms, open }: RecentSteps): void {
-    [this.#losses, this.#gradientNorms, this.#open] = [[...losses], [...gradientNorms], open];
+    this.#losses = [...losses];
+    this.#gradientNorms = [...gradientNorms];
+    this.#open = open;
   }
 
   /** Adds a step, counted from 0. Returns a line of the log, if one is complete. */

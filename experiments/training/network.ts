@@ -10,25 +10,38 @@ import {
   type ModelOptions,
   modelTypeOf,
   namedParameters,
-  paths,
-  predictions,
   shareParameters,
+  type Stage,
   Trainer,
 } from "../../models/mod.ts";
 import type { ImageSource } from "../data/image_source.ts";
 import { type ChosenNetwork, chosenNetwork, moduleError } from "../networks/own_network.ts";
 import { ConfigError } from "../cli/settings.ts";
-import { ownModel } from "../cli/shared.ts";
-import { objectiveOf } from "../cli/training_config.ts";
-import { variantName } from "../cli/kinds.ts";
-import type { TrainingConfig } from "../cli/training.ts";
-import { distillationStages, makeStudent, type PreparedStages, type Taught } from "./distillation.ts";
+import { objectiveOf } from "../settings/objective.ts";
+import type { Terminal } from "../cli/output.ts";
+import type { RunConfig } from "../settings/run_config.ts";
+
+/** The stages of a distillation for a trainer, and the work before the first step. */
+export interface PreparedStages {
+  readonly stages: readonly Stage[];
+  /** Draws or reads the pairs, and encodes the images, that stages need, until it is stopped. */
+  prepare(needed: {
+    readonly run: string;
+    readonly signal: AbortSignal;
+    readonly say: (message: string) => void;
+    readonly terminal: Terminal | undefined;
+  }): Promise<void>;
+}
+
+/** The network and the stages of a distillation. */
+export interface DistilledNetwork {
+  /** Makes the network, with the weights of the teacher. */
+  make(options: ModelOptions, initial: Parameters<typeof createModel>[1]): Model;
+  stages(network: Model): PreparedStages;
+}
 
 /** The settings of a network. */
-type NetworkSettings = Pick<
-  TrainingConfig,
-  UNetSettings | "model" | "path" | "prediction" | "teacher" | "maxGuidance"
->;
+type NetworkSettings = Pick<RunConfig, UNetSettings | "model" | "path" | "prediction" | "distillation">;
 type UNetSettings = "filters" | "tEmb" | "attn" | "groups" | "timeEmbedding";
 
 /** [C, H, W] of images. */
@@ -50,20 +63,31 @@ export interface Network {
 
 /** Options of the configured network for images of a size in `classes` classes. */
 export function modelOptions(
-  { model, filters, tEmb, attn, groups, timeEmbedding, teacher, maxGuidance, ...config }: NetworkSettings,
+  { model, filters, tEmb, attn, groups, timeEmbedding, distillation, ...config }: NetworkSettings,
   shape: ImageShape,
   classes = 0,
 ): ModelOptions {
-  const [path, prediction] = [variantName(paths, config.path), variantName(predictions, config.prediction)];
-  const own = chosenNetwork(model);
-  const flowMap = teacher !== null;
-  if (own) {
-    const { make, digest, options, file: name } = own;
+  const path = config.path.name;
+  const prediction = config.prediction.name;
+  const flowMap = distillation !== null;
+  if (model.kind === "module") {
+    const { make, digest, options, file: name } = chosenNetwork(model)!;
     return { type: "own", name, make, digest, options, shape, classes, flowMap, path, prediction };
   }
-  const [type, [channels]] = [modelTypeOf(model), shape];
-  const unet = { type, filters: [...filters], tEmb, channels, attn, groups, classes, timeEmbedding };
-  return { ...unet, flowMap, maxGuidance, path, prediction };
+  return {
+    type: modelTypeOf(model.name),
+    filters: [...filters],
+    tEmb,
+    channels: shape[0],
+    attn,
+    groups,
+    classes,
+    timeEmbedding,
+    flowMap,
+    maxGuidance: distillation?.maxGuidance ?? 1,
+    path,
+    prediction,
+  };
 }
 
 /**
@@ -73,32 +97,43 @@ export function modelOptions(
  * @param write replaces weights before their average begins
  */
 export function makeNetwork(
-  config: TrainingConfig,
+  config: RunConfig,
   source: ImageSource,
   initial: Parameters<typeof createModel>[1] = config.seed,
-  distilled?: Taught,
+  distilled?: DistilledNetwork,
   write: (model: Model) => void = () => {},
 ): Network {
   const { lr, muonLr, weightDecay, momentum, beta1, beta2, eps, clip } = config;
   const { batchSize, seed, optimizer, ema, precision, labelDropout } = config;
   const options = modelOptions(config, source.shape, source.classes);
-  const model = distilled ? makeStudent(distilled.teacher, options, initial) : createModel(options, initial);
+  const model = distilled ? distilled.make(options, initial) : createModel(options, initial);
   write(model);
   if (optimizer === "muon" && !namedParameters(model).values().some(({ shape }) => isMuonWeight(shape))) {
-    const setting = ownModel(config.model)?.file ?? `--filters ${config.filters}`;
+    const setting = config.model.kind === "module" ? config.model.file : `--filters ${config.filters}`;
     throw new ConfigError(
       `Cannot use --optimizer muon with ${setting}: it is for convolutions of 3x3 between at least 8 channels, and there is ` +
         "none (use adamw)",
     );
   }
-  const prepared = distilled && distillationStages(config, distilled, model, source);
+  const prepared = distilled?.stages(model);
   const trainer = new Trainer(model, source.augmented(config), {
-    ...{ batchSize, seed, optimizer, ema, precision },
+    batchSize,
+    seed,
+    optimizer,
+    ema,
+    precision,
     ...prepared
       ? { stages: prepared.stages }
       : { objective: { ...objectiveOf(config), coupling: independentCoupling } }, // `PairedBatches` pairs
     ...source.classes > 0 && !prepared && { labelDropout },
-    ...{ learningRate: lr, muonFactor: muonLr / lr, weightDecay, momentum, beta1, beta2, epsilon: eps, clip },
+    learningRate: lr,
+    muonFactor: muonLr / lr,
+    weightDecay,
+    momentum,
+    beta1,
+    beta2,
+    epsilon: eps,
+    clip,
   });
   return {
     options,
@@ -106,7 +141,7 @@ export function makeNetwork(
     averaged: ema > 0 ? averagedModel(options, trainer) : model,
     trainer,
     size: trainer.parameters.values().reduce((sum, { size }) => sum + size, 0),
-    ...prepared && { prepare: prepared.prepare },
+    prepare: prepared?.prepare,
   };
 }
 
@@ -163,7 +198,7 @@ export function tryNetwork(
         );
       }
       check(sources.has(t), () => "its velocity does not depend on t (expected v(x, t))");
-      if (config.teacher !== null) {
+      if (config.distillation) {
         const d = zeros([N]);
         doing = "its mean velocity: ";
         const usesStep = sourcesOf(model.meanVelocity!(x, t, d, labels)).has(d);

@@ -1,7 +1,5 @@
 import { join } from "node:path";
 import { evaluationsOf } from "../../models/mod.ts";
-import { makeFixedSteps } from "../cli/solver.ts";
-import { readConfig } from "../cli/training_config.ts";
 import { balancedClasses, classColumns, className, roundToRows } from "../draw/conditioning.ts";
 import {
   comparedEvaluations,
@@ -16,6 +14,7 @@ import { followTrajectories, readTrajectories, writeTrajectories } from "../draw
 import { loadWeights } from "../networks/own_network.ts";
 import { fileAt, type files, hasFile, runFile } from "../run/files.ts";
 import { findContained, readFile, writeAtomic } from "../run/run_folder.ts";
+import { readConfig } from "../settings/config_file.ts";
 import type { PreparedTraining } from "./prepare_training.ts";
 
 export interface RunFiles {
@@ -53,15 +52,15 @@ function evaluationsFor({ source, config }: TrainedRun, count: number, each: num
 export const fewSteps: Artifact = {
   makes: "fewSteps",
   evaluations: (trained) => evaluationsFor(trained, rowLength(trained), comparedEvaluations),
-  async write({ run, config: { guidance: scale, seed, teacher, teacherGuidance }, source, drawable, data }) {
+  async write({ run, config: { guidance: scale, seed, distillation }, source, drawable, data }) {
     const count = rowLength({ source });
     const conditioned = (scale: number) =>
       source.classes > 0 ? balancedClasses(count, source.classes, { scale }) : undefined;
     const rows = fewStepsRows(drawable, conditioned(scale));
-    if (teacher !== null) {
+    if (distillation) {
       const path = join(run, runFile.teacher);
       const { model } = await loadWeights(await readFile(path, run), path);
-      const before = fewStepsRows({ ...drawable, model }, conditioned(teacherGuidance));
+      const before = fewStepsRows({ ...drawable, model }, conditioned(distillation.teacherGuidance));
       rows.splice(-1, 1); // the teacher's last row is the one to compare with
       rows.unshift(...before);
     }
@@ -76,11 +75,11 @@ export const samples: Artifact = {
   makes: "samples",
   evaluations: (trained) => {
     const { samples, solver } = trained.config;
-    return evaluationsFor(trained, samples, evaluationsOf(makeFixedSteps(solver))!);
+    return evaluationsFor(trained, samples, evaluationsOf(solver.how)!);
   },
   async write({ run, config: { samples, guidance, seed, solver }, source, drawable }) {
     const columns = classColumns(samples, source.classes, { scale: guidance });
-    await writeSampleGrid(run, drawable, { ...columns, seed, ...makeFixedSteps(solver) });
+    await writeSampleGrid(run, drawable, { ...columns, seed, ...solver.how });
   },
 };
 

@@ -1,15 +1,28 @@
 import { join } from "node:path";
+import { CpuDevice } from "../../kernels/devices/cpu/cpu_device.ts";
 import { type Device, init, withDevice } from "../../kernels/mod.ts";
 import { ProgressBar, stageProgress, type Terminal } from "../cli/output.ts";
-import type { TrainingConfig } from "../cli/training.ts";
-import { runFile } from "../run/files.ts";
-import { createRunFolder, lockRun, removeLeftovers, type RunLock, writeAtomic } from "../run/run_folder.ts";
+import { describeData } from "../data/dataset.ts";
+import { chosenNetwork } from "../networks/own_network.ts";
+import { fileAt, runFile } from "../run/files.ts";
+import { collectEnvironment, taskCommand } from "../run/program_files.ts";
+import {
+  createRunFolder,
+  lockRun,
+  removeLeftovers,
+  type RunLock,
+  writeAtomic,
+  writeJson,
+} from "../run/run_folder.ts";
+import { configJson } from "../settings/config_file.ts";
+import { formatNetwork, trainingTask } from "../settings/network.ts";
+import type { RunConfig } from "../settings/run_config.ts";
 import { trackingOf } from "../tracking/choose_tracking.ts";
+import type { RunRecord } from "../tracking/record.ts";
 import { machineGauges, RunTracker } from "../tracking/run_tracker.ts";
-import { type Measured, writeArtifacts } from "./artifacts.ts";
+import type { Measured } from "./artifacts.ts";
 import { TrainingLoop } from "./loop.ts";
-import { prepareTraining } from "./prepare_training.ts";
-import { aboutRun, runLines, writeConfig, writeEnvironment } from "./record_run.ts";
+import { type PreparedTraining, prepareTraining } from "./prepare_training.ts";
 import { compileKernels, tuneKernels } from "./tune_kernels.ts";
 
 /** Options of a training run besides its settings. */
@@ -47,12 +60,12 @@ export interface TrainingResult {
  * Trains a network, and writes weights, metrics, pictures and a report to the run's folder, like `deno task
  * train:residual`.
  *
- * @param config see `trainingConfig`; with `resume` it continues that run
+ * @param config see `newTraining` and `newDistillation`; one that resumes a run continues it
  * @throws {UserError} as ConfigError, DataError, DeviceError, RunError, SafetensorsError (the checkpoint to resume is
  * damaged), StateError (it belongs to another network) or TrainingError (such as a loss that becomes NaN)
  */
 export async function runTraining(
-  config: TrainingConfig,
+  config: RunConfig,
   options: RunTrainingOptions = {},
 ): Promise<TrainingResult> {
   const device = options.device ?? await init(config);
@@ -65,24 +78,26 @@ export async function runTraining(
 
 async function trainOn(
   device: Device,
-  settings: TrainingConfig,
+  settings: RunConfig,
   options: RunTrainingOptions,
 ): Promise<TrainingResult> {
   const { signal = new AbortController().signal, say = () => {}, terminal, startedAt = new Date() } = options;
 
   // Lock a run to resume before any of its files is read.
   using own = new DisposableStack();
-  const isResumed = settings.resume !== null;
-  const held = options.lock ?? (isResumed ? own.use(await lockRun(settings.resume!)) : undefined);
+  const { start } = settings;
+  const earlier = start.kind === "resume" ? start.run : undefined;
+  const isResumed = earlier !== undefined;
+  const held = options.lock ?? (isResumed ? own.use(await lockRun(earlier)) : undefined);
   const runName = options.runName ?? settings.runName;
-  const choice = await trackingOf({ ...settings, runName }, settings.resume);
+  const choice = await trackingOf({ ...settings, runName }, earlier ?? null);
 
   // Load the data, make the network, and check that both fit.
   const prepared = await prepareTraining(device, settings, { say, terminal });
   const { config, network: { trainer, prepare }, teacher, name } = prepared;
 
   // Open the folder, and continue from the last checkpoint if it has one.
-  const run = config.resume ?? await createRunFolder({ name, out: config.out, startedAt });
+  const run = earlier ?? await createRunFolder({ name, out: config.out, startedAt });
   const lock = held ?? own.use(await lockRun(run));
   let bar: ProgressBar | undefined;
   const sayAbove = (message: string) => {
@@ -90,22 +105,32 @@ async function trainOn(
     say(message);
   };
   using loop = new TrainingLoop(prepared, {
-    ...{ run, keepAt: options.keepAt ?? [], signal, say: sayAbove },
+    run,
+    keepAt: options.keepAt ?? [],
+    signal,
+    say: sayAbove,
     onSettings: (changed) => writeConfig(run, { ...config, ...changed }),
   });
-  const resumedAt = isResumed ? await loop.resume() : undefined;
+  const resumedAt = start.kind === "resume" ? await loop.resume(start) : undefined;
   if (isResumed) await removeLeftovers(lock);
 
   // From here on, an error marks the run as failed.
   await using tracker = await RunTracker.start(lock, {
-    ...{ choice, startedAt, about: aboutRun(prepared, options.command), say: sayAbove },
-    ...resumedAt !== undefined && { resumedAt },
+    choice,
+    startedAt,
+    about: aboutRun(prepared, options.command),
+    say: sayAbove,
+    resumedAt,
     gauges: machineGauges(device, () => trainer.step * config.batchSize),
   });
   const result = await tracker.during(async () => {
     const advice = await writeEnvironment(run, device, startedAt, isResumed);
     await writeConfig(run, { ...config, ...loop.settings });
     for (const line of [...runLines(prepared, device, run), ...advice]) say(line);
+
+    // Keep the module of the network, which may change, before anything is computed with it.
+    const module = chosenNetwork(config.model);
+    if (module) await writeAtomic(join(run, runFile.network), module.bytes);
 
     // Keep the teacher and draw the pairs of a distillation, and choose the kernels.
     if (teacher && !isResumed) {
@@ -128,6 +153,7 @@ async function trainOn(
     await loop.run(tracker, bar);
 
     // Measure the test loss, draw samples and trajectories, and write the report.
+    const { writeArtifacts } = await import("./artifacts.ts");
     const drawable = await loop.kept.drawable();
     let measured: Measured = {};
     if (!await loop.isStopped()) say("Measuring the test loss and drawing pictures");
@@ -153,4 +179,69 @@ async function trainOn(
   });
   await tracker.end(result.interrupted ? "KILLED" : "FINISHED");
   return result;
+}
+
+/** What `run.json` says about a run. */
+function aboutRun(
+  { config, network, teacher, data, images }: PreparedTraining,
+  command = taskCommand(teacher ? "distill" : trainingTask(config.model), []),
+): Pick<RunRecord, "source" | "parameterCount" | "dataset"> {
+  const { name, digest, source, channels, height, width, classes, classNames, test, damaged } = data;
+  const dataset = {
+    name,
+    digest,
+    source,
+    channels,
+    height,
+    width,
+    classes,
+    classNames,
+    train: images.train.length,
+    validation: images.validation.length,
+    test: test.count,
+    damaged,
+  };
+  return { source: command, parameterCount: network.size, dataset };
+}
+
+/** Writes the settings that repeat a run, bit for bit on a device of the same kind. */
+async function writeConfig(run: string, config: RunConfig): Promise<void> {
+  await writeJson(join(run, runFile.config), configJson(config));
+}
+
+/** Advice if only half the width of the processor's vectors is used. */
+const narrowVectors = "Matrix products may be twice as fast with ./denow, or with " +
+  "DENO_V8_FLAGS=--experimental-wasm-revectorize (docs/performance.md)";
+
+/** Writes the machine and the versions of a session. @returns advice for the user */
+async function writeEnvironment(
+  run: string,
+  device: Device,
+  startedAt: Date,
+  resumed: boolean,
+): Promise<string[]> {
+  const wideVectors = device instanceof CpuDevice ? await device.hasWideVectors() : undefined;
+  const { kind, description } = device;
+  const file = resumed ? fileAt(runFile.resumedEnvironment, startedAt.getTime()) : runFile.environment;
+  await writeJson(join(run, file), collectEnvironment({ kind, description, wideVectors }, startedAt));
+  return wideVectors === false && Deno.build.arch === "x86_64" ? [narrowVectors] : [];
+}
+
+/** The network and the device of a run, in one line. */
+export function networkLine({ config, network }: PreparedTraining, device: Device): string {
+  const { size, options } = network;
+  const { preset, conditional } = config;
+  return `${formatNetwork(config)}, ${size.toLocaleString("en")} parameters, ` +
+    `${conditional ? `conditional on ${options.classes} classes, ` : ""}preset ${preset}, ` +
+    `on ${device.description}`;
+}
+
+/** What a run says when it starts. */
+function runLines(prepared: PreparedTraining, device: Device, run: string): string[] {
+  const { config, data, initial } = prepared;
+  return [
+    `${networkLine(prepared, device)}\nrun folder ${run}`,
+    ...config.data !== null ? [describeData(data)] : [],
+    ...initial?.lines ?? [],
+  ];
 }

@@ -6,14 +6,14 @@ import {
   scheduleSettings,
 } from "../../models/mod.ts";
 import { formatTime } from "../cli/output.ts";
-import { type PlannedStage, stageAt, stagesOf } from "../cli/shared.ts";
 import { TrainingError } from "../cli/task.ts";
-import type { TrainingConfig } from "../cli/training.ts";
 import type { RunProgress } from "../run/metrics_log.ts";
+import { type Replan, type RunConfig, type RunLength, stagesOf } from "../settings/run_config.ts";
+import { type PlannedStage, stageAt } from "../settings/stages.ts";
 
 /** The learning-rate schedule of a configuration. */
 export function scheduleOf(
-  { schedule, lr, warmUp: warmup, plateauFactor: factor, plateauPatience: patience }: TrainingConfig,
+  { schedule, lr, warmUp: warmup, plateauFactor: factor, plateauPatience: patience }: RunConfig,
 ): Schedule {
   const names = scheduleSettings(schedule);
   const settings = Object.entries({ warmup, factor, patience }).filter(([name]) => names.includes(name));
@@ -22,8 +22,10 @@ export function scheduleOf(
 
 /** Share of a limit in minutes, and at most so many seconds, before the first estimate of the number of steps. */
 const first = { share: 0.05, seconds: 3 } as const;
-/** Factor of the time between two estimates, and the share of the time after which there are none. */
-const [later, lastShare] = [1.5, 1 / 3];
+/** Factor of the time between two estimates. */
+const later = 1.5;
+/** Share of the time after which there are no estimates. */
+const lastShare = 1 / 3;
 /** Smallest relative change of the number of steps that is worth making. */
 const smallest = 0.01;
 /** Share of a limit in minutes by which a run may miss it without a word. */
@@ -39,56 +41,56 @@ export class RunSchedule {
   readonly stages: readonly PlannedStage[] | undefined;
   readonly #rates: Schedule;
   /** Steps after which the length changed, with the length from then on. */
-  readonly #replans: (readonly [step: number, totalSteps: number])[];
+  readonly #replans: Replan[];
   /** When steps ended, for the rate. */
   readonly #marks: { readonly step: number; readonly seconds: number }[] = [];
   #maxSteps: number;
   #isOpen: boolean;
   #dueSeconds = 0;
 
-  constructor(readonly config: TrainingConfig, readonly order: BatchOrder) {
-    const { epochs, maxSteps, maxMinutes, replans } = config;
+  constructor(readonly config: RunConfig, readonly order: BatchOrder) {
+    const { epochs, steps, minutes, replans } = config.length;
     this.stages = stagesOf(config);
     this.#rates = scheduleOf(config);
     this.#maxSteps = Math.min(
       epochs > 0 ? order.stepsFor(epochs) : Infinity,
-      maxSteps > 0 ? maxSteps : Infinity,
+      steps > 0 ? steps : Infinity,
     );
-    const pairs = Array.from({ length: (replans?.length ?? 0) / 2 }, (_, i) => 2 * i);
-    this.#replans = pairs.map((i) => [replans![i], replans![i + 1]]);
-    this.#isOpen = maxMinutes > 0;
+    this.#replans = [...replans];
+    this.#isOpen = minutes > 0;
   }
 
   /** Steps of the run; Infinity while only minutes limit it. */
   get totalSteps(): number {
-    return Math.min(this.#maxSteps, this.#replans.at(-1)?.[1] ?? Infinity);
+    return Math.min(this.#maxSteps, this.#replans.at(-1)?.totalSteps ?? Infinity);
   }
 
   /** Its first estimate, which decides how often the run is validated. */
   get plannedSteps(): number {
-    return Math.min(this.#maxSteps, this.#replans[0]?.[1] ?? Infinity);
+    return Math.min(this.#maxSteps, this.#replans[0]?.totalSteps ?? Infinity);
   }
 
   /** The step at which a share of the run is over, as far as its length was known then; Infinity while it is not. */
   stepAfter(share: number): number {
     if (this.#replans.length === 0) return this.#isOpen ? Infinity : Math.ceil(this.totalSteps * share);
-    const steps = this.#replans.map(([from, totalSteps]) =>
-      Math.max(from + 1, Math.ceil(totalSteps * share))
+    const steps = this.#replans.map(({ step, totalSteps }) =>
+      Math.max(step + 1, Math.ceil(totalSteps * share))
     );
-    return steps.find((step, i) => step <= (this.#replans[i + 1]?.[0] ?? Infinity))!;
+    return steps.find((step, i) => step <= (this.#replans[i + 1]?.step ?? Infinity))!;
   }
 
-  /** The settings that repeat this length. */
-  get settings(): Partial<TrainingConfig> {
-    if (this.config.maxMinutes === 0) return {};
-    const replans = this.#replans.length > 0 ? this.#replans.flat() : null;
-    return { replans, ...!this.#isOpen && { maxSteps: this.totalSteps, maxMinutes: 0 } };
+  /** The length that repeats this one. */
+  get length(): RunLength {
+    const { length } = this.config;
+    if (length.minutes === 0) return length;
+    const replans = [...this.#replans];
+    return this.#isOpen ? { ...length, replans } : { ...length, replans, steps: this.totalSteps, minutes: 0 };
   }
 
   /** Fixes the length, once the run has ended. Returns a message if a limit in minutes was missed by more than a tenth. */
   end(seconds: number): string | undefined {
     this.#isOpen = false;
-    const limit = this.config.maxMinutes * 60;
+    const limit = this.config.length.minutes * 60;
     const isMissed = this.totalSteps < this.#maxSteps && Math.abs(seconds - limit) > tolerance * limit;
     return isMissed
       ? `Trained for ${formatTime(seconds)} instead of ${formatTime(limit)}: the speed changed on the way`
@@ -113,8 +115,8 @@ export class RunSchedule {
   #progress(step: number): number {
     if (this.#replans.length === 0) return this.#isOpen ? 0 : progressAt(step, this.totalSteps);
     let done = 0;
-    for (const [i, [from, totalSteps]] of this.#replans.entries()) {
-      const to = Math.min(step, this.#replans[i + 1]?.[0] ?? Infinity);
+    for (const [i, { step: from, totalSteps }] of this.#replans.entries()) {
+      const to = Math.min(step, this.#replans[i + 1]?.step ?? Infinity);
       if (to > from) done += (1 - done) * Math.min((to - from) / Math.max(totalSteps - 1 - from, 1), 1);
     }
     return done;
@@ -124,19 +126,19 @@ export class RunSchedule {
    * Restores the state of a resumed run, unless the user has chosen another rate or schedule than the earlier settings.
    * Refuses a new length that would move the learning rate by more than 1 %.
    */
-  resume(run: string, earlier: TrainingConfig, { step, schedule, elapsedSeconds }: RunProgress): void {
-    const { schedule: name, lr, maxMinutes } = this.config;
-    if (maxMinutes > 0 && elapsedSeconds >= maxMinutes * 60) this.#maxSteps = Math.min(this.#maxSteps, step);
+  resume(run: string, earlier: RunConfig, { step, schedule, elapsedSeconds }: RunProgress): void {
+    const { schedule: name, lr, length: { minutes } } = this.config;
+    if (minutes > 0 && elapsedSeconds >= minutes * 60) this.#maxSteps = Math.min(this.#maxSteps, step);
     if (earlier.schedule !== name || earlier.lr !== lr) return;
     this.#rates.restore?.(schedule);
     const before = new RunSchedule(earlier, this.order);
-    const isSame = before.totalSteps === this.totalSteps && earlier.maxMinutes === maxMinutes;
+    const isSame = before.totalSteps === this.totalSteps && earlier.length.minutes === minutes;
     if (isSame || step === 0 || step >= this.totalSteps) return;
     const isFixed = this.totalSteps < Infinity;
     const rate = this.#rates.learningRate(before.#progress(step));
     const next = this.#rates.learningRate(isFixed ? this.#progress(step) : 0.5); // the length is not known yet
     if (Math.abs(next - rate) <= 0.01 * rate) return;
-    const length = isFixed ? `${this.totalSteps} steps` : `${maxMinutes} minutes`;
+    const length = isFixed ? `${this.totalSteps} steps` : `${minutes} minutes`;
     throw new TrainingError(
       `Cannot resume ${run} for ${length}: its schedule ${name} is laid out for ${before.totalSteps} steps, ` +
         `so the learning rate would jump from ${rate.toExponential(1)}${
@@ -148,11 +150,11 @@ export class RunSchedule {
 
   /**
    * Estimates the length of a run that is limited by minutes from the rate of its latest steps; the first call is at the
-   * start of a session. Returns whether `settings` has changed.
+   * start of a session. Returns whether `length` has changed.
    */
   follow(step: number, seconds: number): boolean {
     if (!this.#isOpen) return false;
-    const limit = this.config.maxMinutes * 60;
+    const limit = this.config.length.minutes * 60;
     this.#marks.push({ step, seconds });
     const [{ seconds: begin }] = this.#marks;
     if (this.#marks.length === 1) this.#dueSeconds = begin + Math.min(first.share * limit, first.seconds);
@@ -160,12 +162,12 @@ export class RunSchedule {
     if (!isLast && seconds < this.#dueSeconds && step < this.totalSteps) return false;
     // In the first half of the time, kernels were not optimised yet.
     const from = this.#marks.findLast((mark) => mark.seconds <= (begin + seconds) / 2)!;
-    if (step <= Math.max(from.step, this.#replans.at(-1)?.[0] ?? 0)) return false;
+    if (step <= Math.max(from.step, this.#replans.at(-1)?.step ?? 0)) return false;
     const rate = (step - from.step) / (seconds - from.seconds);
     const totalSteps = Math.min(this.#maxSteps, step + Math.max(0, Math.floor((limit - seconds) * rate)));
     const isChanged = this.#replans.length === 0 ||
       Math.abs(totalSteps / this.totalSteps - 1) > smallest;
-    if (isChanged) this.#replans.push([step, totalSteps]);
+    if (isChanged) this.#replans.push({ step, totalSteps });
     this.#isOpen = !isLast;
     this.#dueSeconds = seconds * later;
     return isChanged || isLast;

@@ -5,10 +5,12 @@ import { stageProgress, type Terminal } from "../cli/output.ts";
 import { readFields, reasonOf, RunError, writeAtomic, writeJson } from "../run/run_folder.ts";
 import { type Checked, type Fields, fieldsOf, listOf, tableOf, textField } from "../run/field_checks.ts";
 import { runFile } from "../run/files.ts";
-import { isGpu } from "../cli/shared.ts";
+import { isGpu } from "../settings/run.ts";
 
-/** Seconds of measurement per start, by default and with `--tune`; the next start continues. */
-const [secondsPerStart, secondsOnRequest] = [5, 60];
+/** Seconds of measurement per start; the next start continues. */
+const secondsPerStart = 5;
+/** The same with `--tune`. */
+const secondsOnRequest = 60;
 
 /** Options for choosing the kernels of a run. */
 export interface Choosing {

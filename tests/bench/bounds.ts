@@ -7,7 +7,7 @@ import {
   tensor,
   withDevice,
 } from "../../kernels/mod.ts";
-import { isGpu } from "../../experiments/cli/shared.ts";
+import { isGpu } from "../../experiments/settings/run.ts";
 
 /** The highest rates measured on a device. */
 export interface Bounds {

@@ -1,13 +1,15 @@
 import { type Device, randomNormal, randomUniform, record, scope, tensor } from "../../kernels/mod.ts";
 import { createModel, DensityField, Sampler, type Trainer } from "../../models/mod.ts";
-import { trainingConfig } from "../../experiments/cli/training_config.ts";
 import { ImageSource } from "../../experiments/data/image_source.ts";
 import type { Teacher } from "../../experiments/run/weights.ts";
+import { readStages } from "../../experiments/settings/stages.ts";
+import { distillationOf } from "../../experiments/training/distillation.ts";
 import { makeNetwork, modelOptions } from "../../experiments/training/network.ts";
 import type { Reporter } from "./report.ts";
 import { upTo } from "../refusing.ts";
 import { queued, timeInTurn, type Work } from "./timing.ts";
 import { rademacher } from "../../models/solve/likelihood.ts";
+import * as settings from "../experiments/config_of.ts";
 
 /** Solver steps of a batch of samples. */
 const samplingSteps = 10;
@@ -36,7 +38,7 @@ export function nameOf({ model, filters, tEmb, batchSize, precision }: Case): st
 
 /** Training settings of a case, with an optimizer and times that other programs have too. */
 function configOf({ filters, ...rest }: Case) {
-  return trainingConfig({ ...rest, filters: [...filters], optimizer: "adamw", times: "uniform" });
+  return settings.configOf({ ...rest, filters: [...filters], optimizer: "adamw", times: "uniform" });
 }
 
 /** Training on random images: the trainer, and a function that queues a step. */
@@ -52,8 +54,10 @@ function drifting(c: Case): () => void {
   const model = createModel(modelOptions(configOf(c), source.shape, source.classes), 1);
   const info = { config: { classes: source.classes } };
   const teacher = { model, info, path: "a network" } as Teacher;
-  const config = { ...configOf(c), teacher: teacher.path, stages: "drift:whole=100" };
-  const { trainer } = makeNetwork(config, source, 1, { teacher, images });
+  const stages = readStages("drift:whole=100");
+  const distillation = { teacher: teacher.path, stages, teacherGuidance: 1, maxGuidance: 1 };
+  const config = { ...configOf(c), distillation };
+  const { trainer } = makeNetwork(config, source, 1, distillationOf(config, { teacher, images }, source));
   return () => trainer.queueStep(images.subarray(0, c.batchSize), 1e-4);
 }
 

@@ -12,7 +12,8 @@ import { networkOfRun } from "../../experiments/evaluation/evaluated_network.ts"
 import { compareSolvers } from "../../experiments/evaluation/solver_comparison.ts";
 import { judgesFor } from "../../experiments/evaluation/judges.ts";
 import { textTable } from "../../experiments/cli/output.ts";
-import { usualGuidance } from "../../experiments/cli/stored_network.ts";
+import { makeSolver } from "../../experiments/cli/solver.ts";
+import { usualGuidance } from "../../experiments/settings/drawing.ts";
 
 const solver = "heun:steps=10";
 const count = 2000;
@@ -49,7 +50,7 @@ for (const run of Deno.args) {
   const judges = await judgesFor(subject.data, { say: console.error });
   const measure = async (seed: number, guidance: number): Promise<Figures> => {
     const [cost] = await Array.fromAsync(
-      compareSolvers(subject, judges, [solver], { count, seed, guidance }),
+      compareSolvers(subject, judges, [makeSolver(solver)], { count, seed, guidance }),
     );
     console.error(
       `${run}, sampling seed ${seed}, guidance ${guidance}: Fréchet distance ${cost.figures.frechet!.value}`,

@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { normalizationTo } from "../../experiments/cli/training.ts";
-import { readConfig, trainingConfig } from "../../experiments/cli/training_config.ts";
+import { readConfig } from "../../experiments/settings/config_file.ts";
+import { normalizationTo } from "../../experiments/settings/data.ts";
+import { configOf } from "./config_of.ts";
 import { sourceOf } from "../../experiments/data/image_source.ts";
 import { loadDataset } from "../../experiments/data/load_dataset.ts";
 import { drawSamples } from "../../experiments/draw/samples.ts";
@@ -11,7 +12,8 @@ import { readTrajectories } from "../../experiments/draw/trajectories.ts";
 import { readNetwork } from "../../experiments/report/drawn.ts";
 import { writeReport } from "../../experiments/report/write_report.ts";
 import { describeRun } from "../../experiments/tracking/describe_run.ts";
-import { compareTable, listTable, showTable, summarizeRun } from "../../experiments/tracking/find_run.ts";
+import { summarizeRun } from "../../experiments/tracking/find_run.ts";
+import { compareTable, listTable, showTable } from "../../experiments/tracking/run_tables.ts";
 import { readRecord } from "../../experiments/tracking/record.ts";
 import { restoreRun } from "../../experiments/training/checkpoint.ts";
 import { makeNetwork } from "../../experiments/training/network.ts";
@@ -38,7 +40,7 @@ testInFolder("no damaged file of a run causes a stack trace", async (folder) => 
   const [data, run] = [join(folder, "data"), join(folder, "run")];
   await writeTinyIdx(data);
   const device = await init({ device: "cpu" });
-  const config = trainingConfig({
+  const config = configOf({
     ...{ model: "base", data, out: run, device: "cpu", filters: [8, 16], tEmb: 4, batchSize: 8 },
     ...{ maxSteps: 3, epochs: 0, maxMinutes: 0, logEvery: 1, samples: 1, solver: "euler:steps=1" },
     ...{ sampleEpochs: 0, flowSamples: 1, flowSteps: 3, flowFrames: 2, pathSamples: 4 },

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { decodeCheckpoint, type UNetModelOptions } from "../../models/mod.ts";
 import { readReportRuns } from "../../experiments/report/read_runs.ts";
-import { usualGuidance } from "../../experiments/cli/stored_network.ts";
+import { usualGuidance } from "../../experiments/settings/drawing.ts";
 import { noPictures, oneThread, testTask, type Workplace } from "./cli.ts";
 import { imageSize } from "./data/tiny_idx.ts";
 import { assertMistakes } from "./refusals.ts";
@@ -12,15 +12,15 @@ import { storeNetwork } from "./stored_network.ts";
 import { fewSamples, makePlan } from "./study/tiny_study.ts";
 
 const size = [imageSize, imageSize] as const;
-const stages =
-  "mean:images=64+pairs:images=128,count=40,steps=2,whole=0.5+drift:images=96,references=60,whole=2";
+const stages = "--stages mean:images=64 --stages pairs:images=128,count=40,steps=2,whole=0.5 " +
+  "--stages drift:images=96,references=60,whole=2";
 const flags = `--data data --batch-size 8 ${noPictures} --test-batches 1 ${oneThread}`;
 const drawn = flags.replace("--samples 0", "--samples 10 --sample-epochs 0");
 const storeTeacher = (place: Workplace) => storeNetwork(place, "teacher", size, { classes: 10 });
 
 testTask("distill killed twice ends like an uninterrupted one, to the bit", async (place) => {
   await storeTeacher(place);
-  const command = `teacher.safetensors --stages ${stages} ${drawn} --checkpoint-minutes 0`;
+  const command = `teacher.safetensors ${stages} ${drawn} --checkpoint-minutes 0`;
   const { stderr } = await place.succeed("distill", `${command} --out whole`);
   for (const name of ["mean", "pairs", "drift"]) {
     assert.match(stderr, new RegExp(`\\nStage \\d of 3: ${name}, \\d+ steps\\n`));
@@ -91,8 +91,8 @@ testTask("distill makes a flow map that takes --guidance in one evaluation of on
 
 testTask("distill trains each stage at its own share of the learning rate", async (place) => {
   await storeNetwork(place, "teacher", size);
-  const short = "mean:images=16,rate=2+mean:images=16,rate=0.25";
-  await place.succeed("distill", `teacher.safetensors --stages ${short} ${flags} --log-every 1 --out run`);
+  const short = "--stages mean:images=16,rate=2 --stages mean:images=16,rate=0.25";
+  await place.succeed("distill", `teacher.safetensors ${short} ${flags} --log-every 1 --out run`);
   const rates = (await place.metrics("run")).flatMap(({ learning_rate }) => learning_rate ?? []);
   assert.equal(rates.length, 4);
   assert.deepEqual(rates.slice(0, 2), rates.slice(2).map((rate) => 8 * Number(rate)));
@@ -100,8 +100,8 @@ testTask("distill trains each stage at its own share of the learning rate", asyn
 
 testTask("distill needs no labels, and can distil a distilled run again", async (place) => {
   await storeNetwork(place, "teacher", size);
-  const short = "pairs:images=16,count=16,steps=1+drift:images=16,references=20";
-  await place.succeed("distill", `teacher.safetensors --stages ${short} ${flags} --out run`);
+  const short = "--stages pairs:images=16,count=16,steps=1 --stages drift:images=16,references=20";
+  await place.succeed("distill", `teacher.safetensors ${short} ${flags} --out run`);
   await place.succeed("distill", `run --stages drift:images=16 ${flags} --out again`);
   const { stderr } = await place.succeed("sample", `--checkpoint again --count 4 ${oneThread}`);
   assert.match(stderr, /4 samples, map, 1 step/);
@@ -114,7 +114,10 @@ const refused: [Teacher, mistakes: Record<string, string>][] = [
     "": "ConfigError: Missing FILE|RUN: name the network to distil",
     "a b": "ConfigError: Cannot distil a and b",
     "no.safetensors": "RunError: Cannot distil no.safetensors: ",
-    "T --stages pairs+drfit": 'ConfigError: Cannot use --stages "pairs+drfit": ',
+    "T --stages pairs --stages drfit":
+      'ConfigError: Cannot use --stages "drfit": expected pairs, drift or mean ',
+    "T --stages pairs+drift":
+      'ConfigError: Cannot use --stages "pairs+drift": each stage has a flag of its own (expected --stages pairs ',
     "T --stages drift:image=3":
       'ConfigError: Cannot use --stages "drift:image=3": drift has no setting image ',
     "T --stages pairs:count=7": "ConfigError: Cannot use --stages with 7 pairs and batches of 8",

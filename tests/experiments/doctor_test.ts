@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { hiddenGpus, linesAbout, look, type Machine, parseFacts } from "../../experiments/doctor.ts";
-import { presetFor } from "../../experiments/cli/training.ts";
+import { presetFor } from "../../experiments/settings/presets.ts";
 import { DeviceError } from "../../kernels/mod.ts";
 import { testTask } from "./cli.ts";
 

@@ -24,7 +24,7 @@ async function rowsOf(place: Workplace, task: TaskName, flags: string): Promise<
 
 testTask("--dry-run prints what a task would do, and writes nothing", async (place) => {
   await storeNetwork(place, "weights", [imageSize, imageSize], { classes: 10 });
-  const stages = "--stages pairs:images=16,count=16,steps=1+drift:images=16 --batch-size 8";
+  const stages = "--stages pairs:images=16,count=16,steps=1 --stages drift:images=16 --batch-size 8";
   const cases: [task: TaskName, flags: string, rows: Readonly<Record<string, RegExp>>][] = [
     ["train", `--init weights.safetensors --data data --batch-size 8 --max-minutes 0.05 ${oneThread}`, {
       network: /^base U-Net \[4,8\], [\d,]+ parameters, conditional on 10 classes/,

@@ -101,7 +101,7 @@ testTask("evaluate --solvers compares solvers on the same noise, and keeps resul
   assert.match(stdout, /60 samples per solver, all from the noise of seed 0/);
   assert.match(stdout, /Kernel distance \(lenet\)\n.*euler:steps=2 +4 +[-\d.]+ \([-\d.]+ to [-\d.]+\)\n/s);
   assert.match(stdout, /\nlenet and vgg [^\n]+\nCheapest solver within the best one's interval: /);
-  await compare("--solvers euler:steps=2,heun:steps=1,grid=quadratic,dopri5:rtol=1e-1");
+  await compare("--solvers euler:steps=2 --solvers heun:steps=1,grid=quadratic --solvers dopri5:rtol=1e-1");
   const { solvers } = (await readSolverCosts(place.file("a", "solvers.json")))!;
   assert.deepEqual(solvers.map(({ spec }) => spec), [
     "euler:steps=2",
@@ -154,8 +154,10 @@ testMistakes("evaluate", {
   "a --judge none --judge-steps 9": "ConfigError: --judge-steps has no effect without a judge; remove it",
   "a --solvers euler:steps=2 --bits-images 4":
     "ConfigError: --bits-images has no effect with --solvers; remove it",
+  "a --solvers heun:steps=2 --solvers hein:steps=2":
+    'ConfigError: Cannot use --solvers "hein:steps=2": hein:steps=2: expected ',
   "a --solvers heun:steps=2,hein:steps=2":
-    'ConfigError: Cannot use --solvers "heun:steps=2,hein:steps=2": hein:steps=2: expected ',
+    'ConfigError: Cannot use --solvers "heun:steps=2,hein:steps=2": heun has no setting hein:steps; it has ',
   "a --solvers heun:steps=2 --solvers heun:steps=2":
     'ConfigError: Cannot use --solvers "heun:steps=2": heun:steps=2 is listed twice',
   "a --resize 32": "ConfigError: --resize has no effect without a file of weights; remove it",

@@ -1,8 +1,7 @@
 /** `train --init`: a run that starts from the weights of another network. */
 
 import assert from "node:assert/strict";
-import type { TrainingConfig } from "../../experiments/cli/training.ts";
-import { trainingConfig } from "../../experiments/cli/training_config.ts";
+import { configOf, type WrittenSettings } from "./config_of.ts";
 import { prepareTraining } from "../../experiments/training/prepare_training.ts";
 import { init, withDevice } from "../../kernels/mod.ts";
 import { decodeSafetensors, type Model, stateOf } from "../../models/mod.ts";
@@ -34,7 +33,7 @@ const prints = async (model: Model) =>
 
 const label = "label_emb.weight";
 /** The tensors that are initialised, by what is given; the others must be taken over. */
-const cases: [data: string, given: Partial<TrainingConfig>, says: RegExp, ...anew: string[]][] = [
+const cases: [data: string, given: WrittenSettings, says: RegExp, ...anew: string[]][] = [
   ["data", {}, /: (\d+) of \1 tensors\nNewly initialised: optimizer, schedule and averaged weights$/],
   ["four", {}, /\nNewly initialised: label_emb\.weight \(4, not 10 classes\);/, label],
   ["letters", {}, /\nNewly initialised: label_emb\.weight \(other classes\);/, label],
@@ -52,8 +51,8 @@ const cases: [data: string, given: Partial<TrainingConfig>, says: RegExp, ...ane
 testTask("train --init takes over weights bit for bit, and draws the others by the seed", async (place) => {
   await prepare(place);
   const device = await init({ device: "cpu", threads: 1 });
-  const networkOf = async (data: string, values: Partial<TrainingConfig>) => {
-    const config = trainingConfig({ data: place.file(data), batchSize: 8, ema: 0.9, ...values });
+  const networkOf = async (data: string, values: WrittenSettings) => {
+    const config = configOf({ data: place.file(data), batchSize: 8, ema: 0.9, ...values });
     const prepared = await prepareTraining(device, config, { say() {}, terminal: undefined });
     const { network: { model, averaged }, initial } = prepared;
     const weights = await prints(model);
@@ -105,7 +104,7 @@ testTask("train --init takes the network of the weights, and refuses what contra
   await prepare(place);
   await writeModule(place);
   const steps = `--data data --max-steps 1 ${short}`;
-  await place.succeed("train", `--model ./mlp.ts --hidden 8 ${steps} --out own`);
+  await place.succeed("train", `--model ./mlp.ts:hidden=8 ${steps} --out own`);
   const stored = { type: "UNet_FM_Residuals", path: "cosine", prediction: "noise" } as const;
   await storeNetwork(place, "weights", [12, 12], stored);
   await storeNetwork(place, "map", [12, 12], { flowMap: true });
@@ -120,7 +119,7 @@ testTask("train --init takes the network of the weights, and refuses what contra
     prediction: "noise",
   };
   assert.deepEqual({ ...config, ...network, conditional: true }, config);
-  const resized = "--init own --model ./mlp.ts --activation none --resize 8";
+  const resized = "--init own --model ./mlp.ts:activation=none --resize 8";
   const { stderr } = await place.succeed("train", `${resized} ${steps} --out resized`);
   assert.match(stderr, /: 2 of 5 tensors\nNewly initialised: inner\.weight, outer\.weight, outer\.bias/);
 
@@ -134,7 +133,7 @@ testTask("train --init takes the network of the weights, and refuses what contra
     "no.safetensors": "RunError: Cannot start from no.safetensors: ",
     "nowhere": "ConfigError: Cannot find the run nowhere",
     "map.safetensors": "ConfigError: Cannot start from map.safetensors: it is a flow map",
-    "own --model ./mlp.ts --hidden 16":
+    "own --model ./mlp.ts:hidden=16":
       'StateError: Cannot load own/ema.safetensors: "inner.weight" is f32[8, 145]',
     "own --model residual":
       "ConfigError: Cannot use --model residual with --init own: its network has ./mlp.ts",

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { presets } from "../../experiments/cli/training.ts";
+import { presets } from "../../experiments/settings/presets.ts";
 import { readMetrics } from "../../experiments/run/metrics_log.ts";
 import { lockRun } from "../../experiments/run/run_folder.ts";
 import type { CellResult } from "../../experiments/study/summary.ts";

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
-import { makeVariant, variant, type VariantRegistry } from "../../../experiments/cli/kinds.ts";
+import { chooseVariant, variant, type VariantRegistry } from "../../../experiments/cli/kinds.ts";
 import { defineSettings } from "../../../experiments/cli/settings.ts";
-import { stagesOf, stagesSetting } from "../../../experiments/cli/shared.ts";
-import { training } from "../../../experiments/cli/training.ts";
-import { trainingConfig } from "../../../experiments/cli/training_config.ts";
 import { evaluating } from "../../../experiments/evaluate.ts";
+import { configIn, configJson } from "../../../experiments/settings/config_file.ts";
+import { plannedStages, readStages, stagesSetting } from "../../../experiments/settings/stages.ts";
+import { configOf } from "../config_of.ts";
 import { reporting } from "../../../experiments/report.ts";
 import { sampleTask, sampling } from "../../../experiments/sample.ts";
 
@@ -16,10 +16,10 @@ function assertRefuses(call: (key: string) => unknown, refusals: Readonly<Record
   }
 }
 
-Deno.test("Settings.read() reads back what JSON.stringify() wrote, and refuses other fields", () => {
-  const config = trainingConfig({ model: "base", name: "a", lr: 0.1, valEpochs: 0.5 }, "paper");
+Deno.test("a config.json is read as it was written, and other fields are refused", () => {
+  const config = configJson(configOf({ model: "base", name: "a", lr: 0.1, valEpochs: 0.5 }, "paper"));
   const read = (changes: object) =>
-    training.read(JSON.parse(JSON.stringify({ ...config, ...changes })), "config.json");
+    configJson(configIn(JSON.parse(JSON.stringify({ ...config, ...changes })), "config.json"));
   assert.deepEqual(read({}), config);
   assert.deepEqual(read({ valEpochs: undefined }), { ...config, valEpochs: 1 }, "the default");
   const changes: Record<string, object> = {
@@ -36,7 +36,7 @@ Deno.test("Settings.read() reads back what JSON.stringify() wrote, and refuses o
     empty: "Cannot use filters [] in config.json: expected whole numbers of at least 1, ",
     model: 'Cannot use model "basis" in config.json: expected residual, base or the file ',
   });
-  assertRefuses(() => training.read([], "config.json"), {
+  assertRefuses(() => configIn([], "config.json"), {
     "[]": "Cannot read config.json: expected an object",
   });
 });
@@ -82,14 +82,16 @@ const sizes: VariantRegistry<number> = {
 const table = defineSettings({ size: variant(sizes, { doc: "size of things", default: "sum-of-two" }) });
 
 Deno.test("variant() takes a name with its settings, or their defaults, and keeps its text", () => {
-  const sizeOf = (...argv: string[]) => makeVariant(sizes, table.resolve(table.parse(argv).values).size);
+  const sizeOf = (...argv: string[]) => table.resolve(table.parse(argv).values).size.value;
   assert.equal(sizeOf(), 3);
   assert.equal(sizeOf("--size", "fixed"), 7);
   assert.equal(sizeOf("--size", "sum-of-two:second=0.5"), 1.5);
   assert.equal(sizeOf("--size=sum-of-two:second=10,first=-1e1"), 0);
   const size = "sum-of-two:first=4";
-  assert.deepEqual(table.parse(["--size", size]).values, { size });
-  assert.deepEqual(table.read({ size }, "config.json"), { size });
+  const values = { size: { name: "sum-of-two", value: 6, text: size } };
+  assert.deepEqual(table.parse(["--size", size]).values, values);
+  assert.deepEqual(table.read({ size }, "config.json"), values);
+  assert.deepEqual(table.write(values), { size });
   assertRefuses((key) => table.read({ size: Number(key) }, "config.json"), {
     3: "Cannot use size 3 in config.json: expected fixed or ",
   });
@@ -111,7 +113,7 @@ Deno.test("variant() takes a name with its settings, or their defaults, and keep
     const says = `Cannot use --size ${JSON.stringify(text)}: ${problem}`;
     assertRefuses((text) => table.parse([`--size=${text}`]), { [text]: says });
   }
-  assert.throws(() => makeVariant(sizes, "fixt"), /^RangeError: Cannot make "fixt": expected fixed or /);
+  assert.throws(() => chooseVariant(sizes, "fixt"), /^RangeError: Cannot make "fixt": expected fixed or /);
 });
 
 Deno.test("variant() lists names, settings and defaults in --help", () => {
@@ -123,13 +125,15 @@ Deno.test("variant() lists names, settings and defaults in --help", () => {
   assert.equal(variant({ fixed, other: fixed }, { doc: "size of things" }).hint, "fixed|other");
 });
 
-Deno.test("stagesOf() gives each stage its share of the steps of a run", () => {
-  const shares = (maxSteps: number) =>
-    stagesOf({ stages: "pairs:images=8+mean:images=24", batchSize: 8, maxSteps })
-      ?.map(({ name, from, steps }) => `${name} ${from} ${steps}`);
+Deno.test("plannedStages() gives each stage its share of the steps of a run", () => {
+  const shares = (steps: number) =>
+    plannedStages(readStages(["pairs:images=8", "mean:images=24"]), 8, steps)
+      .map(({ name, from, steps }) => `${name} ${from} ${steps}`);
   assert.deepEqual([shares(4), shares(8)], [["pairs 0 1", "mean 1 3"], ["pairs 0 2", "mean 2 6"]]);
-  assert.equal(stagesOf({ stages: null, batchSize: 8, maxSteps: 8 }), undefined);
   const setting = stagesSetting({ doc: "" });
-  assert.ok(setting.accepts("drift+mean") && !setting.accepts("drift+mean:count=1"));
+  assert.ok(setting.accepts("drift+mean") && setting.accepts(["drift", "mean"]), "files have one text");
+  assert.ok(!setting.accepts("drift+mean:count=1") && !setting.accepts(["drift+mean"]));
+  const stages = readStages("pairs+drift:images=9");
+  assert.deepEqual(readStages(setting.write!(stages)), stages);
   assert.equal(setting.problem?.("pairs+maen+drift")?.split(" (")[1], "did you mean mean?)");
 });

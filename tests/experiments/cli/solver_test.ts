@@ -1,8 +1,8 @@
 import { anyOf } from "../../../experiments/run/field_checks.ts";
 import { gridTimes, solvers } from "../../../models/mod.ts";
 import assert from "node:assert/strict";
-import { training } from "../../../experiments/cli/training.ts";
-import { makeFixedSteps, makeSolver, solverSetting } from "../../../experiments/cli/solver.ts";
+import { training } from "../../../experiments/settings/training.ts";
+import { makeSolver, solverSetting, solverWith } from "../../../experiments/cli/solver.ts";
 import { assertClose } from "../../testing.ts";
 
 const adaptive = { solver: "dopri5", maxEvaluations: 1000 } as const;
@@ -20,8 +20,10 @@ Deno.test("makeSolver() reads solvers, and describes them", () => {
     ["sde:noise=0.5,steps=9", { solver: "sde", noise: 0.5, steps: 9 }, "sde, 9 steps, noise 0.5"],
   ];
   for (const [text, how, description] of cases) {
-    assert.deepEqual(makeSolver(text), { how, description }, text);
+    assert.deepEqual(makeSolver(text), { how, description, text }, text);
   }
+  assert.deepEqual(solverWith("euler", 1), makeSolver("euler:steps=1"));
+  assert.deepEqual(solverWith("heun", 20), makeSolver("heun:steps=20"));
 
   assert.deepEqual(makeSolver("map:steps=4").how, { solver: "map", steps: 4 }, "at its own times");
   assertClose(gridTimes(4, makeSolver("map:steps=4,grid=uniform").how.grid!), [0, 0.25, 0.5, 0.75, 1], 0);
@@ -63,9 +65,8 @@ Deno.test("solverSetting() accepts only solvers that the task can use", () => {
   assert.ok(solver.accepts("euler:steps=3") && solver.accepts("heun:grid=0/0.5/1"));
   assert.equal(solver.problem?.("dopri5:rtol=0.1"), "dopri5 has no setting rtol; it has steps, grid");
   assert.match(solver.problem?.("sde") ?? "", /^sde adds noise on the way \(expected euler, /);
-  const backward = solverSetting({ doc: "", use: "backward" });
+  const backward = solverSetting({ doc: "" }, "backward");
   assert.ok(backward.accepts("dopri5:rtol=0.1"));
   assert.match(backward.problem?.("sde") ?? "", /^sde only leads from noise to images /);
-  assert.deepEqual(makeFixedSteps("rk4:steps=7"), { solver: "rk4", steps: 7 });
-  assert.throws(() => makeFixedSteps("sde"), { name: "ConfigError" });
+  assert.throws(() => makeSolver("sde", "fixed"), { name: "ConfigError" });
 });

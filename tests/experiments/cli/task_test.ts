@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { integer, line } from "../../../experiments/cli/kinds.ts";
-import { defineSettings, flagOf } from "../../../experiments/cli/settings.ts";
+import { defineSettings, flagOf, written } from "../../../experiments/cli/settings.ts";
 import { scriptOf, tasks } from "../../../experiments/tasks.ts";
 import { taskNamed, taskNames, testTask } from "../cli.ts";
 import { printable } from "../../../experiments/cli/output.ts";
@@ -21,7 +21,8 @@ testTask("Task.help() has a line for every flag of every task, with its default"
       assert.ok(line.includes(doc), `${name}: ${flagOf(row)} is missing: ${stdout}`);
       const hasPreset = name.startsWith("train") || name === "distill"; // whose defaults it shows
       if (hasPreset || value === undefined || value === null) continue;
-      const shown = typeof value === "boolean" ? (value ? "on" : "off") : value;
+      const words = written(rows[row], value);
+      const shown = typeof words === "boolean" ? (words ? "on" : "off") : words;
       assert.ok(line.includes(` (default: ${shown})`), line);
     }
     const [, ...below] = stdout.split("\n");
@@ -57,7 +58,10 @@ Deno.test("Settings.help() leaves out rare settings and their headings, unless a
 });
 
 Deno.test("train --help shows about 25 flags, and only distill has those of a distillation", async () => {
-  const train = await (await taskNamed("train")).help({ model: "base", preset: "quick" });
+  const train = await (await taskNamed("train")).help({
+    model: { kind: "unet", name: "base" },
+    preset: "quick",
+  });
   const count = train.match(/^ {2}--(?!help)/gm)!.length;
   assert.ok(count >= 20 && count <= 28, `${count}`);
   const paper = await (await taskNamed("train")).help({ preset: "paper" });

@@ -1,7 +1,7 @@
 /** Data sets in memory: how they are split, ordered, described, batched, changed at random, and kept in a run. */
 
 import assert from "node:assert/strict";
-import { normalizationTo } from "../../../experiments/cli/training.ts";
+import { normalizationTo } from "../../../experiments/settings/data.ts";
 import * as datasets from "../../../experiments/data/dataset.ts";
 import { ImageSource, sourceOf } from "../../../experiments/data/image_source.ts";
 import { batchOf } from "../../../models/mod.ts";

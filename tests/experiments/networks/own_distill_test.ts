@@ -12,8 +12,8 @@ const twoSteps = bareOwnRun.replace("--epochs 3", "--max-steps 2");
 
 testTask("an example is distilled, repeated to the same bits, and draws in one evaluation", async (place) => {
   const module = fileURLToPath(new URL("../../../examples/convnext.ts", import.meta.url));
-  await place.succeed("train", `--model ${module} --widths 8,16 --features 8 ${twoSteps} --out flow`);
-  const stages = `--model ${module} --stages mean:images=16+drift:images=24,references=30`;
+  await place.succeed("train", `--model ${module}:widths=8,16,features=8 ${twoSteps} --out flow`);
+  const stages = `--model ${module} --stages mean:images=16 --stages drift:images=24,references=30`;
   const whole = await place.succeed("distill", `flow ${stages} ${flags} --out whole`);
   assert.doesNotMatch(whole.stderr, /only the pixels/, "drift compares its features");
   await Deno.remove(place.file("flow"), { recursive: true }); // the run has its own copy
@@ -45,7 +45,7 @@ const meanVelocity =
 const makeFlow = (place: Workplace) =>
   madeOnce(place, "own flow", async (place) => {
     await writeModule(place);
-    await place.succeed("train", `--model mlp.ts --hidden 8 ${twoSteps} --out flow`);
+    await place.succeed("train", `--model mlp.ts:hidden=8 ${twoSteps} --out flow`);
   });
 
 testTask("a network gains its mean velocity after training", async (place) => {

@@ -17,13 +17,13 @@ const oneStep = bareOwnRun.replace("--epochs 3", "--max-steps 1");
 const makeRun = (place: Workplace) =>
   madeOnce(place, "own network", async (place) => {
     await writeModule(place);
-    const { stderr } = await place.succeed("train", `--model ./mlp.ts --hidden 8 ${ownRun} --out run`);
+    const { stderr } = await place.succeed("train", `--model ./mlp.ts:hidden=8 ${ownRun} --out run`);
     const network =
       /^\.\/mlp\.ts \(hidden=8, activation=gelu\), [\d,]+ parameters, conditional on 10 classes/;
     assert.match(stderr, network);
   });
 
-testTask("train --model FILE trains the network of a module, with its options as flags", async (place) => {
+testTask("train --model FILE trains the network of a module, with its options", async (place) => {
   await makeRun(place);
   const config = await place.json("run/config.json");
   const sha256 = await place.digest("mlp.ts");
@@ -43,11 +43,14 @@ testTask("train --model FILE trains the network of a module, with its options as
   assert.deepEqual(tensors.get("inner.weight")!.shape, [8, 145]);
 
   const { stdout } = await place.succeed("train", "--model ./mlp.ts --help");
-  assert.match(stdout, /\nOptions of mlp\.ts\n {2}--hidden N .*\(default: 16\)\n {2}--activation gelu\|none/);
-  assert.doesNotMatch(stdout, /--filters/);
+  const heading = "Options of mlp.ts, --model ./mlp.ts:key=value,key=value";
+  assert.match(
+    stdout,
+    RegExp(`\n${RegExp.escape(heading)}\n  hidden=N .*\\(default: 16\\)\n  activation=gelu\\|none`),
+  );
   // The seed decides the weights, and the options what it computes.
-  const digests = ["", "--seed 1", "--activation none"].map(async (flags, i) => {
-    await place.succeed("train", `--model mlp.ts ${oneStep} ${flags} --out ${i}`);
+  const digests = ["", " --seed 1", ":activation=none"].map(async (flags, i) => {
+    await place.succeed("train", `--model mlp.ts${flags} ${oneStep} --out ${i}`);
     return await place.digest(`${i}`, "last.safetensors");
   });
   assert.equal(new Set(await Promise.all(digests)).size, 3);
@@ -116,10 +119,38 @@ testTask("a run goes on with its module, wherever that lies, and not with anothe
     const says = [`ConfigError: Cannot use --model moved/mlp.ts with ${words}`] as const;
     await assertRefused(place, { task, flags: `${flags} --model moved/mlp.ts`, says });
   }
-  const repeated = "--config run --model moved/mlp.ts --hidden 4 --max-steps 1 --out b";
+  const repeated = "--config run --model moved/mlp.ts:hidden=4 --max-steps 1 --out b";
   const { stderr } = await place.succeed("train", repeated);
   assert.match(stderr, /^moved\/mlp\.ts has changed since run: this run trains it as it is now$/m);
   assert.match(stderr, /^moved\/mlp\.ts \(hidden=4, activation=gelu\)/m);
+});
+
+testTask("a run keeps its module as it was, and goes on with the copy after an edit", async (place) => {
+  await makeRun(place);
+  const sha256 = await place.digest("mlp.ts");
+  assert.equal(await place.digest("run", "network.ts"), sha256);
+  await place.succeed("sample", `run --model mlp.ts ${sampled}`);
+  const drawn = await place.digest("grid.png");
+  await writeModule(place, "mlp.ts", mlp() + "// changed\n");
+  const { code, stderr } = await place.run("sample", `run --model mlp.ts ${sampled}`);
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    /; give --model run\/network\.ts, which is as it was, or to go on with it, train --init /,
+  );
+
+  // It imports the files that lie beside the original.
+  const copy = "--model run/network.ts";
+  await place.succeed("sample", `run ${copy} ${sampled}`);
+  assert.equal(await place.digest("grid.png"), drawn);
+  for (const epochs of [4, 5]) { // the run still names the original, so that its copy finds them again
+    await place.succeed("train", `--resume run --epochs ${epochs} --lr 0.001 ${copy}`);
+  }
+  const { model } = await place.json("run", "config.json");
+  assert.equal(model, `./mlp.ts@sha256:${sha256}:hidden=8,activation=gelu`);
+  await place.succeed("train", `--model run/network.ts:hidden=4 ${oneStep} --out other`);
+  assert.equal(await place.digest("other", "network.ts"), sha256);
+  await place.succeed("sample", `other --model other/network.ts ${sampled}`);
 });
 
 testTask("labels that a network does not take are left out, or refused if required", async (place) => {
@@ -171,7 +202,6 @@ const step = defineOp({
 });
 `,
   "its option blocks is Map(0) {} (expected a default": mlp({ options: "{ blocks: new Map() }" }),
-  "its option batchSize has the flag --batch-size of the task": mlp({ options: "{ batchSize: 5 }" }),
   "it cannot have an option shape": mlp({ options: "{ shape: 5 }" }),
 };
 
@@ -185,13 +215,13 @@ testTask("a module that cannot be trained is refused before anything is written"
 
 const wrong = "ConfigError: Cannot use";
 testMistakes("train", {
-  "--model mlp.ts --filters 8": "ConfigError: Unknown flag --filters",
-  "--model mlp.ts --hidden 3.5": `${wrong} --hidden "3.5": expected a whole number of at least 1`,
-  "--model=mlp.ts --activation relu": `${wrong} --activation "relu": expected gelu or none`,
-  "--model mlp.ts --hiden 3": "ConfigError: Unknown flag --hiden (did you mean --hidden?)",
+  "--model mlp.ts --filters 8":
+    "ConfigError: --filters has no effect without --model residual or base; remove it",
+  "--model mlp.ts:hidden=3.5": `${wrong} hidden=3.5 of mlp.ts: expected a whole number of at least 1`,
+  "--model=mlp.ts:activation=relu": `${wrong} activation=relu of mlp.ts: expected gelu or none`,
+  "--model mlp.ts --hidden 3": "ConfigError: Unknown flag --hidden ",
   "--model mlp.ts:hiden=3":
     `${wrong} mlp.ts: it has no option hiden (did you mean hidden?); it has hidden, activation`,
-  "--model mlp.ts:hidden=3 --hidden 4": `${wrong} --hidden: --model mlp.ts:hidden=3 sets it`,
   "--model mlp.py": `${wrong} --model "mlp.py": expected residual, base or the file of a module`,
   "--model nowhere.ts": `${wrong} nowhere.ts: no such file`,
 }, writeModule);
@@ -202,7 +232,7 @@ Deno.test("options of a network are read as their defaults say", () => {
   const rows = optionRows({ ...options, depth: { default: 2, doc: "blocks" } }, "mine.ts");
   assert.equal(rows.depth.doc, "blocks");
   const chosen = (given: Record<string, string>) =>
-    chosenOptions({ file: "mine.ts", options: new Map(Object.entries(given)) }, rows);
+    chosenOptions({ kind: "module", file: "mine.ts", options: given }, rows);
   assert.deepEqual(chosen({}), { ...options, act: "gelu", depth: 2 });
   const texts = { drop: "0.5", residual: "false", act: "relu", widths: "8,4", title: "x y", depth: "3" };
   const values = { drop: 0.5, residual: false, act: "relu", widths: [8, 4], title: "x y", depth: 3 };
@@ -216,7 +246,7 @@ Deno.test("options of a network are read as their defaults say", () => {
 testTask("examples/dit.ts trains, resumes to the same bits, and is evaluated", async (place) => {
   const module = fileURLToPath(new URL("../../../examples/dit.ts", import.meta.url));
   const run = bareOwnRun.replace(" --epochs 3", "").replace("--log-every 3", "--log-every 1");
-  const flags = `--model ${module} --width 16 --depth 1 --heads 2 --schedule constant --warm-up 0 ${run}`;
+  const flags = `--model ${module}:width=16,depth=1,heads=2 --schedule constant --warm-up 0 ${run}`;
   const { stderr } = await place.succeed("train", `${flags} --max-steps 16 --out whole`);
   assert.match(stderr, new RegExp(`^${module} \\(`));
   await place.succeed("train", `${flags} --max-steps 5 --out cut`);

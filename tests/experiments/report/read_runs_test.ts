@@ -93,6 +93,21 @@ testRuns("readReportRuns() and findWeights() treat only missing files as absent"
   await assert.rejects(readRun(run), { name: "RunError", message });
 });
 
+testRuns("readReportRuns() leaves out early weights that are too large for a page", async (run) => {
+  const config = { conditional: false, guidance: 2 };
+  await Deno.writeTextFile(join(run, "config.json"), JSON.stringify(config));
+  for (const name of ["ema", "early"]) {
+    await Deno.writeFile(join(run, `${name}.safetensors`), smallCheckpoint);
+  }
+  const earlyOf = async () => {
+    const { live } = await readRun(run, true);
+    return typeof live === "object" && live.early?.guidance;
+  };
+  assert.equal(await earlyOf(), 2);
+  await Deno.truncate(join(run, "early.safetensors"), 8 * 2 ** 20);
+  assert.equal(await earlyOf(), undefined);
+});
+
 testRuns("writeReport() rejects grey and colour in one report", async (grey, colour) => {
   await writeTrajectories(grey, [madeUpFlow(1, 5, [4, 4])], source);
   await writeTrajectories(colour, [madeUpColourFlow(1, 5, [4, 4])], source);

@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { trainingConfig } from "../../../experiments/cli/training_config.ts";
 import * as files from "../../../experiments/run/files.ts";
 import * as metricsLog from "../../../experiments/run/metrics_log.ts";
 import { collectEnvironment, readCheckout } from "../../../experiments/run/program_files.ts";
@@ -11,6 +10,8 @@ import { testInFolder, withFolder } from "../../folder.ts";
 import { granted, testNeeding } from "../../permissions.ts";
 import { replacing } from "../../replacing.ts";
 import { upTo } from "../../refusing.ts";
+import { readStages } from "../../../experiments/settings/stages.ts";
+import { configOf } from "../config_of.ts";
 
 const { fileAt, filesOfTraining, isRunFile, rows, runFile } = files;
 const { appendMetrics, readMetrics, truncateAfterStep } = metricsLog;
@@ -48,9 +49,10 @@ Deno.test("each file of a run has one row, which says where it is shown and when
     for (const path of paths) assert.equal(files.whenMirrored(path), when, path);
   }
   const bare = { conditional: false, guidance: 1, samples: 0, pathSamples: 0, pacing: "quadratic" } as const;
-  const config = trainingConfig({ model: "base", ema: 0.9, ...bare });
+  const config = configOf({ model: "base", ema: 0.9, ...bare });
   const plain = filesOfTraining({ config });
-  const full = { ...config, guidance: 2, samples: 4, teacher: "t", stages: "pairs" };
+  const distillation = { teacher: "t", stages: readStages("pairs"), teacherGuidance: 1, maxGuidance: 1 };
+  const full = { ...config, guidance: 2, samples: 4, distillation };
   const more = filesOfTraining({ config: full, hasValidation: true, onGpu: true });
   assert.ok(plain.includes("flow_quadratic.gif") && plain.includes("ema.safetensors"));
   assert.deepEqual(more.filter((path) => !plain.includes(path)).sort(), [

@@ -105,8 +105,8 @@ Deno.test("cellsOf() lists cells seed by seed, each run once, with all settings 
   const common = { attn: false, coupling: "independent", share: 1, filters: "8,16" };
   assert.deepEqual(base.settings, { model: "base", ...common, groups: 8 }, "no normalisation to group");
   assert.deepEqual(residual.settings, { model: "residual", ...common, groups: 4 });
-  const { seed, maxSteps, sampleEpochs, filters } = configOf(plan, cells[4]);
-  assert.deepEqual([seed, maxSteps, sampleEpochs, filters], [3, 5, 0, [8, 16]]);
+  const { seed, length, sampleEpochs, filters } = configOf(plan, cells[4]);
+  assert.deepEqual([seed, length.steps, sampleEpochs, filters], [3, 5, 0, [8, 16]]);
   const narrow = planOf({ fixed: plan.fixed, cells: [{ model: "base", filters: "4,8" }] });
   assert.deepEqual(configOf(narrow, cellsOf(narrow)[0]).filters, [4, 8], "a cell's own setting counts");
 });

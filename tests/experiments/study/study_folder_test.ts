@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { normalizationTo } from "../../../experiments/cli/training.ts";
-import { objectiveOf } from "../../../experiments/cli/training_config.ts";
+import { normalizationTo } from "../../../experiments/settings/data.ts";
+import { objectiveOf } from "../../../experiments/settings/objective.ts";
 import { splitImages } from "../../../experiments/data/dataset.ts";
 import { sourceOf } from "../../../experiments/data/image_source.ts";
 import { loadDataset } from "../../../experiments/data/load_dataset.ts";

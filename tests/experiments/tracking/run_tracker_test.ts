@@ -6,7 +6,8 @@ import { type Metrics, readMetrics } from "../../../experiments/run/metrics_log.
 import { lockRun } from "../../../experiments/run/run_folder.ts";
 import { parseAddress } from "../../../experiments/tracking/choose_tracking.ts";
 import { readRecord } from "../../../experiments/tracking/record.ts";
-import { RunTracker, trySendingRun, type Waiting } from "../../../experiments/tracking/run_tracker.ts";
+import { trySendingRun, type Waiting } from "../../../experiments/tracking/live_mirror.ts";
+import { RunTracker } from "../../../experiments/tracking/run_tracker.ts";
 import { testInFolder } from "../../folder.ts";
 import { replacing } from "../../replacing.ts";
 import { until } from "../cli.ts";

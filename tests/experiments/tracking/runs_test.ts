@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { lockRun } from "../../../experiments/run/run_folder.ts";
 import * as describe from "../../../experiments/tracking/describe_run.ts";
 import * as find from "../../../experiments/tracking/find_run.ts";
+import * as tables from "../../../experiments/tracking/run_tables.ts";
 import * as records from "../../../experiments/tracking/record.ts";
 import { testInFolder } from "../../folder.ts";
 import { upTo } from "../../refusing.ts";
@@ -12,7 +13,8 @@ import { valuesOf } from "./mirrored.ts";
 import { writeRun } from "./sessions.ts";
 
 const { describeRun, mlflowKey, settingsOf, textEntry } = describe;
-const { compareTable, findRun, listTable, nearestOf, showTable } = find;
+const { findRun, nearestOf } = find;
+const { compareTable, listTable, showTable } = tables;
 const { currentRecord, readRecord, settleRecord, writeRecord } = records;
 type Dataset = records.RecordedDataset;
 type RunSummary = find.RunSummary;

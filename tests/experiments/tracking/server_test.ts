@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { inspect } from "node:util";
-import { training } from "../../../experiments/cli/training.ts";
+import { training } from "../../../experiments/settings/training.ts";
 import { shownAddress, shownWords, taskCommand } from "../../../experiments/run/program_files.ts";
 import { listing } from "../../../experiments/runs.ts";
 import { syncing } from "../../../experiments/sync.ts";

@@ -8,12 +8,8 @@ import { MlflowClient } from "../../../experiments/tracking/mlflow_client.ts";
 import { newRecord, type RunRecord, writeRecord } from "../../../experiments/tracking/record.ts";
 import { withFolder } from "../../folder.ts";
 import { type Answer, type FakeMlflow, testOnFake } from "./fake_mlflow.ts";
-import {
-  type Ending,
-  RunTracker,
-  sendRun,
-  type TrackingStart,
-} from "../../../experiments/tracking/run_tracker.ts";
+import { sendRun } from "../../../experiments/tracking/live_mirror.ts";
+import { type Ending, RunTracker, type TrackingStart } from "../../../experiments/tracking/run_tracker.ts";
 
 /** A client of a server that retries once; a busy machine may take seconds for a response. */
 export function clientAt(url: string, change: Partial<RetryPolicy> = {}): MlflowClient {

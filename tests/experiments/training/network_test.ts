@@ -1,20 +1,20 @@
 /** What training is prepared with: the data, a network and its optimizer, and a batch that fits the memory. */
 
 import assert from "node:assert/strict";
-import type { TrainingConfig } from "../../../experiments/cli/training.ts";
-import { heldOutOptions, trainingConfig } from "../../../experiments/cli/training_config.ts";
 import { ImageSource } from "../../../experiments/data/image_source.ts";
 import { fitBatch, fittingNetwork, freeMainMemory } from "../../../experiments/training/fit_memory.ts";
 import { makeNetwork } from "../../../experiments/training/network.ts";
-import * as checks from "../../../experiments/training/training_data.ts";
+import { heldOutOptions } from "../../../experiments/settings/objective.ts";
+import * as checks from "../../../experiments/training/prepare_training.ts";
 import type { MemoryPlan } from "../../../kernels/mod.ts";
 import { HeldOutLoss } from "../../../models/mod.ts";
 import { testUnless } from "../../permissions.ts";
 import { testOnCpu } from "../../testing.ts";
+import * as settings from "../config_of.ts";
 
 const { checkCoupling, checkPictures, checkValidation, decideConditional } = checks;
-const configOf = (values: Partial<TrainingConfig> = {}) =>
-  trainingConfig({ model: "base", filters: [4, 8], tEmb: 8, ...values });
+const configOf = (values: settings.WrittenSettings = {}) =>
+  settings.configOf({ model: "base", filters: [4, 8], tEmb: 8, ...values });
 /** Grey images of H x H. */
 const sourceOf = (count: number, H: number, labels?: ConstructorParameters<typeof ImageSource>[3]) => {
   const bytes = Uint8Array.from({ length: count * H * H }, (_, i) => i * 37 % 256);
@@ -23,7 +23,7 @@ const sourceOf = (count: number, H: number, labels?: ConstructorParameters<typeo
 
 Deno.test("a run takes labels if its data has them, and is refused if its data does not allow what it needs", () => {
   const size = { channels: 1, height: 28, width: 28 };
-  const decide = (values: Partial<TrainingConfig>, classes: number) => {
+  const decide = (values: settings.WrittenSettings, classes: number) => {
     const said: string[] = [];
     const data = { name: "data", classes, ...size, digest: "", source: "" };
     const { conditional, guidance } = decideConditional(configOf(values), data, (line) => said.push(line));
@@ -62,7 +62,7 @@ Deno.test("a run takes labels if its data has them, and is refused if its data d
 
 testOnCpu("makeNetwork() passes on every setting of the optimizer", async () => {
   /** Weights and moments after some steps. */
-  const by = async (values: Partial<TrainingConfig>, steps = 1) => {
+  const by = async (values: settings.WrittenSettings, steps = 1) => {
     const config = configOf({ batchSize: 4, clip: 0, ema: 0, weightDecay: 0, ...values });
     const classes = { values: Uint8Array.of(0, 1, 2, 0, 1, 2, 0, 1), classes: 3 };
     const { trainer } = makeNetwork(
@@ -130,7 +130,7 @@ Deno.test("fitBatch() halves the batch until its largest tensor and its step fit
     [limitsOf(64 * MiB, 9 * MiB), 8, 4, "training takes 11 MiB, but only 8 MiB are free", 3 * MiB],
   ];
   for (const [limits, wanted, batchSize, reason, space] of cases) {
-    assert.deepEqual(fitBatch(limits, wanted, plan(MiB, space)), { batchSize, ...reason && { reason } });
+    assert.deepEqual(fitBatch(limits, wanted, plan(MiB, space)), { batchSize, reason });
   }
   const message = "Cannot train this network here: not even one image fits " +
     "(a tensor takes 4 MiB, but a kernel can only bind 1 MiB); use a smaller one";
@@ -144,7 +144,7 @@ testUnless(unmeasured, "fitBatch() counts main memory only on a software adapter
   const { batchSize, reason } = fitBatch(limitsOf(Infinity, Infinity, true), 16, plan(half));
   assert.equal(batchSize, 1);
   assert.match(reason ?? "", /^training takes \d+ MiB, but only \d+ MiB are free$/);
-  assert.deepEqual(fitBatch(limitsOf(Infinity), 16, plan(half)), { batchSize: 16 });
+  assert.deepEqual(fitBatch(limitsOf(Infinity), 16, plan(half)), { batchSize: 16, reason: undefined });
   const free = [Infinity, 30, 60, 8].map((limit) => freeMainMemory({ available: 40, limit }, 10));
   assert.deepEqual(free, [40, 20, 40, 0], "or the rest of a control group's limit");
 });
@@ -154,7 +154,7 @@ testOnCpu("fittingNetwork() counts measuring and sampling, and keeps the memory 
   const limits = { ...limitsOf(device.maxRangeBytes), allocatedBytes: 0 };
   const plain = { filters: [8, 16], batchSize: 64, flowSamples: 0, pathSamples: 0, samples: 0 };
   const said: string[] = [];
-  const fitting = (values: Partial<TrainingConfig>, maxBytes: number) =>
+  const fitting = (values: settings.WrittenSettings, maxBytes: number) =>
     fittingNetwork(
       configOf({ ...plain, ...values }),
       { ...limits, maxBytes },

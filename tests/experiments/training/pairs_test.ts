@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { readStages } from "../../../experiments/settings/stages.ts";
 import { distillationStages, PairStore } from "../../../experiments/training/distillation.ts";
 import { PairedBatches } from "../../../experiments/training/loop.ts";
 import {
@@ -99,11 +100,19 @@ testInFolder("PairStore draws each pair by its own class, and reads what is stor
   device.close();
 });
 
+/** The settings of a short distillation. */
+const distilling = (stages: string) => ({
+  batchSize: 2,
+  seed: 1,
+  length: { epochs: 0, steps: 12, minutes: 0, replans: [] },
+  distillation: { teacher: "t", stages: readStages(stages), teacherGuidance: 1, maxGuidance: 1 },
+});
+
 testOnCpu("a drift stage trains `whole` whole steps before each shorter one", () => {
   const model = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4, flowMap: true }, 1);
   const source = Object.assign(batchSource(tensor(new Float32Array(6 * 16), [6, 1, 4, 4])), { classes: 0 });
   const turns = (stages: string) => {
-    const config = { batchSize: 2, seed: 1, maxSteps: 12, maxGuidance: 1, teacherGuidance: 1, stages };
+    const config = distilling(stages);
     const teacher = { model, info: { config: {} } };
     const given = [config, { teacher, images: Uint32Array.of(0, 1, 2, 3) }, model, source] as unknown;
     const [{ losses }] = distillationStages(...given as Parameters<typeof distillationStages>).stages;
@@ -121,7 +130,7 @@ testOnCpu("encoding the images of a drift stage stops at a signal", async () => 
   });
   let encodings = 0;
   const encode = (x: Tensor) => (encodings++, [x]);
-  const config = { batchSize: 2, seed: 1, maxSteps: 12, maxGuidance: 1, teacherGuidance: 1, stages: "drift" };
+  const config = distilling("drift");
   const teacher = { model: { ...model, encode }, info: { config: {} } };
   const given = [config, { teacher, images: Uint32Array.from(upTo(300)) }, model, source] as unknown;
   const { prepare } = distillationStages(...given as Parameters<typeof distillationStages>);

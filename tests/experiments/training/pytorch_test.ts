@@ -1,13 +1,13 @@
 /** A whole training run like that of `train`, against PyTorch; see tests/vectors/README.md. */
 
 import assert from "node:assert/strict";
-import { trainingConfig } from "../../../experiments/cli/training_config.ts";
 import { ImageSource } from "../../../experiments/data/image_source.ts";
 import { makeNetwork } from "../../../experiments/training/network.ts";
 import { type Device, DeviceError } from "../../../kernels/mod.ts";
 import { loadState } from "../../../models/mod.ts";
 import { testWithVectors, type Vectors } from "../../models/vectors.ts";
 import { largestDifference } from "../../testing.ts";
+import { configOf } from "../config_of.ts";
 
 /** Settings of the reference; see `CURVE` in loss_curve.py. */
 type Settings = Readonly<
@@ -30,7 +30,7 @@ async function lossesOf(vectors: Vectors, { kind }: Device, precision: "f32" | "
   const values = { ...network, batchSize: batch, lr, weightDecay, clip, seed, precision };
   const shape = { channels: 1, height: size, width: size };
   const source = new ImageSource(discs(images, size), shape, { scale: 2, shift: -1 });
-  const config = trainingConfig({ ...values, optimizer: "adamw", times: "uniform" });
+  const config = configOf({ ...values, optimizer: "adamw", times: "uniform" });
   const { trainer, model } = makeNetwork(config, source);
   loadState(model, vectors.part("param."), "vectors");
   for (let step = 0; step < (kind === "cpu" ? all : 50); step++) {

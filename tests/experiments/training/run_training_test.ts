@@ -4,21 +4,23 @@ import { BatchOrder, loadCheckpoint } from "../../../models/mod.ts";
 import { completeArtifacts } from "../../../experiments/training/pictures.ts";
 import { fileAt, runFile } from "../../../experiments/run/files.ts";
 import { readMetrics } from "../../../experiments/run/metrics_log.ts";
-import { normalizationTo, type TrainingConfig } from "../../../experiments/cli/training.ts";
 import { splitImages } from "../../../experiments/data/dataset.ts";
 import { sourceOf } from "../../../experiments/data/image_source.ts";
 import { loadDataset } from "../../../experiments/data/load_dataset.ts";
 import { makeNetwork } from "../../../experiments/training/network.ts";
-import { readConfig, trainingConfig } from "../../../experiments/cli/training_config.ts";
+import { readConfig } from "../../../experiments/settings/config_file.ts";
+import { normalizationTo } from "../../../experiments/settings/data.ts";
+import { repeatedRun, resumedRun } from "../../../experiments/settings/decide.ts";
 import { runTraining, type RunTrainingOptions } from "../../../experiments/training/run_training.ts";
 import { withFolder } from "../../folder.ts";
 import { testNeeding } from "../../permissions.ts";
 import { replacing } from "../../replacing.ts";
 import { upTo } from "../../refusing.ts";
 import { fingerprintOf } from "../cli.ts";
+import { configOf, given, type WrittenSettings } from "../config_of.ts";
 import { writeTinyIdx } from "../data/tiny_idx.ts";
 
-type Values = Partial<TrainingConfig>;
+type Values = WrittenSettings;
 
 /** Trains a short run `NAME` of a folder, without pictures. */
 type Train = (
@@ -50,14 +52,14 @@ function testRuns(name: string, test: (train: Train, folder: string) => Promise<
           valFraction: 0.1,
         } as const;
         const train: Train = (name, values, options) =>
-          runTraining(trainingConfig({ ...rest, ...values, out: `${folder}/${name}` }), options);
+          runTraining(configOf({ ...rest, ...values, out: `${folder}/${name}` }), options);
         await test(train, folder);
       }),
   );
 }
 
 const resume = (run: string, values: Values = {}, options?: RunTrainingOptions) =>
-  runTraining(trainingConfig({ resume: run, ...values }), options);
+  runTraining(resumedRun(given(values), run, readConfig(run)), options);
 const digest = async (path: string) => fingerprintOf(await Deno.readFile(path));
 /** Asserts that files are equal, or differ. */
 const assertSame = async (one: string, other: string, same = true) =>
@@ -154,12 +156,13 @@ testRuns("limited by minutes and stopped is repeated like one in a piece", async
   const limited = { ...grid, maxMinutes: 0.02, sampleEpochs: 1 };
   const { run, step: stopped, interrupted } = await train("run", limited, stopAfter(100));
   assert.equal(interrupted, true);
-  assert.deepEqual([readConfig(run).maxSteps, readConfig(run).maxMinutes], [0, 0.02]);
+  const { steps, minutes } = readConfig(run).length;
+  assert.deepEqual([steps, minutes], [0, 0.02]);
   const { step } = await resume(run);
   assert.ok(step > stopped);
-  const { maxSteps, maxMinutes, replans } = readConfig(run);
-  assert.deepEqual([maxSteps, maxMinutes, replans!.at(-1)], [step, 0, step]);
-  const again = await runTraining(trainingConfig({ config: run, out: `${folder}/again` }));
+  const { length } = readConfig(run);
+  assert.deepEqual([length.steps, length.minutes, length.replans.at(-1)!.totalSteps], [step, 0, step]);
+  const again = await runTraining(repeatedRun({ out: `${folder}/again` }, run, readConfig(run)));
   await assertSame(`${again.run}/${runFile.last}`, `${run}/${runFile.last}`);
   assert.equal((await stepsOf(run, "image/samples")).filter((step) => step === 0).length, 1);
 });
@@ -211,7 +214,7 @@ testRuns("keeps weights at requested steps and, without labels, at a sixth of a 
   assert.deepEqual(kept.sort(), ["step_000002.safetensors", "step_000005.safetensors"]);
   // With a constant learning rate, a run of two steps ends like one of twelve begins.
   const { run: short } = await train("short", { ...values, maxSteps: 2, maxMinutes: 60 });
-  assert.equal(readConfig(short).maxMinutes, 0, "it ended by its steps, and is repeated so");
+  assert.equal(readConfig(short).length.minutes, 0, "it ended by its steps, and is repeated so");
   for (const file of [runFile.early, fileAt(runFile.weightsAt, 2)]) {
     await assertSame(`${guided}/${file}`, `${short}/${runFile.ema}`);
   }

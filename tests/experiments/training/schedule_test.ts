@@ -1,29 +1,32 @@
 /** The length of a run, its learning rate, and the last line of its log. */
 
 import assert from "node:assert/strict";
-import type { TrainingConfig } from "../../../experiments/cli/training.ts";
-import { trainingConfig } from "../../../experiments/cli/training_config.ts";
 import { LossLog } from "../../../experiments/training/measures.ts";
 import { RunSchedule } from "../../../experiments/training/schedule.ts";
 import { BatchOrder } from "../../../models/mod.ts";
+import type { RunLength } from "../../../experiments/settings/run_config.ts";
 import { upTo } from "../../refusing.ts";
+import { configOf, type WrittenSettings } from "../config_of.ts";
 
 const order = new BatchOrder(Uint32Array.from(upTo(64)), 32, 1);
-const scheduleOf = (values: Partial<TrainingConfig>) =>
-  new RunSchedule(trainingConfig({ model: "base", schedule: "cosine", warmUp: 0, lr: 1, ...values }), order);
+const scheduleOf = (values: WrittenSettings) =>
+  new RunSchedule(configOf({ model: "base", schedule: "cosine", warmUp: 0, lr: 1, ...values }), order);
+/** A schedule of a run of this length. */
+const withLength = (length: RunLength) =>
+  new RunSchedule({ ...scheduleOf({ maxMinutes: 1 }).config, length }, order);
 
 /** Trains by a clock on which a step takes the seconds that `cost` says. */
 function train(schedule: RunSchedule, cost: (step: number) => number, from = { step: 0, seconds: 0 }) {
   let { step, seconds } = from;
   const rates: number[] = [];
-  const settings = [schedule.settings];
+  const lengths = [schedule.length];
   schedule.follow(step, seconds);
   while (step < schedule.totalSteps && step < 10_000) {
     rates.push(schedule.learningRate(step));
     seconds += cost(step++);
-    if (schedule.follow(step, seconds)) settings.push(schedule.settings);
+    if (schedule.follow(step, seconds)) lengths.push(schedule.length);
   }
-  return { step, seconds, rates, settings, missed: schedule.end(seconds) };
+  return { step, seconds, rates, lengths, missed: schedule.end(seconds) };
 }
 
 const speeds: Readonly<Record<string, (step: number) => number>> = {
@@ -35,18 +38,19 @@ const speeds: Readonly<Record<string, (step: number) => number>> = {
 };
 Deno.test("RunSchedule ends a run after its minutes, at any speed, and repeats it to the bit", () => {
   for (const [name, cost] of Object.entries(speeds)) {
-    const { step, seconds, rates, settings, missed } = train(scheduleOf({ maxMinutes: 1 }), cost);
+    const { step, seconds, rates, lengths, missed } = train(scheduleOf({ maxMinutes: 1 }), cost);
     assert.ok(Math.abs(seconds - 60) <= 6, `${name}: ${seconds} seconds`);
     assert.equal(missed, undefined);
     const falls = rates.every((rate, i) => rate <= (rates[i - 1] ?? 1)) && rates.at(-1)! < 0.01;
     assert.ok(falls, `${name}: ${rates}`);
-    const last = settings.at(-1)!;
-    assert.deepEqual([last.maxSteps, last.maxMinutes], [step, 0], name);
-    assert.equal(`${train(scheduleOf(last), () => 1).rates}`, `${rates}`, name);
+    const last = lengths.at(-1)!;
+    assert.deepEqual([last.steps, last.minutes], [step, 0], name);
+    assert.equal(`${train(withLength(last), () => 1).rates}`, `${rates}`, name);
     // A session that was killed knows the estimates that were made after its checkpoint, and makes no others till then.
-    for (const earlier of settings.slice(1, -1)) {
-      const known = earlier.replans!.at(-2)!, at = Math.ceil(known / 2);
-      const resumed = scheduleOf({ ...earlier, maxMinutes: 1 });
+    for (const earlier of lengths.slice(1, -1)) {
+      const known = earlier.replans.at(-1)!.step;
+      const at = Math.ceil(known / 2);
+      const resumed = withLength({ ...earlier, minutes: 1 });
       const rest = train(resumed, cost, { step: at, seconds: at * seconds / step });
       const before = rest.rates.slice(0, known - at);
       assert.ok(before.every((rate, i) => rate === rates[at + i]), `${name}: ${known}`);
@@ -54,16 +58,21 @@ Deno.test("RunSchedule ends a run after its minutes, at any speed, and repeats i
   }
   const late = train(scheduleOf({ maxMinutes: 1 }), (step) => step < 400 ? 0.1 : 0.2);
   assert.match(late.missed!, /^Trained for \d+ seconds instead of 60 seconds: /);
+  // Half the speed after 25 seconds: no estimate is made any more.
+  const slower = train(scheduleOf({ maxMinutes: 1 }), (step) => step < 250 ? 0.1 : 0.2);
+  const estimated = slower.lengths.at(-1)!.replans.map(({ step }) => 0.1 * step);
+  assert.ok(Math.max(...estimated) <= 20.1, `until a third of the time: ${estimated}`);
   const short = train(scheduleOf({ maxMinutes: 1, maxSteps: 30 }), () => 0.1);
   assert.deepEqual([short.step, short.missed], [30, undefined]);
-  assert.deepEqual(scheduleOf({ maxSteps: 30 }).settings, {}, "a run limited by steps keeps its settings");
+  const fixed = scheduleOf({ maxSteps: 30 });
+  assert.equal(fixed.length, fixed.config.length, "a run limited by steps keeps its length");
 });
 
 Deno.test("RunSchedule.resume() refuses a length at which the rate would jump, and ends after its minutes", () => {
   const recentSteps = { losses: [], gradientNorms: [], open: 0 };
   const progress = { validatedStep: 0, schedule: {}, dataDigest: "", recentSteps };
   const cosine = { schedule: "cosine" } as const;
-  const cases: [earlier: Partial<TrainingConfig>, changed: Partial<TrainingConfig>, refused?: RegExp][] = [
+  const cases: [earlier: WrittenSettings, changed: WrittenSettings, refused?: RegExp][] = [
     [
       { schedule: "one_cycle" },
       { maxSteps: 8 },
@@ -83,6 +92,12 @@ Deno.test("RunSchedule.resume() refuses a length at which the rate would jump, a
     if (refused) assert.throws(resume, { name: "TrainingError", message: refused });
     else resume();
   }
+  const half = { ...progress, step: 50, elapsedSeconds: 1 };
+  const earlier = scheduleOf({ ...cosine, maxSteps: 100 }).config;
+  const resumeFor = (maxSteps: number) => () =>
+    scheduleOf({ ...cosine, maxSteps }).resume("run", earlier, half);
+  assert.throws(resumeFor(105), { message: /jump from 4\.9e-1 to 5\.3e-1 / }, "by 8 %");
+  assert.throws(resumeFor(101), { message: /jump from / }, "by 1.6 %");
   for (const [elapsedSeconds, steps] of [[0, Infinity], [59, Infinity], [60, 7], [90, 7]]) {
     const schedule = scheduleOf({ maxMinutes: 1 });
     schedule.resume("run", schedule.config, { ...progress, step: 7, elapsedSeconds });

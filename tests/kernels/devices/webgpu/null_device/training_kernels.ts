@@ -1,7 +1,7 @@
 /** The shaders of a training step of every network, for compilers that need no card. */
 
 import { ImageSource } from "../../../../../experiments/data/image_source.ts";
-import { trainingConfig } from "../../../../../experiments/cli/training_config.ts";
+import { configOf } from "../../../../experiments/config_of.ts";
 import { makeNetwork } from "../../../../../experiments/training/network.ts";
 import type { Device, KernelCall } from "../../../../../kernels/devices/device.ts";
 import { callOfPass } from "../../../../../kernels/devices/webgpu/workspace.ts";
@@ -59,7 +59,7 @@ async function callsOf([filters, N]: Sizes, precision: "f32" | "f16" = "f32"): P
   const calls: KernelCall[] = [];
   await withDevice(notingDevice(calls), () => {
     for (const model of ["residual", "base"] as const) {
-      const config = trainingConfig({ model, filters: [...filters], batchSize: N, precision });
+      const config = configOf({ model, filters: [...filters], batchSize: N, precision });
       const pixels = new Uint8Array(N * 784), shape = { channels: 1, height: 28, width: 28 };
       const source = new ImageSource(pixels, shape, { scale: 2, shift: -1 });
       const { trainer } = makeNetwork(config, source, blankInitialiser);

@@ -3,28 +3,30 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { ConfigError } from "../../../experiments/cli/settings.ts";
-import { type PresetName, training, type TrainingConfig } from "../../../experiments/cli/training.ts";
-import {
-  type LossMeaning,
-  lossWarning,
-  readConfig,
-  recordedConfig,
-  trainingConfig,
-} from "../../../experiments/cli/training_config.ts";
 import { evaluating } from "../../../experiments/evaluate.ts";
 import { reportTask } from "../../../experiments/report.ts";
 import { sampleTask } from "../../../experiments/sample.ts";
+import { type LossMeaning, lossWarning } from "../../../experiments/settings/comparable_losses.ts";
+import { configJson, readConfig } from "../../../experiments/settings/config_file.ts";
+import { newTraining, repeatedRun, resumedRun } from "../../../experiments/settings/decide.ts";
+import type { PresetName } from "../../../experiments/settings/presets.ts";
+import { training } from "../../../experiments/settings/training.ts";
 import { testInFolder } from "../../folder.ts";
+import type { WrittenSettings } from "../config_of.ts";
 
-/** The settings that training flags give. */
-const configOf = (flags: string, preset: PresetName = "quick") =>
-  trainingConfig(training.parse(flags.split(" ")).values, preset);
+/** The settings that training flags give, as `config.json` has them. */
+function configOf(flags: string, preset: PresetName = "quick"): WrittenSettings {
+  const { config, ...given } = training.parse(flags.split(" ")).values;
+  const { resume } = given;
+  if (resume) return configJson(resumedRun(given, resume, readConfig(resume)));
+  return configJson(config ? repeatedRun(given, config, readConfig(config)) : newTraining(given, preset));
+}
 
 const refuses = (call: () => unknown, message: string | RegExp) =>
   assert.throws(call, { name: "ConfigError", message });
 
-Deno.test("trainingConfig() completes flags by the preset, and drops other limits if one is given", () => {
-  const cases: [flags: string, expected: Partial<TrainingConfig>, preset?: PresetName][] = [
+Deno.test("newTraining() completes flags by the preset, and drops other limits if one is given", () => {
+  const cases: [flags: string, expected: WrittenSettings, preset?: PresetName][] = [
     ["base --lr 0.5 --filters 4,8", { preset: "quick", lr: 0.5, filters: [4, 8], out: null, batchSize: 32 }],
     ["base --preset standard", { preset: "standard", batchSize: 128, maxMinutes: 0, epochs: 20 }, "quick"],
     ["base", { epochs: 0, maxSteps: 0, maxMinutes: 6.5 }],
@@ -111,7 +113,7 @@ const refusals: Readonly<Record<string, string>> = {
   "--model base --groups 4": "--groups has no effect without --model residual or --attn; remove it",
 };
 
-Deno.test("trainingConfig() refuses flags that are invalid, contradictory or without effect", () => {
+Deno.test("a training refuses flags that are invalid, contradictory or without effect", () => {
   for (const [flags, message] of Object.entries(refusals)) {
     const command = flags.startsWith("--model") ? flags : `--model residual ${flags}`;
     refuses(() => configOf(command), RegExp(`^${RegExp.escape(message)}`));
@@ -131,19 +133,22 @@ Deno.test("trainingConfig() refuses flags that are invalid, contradictory or wit
 const write = (run: string, config: object) =>
   Deno.writeTextFile(join(run, "config.json"), JSON.stringify(config));
 
-testInFolder("trainingConfig() resumes a run with its own settings", async (run) => {
+testInFolder("resumedRun() resumes a run with its own settings", async (run) => {
   const saved = configOf("--model base --lr 0.25 --epochs 3", "standard");
   await write(run, saved);
-  assert.deepEqual(readConfig(run), saved);
+  assert.deepEqual(configJson(readConfig(run)), saved);
   const config = configOf(`--model base --resume ${run} --epochs 7 --device cpu`, "quick");
-  assert.deepEqual(config, { ...saved, resume: run, epochs: 7, device: "cpu" });
+  assert.deepEqual(config, { ...saved, epochs: 7, device: "cpu" });
+  const { start } = resumedRun({}, run, readConfig(run));
+  assert.deepEqual([start.kind, start.kind === "resume" && start.run], ["resume", run]);
   const { schedule, lr, warmUp, muonLr } = configOf(`--resume ${run} --lr 0.125`);
-  assert.deepEqual([schedule, lr, warmUp, muonLr], ["constant", 0.125, 0, saved.muonLr / 2]);
+  assert.deepEqual([schedule, lr, warmUp, muonLr], ["constant", 0.125, 0, saved.muonLr! / 2]);
   const cosine = configOf(`--resume ${run} --schedule cosine`);
-  assert.deepEqual(cosine, { ...saved, resume: run, schedule: "cosine" });
+  assert.deepEqual(cosine, { ...saved, schedule: "cosine" });
   // A run folder from elsewhere must not name the server that gets credentials.
   await write(run, { ...saved, mlflow: "http://elsewhere" });
-  for (const earlier of ["resume", "config"]) assert.equal(configOf(`--${earlier} ${run}`).mlflow, null);
+  assert.equal(resumedRun({}, run, readConfig(run)).mlflow, null);
+  assert.equal(repeatedRun({}, run, readConfig(run)).mlflow, null);
   const kept = "Cannot use --ema with --resume: the run keeps its settings, except --epochs, --max-steps, ";
   refuses(() => configOf(`--resume ${run} --ema 0`), RegExp(`^${kept}--max-minutes, --lr, .*, --mlflow$`));
   const other = `Cannot resume ${run} with --model residual: it trains the base model`;
@@ -157,21 +162,39 @@ testInFolder("trainingConfig() resumes a run with its own settings", async (run)
   refuses(() => readConfig(run), `Cannot read ${path}: there is no such file (expected the folder of a run)`);
 });
 
-testInFolder("trainingConfig() repeats a run with other settings, and what follows", async (run) => {
-  const cases: [flags: string, replaced: string, expected: Partial<TrainingConfig>][] = [
+testInFolder("repeatedRun() repeats a run with other settings, and what follows", async (run) => {
+  const cases: [flags: string, replaced: string, expected: WrittenSettings][] = [
     ["base --max-minutes 3 --seed 7", "--epochs 2", { epochs: 2, maxMinutes: 0, seed: 7 }],
     ["base --conditional", "--no-conditional", { conditional: false, guidance: 2 }],
     ["base", "--filters 4,8", { optimizer: "adamw" }], // muon would update no weight
     ["base --filters 4,8 --optimizer muon", "--model base", { optimizer: "muon" }],
     ["m.ts:n=1 --optimizer muon --lr 0.5", "--model m.ts:n=2", { optimizer: "muon", lr: 0.5 }],
     ["base --lr 0.5", "--model m.ts", { optimizer: "adamw", lr: 0.125 }],
+    ["m.ts:n=1,k=3", "--model elsewhere/m.ts:n=2", { model: "elsewhere/m.ts:n=2,k=3" }], // the same module
   ];
   for (const [flags, replaced, expected] of cases) {
-    await write(run, { ...recordedConfig(configOf(`--model ${flags}`)), resume: "x", out: "y" });
+    await write(run, { ...configOf(`--model ${flags}`), resume: "x", out: "y" });
     const config = configOf(`--config ${run} ${replaced}`);
-    assert.deepEqual([config.resume, config.out], [null, null], "it never continues the run");
+    const { start, out } = repeatedRun({}, run, readConfig(run));
+    assert.deepEqual([start, out], [{ kind: "fresh" }, null], "it never continues the run");
     assert.deepEqual({ ...config, ...expected }, config, `${flags}, then ${replaced}`);
   }
+});
+
+testInFolder("estimates of a run's length belong to its minutes, and no server is recorded", async (run) => {
+  const saved = configOf("--model base --max-minutes 3 --mlflow http://h");
+  assert.equal(saved.mlflow, null);
+  const estimated = { ...saved, maxSteps: 0, replans: [5, 600, 9, 700] };
+  await write(run, estimated);
+  assert.deepEqual(configJson(readConfig(run)), estimated);
+  assert.deepEqual(readConfig(run).length.replans[1], { step: 9, totalSteps: 700 });
+  const replansOf = (flags: string) => configOf(`${flags}`).replans;
+  assert.deepEqual(replansOf(`--resume ${run}`), estimated.replans);
+  assert.equal(replansOf(`--resume ${run} --max-minutes 5`), null, "another length");
+  assert.equal(replansOf(`--config ${run}`), null, "it was not fixed yet");
+  await write(run, { ...estimated, maxMinutes: 0, maxSteps: 700 });
+  assert.deepEqual(replansOf(`--config ${run}`), estimated.replans, "to repeat the same rates");
+  assert.equal(replansOf(`--config ${run} --max-steps 9`), null);
 });
 
 Deno.test("lossWarning() names the data and the settings that make losses incomparable", () => {
