@@ -36,7 +36,7 @@ export const sampling = defineSettings({
   class: classList("classes to draw in turn; none = unconditional (default: all)", "none"),
   ...guiding,
   compare: toggle({
-    doc: "draw the same noise with 1, 2, 4, 8 and 20 evaluations, one row each",
+    doc: "draw the same noise with 1, 2, 4, 8 and 19 evaluations, one row each",
     default: false,
     needs: {
       words: "a picture, nor with --solver or --columns",
@@ -183,7 +183,7 @@ async function compare(
     .catch((error) => {
       throw solvingError(error, path);
     }).finally(() => bar.clear());
-  say(`${count} samples${words}, with 1, 2, 4, 8 and 20 evaluations each: ${out}`);
+  say(`${count} samples${words}, with 1, 2, 4, 8 and 19 evaluations each: ${out}`);
 }
 
 if (import.meta.main) await main(sampleTask);

@@ -26,6 +26,7 @@ export const streams = {
   augmentation: 27,
   guidance: 28,
   driftNoise: 29,
+  timeChoice: 30,
   dropout: 1024, // of the first layer; the next ones have the streams after it
 } as const;
 

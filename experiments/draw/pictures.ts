@@ -76,13 +76,15 @@ export interface FewStepsRow {
 }
 
 const numbers = [1, 2, 4, 8];
-/** Evaluations of the last row. */
-const maxEvaluations = 20;
+/** Steps of Heun's method in the last row. */
+const heunSteps = 10;
+/** Evaluations of the last row: its last step is Euler's. */
+const mostEvaluations = 2 * heunSteps - 1;
 
 /** Evaluations of all rows of a network. */
-export const comparedEvaluations = [...numbers, maxEvaluations].reduce((a, b) => a + b);
+export const comparedEvaluations = [...numbers, mostEvaluations].reduce((a, b) => a + b);
 
-/** The rows of a network: 1, 2, 4, 8 and 20 evaluations, by its map if it is one, else by Euler's and Heun's methods. */
+/** The rows of a network: 1, 2, 4, 8 and 19 evaluations, by its map if it is one, else by Euler's and Heun's methods. */
 export function fewStepsRows(drawable: Drawable, conditioning: Conditioning | undefined): FewStepsRow[] {
   const isMap = isFlowMap(drawable.model);
   const few = numbers.map((steps): FewStepsRow => ({
@@ -94,42 +96,10 @@ export function fewStepsRows(drawable: Drawable, conditioning: Conditioning | un
   const many: FewStepsRow = {
     drawable,
     conditioning,
-    how: { solver: "heun", steps: maxEvaluations / 2 },
-    caption: `flow, ${maxEvaluations}`,
+    how: { solver: "heun", steps: heunSteps },
+    caption: `flow, ${mostEvaluations}`,
   };
   return [...few, many];
-}
-
-/**
- * Compares the sharpness of images from one evaluation with those from many. Sharpness is the mean square difference
- * between neighbouring pixels over their variance; because of the squares, edges count a lot, and grain hardly.
- *
- * @param name of the network
- * @param width of an image
- * @returns undefined if they are neither blurred nor sharp
- */
-export function sharpnessFinding(
-  name: string,
-  [one, many]: readonly [one: readonly Float32Array[], many: readonly Float32Array[]],
-  width: number,
-): string | undefined {
-  const ratio = sharpnessOf(one, width) / sharpnessOf(many, width);
-  if (ratio < 0.6) return `images from one evaluation of the ${name} are blurred`;
-  return ratio > 0.8
-    ? `images from one evaluation of the ${name} are about as sharp as from ${maxEvaluations}`
-    : undefined;
-}
-
-function sharpnessOf(images: readonly Float32Array[], width: number): number {
-  let [differences, spread] = [0, 0];
-  for (const image of images) {
-    const mean = image.reduce((sum, value) => sum + value, 0) / image.length;
-    for (let i = 0; i < image.length; i++) {
-      spread += (image[i] - mean) ** 2;
-      if (i % width > 0) differences += (image[i] - image[i - 1]) ** 2;
-    }
-  }
-  return differences / spread;
 }
 
 /**
@@ -152,7 +122,7 @@ export async function writeFewSteps(
   const images: Float32Array[] = [];
   let evaluations = 0;
   for (const { drawable, how, conditioning } of rows) {
-    const each = evaluationsOf(how)!;
+    const each = evaluationsOf(how, drawable.model)!;
     const { pixels } = await drawSamples(
       drawable,
       { count, seed, conditioning, ...how },
@@ -165,15 +135,9 @@ export async function writeFewSteps(
   const { shape } = rows[0].drawable;
   const [{ conditioning }] = rows;
   const guidance = conditioning ? `; ${formatGuidance(conditioning.guidance)}` : "";
-  const ofRow = (row: number) => images.slice(row * count, (row + 1) * count);
-  const [many, ...ofOthers] = [...Map.groupBy(rows.keys(), (row) => rows[row].drawable).values()];
-  const findings = [many, ...ofOthers].flatMap(([first]) =>
-    sharpnessFinding(rows[first].caption.split(",")[0], [ofRow(first), ofRow(many.at(-1)!)], shape[2]) ?? []
-  ).join(", ");
   const captions = {
     rows: rows.map(({ caption }) => caption),
     columns: headings,
-    title: findings === "" ? undefined : findings[0].toUpperCase() + findings.slice(1),
     note: `Evaluations of the network, from the same noise${guidance}`,
   };
   const width = Math.min(112, Math.max(56, 560 / count)); // few columns are wider, for their captions

@@ -5,6 +5,7 @@ import {
   noise,
   permutation,
   type Points,
+  type SolverOptions,
   streams,
   toPixels,
 } from "../../models/mod.ts";
@@ -79,7 +80,12 @@ export function samplingEvaluations(
   subject: EvaluatedNetwork,
   { count, how, guidance }: Omit<Drawing, "seed">,
 ): number {
-  return count * (evaluationsOf(how) ?? adaptiveEvaluations) * runsPerEvaluation(subject, guidance);
+  return count * evaluationsFor(subject, how) * runsPerEvaluation(subject, guidance);
+}
+
+/** Evaluations of the network's field per sample; an estimate for adaptive steps. */
+function evaluationsFor({ drawable }: EvaluatedNetwork, how: SolverOptions): number {
+  return evaluationsOf(how, drawable.model) ?? adaptiveEvaluations;
 }
 
 /** Network runs per evaluation of the field: 2 with guidance, else 1. */
@@ -112,7 +118,7 @@ export async function drawForEvaluation(
   const conditioning = classes > 0 ? balancedClasses(count, classes, { scale: guidance }) : undefined;
   const drawable = autoguided(subject.drawable, guidance);
   const runs = runsPerEvaluation(subject, guidance);
-  const each = (evaluationsOf(how) ?? adaptiveEvaluations) * runs;
+  const each = evaluationsFor(subject, how) * runs;
   const advance = monitor.advanceTo(each);
   const { pixels, ...cost } = await drawSamples(drawable, { ...how, count, seed, conditioning }, advance);
   return {

@@ -110,7 +110,7 @@ export const files = {
   samples: { path: "samples.png", about: "samples at the end", when: withSamples, report: "training" },
   fewSteps: {
     path: "few_steps.png",
-    about: "the same noise with 1, 2, 4, 8 and 20 evaluations",
+    about: "the same noise with 1, 2, 4, 8 and 19 evaluations",
     when: withSamples,
     report: "few-steps",
   },

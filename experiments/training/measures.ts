@@ -82,7 +82,7 @@ export class SampleGrids {
     const { batchSize } = this.prepared.config;
     const [{ model }, { count, conditioning, ...how }] = this.#drawing;
     const rows = conditioning && runsTwice(conditioning.guidance, model) ? 2 * count : count;
-    return stepsBetween(rows * evaluationsOf(how)! / batchSize, totalSteps, 4);
+    return stepsBetween(rows * evaluationsOf(how, model)! / batchSize, totalSteps, 4);
   }
 
   /** Draws and writes the grid of a step. @returns its path relative to the run's folder */

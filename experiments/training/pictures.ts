@@ -75,7 +75,7 @@ export const samples: Artifact = {
   makes: "samples",
   evaluations: (trained) => {
     const { samples, solver } = trained.config;
-    return evaluationsFor(trained, samples, evaluationsOf(solver.how)!);
+    return evaluationsFor(trained, samples, evaluationsOf(solver.how, trained.drawable.model)!);
   },
   async write({ run, config: { samples, guidance, seed, solver }, source, drawable }) {
     const columns = classColumns(samples, source.classes, { scale: guidance });

@@ -50,15 +50,20 @@ const starting = 0.25;
 /** Share of the steps of length 0, which learn the velocity itself. */
 const still = 0.5;
 
-/** Times of which a share is 0; half of the rest are uniform, half near the middle. */
-const times: TimeDistribution = {
-  draw(key, n) {
-    const u = randomUniform(key, [n]);
-    const isUniform = tensor(Uint32Array.from({ length: n }, (_, i) => i % 2));
-    const t = where(isUniform, stretched(u, starting), logitNormal({ mean: 0, scale: 1 }).draw(key, n));
-    return where(less(u, starting), 0, t);
-  },
-};
+/**
+ * Times of which a share is 0; half of the rest are uniform, half near the middle.
+ *
+ * @param choiceKey decides which are 0, u32[3]; another key than that of the times, or these would depend on the choice
+ */
+function startingTimes(choiceKey: Tensor): TimeDistribution {
+  return {
+    draw(key, n) {
+      const isUniform = tensor(Uint32Array.from({ length: n }, (_, i) => i % 2));
+      const t = where(isUniform, randomUniform(key, [n]), logitNormal({ mean: 0, scale: 1 }).draw(key, n));
+      return where(less(randomUniform(choiceKey, [n]), starting), 0, t);
+    },
+  };
+}
 
 /** Uniform in [0, 1) if u is uniform in [share, 1). */
 function stretched(u: Tensor, share: number): Tensor {
@@ -77,6 +82,8 @@ export class MeanMapLoss implements StepLoss {
   readonly #pairs: PairDraw;
   readonly #lengthKey = tensor(new Uint32Array(3));
   readonly #guidanceKey = tensor(new Uint32Array(3));
+  readonly #choiceKey = tensor(new Uint32Array(3));
+  readonly #times = startingTimes(this.#choiceKey);
 
   /** Prepares the draw of the points. */
   constructor(distillation: Distillation) {
@@ -89,6 +96,7 @@ export class MeanMapLoss implements StepLoss {
     this.#pairs.write(examples, seed, step);
     this.#lengthKey.write(Uint32Array.of(seed, streams.stepLengths, step));
     this.#guidanceKey.write(Uint32Array.of(seed, streams.guidance, step));
+    this.#choiceKey.write(Uint32Array.of(seed, streams.timeChoice, step));
   }
 
   /** The loss, f32[]. */
@@ -107,7 +115,7 @@ export class MeanMapLoss implements StepLoss {
     readonly map: VelocityField;
   } {
     const { path } = objectiveFor(this.#distillation.student);
-    const { x0, x1, t, condition } = this.#pairs.pairs({ times }, batchSize);
+    const { x0, x1, t, condition } = this.#pairs.pairs({ times: this.#times }, batchSize);
     const { xt } = path.at(x0, x1, t);
     const [map, teacher] = this.#guided(t);
     return { xt, t, condition, v: detached(velocityOf(teacher, xt, t, condition)), map };

@@ -1,6 +1,8 @@
 /** `deno task distill`: a run like any other, from a network to a flow map. */
 
 import assert from "node:assert/strict";
+import { isDeepStrictEqual } from "node:util";
+import { decode } from "npm:fast-png@8.0.0";
 import { decodeCheckpoint, type UNetModelOptions } from "../../models/mod.ts";
 import { readReportRuns } from "../../experiments/report/read_runs.ts";
 import { usualGuidance } from "../../experiments/settings/drawing.ts";
@@ -54,10 +56,30 @@ testTask("distill makes a flow map that other tasks draw from in one evaluation"
   const { stderr } = await place.succeed("sample", `--checkpoint run --count 10 ${oneThread}`);
   assert.match(stderr, /10 samples of all 10 classes, no guidance, map, 1 step, 1 evaluation each/);
   const compared = await place.succeed("sample", `--checkpoint run --count 10 --compare ${oneThread}`);
-  assert.match(compared.stderr, /with 1, 2, 4, 8 and 20 evaluations each: grid.png/);
+  assert.match(compared.stderr, /with 1, 2, 4, 8 and 19 evaluations each: grid.png/);
   assert.match(await place.text("run/report.html"), /<h2 id="few-steps-title">Few evaluations<\/h2>/);
   const [{ isFlowMap }] = await readReportRuns([place.file("run")]);
   assert.equal(isFlowMap, true, "the report's page offers its steps");
+});
+
+testTask("few_steps.png draws the teacher with its own guidance", async (place) => {
+  await storeTeacher(place);
+  const guided = `--teacher-guidance 3 --seed 5`;
+  await place.succeed("distill", `teacher.safetensors --stages mean:images=16 ${guided} ${drawn} --out run`);
+  // The picture begins with the rows of the teacher; its last lines are a note.
+  const top = async (...path: string[]) => {
+    const { data, height } = decode(await place.read(...path));
+    return { lines: (count: number) => data.subarray(0, count * data.length / height), height };
+  };
+  const both = await top("run", "few_steps.png");
+  for (const guidance of [1, 3]) {
+    const how = `--guidance ${guidance} --seed 5 --count 10 --compare ${oneThread}`;
+    await place.succeed("sample", `teacher.safetensors ${how} --out teacher.png`);
+    const alone = await top("teacher.png");
+    const rows = Math.floor(0.8 * alone.height);
+    const isSame = isDeepStrictEqual(both.lines(rows), alone.lines(rows));
+    assert.equal(isSame, guidance === 3, `guidance ${guidance}`);
+  }
 });
 
 testTask("distill makes a flow map that takes --guidance in one evaluation of one row", async (place) => {

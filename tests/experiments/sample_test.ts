@@ -38,14 +38,14 @@ testTask("sample says how it drew a nearly square grid, or one with given column
   const cases: [flags: string, says: RegExp, columns: number, rows: number][] = [
     [
       "--solver heun:steps=3",
-      /^7 samples, heun, 3 steps, 6 evaluations each, in [\d.]+ s on .*: x\.png\n$/,
+      /^7 samples, heun, 3 steps, 5 evaluations each, in [\d.]+ s on .*: x\.png\n$/,
       3,
       3,
     ],
     ["--solver sde:steps=4 --columns 2", /^7 samples, sde, 4 steps, noise 1, 4 evaluations each, in /, 2, 4],
     [
       "--solver heun:grid=0/0.5/1",
-      /^7 samples, heun, 2 steps, times 0\/0.5\/1, 4 evaluations each, in /,
+      /^7 samples, heun, 2 steps, times 0\/0.5\/1, 3 evaluations each, in /,
       3,
       3,
     ],

@@ -114,11 +114,11 @@ testTask("train draws one column per class, and sample the requested ones", asyn
   assert.equal(await place.digest("same.png"), await place.digest("run", "samples.png"));
   const said: Record<string, RegExp> = {
     "--out all.png":
-      /^60 samples of all 10 classes, guidance 1.3, heun, 2 steps, 4 evaluations each with and /,
+      /^60 samples of all 10 classes, guidance 1.3, heun, 2 steps, 3 evaluations each with and /,
     "--class three,1,four --guidance 3 --guidance-interval 0.1,1 --cfg-zero --count 6 --out x.png":
       /^6 samples of class 3, 1, 4, guidance 3 for t in \[0.1, 1\] by CFG-Zero\*, heun, 2 steps/,
     "--class none --count 4 --out y.png":
-      /^4 samples without a class, heun, 2 steps, 4 evaluations each, in /,
+      /^4 samples without a class, heun, 2 steps, 3 evaluations each, in /,
   };
   for (const [flags, words] of Object.entries(said)) assert.match(await draw(flags), words);
   assert.deepEqual(await sizeOf(place, "all.png"), grid(10, 6));

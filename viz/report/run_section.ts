@@ -122,7 +122,7 @@ function fewStepsPicture({ name, fewStepsPng, isFlowMap }: ReportRun): Markup {
     ? markup` The rows <i>map</i> come from the distilled network, which predicts whole steps.`
     : undefined;
   return markup`<figure><img class="few-steps" src="data:image/png;base64,${base64(fewStepsPng!)}"
-alt="Samples of ${name} from the same noise, with 1, 2, 4, 8 and 20 evaluations">
+alt="Samples of ${name} from the same noise, with 1, 2, 4, 8 and 19 evaluations">
 <figcaption>Samples from the same noise, with more and more network evaluations.${jump}</figcaption></figure>`;
 }
 

@@ -17,6 +17,12 @@ Deno.test("makeSolver() reads solvers, and describes them", () => {
     ["dopri5:rtol=1e-3", { ...adaptive, rtol: 1e-3, atol: 1e-3 }, "dopri5, rtol 0.001, atol 0.001"],
     ["dopri5:atol=0.1", { ...adaptive, rtol: 0.1, atol: 0.1 }, "dopri5, rtol 0.1, atol 0.1"],
     [capped, { ...adaptive, rtol: 1e-3, atol: 0.1, maxEvaluations: 50 }, "dopri5, rtol 0.001, atol 0.1"],
+    ["heun:steps=4,last=heun", { solver: "heun", steps: 4, last: "heun" }, "heun, 4 steps, last step heun"],
+    [
+      "dopri5:rtol=0.1,last=dopri5",
+      { ...adaptive, rtol: 0.1, atol: 0.1, last: "dopri5" },
+      "dopri5, rtol 0.1, atol 0.1, last step dopri5",
+    ],
     ["sde:noise=0.5,steps=9", { solver: "sde", noise: 0.5, steps: 9 }, "sde, 9 steps, noise 0.5"],
   ];
   for (const [text, how, description] of cases) {
@@ -37,7 +43,7 @@ Deno.test("makeSolver() refuses settings without effect or meaning in one line",
   const inUnit = "expected times that rise from 0 to 1, such as 0/0.35/1";
   const refusals: Readonly<Record<string, string>> = {
     "heum:steps=3": `expected ${anyOf([...Object.keys(solvers), "sde", "map"])} (did you mean heun?)`,
-    "heun:rtol=1e-3": "heun has no setting rtol; it has steps, grid",
+    "heun:rtol=1e-3": "heun has no setting rtol; it has steps, grid, last",
     "dopri5:rtol=0": 'rtol of dopri5 is "0" (expected a number above 0 and of at most 1)',
     "dopri5:rtol=0.1,steps=4": "with rtol or atol, dopri5 chooses its own steps (leave out steps)",
     "dopri5:rtol=0.1,grid=quadratic": "with rtol or atol, dopri5 chooses its own steps (leave out grid)",
@@ -51,7 +57,9 @@ Deno.test("makeSolver() refuses settings without effect or meaning in one line",
       "expected uniform, quadratic or logarithmic (did you mean quadratic?), or times such as 0/0.35/1",
     "euler:grid=quadratic:bend=2":
       'bend of quadratic is "2" (expected a number of at least -1 and of at most 1), or times such as 0/0.35/1',
-    "euler:step=4": "euler has no setting step (did you mean steps?); it has steps, grid",
+    "heun:last=map": 'last of heun is "map" (expected euler, midpoint, heun, bosh3, rk4 or dopri5)',
+    "map:last=euler": "map has no setting last; it has steps, grid",
+    "euler:step=4": "euler has no setting step (did you mean steps?); it has steps, grid, last",
     "euler:steps=0": 'steps of euler is "0" (expected a whole number of at least 1 and of at most 16777216)',
   };
   for (const [text, problem] of Object.entries(refusals)) {
@@ -63,7 +71,7 @@ Deno.test("makeSolver() refuses settings without effect or meaning in one line",
 Deno.test("solverSetting() accepts only solvers that the task can use", () => {
   const { solver } = training.rows;
   assert.ok(solver.accepts("euler:steps=3") && solver.accepts("heun:grid=0/0.5/1"));
-  assert.equal(solver.problem?.("dopri5:rtol=0.1"), "dopri5 has no setting rtol; it has steps, grid");
+  assert.equal(solver.problem?.("dopri5:rtol=0.1"), "dopri5 has no setting rtol; it has steps, grid, last");
   assert.match(solver.problem?.("sde") ?? "", /^sde adds noise on the way \(expected euler, /);
   const backward = solverSetting({ doc: "" }, "backward");
   assert.ok(backward.accepts("dopri5:rtol=0.1"));

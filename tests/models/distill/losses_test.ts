@@ -165,6 +165,9 @@ testOnCpu("MeanMapLoss() draws points, lengths and guidance anew at each step", 
   assertClose([share((i) => t[i] === 0)], [0.25], 0.03);
   const moved = upTo(N).filter((i) => t[i] > 0);
   assertClose([mean(moved.map((i) => t[i]))], [0.5], 0.03);
+  // The times of the middle are logistic functions of normal numbers, of which 9.5 % are beyond 1.67.
+  const normal = moved.filter((i) => i % 2 === 0).map((i) => Math.log(t[i] / (1 - t[i])));
+  assertClose([normal.filter((z) => Math.abs(z) > 1.67).length / normal.length], [0.095], 0.025);
   const [uniform, middle] = [1, 0].map((odd) =>
     mean(moved.filter((i) => i % 2 === odd).map((i) => (t[i] - 0.5) ** 2))
   );

@@ -18,8 +18,8 @@ interface Place {
 }
 
 /**
- * Draws the current sample from its noise with 1, 2, 4, 8 and 20 evaluations: with steps of a flow map or of Euler's
- * method, and finally with Heun's method, which takes two evaluations per step.
+ * Draws the current sample from its noise with 1, 2, 4, 8 and 19 evaluations: with steps of a flow map or of Euler's
+ * method, and finally with Heun's method, which takes two evaluations per step, and one in the last.
  *
  * @param choice the class, or `all` for the class of the sample; and the guidance
  * @returns the work that draws the row
@@ -33,7 +33,7 @@ export function stepComparison({ engine, explorer, grid, runs, say }: Place, cho
     ...[1, 2, 4, 8].map((steps) => ({ solver, steps, ...condition })),
     { solver: "heun", steps: 10, ...condition },
   ];
-  const counts = hows.map(({ solver, steps }) => solver === "heun" ? 2 * steps : steps);
+  const counts = hows.map(({ solver, steps }) => solver === "heun" ? 2 * steps - 1 : steps);
   const name = shown.name.toLowerCase() + (names.size > 1 ? ` of ${names.get(run)}` : "");
   const [{ buttons, notes }] = grid.prepare([{
     words: `Network evaluations from the noise of ${name}${formatCondition(hows[0])}: ` +
