@@ -7,10 +7,11 @@ import { objectiveOf } from "../../../experiments/cli/training_config.ts";
 import { splitImages } from "../../../experiments/data/dataset.ts";
 import { sourceOf } from "../../../experiments/data/image_source.ts";
 import { loadDataset } from "../../../experiments/data/load_dataset.ts";
-import { type CellSettings, configOf, type GivenPlan, readPlan } from "../../../experiments/study/plan.ts";
-import { milestonesOf } from "../../../experiments/study/run_cell.ts";
-import { cellFolder, openStudy, readStudy } from "../../../experiments/study/study.ts";
-import { readResults } from "../../../experiments/study/summary.ts";
+import { expandPlan } from "../../../experiments/study/cells.ts";
+import { type CellSettings, type GivenPlan, type Plan, readPlan } from "../../../experiments/study/plan.ts";
+import { milestonesOf } from "../../../experiments/study/measure_cell.ts";
+import { cellFolder, openStudy as openExpanded, readStudy } from "../../../experiments/study/study.ts";
+import { readResults } from "../../../experiments/study/results.ts";
 import { modelOptions } from "../../../experiments/training/network.ts";
 import { init } from "../../../kernels/mod.ts";
 import { BatchOrder, blankInitialiser, createModel, Trainer } from "../../../models/mod.ts";
@@ -19,6 +20,8 @@ import { writeTinyIdx } from "../data/tiny_idx.ts";
 import { damage } from "../mutations.ts";
 import { judgedTwice, writeMadeUpStudy } from "./made_up_study.ts";
 import { tinyPlan } from "./tiny_study.ts";
+
+const openStudy = (folder: string, plan: Plan) => openExpanded(folder, plan, expandPlan(plan));
 
 /** A plan on made-up data with few or enough test images. */
 async function planIn(folder: string, given: GivenPlan = {}, test = 360) {
@@ -76,15 +79,15 @@ testInFolder("readStudy() and readResults() describe any damage to a file in one
   await writeMadeUpStudy(folder, judgedTwice);
   const readAll = async () => await readResults((await readStudy(folder))!);
   assert.equal((await readAll()).length, 6);
-  for (const name of ["study.json", join("cells", "base-s1", "cell.json")]) {
+  for (const name of ["study.json", join("cells", "base-s1", "evaluation.json")]) {
     await damage(folder, name, 20, readAll);
     const path = join(folder, name);
     const whole = await Deno.readTextFile(path);
-    await Deno.writeTextFile(path, '{"version": 1}');
+    await Deno.writeTextFile(path, '{"version": 3}');
     await assert.rejects(readAll(), { name: "RunError", message: new RegExp(`^Cannot read ${path}: `) });
     await Deno.writeTextFile(path, whole);
   }
-  await Deno.remove(join(cellFolder({ folder }, { id: "base-s1" }), "cell.json"));
+  await Deno.remove(join(cellFolder({ folder }, { id: "base-s1" }), "evaluation.json"));
   assert.equal((await readAll()).length, 5);
   assert.equal(await readStudy(join(folder, "cells")), undefined);
 });
@@ -97,11 +100,12 @@ Deno.test("milestonesOf() halves the training as often as possible, and lists th
   assert.deepEqual(milestonesOf(1, 4), []);
 });
 
-const paired = readPlan({
+const paired = {
   name: "paired",
   // On this path the loss of a network of zeros depends on images, noise and times.
   fixed: { path: "cosine", batchSize: 8, tEmb: 8, groups: 4, conditional: true },
-}, "a test");
+  steps: 3,
+};
 
 testInFolder("cells of one seed see the same images, noise and times", async (folder) => {
   await writeTinyIdx(`${folder}/data`, { train: 60, test: 8 });
@@ -109,7 +113,7 @@ testInFolder("cells of one seed see the same images, noise and times", async (fo
   const device = await init({ device: "cpu", threads: 1 });
   /** Losses of the first steps of a network whose weights stay zero. */
   const lossesOf = async (settings: CellSettings, seed: number) => {
-    const config = configOf(paired, { asked: settings, id: "a cell", seed, steps: 3 });
+    const [{ set: config }] = expandPlan(readPlan({ ...paired, cells: [settings], seeds: [seed] }, "a test"));
     const normalization = normalizationTo(config.normalize);
     const source = sourceOf(data, "train", { conditional: true, normalization });
     const model = createModel(modelOptions(config, source.shape, data.classes), blankInitialiser);
