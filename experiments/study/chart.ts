@@ -14,17 +14,6 @@ import { counted, formatMean } from "./findings.ts";
 import type { SeedMean } from "./seed_means.ts";
 import type { Setup, Summary } from "./summary.ts";
 
-/** A figure against a cost. */
-interface Panel {
-  readonly key: string;
-  /** The figure's value for real images. */
-  readonly real?: number;
-  /** Title of the axis of the cost. */
-  readonly axis: string;
-  /** The points of each setup. */
-  readonly drawn: readonly (readonly Point[])[];
-}
-
 /** A point of a panel. */
 interface Point {
   readonly x: number;
@@ -35,64 +24,60 @@ interface Point {
  * The figures of the conclusion against the costs that have an axis, as a row of panels, with intervals over seeds and
  * a line at the value of real images. A cost that is equal for all points has no panel; undefined without panels.
  */
-export function qualityFigure(summary: Summary): PlotlyFigure | undefined {
-  const panels = panelsOf(summary);
-  if (panels.length === 0) return undefined;
+export function qualityFigure({ setups, primaries }: Summary): PlotlyFigure | undefined {
   const data: PlotlyTrace[] = [];
   const shapes: object[] = [];
   const axes: Record<string, object> = {};
   const named = new Set<string>(); // setups in the legend
-  for (const [n, { key, real, axis, drawn }] of panels.entries()) {
-    const number = panelNumber(n);
-    for (const [i, points] of drawn.entries()) {
-      if (points.length === 0) continue;
-      const { label } = summary.setups[i];
-      data.push({
-        ...traceOf(points, i, key),
-        name: label,
-        legendgroup: label,
-        showlegend: !named.has(label),
-        xaxis: `x${number}`,
-        yaxis: `y${number}`,
-      });
-      named.add(label);
+  let columns = 0;
+  for (const { key, real } of primaries) {
+    for (const name of costNames) {
+      const drawn = setups.map((setup) => pointsOf(setup, name, key));
+      const x = drawn.flat().map(({ x }) => x);
+      if (costs[name].axis === undefined || new Set(x).size < 2) continue;
+      const n = panelNumber(columns++);
+      for (const [i, points] of drawn.entries()) {
+        if (points.length === 0) continue;
+        const { label } = setups[i];
+        data.push({
+          ...traceOf(points, i, key),
+          name: label,
+          legendgroup: label,
+          showlegend: !named.has(label),
+          xaxis: `x${n}`,
+          yaxis: `y${n}`,
+        });
+        named.add(label);
+      }
+      if (real !== undefined) shapes.push(realLine(key, real, n));
+      const y = drawn.flat().flatMap(({ quality }) => [quality.mean, ...quality.interval ?? []]);
+      const isWide = spansDecade(real === undefined ? y : [...y, real]);
+      const title = `${titleOf(key)}: ${meaningOf(key).better} is better`;
+      axes[`xaxis${n}`] = {
+        title: { text: costs[name].axis },
+        ...spansDecade(x) ? logAxis : { rangemode: "tozero" },
+      };
+      axes[`yaxis${n}`] = { title: { text: title }, ...isWide ? logAxis : {} };
     }
-    const all = drawn.flat();
-    const y = all.flatMap(({ quality }) => [quality.mean, ...quality.interval ?? []]);
-    if (real !== undefined) {
-      y.push(real);
-      shapes.push({
-        type: "line",
-        xref: `x${number} domain`,
-        yref: `y${number}`,
-        x0: 0,
-        x1: 1,
-        y0: real,
-        y1: real,
-        line: { dash: "dash" },
-        label: { text: `real images: ${shownFigure(key, real)}`, textposition: "start", padding: 4 },
-      });
-    }
-    const better = `${titleOf(key)}: ${meaningOf(key).better} is better`;
-    const isWide = spansDecade(all.map(({ x }) => x));
-    axes[`xaxis${number}`] = { title: { text: axis }, ...isWide ? logAxis : { rangemode: "tozero" } };
-    axes[`yaxis${number}`] = { title: { text: better }, ...spansDecade(y) ? logAxis : {} };
   }
-  const grid = { rows: 1, columns: panels.length, pattern: "independent" };
+  if (columns === 0) return undefined;
+  const grid = { rows: 1, columns, pattern: "independent" };
   return { data, layout: { grid, height: 380, showlegend: true, shapes, ...axes } };
 }
 
-function panelsOf({ setups, primaries }: Summary): Panel[] {
-  const panels: Panel[] = [];
-  for (const { key, real } of primaries) {
-    for (const name of costNames) {
-      const { axis } = costs[name];
-      if (axis === undefined) continue;
-      const drawn = setups.map((setup) => pointsOf(setup, name, key));
-      if (new Set(drawn.flat().map(({ x }) => x)).size > 1) panels.push({ key, real, axis, drawn });
-    }
-  }
-  return panels;
+/** A line across panel n at the value of real images. */
+function realLine(key: string, real: number, n: string) {
+  return {
+    type: "line",
+    xref: `x${n} domain`,
+    yref: `y${n}`,
+    x0: 0,
+    x1: 1,
+    y0: real,
+    y1: real,
+    line: { dash: "dash" },
+    label: { text: `real images: ${shownFigure(key, real)}`, textposition: "start", padding: 4 },
+  };
 }
 
 /** Quality at the end of training, and before it if it was measured and the cost grows. */

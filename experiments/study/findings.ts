@@ -11,23 +11,30 @@ import { excludesZero, type Interval, type SeedMean } from "./seed_means.ts";
 import type { Study } from "./study.ts";
 import type { Difference, Figures, Setup, Summary } from "./summary.ts";
 
-/** What a study concludes, in a line, and why. */
-export interface Conclusion {
-  readonly headline: string;
-  /** What differs, what is inconclusive, and what was held fixed. */
-  readonly details: readonly Passage[];
-}
-
-/** The conclusion of a study. */
-export function conclude({ plan, count }: Pick<Study, "plan" | "count">, summary: Summary): Conclusion {
+/** The conclusion of a study: a line, and then what differs, what is inconclusive, and what was held fixed. */
+export function conclude({ plan, count }: Pick<Study, "plan" | "count">, summary: Summary) {
   const { setups, differences, primaries } = summary;
+  const seeds = Math.max(...setups.map(({ results }) => results.length));
+  const headline = [progressOf(plan, setups)];
   const details: Passage[] = [];
+  if (seeds === 1) headline.push("Nothing can be concluded from one seed: use more with --seeds.");
   if (primaries.some(({ key }) => keysOf(["kernel"]).includes(key))) {
-    details.push(
-      "Compared by kernel distance: there are too few test images for the Fréchet distance.",
-    );
+    details.push("Compared by kernel distance: there are too few test images for the Fréchet distance.");
   }
-  for (const { key } of primaries) details.push(...comparisonsOf(key, differences));
+  for (const { key } of primaries) {
+    const { clear, open } = comparisonsOf(key, differences);
+    const title = titleOf(key);
+    if (seeds > 1) {
+      headline.push(`${title}: ${counted(clear.length, "difference")}, ${open.length} inconclusive.`);
+    }
+    if (clear.length > 0) {
+      details.push({ heading: `${title}: what differs (95 % interval excludes 0)`, items: clear });
+    }
+    if (open.length > 0) {
+      const why = "95 % interval contains 0, or one seed; use more seeds";
+      details.push({ heading: `${title}: inconclusive (${why})`, items: open });
+    }
+  }
   const order = orderOf(setups);
   if (order !== undefined) details.push(`${order}.`);
   if (!heldOutComparable(setups)) details.push(`${lossWarning(setups)}.`);
@@ -35,63 +42,37 @@ export function conclude({ plan, count }: Pick<Study, "plan" | "count">, summary
     details.push("Setups with different data are not compared.");
   }
   details.push(heldFixed(plan, count, setups));
-  return { headline: [progressOf(plan, setups), ...verdictsOf(summary)].join(" "), details };
+  return { headline: headline.join(" "), details };
 }
 
 function progressOf({ name }: Plan, setups: readonly Setup[]): string {
-  const sum = (of: (setup: Setup) => number) => setups.reduce((sum, setup) => sum + of(setup), 0);
-  const finished = sum(({ results }) => results.length);
-  const planned = sum(({ planned }) => planned);
-  const progress = `Study ${name}: ${
-    counted(setups.length, "setup")
-  }, ${finished} of ${planned} runs finished.`;
+  const finished = setups.reduce((sum, { results }) => sum + results.length, 0);
+  const planned = setups.reduce((sum, { planned }) => sum + planned, 0);
+  const runs = `${finished} of ${planned} runs finished`;
+  const progress = `Study ${name}: ${counted(setups.length, "setup")}, ${runs}.`;
   const lacking = setups.filter(({ results, planned }) => results.length < planned)
     .map(({ label, results, planned }) => `${label} has ${results.length} of ${planned} runs`);
   return lacking.length === 0 ? progress : `${progress} Preliminary: ${lacking.join("; ")}.`;
 }
 
-/** What can be concluded by each figure of the conclusion, as sentences. */
-function verdictsOf({ differences, primaries }: Summary): string[] {
-  const verdicts: string[] = [];
-  for (const { key } of primaries) {
-    const found = differences.flatMap(({ figures }) => figures[key] ?? []);
-    if (found.length === 0) continue;
-    if (found.every(({ interval }) => interval === undefined)) {
-      return ["Nothing can be concluded from one seed: use more with --seeds."];
-    }
-    const clear = found.filter(isClear).length;
-    const open = found.length - clear;
-    verdicts.push(`${titleOf(key)}: ${counted(clear, "difference")}, ${open} inconclusive.`);
-  }
-  return verdicts;
-}
-
-function isClear({ interval }: SeedMean): boolean {
-  return interval !== undefined && excludesZero(interval);
-}
-
-/** Whether the judges rank the setups that have an interval in the same order. */
+/** Whether the judges rank the setups in the same order, as far as these have intervals. */
 function orderOf(setups: readonly Setup[]): string | undefined {
-  const ranked = setups.map(({ figures }) => {
-    const known = Object.entries(figures).flatMap(([key, found]) => {
-      if (!found?.interval) return [];
-      const [low, high] = found.interval;
-      return [[key, { value: found.mean, low, high }]];
-    });
-    return Object.fromEntries(known);
-  });
-  return formatOrder(ranked);
+  const ranked = ({ mean, interval: [low, high] = [mean, mean] }: SeedMean) => ({ value: mean, low, high });
+  const measured = setups.filter(({ results }) => results.length > 1).map(({ figures }) =>
+    Object.fromEntries(Object.entries(figures).map(([key, found]) => [key, found && ranked(found)]))
+  );
+  return formatOrder(measured);
 }
 
-/** The differences in a figure, and the inconclusive comparisons. */
-function comparisonsOf(key: string, differences: readonly Difference[]): Passage[] {
-  const differs: string[] = [];
+/** The clear differences in a figure, and the inconclusive comparisons. */
+function comparisonsOf(key: string, differences: readonly Difference[]) {
+  const clear: string[] = [];
   const open: string[] = [];
   for (const { a, b, figures, ratio } of differences) {
     const found = figures[key];
     if (!found) continue;
     const { mean, interval, seeds } = found;
-    if (!interval || !isClear(found)) {
+    if (!interval || !excludesZero(interval)) {
       const range = interval ? formatInterval(key, interval) : "one seed, no interval";
       open.push(`${a} against ${b}: ${range}${formatRatio(ratio)}`);
       continue;
@@ -100,17 +81,9 @@ function comparisonsOf(key: string, differences: readonly Difference[]): Passage
     const size = formatFigure(key, Math.abs(mean), (high - low) / 2);
     const range = `${formatInterval(key, [low, high])}, ${counted(seeds.length, "seed")}`;
     const how = mean < 0 ? "lower" : "higher";
-    differs.push(`${a} against ${b}: ${how} by ${size} (${range})${formatRatio(ratio)}`);
+    clear.push(`${a} against ${b}: ${how} by ${size} (${range})${formatRatio(ratio)}`);
   }
-  const title = titleOf(key);
-  const passages = [
-    { heading: `${title}: what differs (95 % interval excludes 0)`, items: differs },
-    {
-      heading: `${title}: inconclusive (95 % interval contains 0, or one seed; use more seeds)`,
-      items: open,
-    },
-  ];
-  return passages.filter(({ items }) => items.length > 0);
+  return { clear, open };
 }
 
 /** Relative costs from which on a conclusion names them. */
@@ -135,14 +108,16 @@ function heldFixed(
   const images = setups.flatMap(({ costs }) => costs.images?.mean ?? []);
   const seen = [...new Set([Math.min(...images), Math.max(...images)].map(whole))].join(" to ");
   const { solver, guidance } = evaluation;
-  const parts = [`preset ${preset}`];
-  if (!setups.some(({ settings }) => "data" in settings)) parts.push("MNIST");
-  for (const [name, value] of Object.entries(fixed)) parts.push(formatSetting(name, value));
-  parts.push(`${counted(steps, "step")} of training${images.length === 0 ? "" : ` (${seen} images)`}`);
   const by = solver === null ? "" : ` by ${solver}`;
   const at = guidance === null ? "" : ` at guidance ${guidance}`;
-  parts.push(`${whole(count)} samples${by}${at}`);
-  return `Held fixed: ${parts.join(", ")}.`;
+  const parts = [
+    `preset ${preset}`,
+    setups.some(({ settings }) => "data" in settings) ? "" : "MNIST",
+    ...Object.entries(fixed).map(([name, value]) => formatSetting(name, value)),
+    `${counted(steps, "step")} of training${images.length === 0 ? "" : ` (${seen} images)`}`,
+    `${whole(count)} samples${by}${at}`,
+  ];
+  return `Held fixed: ${parts.filter((part) => part !== "").join(", ")}.`;
 }
 
 /** A number of things: `1 seed`, `3 seeds`. */

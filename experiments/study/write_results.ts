@@ -52,18 +52,13 @@ function passageText(passage: Passage): string {
   return [`${passage.heading}:\n`, ...passage.items.map((item) => `- ${item}`)].join("\n");
 }
 
-/** A Markdown table with aligned columns; all but the first contain numbers. */
+/** A Markdown table; all but the first column contain numbers. */
 function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [head, ...rows].map((row) => row.map((cell) => cell.replaceAll("|", "\\|")));
-  const widths = head.map((_, column) => Math.max(4, ...all.map((row) => [...row[column]].length)));
-  const rule = widths.map((width, column) => column === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`);
-  const lines = all.map((row) =>
-    row.map((cell, column) => {
-      const space = " ".repeat(widths[column] - [...cell].length);
-      return column === 0 ? cell + space : space + cell;
-    })
+  const rule = head.map((_, column) => column === 0 ? "---" : "---:");
+  const lines = [head, rule, ...rows].map((cells) =>
+    `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`
   );
-  return [lines[0], rule, ...lines.slice(1)].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+  return lines.join("\n");
 }
 
 /** One line per finished cell: its settings, costs and figures. */

@@ -15,7 +15,9 @@ import { readResults } from "../../../experiments/study/results.ts";
 import { modelOptions } from "../../../experiments/training/network.ts";
 import { init } from "../../../kernels/mod.ts";
 import { BatchOrder, blankInitialiser, createModel, Trainer } from "../../../models/mod.ts";
+import { summarizeStudy } from "../../../experiments/study/summary.ts";
 import { testInFolder } from "../../folder.ts";
+import { testNeeding } from "../../permissions.ts";
 import { writeTinyIdx } from "../data/tiny_idx.ts";
 import { damage } from "../mutations.ts";
 import { judgedTwice, writeMadeUpStudy } from "./made_up_study.ts";
@@ -91,6 +93,61 @@ testInFolder("readStudy() and readResults() describe any damage to a file in one
   assert.equal((await readAll()).length, 5);
   assert.equal(await readStudy(join(folder, "cells")), undefined);
 });
+
+testNeeding({ read: true }, "readResults() reads a study of version 1.0", async () => {
+  const study = (await readStudy(new URL("./study_1_0", import.meta.url).pathname))!;
+  assert.deepEqual(study.plan.fixed.filters, [8, 16]);
+  const [result, ...others] = await readResults(study);
+  assert.deepEqual([result.cell.id, others], ["base-s1", []]);
+  const costs = { parameters: 3417, multiplyAdds: 246_856, images: 320, seconds: 0.085 };
+  assert.deepEqual(result.costs, costs);
+  assert.deepEqual(Object.keys(result.figures), ["frechet", "vgg/frechet", "velocity_error"]);
+  assert.deepEqual(Object.keys(result.real), ["frechet", "vgg/frechet"]);
+  assert.deepEqual(result.milestones.map(({ step }) => step), [20]);
+  assert.equal(result.milestones[0].figures.frechet.toPrecision(3), "0.0221");
+  assert.deepEqual(result.solvers.map(({ spec, evaluations }) => [spec, evaluations]), [["heun:steps=1", 4]]);
+  const { setups: [setup], primaries } = summarizeStudy(study.cells, [result]);
+  assert.deepEqual([setup.label, primaries.map(({ key }) => key)], ["base", ["frechet", "vgg/frechet"]]);
+});
+
+testInFolder(
+  "readResults() skips cells that are not finished, or were measured in another way",
+  async (root) => {
+    const source = new URL("./study_1_0/cells/base-s1/", import.meta.url);
+    const files = ["evaluation", "solvers", "run"];
+    const read = async (name: string) => JSON.parse(await Deno.readTextFile(new URL(`${name}.json`, source)));
+    const [evaluation, solvers, record] = await Promise.all(files.map(read));
+    const whole = { ...evaluation, multiplyAdds: 1, milestones: [] };
+    const common = (change: object) => ({
+      solvers: { ...solvers, common: { ...solvers.common, ...change } },
+    });
+    const cases: [finished: boolean, changed: Readonly<Record<string, unknown>>][] = [
+      [true, {}],
+      [true, { evaluation: { ...whole, judges: [] }, solvers: null }],
+      [false, { evaluation: { ...whole, milestones: undefined } }], // of the task evaluate
+      [false, { evaluation: null }],
+      [false, { solvers: null }],
+      [false, { solvers: { ...solvers, solvers: [] } }],
+      [false, common({ count: 1 })],
+      [false, common({ seed: 1 })],
+      [false, common({ guidance: 1 })],
+      [false, { run: { ...record, status: "KILLED" } }],
+    ];
+    const study = (await readStudy(new URL("./study_1_0", import.meta.url).pathname))!;
+    for (const [i, [finished, changed]] of cases.entries()) {
+      const folder = join(root, String(i));
+      const run = cellFolder({ folder }, { id: "base-s1" });
+      await Deno.mkdir(run, { recursive: true });
+      await Deno.copyFile(new URL("config.json", source), join(run, "config.json"));
+      const all = { evaluation: whole, solvers, run: record, ...changed };
+      for (const [name, json] of Object.entries(all)) {
+        if (json) await Deno.writeTextFile(join(run, `${name}.json`), JSON.stringify(json));
+      }
+      const results = await readResults({ ...study, folder });
+      assert.equal(results.length, finished ? 1 : 0, JSON.stringify(changed));
+    }
+  },
+);
 
 Deno.test("milestonesOf() halves the training as often as possible, and lists the earliest step first", () => {
   assert.deepEqual(milestonesOf(1000, 3), [125, 250, 500]);
