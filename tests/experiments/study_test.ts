@@ -81,6 +81,22 @@ testTask("study trains and evaluates every cell once, and shows the results of i
   assert.deepEqual(await place.listing(place.file("one", "cells")), before);
 });
 
+testTask("study measures a cell again whose evaluation was replaced, without training it", async (place) => {
+  await makeOne(place);
+  for (const run of ["one", "one/cells/base-s1"]) await Deno.remove(place.file(run, "mlflow.json")); // sends nothing
+  const before = await resultOf(place, "one", "base-s1");
+  const weights = await place.digest("one/cells/base-s1/ema.safetensors");
+  const flags = `--count 20 ${oneThread} --judge none --bits-images 0 --course-images 0`;
+  await place.succeed("evaluate", `one/cells/base-s1 ${flags}`);
+  await Deno.remove(place.file("one/cells/base-s1/state.safetensors")); // which is large, and only resumes
+  const { stdout } = await place.succeed("study", "one");
+  assert.match(stdout, /, 1 of 2 runs finished\. Preliminary: base has 0 of 1 runs\./);
+  const { stderr } = await place.succeed("study", `plan.json --out one ${oneThread}`);
+  assert.match(stderr, /Evaluating base-s1\n/);
+  assert.deepEqual(await resultOf(place, "one", "base-s1"), before);
+  assert.equal(await place.digest("one/cells/base-s1/ema.safetensors"), weights);
+});
+
 testTask("study is a parent run on a server with its cells as children, each sent once", async (place) => {
   const server = await theServer();
   assert.match(await makeOne(place), /MLflow shows the study at http/);
@@ -144,7 +160,10 @@ testTask("study continues after a kill and a signal, and ends like an uninterrup
 testTask("study runs a cell for a job, and the others if one is busy, cut off or fails", async (place) => {
   const broken = { model: "base", optimizer: "sgd", lr: 1e30, clip: 0 };
   const networks = [{ model: "base" }, { model: "residual" }, broken];
-  await makePlan(place, { seeds: [1], grid: {}, cells: networks, evaluation: fewSamples });
+  // Networks without classes, which cannot be guided.
+  const fixed = { ...tinyPlan.fixed, conditional: false, guidance: 1 };
+  const evaluation = { ...fewSamples, guidance: 1 };
+  await makePlan(place, { seeds: [1], grid: {}, cells: networks, fixed, evaluation });
   await useFewTestImages(place);
   const flags = `plan.json --out jobs ${oneThread}`;
   await place.succeed("study", `${flags} --cell 2`);

@@ -146,7 +146,7 @@ Deno.test("summarizeStudy() does not compare losses of different meanings, or di
   const trainedOn = (settings: MadeUpSetup["settings"], digest: string): MadeUpSetup => ({
     settings: { data: "a", coupling: "independent", tEmb: 8, ...settings },
     frechet: [20, 21],
-    more: () => ({ dataset: { name: "digits", digest } }),
+    more: () => ({ dataset: { name: "digits", digest }, real: { frechet: 1 } }),
   });
   const others = [trainedOn({ coupling: "ot" }, "12"), trainedOn({ data: "b" }, "34")];
   const all = [trainedOn({}, "12"), trainedOn({ tEmb: 16 }, "12"), ...others];
