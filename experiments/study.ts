@@ -43,13 +43,11 @@ const studying = defineSettings({
   experiment,
 }, { preset: "Plan", cell: "Run" });
 
-type StudyFlags = Values<typeof studying.rows>;
-
 /** Flags that have an effect where a study only shows its results. */
 const ofResults: readonly string[] = ["mlflow", "experiment"];
 
 /** Tells the plan, or the folder of a study, from settings among the words of a command line. */
-function resolve(values: Partial<StudyFlags>, words: readonly string[]) {
+function resolve(values: Partial<Values<typeof studying.rows>>, words: readonly string[]) {
   const settings = words.filter(isSetting);
   const [plan, ...more] = words.filter((word) => !isSetting(word));
   if (more.length > 0) {
@@ -179,8 +177,7 @@ async function leftToTrain(run: string, config: TrainingConfig): Promise<Trainin
     return config;
   }
   if ((await readRecord(run))?.status === "FINISHED") return undefined; // with all its files
-  const { mlflow } = config;
-  return trainingConfig(mlflow === null ? { resume: run } : { resume: run, mlflow });
+  return trainingConfig({ resume: run, ...config.mlflow === null ? {} : { mlflow: config.mlflow } });
 }
 
 /** Removes what a run has left that was killed before its first checkpoint, except its lock. */

@@ -96,8 +96,8 @@ function setupOf(plan: Plan, asked: CellSettings, names: readonly string[]) {
 function settingsOf({ name, preset, fixed, seeds: [seed] }: Plan, asked: CellSettings, steps: number) {
   const cell = `${cellName(asked, seed)} of the plan ${name}`;
   const { share: _, ...own } = asked;
-  const { share: __, ...others } = fixed;
-  const common = { sampleEpochs: 0, ...others }; // no grids during training, unless the plan wants them
+  // No grids during training, unless the plan wants them.
+  const { share: __, ...common }: CellSettings = { sampleEpochs: 0, ...fixed };
   const all = { ...presets[preset], ...common, ...own };
   if (!("model" in all)) {
     const networks = anyOf(training.rows.model.choices!.map((network) => `model=${network}`));

@@ -141,9 +141,8 @@ export function isSetting(word: string): boolean {
 
 function settingIn(word: string): { readonly name: string; readonly value: Value } {
   const [, name, text] = assignment.exec(word)!;
-  if (text === "true") return { name, value: true };
-  if (text === "false") return { name, value: false };
-  return { name, value: text };
+  const isSwitch = text === "true" || text === "false";
+  return { name, value: isSwitch ? text === "true" : text };
 }
 
 async function namedPlan(named: string | undefined): Promise<Plan> {

@@ -148,9 +148,7 @@ export function tablesOf({ setups, differences, primaries }: Summary): TextTable
           const cost = setup.costs[name];
           return cost ? costs[name].format(cost.mean) : "";
         }),
-        setup.results.length === setup.planned
-          ? `${setup.planned}`
-          : `${setup.results.length} of ${setup.planned}`,
+        `${setup.results.length} of ${setup.planned}`,
       ]),
     },
     {

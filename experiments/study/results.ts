@@ -83,12 +83,12 @@ async function readCellEvaluation(run: string, { steps }: Cell): Promise<Evaluat
   const advice = "delete the file, and the study will evaluate the cell again";
   const earlier = await readFields(join(run, "cell.json"), earlierFields, advice);
   if (!earlier) return evaluation;
-  const { multiplyAdds, course } = earlier;
-  const milestones = course.slice(0, -1).map(({ images, figures }) => ({
-    step: Math.round(steps * images / course.at(-1)!.images),
+  const end = earlier.course.at(-1)?.images ?? 0;
+  const milestones = earlier.course.slice(0, -1).map(({ images, figures }) => ({
+    step: Math.round(steps * images / end),
     figures,
   }));
-  return { ...evaluation, multiplyAdds, milestones };
+  return { ...evaluation, multiplyAdds: earlier.multiplyAdds, milestones };
 }
 
 /** Quality by the solvers of the plan, if there are judges; undefined if they were not measured like the rest. */

@@ -98,20 +98,16 @@ export async function openStudy(
 
 /** Cells of different plans cannot be compared, so a changed plan needs a new folder. */
 function checkUnchanged(known: Study, now: Pick<Study, "plan" | "cells">): void {
-  let change: string | undefined;
-  for (const name of Object.keys(now.plan) as (keyof Plan)[]) {
-    const was = known.plan[name];
-    const is = now.plan[name];
-    if (isDeepStrictEqual(was, is)) continue;
-    change = `${name} of its plan is ${JSON.stringify(was)}, now ${JSON.stringify(is)}`;
-    break;
+  const names = Object.keys(now.plan) as (keyof Plan)[];
+  const changed = names.find((name) => !isDeepStrictEqual(known.plan[name], now.plan[name]));
+  if (changed === undefined && isDeepStrictEqual(known.cells, now.cells)) return;
+  let how = "the module of a network or a preset has changed";
+  if (changed !== undefined) {
+    const [was, is] = [known, now].map(({ plan }) => JSON.stringify(plan[changed]));
+    how = `${changed} of its plan is ${was}, now ${is}`;
   }
-  if (change === undefined && !isDeepStrictEqual(known.cells, now.cells)) {
-    change = "the module of a network or a preset has changed";
-  }
-  if (change === undefined) return;
   throw new ConfigError(
-    `Cannot continue the study ${known.folder}: ${change} (expected the same plan, or a new study with --out DIR)`,
+    `Cannot continue the study ${known.folder}: ${how} (expected the same plan, or a new study with --out DIR)`,
   );
 }
 

@@ -8,12 +8,9 @@ import type { CellResult } from "./results.ts";
 import type { Study } from "./study.ts";
 import type { Summary } from "./summary.ts";
 
-const caption =
-  "Means over seeds, with 95 % intervals by Student's t, after training and at milestones. Real images are training images.";
-
 const note =
   "Intervals are 95 % confidence intervals of the mean over seeds, by Student's t; differences are taken within each " +
-  "seed, whose runs share the order of data, noise and times.";
+  "seed, whose runs share the order of data, noise and times. Real images are training images.";
 
 /**
  * Writes the results of the finished cells into the folder of a study: `study.html` with conclusion, chart and tables,
@@ -32,7 +29,7 @@ export async function writeResults(study: Study, results: readonly CellResult[],
     figures: figure ? [figure] : [],
     tables,
     details,
-    note: figure ? `${caption} ${note}` : note,
+    note,
   });
   const conclusion = [headline, ...details].map(passageText).join("\n\n");
   await writeAtomic(join(study.folder, "study.html"), page);
