@@ -99,7 +99,7 @@ testNeeding(toRun, `train loads at most ${mostModules} modules of experiments`, 
 /** What reads a setting from text. */
 const parsers = ["makeSolver", "chooseVariant", "parseNetwork", "readStages", "pairsAfter", "numbersOf"];
 /** Where settings are read: command lines, `config.json`, and plans of studies. */
-const edge = /^experiments\/(cli|settings)\/|^experiments\/study\/plan\.ts$/;
+const edge = /^experiments\/(cli|settings)\/|^experiments\/study\/(find_)?plan\.ts$/;
 
 testNeeding({ read: true }, "settings are read from text only at the edge", async () => {
   const found: string[] = [];

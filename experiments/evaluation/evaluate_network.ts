@@ -1,4 +1,4 @@
-import { currentDevice } from "../../kernels/mod.ts";
+import { countMultiplyAdds, currentDevice, tensor, zeros } from "../../kernels/mod.ts";
 import { pickPoints } from "../../models/mod.ts";
 import { unlessStopped } from "../cli/task.ts";
 import { firstIndices } from "../data/dataset.ts";
@@ -93,6 +93,7 @@ export async function evaluateNetwork(
         seconds: (performance.now() - started) / 1000,
         weights,
         device: currentDevice().description,
+        multiplyAdds: multiplyAddsOf(subject),
         dataset: { name, digest, classNames },
         judges: judged.map(({ judge: { name, digest: sha256, accuracy, source, classes }, samples }) => {
           const seen = verdicts(samples.probabilities, classes).classes;
@@ -115,5 +116,13 @@ export async function evaluateNetwork(
         }
         : undefined,
     };
+  });
+}
+
+/** Multiply-adds of one evaluation of the network for one image. */
+function multiplyAddsOf({ drawable: { model, shape }, classes }: EvaluatedNetwork): number {
+  return countMultiplyAdds(() => {
+    const condition = classes > 0 ? tensor(new Uint32Array(1)) : undefined;
+    model.velocity(zeros([1, ...shape]), tensor(new Float32Array(1)), condition);
   });
 }

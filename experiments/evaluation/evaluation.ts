@@ -80,6 +80,8 @@ const checks = {
   weights: fieldsOf({ file: textField, sha256: textField, step: ifGiven(count) }),
   /** The device that computed. */
   device: textField,
+  /** Multiply-adds of one evaluation of the network for one image. Absent before version 1.1. */
+  multiplyAdds: ifGiven(count),
   /** The data compared with, the digest of its training images, and the names of its classes, if it has any. */
   dataset: fieldsOf({ name: textField, digest: textField, classNames: ifGiven(listOf(textField)) }),
   /** The judges, the first of which has the figures whose keys name none; none without labels. */
@@ -92,6 +94,8 @@ const checks = {
   /** The samples, how they were drawn, as text (solver, grid, guidance), and their cost. */
   samples: fieldsOf({ count, seed: count, how: textField, ...cost }),
   figures: tableOf(figure),
+  /** Figures of the averaged weights after some steps of training; a study writes them, even if there are none. */
+  milestones: ifGiven(listOf(fieldsOf({ step: count, figures: tableOf(finiteNumber) }))),
   /** Means over samples along their trajectories. */
   course: ifGiven(fieldsOf({ t: numbers, straightness: numbers, curvature: numbers })),
   /** Velocity error in bins of t. */

@@ -16,12 +16,12 @@ import { readQuality } from "./judged.ts";
 /**
  * Reads the data of a report from run folders.
  *
- * @param live whether the page can sample from the networks, or why not
+ * @param live whether the page can sample from the networks
  * @throws the errors of `decodeCheckpoint` and `decodeJudge` if weights are damaged
  */
 export async function readReportRuns(
   folders: readonly string[],
-  live: boolean | string = false,
+  live = false,
 ): Promise<ReportRun[]> {
   const paths = folders.map((folder) => resolve(folder));
   const twice = folders.find((_, i) => paths.indexOf(paths[i]) < i);
@@ -35,7 +35,7 @@ export async function readReportRuns(
   return runs;
 }
 
-async function readReportRun(folder: string, name: string, live: boolean | string): Promise<ReportRun> {
+async function readReportRun(folder: string, name: string, live: boolean): Promise<ReportRun> {
   const config = await readJson(join(folder, runFile.config));
   if (config === undefined) {
     throw new RunError(
@@ -68,9 +68,7 @@ async function readReportRun(folder: string, name: string, live: boolean | strin
     isFlowMap: typeof config.teacher === "string",
     maxGuidance: Number(config.maxGuidance) > 1 ? Number(config.maxGuidance) : undefined,
     ...await readTrajectories(folder),
-    live: live === true
-      ? await readNetwork(folder, config, judge)
-      : live || "the report was written with --no-live",
+    live: live ? await readNetwork(folder, config, judge) : "the report was written with --no-live",
   };
 }
 

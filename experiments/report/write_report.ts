@@ -17,8 +17,8 @@ export function reportPath(runs: readonly string[]): string {
 interface ReportOptions {
   /** Compares several runs; if absent, they are not compared. */
   readonly compare?: () => Promise<Comparison | undefined>;
-  /** Whether the report includes weights and library to draw new samples in a browser (default true), or why not. */
-  readonly live?: boolean | string;
+  /** Whether the report includes weights and library to draw new samples in a browser; by default true. */
+  readonly live?: boolean;
 }
 
 /**

@@ -1,6 +1,7 @@
 /** A study: a folder with a plan, its cells, and their results. */
 
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { type Dataset, splitImages } from "../data/dataset.ts";
 import { loadDataset } from "../data/load_dataset.ts";
 import { checkSampleCount, maxSamples } from "../evaluation/evaluation_options.ts";
@@ -11,7 +12,8 @@ import { dataSettingNames } from "../settings/data.ts";
 import { ConfigError } from "../cli/settings.ts";
 import { runsRoot } from "../tracking/find_run.ts";
 import type { RunTrainingOptions } from "../training/run_training.ts";
-import { type Cell, cellFields, cellsOf, configOf, type Plan, readPlan } from "./plan.ts";
+import { type Cell, cellFields, type PlannedCell } from "./cells.ts";
+import { type Plan, readPlan } from "./plan.ts";
 
 /** A plan and its cells, the content of `study.json`. */
 export interface Study {
@@ -60,15 +62,23 @@ async function readStudyIn(folder: string): Promise<Study | undefined> {
 /** Samples of each network, unless the plan says how many, or the data allows fewer. */
 const usualCount = 1000;
 
-/** Starts the study of a plan in a folder, or continues it there; several programs may do so at once. */
-export async function openStudy(folder: string, plan: Plan): Promise<Study> {
+/**
+ * Starts the study of a plan in a folder, or continues it there; several programs may do so at once.
+ *
+ * @param planned the cells of the plan
+ */
+export async function openStudy(
+  folder: string,
+  plan: Plan,
+  planned: readonly PlannedCell[],
+): Promise<Study> {
   // Before the study is read, which another program may be starting.
   const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name).catch((error) => {
     if (error instanceof Deno.errors.NotFound) return [];
     throw new RunError(`Cannot use the folder ${folder}: ${reasonOf(error)}`);
   });
   const known = await readStudyIn(folder);
-  const cells = cellsOf(plan);
+  const cells = planned.map(({ cell }) => cell);
   if (known) {
     checkUnchanged(known, { plan, cells });
     return known;
@@ -80,37 +90,36 @@ export async function openStudy(folder: string, plan: Plan): Promise<Study> {
         "choose another one with --out DIR",
     );
   }
-  const study = { folder, plan, count: await countFor(plan, cells), cells };
+  const count = await countFor(plan, planned);
   await makeFolder(folder, "");
-  await writeJson(join(folder, runFile.study), { version: 2, plan, count: study.count, cells });
-  return study;
+  await writeJson(join(folder, runFile.study), { version: 2, plan, count, cells });
+  return { folder, plan, count, cells };
 }
 
 /** Cells of different plans cannot be compared, so a changed plan needs a new folder. */
 function checkUnchanged(known: Study, now: Pick<Study, "plan" | "cells">): void {
   const names = Object.keys(now.plan) as (keyof Plan)[];
-  const texts = (name: keyof Plan) => [known, now].map(({ plan }) => JSON.stringify(plan[name]));
-  const changed = names.find((name) => texts(name)[0] !== texts(name)[1]);
-  const how = changed !== undefined
-    ? `${changed} of its plan is ${texts(changed).join(", now ")}`
-    : JSON.stringify(known.cells) !== JSON.stringify(now.cells)
-    ? "the module of a network or a preset has changed"
-    : undefined;
-  if (how === undefined) return;
+  const changed = names.find((name) => !isDeepStrictEqual(known.plan[name], now.plan[name]));
+  if (changed === undefined && isDeepStrictEqual(known.cells, now.cells)) return;
+  let how = "the module of a network or a preset has changed";
+  if (changed !== undefined) {
+    const [was, is] = [known, now].map(({ plan }) => JSON.stringify(plan[changed]));
+    how = `${changed} of its plan is ${was}, now ${is}`;
+  }
   throw new ConfigError(
     `Cannot continue the study ${known.folder}: ${how} (expected the same plan, or a new study with --out DIR)`,
   );
 }
 
 /** Decides how many samples to draw of each network, before hours of training. */
-async function countFor(plan: Plan, cells: readonly Cell[]): Promise<number> {
+async function countFor(plan: Plan, planned: readonly PlannedCell[]): Promise<number> {
   const loaded = new Map<string, Promise<Dataset>>();
   const subjects = [];
-  for (const cell of cells.filter(({ seed }) => seed === plan.seeds[0])) {
-    const config = configOf(plan, cell);
-    const key = JSON.stringify(dataSettingNames.map((name) => config[name]));
-    const data = await loaded.getOrInsertComputed(key, () => loadDataset(config.data ?? undefined, config));
-    subjects.push({ data, trained: splitImages(data.train.count, config).train });
+  for (const { cell, set } of planned) {
+    if (cell.seed !== plan.seeds[0]) continue;
+    const key = JSON.stringify(dataSettingNames.map((name) => set[name]));
+    const data = await loaded.getOrInsertComputed(key, () => loadDataset(set.data ?? undefined, set));
+    subjects.push({ data, trained: splitImages(data.train.count, set).train });
   }
   const count = plan.evaluation.count ?? Math.min(usualCount, ...subjects.map(maxSamples));
   for (const subject of subjects) checkSampleCount(count, subject);

@@ -7,7 +7,7 @@ import { taskCommand } from "../run/program_files.ts";
 import { trackingOf } from "../tracking/choose_tracking.ts";
 import { newRecord, type RunRecord, settleRecord, writeRecord } from "../tracking/record.ts";
 import { sendLocked, trySending, trySendingRun } from "../tracking/live_mirror.ts";
-import type { Cell } from "./plan.ts";
+import type { Cell } from "./cells.ts";
 import { cellFolder, type Study, type StudyOptions } from "./study.ts";
 
 /**

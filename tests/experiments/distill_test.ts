@@ -188,7 +188,7 @@ testTask("a study trains distillations as cells, with its evaluation in one step
   });
   await place.succeed("study", `few.json --out few ${oneThread}`);
   const [cell] = await place.names("few", "cells");
-  const { solvers } = await place.json("few/cells", cell, "cell.json");
+  const { solvers } = await place.json("few/cells", cell, "solvers.json");
   const costs = solvers.map(({ spec, evaluations }: Record<string, unknown>) => [spec, evaluations]);
   assert.deepEqual(costs, [["map:steps=1", 1], ["map:steps=2", 2]]);
   const ema = ["few/cells", cell, "ema.safetensors"];

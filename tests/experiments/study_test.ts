@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { presets } from "../../experiments/settings/presets.ts";
 import { readMetrics } from "../../experiments/run/metrics_log.ts";
 import { lockRun } from "../../experiments/run/run_folder.ts";
-import type { CellResult } from "../../experiments/study/summary.ts";
+import { readResult } from "../../experiments/study/results.ts";
+import { readStudy } from "../../experiments/study/study.ts";
 import { madeOnce, oneThread, testTask, until, type Workplace } from "./cli.ts";
 import { assertMistakes } from "./refusals.ts";
 import { useFewTestImages } from "./evaluated_run.ts";
@@ -41,42 +42,59 @@ async function makeOne(place: Workplace): Promise<string> {
 }
 
 /** The result of a cell without values that depend on the clock. */
-async function resultOf(place: Workplace, cell: string) {
-  const { seconds, course, ...result }: CellResult = await place.json(cell, "cell.json");
-  assert.ok(seconds > 0 && course.every((point) => point.seconds > 0 && point.seconds <= seconds));
-  return { ...result, course: course.map(({ images, figures }) => ({ images, figures })) };
+async function resultOf(place: Workplace, folder: string, id: string) {
+  const study = (await readStudy(place.file(folder)))!;
+  const result = await readResult(study, study.cells.find((cell) => cell.id === id)!);
+  const { seconds, ...costs } = result!.costs;
+  assert.ok(seconds! > 0);
+  return { ...result!, costs };
 }
 
 testTask("study trains and evaluates every cell once, and shows the results of its folder", async (place) => {
   const said = await makeOne(place);
   assert.match(said, /Cell 1 of 2: base-s1\n.*Cell 2 of 2: residual-s1\n/s);
   assert.match(said, /Study tiny: 2 setups, 2 of 2 runs finished\..*\n {2}setup +Fréchet/s);
-  for (const [i, cell] of cells.entries()) {
-    const result = await resultOf(place, `one/cells/${cell}`);
-    const { course, images, figures, settings, seed, solvers, parameters } = result;
-    assert.deepEqual([images, course.map(({ images }) => images)], [320, [160, 320]]);
-    assert.equal(course[1].figures.frechet, figures.frechet);
-    assert.ok(course[0].figures.frechet > 0 && course[0].figures.frechet !== figures.frechet);
+  for (const [i, id] of cells.entries()) {
+    const { cell, costs, figures, solvers, milestones } = await resultOf(place, "one", id);
+    const { settings, seed } = cell;
     assert.deepEqual([settings.model, settings.filters, seed], [["base", "residual"][i], "8,16", 1]);
-    assert.ok(figures.frechet > 0 && figures.velocity_error > 0);
-    assert.deepEqual(solvers.map(({ spec, figures }) => [spec, figures.frechet! > 0]), [[
+    assert.deepEqual([costs.images, milestones.map(({ step }) => step)], [320, [20]]);
+    assert.ok(figures.frechet > 0 && figures.velocity_error > 0 && costs.multiplyAdds! > 10_000);
+    assert.ok(milestones[0].figures.frechet > 0 && milestones[0].figures.frechet !== figures.frechet);
+    assert.deepEqual(solvers.map(({ spec, figures }) => [spec, figures.frechet > 0]), [[
       "heun:steps=1",
       true,
     ]]);
-    const run = await place.json("one", "cells", cell, "run.json");
-    assert.deepEqual([run.parameterCount, run.status, run.name], [parameters, "FINISHED", cell]);
-    const { asked } = await place.json("one", "cells", cell, "evaluation.json");
+    const run = await place.json("one", "cells", id, "run.json");
+    assert.deepEqual([run.parameterCount, run.status, run.name], [costs.parameters, "FINISHED", id]);
+    const { asked } = await place.json("one", "cells", id, "evaluation.json");
     assert.deepEqual([asked.count, asked.seed, asked.guidance], [170, 0, presets.quick.guidance]);
   }
   const { stdout: listed } = await place.succeed("runs", "--root .");
   for (const cell of cells) assert.ok(listed.includes(cell), `${cell} is listed in ${listed}`);
 
-  for (const name of ["study.md", "report.html"]) await Deno.remove(place.file("one", name));
+  for (const name of ["study.md", "study.html"]) await Deno.remove(place.file("one", name));
   const before = await place.listing(place.file("one", "cells"));
-  const { stdout } = await place.succeed("study", `one ${oneThread}`);
+  const { stdout } = await place.succeed("study", "one");
   assert.ok(said.includes(stdout), stdout);
-  for (const name of ["study.md", "report.html"]) assert.ok(await place.exists("one", name), name);
+  for (const name of ["study.md", "study.html"]) assert.ok(await place.exists("one", name), name);
   assert.deepEqual(await place.listing(place.file("one", "cells")), before);
+});
+
+testTask("study measures a cell again whose evaluation was replaced, without training it", async (place) => {
+  await makeOne(place);
+  for (const run of ["one", "one/cells/base-s1"]) await Deno.remove(place.file(run, "mlflow.json")); // sends nothing
+  const before = await resultOf(place, "one", "base-s1");
+  const { id } = await place.json("one/cells/base-s1/run.json");
+  const flags = `--count 20 ${oneThread} --judge none --bits-images 0 --course-images 0`;
+  await place.succeed("evaluate", `one/cells/base-s1 ${flags}`);
+  await Deno.remove(place.file("one/cells/base-s1/state.safetensors")); // which is large, and only resumes
+  const { stdout } = await place.succeed("study", "one");
+  assert.match(stdout, /, 1 of 2 runs finished\. Preliminary: base has 0 of 1 runs\./);
+  const { stderr } = await place.succeed("study", `plan.json --out one ${oneThread}`);
+  assert.match(stderr, /Evaluating base-s1\n/);
+  assert.deepEqual(await resultOf(place, "one", "base-s1"), before);
+  assert.equal((await place.json("one/cells/base-s1/run.json")).id, id, "the same run");
 });
 
 testTask("study is a parent run on a server with its cells as children, each sent once", async (place) => {
@@ -117,7 +135,7 @@ testTask("study continues after a kill and a signal, and ends like an uninterrup
   const cell = "cut/cells/base-s1";
   const isSaved = () => place.exists(cell, "state.safetensors");
   assert.notEqual((await place.stopWhen(isSaved, "study", flags, "SIGKILL")).code, 0);
-  assert.ok(!await place.exists(cell, "cell.json"), "it was killed before the end");
+  assert.ok(!await place.exists(cell, "evaluation.json"), "it was killed before the end");
   let running = true;
   const stopping = place.run("study", flags).finally(() => running = false);
   await until(async () => !running || (await place.names(cell)).some((name) => /^environment-re/.test(name)));
@@ -126,25 +144,32 @@ testTask("study continues after a kill and a signal, and ends like an uninterrup
   assert.equal(stopped.code, 143, stopped.stderr);
   assert.match(stopped.stderr, /SIGTERM: saving and stopping; press again to quit immediately/);
   assert.match(stopped.stderr, /Stopped; run the same command to resume\n$/);
-  assert.ok(!await place.exists(cell, "cell.json"));
+  assert.ok(!await place.exists(cell, "evaluation.json"));
   assert.equal((await place.json("cut", "run.json")).status, "KILLED");
   const last = await place.succeed("study", `${flags} --cell 1`);
-  assert.match(last.stdout, /^Study tiny: 1 setup, 1 of 1 runs finished\.\n/, "the last cell concludes");
+  assert.match(
+    last.stdout,
+    /^Study tiny: 1 setup, 1 of 1 runs finished\. Nothing can/,
+    "the last cell concludes",
+  );
   assert.equal((await place.json("cut", "run.json")).status, "FINISHED");
-  assert.deepEqual(await resultOf(place, cell), await resultOf(place, "one/cells/base-s1"));
+  assert.deepEqual(await resultOf(place, "cut", "base-s1"), await resultOf(place, "one", "base-s1"));
   assert.deepEqual(await place.metrics(cell), await place.metrics("one/cells/base-s1"));
 });
 
 testTask("study runs a cell for a job, and the others if one is busy, cut off or fails", async (place) => {
   const broken = { model: "base", optimizer: "sgd", lr: 1e30, clip: 0 };
   const networks = [{ model: "base" }, { model: "residual" }, broken];
-  await makePlan(place, { seeds: [1], grid: {}, cells: networks, evaluation: fewSamples });
+  // Networks without classes, which cannot be guided.
+  const fixed = { ...tinyPlan.fixed, conditional: false, guidance: 1 };
+  const evaluation = { ...fewSamples, guidance: 1 };
+  await makePlan(place, { seeds: [1], grid: {}, cells: networks, fixed, evaluation });
   await useFewTestImages(place);
   const flags = `plan.json --out jobs ${oneThread}`;
   await place.succeed("study", `${flags} --cell 2`);
   assert.deepEqual(await place.names("jobs", "cells"), ["residual-s1"]);
   assert.ok(!await place.exists("jobs", "study.md"));
-  const { stdout: early } = await place.succeed("study", `jobs ${oneThread}`);
+  const { stdout: early } = await place.succeed("study", "jobs");
   assert.match(early, /^Study tiny: 3 setups, 1 of 3 runs finished\. Preliminary: base has 0 of 1 runs/);
   await Deno.mkdir(place.file("jobs", "cells", "base-s1"));
   {
@@ -167,6 +192,7 @@ testTask("study runs a cell for a job, and the others if one is busy, cut off or
   await assertMistakes(place, "study", {
     [`${flags} --cell 4`]: "ConfigError: Cannot run cell 4 of jobs: it has 3 (expected 1",
     "jobs --steps 3": "ConfigError: Cannot use --steps with jobs: this folder only shows results",
+    "jobs --device cpu": "ConfigError: Cannot use --device with jobs: this folder only shows results",
     "jobs tEmb=3": "ConfigError: Cannot use tEmb=3 with jobs: ",
     [`${flags} --seeds 2`]:
       "ConfigError: Cannot continue the study jobs: seeds of its plan is [1], now [1,2]",

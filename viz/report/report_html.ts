@@ -141,7 +141,9 @@ export interface FigurePage {
   readonly figures: readonly PlotlyFigure[];
   /** Tables below the figures; only the first is open. */
   readonly tables?: readonly TextTable[];
-  /** Small text below them. */
+  /** Text below them. */
+  readonly details?: readonly Passage[];
+  /** Small text at the end. */
   readonly note?: string;
 }
 
@@ -160,7 +162,9 @@ export interface FigurePage {
  *
  * @returns the text of a `.html` file
  */
-export function figurePage({ title, passages = [], figures, tables = [], note }: FigurePage): string {
+export function figurePage(
+  { title, passages = [], figures, tables = [], details: below = [], note }: FigurePage,
+): string {
   const [first, ...rest] = tables;
   const drawn = figures.map((figure, i) => {
     const { title, height = 400 } = figure.layout;
@@ -177,6 +181,7 @@ ${paragraphs(passages)}
 ${drawn}
 ${first && markup`<h2>${first.title}</h2>${table(first.head, first.rows)}`}
 ${rest.map(({ title, head, rows }) => details(title, table(head, rows)))}
+${paragraphs(below)}
 ${note && markup`<p class="small">${note}</p>`}
 </section>
 </main>

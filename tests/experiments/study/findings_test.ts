@@ -1,18 +1,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { type Plan, readPlan } from "../../../experiments/study/plan.ts";
-import {
-  conclude,
-  formatMean,
-  metricsOf,
-  qualityFigure,
-  tablesOf,
-} from "../../../experiments/study/findings.ts";
-import { meanOverSeeds } from "../../../experiments/study/summary.ts";
-import { writeResults } from "../../../experiments/study/write_results.ts";
+import { qualityFigure } from "../../../experiments/study/chart.ts";
+import { conclude, formatMean, metricsOf, tablesOf } from "../../../experiments/study/findings.ts";
+import { meanOverSeeds } from "../../../experiments/study/seed_means.ts";
 import { testInFolder } from "../../folder.ts";
-import { readGif } from "../../viz/image/gif_reading.ts";
-import { dataIn } from "../../viz/report/page_content.ts";
 import {
   goldenTable,
   judgedTwice,
@@ -20,14 +12,15 @@ import {
   plan,
   summaryOf,
   twoNetworks,
+  writeMadeUpResults,
   writeMadeUpStudy,
 } from "./made_up_study.ts";
 
 function concluded(setups: readonly MadeUpSetup[], of: Plan = plan) {
-  const passages = conclude({ plan: of, count: 1500 }, summaryOf(setups));
+  const { headline, details } = conclude({ plan: of, count: 1500 }, summaryOf(setups));
   const items = (topic: string) =>
-    passages.flatMap((each) => typeof each !== "string" && each.heading.includes(topic) ? each.items : []);
-  return { passages, differs: items("what differs"), inconclusive: items("inconclusive") };
+    details.flatMap((each) => typeof each !== "string" && each.heading.includes(topic) ? each.items : []);
+  return { headline, details, differs: items("what differs"), inconclusive: items("inconclusive") };
 }
 
 const unfinished = twoNetworks.map((setup) => ({ ...setup, frechet: [undefined, undefined] }));
@@ -36,24 +29,34 @@ Deno.test("conclude() states the size, interval and cost of a difference, and wh
   const [base, residual] = twoNetworks;
   const clear = concluded([residual, base]); // golden_table.txt has the reverse
   // python3 -c "from scipy import stats as s; print(s.ttest_rel([14.1, 15.4, 13], [24, 25.1, 23.9]).confidence_interval())"
-  const cost = "at 0.22 times the arithmetic and 0.25 times the parameters";
+  const cost = "at 0.25 times the parameters and 0.22 times the arithmetic";
   assert.deepEqual(clear.differs, [`base against residual: higher by 10.2 (8.6 to 11.8, 3 seeds), ${cost}`]);
-  assert.deepEqual([clear.passages.length, clear.inconclusive], [3, []], "no passage is empty");
+  assert.deepEqual([clear.details.length, clear.inconclusive], [2, []], "no passage is empty");
+  assert.match(
+    clear.headline,
+    / 6 of 6 runs finished\. Fréchet distance \(lenet\): 1 difference, 0 inconclusive\.$/,
+  );
 
   const open = concluded([base, { ...base, settings: { model: "residual" }, frechet: [26, 23, 24.5] }]);
   // python3 -c "from scipy import stats as s; print(s.ttest_rel([26, 23, 24.5], [24, 25.1, 23.9]).confidence_interval())"
   assert.deepEqual([open.differs, open.inconclusive], [[], ["residual against base: −5.0 to 5.3"]]);
-  const one = concluded(twoNetworks.map((setup) => ({ ...setup, frechet: setup.frechet.slice(0, 1) })));
-  assert.deepEqual(one.differs, []);
-  assert.match(one.inconclusive.join(), /^residual against base: one seed, no interval, at 4\.6 times /);
+  assert.match(
+    open.headline,
+    / runs finished\. Fréchet distance \(lenet\): 0 differences, 1 inconclusive\.$/,
+  );
+
+  const one = concluded(judgedTwice.map((setup) => ({ ...setup, frechet: setup.frechet.slice(0, 1) })));
+  assert.match(one.headline, / 2 of 2 runs finished\. Nothing can be concluded from one seed: /);
+  assert.deepEqual([one.differs, one.details.length], [[], 3], "the judges' order is not compared");
+  assert.match(one.inconclusive[0], /^residual against base: one seed, no interval, at 4 times /);
 
   const lacking = concluded([base, { ...residual, frechet: [undefined, 15.4, 13] }]);
   const preliminary = "2 setups, 5 of 6 runs finished. Preliminary: residual has 2 of 3 runs.";
-  assert.equal(lacking.passages[0], `Study networks: ${preliminary}`);
+  assert.ok(lacking.headline.startsWith(`Study networks: ${preliminary}`), lacking.headline);
   assert.match(lacking.differs[0], /^residual against base: lower by 10\.3 \(2\.7 to 17\.9, 2 seeds\)/);
-  const { passages: none } = concluded(unfinished);
-  assert.match(`${none[0]}`, / 0 of 4 runs finished\./);
-  assert.equal(none.length, 2);
+  const none = concluded(unfinished);
+  assert.match(none.headline, / 0 of 4 runs finished\./);
+  assert.equal(none.details.length, 1);
 });
 
 Deno.test("conclude() says what was held fixed, what was compared by, and what cannot be compared", () => {
@@ -64,20 +67,39 @@ Deno.test("conclude() says what was held fixed, what was compared by, and what c
     grid: { model: ["base", "residual"] },
     steps: 1,
   };
-  const { passages } = concluded(twoNetworks, readPlan({ ...more, evaluation }, "a test"));
+  const { details } = concluded(twoNetworks, readPlan({ ...more, evaluation }, "a test"));
   const held = "preset quick, MNIST, batchSize 8, no attn, 1 step of training (32,000 images), 1,500 samples";
-  assert.equal(passages.at(-1), `Held fixed: ${held} by heun:steps=8 at guidance 1.`);
+  assert.equal(details.at(-1), `Held fixed: ${held} by heun:steps=8 at guidance 1.`);
   const few = concluded(twoNetworks.map((setup) => ({ ...setup, more: () => ({ figures: { kernel: 1 } }) })));
-  assert.match(`${few.passages[1]}`, /^Compared by kernel distance: there are too few test images for /);
+  assert.match(`${few.details[0]}`, /^Compared by kernel distance: there are too few test images for /);
   const varied = ["a", "b"].map((data) => ({
     settings: { data },
     frechet: [1, 2],
     more: () => ({ dataset: { name: data, digest: data } }),
   }));
-  const [, losses, data, fixed] = concluded(varied).passages;
+  const [losses, data, fixed] = concluded(varied).details;
   assert.match(`${losses}`, /^Losses of these runs are not comparable \(different data sets: a, b/);
   assert.equal(data, "Setups with different data are not compared.");
   assert.doesNotMatch(`${fixed}`, /MNIST/);
+});
+
+Deno.test("conclude() names relative costs of 5 % and more, and the tables name all", () => {
+  const [base] = twoNetworks;
+  const cases: [parameters: number, multiplyAdds: number, words: string][] = [
+    [1040, 48_000, ""],
+    [1200, 45_000, ", at 1.2 times the parameters and 0.9 times the arithmetic"],
+    [1400, 50_000, ", at 1.4 times the parameters"],
+    [700, 50_000, ", at 0.7 times the parameters"],
+  ];
+  for (const [parameters, multiplyAdds, words] of cases) {
+    const other = { settings: { model: "residual" }, frechet: [14.1, 15.4, 13], parameters, multiplyAdds };
+    const [sentence] = concluded([base, other]).differs;
+    assert.equal(sentence.replace(/^.*seeds\)/, ""), words);
+    const [head, row] = rowsOf([base, other], /^Differences/).map((cells) => cells.split(" | "));
+    assert.deepEqual(head.slice(-4), ["× parameters", "× multiply-adds", "× images", "× seconds"]);
+    const ratios = [parameters / 1000, multiplyAdds / 50_000, 1, 1].map((ratio) => ratio.toFixed(2));
+    assert.deepEqual(row.slice(-4), ratios);
+  }
 });
 
 /** A setup sampled by Heun's method; fewer evaluations are worse. */
@@ -86,7 +108,8 @@ const sampled = (coupling: string, least: number): MadeUpSetup => ({
   frechet: [least, least + 1, least + 2],
   more: (_, frechet) => ({
     solvers: [32, 1].map((steps) => ({
-      ...{ spec: `heun:steps=${steps}`, evaluations: 2 * steps },
+      spec: `heun:steps=${steps}`,
+      evaluations: 2 * steps,
       figures: { frechet: frechet + 60 / steps, "vgg/frechet": 2 * frechet, confident: 0.9 - 0.3 / steps },
     })),
   }),
@@ -145,9 +168,9 @@ const titlesOf = (setups: readonly MadeUpSetup[], axis: "x" | "y") =>
 
 Deno.test("qualityFigure() draws means and intervals against the costs that differ", () => {
   assert.deepEqual(titlesOf(twoNetworks, "x"), ["parameters"], "images and seconds are the same");
-  const more = (seed: number) => ({ images: 1000, seconds: 60 + seed });
+  const more = (seed: number) => ({ costs: { images: 1000, seconds: 60 + seed } });
   const costly = [twoNetworks[0], { ...twoNetworks[1], more }];
-  assert.deepEqual(titlesOf(costly, "x"), ["images trained on", "parameters", "seconds of training"]);
+  assert.deepEqual(titlesOf(costly, "x"), ["parameters", "images trained on", "seconds of training"]);
   assert.equal(figureOf(twoNetworks.slice(0, 1)), undefined, "a single point needs no figure");
   const judges = ["lenet", "vgg"].map((judge) => `Fréchet distance (${judge}): lower is better`);
   assert.deepEqual(titlesOf(judgedTwice, "y"), judges);
@@ -157,11 +180,11 @@ Deno.test("qualityFigure() draws means and intervals against the costs that diff
     ["base", "residual"].map((name) => [name, axis, n === 0])
   );
   assert.deepEqual(data.map(({ name, xaxis, showlegend }) => [name, xaxis, showlegend]), axes);
-  const [base, { x, y, marker, error_y }] = data;
+  const [base, , , { x, y, marker, error_y }] = data;
   assert.deepEqual([Object(base.marker).symbol, Object(marker).symbol], ["circle", "square"]);
   assert.deepEqual([x, Number(y![0]).toFixed(2)], [[1000], "14.17"]);
   assert.deepEqual(["array", "arrayminus"].map((end) => Object(error_y)[end][0].toFixed(1)), ["3.0", "3.0"]);
-  assert.deepEqual([layout.shapes, Object(layout.xaxis2).type], [[], undefined]);
+  assert.deepEqual([layout.shapes, Object(layout.xaxis).type], [[], undefined]);
 });
 
 Deno.test("qualityFigure() shows real images, decades, and quality during training", () => {
@@ -171,50 +194,64 @@ Deno.test("qualityFigure() shows real images, decades, and quality during traini
   const [{ y0, yref, label }] = layout.shapes as { y0: number; yref: string; label: { text: string } }[];
   assert.deepEqual([y0, yref, label.text], [5, "y", "real images: 5"]);
   assert.equal(Object(layout.xaxis).type, "log");
-  const point = (images: number, seed: number) => ({
-    images,
-    seconds: 1,
-    figures: { frechet: 5e4 / images + seed },
-  });
-  const { data: [during] } = of((seed) => ({ course: [1000, 2000].map((images) => point(images, seed)) }));
-  assert.deepEqual([during.mode, during.x, during.y], ["lines+markers", [1000, 2000], [52, 27]]);
+  const milestones = (seed: number) =>
+    [250, 500].map((step) => ({ step, figures: { frechet: 9000 / step + seed } }));
+  const { data } = of((seed) => ({ milestones: milestones(seed), figures: { frechet: seed } }));
+  const during = data.map(({ mode, x, y, xaxis }) => [xaxis, mode, x, y]);
+  assert.deepEqual(during.slice(-4).filter((_, i) => i % 2 === 0), [
+    ["x2", "lines+markers", [8000, 16_000, 32_000], [38, 20, 2]],
+    ["x3", "lines+markers", [15.25, 30.5, 61], [38, 20, 2]],
+  ]);
+  assert.deepEqual(during[0].slice(0, 2), ["x", "markers"], "parameters do not grow");
 });
 
-const onCpu = { device: "cpu", threads: 1 } as const;
 const namesIn = async (folder: string) => {
   const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name);
   return names.filter((name) => !["cells", "study.json"].includes(name)).sort().join();
 };
 
-testInFolder("writeResults() writes every file of results", async (folder) => {
-  const study = await writeMadeUpStudy(folder, judgedTwice);
-  const { problems, isFinished, conclusion } = await writeResults(study, onCpu);
-  assert.deepEqual([problems, isFinished], [[], true]);
-  assert.equal(await namesIn(folder), "comparison.gif,report.html,study.csv,study.html,study.md");
+testInFolder("writeResults() writes a page, a text and a list of cells", async (folder) => {
+  const { conclusion } = await writeMadeUpResults(await writeMadeUpStudy(folder, judgedTwice));
+  assert.equal(await namesIn(folder), "study.csv,study.html,study.md");
   const table = await Deno.readTextFile(join(folder, "study.md"));
   assert.equal(table, await Deno.readTextFile(goldenTable));
   assert.ok(table.startsWith(`# Study networks\n\n${conclusion}\n\n## Setups`));
   const [head, first, ...lines] = (await Deno.readTextFile(join(folder, "study.csv"))).trimEnd().split("\n");
-  assert.match(head, /^cell,seed,model,parameters,multiply_adds,images,seconds,frechet,vgg\/frechet,/);
-  assert.match(first, /^base-s1,1,base,1000,50000,32000,60,24,26,/);
+  assert.match(
+    head,
+    /^cell,seed,model,parameters,multiply_adds,images,seconds,confident,frechet,vgg\/frechet,/,
+  );
+  assert.match(first, /^base-s1,1,base,1000,50000,32000,60,0\.66,24,26,/);
   assert.equal(lines.length, 5);
-  assert.equal(readGif(await Deno.readFile(join(folder, "comparison.gif"))).frames.length, 40);
-  const { runs, comparison } = dataIn(await Deno.readTextFile(join(folder, "report.html")));
-  assert.deepEqual([runs.length, comparison!.runs], [6, [0, 3]], "both of one seed are compared");
   const page = await Deno.readTextFile(join(folder, "study.html"));
-  assert.match(page, /<h1>Study networks<\/h1>[^]*id="figure-1"/);
+  const order = [
+    "<h1>Study networks</h1>",
+    "6 of 6 runs finished.",
+    'id="figure-1"',
+    "<table",
+    "Held fixed: ",
+  ];
+  const places = order.map((text) => page.indexOf(text));
+  assert.ok(places.every((place, i) => place > (places[i - 1] ?? 0)), `${places}`);
 });
 
-testInFolder("writeResults() writes tables even if no run is finished or one is damaged", async (folder) => {
+testInFolder("study.csv quotes values with commas, quotes and line breaks", async (folder) => {
+  const settings = [{ filters: "8,16", data: "plain" }, { filters: "8", data: 'a "b"' }, {
+    filters: "8",
+    data: "a\nb",
+  }];
+  const study = await writeMadeUpStudy(folder, settings.map((settings) => ({ settings, frechet: [1] })));
+  await writeMadeUpResults(study);
+  const text = await Deno.readTextFile(join(folder, "study.csv"));
+  const cells = [',"8,16",plain,1000,', ',8,"a ""b""",1000,', ',8,"a\nb",1000,'];
+  for (const cell of cells) assert.ok(text.includes(cell), text);
+});
+
+testInFolder("writeResults() writes tables even if no run is finished", async (folder) => {
   const setups = twoNetworks.map((setup) => ({ ...setup, frechet: [undefined, 20] }));
   const study = await writeMadeUpStudy(folder, setups);
-  const cells = join(folder, "cells");
-  await Deno.writeTextFile(join(cells, "base-s2", "flow", "sample_1.safetensors"), "damaged");
-  const { problems, isFinished } = await writeResults(study, onCpu);
-  assert.equal(isFinished, false);
-  assert.match(problems[0], /^No comparison\.gif: Cannot read .*sample_1\.safetensors/);
-  assert.match(problems[1], /^No report\.html: /);
+  assert.match((await writeMadeUpResults(study)).conclusion, /2 of 4 runs finished/);
+  await Deno.remove(join(folder, "cells"), { recursive: true });
+  assert.match((await writeMadeUpResults(study)).conclusion, /0 of 4 runs finished/);
   assert.equal(await namesIn(folder), "study.csv,study.html,study.md");
-  for (const cell of ["base-s2", "residual-s2"]) await Deno.remove(join(cells, cell), { recursive: true });
-  assert.match((await writeResults(study, onCpu)).conclusion, /0 of 4 runs finished/);
 });

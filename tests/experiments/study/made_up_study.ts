@@ -1,16 +1,19 @@
 /** Made-up studies, without training. */
 
 import { join } from "node:path";
-import { writeTrajectories } from "../../../experiments/draw/trajectories.ts";
+import { appendMetrics } from "../../../experiments/run/metrics_log.ts";
 import { writeJson } from "../../../experiments/run/run_folder.ts";
-import { type Cell, type CellSettings, type Plan, readPlan } from "../../../experiments/study/plan.ts";
+import { configJson } from "../../../experiments/settings/config_file.ts";
+import { newTraining } from "../../../experiments/settings/decide.ts";
+import type { Cell } from "../../../experiments/study/cells.ts";
+import { type CellSettings, type Plan, readPlan } from "../../../experiments/study/plan.ts";
+import { type CellResult, readResults } from "../../../experiments/study/results.ts";
 import { cellFolder, type Study } from "../../../experiments/study/study.ts";
-import { type CellResult, summarizeStudy, type Summary } from "../../../experiments/study/summary.ts";
+import { summarizeStudy, type Summary } from "../../../experiments/study/summary.ts";
 import { writeResults } from "../../../experiments/study/write_results.ts";
-import { init, withDevice } from "../../../kernels/mod.ts";
-import { createModel, type ModelName, modelTypeOf, saveCheckpoint } from "../../../models/mod.ts";
+import { newRecord, writeRecord } from "../../../experiments/tracking/record.ts";
+import { modelNames } from "../../../models/mod.ts";
 import { withFolder } from "../../folder.ts";
-import { madeUpFlow } from "../../viz/flow/made_up_flow.ts";
 
 /** A plan of two networks. */
 export const plan: Plan = readPlan({
@@ -42,8 +45,11 @@ export const judgedTwice: readonly MadeUpSetup[] = twoNetworks.map((setup) => ({
   ...setup,
   more: (_, frechet) => ({
     figures: {
-      ...{ frechet, "vgg/frechet": 50 - frechet, kernel: frechet / 1000 },
-      ...{ confident: 0.9 - frechet / 100, velocity_error: 0.17 + frechet / 1000 },
+      frechet,
+      "vgg/frechet": 50 - frechet,
+      kernel: frechet / 1000,
+      confident: 0.9 - frechet / 100,
+      velocity_error: 0.17 + frechet / 1000,
     },
   }),
 }));
@@ -55,15 +61,22 @@ export function madeUp(setups: readonly MadeUpSetup[], folder = ""): { study: St
   for (const { settings, asked = settings, frechet, more, ...setup } of setups) {
     const { parameters = 1000, multiplyAdds = 50_000 } = setup;
     for (const [i, value] of frechet.entries()) {
-      const [seed, words] = [i + 1, Object.values(settings).join("-")];
+      const seed = i + 1;
+      const words = Object.values(settings).join("-");
       const id = `${words.replaceAll(/[^\w.-]/g, "-")}-s${seed}`;
-      cells.push({ id, asked, settings, seed, steps: 1000, network: null });
+      const cell = { id, asked, settings, seed, steps: 1000, network: null };
+      cells.push(cell);
       if (value === undefined) continue;
+      const own = more?.(seed, value);
       results.push({
-        ...{ cell: id, settings, seed, parameters, multiplyAdds, images: 32_000, seconds: 60 + i },
+        cell,
+        dataset: { name: "digits", digest: "12" },
         figures: { frechet: value, confident: 0.9 - value / 100, velocity_error: 0.17 + value / 1000 },
-        ...{ dataset: { name: "digits", digest: "12" }, real: {}, solvers: [], course: [] },
-        ...more?.(seed, value),
+        real: {},
+        solvers: [],
+        milestones: [],
+        ...own,
+        costs: { parameters, multiplyAdds, images: 32_000, seconds: 60 + i, ...own?.costs },
       });
     }
   }
@@ -79,35 +92,51 @@ export function summaryOf(setups: readonly MadeUpSetup[]): Summary {
 /** The stored table of {@linkcode judgedTwice}. */
 export const goldenTable = new URL("./golden_table.txt", import.meta.url);
 
-const imageSize = [8, 8] as const;
-
-/** Writes a study of made-up setups, with untrained networks. */
+/** Writes the files of a study of made-up setups that its results come from. */
 export async function writeMadeUpStudy(folder: string, setups: readonly MadeUpSetup[]): Promise<Study> {
   const { study, results } = madeUp(setups, folder);
   await Deno.mkdir(folder, { recursive: true });
-  await writeJson(join(folder, "study.json"), { version: 2, ...study, folder: undefined });
-  const device = await init({ device: "cpu", threads: 1 });
-  for (const result of results) {
-    const run = cellFolder(study, { id: result.cell });
-    const { seed, settings } = result;
-    const type = modelTypeOf(settings.model as ModelName);
-    const config = { type, filters: [8, 16], tEmb: 8 };
-    const info = { config, normalization: { scale: 2, shift: -1 }, imageSize };
+  const { plan, count, cells } = study;
+  await writeJson(join(folder, "study.json"), { version: 2, plan, count, cells });
+  for (const { cell, costs, dataset, figures, real, milestones } of results) {
+    const run = cellFolder(study, cell);
     await Deno.mkdir(run, { recursive: true });
-    await writeJson(join(run, "config.json"), { ...settings, seed, filters: [8, 16] });
-    const bytes = await withDevice(device, () => saveCheckpoint(createModel(config, seed), info));
-    await Deno.writeFile(join(run, "ema.safetensors"), bytes);
-    const flows = [0, 1].map((k) => madeUpFlow(seed + k, 5, imageSize));
-    await writeTrajectories(run, flows, { modelType: type, seed, solver: "euler", steps: 4 });
-    await writeJson(join(run, "cell.json"), result);
+    const model = modelNames.find((name) => name === cell.settings.model);
+    const network = { kind: "unet", name: model ?? "base" } as const;
+    await writeJson(join(run, "config.json"), configJson(newTraining({ model: network, filters: [8, 16] })));
+    const record = newRecord({ name: cell.id, experiment: "a test", source: "a test", startedAt: 1 });
+    const { parameters = null, seconds = 0 } = costs;
+    await writeRecord(run, { ...record, endedAt: 2, status: "FINISHED", parameterCount: parameters });
+    appendMetrics(join(run, "metrics.jsonl"), { step: cell.steps, elapsed_seconds: seconds, time: 1 });
+    const measured = Object.entries(figures).map(([key, value]) => {
+      return [key, { value, low: value, high: value, evaluations: 1, seconds: 1, real: real[key] }];
+    });
+    await writeJson(join(run, "evaluation.json"), {
+      version: 2,
+      time: 1,
+      seconds: 1,
+      weights: { file: "ema.safetensors", sha256: "12" },
+      device: "made up",
+      multiplyAdds: costs.multiplyAdds,
+      dataset,
+      judges: [],
+      samples: { count, seed: 0, how: "made up", evaluations: 1, seconds: 1 },
+      figures: Object.fromEntries(measured),
+      milestones,
+    });
   }
-  device.close();
   return study;
+}
+
+/** Writes the results of a made-up study, as `study FOLDER` does. */
+export async function writeMadeUpResults(study: Study) {
+  const results = await readResults(study);
+  return await writeResults(study, results, summarizeStudy(study.cells, results));
 }
 
 if (import.meta.main) {
   await withFolder(async (folder) => {
-    await writeResults(await writeMadeUpStudy(folder, judgedTwice), { device: "cpu", threads: 1 });
+    await writeMadeUpResults(await writeMadeUpStudy(folder, judgedTwice));
     await Deno.copyFile(join(folder, "study.md"), goldenTable);
   });
 }

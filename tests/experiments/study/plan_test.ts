@@ -1,15 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import {
-  type CellSettings,
-  cellsOf,
-  combinations,
-  configOf,
-  findPlan,
-  type GivenPlan,
-  planNames,
-  readPlan,
-} from "../../../experiments/study/plan.ts";
+import { combinations, expandPlan } from "../../../experiments/study/cells.ts";
+import { findPlan, planNames } from "../../../experiments/study/find_plan.ts";
+import { type CellSettings, type GivenPlan, readPlan } from "../../../experiments/study/plan.ts";
 import { testInFolder } from "../../folder.ts";
 
 const planOf = (given: GivenPlan) => readPlan({ name: "mine", ...given }, "mine.json");
@@ -19,7 +12,7 @@ Deno.test("readPlan() fills in defaults, and writes equal settings alike", () =>
     grid: { filters: ["8,16", "16,32"], tEmb: ["64", 32] },
     fixed: { attn: true, batchSize: "64" },
   });
-  assert.deepEqual(plan.grid, { filters: ["8,16", "16,32"], tEmb: [64, 32] });
+  assert.deepEqual(plan.grid, { filters: [[8, 16], [16, 32]], tEmb: [64, 32] });
   assert.deepEqual(plan.fixed, { attn: true, batchSize: 64 });
   assert.deepEqual([plan.seeds, plan.preset, plan.steps], [[1, 2, 3], "quick", 1000]);
   const { count, milestones, bitsImages, courseImages } = plan.evaluation;
@@ -71,14 +64,14 @@ const impossible: readonly [GivenPlan, string][] = [
   ],
 ];
 
-Deno.test("readPlan() and cellsOf() refuse invalid plans in one line", () => {
+Deno.test("readPlan() and expandPlan() refuse invalid plans in one line", () => {
   const begins = (words: string) => ({ name: "ConfigError", message: RegExp(`^${RegExp.escape(words)}`) });
   for (const [plan, words] of mistakes) {
     const json = Array.isArray(plan) ? plan : { name: "mine", ...Object(plan) };
     assert.throws(() => readPlan(json, "mine.json"), begins(words));
   }
-  for (const [plan, words] of impossible) assert.throws(() => cellsOf(planOf(plan)), begins(words));
-  assert.throws(() => cellsOf(planOf(impossible.at(-1)![0])), /\(cell groups-5-s1 of the plan mine\)$/);
+  for (const [plan, words] of impossible) assert.throws(() => expandPlan(planOf(plan)), begins(words));
+  assert.throws(() => expandPlan(planOf(impossible.at(-1)![0])), /\(cell groups-5-s1 of the plan mine\)$/);
   assert.equal(combinations(planOf({ grid: { tEmb: numbers(500) }, seeds: [1, 2] })).length, 500);
 });
 
@@ -89,14 +82,15 @@ Deno.test("combinations() lists the grid, then the cells; built-in plans have so
   for (const name of planNames) assert.ok(combinations(await findPlan(name)).length > 0, name);
 });
 
-Deno.test("cellsOf() lists cells seed by seed, each run once, with all settings that the plan names", () => {
+Deno.test("expandPlan() lists cells seed by seed, each run once, with all settings that the plan names", () => {
   const own: CellSettings[] = [{ attn: true }, { coupling: "independent" }, { share: 0.5 }];
   const plan = planOf({
     grid: { model: ["base", "residual"] },
     cells: own.map((cell) => ({ model: "base", ...cell })),
     ...{ fixed: { filters: "8,16", groups: 4 }, seeds: [7, 3], steps: 5 },
   });
-  const cells = cellsOf(plan);
+  const planned = expandPlan(plan);
+  const cells = planned.map(({ cell }) => cell);
   const names = { base: 5, residual: 5, "base-attention-on": 5, "base-share-0.5": 3 };
   const of = (seed: number) =>
     Object.entries(names).map(([name, steps]) => [`${name}-s${seed}`, seed, steps]);
@@ -105,10 +99,10 @@ Deno.test("cellsOf() lists cells seed by seed, each run once, with all settings 
   const common = { attn: false, coupling: "independent", share: 1, filters: "8,16" };
   assert.deepEqual(base.settings, { model: "base", ...common, groups: 8 }, "no normalisation to group");
   assert.deepEqual(residual.settings, { model: "residual", ...common, groups: 4 });
-  const { seed, length, sampleEpochs, filters } = configOf(plan, cells[4]);
+  const { seed, length, sampleEpochs, filters } = planned[4].set;
   assert.deepEqual([seed, length.steps, sampleEpochs, filters], [3, 5, 0, [8, 16]]);
   const narrow = planOf({ fixed: plan.fixed, cells: [{ model: "base", filters: "4,8" }] });
-  assert.deepEqual(configOf(narrow, cellsOf(narrow)[0]).filters, [4, 8], "a cell's own setting counts");
+  assert.deepEqual(expandPlan(narrow)[0].set.filters, [4, 8], "a cell's own setting counts");
 });
 
 Deno.test("cells are named after the settings they differ in", () => {
@@ -120,7 +114,7 @@ Deno.test("cells are named after the settings they differ in", () => {
     [{ data: "a-b" }, "data-a-b-2-s2"],
   ];
   const plan = { seeds: [2], fixed: { model: "residual" }, cells: cells.map(([settings]) => settings!) };
-  assert.deepEqual(cellsOf(planOf(plan)).map(({ id }) => id), cells.map(([, id]) => id));
+  assert.deepEqual(expandPlan(planOf(plan)).map(({ cell }) => cell.id), cells.map(([, id]) => id));
 });
 
 testInFolder("findPlan() reads a plan from a file, and changes it by settings and flags", async (folder) => {
@@ -130,7 +124,7 @@ testInFolder("findPlan() reads a plan from a file, and changes it by settings an
   await assert.rejects(findPlan("networks", [...settings, "path=a=b"], flags), { message });
   const plan = await findPlan("networks", settings, flags);
   assert.deepEqual(plan.grid, { model: ["base", "residual"], tEmb: [32, 64] });
-  assert.deepEqual(plan.fixed, { filters: "8,16", attn: true });
+  assert.deepEqual(plan.fixed, { filters: [8, 16], attn: true });
   const { name, preset, seeds, steps, evaluation: { count } } = plan;
   assert.deepEqual([name, preset, seeds, steps, count], ["networks", "standard", [1, 2], 600, 500]);
   const own = await findPlan(undefined, ["model=base", "model=residual", "attn=false"]);
@@ -141,7 +135,7 @@ testInFolder("findPlan() reads a plan from a file, and changes it by settings an
   const write = (json: unknown) => Deno.writeTextFile(path, JSON.stringify(json));
   await write({ grid: { filters: [[8, 16], "16,32"] }, fixed: { model: "base" } });
   const changed = await findPlan(path, ["filters=4,8"]);
-  assert.deepEqual(read(changed), ["mine", {}, { model: "base", filters: "4,8" }]);
+  assert.deepEqual(read(changed), ["mine", {}, { model: "base", filters: [4, 8] }]);
   await write([]);
   await assert.rejects(findPlan(path), /^RunError: Cannot read .*mine\.json: it is not a JSON obj/);
 });

@@ -7,18 +7,23 @@ import { objectiveOf } from "../../../experiments/settings/objective.ts";
 import { splitImages } from "../../../experiments/data/dataset.ts";
 import { sourceOf } from "../../../experiments/data/image_source.ts";
 import { loadDataset } from "../../../experiments/data/load_dataset.ts";
-import { type CellSettings, configOf, type GivenPlan, readPlan } from "../../../experiments/study/plan.ts";
-import { milestonesOf } from "../../../experiments/study/run_cell.ts";
-import { cellFolder, openStudy, readStudy } from "../../../experiments/study/study.ts";
-import { readResults } from "../../../experiments/study/summary.ts";
+import { expandPlan } from "../../../experiments/study/cells.ts";
+import { type CellSettings, type GivenPlan, type Plan, readPlan } from "../../../experiments/study/plan.ts";
+import { milestonesOf } from "../../../experiments/study/measure_cell.ts";
+import { cellFolder, openStudy as openExpanded, readStudy } from "../../../experiments/study/study.ts";
+import { readResults } from "../../../experiments/study/results.ts";
 import { modelOptions } from "../../../experiments/training/network.ts";
 import { init } from "../../../kernels/mod.ts";
 import { BatchOrder, blankInitialiser, createModel, Trainer } from "../../../models/mod.ts";
+import { summarizeStudy } from "../../../experiments/study/summary.ts";
 import { testInFolder } from "../../folder.ts";
+import { testNeeding } from "../../permissions.ts";
 import { writeTinyIdx } from "../data/tiny_idx.ts";
 import { damage } from "../mutations.ts";
 import { judgedTwice, writeMadeUpStudy } from "./made_up_study.ts";
 import { tinyPlan } from "./tiny_study.ts";
+
+const openStudy = (folder: string, plan: Plan) => openExpanded(folder, plan, expandPlan(plan));
 
 /** A plan on made-up data with few or enough test images. */
 async function planIn(folder: string, given: GivenPlan = {}, test = 360) {
@@ -46,6 +51,13 @@ testInFolder("openStudy() writes a study, and continues it under the same plan o
     const message = RegExp(`^${says}.*\\(expected the same plan, or a new study with --out DIR\\)$`);
     await assert.rejects(openStudy(folder, await planIn(root, given)), { message });
   }
+  const file = join(folder, "study.json");
+  const text = await Deno.readTextFile(file);
+  await Deno.writeTextFile(file, text.replace('"groups": 8,', '"groups": 2,')); // the default of another version
+  const message =
+    /: the module of a network or a preset has changed \(expected the same plan, or a new study/;
+  await assert.rejects(openStudy(folder, plan), { message });
+  await Deno.writeTextFile(file, text);
   assert.deepEqual(await readStudy(folder), both[0]);
 });
 
@@ -76,18 +88,76 @@ testInFolder("readStudy() and readResults() describe any damage to a file in one
   await writeMadeUpStudy(folder, judgedTwice);
   const readAll = async () => await readResults((await readStudy(folder))!);
   assert.equal((await readAll()).length, 6);
-  for (const name of ["study.json", join("cells", "base-s1", "cell.json")]) {
+  for (const name of ["study.json", join("cells", "base-s1", "evaluation.json")]) {
     await damage(folder, name, 20, readAll);
     const path = join(folder, name);
     const whole = await Deno.readTextFile(path);
-    await Deno.writeTextFile(path, '{"version": 1}');
+    await Deno.writeTextFile(path, '{"version": 3}');
     await assert.rejects(readAll(), { name: "RunError", message: new RegExp(`^Cannot read ${path}: `) });
     await Deno.writeTextFile(path, whole);
   }
-  await Deno.remove(join(cellFolder({ folder }, { id: "base-s1" }), "cell.json"));
+  await Deno.remove(join(cellFolder({ folder }, { id: "base-s1" }), "evaluation.json"));
   assert.equal((await readAll()).length, 5);
   assert.equal(await readStudy(join(folder, "cells")), undefined);
 });
+
+testNeeding({ read: true }, "readResults() reads a study of version 1.0", async () => {
+  const study = (await readStudy(new URL("./study_1_0", import.meta.url).pathname))!;
+  assert.deepEqual(study.plan.fixed.filters, [8, 16]);
+  const [result, ...others] = await readResults(study);
+  assert.deepEqual([result.cell.id, others], ["base-s1", []]);
+  const costs = { parameters: 3417, multiplyAdds: 246_856, images: 320, seconds: 0.085 };
+  assert.deepEqual(result.costs, costs);
+  assert.deepEqual(Object.keys(result.figures), ["frechet", "vgg/frechet", "velocity_error"]);
+  assert.deepEqual(Object.keys(result.real), ["frechet", "vgg/frechet"]);
+  assert.deepEqual(result.milestones.map(({ step }) => step), [20]);
+  assert.equal(result.milestones[0].figures.frechet.toPrecision(3), "0.0221");
+  assert.deepEqual(result.solvers.map(({ spec, evaluations }) => [spec, evaluations]), [["heun:steps=1", 4]]);
+  const { setups: [setup], primaries } = summarizeStudy(study.cells, [result]);
+  assert.deepEqual([setup.label, primaries.map(({ key }) => key)], ["base", ["frechet", "vgg/frechet"]]);
+});
+
+testInFolder(
+  "readResults() skips cells that are not finished, or were measured in another way",
+  async (root) => {
+    const source = new URL("./study_1_0/cells/base-s1/", import.meta.url);
+    const files = ["evaluation", "solvers", "run"];
+    const read = async (name: string) => JSON.parse(await Deno.readTextFile(new URL(`${name}.json`, source)));
+    const [evaluation, solvers, record] = await Promise.all(files.map(read));
+    solvers.solvers[0].evaluations = 7.123456789123; // a mean over batches
+    const whole = { ...evaluation, multiplyAdds: 1, milestones: [] };
+    const common = (change: object) => ({
+      solvers: { ...solvers, common: { ...solvers.common, ...change } },
+    });
+    const cases: [finished: boolean, changed: Readonly<Record<string, unknown>>][] = [
+      [true, {}],
+      [true, { evaluation: { ...whole, judges: [] }, solvers: null }],
+      [false, { evaluation: { ...whole, milestones: undefined } }], // of the task evaluate
+      [false, { evaluation: null }],
+      [false, { solvers: null }],
+      [false, { solvers: { ...solvers, solvers: [] } }],
+      [false, common({ count: 1 })],
+      [false, common({ seed: 1 })],
+      [false, common({ guidance: 1 })],
+      [false, { run: { ...record, status: "KILLED" } }],
+    ];
+    const study = (await readStudy(new URL("./study_1_0", import.meta.url).pathname))!;
+    for (const [i, [finished, changed]] of cases.entries()) {
+      const folder = join(root, String(i));
+      const run = cellFolder({ folder }, { id: "base-s1" });
+      await Deno.mkdir(run, { recursive: true });
+      await Deno.copyFile(new URL("config.json", source), join(run, "config.json"));
+      const all = { evaluation: whole, solvers, run: record, ...changed };
+      for (const [name, json] of Object.entries(all)) {
+        if (json) await Deno.writeTextFile(join(run, `${name}.json`), JSON.stringify(json));
+      }
+      const results = await readResults({ ...study, folder });
+      const evaluations = results.map(({ solvers }) => solvers.map(({ evaluations }) => evaluations));
+      const expected = all.solvers ? [[7.12345679]] : [[]];
+      assert.deepEqual(evaluations, finished ? expected : [], JSON.stringify(changed));
+    }
+  },
+);
 
 Deno.test("milestonesOf() halves the training as often as possible, and lists the earliest step first", () => {
   assert.deepEqual(milestonesOf(1000, 3), [125, 250, 500]);
@@ -97,11 +167,12 @@ Deno.test("milestonesOf() halves the training as often as possible, and lists th
   assert.deepEqual(milestonesOf(1, 4), []);
 });
 
-const paired = readPlan({
+const paired = {
   name: "paired",
   // On this path the loss of a network of zeros depends on images, noise and times.
   fixed: { path: "cosine", batchSize: 8, tEmb: 8, groups: 4, conditional: true },
-}, "a test");
+  steps: 3,
+};
 
 testInFolder("cells of one seed see the same images, noise and times", async (folder) => {
   await writeTinyIdx(`${folder}/data`, { train: 60, test: 8 });
@@ -109,7 +180,7 @@ testInFolder("cells of one seed see the same images, noise and times", async (fo
   const device = await init({ device: "cpu", threads: 1 });
   /** Losses of the first steps of a network whose weights stay zero. */
   const lossesOf = async (settings: CellSettings, seed: number) => {
-    const config = configOf(paired, { asked: settings, id: "a cell", seed, steps: 3 });
+    const [{ set: config }] = expandPlan(readPlan({ ...paired, cells: [settings], seeds: [seed] }, "a test"));
     const normalization = normalizationTo(config.normalize);
     const source = sourceOf(data, "train", { conditional: true, normalization });
     const model = createModel(modelOptions(config, source.shape, data.classes), blankInitialiser);

@@ -5,7 +5,7 @@ import {
   meanOverSeeds,
   pairedDifference,
   studentQuantile,
-} from "../../../experiments/study/summary.ts";
+} from "../../../experiments/study/seed_means.ts";
 import { madeUp, type MadeUpSetup, summaryOf, twoNetworks } from "./made_up_study.ts";
 
 const bySeed = (...values: number[]) => new Map(values.map((value, i) => [i + 1, value]));
@@ -112,19 +112,21 @@ Deno.test("summarizeStudy() compares widths and shares of the steps only with th
 });
 
 Deno.test("summarizeStudy() combines the finished seeds of a setup", () => {
-  const course = (seed: number, frechet: number) => ({
+  const measured = (seed: number, frechet: number) => ({
     real: { frechet: seed },
-    course: [{ images: 1000, seconds: seed, figures: { frechet: frechet + 5 } }],
+    costs: { seconds: seed },
+    milestones: [{ step: 500, figures: { frechet: frechet + 5 } }],
     solvers: [8, 2].map((evaluations) => ({ spec: `${evaluations}`, evaluations, figures: { frechet } })),
     figures: { frechet, confident: [0.97, 0.99, 0.998][seed - 1] },
   });
   const { setups: [setup], primaries } = summaryOf([
-    { settings: { a: 1 }, asked: {}, frechet: [1, undefined, 3], more: course },
+    { settings: { a: 1 }, asked: {}, frechet: [1, undefined, 3], more: measured },
   ]);
   assert.deepEqual([setup.label, setup.planned, setup.results.length], ["the preset", 3, 2]);
   assert.deepEqual(setup.figures.frechet!.values, [1, 3]);
   assert.equal(setup.figures.confident!.interval![1], 1, "a share is at most 1");
-  assert.deepEqual(setup.course.map(({ seconds, figures }) => [seconds, figures.frechet!.mean]), [[2, 7]]);
+  assert.deepEqual(setup.milestones.map(({ step, figures }) => [step, figures.frechet!.mean]), [[500, 7]]);
+  assert.deepEqual([setup.costs.seconds!.mean, setup.costs.parameters!.mean], [2, 1000]);
   assert.deepEqual(setup.solvers.map(({ spec }) => spec), ["2", "8"], "cheapest first");
   assert.deepEqual(primaries, [{ key: "frechet", real: 2 }]);
 });
@@ -144,7 +146,7 @@ Deno.test("summarizeStudy() does not compare losses of different meanings, or di
   const trainedOn = (settings: MadeUpSetup["settings"], digest: string): MadeUpSetup => ({
     settings: { data: "a", coupling: "independent", tEmb: 8, ...settings },
     frechet: [20, 21],
-    more: () => ({ dataset: { name: "digits", digest } }),
+    more: () => ({ dataset: { name: "digits", digest }, real: { frechet: 1 } }),
   });
   const others = [trainedOn({ coupling: "ot" }, "12"), trainedOn({ data: "b" }, "34")];
   const all = [trainedOn({}, "12"), trainedOn({ tEmb: 16 }, "12"), ...others];

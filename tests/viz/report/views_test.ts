@@ -332,6 +332,7 @@ await testReport(
     passages,
     figures: [panels, { data: [{ y: [1, 2] }], layout: {} }],
     tables,
+    details: [`Held fixed ${hostile}`],
     note,
   }),
   {
@@ -339,7 +340,7 @@ await testReport(
       await page.untilDrawn();
       assert.equal(await page.title(), hostile);
       const shown = await page.locator("main").innerText();
-      for (const text of [passages[0], `${passages[1].heading}:`, note]) {
+      for (const text of [passages[0], `${passages[1].heading}:`, `Held fixed ${hostile}`, note]) {
         assert.ok(shown.includes(text), text);
       }
       assert.deepEqual(await page.locator("section > ul > li").allInnerTexts(), passages[1].items);
