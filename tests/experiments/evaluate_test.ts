@@ -97,19 +97,19 @@ testTask("evaluate --solvers compares solvers on the same noise, and keeps resul
   await makeRun(place);
   await useFewTestImages(place); // so that there is little to judge
   const compare = (flags: string) => place.succeed("evaluate", `a --count 60 ${oneThread} ${flags}`);
-  const { stdout } = await compare("--solvers euler:steps=2 --solvers heun:steps=1,grid=quadratic");
+  const { stdout } = await compare("--solvers euler:steps=2 --solvers heun:steps=2,grid=quadratic");
   assert.match(stdout, /60 samples per solver, all from the noise of seed 0/);
   assert.match(stdout, /Kernel distance \(lenet\)\n.*euler:steps=2 +4 +[-\d.]+ \([-\d.]+ to [-\d.]+\)\n/s);
   assert.match(stdout, /\nlenet and vgg [^\n]+\nCheapest solver within the best one's interval: /);
-  await compare("--solvers euler:steps=2 --solvers heun:steps=1,grid=quadratic --solvers dopri5:rtol=1e-1");
+  await compare("--solvers euler:steps=2 --solvers heun:steps=2,grid=quadratic --solvers dopri5:rtol=1e-1");
   const { solvers } = (await readSolverCosts(place.file("a", "solvers.json")))!;
   assert.deepEqual(solvers.map(({ spec }) => spec), [
     "euler:steps=2",
-    "heun:steps=1,grid=quadratic",
+    "heun:steps=2,grid=quadratic",
     "dopri5:rtol=1e-1",
   ]);
   const costs = solvers.map(({ evaluations }) => evaluations);
-  assert.deepEqual(costs.slice(0, 2), [4, 4], "guided: with and without the class");
+  assert.deepEqual(costs.slice(0, 2), [4, 6], "guided: with and without the class");
   assert.ok(costs[2] >= 16, "twice 2 + 6 for each try");
   const keys = ["asked_class", "vgg/kernel", "vgg/confident", "vgg/asked_class"] as const;
   assert.ok(solvers.every(({ figures }) => keys.every((key) => figures[key])), "both judges");
