@@ -72,6 +72,8 @@ export function interpolation(share: number, dt: number): InterpolationWeights {
 
 /** Where adaptive steps to data end, and the last step begins. */
 const lastStart = 0.95;
+/** The last step, whose error is not estimated. */
+const lastStep: TriedStep = { t: lastStart, dt: 1 - lastStart, ratio: 0, accepted: true };
 
 /** The state of a batch on the device, with recorded steps whose lengths the host chooses. */
 export type AdaptiveSteps = ReturnType<typeof adaptiveSteps>;
@@ -362,7 +364,7 @@ export class AdaptiveSampler {
       return {
         x: end,
         evaluations: this.evaluations - before,
-        steps: clocks.map(({ steps }) => steps),
+        steps: clocks.map(({ steps }) => endsWithLast ? [...steps, lastStep] : steps),
         snapshots: all,
       };
     } finally {

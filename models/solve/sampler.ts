@@ -49,7 +49,7 @@ export interface TriedStep {
   readonly t: number;
   /** Length, negative when going back in time. */
   readonly dt: number;
-  /** Estimated error divided by the allowed error. */
+  /** Estimated error divided by the allowed error; 0 for the last step to data of a network, which estimates none. */
   readonly ratio: number;
   /** Whether the ratio was at most 1. */
   readonly accepted: boolean;

@@ -36,7 +36,7 @@ await testReport(
           `Sample ${k + 1}; noise ${k + 1} of seed 5, 4 steps of heun, class ${
             three.labels[k]
           }, guidance 2, ` +
-            "8 evaluations; snapshot",
+            "7 evaluations; snapshot",
         );
         const { t, value, velocity } = await page.pixel(4, 7);
         assertClose(t, [...flows[k].t], 1e-6);
@@ -44,7 +44,7 @@ await testReport(
         assertClose(velocity, over(flows[k].velocity, 4, 7), rounding);
         assert.equal(await drawn(), before, "the solved trajectory ends at the recorded end");
       }
-      const cost = "4 steps of heun, class 0, guidance 2, 8 evaluations with and without the class, ";
+      const cost = "4 steps of heun, class 0, guidance 2, 7 evaluations with and without the class, ";
       assert.ok(
         (await page.text("live-text")).startsWith(`Sample 2: ${cost}`),
         await page.text("live-text"),
