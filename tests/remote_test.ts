@@ -87,7 +87,7 @@ await Deno.writeFile("strip.png", encodeRasterPng(draw(filmstrip([{ trajectories
   const [reads, writes] = ["--allow-read=model.safetensors", "--allow-write=digits.png,strip.png"];
   await run(`--allow-import=${host}`, reads, writes, "main.ts");
   assert.deepEqual(await sizeOf(elsewhere, "digits.png"), [16, 16]);
-  assert.deepEqual(await sizeOf(elsewhere, "strip.png"), [313, 20 + 112 + 20]); // as wide as its note
+  assert.deepEqual(await sizeOf(elsewhere, "strip.png"), [317, 20 + 112 + 20]); // as wide as its note
 }
 
 async function samplesDigits({ host, folder, run }: Elsewhere): Promise<void> {

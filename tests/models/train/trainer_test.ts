@@ -192,7 +192,7 @@ Deno.test("streams are distinct and keep their numbers, so that seeds stay valid
     ...{ weights: 0, order: 1, noise: 2, time: 3, heldOutNoise: 4, heldOutTime: 5, samples: 6, split: 7 },
     ...{ labelDropout: 8, shifts: 16, probes: 17, dequantization: 18, diffusion: 19, resamples: 20 },
     ...{ entries: 21, stepLengths: 22, pairOrder: 23, pairNoise: 24, references: 25, faults: 26 },
-    ...{ augmentation: 27, guidance: 28, driftNoise: 29, dropout: 1024 },
+    ...{ augmentation: 27, guidance: 28, driftNoise: 29, timeChoice: 30, dropout: 1024 },
   });
 });
 
