@@ -1,7 +1,6 @@
 import { DeviceError, UserError } from "../../kernels/mod.ts";
 import type { Rows, Settings, Values } from "./settings.ts";
 import { startCommand } from "../run/program_files.ts";
-import { startWide } from "./full_width.ts";
 import { print, printable, say } from "./output.ts";
 
 /** Training cannot continue; the message states the step and a remedy. */
@@ -91,7 +90,8 @@ export function task<Table extends Rows, Config = Values<Table>>(
 
 /** Runs a task as a program: `if (import.meta.main) await main(sampleTask)`. */
 export async function main(task: { run(argv: readonly string[]): Promise<number> }): Promise<void> {
-  if (!Deno.args.some((word) => word === "--help" || word === "-h")) startWide();
+  const asksForHelp = Deno.args.some((word) => word === "--help" || word === "-h");
+  if (!asksForHelp) (await import("./full_width.ts")).startWide();
   const code = await task.run(Deno.args);
   if (code !== 0) Deno.exit(code);
 }
