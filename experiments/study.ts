@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { init } from "../kernels/mod.ts";
-import { integer, optional, path } from "./cli/kinds.ts";
-import { print, say, stderr, textTable } from "./cli/output.ts";
+import { integer, optional, path, toggle } from "./cli/kinds.ts";
+import { formatTime, print, say, stderr, textTable } from "./cli/output.ts";
 import { ConfigError, defineSettings, flagOf, type Values } from "./cli/settings.ts";
 import { describeError, main, stopSignal, task, TrainingError } from "./cli/task.ts";
 import { readConfig } from "./settings/config_file.ts";
@@ -10,7 +10,15 @@ import type { RunConfig } from "./settings/run_config.ts";
 import { trainingSettings } from "./settings/training.ts";
 import { reportPath, writeReport } from "./report/write_report.ts";
 import { runFile, runFolder } from "./run/files.ts";
-import { findContained, lockName, makeFolder, reasonOf, RunError, tryLockRun } from "./run/run_folder.ts";
+import {
+  findContained,
+  lockName,
+  lockRun,
+  makeFolder,
+  reasonOf,
+  RunError,
+  tryLockRun,
+} from "./run/run_folder.ts";
 import { expandPlan, type PlannedCell } from "./study/cells.ts";
 import { findPlan, isSetting, planNames, plans } from "./study/find_plan.ts";
 import { metricsOf } from "./study/findings.ts";
@@ -21,6 +29,7 @@ import { endStudy, sendCell, startStudy } from "./study/study_tracking.ts";
 import { summarizeStudy } from "./study/summary.ts";
 import { writeResults } from "./study/write_results.ts";
 import { readRecord } from "./tracking/record.ts";
+import { timeTraining } from "./training/dry_run.ts";
 import { runTraining } from "./training/run_training.ts";
 
 const { preset, device, threads, mlflow, experiment } = trainingSettings;
@@ -35,6 +44,10 @@ const studying = defineSettings({
     max: 100_000,
   })),
   cell: optional(integer({ doc: "run only the Nth cell, from 1, as a job of an array does", min: 1 })),
+  dryRun: toggle({
+    doc: "check everything, show the cells and the time of training; write nothing",
+    default: false,
+  }),
   out: optional(path("DIR", "folder of the study (default: runs/study-NAME)")),
   device,
   threads,
@@ -75,7 +88,7 @@ export const studyTask = task({
   epilogue: "A setting that is given several times is varied: model=base model=residual\n\nPlans\n" +
     textTable(Object.entries(plans).map(([name, { doc }]) => [name, doc]), undefined, 80),
   resolve,
-  async run({ plan: named, settings, given, cell: only, out, ...flags }, argv) {
+  async run({ plan: named, settings, given, cell: only, out, dryRun, ...flags }, argv) {
     using stop = stopSignal((signal) =>
       say(`\n${signal}: saving and stopping; press again to quit immediately`)
     );
@@ -96,10 +109,12 @@ export const studyTask = task({
     const cells = expandPlan(plan);
     const { length: count } = cells;
     const folder = out ?? join("runs", `study-${plan.name}`);
-    const study = await openStudy(folder, plan, cells);
+    const study = await openStudy(folder, plan, cells, dryRun);
     if (only !== null && only > count) {
       throw new ConfigError(`Cannot run cell ${only} of ${folder}: it has ${count} (expected 1 to ${count})`);
     }
+
+    if (dryRun) return await showPlan(study, cells, options) ? 0 : stop.exitCode;
 
     // Train and evaluate one cell after another.
     await startStudy(study, options);
@@ -110,7 +125,7 @@ export const studyTask = task({
       const { id } = one.cell;
       say(`Cell ${i + 1} of ${count}: ${id}`);
       try {
-        const end = await runCell(study, one, options);
+        const end = await runCell(study, one, { ...options, isAlone: only !== null });
         if (end === "busy") say(`Skipping ${id}: another program holds ${lockName} in its folder`);
         if (end === "finished") await sendCell(study, one.cell, options);
       } catch (error) {
@@ -141,15 +156,16 @@ export const studyTask = task({
  * Trains the network of a cell, or goes on with it, and evaluates it.
  *
  * @returns how it ended; it is busy if another program runs it
+ * @throws {RunError} if it is busy and the only one to run: the caller would succeed without having done anything
  */
 async function runCell(
   study: Study,
   { cell, set }: PlannedCell,
-  options: StudyOptions,
+  { isAlone, ...options }: StudyOptions & { readonly isAlone: boolean },
 ): Promise<"finished" | "finished earlier" | "busy" | "stopped"> {
   const run = cellFolder(study, cell);
   await makeFolder(join(study.folder, runFolder.cells), cell.id);
-  using lock = await tryLockRun(run);
+  using lock = isAlone ? await lockRun(run) : await tryLockRun(run);
   if (!lock) return "busy";
   if (await readResult(study, cell)) return "finished earlier";
   const device = await init(options); // each cell has its own, so that a lost one ends no other cell
@@ -169,6 +185,37 @@ async function runCell(
   } finally {
     device.close();
   }
+}
+
+/** Prints the cells of a study with the time of their training, measured for one seed. Returns false if stopped. */
+async function showPlan(
+  study: Study,
+  planned: readonly PlannedCell[],
+  options: StudyOptions,
+): Promise<boolean> {
+  const { seeds } = study.plan;
+  const seconds: number[] = [];
+  const rows: string[][] = [];
+  for (const [i, { cell, set }] of planned.entries()) {
+    const setup = i % (planned.length / seeds.length); // cells are listed seed by seed
+    if (seconds[setup] === undefined) {
+      const device = await init(options);
+      const timed = await timeTraining({ ...set, out: cellFolder(study, cell) }, { ...options, device })
+        .finally(() => device.close());
+      if (!timed) return false;
+      seconds[setup] = timed.seconds;
+    }
+    rows.push([String(i + 1), cell.id, String(cell.steps), `about ${formatTime(seconds[setup])}`]);
+  }
+  const all = seconds.reduce((sum, one) => sum + one, 0) * seeds.length;
+  print(textTable([["cell", "name", "steps", "training"], ...rows], (column) => column !== 1));
+  print(
+    `\nTraining all takes about ${
+      formatTime(all)
+    } on this machine; then each network draws ${study.count} samples ` +
+      "and its pictures. Nothing was written.",
+  );
+  return true;
 }
 
 /** The settings to train a cell, or to resume it; undefined if it is trained. */

@@ -1,21 +1,22 @@
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { currentDevice } from "../../kernels/mod.ts";
 import { evaluateNetwork } from "../evaluation/evaluate_network.ts";
-import { networkOfRun } from "../evaluation/evaluated_network.ts";
-import { recordEvaluation } from "../evaluation/evaluation.ts";
-import { evaluationOptions } from "../evaluation/evaluation_options.ts";
+import { type EvaluatedNetwork, networkOfRun } from "../evaluation/evaluated_network.ts";
+import { type Evaluation, readEvaluation, recordEvaluation } from "../evaluation/evaluation.ts";
+import { type EvaluationOptions, evaluationOptions } from "../evaluation/evaluation_options.ts";
 import { valuesOf } from "../evaluation/figures.ts";
-import { type JudgeOptions, judgesFor } from "../evaluation/judges.ts";
+import { type DataJudge, type JudgeOptions, judgesFor } from "../evaluation/judges.ts";
 import { compareSolvers, measureSolvers, solversFile } from "../evaluation/solver_comparison.ts";
 import { loadWeights } from "../networks/own_network.ts";
 import { fileAt, runFile } from "../run/files.ts";
-import { readIfThere } from "../run/run_folder.ts";
+import { readIfThere, writeJson } from "../run/run_folder.ts";
 import { evaluationOf } from "./plan.ts";
 import type { Study } from "./study.ts";
 
 /**
  * Evaluates the run of a cell, like `deno task evaluate`, with the solvers of the plan and at milestones, and records
- * everything in the run. The caller holds the run's lock.
+ * each in the run as it is finished, so that a job that is cut off need not repeat it. The caller holds the run's lock.
  *
  * @param milestones steps of training whose weights the run has kept
  * @returns false if it was stopped
@@ -37,8 +38,13 @@ export async function measureCell(
     subject,
     count,
   );
-  const evaluated = await evaluateNetwork(subject, judges, options, { signal });
-  if (!evaluated) return false;
+  let evaluation = await sameEvaluation(run, subject, judges, options);
+  if (!evaluation) {
+    const evaluated = await evaluateNetwork(subject, judges, options, { signal });
+    if (!evaluated) return false;
+    await recordEvaluation(run, evaluated);
+    evaluation = evaluated.evaluation;
+  }
   const comparison = { count, seed: options.seed, guidance: options.guidance, signal };
   if (judges.length > 0 && solvers.length > 0) {
     const device = currentDevice().description;
@@ -57,9 +63,22 @@ export async function measureCell(
     }
   }
   if (signal.aborted) return false;
-  const evaluation = { ...evaluated.evaluation, milestones: measured };
-  await recordEvaluation(run, { ...evaluated, evaluation });
+  await writeJson(join(run, runFile.evaluation), { ...evaluation, milestones: measured });
   return true;
+}
+
+/** The evaluation of a run, if it is of the same weights, by the same judges, with the same options. */
+async function sameEvaluation(
+  run: string,
+  { weights }: EvaluatedNetwork,
+  judges: readonly DataJudge[],
+  { how: _, ...asked }: EvaluationOptions,
+): Promise<Evaluation | undefined> {
+  const known = await readEvaluation(run);
+  if (!known) return undefined;
+  const was = [known.weights, known.judges.map(({ sha256 }) => sha256), known.asked];
+  const is = [weights, judges.map(({ digest }) => digest), asked];
+  return isDeepStrictEqual(was, JSON.parse(JSON.stringify(is))) ? known : undefined;
 }
 
 /**

@@ -66,11 +66,13 @@ const usualCount = 1000;
  * Starts the study of a plan in a folder, or continues it there; several programs may do so at once.
  *
  * @param planned the cells of the plan
+ * @param dryRun check everything, and write nothing
  */
 export async function openStudy(
   folder: string,
   plan: Plan,
   planned: readonly PlannedCell[],
+  dryRun = false,
 ): Promise<Study> {
   // Before the study is read, which another program may be starting.
   const names = await Array.fromAsync(Deno.readDir(folder), ({ name }) => name).catch((error) => {
@@ -91,8 +93,10 @@ export async function openStudy(
     );
   }
   const count = await countFor(plan, planned);
-  await makeFolder(folder, "");
-  await writeJson(join(folder, runFile.study), { version: 2, plan, count, cells });
+  if (!dryRun) {
+    await makeFolder(folder, "");
+    await writeJson(join(folder, runFile.study), { version: 2, plan, count, cells });
+  }
   return { folder, plan, count, cells };
 }
 

@@ -42,10 +42,22 @@ const report: Artifact = {
 };
 
 /** The outputs of a run in the order in which they are written; the report is last because it shows the others. */
-const outputs: Artifact[] = [testLoss, samples, fewSteps, flows, flowGif, paths, report];
+const pictures: readonly Artifact[] = [samples, fewSteps, flows, flowGif, paths];
+const outputs: readonly Artifact[] = [testLoss, ...pictures, report];
+
+/** Whether an earlier session has written a picture: it is newer than the state after the last step. */
+async function isDrawn({ run, config }: TrainedRun, makes: Artifact["makes"]): Promise<boolean> {
+  const path = runFile[makes].replace("<pacing>", config.pacing);
+  const [drawn, saved] = await Promise.all([path, runFile.state].map(async (name) => {
+    const file = await Deno.stat(join(run, name)).catch(() => undefined);
+    return file?.mtime?.getTime() ?? 0;
+  }));
+  return drawn > saved;
+}
 
 /**
- * Writes all artifacts of a trained run, until `stopped`; `measured` takes the metrics of each.
+ * Writes all artifacts of a trained run, until `stopped`; `measured` takes the metrics of each. Pictures that an earlier
+ * session has drawn since the last step are kept.
  *
  * @param onProgress called with the number of network evaluations so far, and the approximate total
  * @returns whether all were written
@@ -56,8 +68,13 @@ export async function writeArtifacts(
   stopped: () => Promise<boolean>,
   onProgress: (done: number, all: number) => void,
 ): Promise<boolean> {
-  const due = outputs.filter(({ makes }) => hasFile(makes, trained))
-    .map((artifact) => ({ artifact, cost: artifact.evaluations?.(trained) ?? 0 }));
+  const due: { readonly artifact: Artifact; readonly cost: number }[] = [];
+  for (const artifact of outputs) {
+    const { makes, drawnWith = makes } = artifact;
+    if (!hasFile(makes, trained)) continue;
+    if (pictures.includes(artifact) && await isDrawn(trained, drawnWith)) continue;
+    due.push({ artifact, cost: artifact.evaluations?.(trained) ?? 0 });
+  }
   const all = due.reduce((sum, { cost }) => sum + cost, 0);
   let done = 0;
   for (const { artifact, cost } of due) {

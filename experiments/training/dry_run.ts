@@ -12,18 +12,18 @@ import { networkLine, type RunTrainingOptions } from "./run_training.ts";
 /** Seconds of steps that are timed, after as many that are not: kernels are compiled and optimised. */
 const trialSeconds = 2;
 
-/** Times a few steps of a run (if it is resumed, of its rest), and prints what it would do. Returns false if stopped. */
-export async function printTrainingPlan(
-  settings: RunConfig,
-  { device, say, terminal, signal }: Required<
-    Pick<RunTrainingOptions, "device" | "say" | "terminal" | "signal">
-  >,
-): Promise<boolean> {
+type PlanOptions = Required<Pick<RunTrainingOptions, "device" | "say" | "terminal" | "signal">>;
+
+/**
+ * Prepares a run and times a few of its steps (if it is resumed, of its rest); undefined if stopped.
+ *
+ * @returns the run, its steps, and their seconds
+ */
+export async function timeTraining(settings: RunConfig, { device, say, terminal, signal }: PlanOptions) {
   const prepared = await prepareTraining(device, settings, { say, terminal });
-  const { config, data, images, initial, name } = prepared;
+  const { config, name } = prepared;
   const { start } = config;
   const earlier = start.kind === "resume" ? start.run : undefined;
-  if (earlier === undefined && config.out !== null) await checkEmptyFolder(config.out, " as run folder");
   const run = earlier ?? config.out ?? join("runs", `<time>-${name}`);
   using loop = new TrainingLoop(prepared, { run, keepAt: [], signal, say, onSettings: async () => {} });
   const from = start.kind === "resume" ? await loop.resume(start) : 0;
@@ -36,11 +36,23 @@ export async function printTrainingPlan(
     perStep = await loop.secondsPerStep(begin, trialSeconds / (stages?.length ?? 1));
     if (steps < Infinity) seconds += Math.max(0, Math.min(steps, begin + steps - from)) * perStep;
     await yieldToEvents();
-    if (signal.aborted) return false;
+    if (signal.aborted) return undefined;
   }
   const { minutes } = config.length;
   const left = minutes > 0 ? Math.floor((minutes * 60 - loop.elapsedSeconds) / perStep) : Infinity;
   const steps = Math.min(totalSteps - from, left);
+  return { prepared, run, from, steps, seconds: seconds > 0 ? seconds : steps * perStep };
+}
+
+/** Times a few steps of a run, and prints what it would do. Returns false if stopped. */
+export async function printTrainingPlan(settings: RunConfig, options: PlanOptions): Promise<boolean> {
+  const { start, out } = settings;
+  if (start.kind !== "resume" && out !== null) await checkEmptyFolder(out, " as run folder");
+  const timed = await timeTraining(settings, options);
+  if (!timed) return false;
+  const { prepared, run, from, steps, seconds } = timed;
+  const { config, data, images, initial } = prepared;
+  const { device } = options;
   const epochs = steps * config.batchSize / images.train.length;
   printDryRun({
     network: networkLine(prepared, device),
@@ -49,7 +61,7 @@ export async function printTrainingPlan(
     steps: `${steps.toLocaleString("en")} of ${config.batchSize} images${
       from > 0 ? `, from step ${from} on` : ""
     }: ${epochs.toPrecision(3)} epochs of ${images.train.length.toLocaleString("en")} images`,
-    time: `about ${formatTime(seconds > 0 ? seconds : steps * perStep)} of training`,
+    time: `about ${formatTime(seconds)} of training`,
     memory: `${gigabytes(device.allocatedBytes)} on the device`,
     files: `${run}: ${
       filesOfTraining({

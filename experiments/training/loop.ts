@@ -145,6 +145,7 @@ export class TrainingLoop implements Disposable {
       if (unsavedMs > config.checkpointMinutes * 60e3 || isOver(1) && unsavedMs > freshMs) await this.save();
     }
     this.trainSeconds = (performance.now() - this.#startedMs) / 1000;
+    const validatedAt = this.validation.step;
     if (!signal.aborted) { // a stopped run continues its last line when resumed
       await this.#logLastSteps();
       await this.#validate();
@@ -152,7 +153,9 @@ export class TrainingLoop implements Disposable {
       if (missed) say(missed);
       if (minutes > 0) await onSettings(this.settings);
     }
-    await this.save();
+    // A run that was cut off after its last step keeps its state, and with it the pictures that are newer.
+    const isSaved = this.#savedStep === trainer.step && this.validation.step === validatedAt;
+    if (!isSaved || this.imagesSeen > 0 || trainer.step === 0) await this.save();
     bar?.finish();
   }
 

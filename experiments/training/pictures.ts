@@ -34,6 +34,8 @@ export type Measured = Readonly<Record<string, number>>;
 export interface Artifact {
   /** The file that it writes; the table of files lists which runs have it. */
   readonly makes: keyof typeof files;
+  /** The file that is written after its last one, if it writes several. */
+  readonly drawnWith?: keyof typeof files;
   /** Approximate number of network evaluations, for progress; by default none. */
   evaluations?(trained: TrainedRun): number;
   /** Writes the artifact into the run's folder, and returns metrics, if it measures any. */
@@ -91,6 +93,7 @@ function rowLength({ source }: Pick<TrainedRun, "source">): number {
 /** The trajectories of a few samples, with a snapshot at each step. */
 export const flows: Artifact = {
   makes: "flow",
+  drawnWith: "flowAnimation",
   evaluations: (trained) => evaluationsFor(trained, trained.config.flowSamples, trained.config.flowSteps),
   async write({ run, config: { flowSamples, flowSteps: steps, guidance, seed }, ...trained }) {
     const { source, drawable, data: { classNames }, network: { options } } = trained;

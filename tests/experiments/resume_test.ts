@@ -5,7 +5,7 @@ import { cpSync } from "node:fs";
 import { relative } from "node:path";
 import { readMetrics } from "../../experiments/run/metrics_log.ts";
 import { decodeSafetensors, encodeSafetensors } from "../../models/mod.ts";
-import { bareRun, testTask, tinyRun, until, type Workplace } from "./cli.ts";
+import { bareRun, testTask, tinyRun, tinyRunWithPaths, until, type Workplace } from "./cli.ts";
 import { assertRefused } from "./refusals.ts";
 
 /** Trains in `whole`, and copies the folder at a step to `cut`: what a program that is killed there leaves. */
@@ -114,6 +114,28 @@ testTask("train stops at Ctrl-C during its final pictures", async (place) => {
   await Promise.all([process.stdout.cancel(), reader.cancel()]);
   assert.equal((await place.json("cut/run.json")).status, "KILLED");
   assert.ok(!await place.exists("cut/report.html"));
+});
+
+testTask("train --resume keeps the pictures of a run that was cut off while it drew them", async (place) => {
+  await place.succeed("train:base", `${tinyRunWithPaths} --out cut`);
+  const drawn = ["samples.png", "few_steps.png", "flow_linear.gif", "flow/sample_1.safetensors"];
+  const timesOf = async () => {
+    const files = await place.listing(place.file("cut"));
+    return drawn.map((name) => files.get(place.file("cut", name)));
+  };
+  const before = await timesOf();
+  assert.ok(before.every((time) => time !== undefined), `${before}`);
+  for (const name of ["report.html", "flow/paths.safetensors"]) await Deno.remove(place.file("cut", name));
+  await place.write("cut/run.json", { ...await place.json("cut/run.json"), status: "KILLED" });
+  await place.succeed("train:base", "--resume cut");
+  assert.deepEqual(await timesOf(), before);
+  assert.ok(await place.exists("cut/flow/paths.safetensors"));
+  assert.ok(await place.exists("cut/report.html"));
+
+  // After more training they are drawn again.
+  await place.succeed("train:base", "--resume cut --epochs 4");
+  const after = await timesOf();
+  assert.ok(after.every((time, i) => time !== before[i]), `${after}`);
 });
 
 testTask("a task quits at the second Ctrl-C", async () => {

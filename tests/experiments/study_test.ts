@@ -95,6 +95,14 @@ testTask("study measures a cell again whose evaluation was replaced, without tra
   assert.match(stderr, /Evaluating base-s1\n/);
   assert.deepEqual(await resultOf(place, "one", "base-s1"), before);
   assert.equal((await place.json("one/cells/base-s1/run.json")).id, id, "the same run");
+
+  // A job that is cut off after the evaluation has only the rest to do.
+  const { milestones, ...evaluation } = await place.json("one/cells/base-s1/evaluation.json");
+  assert.equal(milestones.length, 1);
+  await place.write("one/cells/base-s1/evaluation.json", evaluation);
+  await place.succeed("study", `plan.json --out one ${oneThread} --cell 1`);
+  assert.equal((await place.json("one/cells/base-s1/evaluation.json")).time, evaluation.time);
+  assert.deepEqual(await resultOf(place, "one", "base-s1"), before);
 });
 
 testTask("study is a parent run on a server with its cells as children, each sent once", async (place) => {
@@ -166,6 +174,15 @@ testTask("study runs a cell for a job, and the others if one is busy, cut off or
   await makePlan(place, { seeds: [1], grid: {}, cells: networks, fixed, evaluation });
   await useFewTestImages(place);
   const flags = `plan.json --out jobs ${oneThread}`;
+
+  // A dry run finds a wrong plan before a job does, shows the cells, and writes nothing.
+  const wrong = await place.run("study", `${flags} --dry-run --count 5000`);
+  assert.equal(wrong.code, 1);
+  assert.match(wrong.stderr, /^ConfigError: .*5,?000/);
+  const dry = await place.succeed("study", `${flags} --dry-run`);
+  assert.match(dry.stdout, /^ *2 +residual-s1 +6 +about \d+ seconds$/m);
+  assert.match(dry.stdout, /^Training all takes about .* Nothing was written\.$/m);
+  assert.ok(!await place.exists("jobs"));
   await place.succeed("study", `${flags} --cell 2`);
   assert.deepEqual(await place.names("jobs", "cells"), ["residual-s1"]);
   assert.ok(!await place.exists("jobs", "study.md"));
@@ -174,10 +191,20 @@ testTask("study runs a cell for a job, and the others if one is busy, cut off or
   await Deno.mkdir(place.file("jobs", "cells", "base-s1"));
   {
     using _ = await lockRun(place.file("jobs", "cells", "base-s1"));
-    const busy = await place.succeed("study", `${flags} --cell 1`);
-    assert.match(busy.stderr, /^Skipping base-s1: another program holds \.lock in its folder$/m);
+    const busy = await place.run("study", `${flags} --cell 1`);
+    assert.equal(busy.code, 1, "a job that does nothing must not count as done");
+    assert.match(
+      busy.stderr,
+      /^RunError: Cannot write \S+base-s1: another program is training .*wait until/m,
+    );
     assert.equal((await place.json("jobs", "run.json")).status, "RUNNING");
   }
+  const lock = "jobs/cells/base-s1/.lock";
+  await place.write(lock, "node17 1 2026-12-01T08:00:00.000Z 1");
+  const stale = await place.run("study", `${flags} --cell 1`);
+  assert.equal(stale.code, 1);
+  assert.match(stale.stderr, /node17.*if it has ended, remove \S*jobs\/cells\/base-s1\/\.lock$/m);
+  await Deno.remove(place.file(lock));
   // What a program leaves that was killed before its first checkpoint.
   await place.write("jobs/cells/base-s1/run.json", "{");
   const { code, stderr, stdout } = await place.run("study", flags);
@@ -209,24 +236,41 @@ testTask("examples/study.sbatch runs its cell, and queues it again if its time i
   const script = new URL("../../examples/study.sbatch", import.meta.url);
   await Deno.mkdir(place.file("bin"));
   const programs = {
-    denow: 'trap "exit 143" TERM\necho "$@" >said\nsleep "$WAIT" &\nwait $!\n',
+    denow: 'trap "kill \\$!; exit 143" TERM\necho "$@" >said\nsleep "$WAIT" &\nwait $!\n',
     "bin/scontrol": 'echo "$@" >queued\n',
   };
   for (const [name, text] of Object.entries(programs)) {
     await Deno.writeTextFile(place.file(name), `#!/bin/bash\n${text}`, { mode: 0o755 });
   }
-  const start = (WAIT: string) =>
+  const start = (WAIT: string, SLURM_RESTART_COUNT = "19") =>
     new Deno.Command("bash", {
       args: [script.pathname, "networks", "groups=4"],
       cwd: place.path,
-      env: { WAIT, PATH: `bin:${Deno.env.get("PATH")}`, SLURM_ARRAY_JOB_ID: "7", SLURM_ARRAY_TASK_ID: "2" },
+      env: {
+        WAIT,
+        PATH: `bin:${Deno.env.get("PATH")}`,
+        SLURM_ARRAY_JOB_ID: "7",
+        SLURM_ARRAY_TASK_ID: "2",
+        SLURM_RESTART_COUNT,
+      },
+      stderr: "piped",
     }).spawn();
-  assert.equal((await start("0").status).code, 0);
-  assert.equal(await place.text("said"), "task study networks groups=4 --device webgpu --cell 2\n");
+  assert.equal((await start("0").output()).code, 0);
+  assert.equal(await place.text("said"), "task study networks groups=4 --device auto --cell 2\n");
   await Deno.remove(place.file("said"));
   const job = start("60");
   await until(() => place.exists("said"));
   job.kill("SIGUSR1");
-  assert.equal((await job.status).code, 143);
+  assert.equal((await job.output()).code, 143);
   assert.equal(await place.text("queued"), "requeue 7_2\n");
+
+  // A cell that needs more than a job's time is not queued for ever.
+  for (const name of ["said", "queued"]) await Deno.remove(place.file(name));
+  const last = start("60", "20");
+  await until(() => place.exists("said"));
+  last.kill("SIGUSR1");
+  const { code, stderr } = await last.output();
+  assert.equal(code, 143);
+  assert.match(new TextDecoder().decode(stderr), /^Not queued again: 20 restarts .* use a longer --time/);
+  assert.ok(!await place.exists("queued"));
 });
