@@ -8,19 +8,24 @@ import { testNeeding, toRun } from "./permissions.ts";
 /** The folders of the product; "." is the root. */
 const product = [".", "kernels", "models", "viz", "web", "playground", "experiments", "tools"];
 /** Most lines of the product. Whoever lowers the size lowers this, too; whoever raises it says why in the commit. */
-const mostLines = 59_901;
+const mostLines = 55_200;
 /** Most modules that a page or program loads with `mod.ts`, each by a request of its own. */
 const mostModules = 140;
+
+/** The assembler's blocks, one for each shape: their length follows from the processor, not from the design. */
+const uncounted = "kernels/devices/cpu/assembly/";
 
 /** Files that programs write. */
 const written = ["compiled_kernels.ts", "font.ts", "kernel_signatures.ts"];
 
-/** The number of lines of each module in the product and in `tests/`, except of generated ones and benchmarks. */
+/** The number of lines of each module in the product and in `tests/`, except of generated ones, benchmarks and assembly. */
 async function linesOfModules(): Promise<{ readonly path: string; readonly lines: number }[]> {
   const folders = [...product, "tests"].filter((folder) => folder !== ".");
   const below = await Promise.all(folders.map((folder) => filesBelow(`${folder}/`)));
   const paths = [...below.flat(), "mod.ts", "cli.ts"].filter((path) =>
-    /\.(ts|wgsl)$/.test(path) && !written.includes(posix.basename(path)) && !path.startsWith("tests/bench/")
+    /\.(ts|wgsl)$/.test(path) && !written.includes(posix.basename(path)) &&
+    !path.startsWith("tests/bench/") &&
+    !path.startsWith(uncounted)
   );
   return await Promise.all(
     paths.map(async (path) => ({ path, lines: (await textOf(path)).split(/\n(?!$)/).length })),
