@@ -121,7 +121,9 @@ export async function trainAndTell(
   if (testLoss !== undefined) facts.push(`test loss ${testLoss.toFixed(4)}`);
   if (imagesPerSecond > 0) facts.push(`${imagesPerSecond.toFixed(1)} images/s`); // a resumed run may take no step
   say(facts.join(", "));
-  say(result.interrupted ? `Stopped; continue with --resume ${run}` : `Done; open ${result.report}`);
+  const { model } = config;
+  const module = model.kind === "module" ? `--model ${model.file} ` : "";
+  say(result.interrupted ? `Stopped; continue with ${module}--resume ${run}` : `Done; open ${result.report}`);
   return result.interrupted ? stop.exitCode : 0;
 }
 

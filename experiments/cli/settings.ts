@@ -330,11 +330,12 @@ function parseFlags<Table extends Rows>(rows: Table, argv: readonly string[]): F
   return { help, words, values: Object.fromEntries(read) as Partial<Values<Table>> };
 }
 
-/** The flag whose meaning ends with the words of another, `learning-rate` for `lr`. */
+/** The flag whose meaning, up to its first `;`, ends with the typed words: `lr` for `learning-rate`. */
 function flagAbout(rows: Rows, typed: string): string | undefined {
   const words = ` ${typed.replaceAll("-", " ")}`;
-  const meant = Object.keys(rows).find((name) => typed.length > 3 && ` ${rows[name].doc}`.endsWith(words));
-  return meant && flagOf(meant).slice(2);
+  const meanings = Object.entries(rows).map(([name, { doc }]) => [name, ` ${doc.split(";")[0]}`]);
+  const meant = typed.length > 3 && meanings.find(([, meaning]) => meaning.endsWith(words))?.[0];
+  return meant ? flagOf(meant).slice(2) : undefined;
 }
 
 function notFlag(word: string): ConfigError {

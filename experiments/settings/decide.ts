@@ -251,7 +251,7 @@ export function resumedRun(given: GivenFields, run: string, saved: RunConfig): R
   // A server named in the folder gets no credentials; see `trackingOf`.
   const values = { ...withEnds(given, withRate(given, fieldsOfRun(saved))), mlflow: null };
   const config = resolved({ ...given, model: movedTo(given.model, saved.model, run) }, values);
-  return { ...config, start: { kind: "resume", run, earlier: saved } };
+  return { ...config, start: { kind: "resume", run, earlier: saved, setsRate: given.lr !== undefined } };
 }
 
 /** Whether a network may be that of a run; options that are left out may be any. */
@@ -270,9 +270,8 @@ function movedTo(given: NetworkChoice | undefined, saved: NetworkChoice, run: st
 function withRate({ lr, schedule: given }: GivenFields, saved: Fields): Fields {
   if (lr === undefined && given === undefined) return saved;
   const schedule = given ?? "constant";
-  const muonLr = saved.muonLr * (lr ?? saved.lr) / saved.lr;
   const warmUp = schedule === "constant" ? 0 : saved.warmUp;
-  return { ...saved, schedule, muonLr, warmUp };
+  return { ...saved, schedule, warmUp };
 }
 
 /**
@@ -351,6 +350,12 @@ function withEnds<Some extends GivenFields>(given: GivenFields, values: Some): S
   return { ...values, epochs: 0, maxSteps: 0, maxMinutes: 0, replans: null };
 }
 
+/** A run's settings. `--lr` moves muon's rate as well, in the same ratio, unless that has a value of its own. */
 function resolved(given: GivenFields, defaults: GivenFields & Partial<Preset>): RunConfig {
-  return runConfig(fields.resolve(given, defaults));
+  const isMuon = (given.optimizer ?? defaults.optimizer) === "muon";
+  if (!isMuon || !given.lr || !defaults.lr || given.muonLr !== undefined) {
+    return runConfig(fields.resolve(given, defaults));
+  }
+  const { muonLr = fields.rows.muonLr.default! } = defaults;
+  return runConfig(fields.resolve(given, { ...defaults, muonLr: muonLr * given.lr / defaults.lr }));
 }

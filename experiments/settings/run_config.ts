@@ -21,6 +21,8 @@ export interface ResumedStart {
   readonly run: string;
   /** Its settings so far. */
   readonly earlier: RunConfig;
+  /** Whether the user sets its learning rate, which else goes on without a jump. */
+  readonly setsRate: boolean;
 }
 
 /** The length of a run. */

@@ -162,7 +162,7 @@ export const trainingSettings = {
     setByStudy: "--steps, or steps of the plan",
   }),
   maxMinutes: number({
-    doc: "stop after X minutes, 0 = no limit",
+    doc: "stop after X minutes of training, in all sessions of a run; 0 = no limit",
     min: 0,
     resumable: true,
     setByStudy: "--steps, or steps of the plan",
@@ -172,12 +172,12 @@ export const trainingSettings = {
     default: "adamw",
   }),
   lr: number({
-    doc: "peak learning rate",
+    doc: "peak learning rate; moves --muon-lr in the same ratio",
     above: 0,
     resumable: true,
   }),
   muonLr: number({
-    doc: "peak learning rate of muon's weights; the rest use --lr",
+    doc: "peak learning rate of muon's weights; the rest use --lr, and --lr alone moves both",
     above: 0,
     default: 0.02,
     needs: muon,

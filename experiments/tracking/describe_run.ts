@@ -16,7 +16,15 @@ export const losses = { test_loss: "test loss", val_loss: "validation loss", tra
 
 /** Other metrics of training, which are no measure of quality. */
 const courses = [
-  ...["gradient_norm", "learning_rate", "transport_cost", "independent_cost", "epoch", "elapsed_seconds"],
+  ...[
+    "gradient_norm",
+    "learning_rate",
+    "muon_learning_rate",
+    "transport_cost",
+    "independent_cost",
+    "epoch",
+    "elapsed_seconds",
+  ],
   ...["images_per_second", "process_memory_megabytes", "device_memory_megabytes"].map((name) =>
     `system/${name}`
   ),

@@ -10,7 +10,7 @@ import {
   Trainer,
   type TransportCoupling,
 } from "../../models/mod.ts";
-import type { ProgressBar } from "../cli/output.ts";
+import { formatTime, type ProgressBar } from "../cli/output.ts";
 import { TrainingError } from "../cli/task.ts";
 import { runFile } from "../run/files.ts";
 import { objectiveOf } from "../settings/objective.ts";
@@ -64,7 +64,8 @@ export class TrainingLoop implements Disposable {
     this.schedule = new RunSchedule(config, this.#order);
     this.validation = new Validation(prepared);
     this.#grids = new SampleGrids(prepared);
-    this.#losses = new LossLog(this.#order, config.logEvery, () => this.#adviceOnDivergence());
+    const muonFactor = config.optimizer === "muon" ? config.muonLr / config.lr : undefined;
+    this.#losses = new LossLog(this.#order, config.logEvery, () => this.#adviceOnDivergence(), muonFactor);
     this.kept = new KeptWeights(options.run, prepared, options.keepAt);
   }
 
@@ -77,7 +78,8 @@ export class TrainingLoop implements Disposable {
   }
 
   /** Restores the last checkpoint of the run without writing anything, and returns its step. */
-  async resume({ run, earlier }: ResumedStart): Promise<number> {
+  async resume(start: ResumedStart): Promise<number> {
+    const { run } = start;
     const progress = await restoreRun(run, this.#trainer, this.prepared.data);
     const { step, elapsedSeconds, bestValLoss, validatedStep, recentSteps } = progress;
     this.#elapsedBefore = elapsedSeconds;
@@ -85,8 +87,20 @@ export class TrainingLoop implements Disposable {
     this.validation.step = validatedStep;
     this.#losses.restore(recentSteps);
     this.#savedStep = step;
-    this.schedule.resume(run, earlier, progress);
+    const move = this.schedule.resume(start, progress);
+    if (move) this.options.say(move);
+    const { minutes } = this.prepared.config.length;
+    if (minutes > 0) {
+      const used = formatTime(elapsedSeconds);
+      this.options.say(`${used} of ${minutes} minutes are over: --max-minutes counts all sessions of a run`);
+    }
     const { totalSteps } = this.schedule;
+    if (step > totalSteps) {
+      throw new TrainingError(
+        `Cannot resume ${run} for ${totalSteps} steps: it is at step ${step} (expected more; --max-steps ${step} only ` +
+          "writes what a finished run has)",
+      );
+    }
     if (step < totalSteps || !await isComplete(run, step)) return step;
     throw new TrainingError(
       `Nothing left to do: the run is at step ${step} of ${totalSteps}, after ${

@@ -105,8 +105,17 @@ export class LossLog {
   #open = 0;
   #learningRate: number | undefined;
 
-  /** Has a line for `every` steps, and `advice` for the error of a NaN or infinite loss. */
-  constructor(readonly order: BatchOrder, readonly every: number, readonly advice: () => string) {}
+  /**
+   * @param every steps of a line
+   * @param advice for the error of a NaN or infinite loss
+   * @param muonFactor how many times the learning rate muon's is, if it is used
+   */
+  constructor(
+    readonly order: BatchOrder,
+    readonly every: number,
+    readonly advice: () => string,
+    readonly muonFactor?: number,
+  ) {}
 
   /** The latest steps, enough for a line. */
   get recent(): RecentSteps {
@@ -159,6 +168,7 @@ export class LossLog {
       epoch: this.order.epochsAfter(step),
       train_loss: mean(this.#losses),
       learning_rate: learningRate,
+      ...this.muonFactor && { muon_learning_rate: learningRate * this.muonFactor },
       gradient_norm: mean(this.#gradientNorms),
     };
     this.#losses = this.#losses.slice(-this.every);

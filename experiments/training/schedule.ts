@@ -8,7 +8,13 @@ import {
 import { formatTime } from "../cli/output.ts";
 import { TrainingError } from "../cli/task.ts";
 import type { RunProgress } from "../run/metrics_log.ts";
-import { type Replan, type RunConfig, type RunLength, stagesOf } from "../settings/run_config.ts";
+import {
+  type Replan,
+  type ResumedStart,
+  type RunConfig,
+  type RunLength,
+  stagesOf,
+} from "../settings/run_config.ts";
 import { type PlannedStage, stageAt } from "../settings/stages.ts";
 
 /** The learning-rate schedule of a configuration. */
@@ -123,28 +129,38 @@ export class RunSchedule {
   }
 
   /**
-   * Restores the state of a resumed run, unless the user has chosen another rate or schedule than the earlier settings.
-   * Refuses a new length that would move the learning rate by more than 1 %.
+   * Restores the state of a resumed run, unless it has another rate or schedule than before. The learning rate moves by
+   * more than 1 % only if the user has set it.
+   *
+   * @returns how the rate moves, if it does
+   * @throws {TrainingError} if a new length or schedule would move it
    */
-  resume(run: string, earlier: RunConfig, { step, schedule, elapsedSeconds }: RunProgress): void {
+  resume(
+    { run, earlier, setsRate }: ResumedStart,
+    { step, schedule, elapsedSeconds }: RunProgress,
+  ): string | undefined {
     const { schedule: name, lr, length: { minutes } } = this.config;
     if (minutes > 0 && elapsedSeconds >= minutes * 60) this.#maxSteps = Math.min(this.#maxSteps, step);
-    if (earlier.schedule !== name || earlier.lr !== lr) return;
-    this.#rates.restore?.(schedule);
     const before = new RunSchedule(earlier, this.order);
-    const isSame = before.totalSteps === this.totalSteps && earlier.length.minutes === minutes;
-    if (isSame || step === 0 || step >= this.totalSteps) return;
+    const isSameRate = earlier.schedule === name && earlier.lr === lr;
+    if (isSameRate) this.#rates.restore?.(schedule);
+    const isSameLength = before.totalSteps === this.totalSteps && earlier.length.minutes === minutes;
+    if ((isSameRate && isSameLength) || step === 0 || step >= this.totalSteps) return;
+
+    before.#rates.restore?.(schedule);
     const isFixed = this.totalSteps < Infinity;
-    const rate = this.#rates.learningRate(before.#progress(step));
+    const rate = before.#rates.learningRate(before.#progress(step));
     const next = this.#rates.learningRate(isFixed ? this.#progress(step) : 0.5); // the length is not known yet
     if (Math.abs(next - rate) <= 0.01 * rate) return;
-    const length = isFixed ? `${this.totalSteps} steps` : `${minutes} minutes`;
+    const move = `from ${rate.toPrecision(3)}${isFixed ? ` to ${next.toPrecision(3)}` : ""}`;
+    if (setsRate) return `--lr moves the learning rate ${move}`;
+    const why = earlier.schedule === name
+      ? `its schedule ${name} is laid out for ${before.totalSteps} steps`
+      : `it had the schedule ${earlier.schedule}`;
     throw new TrainingError(
-      `Cannot resume ${run} for ${length}: its schedule ${name} is laid out for ${before.totalSteps} steps, ` +
-        `so the learning rate would jump from ${rate.toExponential(1)}${
-          isFixed ? ` to ${next.toExponential(1)}` : ""
-        } ` +
-        "(expected --lr X for a constant rate, or another --schedule)",
+      `Cannot resume ${run} for ${isFixed ? `${this.totalSteps} steps` : `${minutes} minutes`}: ${why}, ` +
+        `so the learning rate would jump ${move} ` +
+        `(expected --lr ${rate.toPrecision(3)}, which goes on with a constant rate)`,
     );
   }
 

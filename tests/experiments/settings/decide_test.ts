@@ -37,6 +37,9 @@ Deno.test("newTraining() completes flags by the preset, and drops other limits i
     ["base --filters 4,8", { optimizer: "adamw" }], // muon would update no weight
     ["base --filters 4 --optimizer muon", { optimizer: "muon" }],
     ["residual --filters 8", { optimizer: "muon" }],
+    ["base", { lr: 0.004, muonLr: 0.03 }],
+    ["base --lr 0.002", { lr: 0.002, muonLr: 0.015 }], // one ratio
+    ["base --lr 0.002 --muon-lr 0.05", { lr: 0.002, muonLr: 0.05 }],
     ["residual --filters 4 --groups 4", { optimizer: "adamw" }],
     ["base --preset overfit", {
       trainLimit: 100,

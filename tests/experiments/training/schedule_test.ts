@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { LossLog } from "../../../experiments/training/measures.ts";
 import { RunSchedule } from "../../../experiments/training/schedule.ts";
 import { BatchOrder } from "../../../models/mod.ts";
-import type { RunLength } from "../../../experiments/settings/run_config.ts";
+import type { RunConfig, RunLength } from "../../../experiments/settings/run_config.ts";
 import { upTo } from "../../refusing.ts";
 import { configOf, type WrittenSettings } from "../config_of.ts";
 
@@ -72,35 +72,45 @@ Deno.test("RunSchedule.resume() refuses a length at which the rate would jump, a
   const recentSteps = { losses: [], gradientNorms: [], open: 0 };
   const progress = { validatedStep: 0, schedule: {}, dataDigest: "", recentSteps };
   const cosine = { schedule: "cosine" } as const;
+  const resumed = (config: RunConfig, setsRate = false) =>
+    ({ kind: "resume", run: "run", earlier: config, setsRate }) as const;
+  const refusal = (start: string) =>
+    new RegExp(
+      `^Cannot resume run for ${start}, so the learning rate would jump from .* \\(expected --lr \\d`,
+    );
+  const laidOut = "laid out for 4 steps";
   const cases: [earlier: WrittenSettings, changed: WrittenSettings, refused?: RegExp][] = [
-    [
-      { schedule: "one_cycle" },
-      { maxSteps: 8 },
-      /^Cannot resume run for 8 steps: .* laid out for 4 steps, .*jump from /,
-    ],
-    [cosine, { maxSteps: 0, maxMinutes: 9 }, /^Cannot resume run for 9 minutes: .*\(expected --lr X /],
+    [{ schedule: "one_cycle" }, { maxSteps: 8 }, refusal(`8 steps: its schedule one_cycle is ${laidOut}`)],
+    [cosine, { maxSteps: 0, maxMinutes: 9 }, refusal(`9 minutes: its schedule cosine is ${laidOut}`)],
     [cosine, { maxSteps: 5 }], // its last rate is that of the end, too
-    [cosine, { maxSteps: 8, lr: 0.002 }],
-    [cosine, { maxSteps: 8, schedule: "constant" }],
+    [cosine, { maxSteps: 8, schedule: "constant" }, refusal("8 steps: it had the schedule cosine")],
     [{ schedule: "constant" }, { maxSteps: 8 }],
   ];
   for (const [values, changed, refused] of cases) {
     const earlier = { ...values, maxSteps: 4 };
     const schedule = scheduleOf({ ...earlier, ...changed });
     const resume = () =>
-      schedule.resume("run", scheduleOf(earlier).config, { ...progress, step: 4, elapsedSeconds: 1 });
+      schedule.resume(resumed(scheduleOf(earlier).config), { ...progress, step: 4, elapsedSeconds: 1 });
     if (refused) assert.throws(resume, { name: "TrainingError", message: refused });
-    else resume();
+    else assert.equal(resume(), undefined);
   }
   const half = { ...progress, step: 50, elapsedSeconds: 1 };
   const earlier = scheduleOf({ ...cosine, maxSteps: 100 }).config;
   const resumeFor = (maxSteps: number) => () =>
-    scheduleOf({ ...cosine, maxSteps }).resume("run", earlier, half);
-  assert.throws(resumeFor(105), { message: /jump from 4\.9e-1 to 5\.3e-1 / }, "by 8 %");
+    scheduleOf({ ...cosine, maxSteps }).resume(resumed(earlier), half);
+  assert.throws(resumeFor(105), { message: /jump from 0\.49\d to 0\.53\d / }, "by 8 %");
   assert.throws(resumeFor(101), { message: /jump from / }, "by 1.6 %");
+  const withRate = scheduleOf({ maxSteps: 100, schedule: "constant", lr: 0.25 });
+  assert.equal(
+    withRate.resume(resumed(earlier, true), half),
+    "--lr moves the learning rate from 0.492 to 0.250",
+  );
   for (const [elapsedSeconds, steps] of [[0, Infinity], [59, Infinity], [60, 7], [90, 7]]) {
     const schedule = scheduleOf({ maxMinutes: 1 });
-    schedule.resume("run", schedule.config, { ...progress, step: 7, elapsedSeconds });
+    assert.equal(
+      schedule.resume(resumed(schedule.config), { ...progress, step: 7, elapsedSeconds }),
+      undefined,
+    );
     assert.equal(schedule.totalSteps, steps, `${elapsedSeconds} seconds`);
   }
 });
@@ -135,4 +145,7 @@ Deno.test("the last line of a log averages a tenth of the run, at most the steps
     assert.equal(last && steps - 0.5 - Number(last.train_loss), half, `${steps}`); // half the number of steps
     assert.equal(log.end(steps, 1), undefined);
   }
+  const log = new LossLog(order, 1, () => "advice", 10);
+  const { learning_rate, muon_learning_rate } = log.add(0, { loss: 1, gradientNorm: 1 }, 0.25)!;
+  assert.deepEqual([learning_rate, muon_learning_rate], [0.25, 2.5]);
 });
