@@ -16,10 +16,10 @@ const wideVectors = "--experimental-wasm-revectorize";
 export function startWide(flag = wideVectors): void {
   const { arch, os } = Deno.build;
   if (arch !== "x86_64" || os !== "linux" || !isAllowed()) return;
-  const words = readFileSync("/proc/self/cmdline", "utf8").split("\0").slice(0, -1);
+  const words = textOf("/proc/self/cmdline").split("\0").slice(0, -1);
   const flags = Deno.env.get("DENO_V8_FLAGS") ?? "";
   const isSet = [flags, ...words].some((text) => text.includes("wasm-revectorize"));
-  if (isSet || !/\bavx2\b/.test(readFileSync("/proc/cpuinfo", "utf8"))) return;
+  if (isSet || words.length === 0 || !/\bavx2\b/.test(textOf("/proc/cpuinfo"))) return;
 
   const program = Deno.execPath();
   const env = { DENO_V8_FLAGS: flags === "" ? flag : `${flags},${flag}` };
@@ -34,6 +34,15 @@ export function startWide(flag = wideVectors): void {
 function isAllowed(): boolean {
   const names = ["read", "env", "run", "ffi", "sys"] as const;
   return names.every((name) => Deno.permissions.querySync({ name }).state === "granted");
+}
+
+/** The text of a file of the system, or none: without `-A`, Deno refuses some even to programs that may read all files. */
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
 }
 
 /** Calls execv of the C library, which returns only if it fails; then the task runs as it is. */

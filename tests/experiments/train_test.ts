@@ -149,7 +149,7 @@ testTask("train runs on WebGPU as on the CPU", async (place) => {
   const [call] = Object.keys(calls).filter((call) => call.startsWith("conv2dWeightGradient"));
   const kept = { adapter, calls: { ...calls, [call]: "workgroups 16x64x16" } };
   await place.write("webgpu/kernels.json", kept);
-  await place.succeed("train", "--resume webgpu --max-steps 7 --schedule constant");
+  await place.succeed("train", "--resume webgpu --max-steps 7 --schedule constant --lr 1.6e-8");
   assert.deepEqual(await place.json("webgpu/kernels.json"), kept);
 }, noAdapter);
 
