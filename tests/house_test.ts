@@ -8,7 +8,7 @@ import { testNeeding, toRun } from "./permissions.ts";
 /** The folders of the product; "." is the root. */
 const product = [".", "kernels", "models", "viz", "web", "playground", "experiments", "tools"];
 /** Most lines of the product. Whoever lowers the size lowers this, too; whoever raises it says why in the commit. */
-const mostLines = 55_200;
+const mostLines = 56_500;
 /** Most modules that a page or program loads with `mod.ts`, each by a request of its own. */
 const mostModules = 140;
 

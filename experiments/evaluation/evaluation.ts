@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { decodeJudge, encodeSafetensors, type JudgeName, judgeNames } from "../../models/mod.ts";
 import type { JudgedSamples, LiveJudge, TimeBin } from "../../viz/report/mod.ts";
+import { noiseScoresWell } from "../../viz/report/verdict.ts";
 import { readFields, readIfThere, readJson, RunError, writeAtomic, writeJson } from "../run/run_folder.ts";
 import {
   check,
@@ -265,8 +266,8 @@ export function evaluationTable({ figures }: Evaluation): string {
     const isFewer = real !== undefined && realCount !== undefined && realCount !== count;
     const fewer = isFewer ? ` (${whole(realCount)})` : "";
     if (fewer !== "") notes.add("In brackets: the number of real images, if it differs from that of samples");
-    const mark = noiseScoresWell(key, figure) ? "*" : "";
-    if (mark !== "") notes.add("* Even noise scores well here; do not use this figure alone");
+    const mark = noiseScoresWell({ ...figure, better: meaningOf(key).better }) ? "*" : "";
+    if (mark !== "") notes.add("* Even noise scores well here, so this figure says nothing alone");
     return [[
       titleOf(key) + mark,
       `${shown(figure.value)} (${bare(figure.low)} to ${bare(figure.high)})`,
@@ -275,14 +276,6 @@ export function evaluationTable({ figures }: Evaluation): string {
     ]];
   });
   return [textTable([head, ...rows], (column) => column > 0), ...notes].join("\n");
-}
-
-/** Whether noise has as good a value as the samples. */
-function noiseScoresWell(key: string, { value, noise, real }: EvaluationFigure): boolean {
-  if (noise === undefined) return false;
-  const { better } = meaningOf(key);
-  if (better === "real") return real !== undefined && Math.abs(noise - real) <= Math.abs(value - real);
-  return better === "higher" ? noise >= value : noise <= value;
 }
 
 /** Conditions that evaluations must share to be comparable, by name. */

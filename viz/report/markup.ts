@@ -2,7 +2,6 @@ import { deflateSync } from "npm:fflate@0.8.3";
 import { type PlotlyFigure, plotlyJson, seriesColors } from "../figure/figure.ts";
 import { base64 } from "../image/base64.ts";
 import type { Fact, Passage } from "./report_data.ts";
-import { rounded } from "./series.ts";
 
 /** Text that is already markup. */
 export class Markup {
@@ -128,9 +127,4 @@ export function chart(
   return markup`<div id="${id}" class="chart ${size}" role="group" aria-label="${label}${
     hasTable ? "; numbers below" : ""
   }"${style}${clock ? markup` data-clock` : undefined}>${json}</div>`;
-}
-
-/** Formats a number with four digits. */
-export function digits(value: number): string {
-  return String(rounded(value, 4));
 }

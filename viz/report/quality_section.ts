@@ -1,15 +1,9 @@
 import { gallery } from "./gallery_section.ts";
-import { chart, details, digits, type Markup, markup, none, swatch, table } from "./markup.ts";
-import type {
-  Quality,
-  QualityFigure,
-  Question,
-  ReportData,
-  ReportRun,
-  SolverQuality,
-} from "./report_data.ts";
+import { chart, details, type Markup, markup, none, swatch, table } from "./markup.ts";
+import type { Quality, Question, ReportData, ReportRun, SolverQuality } from "./report_data.ts";
 import { intervalsFigure, overTimeFigure, type RunFigures, solversFigure, titleOf } from "./run_figures.ts";
-import { percent, rounded } from "./series.ts";
+import { digits, percent, rounded } from "./series.ts";
+import { noiseScoresWell, shownBy, verdictOf } from "./verdict.ts";
 
 /** Evaluated runs, with their index among all runs. */
 type Judged = readonly {
@@ -55,7 +49,9 @@ export function qualitySection(
     const figures = all.filter(({ figure }) => figure.question === question);
     if (figures.length === 0) return undefined;
     const title = question === "class" && isDigits ? "Right digit?" : questions[question];
-    return markup`<h3>${title}</h3>${verdictOf(question, figures)}${figureTable(question, figures, several)}`;
+    return markup`<h3>${title}</h3>${answerTo(question, figures, several)}${
+      figureTable(question, figures, several)
+    }`;
   });
   const others = all.filter(({ figure }) => figure.question === undefined);
   return markup`<section id="quality" aria-labelledby="quality-title">
@@ -78,42 +74,13 @@ const questions: Readonly<Record<Question, string>> = {
   copied: "Copied?",
 };
 
-/** Share of the way from noise to real images at which a figure counts as close. */
-const minNearness = 0.95;
-
-/** The verdict on a question from all its figures. */
-function verdictOf(question: Question, figures: RunFigures): Markup | undefined {
-  if (question === "copied") {
-    const copies = figures.filter(({ figure: { high, real } }) => real !== undefined && high < real);
-    const titles = [...new Set(copies.map(({ figure }) => figure.title))].join(", ");
-    const words = titles === ""
-      ? "No sign of copying: samples are as far from training images as real images are."
-      : `Samples are nearer to training images than real images are: ${titles}.`;
-    return markup`<p class="answer" data-verdict="${titles === "" ? "new" : "copied"}">${words}</p>`;
-  }
-  const byTitle = [...Map.groupBy(figures, ({ figure }) => figure.title)];
-  const nearness = byTitle.flatMap(([title, all]) => {
-    const shares = all.flatMap(({ figure }) => nearnessOf(figure) ?? []);
-    return shares.length > 0 ? [{ title, share: Math.min(...shares) }] : [];
-  }).sort((a, b) => a.share - b.share);
-  if (nearness.length === 0) return undefined;
-  const near = nearness.filter(({ share }) => share >= minNearness).length;
-  const furthest = near < nearness.length ? ` Furthest off: ${nearness[0].title}.` : "";
-  let words = `${near} of ${nearness.length} figures match those of real images, or nearly.${furthest}`;
-  if (nearness.length === 1) {
-    words = near === 1 ? "Yes, about as reliably as in real images." : "Not as reliably as in real images.";
-  }
-  return markup`<p class="answer" data-verdict="${near}/${nearness.length}">${words}</p>`;
-}
-
-/** How close the interval of a figure comes to the value of real images: 1 reaches it, 0 is that of noise or guessing. */
-function nearnessOf(
-  { value, low, high, better, share, chance, noise = chance, real = share ? 1 : undefined }: QualityFigure,
-) {
-  if (real === undefined || noise === undefined || real === noise) return undefined;
-  const nearest = Math.min(high, Math.max(low, real));
-  const isBeyond = better === "higher" ? value >= real : better === "lower" && value <= real;
-  return isBeyond ? 1 : Math.max(0, 1 - Math.abs(nearest - real) / Math.abs(noise - real));
+/** The verdict on a question. */
+function answerTo(question: Question, figures: RunFigures, several: boolean): (Markup | undefined)[] {
+  return [...Map.groupBy(figures, ({ run }) => run)].map(([run, own]) => {
+    const verdict = verdictOf(question, own.map(({ figure }) => figure));
+    const whose = several ? markup`${swatch(run)}${own[0].name}: ` : undefined;
+    return verdict && markup`<p class="answer" data-verdict="${verdict.short}">${whose}${verdict.words}</p>`;
+  });
 }
 
 /** Figures as a chart, and as a table with their meaning. */
@@ -129,7 +96,7 @@ function figureTable(id: string, all: RunFigures, several: boolean): Markup | un
         judge && markup` <span class="judge">${judge}</span>`
       }</div>`
     );
-    const caution = figures.some(({ figure }) => noiseWins(figure)) ? noiseWords : undefined;
+    const caution = figures.some(({ figure }) => noiseScoresWell(figure)) ? noiseWords : undefined;
     return markup`<tr><th scope="row">${title}<div class="small">${
       figures[0].figure.meaning
     }.${caution}</div></th>
@@ -148,11 +115,7 @@ function figureTable(id: string, all: RunFigures, several: boolean): Markup | un
 <table class="figures"><thead><tr><td></td><th scope="col">value (95 % interval)</th></tr></thead><tbody>${rows}</tbody></table>`;
 }
 
-const noiseWords = " Even noise scores well here; do not use this figure alone.";
-
-function noiseWins({ better, real = 0, noise = real }: QualityFigure): boolean {
-  return better === "higher" ? noise > real : better === "lower" && noise < real;
-}
+const noiseWords = " Even noise scores well here, so this figure says nothing alone.";
 
 const aboutOverTime = {
   straightness:
@@ -194,11 +157,6 @@ function numbersOf(judged: Judged): Markup[] {
 function tableOverTime({ t, straightness, curvature }: NonNullable<ReportRun["overTime"]>): Markup {
   const rows = t.map((time, i) => [time.toFixed(2), digits(straightness[i]), digits(curvature[i])]);
   return table(["t", "straightness", "curvature"], rows);
-}
-
-/** Returns a formatter for the values of a figure. */
-export function shownBy({ share }: QualityFigure): (value: number) => string {
-  return (value) => share ? percent(value) : digits(value);
 }
 
 const usualDistance = "Fréchet distance";

@@ -1,6 +1,5 @@
-import { chart, details, digits, factTable, type Markup, markup, none, table } from "./markup.ts";
+import { chart, details, factTable, type Markup, markup, none, table } from "./markup.ts";
 import { base64 } from "../image/base64.ts";
-import { shownBy } from "./quality_section.ts";
 import type { QualityFigure, ReportData, ReportRun, Series } from "./report_data.ts";
 import {
   binsFigure,
@@ -10,7 +9,8 @@ import {
   rateFigure,
   shortLossFigure,
 } from "./run_figures.ts";
-import { byStage, smoothed, thinned } from "./series.ts";
+import { byStage, digits, smoothed, thinned } from "./series.ts";
+import { shownBy } from "./verdict.ts";
 
 /** The result of a run: its figures in a sentence, its samples, and its loss curve. */
 export function resultSection([run, ...others]: readonly ReportRun[]): Markup | undefined {

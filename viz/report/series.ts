@@ -49,3 +49,8 @@ export function percent(share: number, digits = 1): string {
 export function rounded(value: number, digits = 6): number {
   return Number(value.toPrecision(digits));
 }
+
+/** Formats a number with four digits. */
+export function digits(value: number): string {
+  return String(rounded(value, 4));
+}
