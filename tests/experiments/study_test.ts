@@ -236,7 +236,7 @@ testTask("examples/study.sbatch runs its cell, and queues it again if its time i
   const script = new URL("../../examples/study.sbatch", import.meta.url);
   await Deno.mkdir(place.file("bin"));
   const programs = {
-    denow: 'trap "kill \\$!; exit 143" TERM\necho "$@" >said\nsleep "$WAIT" &\nwait $!\n',
+    denow: 'trap "kill \\$!; exit 143" TERM\nsleep "$WAIT" &\necho "$@" >said\nwait $!\n',
     "bin/scontrol": 'echo "$@" >queued\n',
   };
   for (const [name, text] of Object.entries(programs)) {
