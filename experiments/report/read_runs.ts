@@ -62,6 +62,7 @@ async function readReportRun(folder: string, name: string, live: boolean): Promi
     gradientNorm: seriesOf(metrics, "gradient_norm"),
     stages: stagesOf(config),
     valLoss: seriesOf(metrics, "val_loss"),
+    testLoss: seriesOf(metrics, "test_loss").value.at(-1),
     learningRate: seriesOf(metrics, "learning_rate"),
     ...await readQuality(folder, lastStep(metrics), judge),
     ...await readSamples(folder, config, record?.dataset ?? null),

@@ -1,6 +1,6 @@
 import { colormap } from "../image/colormap.ts";
 import { reportMaps } from "./page_data.ts";
-import { chart, type Markup, markup } from "./markup.ts";
+import { chart, details, type Markup, markup } from "./markup.ts";
 
 const tolerances = ["0.1", "0.01", "0.001", "0.0001", "0.00001"];
 
@@ -97,7 +97,7 @@ ${live ? markup`<div id="live-grid" class="columns" hidden></div>` : undefined}
 <p class="small" id="flow-times"></p>
 <p class="small screen">Point at a pixel to see how it changes; click to keep it selected.</p>
 ${live ? markup`<div id="step-strip" class="strip" hidden></div>` : undefined}
-${pixelChart}
+${details("The selected pixel over t", pixelChart)}
 </div>`;
 }
 

@@ -1,6 +1,6 @@
 import { pacings } from "../flow/pacing.ts";
 import { imageSizeOf } from "../flow/trajectory.ts";
-import { hasFewSteps } from "./run_section.ts";
+import { hasFewSteps } from "./result_section.ts";
 import { colourBar, explorerControls, explorerSection } from "./explorer_section.ts";
 import { chart, details, type Markup, markup, table } from "./markup.ts";
 import type { Comparison, PlaneTrajectories, ReportData, ReportRun } from "./report_data.ts";

@@ -1,6 +1,7 @@
 import { gallery } from "./gallery_section.ts";
 import { chart, details, type Markup, markup, none, swatch, table } from "./markup.ts";
 import type { Quality, Question, ReportData, ReportRun, SolverQuality } from "./report_data.ts";
+import { questionOf } from "./result_section.ts";
 import { intervalsFigure, overTimeFigure, type RunFigures, solversFigure, titleOf } from "./run_figures.ts";
 import { digits, percent, rounded } from "./series.ts";
 import { noiseScoresWell, shownBy, verdictOf } from "./verdict.ts";
@@ -18,9 +19,7 @@ type Judged = readonly {
 const minSamples = 2000;
 
 /** The quality of the networks: three questions, each with figures and a verdict; samples; and all other figures. */
-export function qualitySection(
-  { runs, qualityNote }: Pick<ReportData, "runs" | "qualityNote">,
-): Markup | undefined {
+export function qualitySection({ runs }: Pick<ReportData, "runs">): Markup | undefined {
   const judged = runs.flatMap(({ name, classNames = [], quality, overTime }, run) =>
     quality ? [{ run, name, classNames, quality, overTime }] : []
   );
@@ -48,10 +47,9 @@ export function qualitySection(
   const groups = (["class", "real", "copied"] as const).map((question) => {
     const figures = all.filter(({ figure }) => figure.question === question);
     if (figures.length === 0) return undefined;
-    const title = question === "class" && isDigits ? "Right digit?" : questions[question];
-    return markup`<h3>${title}</h3>${answerTo(question, figures, several)}${
-      figureTable(question, figures, several)
-    }`;
+    return markup`<h3>${questionOf(question, isDigits ? "digits" : undefined)}</h3>${
+      answerTo(question, figures, several)
+    }${figureTable(question, figures, several)}`;
   });
   const others = all.filter(({ figure }) => figure.question === undefined);
   return markup`<section id="quality" aria-labelledby="quality-title">
@@ -60,19 +58,12 @@ export function qualitySection(
 Real images mark what a perfect network would reach, noise marks a network that learned nothing, and chance marks
 guessing.</p>
 ${names}
-${qualityNote === undefined ? undefined : markup`<p class="note">${qualityNote}</p>`}
 ${groups}
 ${about}
 ${galleries}
 ${details("All figures", [figureTable("others", others, several), overTime, numbersOf(judged)])}
 </section>`;
 }
-
-const questions: Readonly<Record<Question, string>> = {
-  class: "Right class?",
-  real: "Like real images?",
-  copied: "Copied?",
-};
 
 /** The verdict on a question. */
 function answerTo(question: Question, figures: RunFigures, several: boolean): (Markup | undefined)[] {

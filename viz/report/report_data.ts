@@ -46,6 +46,8 @@ export interface ReportRun {
   readonly stages?: readonly { readonly name: string; readonly from: number }[];
   /** Loss of held-out images. */
   readonly valLoss: Series;
+  /** Loss of the test images at the end, if it was measured. */
+  readonly testLoss?: number;
   /** Learning rate of each step. */
   readonly learningRate: Series;
   /** Loss of held-out images by t. */

@@ -19,7 +19,8 @@ import { plotly } from "./plotly.js";
 import { pageData } from "./page_data.ts";
 import { qualitySection, solversSection } from "./quality_section.ts";
 import type { Passage, PlaneTrajectories, ReportData, ReportRun, TextTable } from "./report_data.ts";
-import { fewStepsSection, resultSection, settingsSection, trainingSection } from "./run_section.ts";
+import { resultSection } from "./result_section.ts";
+import { fewStepsSection, settingsSection, trainingSection } from "./run_section.ts";
 
 /**
  * Makes a report on training runs: one self-contained HTML file that needs no network, storage or other file.
@@ -36,7 +37,8 @@ export function reportHtml(data: ReportData): string {
   const { data: packedData, files } = packed(pageData(data));
   const isLive = runs.some(samplesInPage);
   const named = runs.map(({ name }) => name).join(" and ");
-  const title = (runs.length === 1 ? runs[0].title : undefined) ?? named;
+  const titles = new Set(runs.map(({ title, name }) => title ?? name));
+  const title = titles.size === 1 ? [...titles][0] : [...titles].join(" and ");
   return htmlFile(
     `${title}: flow matching report`,
     style,
@@ -44,7 +46,7 @@ export function reportHtml(data: ReportData): string {
 <p class="kicker">Flow matching report${named === title ? undefined : `: ${named}`}</p>
 <h1>${title}</h1>
 ${firstSentence(data)}
-${resultSection(runs)}
+${resultSection(data)}
 </header>
 <main>
 ${contents(data)}
@@ -120,9 +122,10 @@ function firstSentence({ runs }: ReportData): Markup | undefined {
   const [network, turns] = runs.length > 1 ? ["These networks", "turn"] : ["This network", "turns"];
   const words = new Set(runs.map(({ subject = "images" }) => subject));
   const subject = words.size === 1 ? [...words][0] : "images";
-  return markup`<p class="dek">${network} ${turns} noise into ${subject}.<span class="screen"> Press Play${
-    runs.some(samplesInPage) ? ", draw new noise, or paint on an image" : ""
-  }.</span></p>`;
+  const isLive = runs.some(samplesInPage) ? ", draw new noise, or paint on an image" : "";
+  return markup`<p class="dek">${network} ${turns} noise into ${subject}.${
+    runs.length === 1 ? markup`<span class="screen"> Press Play${isLive}.</span>` : undefined
+  }</p>`;
 }
 
 const footer =

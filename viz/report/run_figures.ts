@@ -25,8 +25,35 @@ const atStep = "step %{x:,}: %{y:.4~g}";
 /** Hover text of a number at a time. */
 export const atTime = "t = %{x:.2f}: %{y:.4~g}";
 
-/** A logarithmic axis of a low chart, in which more labels would overlap if its values span less than a decade. */
-const lowLogAxis: PlotlyLayout = { ...logAxis, nticks: 3 };
+/** Digits of the labels of a logarithmic axis, from few to many. */
+const tickDigits = [
+  [1],
+  [1, 3],
+  [1, 2, 5],
+  [1, 1.5, 2, 3, 4, 5, 7],
+  [1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 4, 5, 6, 7, 8, 9],
+];
+
+/**
+ * A logarithmic axis with at least `least` labels among these values where Plotly's own would be one or two: the fewest of
+ * {@linkcode tickDigits} that do. Plotly divides a range that is narrower than these.
+ */
+export function labelledLogAxis(values: readonly number[], least: number): PlotlyLayout {
+  const known = values.filter((value) => value > 0 && value < Infinity);
+  if (known.length === 0) return logAxis;
+  const [low, high] = [(a: number, b: number) => Math.min(a, b), (a: number, b: number) => Math.max(a, b)]
+    .map((pick) => known.reduce(pick));
+  const decades = Array.from(
+    { length: Math.floor(Math.log10(high)) - Math.floor(Math.log10(low)) + 1 },
+    (_, i) => i + Math.floor(Math.log10(low)),
+  );
+  const ticks = tickDigits.map((digits) =>
+    decades.flatMap((power) => digits.map((digit) => rounded(digit * 10 ** power)))
+      .filter((tick) => tick >= 0.95 * low && tick <= 1.05 * high)
+  );
+  const tickvals = ticks.find(({ length }) => length >= least) ?? ticks.at(-1)!;
+  return tickvals.length > 1 ? { ...logAxis, tickvals } : { ...logAxis, nticks: 3 };
+}
 
 const titled = (text: string): PlotlyLayout => ({ title: { text } });
 
@@ -50,8 +77,8 @@ interface LossPanel {
 export function lossPanels(runs: readonly ReportRun[]): LossPanel[] {
   const panels = hasStagePanels(runs)
     ? [...runs[0].stages!.map(({ name }) => name), "validation"].map((title) => ({ title, height: 160 }))
-    : [{ title: "loss", height: 360 }];
-  if (hasGradientNorms(runs)) panels.push({ title: "gradient norm", height: 160 });
+    : [{ title: "loss", height: 260 }];
+  if (hasGradientNorms(runs)) panels.push({ title: "gradient norm", height: 110 });
   return panels;
 }
 
@@ -65,8 +92,7 @@ export function hasGradientNorms(runs: readonly ReportRun[]): boolean {
 }
 
 /** The vertical axes of panels below each other, each from low to high as shares of the figure's height. */
-function stackedAxes(panels: readonly LossPanel[]): PlotlyLayout {
-  if (panels.length === 1) return { yaxis: { ...logAxis, ...titled(panels[0].title) } };
+function stackedAxes(panels: readonly LossPanel[], data: readonly PlotlyTrace[]): PlotlyLayout {
   const whole = panels.reduce((sum, { height }) => sum + height, 0);
   const gap = 24 / whole;
   const axes: Record<string, PlotlyLayout> = {};
@@ -75,13 +101,14 @@ function stackedAxes(panels: readonly LossPanel[]): PlotlyLayout {
     const high = below / whole;
     below -= height;
     const low = below === 0 ? 0 : below / whole + gap;
-    const isLow = height < 200;
+    const own = data.filter(({ yaxis }) => yaxis === `y${panelNumber(n)}`);
     axes[`yaxis${panelNumber(n)}`] = {
-      ...isLow ? lowLogAxis : logAxis,
+      ...labelledLogAxis(own.flatMap(({ y }) => [...y as Float32Array]), height < 200 ? 2 : 4),
       ...titled(title),
-      domain: [low, high],
+      ...panels.length > 1 && { domain: [low, high] },
     };
   }
+  if (panels.length === 1) return axes;
   const subplots = panels.map((_, n) => [`xy${panelNumber(n)}`]);
   return { ...axes, grid: { rows: panels.length, columns: 1, subplots } };
 }
@@ -110,15 +137,24 @@ export function lossFigure(runs: readonly ReportRun[]): PlotlyFigure {
           legendgroup,
           yaxis,
           line,
-          name: `${prefix}${name === "" ? "training" : name}, smoothed`,
+          name: several ? `${prefix}${name}`.trim() : `${name || "training"}, smoothed`,
         }),
       ];
     });
+    const shared = several && { showlegend: false, legendgroup: `${place} 0` };
     const validation = lineOf(run.valLoss, {
+      ...shared,
       name: `${prefix}validation`,
       mode: "markers",
       marker: { color: runLine(place).color, symbol: "diamond" },
       yaxis: `y${panelNumber(isStaged ? run.stages!.length : 0)}`,
+    });
+    const test = lineOf({ step: run.trainLoss.step.slice(-1), value: [run.testLoss ?? NaN] }, {
+      ...shared,
+      name: `${prefix}test`,
+      mode: "markers",
+      marker: { color: runLine(place).color, symbol: "star", size: 11 },
+      yaxis: validation.yaxis,
     });
     const { gradientNorm = { step: [], value: [] } } = run;
     const norms = byStage(thinned(gradientNorm, 1000), run.stages).map(({ series }, n) => {
@@ -131,22 +167,14 @@ export function lossFigure(runs: readonly ReportRun[]): PlotlyFigure {
         showlegend: false,
       });
     });
-    return [...training, validation, ...hasGradientNorms([run]) ? norms : []];
+    return [
+      ...training,
+      validation,
+      ...run.testLoss === undefined ? [] : [test],
+      ...hasGradientNorms([run]) ? norms : [],
+    ];
   });
-  return { data, layout: { xaxis: titled("step"), ...stackedAxes(panels) } };
-}
-
-/** The smoothed loss of a run alone, for the start of a report. */
-export function shortLossFigure({ trainLoss }: ReportRun): PlotlyFigure {
-  const line = lineOf(smoothed(thinned(trainLoss, 200)), { line: runLine(0) });
-  return {
-    data: [line],
-    layout: {
-      margin: { t: 8, b: 36 },
-      xaxis: { ...titled("step"), nticks: 5 },
-      yaxis: { ...lowLogAxis, ...titled("training loss") },
-    },
-  };
+  return { data, layout: { xaxis: titled("step"), ...stackedAxes(panels, data) } };
 }
 
 export function rateFigure(runs: readonly ReportRun[]): PlotlyFigure {

@@ -33,21 +33,20 @@ export function verdictOf(question: Question, figures: readonly QualityFigure[])
 function classVerdict(figures: readonly QualityFigure[]): Verdict | undefined {
   const [worst] = placed(figures);
   if (!worst) return undefined;
-  const { figure: { value, high, chance = 0, real = 1, judge }, nearness, isAsNoise } = worst;
+  const { figure, nearness, isAsNoise } = worst;
+  const { high, chance = 0, real = 1, judge } = figure;
   const [short, answer] = isAsNoise
     ? ["chance", "No better than by guessing"]
+    : high >= real
+    ? ["real", "Yes, as often as in real images"]
     : nearness >= minNearness
-    ? high >= real
-      ? ["real", "Yes, as often as in real images"]
-      : ["near", "Yes, nearly as often as in real images"]
+    ? ["near", "Yes, nearly as often as in real images"]
     : nearness >= 0.5
-    ? ["far", "Better than by guessing, but not as often as in real images"]
-    : ["barely", "Rarely, though better than by guessing"];
+    ? ["far", "More than halfway from guessing to real images"]
+    : ["barely", "Less than halfway from guessing to real images"];
   const by = judge === undefined ? "" : ` by ${judge}`;
-  const words = `${answer}: ${percent(value)}${by} (guessing ${percent(chance)}, real images ${
-    percent(real)
-  }).`;
-  return { short, words };
+  const marks = `guessing ${percent(chance)}, real images ${percent(real)}`;
+  return { short, words: `${answer}: ${withInterval(figure, marks)}${by}.` };
 }
 
 /** Whether samples look like real images. */
@@ -55,29 +54,24 @@ function realVerdict(figures: readonly QualityFigure[]): Verdict | undefined {
   const worst = [...Map.groupBy(placed(figures), ({ figure }) => figure.title).values()].map(([first]) =>
     first
   );
-  if (worst.length === 0) return undefined;
+  const all = worst.length;
+  if (all === 0) return undefined;
   const near = worst.filter(({ nearness }) => nearness >= minNearness).length;
-  const short = `${near}/${worst.length}`;
-  if (near === worst.length) {
-    return {
-      short,
-      words: near === 1
-        ? "Yes, by the one figure that can tell."
-        : `Yes, by all ${near} figures that can tell.`,
-    };
+  const short = `${near}/${all}`;
+  if (near === all) {
+    return { short, words: `Yes, by ${all === 1 ? "the one figure" : `all ${all} figures`} that can tell.` };
   }
-  const [{ figure: { title, value, real = 1, noise }, figure }] = worst;
-  const shown = shownBy(figure);
-  const start = worst.every(({ isAsNoise }) => isAsNoise)
+  const [{ figure }] = worst;
+  const { title, judge, real = 1, noise } = figure;
+  const answer = worst.every(({ isAsNoise }) => isAsNoise)
     ? "No more than noise does."
     : near === 0
     ? "No figure reaches real images."
-    : `${near} of ${worst.length} figures match those of real images, or nearly.`;
-  const ofNoise = noise === undefined ? "" : `, noise ${shown(noise)}`;
-  return {
-    short,
-    words: `${start} Furthest off: ${title}, ${shown(value)} (real images ${shown(real)}${ofNoise}).`,
-  };
+    : `${near} of ${all} figures match those of real images, or nearly.`;
+  const shown = shownBy(figure);
+  const marks = `real images ${shown(real)}${noise === undefined ? "" : `, noise ${shown(noise)}`}`;
+  const by = judge === undefined ? "" : ` by ${judge}`;
+  return { short, words: `${answer} Furthest off: ${title}, ${withInterval(figure, marks)}${by}.` };
 }
 
 /** Whether samples are copies of training images. */
@@ -113,6 +107,13 @@ function placed(figures: readonly QualityFigure[]) {
     const isAsNoise = noise < real ? low <= noise : high >= noise;
     return [{ figure, nearness, isAsNoise }];
   }).sort((a, b) => a.nearness - b.nearness);
+}
+
+/** A value with its interval and what to compare it with: `6.2 (5.1 to 7.9; real images 1.5)`. */
+export function withInterval(figure: QualityFigure, marks?: string): string {
+  const shown = shownBy(figure);
+  const interval = `${shown(figure.low).replace(" %", "")} to ${shown(figure.high)}`;
+  return `${shown(figure.value)} (${interval}${marks === undefined ? "" : `; ${marks}`})`;
 }
 
 /** Returns a formatter for the values of a figure. */

@@ -200,7 +200,7 @@ await testInBrowser(
       await page.resize(1280, 900);
       const trainLoss = { step, value: step.map((s) => low + (high - low) * Math.exp(-s / 30)) };
       await useFile(page, reportHtml({ runs: [run("a", { trainLoss, stages })] }), "", async () => {
-        for (const [id, axis] of [["result", "y"], ["loss", "y"], ["loss", "y2"], ["loss", "y3"]]) {
+        for (const [id, axis] of [["loss", "y"], ["loss", "y2"], ["loss", "y3"]]) {
           await see(page, `${id}-chart`);
           const labels = await page.run(
             (selector) =>

@@ -21,7 +21,7 @@ import { formatSteps } from "../../../viz/report/page/step_strip.ts";
 import { lastVelocity, predictedEnd, snapshotAt } from "../../../viz/report/page/trajectory_view.ts";
 import { WorkQueue } from "../../../viz/report/page/work.ts";
 import type { PlaneTrajectories } from "../../../viz/report/mod.ts";
-import { lossFigure, runLine } from "../../../viz/report/run_figures.ts";
+import { labelledLogAxis, lossFigure, runLine } from "../../../viz/report/run_figures.ts";
 import { quantiles, smoothed, thinned } from "../../../viz/report/series.ts";
 import { assertSameNumbers } from "../../same_numbers.ts";
 import { assertClose } from "../../testing.ts";
@@ -168,17 +168,41 @@ Deno.test("lossFigure() has a panel for each stage of a distillation, which the 
   );
   const both = named([own, run("b", { trainLoss: { step: [20], value: [0.5] } })]);
   assert.deepEqual(both.map(({ name, mode, yaxis }) => [name, mode, yaxis]), [
-    ["a pairs, smoothed", "lines", "y"],
-    ["a drift, smoothed", "lines", "y"],
-    ["a validation", "markers", "y"],
-    ["b training, smoothed", "lines+markers", "y"], // a single loss is a point
-    ["b validation", "markers", "y"],
+    ["a pairs", "lines", "y"],
+    ["a drift", "lines", "y"],
+    ["b", "lines+markers", "y"], // a single loss is a point
   ]);
   const html = reportHtml({ runs: [own] });
   const rows = [...html.matchAll(/<td>(\d+)<\/td><td>([\d.]+)<\/td>/g)].map(([, ...cells]) => cells);
   assert.deepEqual(rows.slice(0, 3), [["10", "8"], ["20", "8"], ["30", "1"]]);
   assert.match(html, /not comparable with other stages/);
   assert.doesNotMatch(reportHtml(two), /not comparable with other stages/);
+});
+
+Deno.test("lossFigure() draws validation and test losses beside those of training, on a labelled axis", () => {
+  const { data, layout } = lossFigure([run("a", { testLoss: 0.2 }), run("b", { testLoss: 0.1 })]);
+  const marks = data.filter(({ mode }) => mode === "markers");
+  const [start, end] = [100, 200];
+  assert.deepEqual(marks.map(({ name, legendgroup, x }) => [name, legendgroup, [...x as Float32Array]]), [
+    ["a validation", "0 0", [start, end]],
+    ["a test", "0 0", [end]],
+    ["b validation", "1 0", [start, end]],
+    ["b test", "1 0", [end]],
+  ]);
+  assert.deepEqual(Object(layout.yaxis).tickvals, [0.01, 0.03, 0.1, 0.3]);
+});
+
+Deno.test("labelledLogAxis() has enough labels, and not many more", () => {
+  const cases: [values: number[], tickvals: number[] | undefined][] = [
+    [[0.29, 2.1], [0.3, 0.4, 0.5, 0.7, 1, 1.5, 2]],
+    [[0.17, 0.3], [0.18, 0.2, 0.25, 0.3]],
+    [[0.001, 100], [0.001, 0.01, 0.1, 1, 10, 100]],
+    [[0.2502, 0.2549], undefined],
+    [[NaN, 0, Infinity], undefined],
+  ];
+  for (const [values, tickvals] of cases) {
+    assert.deepEqual(labelledLogAxis(values, 4).tickvals, tickvals, `${values}`);
+  }
 });
 
 Deno.test("lossFigure() draws the norm of the gradient below the loss, on the same steps", () => {
@@ -216,7 +240,7 @@ Deno.test("lossFigure() draws the norm of the gradient below the loss, on the sa
   const heightOf = (html: string) =>
     /id="loss-chart" class="chart " [^>]* style="height:(\d+)px"/.exec(html)![1];
   const html = reportHtml({ runs: [run("a")] });
-  assert.deepEqual([heightOf(html), heightOf(reportHtml({ runs: [bare] }))], ["520", "360"]);
+  assert.deepEqual([heightOf(html), heightOf(reportHtml({ runs: [bare] }))], ["370", "260"]);
   assert.match(html, /Below the loss is the norm of the gradient/);
   assert.match(html, /<td>10<\/td><td>[\d.]+<\/td><td>0.001<\/td><td>0.2<\/td>/);
   assert.doesNotMatch(reportHtml({ runs: [bare] }), /norm of the gradient|gradient norm/);

@@ -66,7 +66,7 @@ await testReport("reportHtml() prints in light colours, with whole charts and wi
     await page.evaluate(() => void dispatchEvent(new Event("beforeprint")));
     const { widest, ...printed } = await seen(page);
     assert.notEqual(printed.ink, ink, "dark ink on paper");
-    const tables = ["All figures", "Settings", "Machine and code"];
+    const tables = ["The selected pixel over t", "All figures", "Settings", "Machine and code"];
     assert.deepEqual({ ...printed, ink }, { controls: 0, tables, closed: 0, ink });
     assert.ok(widest <= pageWidth, `${widest} px fit on ${pageWidth} px`);
     const charts = await chartsOf(page);

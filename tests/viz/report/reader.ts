@@ -7,8 +7,12 @@ import { size } from "./made_up.ts";
 
 const { H, W } = size;
 
-/** Scrolls to an element, which draws it. */
+/** Opens what an element is folded into, and scrolls to it, which draws it. */
 export async function see(page: Page, id: string): Promise<void> {
+  await page.evaluate((id) => {
+    const folded = document.getElementById(id)!.closest("details");
+    if (folded) folded.open = true;
+  }, id);
   await page.locator(`#${id}`).scrollIntoViewIfNeeded();
   await page.waitForSelector(`#${id}[data-drawn]`);
   await untilDrawn(page);

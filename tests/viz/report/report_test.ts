@@ -23,9 +23,9 @@ Deno.test("reportHtml() escapes a user's text, and does not mention digits for o
   assert.ok(!page.includes('onerror="'), "a user's attribute is not escaped");
   const escaped = "&#60;/script&#62;&#60;img src=x onerror=&#34;document.title=&#39;hurt&#39;&#34;&#62;";
   assert.ok(page.includes(escaped));
-  const said = '<p class="ending">Failed after step 3: &#60;b&#62;the loss&#60;/b&#62; is NaN.</p>';
-  assert.ok(page.indexOf(said) > page.indexOf("<b>b</b>: "));
-  assert.equal(page.split('<p class="ending">').length, 2, "other runs have no ending");
+  const said = '<b>b</b>: <b class="ending">Failed after step 3: &#60;b&#62;the loss&#60;/b&#62; is NaN.</b>';
+  assert.ok(page.includes(said));
+  assert.equal(page.split('<b class="ending">').length, 2, "other runs have no ending");
   assert.doesNotMatch(page.replaceAll(/<(script|style)[\s\S]*?<\/\1>/g, ""), /digit|MNIST/i);
 });
 
@@ -206,7 +206,7 @@ Deno.test("reportHtml() answers each question on quality of each run with a verd
     ],
   });
   assert.deepEqual(verdictsOf(html), ["near", "chance"]);
-  assert.match(html, /<\/span>b: No better than by guessing: 12\.0 % \(guessing/);
+  assert.match(html, /<\/span>b: No better than by guessing: 12\.0 % \(9\.0 to 15\.0 %; guessing/);
 });
 
 Deno.test("reportHtml() has a row for each figure, with all runs and judges, and a table of all figures", () => {
@@ -279,23 +279,50 @@ Deno.test("reportHtml() shows judged samples by class names, and marks errors an
   assert.deepEqual(counts, found.map((words) => `1 requested ${words}`));
 });
 
-Deno.test("reportHtml() starts with the result of a run", () => {
-  const figures = [{ ...share, title: "Requested class" }, distance];
-  const head = (more: Partial<ReportRun>) => {
-    const html = reportHtml({ runs: [run("a", more)] });
-    return html.slice(html.indexOf("<header>"), html.indexOf("</header>")).replace(/base64,[^"]*/g, "");
-  };
+/** The header of a report, without pictures and charts. */
+function headOf(runs: readonly ReportRun[]): string {
+  const html = reportHtml({ runs });
+  return html.slice(html.indexOf("<header>"), html.indexOf("</header>"))
+    .replaceAll(/base64,[^"]*|<script.*?<\/script>/gs, "");
+}
+
+Deno.test("reportHtml() starts with the answers, samples and losses of a run", () => {
+  const asked: QualityFigure = { ...share, title: "Requested class", question: "class", chance: 0.1 };
+  const head = (more: Partial<ReportRun>) => headOf([run("a", more)]);
   const evaluated = head({
     title: "Residual U-Net on MNIST",
     subject: "digits",
-    quality: quality({ figures }),
+    quality: quality({ figures: [asked, { ...distance, question: "real" }] }),
   });
   assert.match(evaluated, /<h1>Residual U-Net on MNIST<\/h1>/);
-  assert.match(evaluated, /<b>90\.0 %<\/b> \(85\.0 % to 94\.0 %; real images 98\.0 %\) of its digits show/);
-  assert.match(evaluated, /<b>6\.2<\/b> \(5\.1 to 7\.9; real images 1\.5\)/);
-  assert.match(evaluated, /class="samples"[^]*id="result-chart"/);
+  assert.match(
+    evaluated,
+    /<b>Right digit\?<\/b> Yes, nearly [^<]* 90\.0 % \(85\.0 to 94\.0 %; guessing 10\.0 %/,
+  );
+  assert.match(evaluated, /<b>Like real images\?<\/b> Yes, by the one figure/);
+  assert.match(evaluated, /class="samples"[^]*id="loss-chart"/);
   assert.match(head({}), /a in one sentence\./);
   assert.match(head({ isFlowMap: true, fewStepsPng: Uint8Array.of(1) }), /class="few-steps"/);
-  const conflicting = reportHtml({ runs: [run("a"), run("b")] });
-  assert.ok(!conflicting.includes('class="result"'), "several runs have their results in a table");
+});
+
+Deno.test("reportHtml() starts with the samples, losses, figures and differences of several runs", () => {
+  const figures = (value: number) => ({
+    quality: quality({ figures: [{ ...share, value, low: value - 0.02, high: value + 0.02 }, distance] }),
+  });
+  const settings = (lr: string) => ({ settings: [["lr", lr], ["batchSize", "64"], ["out", lr]] as const });
+  const head = headOf([
+    run("a", { ...figures(0.9), ...settings("0.004") }),
+    run("b", { ...figures(0.6), ...settings("0.001"), valLoss: { step: [1], value: [0.2] } }),
+  ]);
+  assert.equal(head.split('class="samples"').length, 3);
+  assert.equal(head.split('id="loss-chart"').length, 2);
+  const rows = [...head.matchAll(/<tr><th scope="row">(.*?)<\/tr>/gs)].map(([, row]) =>
+    row.replaceAll(/<[^>]*>/g, "|").split(/\|+/).filter((cell) => cell !== "")
+  );
+  assert.deepEqual(rows, [
+    ["Confident", "90.0 % (88.0 to 92.0 %)", "60.0 % (58.0 to 62.0 %)", "differ beyond the intervals"],
+    ["Fréchet distance", "6.2 (5.1 to 7.9)", "6.2 (5.1 to 7.9)", "may be chance"],
+    ["Test loss", "0.2000", "0.2000"],
+    ["lr", "0.004", "0.001"],
+  ]);
 });

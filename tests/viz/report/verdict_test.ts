@@ -85,11 +85,11 @@ Deno.test("verdictOf() names the values that it depends on", () => {
   const words = (question: Question, figures: QualityFigure[]) => verdictOf(question, figures)?.words;
   assert.equal(
     words("class", [{ ...asked, ...about(0.115), judge: "vgg" }]),
-    "No better than by guessing: 11.5 % by vgg (guessing 10.0 %, real images 99.0 %).",
+    "No better than by guessing: 11.5 % (9.5 to 13.5 %; guessing 10.0 %, real images 99.0 %) by vgg.",
   );
   assert.equal(
     words("real", [{ ...precision, ...about(0.855) }, { ...coverage, ...about(0.325) }]),
-    "No figure reaches real images. Furthest off: Coverage, 32.5 % (real images 97.5 %, noise 0.0 %).",
+    "No figure reaches real images. Furthest off: Coverage, 32.5 % (30.5 to 34.5 %; real images 97.5 %, noise 0.0 %).",
   );
   assert.match(words("real", [{ ...coverage, ...about(0) }])!, /^No more than noise does\./);
 });
