@@ -115,11 +115,10 @@ export async function trainAndTell(
   const result = await runTraining(config, { ...options, startedAt, command: line, lock });
   device.close();
 
-  const { run, step, valLoss, testLoss, imagesPerSecond } = result;
+  const { run, step, valLoss, testLoss } = result;
   const facts = [`step ${step}`];
   if (valLoss !== undefined) facts.push(`validation loss ${valLoss.toFixed(4)}`);
   if (testLoss !== undefined) facts.push(`test loss ${testLoss.toFixed(4)}`);
-  if (imagesPerSecond > 0) facts.push(`${imagesPerSecond.toFixed(1)} images/s`); // a resumed run may take no step
   say(facts.join(", "));
   const { model } = config;
   const module = model.kind === "module" ? `--model ${model.file} ` : "";

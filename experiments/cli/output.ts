@@ -20,9 +20,27 @@ export function print(text: string): void {
   }
 }
 
-/** Prints a message to the standard error stream. */
+/** Prints a message to the standard error stream; on a terminal, lines break between words. */
 export function say(text: string): void {
-  console.error(linesOf(text));
+  const lines = linesOf(text);
+  console.error(
+    stderr.isTerminal
+      ? lines.split("\n").map((line) => brokenBetweenWords(line, lineWidth())).join("\n")
+      : lines,
+  );
+}
+
+/** A line as lines of at most `width` characters. A longer word, such as a path, stays whole, so that it can be copied. */
+export function brokenBetweenWords(line: string, width: number): string {
+  if (line.length <= width) return line;
+  const lines: string[] = [];
+  for (const word of line.split(" ")) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= width) {
+      lines[lines.length - 1] = `${last} ${word}`;
+    } else lines.push(word);
+  }
+  return lines.join("\n");
 }
 
 function linesOf(text: string): string {
@@ -275,10 +293,11 @@ export class ProgressBar implements Disposable {
   #text(elapsedSeconds: number): string {
     const { totalSteps, imagesPerStep, unit = "images", startStep = 0 } = this.work;
     const step = this.#step;
-    const stepsPerSecond = this.#recentSeconds > 0 ? this.#recentSteps / this.#recentSeconds : 0;
-    const rate = stepsPerSecond * imagesPerStep;
+    const meanRate = this.#seconds > 0 ? (step - startStep) / this.#seconds : 0;
+    const recentRate = this.#recentSeconds > 0 ? this.#recentSteps / this.#recentSeconds : 0;
+    const rate = (this.#finished ? meanRate : recentRate) * imagesPerStep;
     // From the mean rate, which does not jump after work between steps, such as a validation.
-    const left = totalSteps === 0 ? NaN : Math.max(totalSteps - step, 0) * this.#seconds / (step - startStep);
+    const left = totalSteps === 0 ? NaN : Math.max(totalSteps - step, 0) / meanRate;
     return [
       totalSteps > 0 ? `${String(step).padStart(String(totalSteps).length)}/${totalSteps}` : `${step} steps`,
       ...rate > 0 ? [`${rate.toFixed(rate < 100 ? 1 : 0)} ${unit}/s`] : [],
@@ -302,7 +321,7 @@ function writeBar(terminal: Terminal, text: string, share: number): void {
 }
 
 /** Stages shorter than this show no progress. */
-const quietMs = 1000;
+const quietSeconds = 1;
 
 /**
  * Shows a stage of a task besides its main work, if it takes a while: on a terminal as a bar that `end` removes,
@@ -321,9 +340,11 @@ export function stageProgress(
   let shown = false;
   return {
     update(done: number, all: number): void {
-      if (!terminal || now() - startMs < quietMs) return;
-      if (terminal.isTerminal) writeBar(terminal, `${stage} ${done}/${all}`, done / all);
-      else if (!shown) terminal.write(`${stage}: ${all.toLocaleString("en")} to go\n`);
+      const seconds = (now() - startMs) / 1000;
+      if (!terminal || seconds < quietSeconds || done === 0) return;
+      const left = seconds * (all / done - 1);
+      if (terminal.isTerminal) writeBar(terminal, `${stage}  ${clock(left)} left`, done / all);
+      else if (!shown) terminal.write(`${stage}: about ${formatTime(left)} left\n`);
       shown = true;
     },
     end(): void {
@@ -348,6 +369,7 @@ export function printDryRun(rows: Readonly<Record<string, string | undefined>>):
 
 /** Formats a duration: `40 seconds`, `6.5 minutes`, `3.2 hours`. */
 export function formatTime(seconds: number): string {
+  if (Math.ceil(seconds) === 1) return "1 second";
   if (seconds < 100) return `${Math.ceil(seconds)} seconds`;
   return seconds < 6000 ? `${(seconds / 60).toFixed(1)} minutes` : `${(seconds / 3600).toFixed(1)} hours`;
 }

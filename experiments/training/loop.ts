@@ -45,7 +45,6 @@ export class TrainingLoop implements Disposable {
   readonly validation: Validation;
   /** Images that this session has trained on, and its seconds of training. */
   imagesSeen = 0;
-  trainSeconds = 0;
   readonly #order: BatchOrder;
   readonly #pairs: PairedBatches;
   readonly #losses: LossLog;
@@ -158,7 +157,6 @@ export class TrainingLoop implements Disposable {
       const unsavedMs = performance.now() - this.#savedMs;
       if (unsavedMs > config.checkpointMinutes * 60e3 || isOver(1) && unsavedMs > freshMs) await this.save();
     }
-    this.trainSeconds = (performance.now() - this.#startedMs) / 1000;
     const validatedAt = this.validation.step;
     if (!signal.aborted) { // a stopped run continues its last line when resumed
       await this.#logLastSteps();

@@ -52,8 +52,6 @@ export interface TrainingResult {
   readonly interrupted: boolean;
   readonly valLoss: number | undefined;
   readonly testLoss: number | undefined;
-  /** Training rate of this session. */
-  readonly imagesPerSecond: number;
 }
 
 /**
@@ -157,7 +155,7 @@ async function trainOn(
     const drawable = await loop.kept.drawable();
     let measured: Measured = {};
     if (!await loop.isStopped()) say("Measuring the test loss and drawing pictures");
-    const progress = stageProgress("network evaluations", terminal);
+    const progress = stageProgress("measuring and drawing", terminal);
     const isDone = await writeArtifacts(
       { ...prepared, run, drawable },
       async (values) => {
@@ -174,7 +172,6 @@ async function trainOn(
       interrupted: !isDone,
       valLoss: loop.validation.loss,
       testLoss: measured.test_loss,
-      imagesPerSecond: loop.imagesSeen / loop.trainSeconds,
     };
   });
   await tracker.end(result.interrupted ? "KILLED" : "FINISHED");

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import { ProgressBar, stageProgress, textTable, type Workload } from "../../../experiments/cli/output.ts";
+import {
+  brokenBetweenWords,
+  ProgressBar,
+  stageProgress,
+  textTable,
+  type Workload,
+} from "../../../experiments/cli/output.ts";
 import { testTask } from "../cli.ts";
 
 Deno.test("textTable() aligns columns, wraps text, and shows in parts what does not fit", () => {
@@ -44,6 +50,12 @@ testTask("runs into a full disk ends with one line and exit code 1", async ({ pa
   const says = "RunError: Cannot print the result: no space is left on the disk\n";
   assert.deepEqual([code, new TextDecoder().decode(stderr)], [1, says]);
 }, Deno.build.os === "linux" ? undefined : "needs /dev/full");
+
+Deno.test("brokenBetweenWords() leaves words that are longer than a line to the terminal", () => {
+  assert.equal(brokenBetweenWords("one two three", 8), "one two\nthree");
+  assert.equal(brokenBetweenWords("one two", 7), "one two");
+  assert.equal(brokenBetweenWords("open /a/very/long/path now", 8), "open\n/a/very/long/path\nnow");
+});
 
 /** A bar on a terminal that records its output, with a clock set by the test. */
 function barOn(isTerminal: boolean, work: Partial<Workload> = {}, columns = 100) {
@@ -145,10 +157,18 @@ Deno.test("ProgressBar.clear() empties the line; its end is drawn once, even aft
   assert.equal(written[2], "\n");
 });
 
+Deno.test("ProgressBar ends with the mean rate", () => {
+  const { bar, written, update } = barOn(false, { totalSteps: 100 });
+  update(5000, 10);
+  update(5000, 90);
+  bar.finish();
+  assert.match(written.at(-1)!, /^ 90\/100 {2}576 images\/s/);
+});
+
 Deno.test("stageProgress() shows a stage that takes a while, then clears the line", () => {
   const shown = (isTerminal: boolean, stepMs: number) => {
     let text = "", ms = 0;
-    const terminal = { isTerminal, columns: () => 20, write: (more: string) => void (text += more) };
+    const terminal = { isTerminal, columns: () => 24, write: (more: string) => void (text += more) };
     const stage = stageProgress("tuning", terminal, () => ms);
     for (let done = 1; done <= 3; done++) {
       ms += stepMs;
@@ -157,7 +177,7 @@ Deno.test("stageProgress() shows a stage that takes a while, then clears the lin
     stage.end();
     return text;
   };
-  assert.equal(shown(true, 600), "\r█████░░░ tuning 2/3\x1b[K\r████████ tuning 3/3\x1b[K\r\x1b[K");
-  assert.equal(shown(false, 600), "tuning: 3 to go\n");
+  assert.equal(shown(true, 600), "\r███░░ tuning  0:01 left\x1b[K\r█████ tuning  0:00 left\x1b[K\r\x1b[K");
+  assert.equal(shown(false, 600), "tuning: about 1 second left\n");
   assert.equal(shown(true, 10) + shown(false, 10), "");
 });
