@@ -1,5 +1,5 @@
 import { type Device, init as openDevice } from "../kernels/mod.ts";
-import { say, stderr } from "./cli/output.ts";
+import { say, stderr, withMargin } from "./cli/output.ts";
 import { main, stopSignal, task } from "./cli/task.ts";
 import { chosenNetwork, nameModule, optionsHelp } from "./networks/own_network.ts";
 import { taskCommand } from "./run/program_files.ts";
@@ -115,10 +115,10 @@ export async function trainAndTell(
   const result = await runTraining(config, { ...options, startedAt, command: line, lock });
   device.close();
 
-  const { run, step, valLoss, testLoss } = result;
+  const { run, step, valLoss, testLoss, testLossMargin } = result;
   const facts = [`step ${step}`];
   if (valLoss !== undefined) facts.push(`validation loss ${valLoss.toFixed(4)}`);
-  if (testLoss !== undefined) facts.push(`test loss ${testLoss.toFixed(4)}`);
+  if (testLoss !== undefined) facts.push(`test loss ${withMargin(testLoss, testLossMargin)}`);
   say(facts.join(", "));
   const { model } = config;
   const module = model.kind === "module" ? `--model ${model.file} ` : "";

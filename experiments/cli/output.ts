@@ -374,6 +374,11 @@ export function formatTime(seconds: number): string {
   return seconds < 6000 ? `${(seconds / 60).toFixed(1)} minutes` : `${(seconds / 3600).toFixed(1)} hours`;
 }
 
+/** Formats a loss, with half its 95 % interval if known: `0.1912 ± 0.0021`. */
+export function withMargin(loss: number, margin: number | undefined): string {
+  return margin === undefined ? loss.toFixed(4) : `${loss.toFixed(4)} ± ${margin.toFixed(4)}`;
+}
+
 /** Formats bytes in MiB or GiB, rounded up. */
 export function gigabytes(bytes: number): string {
   return bytes < 2 ** 30 ? `${Math.ceil(bytes / 2 ** 20)} MiB` : `${(bytes / 2 ** 30).toFixed(1)} GiB`;

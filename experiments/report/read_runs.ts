@@ -1,6 +1,7 @@
 import { basename, join, resolve } from "node:path";
 import type { Fact, ReportRun, Series } from "../../viz/report/mod.ts";
 import { readLiveJudge } from "../evaluation/evaluation.ts";
+import { withMargin } from "../cli/output.ts";
 import { readJson, RunError } from "../run/run_folder.ts";
 import { runFile } from "../run/files.ts";
 import { lastStep, type Metrics, readMetrics } from "../run/metrics_log.ts";
@@ -140,9 +141,10 @@ export function resultsOf({ config, environment, metrics, record }: RunFacts): F
   const seconds = all("elapsed_seconds").at(-1);
   const images = typeof config.batchSize === "number" ? step * config.batchSize : 0;
   const losses = all("val_loss");
+  const tested = all("test_loss").at(-1);
   const { description } = Object(environment.adapter);
   const facts: [string, string | undefined][] = [
-    ["Test loss", loss(all("test_loss").at(-1))],
+    ["Test loss", tested === undefined ? undefined : withMargin(tested, all("test_loss_margin").at(-1))],
     ["Validation loss", loss(losses.at(-1))],
     ["Best validation loss", losses.length > 0 ? loss(losses.reduce((a, b) => Math.min(a, b))) : undefined],
     ["Training loss at the end", loss(all("train_loss").at(-1))], // as in `runs`, `compare` and MLflow

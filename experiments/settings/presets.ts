@@ -37,7 +37,7 @@ const byPreset = {
   guidance: [1.3, 1.3, 1, 1],
   solver: ["heun:steps=10", "heun:steps=25", "euler:steps=1000", "heun:steps=10"],
   sampleEpochs: ["auto", "auto", "auto", "auto"],
-  flowSteps: [100, 250, 1000, 100],
+  flowSteps: [60, 250, 1000, 60],
 } as const satisfies {
   readonly [Name in keyof typeof trainingSettings]?: EachPreset<WrittenValues<typeof trainingSettings>[Name]>;
 };

@@ -277,11 +277,15 @@ export const trainingSettings = {
     needs: heldOut,
     rare: true,
   }),
-  testBatches: integer({
-    doc: "batches of the final test, 0 = all",
-    default: 0,
+  testBatches: {
     rare: true,
-  }),
+    ...orAuto(integer({
+      doc: "batches of the final test, 0 = all",
+      default: 0,
+    })),
+    default: "auto",
+    details: ["auto: all, or in short runs 1,000 images or what 5 % of the steps cost"],
+  },
   samples: integer({
     doc: "images in samples.png, 0 = none",
     default: 64,

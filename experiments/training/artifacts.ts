@@ -9,6 +9,7 @@ import { writeReport } from "../report/write_report.ts";
 import { hasFile, runFile } from "../run/files.ts";
 import { writeJson } from "../run/run_folder.ts";
 import { type Artifact, fewSteps, flowGif, flows, type Measured, paths, samples } from "./pictures.ts";
+import { testedImages } from "./measures.ts";
 import type { TrainedRun } from "./pictures.ts";
 
 export type { Measured };
@@ -17,8 +18,10 @@ export type { Measured };
 const what =
   "flow-matching loss on the test images, by the time t drawn for each (test_loss is the mean over all)";
 
-const testImages = ({ config: { testBatches, batchSize }, data: { test } }: TrainedRun) =>
-  testBatches > 0 ? Math.min(test.count, testBatches * batchSize) : test.count;
+function testImages({ config: { testBatches, batchSize }, data: { test }, steps }: TrainedRun): number {
+  if (testBatches === "auto") return testedImages(test.count, steps, batchSize);
+  return testBatches > 0 ? Math.min(test.count, testBatches * batchSize) : test.count;
+}
 
 const testLoss: Artifact = {
   makes: "lossByTime",
@@ -32,9 +35,16 @@ const testLoss: Artifact = {
       await yieldToEvents();
     });
     await writeJson(join(run, runFile.lossByTime), { what, bins: binByTime(losses) });
-    return { test_loss: meanLoss(losses) };
+    return { test_loss: meanLoss(losses), test_loss_margin: marginOf(losses.loss) };
   },
 };
+
+/** Half the 95 % interval of a mean over images. */
+function marginOf(values: Float32Array): number {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return 1.96 * Math.sqrt(squares / Math.max(values.length - 1, 1) / values.length);
+}
 
 const report: Artifact = {
   makes: "report",

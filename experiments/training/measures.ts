@@ -29,6 +29,15 @@ export function stepsBetween(batches: number, totalSteps: number, atLeast: numbe
   return Math.ceil(Math.max(Math.min(usualSteps, (totalSteps + 1) / (atLeast + 1)), affordable));
 }
 
+/** Fewest images of a final test, if there are so many: its loss is then known to about 5 %. */
+const leastTested = 1000;
+
+/** Images of the final test by default, of `count`: so many that a short run does not take longer to test than to train. */
+export function testedImages(count: number, steps: number, batchSize: number): number {
+  const affordable = Math.ceil(timeShare * steps * evaluationsPerStep) * batchSize;
+  return Math.min(count, Math.max(leastTested, affordable));
+}
+
 /** The validation loss of a run. */
 export class Validation {
   loss: number | undefined;

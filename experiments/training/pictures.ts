@@ -26,6 +26,8 @@ export interface RunFiles {
 export interface TrainedRun extends RunFiles, Pick<PreparedTraining, "network" | "data" | "source"> {
   /** The network with its averaged weights. */
   readonly drawable: Drawable;
+  /** Steps that it was trained for. */
+  readonly steps: number;
 }
 
 export type Measured = Readonly<Record<string, number>>;
@@ -42,8 +44,8 @@ export interface Artifact {
   write(trained: TrainedRun, onProgress?: (evaluations: number) => void): Promise<Measured | void>;
 }
 
-/** Euler steps of a plane trajectory, enough for a smooth line. */
-const planeSteps = 20;
+/** Euler steps of a plane trajectory, enough for the same line as 20. */
+const planeSteps = 10;
 
 /** Evaluations for about `count` samples, in rows of one per class; classifier-free guidance takes two per step. */
 function evaluationsFor({ source, config }: TrainedRun, count: number, each: number): number {

@@ -52,6 +52,8 @@ export interface TrainingResult {
   readonly interrupted: boolean;
   readonly valLoss: number | undefined;
   readonly testLoss: number | undefined;
+  /** Half the 95 % interval of the test loss. */
+  readonly testLossMargin: number | undefined;
 }
 
 /**
@@ -157,7 +159,7 @@ async function trainOn(
     if (!await loop.isStopped()) say("Measuring the test loss and drawing pictures");
     const progress = stageProgress("measuring and drawing", terminal);
     const isDone = await writeArtifacts(
-      { ...prepared, run, drawable },
+      { ...prepared, run, drawable, steps: trainer.step },
       async (values) => {
         measured = { ...measured, ...values };
         await loop.logOnce(values);
@@ -172,6 +174,7 @@ async function trainOn(
       interrupted: !isDone,
       valLoss: loop.validation.loss,
       testLoss: measured.test_loss,
+      testLossMargin: measured.test_loss_margin,
     };
   });
   await tracker.end(result.interrupted ? "KILLED" : "FINISHED");
