@@ -9,6 +9,7 @@ import { dataSettingNames } from "./settings/data.ts";
 import { type GivenFields, newDistillation } from "./settings/decide.ts";
 import { distillation, type DistillationFlags, usualDistillation } from "./settings/distillation.ts";
 import { presetFor, presets } from "./settings/presets.ts";
+import { withoutPictures } from "./settings/run.ts";
 import { findConfig, findRun } from "./tracking/find_run.ts";
 import { repeatRun, resumeRun, trainAndTell } from "./train.ts";
 
@@ -17,6 +18,11 @@ export const distillTask = task({
   name: "distill",
   about: "Distil a network into a flow map that draws images in few evaluations",
   words: "FILE|RUN",
+  examples: [
+    "checkpoints/mnist_classes.safetensors",
+    "runs/A --stages pairs --stages drift:images=64000",
+    "--resume runs/A",
+  ],
   settings: distillation,
   resolve,
   preset() {
@@ -24,7 +30,8 @@ export const distillTask = task({
     return Promise.resolve({ ...presets.quick, ...usual });
   },
   epilogue: ({ model }) => optionsHelp(model),
-  async run({ teacher: named, dryRun = false, ...flags }, argv) {
+  async run({ teacher: named, dryRun = false, pictures = true, ...all }, argv) {
+    const flags = pictures ? all : withoutPictures(all);
     const command = { dryRun, startedAt: new Date(), line: taskCommand("distill", argv) };
     const given: GivenFields = { ...flags, model: flags.model ?? undefined };
     await nameModule(given.model);

@@ -69,6 +69,11 @@ export const evaluateTask = task({
   about:
     "Measure the quality of runs' networks: figures with intervals, for the run, its report and the tracker",
   words: "FILE|RUN...",
+  examples: [
+    "runs/A",
+    "runs/A runs/B --count 2000",
+    "runs/A --solvers heun:steps=10 --solvers euler:steps=20",
+  ],
   settings: evaluating,
   resolve,
   async run(config) {

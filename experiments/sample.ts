@@ -79,6 +79,11 @@ export const sampleTask = task({
   name: "sample",
   about: "Draw images from a file of weights, or from the averaged weights of a run",
   words: "FILE|RUN",
+  examples: [
+    "runs/A",
+    "checkpoints/mnist_classes.safetensors --count 40 --guidance 1.4",
+    "runs/A --count 2000 --seed 1 --out samples.npy",
+  ],
   settings: sampling,
   resolve: (values, words): SampleConfig => ({
     ...sampling.resolve(values),

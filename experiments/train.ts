@@ -10,6 +10,7 @@ import { type GivenFields, newTraining, repeatedRun, resumedRun } from "./settin
 import { type NetworkChoice, trainingTask, type WeightsChoice } from "./settings/network.ts";
 import { presetFor, presets, withOptimizer } from "./settings/presets.ts";
 import type { RunConfig } from "./settings/run_config.ts";
+import { withoutPictures } from "./settings/run.ts";
 import { training } from "./settings/training.ts";
 import { findConfig, findRun } from "./tracking/find_run.ts";
 import { runTraining } from "./training/run_training.ts";
@@ -21,6 +22,11 @@ const defaultModel: NetworkChoice = { kind: "unet", name: "residual" };
 export const trainTask = task({
   name: ({ model }) => model === undefined ? "train" : trainingTask(model),
   about: "Train a network by flow matching",
+  examples: [
+    "--max-steps 150",
+    "--data photos --resize 32,32 --crop center --conditional",
+    "--resume runs/A",
+  ],
   settings: training,
   resolve: (values) => values,
   async preset({ preset, model = defaultModel }) {
@@ -28,7 +34,8 @@ export const trainTask = task({
     return { preset: name, ...withOptimizer({ model }, presets[name]), model };
   },
   epilogue: ({ model }) => optionsHelp(model),
-  async run({ dryRun = false, ...given }, argv) {
+  async run({ dryRun = false, pictures = true, ...flags }, argv) {
+    const given = pictures ? flags : withoutPictures(flags);
     const startedAt = new Date();
     const command = { dryRun, startedAt, line: commandLine(given.model, argv) };
     await nameModule(given.model);

@@ -24,9 +24,9 @@ testNeeding({ read: true }, "startCommand() is the command that started the runn
   const module = "experiments/run/program_files";
   const here = new URL(`../${module}.ts`, import.meta.url).href;
   const cases = [
-    [here, root, "deno task sample"],
-    [here, join(root, "runs"), "deno task sample"],
-    [here, join(root, "..", "elsewhere"), `deno run -A ${join(root, "cli.ts")} sample`],
+    [here, root, "./denow task sample"],
+    [here, join(root, "runs"), "../denow task sample"],
+    [here, join(root, "..", "elsewhere"), `${join(root, "denow")} task sample`],
     [`https://example.org/flow/${module}.ts`, root, "deno run -A https://example.org/flow/cli.ts sample"],
     [`file:///cache/npm/${module}.js`, root, `deno run -A npm:${settings.name}@${settings.version} sample`],
   ];

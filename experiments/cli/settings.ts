@@ -215,8 +215,15 @@ export class Settings<Table extends Rows> {
    * @param usage the command, e.g. `deno task train`
    * @param about what the command does
    * @param all whether to show rare settings, too: `--help all`
+   * @param examples whole commands
    */
-  help(usage: string, about: string, preset: Partial<Values<Table>> = {}, all = false): string {
+  help(
+    usage: string,
+    about: string,
+    preset: Partial<Values<Table>> = {},
+    all = false,
+    examples: readonly string[] = [],
+  ): string {
     const lines: string[] = [];
     let heading: string | undefined; // of the next setting that is shown
     for (const [name, setting] of Object.entries(this.rows)) {
@@ -239,6 +246,7 @@ export class Settings<Table extends Rows> {
     const start = [
       ...wrapped(`Usage: ${usage} [flags]`.split(" "), 0, 2),
       ...wrapped(about.split(" "), 0, 0),
+      ...(examples.length > 0 ? ["", "Examples", ...examples.map((example) => `  ${example}`)] : []),
     ];
     const rare = all ? 0 : Object.values(this.rows).filter(({ rare }) => rare).length;
     const more = rare === 0 ? [] : columns("--help all", [`show ${rare} more flag${rare > 1 ? "s" : ""}`]);

@@ -25,6 +25,8 @@ export interface TaskDeclaration<Table extends Rows, Config> {
   resolve?(values: Partial<Values<Table>>, words: readonly string[]): Config;
   /** Defaults that `--help` shows instead of the table's. */
   preset?(values: Partial<Values<Table>>): Promise<Partial<Values<Table>>>;
+  /** What follows the command in the examples of `--help`. */
+  readonly examples?: readonly string[];
   /** Text of `--help` below the flags; may depend on the given settings. */
   readonly epilogue?: string | ((values: Partial<Values<Table>>) => Promise<string | undefined>);
   /** Does the work. @param argv the command line, for records @returns the exit code, by default 0 */
@@ -67,10 +69,11 @@ export class Task<Table extends Rows = Rows, Config = unknown> {
 
   /** The text of `--help`. */
   async help(values: Partial<Values<Table>> = {}, all = false): Promise<string> {
-    const { name, about, words, preset, epilogue } = this.declaration;
+    const { name, about, words, preset, epilogue, examples = [] } = this.declaration;
     const command = typeof name === "string" ? name : name(values);
     const usage = `${startCommand(command)}${words === undefined ? "" : ` ${words}`}`;
-    const flags = this.settings.help(usage, about, await preset?.(values), all);
+    const commands = examples.map((words) => `${startCommand(command)} ${words}`);
+    const flags = this.settings.help(usage, about, await preset?.(values), all, commands);
     const below = typeof epilogue === "function" ? await epilogue(values) : epilogue;
     return below === undefined ? flags : `${flags}\n\n${below}`;
   }

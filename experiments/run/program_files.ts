@@ -39,8 +39,8 @@ export async function packageFolder(name: string): Promise<string> {
 }
 
 /**
- * The command that starts a task of the running program, for messages: `deno task sample` in its checkout, and from
- * anywhere else `deno run -A https://example.org/flow/cli.ts sample`.
+ * The command that starts a task of the running program, for messages: `./denow task sample` in its checkout, which works
+ * without Deno on the PATH, and elsewhere `deno run -A https://example.org/flow/cli.ts sample`.
  *
  * @param module of the folder `experiments/run/`, for tests
  * @param folder where the command runs
@@ -49,7 +49,10 @@ export function startCommand(name: string, module = import.meta.url, folder = De
   const home = checkoutOf(module);
   if (home !== undefined) {
     const isInside = !/^\.\.($|[\\/])/.test(relative(home, folder));
-    return isInside ? `deno task ${name}` : `deno run -A ${join(home, "cli.ts")} ${name}`;
+    if (Deno.build.os === "windows") { // denow is a script of the Unix shell
+      return isInside ? `deno task ${name}` : `deno run -A ${join(home, "cli.ts")} ${name}`;
+    }
+    return `${isInside ? `${relative(folder, home) || "."}/denow` : join(home, "denow")} task ${name}`;
   }
   const root = new URL("../../", module);
   const cli = root.protocol === "file:" ? `npm:${project.name}@${project.version}` : `${root}cli.ts`;
@@ -76,7 +79,7 @@ export function shownWord(word: string): string {
   return mayBeAddress ? shownAddress(word) || "***" : word;
 }
 
-/** A task's command line as it may be stored and pasted: `deno task train:base --lr 0.001`. */
+/** A task's command line as it may be stored and pasted: `./denow task train:base --lr 0.001`. */
 export function taskCommand(task: string, argv: readonly string[]): string {
   const quoted = (word: string) =>
     /^[\w./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;

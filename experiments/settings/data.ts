@@ -38,7 +38,6 @@ export const dataSettings = {
       met: ({ resize }) => resize !== null,
       off: "none",
     },
-    rare: true,
   }),
   channels: optional<1 | 3, 1 | 3>({
     ...check<1 | 3>("1 or 3", (value) => value === 1 || value === 3),

@@ -4,7 +4,7 @@ import { number, optional, path } from "../cli/kinds.ts";
 import { defineSettings, type Need, type Values } from "../cli/settings.ts";
 import { dataSettings } from "./data.ts";
 import { moduleSetting, unet } from "./network.ts";
-import { dryRun } from "./run.ts";
+import { dryRun, pictures } from "./run.ts";
 import { readStages, stagesSetting } from "./stages.ts";
 import { trainingSettings as rows } from "./training.ts";
 
@@ -47,7 +47,6 @@ const { stages, teacherGuidance, maxGuidance } = distillationSettings;
 
 /** Settings of `deno task distill`: those of training that a distillation does not fix itself. */
 export const distillation = defineSettings({
-  dryRun,
   stages,
   teacherGuidance,
   maxGuidance,
@@ -84,12 +83,15 @@ export const distillation = defineSettings({
   mlflow: rows.mlflow,
   experiment: rows.experiment,
   runName: rows.runName,
+  pictures,
+  dryRun,
 }, {
   stages: "Distillation",
   batchSize: "Optimisation",
   testBatches: "Evaluation",
   name: "Run",
   mlflow: "Tracking",
+  pictures: "This command",
 });
 
 /** The flags of `deno task distill`. */

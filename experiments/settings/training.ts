@@ -20,7 +20,7 @@ import { fixedSolverSetting } from "../cli/solver.ts";
 import { dataSettings, pixelRanges } from "./data.ts";
 import { isUNet, modelSetting, type NetworkChoice, unet, weightsSetting } from "./network.ts";
 import { objectiveSettings } from "./objective.ts";
-import { dryRun, shared } from "./run.ts";
+import { dryRun, pictures, shared } from "./run.ts";
 
 /** The names of presets. */
 export const presetNames = ["quick", "standard", "paper", "overfit"] as const;
@@ -290,7 +290,6 @@ export const trainingSettings = {
     doc: "images in samples.png, 0 = none",
     default: 64,
     details: roundedToClasses,
-    rare: true,
   }),
   guidance: {
     ...number({
@@ -446,4 +445,7 @@ const headings = {
 } as const;
 
 /** Settings of `deno task train`. */
-export const training = defineSettings({ dryRun, ...trainingSettings }, headings);
+export const training = defineSettings({ ...trainingSettings, pictures, dryRun }, {
+  ...headings,
+  pictures: "This command",
+});

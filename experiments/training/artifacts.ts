@@ -55,6 +55,12 @@ const report: Artifact = {
 const pictures: readonly Artifact[] = [samples, fewSteps, flows, flowGif, paths];
 const outputs: readonly Artifact[] = [testLoss, ...pictures, report];
 
+/** About how often the network is evaluated after training. */
+export function evaluationsAfter(trained: TrainedRun): number {
+  return outputs.filter(({ makes }) => hasFile(makes, trained))
+    .reduce((sum, { evaluations }) => sum + (evaluations?.(trained) ?? 0), 0);
+}
+
 /** Whether an earlier session has written a picture: it is newer than the state after the last step. */
 async function isDrawn({ run, config }: TrainedRun, makes: Artifact["makes"]): Promise<boolean> {
   const path = runFile[makes].replace("<pacing>", config.pacing);

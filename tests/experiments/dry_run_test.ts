@@ -30,13 +30,13 @@ testTask("--dry-run prints what a task would do, and writes nothing", async (pla
       network: /^base U-Net \[4,8\], [\d,]+ parameters, conditional on 10 classes/,
       weights: /^Starts from weights\.safetensors: (\d+) of \1 tensors/,
       steps: /^[\d,]+ of 8 images: .* epochs of 86 images$/,
-      time: /^about [34] seconds of training$/,
+      time: /^about [\d.]+ \w+: [34] seconds of training, [\d.]+ \w+ of measuring and drawing after it$/,
       memory: /^\d+ MiB on the device$/,
       files: /^runs\/<time>-base: run\.json, /,
     }],
     ["distill", `weights.safetensors --data data ${stages} ${oneThread}`, {
       steps: /^4 of 8 images/,
-      time: /^about [\d.]+ \w+ of training$/,
+      time: /^about [\d.]+ \w+: [\d.]+ \w+ of training, [\d.]+ \w+ of measuring and drawing after it$/,
       files: /^runs\/<time>-distill: .*teacher\.safetensors, .*pairs\//,
     }],
   ];
@@ -60,4 +60,17 @@ testTask("train --dry-run names the steps and files of the run, or of its rest",
   const { steps: rest } = await rowsOf(place, "train", longer);
   assert.match(rest, /^10 of 8 images, from step 33 on: /);
   await assertMistakes(place, "train", { [`--dry-run ${flags}`]: "RunError: Cannot use run as " });
+});
+
+testTask("--no-pictures leaves out every picture, and is refused where it has no effect", async (place) => {
+  const flags = tinyRun.replaceAll(/ --(samples|flow-\w+|path-samples|solver|sample-epochs) \S+/g, "");
+  await place.succeed("train:residual", `${flags} --no-pictures --out run`);
+  const drawn = ["samples.png", "few_steps.png", "flow", "samples", "flow_linear.gif"];
+  const names = await place.names("run");
+  assert.deepEqual(names.filter((name) => drawn.includes(name)), []);
+  assert.ok(names.includes("report.html") && names.includes("loss_by_time.json"), `${names}`);
+  await assertMistakes(place, "train", {
+    "--no-pictures --samples 4": "ConfigError: Cannot use --no-pictures with --samples (leave one out)",
+    "--no-pictures --resume run": "ConfigError: Cannot use --no-pictures with --resume (leave one out)",
+  });
 });

@@ -72,7 +72,7 @@ testTask("train mirrors everything it logs to a real MLflow server", async (plac
   const known = [...measured, ...gauges.map((key) => `system/${key}`)];
   assert.deepEqual(known.filter((key) => !keys.includes(key)), []);
   const tags = valuesOf(data.tags);
-  assert.equal(tags["mlflow.source.name"], `deno task train:residual ${mirroredRun}`);
+  assert.equal(tags["mlflow.source.name"], `./denow task train:residual ${mirroredRun}`);
   assert.match(tags["mlflow.note.content"], /: test loss [\d.]+ at step 33,/);
   assert.ok(tags["mlflow.user"].length > 0);
   const record = await place.json("run/run.json");
@@ -87,7 +87,12 @@ testTask("train mirrors everything it logs to a real MLflow server", async (plac
   const search = { experiment_ids: [experiment_id], filter: `source_run_id = '${run_id}'` };
   const { models: [model, ...more] } = await server.post<{ models: Model[] }>("logged-models/search", search);
   assert.deepEqual([model.info.status, more], ["LOGGED_MODEL_READY", []]);
-  assert.deepEqual(model.data.metrics.map(({ key }) => key).sort(), ["test_loss", "train_loss", "val_loss"]);
+  assert.deepEqual(model.data.metrics.map(({ key }) => key).sort(), [
+    "test_loss",
+    "test_loss_margin",
+    "train_loss",
+    "val_loss",
+  ]);
   await server.post("registered-models/create", { name: "digits" });
   const source = { name: "digits", source: `models:/${model.info.model_id}`, model_id: model.info.model_id };
   type Registered = { model_version: { status: string } };

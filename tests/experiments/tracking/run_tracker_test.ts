@@ -136,7 +136,7 @@ for (const [what, fault] of Object.entries(faults)) {
       always || count % 3 === 1 || (path.endsWith("runs/create") && count < 8) ? fault() : undefined;
     const said = await shortRun(run, choiceOf(server, what === "hangs" ? { timeoutMs: 100 } : {}));
     if (always) {
-      assert.match(said.at(-1)!, /^MLflow: .*; deno task sync .* --mlflow http:.* sends the rest$/);
+      assert.match(said.at(-1)!, /^MLflow: .*; \.\/denow task sync .* --mlflow http:.* sends the rest$/);
       assert.equal(said.filter((line) => line.includes("training continues")).length, 1, said.join("\n"));
     }
     server.answer = () => undefined;
@@ -186,7 +186,7 @@ testSending("a dead server is asked less often, and delays the end by 10 s", asy
     lines.length = 0;
     await session(run, [{ step: 1, loss: 1 }], { choice, say });
     await trySendingRun(run, choice.target, say);
-    const rest = `; deno task sync ${run} --mlflow ${server.url} sends the rest`;
+    const rest = `; ./denow task sync ${run} --mlflow ${server.url} sends the rest`;
     const told = lines.filter((line) => line.includes(`${server.url} ${why}`) && line.endsWith(rest));
     assert.equal(told.length, 2, lines.join("\n"));
   }
@@ -199,7 +199,7 @@ testSending("a dead server is asked less often, and delays the end by 10 s", asy
     await using tracker = await RunTracker.start(lock, { ...usualStart, choice, resumedAt: 1, say });
     const isOver = () => answer() === "hang" ? lines.length > 0 : fired.has(30_000);
     await until(isOver);
-    assert.match(lines[0], /^MLflow: http:\S+ .*; training continues, .*deno task sync .* --mlflow http/);
+    assert.match(lines[0], /^MLflow: http:\S+ .*; training continues, .*denow task sync .* --mlflow http/);
     await tracker.end("FINISHED");
   }
   assert.ok([4_000, 8_000, 16_000].every((ms) => fired.has(ms)), `${[...fired]}`);

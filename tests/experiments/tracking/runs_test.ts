@@ -149,7 +149,7 @@ testInFolder("findRun() finds a run by folder, file or name, or suggests others"
     const begin = `Cannot find the run ${name}: ${why}`;
     await assert.rejects(findRun(name, root), ({ message }: Error) => message.startsWith(begin));
   }
-  assert.equal(nearestOf("runs/b", upTo(11).map(String)), " (see deno task runs)");
+  assert.equal(nearestOf("runs/b", upTo(11).map(String)), " (see ./denow task runs)");
   assert.equal(nearestOf("runs/b", ["runs/bb", "other"]), " (did you mean runs/bb?)");
 });
 

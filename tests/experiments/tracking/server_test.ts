@@ -81,7 +81,7 @@ Deno.test("what is shown of addresses and commands has no credentials", () => {
   const safe = ["--mlflow", "***", "--mlflow=***", "--mlflow=http://host/x", "***"];
   assert.deepEqual(shownWords([...plain, ...typed]), [...plain, ...safe]);
   const command = taskCommand("study", ["x", "model=base|residual", "--out=it's", "--mlflow", uri]);
-  const pasted = `deno task study x 'model=base|residual' '--out=it'\\''s' --mlflow http://host/x`;
+  const pasted = `./denow task study x 'model=base|residual' '--out=it'\\''s' --mlflow http://host/x`;
   assert.equal(command, pasted, "it cannot be pasted into a shell");
 });
 
