@@ -63,14 +63,18 @@ export function roundToRows(count: number, classes: number): number {
   return classes === 0 || count === 0 ? count : classes * Math.max(1, Math.round(count / classes));
 }
 
+/** Most columns of a grid that is more than twice as wide as high. */
+const maxColumns = 20;
+
 /**
- * Columns of a grid of samples of classes in rotation: one per class, or a multiple or divisor of their number, so that
- * the grid is at most twice as wide as high, and at most twice as high as wide.
+ * Columns of a grid of samples of classes in rotation: one per class if they are not too many, else a multiple or divisor
+ * of their number, so that the grid is at most twice as wide as high, and at most twice as high as wide.
  *
  * @returns 0 for a nearly square grid if there is no such number
  */
 export function gridColumns(count: number, classes: number): number {
   if (classes < 2) return 0;
+  if (classes <= Math.min(count, maxColumns) && Math.ceil(count / classes) <= 2 * classes) return classes;
   const fits = (columns: number) => {
     const rows = Math.ceil(count / columns);
     return columns <= 2 * rows && rows <= 2 * columns;
@@ -79,7 +83,7 @@ export function gridColumns(count: number, classes: number): number {
   const aligned = Array.from({ length: Math.ceil(2 * Math.sqrt(count)) }, (_, i) => i + 1)
     .filter((columns) => columns % classes === 0 || classes % columns === 0)
     .sort((a, b) => unevenness(a) - unevenness(b));
-  return [classes, ...aligned].find(fits) ?? 0;
+  return aligned.find(fits) ?? 0;
 }
 
 /**

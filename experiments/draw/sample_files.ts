@@ -1,6 +1,13 @@
 import { join } from "node:path";
 import { Zip, ZipPassThrough } from "npm:fflate@0.8.3";
-import { encodePng, imageGrid, type ImageSize } from "../../viz/mod.ts";
+import {
+  captionedGrid,
+  encodePng,
+  encodeRasterPng,
+  imageGrid,
+  type ImageSize,
+  rasterizer,
+} from "../../viz/mod.ts";
 import {
   checkEmptyFolder,
   checkFolderOf,
@@ -36,6 +43,9 @@ interface DrawnImages {
   /** Pixels in order, 0 black to 1 white, f32[N, C, H, W] each. */
   readonly batches: AsyncIterable<Float32Array>;
 }
+
+/** Most images of a picture with captions. */
+const maxCaptioned = 400;
 
 /** Maximum bytes of the arrays in a ZIP archive without 64-bit sizes. */
 const maxBytes = 2 ** 32 - 2 ** 16;
@@ -121,8 +131,25 @@ export async function writeSamples(
       pixels.set(batch, filled);
       filled += batch.length;
     }
-    await writeAtomic(path, samplesPng(pixels, count, shape, columns));
+    await writeAtomic(path, await samplesSheet(pixels, images));
   }
+}
+
+/** A PNG of samples, with the names of classes above the columns if each has one. */
+async function samplesSheet(
+  pixels: Float32Array,
+  { count, shape, columns, labels, classes }: DrawnImages,
+): Promise<Uint8Array> {
+  const isSorted = columns > 0 && count % columns === 0 &&
+    labels?.every((label, i) => label === labels[i % columns]);
+  if (!isSorted || count > maxCaptioned) return samplesPng(pixels, count, shape, columns);
+  const size = sizeOf(shape);
+  const each = Array.from({ length: count }, (_, n) => pixels.subarray(n * size, (n + 1) * size));
+  const captions = {
+    columns: Array.from(labels!.subarray(0, columns), (label) => className(label, classes.names)),
+  };
+  const svg = captionedGrid(each, [count / columns, columns], shape, { captions });
+  return encodeRasterPng((await rasterizer())(svg));
 }
 
 /**

@@ -31,6 +31,27 @@ async function draw(place: Workplace, flags: string): Promise<Float32Array> {
   return readNpy(await place.read("x.npy")).values;
 }
 
+testTask(
+  "sample draws a column for each class, with its name above, and a grid without names otherwise",
+  async (place) => {
+    await storeNetwork(place, "three", [imageSize, imageSize], { classes: 3 });
+    const sizeOf = async (flags: string) => {
+      await place.succeed(
+        "sample",
+        `three.safetensors --solver euler:steps=1 ${oneThread} --out x.png ${flags}`,
+      );
+      const { width, height } = PNG.sync.read(Buffer.from(await place.read("x.png")));
+      return [width, height];
+    };
+    const scale = Math.round(84 / imageSize);
+    const [width, height] = await sizeOf("--count 6");
+    assert.ok(width >= 3 * scale * imageSize && width < 4 * scale * imageSize, `${width}`);
+    assert.ok(height > 2 * scale * imageSize + 20, `${height}: no names`);
+    const plain = (n: number) => n * (3 * imageSize + 2) - 2;
+    assert.deepEqual(await sizeOf("--count 6 --columns 2"), [plain(2), plain(3)]);
+  },
+);
+
 testTask("sample says how it drew a nearly square grid, or one with given columns", async (place) => {
   await trained(place);
   const flags = `run/last.safetensors ${oneThread} --count 7`;
