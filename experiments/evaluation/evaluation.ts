@@ -251,7 +251,7 @@ export function aboutEvaluation({ samples, judges, dataset, device, figures }: E
 }
 
 const fewWords =
-  "Few test images: judges compare by kernel distance (the Fréchet distance needs 168, precision and recall equal numbers)";
+  "Few test images: judges compare by kernel distance, less that of training images (the Fréchet distance needs 168, precision and recall equal numbers)";
 
 /** The figures as a table: values with intervals, and those of real images and of noise. */
 export function evaluationTable({ figures }: Evaluation): string {

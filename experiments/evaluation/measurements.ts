@@ -38,6 +38,7 @@ import {
   classSpread,
   frechetDistance,
   kernelDistance,
+  kernelDistanceToFew,
   maxPairs,
   recognised,
   verdicts,
@@ -125,7 +126,12 @@ function byEachJudge(
   measure: (
     images: Judgement,
     test: Judgement,
-    about: { readonly classes: number; readonly labels?: Uint32Array; readonly few: boolean },
+    about: {
+      readonly classes: number;
+      readonly labels?: Uint32Array;
+      /** Training images, if test images are few. */
+      readonly others: Judgement | undefined;
+    },
   ) => Readonly<Record<string, Estimate>> | Promise<Readonly<Record<string, Estimate>>>,
 ): Measurement {
   return {
@@ -134,12 +140,12 @@ function byEachJudge(
     sampled: true,
     async measure({ judged, labels, subject: { data } }) {
       const found: Record<string, Measured> = {};
-      const few = hasFewTestImages(data);
       for (const { judge, ...views } of judged) {
         const { classes, name: judgeName } = judge;
-        const own = await measure(views.samples, views.test, { classes, labels, few });
-        const ofReal = await measure(views[real], views.test, { classes, few });
-        const ofNoise = await measure(views.noise, views.test, { classes, few });
+        const others = hasFewTestImages(data) ? views.train : undefined;
+        const own = await measure(views.samples, views.test, { classes, labels, others });
+        const ofReal = await measure(views[real], views.test, { classes, others });
+        const ofNoise = await measure(views.noise, views.test, { classes, others });
         for (const [name, estimate] of Object.entries(own)) {
           const [best, worst] = [ofReal[name]?.value, ofNoise[name]?.value];
           found[figureKey(name, judgeName)] = compared(estimate, best, views[real].features.rows, worst);
@@ -208,7 +214,7 @@ export const measurements: readonly Measurement[] = [
       kernel: {
         title: "Kernel distance",
         doc:
-          "Distance of the same two clouds that also sees differences beyond mean and covariance (by a kernel), and is not biased by the number of samples, so it may fall below 0",
+          "Distance of the same two clouds that also sees differences beyond mean and covariance (by a kernel), and is not biased by the number of samples, so it may fall below 0; with few test images less that of training images",
         better: "lower",
       },
       precision: {
@@ -235,12 +241,11 @@ export const measurements: readonly Measurement[] = [
       },
     },
     "train",
-    async ({ features }, { features: test }, { few }) => {
+    async ({ features }, { features: test }, { others }) => {
+      // The other figures depend on the numbers of images, so with few test images they would say nothing.
+      if (others) return { kernel: await kernelDistanceToFew(test, features, others.features) };
       const kernel = await kernelDistance(test, features);
-      // The others depend on the numbers of images, so with few test images they would say nothing.
-      return few
-        ? { kernel }
-        : { frechet: frechetDistance(test, features), kernel, ...await precisionRecall(test, features) };
+      return { frechet: frechetDistance(test, features), kernel, ...await precisionRecall(test, features) };
     },
   ),
 

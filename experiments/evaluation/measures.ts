@@ -98,6 +98,44 @@ export async function kernelDistance(
   return bootstrap(value, within.map((mean, n) => 2 * (mean - toReal[n])), resampling);
 }
 
+/**
+ * The kernel distance of samples from few real images, less that of other real images from the same few: the distance of
+ * real images is 0 on average, so this changes nothing but chance. It takes away what the few happen to be, which would
+ * otherwise move every distance from them by far more than samples differ. The interval covers other samples, other few and
+ * other real images.
+ *
+ * @param others real images that are not among the few
+ */
+export async function kernelDistanceToFew(few: Points, samples: Points, others: Points): Promise<Estimate> {
+  checkPair("take the kernel distance", few, samples, 2);
+  checkPair("take the kernel distance", few, others, 2);
+  const sides: { readonly value: number; readonly influence: Float64Array; readonly toFew: Float64Array }[] =
+    [];
+  for (const images of [samples, others]) {
+    const within = await meanKernels(images);
+    const toFew = await meanKernels(images, few);
+    sides.push({
+      value: average(within) - 2 * average(toFew),
+      influence: within.map((mean, n) => 2 * (mean - toFew[n])),
+      toFew: await meanKernels(few, images),
+    });
+  }
+  const [own, real] = sides;
+  const value = own.value - real.value;
+  const ofFew = own.toFew.map((mean, n) => 2 * (real.toFew[n] - mean));
+  const variance = [own.influence, real.influence, ofFew]
+    .reduce((sum, influence) => sum + varianceOfMean(influence), 0);
+  const margin = 1.96 * Math.sqrt(variance);
+  return { value, low: value - margin, high: value + margin };
+}
+
+/** The variance of the mean of values that are drawn independently. */
+function varianceOfMean(values: Float64Array): number {
+  const mean = average(values);
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return squares / Math.max(values.length - 1, 1) / values.length;
+}
+
 /** The mean of k(a_i, b_j) over j for each i, f64[N]; without b, the mean of k(a_i, a_j) over j other than i. */
 async function meanKernels(a: Points, to?: Points): Promise<Float64Array> {
   const b = to ?? a;

@@ -28,7 +28,7 @@ import {
 } from "./image_sets.ts";
 import type { DataJudge } from "./judges.ts";
 import { figureKey } from "./measurements.ts";
-import { frechetDistance, kernelDistance, recognised } from "./measures.ts";
+import { frechetDistance, kernelDistanceToFew, recognised } from "./measures.ts";
 
 /** Cost and quality of samples by one solver. */
 export interface SolverCost {
@@ -101,10 +101,14 @@ export async function* compareSolvers(
   compared: readonly ChosenSolver[],
   { count, seed, guidance, ...watch }: ComparisonOptions,
 ): AsyncGenerator<SolverCost, void, void> {
-  const { test } = subject.data;
+  const { data: { test, train }, trained } = subject;
   const real = imagesAt(test, firstIndices(Math.min(count, test.count))).values;
+  const others = hasFewTestImages(subject.data) ? imagesAt(train, trained.slice(0, count)).values : undefined;
   const views = [];
-  for (const judge of judges) views.push({ judge, reference: (await judge.judge(real)).features });
+  for (const judge of judges) {
+    const reference = (await judge.judge(real)).features;
+    views.push({ judge, reference, others: others && (await judge.judge(others)).features });
+  }
   const monitor = new Monitor(watch);
   for (const { text: spec, how } of compared) {
     const drawing = { count, seed, guidance, how };
@@ -112,11 +116,11 @@ export async function* compareSolvers(
     if (!drawn) return;
     const { pixels, labels, evaluations, seconds } = drawn;
     const figures: Record<string, Estimate> = {};
-    for (const { judge, reference } of views) {
+    for (const { judge, reference, others } of views) {
       const judgement = await judge.judge(pixels.values);
       const { class_entropy: _, ...shares } = recognised(judgement, judge.classes, labels);
-      const distance = hasFewTestImages(subject.data)
-        ? { kernel: await kernelDistance(reference, judgement.features) }
+      const distance = others
+        ? { kernel: await kernelDistanceToFew(reference, judgement.features, others) }
         : { frechet: frechetDistance(reference, judgement.features) };
       for (const [name, figure] of Object.entries({ ...distance, ...shares })) {
         if (figure) figures[figureKey(name, judge.name)] = figure;

@@ -6,6 +6,7 @@ import {
   classSpread,
   frechetDistance,
   kernelDistance,
+  kernelDistanceToFew,
   recognised,
   verdicts,
 } from "../../../experiments/evaluation/measures.ts";
@@ -53,6 +54,39 @@ testOnCpu("intervals match the spread of figures", async () => {
     assert.ok(error > 0.75 * spread && error < 1.7 * spread, `${name}: ${error} for a spread of ${spread}`);
   }
 });
+
+testOnCpu(
+  "kernelDistanceToFew() is near 0 for real images, and its intervals hold, however few there are",
+  async () => {
+    // Positive, with long tails, as the features of a judge.
+    const heavy = (seed: number, rows: number, shift = 0): Points => {
+      const { values, width } = normalPoints(seed, rows, F);
+      return { rows, width, values: values.map((value) => Math.exp(value) + shift) };
+    };
+    for (const few of [30, 100, 168, 1000]) {
+      let [held, alone] = [0, 0];
+      let misses = 0;
+      for (let n = 0; n < sets; n++) {
+        const [test, train, samples] = [heavy(3 * n, few), heavy(3 * n + 1, 400), heavy(3 * n + 2, 400)];
+        const { value, low, high } = await kernelDistanceToFew(test, samples, train);
+        assert.ok(low <= value && value <= high);
+        if (low <= 0 && 0 <= high) held++;
+        const plain = await kernelDistance(test, samples);
+        if (plain.low <= 0 && 0 <= plain.high) alone++;
+        misses += Math.abs(value) < Math.abs(plain.value) ? 1 : 0;
+      }
+      assert.ok(held >= 0.85 * sets, `${few} test images: ${held} of ${sets} intervals hold`);
+      if (few < 200) assert.ok(alone < held, `${few} test images: plain distances are off`);
+      if (few === 30) {
+        assert.ok(misses > sets / 2, `${few} test images: ${misses} of ${sets} are nearer to 0`);
+      }
+      const worse = await kernelDistanceToFew(heavy(1, few), heavy(2, 400, 3), heavy(3, 400));
+      assert.ok(worse.low > 0, `${few} test images: ${worse.low} to ${worse.high}`);
+    }
+    const test = heavy(1, 30), train = heavy(2, 400);
+    assert.equal((await kernelDistanceToFew(test, train, train)).value, 0);
+  },
+);
 
 Deno.test("frechetDistance() is 0 to itself, the squared shift to a copy, and ignores constants", () => {
   const a = normalPoints(0, 60, 5);
