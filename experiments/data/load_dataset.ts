@@ -100,6 +100,35 @@ export async function loadDataset(source?: string, options: DatasetOptions = {})
   return { ...data, digest };
 }
 
+/**
+ * Loads the images that a run was trained on, which may have moved since.
+ *
+ * @param task for errors, such as `evaluate runs/A`
+ * @param digest of its images, if its record has one
+ * @throws {DataError} if they are not there, or are others
+ */
+export async function loadDataOfRun(
+  task: string,
+  digest: string | undefined,
+  source: string | null,
+  options: DatasetOptions,
+): Promise<Dataset> {
+  if (source !== null && !Object.hasOwn(namedData, source)) {
+    const info = await Deno.stat(source).catch((error: Error) => error);
+    if (info instanceof Deno.errors.NotFound) {
+      throw new DataError(
+        `Cannot ${task}: its data ${source} is no longer there; name its new place with --data`,
+      );
+    }
+  }
+  const data = await loadDataset(source ?? undefined, options);
+  if (digest === undefined || digest === data.digest) return data;
+  throw new DataError(
+    `Cannot ${task}: it was trained on other images than ${data.source} holds ` +
+      `(digest ${digest.slice(0, 12)}..., now ${data.digest.slice(0, 12)}...; name theirs with --data)`,
+  );
+}
+
 async function load(source: string, options: DatasetOptions, isDefault: boolean): Promise<Dataset> {
   const info = isDefault ? undefined : await Deno.stat(source).catch((error: Error) => error);
   const format = info && !(info instanceof Error) ? await formatOf(source, info) : undefined;

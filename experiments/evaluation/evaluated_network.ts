@@ -2,7 +2,7 @@ import { relative } from "node:path";
 import { featureCount } from "../../models/mod.ts";
 import type { ChosenSolver } from "../cli/solver.ts";
 import { type Dataset, firstIndices, splitImages } from "../data/dataset.ts";
-import { type DatasetOptions, loadDataset } from "../data/load_dataset.ts";
+import { type DatasetOptions, loadDataOfRun, loadDataset } from "../data/load_dataset.ts";
 import { readAutoguidance } from "../draw/conditioning.ts";
 import { checkFit, readCheckpoint } from "../draw/load_network.ts";
 import type { Drawable } from "../draw/samples.ts";
@@ -38,7 +38,7 @@ export async function evaluatedNetwork(
     readonly model: ModuleChoice | null;
   },
 ): Promise<EvaluatedNetwork> {
-  if (run !== undefined) return await networkOfRun(run, words.model);
+  if (run !== undefined) return await networkOfRun(run, words);
   const path = words.checkpoint!;
   const bytes = await readCheckpoint(path);
   const data = await loadDataset(words.data ?? undefined, words);
@@ -49,23 +49,26 @@ export async function evaluatedNetwork(
   };
 }
 
-/** The network of a run, with its averaged weights; `model` is the user's module, if the network is a custom one. */
+/**
+ * The network of a run, with its averaged weights.
+ *
+ * @param words the user's module, if the network is a custom one, and the place of its images if they have moved
+ */
 export async function networkOfRun(
   run: string,
-  model: ModuleChoice | null = null,
+  { model = null, data: place = null, testList = null }: {
+    readonly model?: ModuleChoice | null;
+    readonly data?: string | null;
+    readonly testList?: string | null;
+  } = {},
 ): Promise<EvaluatedNetwork> {
   const record = await requireRecord(run, "evaluate");
   const config = readConfig(run);
   const weights = findWeights(run);
   if (!weights) throw new RunError(`Cannot evaluate ${run}: ${noWeights}`);
   const bytes = await readFile(weights.path, run);
-  const data = await loadDataset(config.data ?? undefined, config);
-  if (record.dataset && record.dataset.digest !== data.digest) {
-    throw new RunError(
-      `Cannot evaluate ${run}: it was trained on images that ${data.source} no longer holds ` +
-        `(digest ${record.dataset.digest.slice(0, 12)}..., now ${data.digest.slice(0, 12)}...)`,
-    );
-  }
+  const how = { ...config, testList: testList ?? config.testList };
+  const data = await loadDataOfRun(`evaluate ${run}`, record.dataset?.digest, place ?? config.data, how);
   const step = await stepOfWeights(run, record.status);
   const subject = await subjectOf(bytes, weights.path, data, model);
   const autoguidance = subject.classes === 0 ? await readAutoguidance(run, config.guidance) : undefined;

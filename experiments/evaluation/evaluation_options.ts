@@ -20,7 +20,12 @@ export const ofCheckpoint: Need = {
 export const evaluated = {
   checkpoint: optional(path("FILE", "weights outside of a run, in place of the word FILE")),
   model: ownModule,
-  ...optionalDataSettings(`data of the file's network; ${dataSettings.data.doc}`, ofCheckpoint),
+  ...optionalDataSettings(ofCheckpoint),
+  data: {
+    ...dataSettings.data,
+    doc: `data of a file's network, or the new place of a run's; ${dataSettings.data.doc}`,
+  },
+  testList: dataSettings.testList,
 };
 
 /** Tells a file of weights from runs among the words of a command line. @throws {ConfigError} if both are there */

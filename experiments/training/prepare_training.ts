@@ -3,12 +3,13 @@ import type { Device } from "../../kernels/mod.ts";
 import { stageProgress, type Terminal } from "../cli/output.ts";
 import { type Dataset, type ImageSplit, splitImages } from "../data/dataset.ts";
 import { type ImageSource, sourceOf } from "../data/image_source.ts";
-import { type DatasetOptions, loadDataset } from "../data/load_dataset.ts";
+import { type DatasetOptions, loadDataOfRun, loadDataset } from "../data/load_dataset.ts";
 import { ConfigError, flagOf } from "../cli/settings.ts";
 import { roundToRows } from "../draw/conditioning.ts";
 import { checkGrid } from "../draw/samples.ts";
 import { chosenNetwork, withAllOptions } from "../networks/own_network.ts";
 import { normalizationTo } from "../settings/data.ts";
+import { readRecord } from "../tracking/record.ts";
 import type { Teacher } from "../run/weights.ts";
 import { unlabelled } from "../settings/presets.ts";
 import type { RunConfig } from "../settings/run_config.ts";
@@ -39,7 +40,9 @@ export async function prepareTraining(
   { say, terminal }: { readonly say: (message: string) => void; readonly terminal: Terminal | undefined },
 ): Promise<PreparedTraining> {
   const complete = { ...settings, model: withAllOptions(settings.model) };
-  const data = await loadData(complete, terminal);
+  const data = complete.start.kind === "resume"
+    ? await dataToResume(complete.start.run, complete, terminal)
+    : await loadData(complete, terminal);
   const decided = decideConditional(complete, data, say);
   const { conditional, normalize } = decided;
   const source = sourceOf(data, "train", { conditional, normalization: normalizationTo(normalize) });
@@ -90,6 +93,21 @@ export async function loadData(
   if (source === null) return await loadDataset(undefined, how);
   const progress = stageProgress(`reading images in ${source}`, terminal, now);
   return await loadDataset(source, { ...how, onRead: progress.update }).finally(progress.end);
+}
+
+/** Loads the data of a run that goes on, which must have the same images. */
+async function dataToResume(
+  run: string,
+  config: RunConfig,
+  terminal: Terminal | undefined,
+): Promise<Dataset> {
+  const digest = (await readRecord(run))?.dataset?.digest;
+  const progress = stageProgress(
+    `reading images in ${config.data}`,
+    config.data === null ? undefined : terminal,
+  );
+  return await loadDataOfRun(`resume ${run}`, digest, config.data, { ...config, onRead: progress.update })
+    .finally(progress.end);
 }
 
 /**

@@ -86,7 +86,7 @@ testTask("evaluate needs no classes, labels or server, and takes files of weight
   const server = `http://127.0.0.1:${freePort()}`;
   const once = { MLFLOW_HTTP_REQUEST_MAX_RETRIES: "0" };
   const { stderr } = await place.succeed("evaluate", `a ${quickly} --mlflow ${server}`, once);
-  assert.match(stderr, /\nMLflow: [^\n]+; deno .* sync \S+ --mlflow http:\S+ sends the rest\n$/);
+  assert.match(stderr, /\nMLflow: [^\n]+; \S*denow task sync \S+ --mlflow http:\S+ sends the rest\n$/);
   assert.match(stderr, /No judges for data, which has no labels: figures that need them are left out/);
   const without = (await readEvaluation(place.file("a")))!;
   assert.ok(!without.figures.frechet && without.figures.authentic && without.figures.bits_per_dimension);

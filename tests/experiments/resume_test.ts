@@ -80,7 +80,7 @@ testTask("train saves at Ctrl-C and other signals, says how to continue, and con
     assert.equal((await place.json(signal, "run.json")).status, "KILLED");
     if (signal !== "SIGINT") continue;
     const stopping = "\nSIGINT: saving and stopping; press again to quit immediately\n";
-    const end = /\nstep \d+, .*images\/s\nStopped; continue with --resume SIGINT\n$/;
+    const end = /\nstep \d+, validation loss [\d.]+\nStopped; continue with --resume SIGINT\n$/;
     assert.ok((await said)!.includes(stopping) && end.test((await said)!), await said);
     assert.ok(!await place.exists(signal, "report.html"));
     const step = await place.stepOf(signal);
@@ -155,3 +155,33 @@ testTask("a task quits at the second Ctrl-C", async () => {
   clearTimeout(late);
   await reader.cancel();
 });
+
+testTask(
+  "a run whose data has moved is resumed and evaluated at its new place, and on no other images",
+  async (place) => {
+    await place.succeed("train:base", `${bareRun.replace("--epochs 3", "--max-steps 6")} --out run`);
+    await Deno.rename(place.file("data"), place.file("moved"));
+    cpSync(place.file("moved"), place.file("other"), { recursive: true });
+    const images = place.file("other", "train-images-idx3-ubyte");
+    const bytes = await Deno.readFile(images);
+    bytes[bytes.length - 1] ^= 1;
+    await Deno.writeFile(images, bytes);
+
+    const gone = "its data data is no longer there; name its new place with --data";
+    const digests =
+      /it was trained on other images than other holds \(digest [0-9a-f]{12}\.\.\., now [0-9a-f]{12}\.\.\.; /;
+    const evaluate = "run --judge none --count 4 --course-images 0 --bits-images 0";
+    const commands = {
+      evaluate: ["evaluate", evaluate],
+      resume: ["train", "--resume run --max-steps 8 --lr 1e-4"],
+    } as const;
+    for (const [doing, [task, how]] of Object.entries(commands)) {
+      const refused = async (flags: string) => (await place.run(task, `${how} ${flags}`)).stderr;
+      assert.ok((await refused("")).includes(`Cannot ${doing} run: ${gone}`), await refused(""));
+      assert.match(await refused("--data other"), digests);
+      await place.succeed(task, `${how} --data moved`);
+    }
+    assert.equal((await place.json("run/config.json")).data, "moved");
+    await place.succeed("evaluate", evaluate);
+  },
+);

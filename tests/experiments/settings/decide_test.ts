@@ -152,7 +152,8 @@ testInFolder("resumedRun() resumes a run with its own settings", async (run) => 
   await write(run, { ...saved, mlflow: "http://elsewhere" });
   assert.equal(resumedRun({}, run, readConfig(run)).mlflow, null);
   assert.equal(repeatedRun({}, run, readConfig(run)).mlflow, null);
-  const kept = "Cannot use --ema with --resume: the run keeps its settings, except --epochs, --max-steps, ";
+  const kept =
+    "Cannot use --ema with --resume: the run keeps its settings, except --data, --test-list, --epochs, --max-steps, ";
   refuses(() => configOf(`--resume ${run} --ema 0`), RegExp(`^${kept}--max-minutes, --lr, .*, --mlflow$`));
   const other = `Cannot resume ${run} with --model residual: it trains the base model`;
   refuses(() => configOf(`--resume ${run} --model residual`), other);
