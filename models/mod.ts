@@ -196,6 +196,7 @@ export {
   trajectory,
 } from "./solve/sample.ts";
 export {
+  NotFiniteError,
   type OnShare,
   type RunOptions,
   Sampler,

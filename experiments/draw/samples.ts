@@ -4,6 +4,7 @@ import {
   type Model,
   noise,
   type Normalization,
+  NotFiniteError,
   type Snapshot,
   snapshotToPixels,
   type SolvedFlow,
@@ -165,8 +166,12 @@ export async function* drawBatches(
     },
   };
   const x0 = noise(seed, [count, ...drawable.shape]);
-  for await (const { samples, ...cost } of solveInBatches(field, x0, options)) {
-    yield { samples: finiteImages("draw samples", toPixels(samples, drawable.normalization)), ...cost };
+  try {
+    for await (const { samples, ...cost } of solveInBatches(field, x0, options)) {
+      yield { samples: finiteImages("draw samples", toPixels(samples, drawable.normalization)), ...cost };
+    }
+  } catch (error) {
+    throw error instanceof NotFiniteError ? notFinite("draw samples", error.value) : error;
   }
 }
 
@@ -179,8 +184,12 @@ export async function* drawBatches(
 export function finiteImages(task: string, values: Float32Array): Float32Array {
   const bad = values.find((value) => !Number.isFinite(value));
   if (bad === undefined) return values;
-  throw new RunError(
-    `Cannot ${task}: the network gives ${bad} (expected finite numbers); its weights are damaged or have ` +
+  throw notFinite(task, bad);
+}
+
+function notFinite(task: string, value: number): RunError {
+  return new RunError(
+    `Cannot ${task}: the network gives ${value} (expected finite numbers); its weights are damaged or have ` +
       "diverged: use other weights, or train with a smaller --lr or --clip 1",
   );
 }

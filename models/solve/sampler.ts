@@ -7,6 +7,7 @@ import {
   slice,
   type Tensor,
   tensor,
+  UserError,
   zeros,
 } from "../../kernels/mod.ts";
 import { checkCount, maxU32, refuse } from "../../kernels/core/checks.ts";
@@ -27,6 +28,22 @@ import {
 } from "./solvers.ts";
 import { solverStep } from "./tableau.ts";
 import { type Span, timesOptions, timesWithin } from "./time_grids.ts";
+
+/** The velocity of a field is NaN or infinite. */
+export class NotFiniteError extends UserError {
+  /** Name of the error. */
+  override name = "NotFiniteError";
+
+  /**
+   * @param value the first value that is not finite
+   * @param t when
+   */
+  constructor(readonly value: number, readonly t: number) {
+    super(
+      `Cannot solve: the velocity is ${value} at t = ${t} (expected finite numbers; has the network diverged?)`,
+    );
+  }
+}
 
 /** Options of a sampler. */
 export interface SamplerOptions extends SolverOptions {
@@ -151,7 +168,11 @@ export class Sampler {
     }
   }
 
-  /** Like `run`, but waits for the device and reports progress. Several runs may be in progress at the same time. */
+  /**
+   * Like `run`, but waits for the device and reports progress. Several runs may be in progress at the same time.
+   *
+   * @throws {NotFiniteError} if the velocity of the first sample is not finite
+   */
   async solve(
     x: Tensor,
     { onProgress, ...options }: RunOptions & { readonly onProgress?: OnShare | undefined } = {},
@@ -159,7 +180,7 @@ export class Sampler {
     const run = this.#begin(x, options);
     const steps = run.times.length - 1;
     let evaluations = 0;
-    let reached: Promise<unknown> | undefined;
+    let reached: Promise<Float32Array> | undefined;
     try {
       for (let i = 0; i < steps; i++) {
         const before = this.evaluations;
@@ -168,11 +189,11 @@ export class Sampler {
         // Wait one step behind, so that the device never idles between steps.
         const queued = slice(velocity, 0, 0, 1).read();
         queued.catch(() => {}); // or it would end the program if the step before it has failed
-        await reached;
+        checkVelocity(await reached, run.times[i - 1]);
         if (i > 0) await onProgress?.(i / steps);
         reached = queued;
       }
-      await reached;
+      checkVelocity(await reached, run.times[steps - 1]);
       await onProgress?.(1);
       this.#load(run);
       return { x: copyOf(this.#steps.state[0]), evaluations };
@@ -252,6 +273,12 @@ export class Sampler {
     this.#current = run;
     run.state.forEach((saved, i) => assign(state[i], saved));
   }
+}
+
+/** Ends a run whose network has diverged, instead of computing with NaN to the end. */
+function checkVelocity(velocity: Float32Array = new Float32Array(), t: number): void {
+  const value = velocity.find((value) => !Number.isFinite(value));
+  if (value !== undefined) throw new NotFiniteError(value, t);
 }
 
 /** The solver of a sampler. */

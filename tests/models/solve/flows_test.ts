@@ -23,7 +23,8 @@ import { column, each, linear, names, pushed, slowing, tiny } from "./fields.ts"
 import { assertSameNumbers } from "../../same_numbers.ts";
 import { solverStep } from "../../../models/solve/tableau.ts";
 
-const { bosh3, evaluationsOf, noise, sample, Sampler, solveFlow, timeGrids, trajectory } = models;
+const { bosh3, evaluationsOf, noise, NotFiniteError, sample, Sampler, solveFlow, timeGrids, trajectory } =
+  models;
 const shape = [5, 1, 5, 4];
 
 testOnCpu("every solver replays one step, with the results and evaluations of calling each", async () => {
@@ -371,3 +372,18 @@ testOnCpu(
     assert.equal(evaluationsOf(how, tiny()), 3);
   },
 );
+
+testOnCpu("Sampler.solve() ends soon after the velocity is not finite", async () => {
+  for (const value of [NaN, Infinity]) {
+    const field = { velocity: (x: Tensor, t: Tensor) => divide(x, reshape(subtract(0.25, t), [t.size, 1])) };
+    const diverging = value === Infinity ? field : { velocity: (x: Tensor) => multiply(x, NaN) };
+    const sampler = new Sampler(diverging, [2, 1], { solver: "euler", steps: 40 });
+    const error = await sampler.solve(tensor([1, 2], [2, 1])).then(() => undefined, (error) => error);
+    assert.ok(error instanceof NotFiniteError, `${error}`);
+    assert.match(
+      error.message,
+      /^Cannot solve: the velocity is (NaN|-?Infinity) at t = 0(\.25)? \(expected finite numbers; /,
+    );
+    assert.ok(sampler.evaluations <= 12, `${sampler.evaluations}`);
+  }
+});

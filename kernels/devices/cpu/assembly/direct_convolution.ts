@@ -1,6 +1,8 @@
 // The convolutions of `kernels/conv2d.ts` and their weight gradients, tap by tap: for values that overflow or lose
 // precision in transforms. Tap (r, s) of pixel (h, w) reads x at (h + r - margin, w + s - margin).
 
+import { splat } from "./simd.ts";
+
 /**
  * One target channel [H][W] of an image: y[h][w] = offset + sum over c, r, s of x[c][h + ..][w + ..] weight[c][r][s].
  *
@@ -15,23 +17,29 @@ export function directPlane(
 ): void {
   const margin = taps >> 1;
   const last = taps * taps - 1;
-  for (let p = 0; p < H; p++) {
-    for (let q = 0; q < W; q++) {
-      const there: usize = (<usize> (p * W + q)) << 2;
-      let sum = offset;
-      if (addend) sum += load<f32>(addend + there);
-      for (let c = 0; c < C; c++) {
-        const weights = weight + (<usize> c) * strideC;
-        for (let tap = 0; tap <= last; tap++) {
-          const h = p + tap / taps - margin, w = q + tap % taps - margin;
-          if (h < 0 || h >= H || w < 0 || w >= W) continue;
-          const from = x + ((<usize> ((c * H + h) * W + w)) << 2);
-          sum += load<f32>(from) * load<f32>(weights + ((<usize> (turned ? last - tap : tap)) << 2));
-        }
+  const plane: usize = (<usize> (H * W)) << 2;
+  for (let at: usize = 0; at < plane; at += 4) {
+    store<f32>(y + at, addend ? offset + load<f32>(addend + at) : offset);
+  }
+  for (let c = 0; c < C; c++, x += plane, weight += strideC) {
+    for (let tap = 0; tap <= last; tap++) {
+      const down = tap / taps - margin, across = tap % taps - margin;
+      const w = load<f32>(weight + ((<usize> (turned ? last - tap : tap)) << 2));
+      const left = max(0, -across), width = min(W, W - across) - left;
+      for (let p = max(0, -down); p < min(H, H - down); p++) {
+        const from = x + ((<usize> ((p + down) * W + left + across)) << 2);
+        addRow(from, w, width, y + ((<usize> (p * W + left)) << 2));
       }
-      store<f32>(y + there, sum);
     }
   }
+}
+
+/** y += x w of a row. Fused products would round in another way than the last pixels of a row. */
+function addRow(x: usize, w: f32, width: i32, y: usize): void {
+  for (; width >= 4; width -= 4, x += 16, y += 16) {
+    v128.store(y, f32x4.add(v128.load(y), f32x4.mul(v128.load(x), splat(w))));
+  }
+  for (; width > 0; width--, x += 4, y += 4) store<f32>(y, load<f32>(y) + load<f32>(x) * w);
 }
 
 /**
