@@ -392,6 +392,24 @@ testOnAllKernels("products of every depth from 1 to 200 equal those in f64", asy
   }
 });
 
+testOnCpus(
+  "products of a transposed matrix are exact where the CPU copies its lines, and where columns are left",
+  async () => {
+    const sizes = [[128, 64, 40], [256, 81, 130], [528, 90, 130], [512, 77, 40], [512, 91, 200], [
+      128,
+      66,
+      40,
+    ]];
+    for (const [rows, columns, depth] of sizes) {
+      const left = random(1, rows * depth), right = random(2, depth * columns);
+      const a = transpose(tensor(left, [rows, depth])), b = tensor(right, [depth, columns]);
+      const expected = product(left, right, rows, depth, columns);
+      const y = matmulTransposedA(a, b);
+      assertClose(await y.read(), expected, 1e-5, `${rows} x ${columns}, depth ${depth}`);
+    }
+  },
+);
+
 testOnAllKernels("products of depth 100,000 are exact to 1e-6, and have their gradients", async () => {
   const depth = 100_003,
     left = random(1, 2 * depth).map(Math.abs),
@@ -453,4 +471,18 @@ Deno.test("chooseTile() picks large tiles for much work, and many small ones for
   assert.deepEqual(chosen(64, 64 * 49), [32, 32]);
   assert.deepEqual(chosen(16, 256 * 784), [16, 128]);
   assert.deepEqual(chosen(1, 256 * 784), [4, 256]);
+});
+
+testOnCpus("products with a number keep the sign of zero, as in PyTorch", async () => {
+  const zeros = tensor([0, -0]);
+  /** Signs of zeros. */
+  const signs = async (x: k.Tensor) => (await divide(1, x).read()).map(Math.sign);
+  assert.deepEqual(await signs(k.negate(zeros)), Float32Array.of(-1, 1));
+  assert.deepEqual(await signs(multiply(zeros, 3)), Float32Array.of(1, -1));
+  assert.deepEqual(await signs(multiply(-3, zeros)), Float32Array.of(-1, 1));
+  assert.deepEqual(await signs(divide(zeros, 4)), Float32Array.of(1, -1));
+  assert.deepEqual(await signs(mean(k.reshape(zeros, [2, 1]), [1])), Float32Array.of(1, -1));
+  assert.deepEqual(await signs(subtract(zeros, 0)), Float32Array.of(1, -1));
+  assert.deepEqual(await signs(add(zeros, 0)), Float32Array.of(1, 1));
+  assert.deepEqual(await signs(subtract(0, zeros)), Float32Array.of(1, 1));
 });

@@ -1,5 +1,5 @@
 import { Tensor, tensor } from "../../core/tensor.ts";
-import { affine, inQuads, nanWgsl } from "./shared.ts";
+import { affine, inQuads, nanWgsl, noShift } from "./shared.ts";
 import { broadcastShapes, broadcastStrides, type Shape, ShapeError } from "../../core/shape.ts";
 import type { Dims, NumberArray, Tuning } from "../../devices/device.ts";
 import { describeValue, isCount, maxU32, refuse, UserError } from "../../core/checks.ts";
@@ -265,7 +265,7 @@ const divideOp = defineBinary(
 
 /** -x. */
 export function negate(x: Tensor): Tensor {
-  return affine(x, { scale: -1, shift: 0 });
+  return affine(x, { scale: -1, shift: noShift });
 }
 
 /** a + b, elementwise, broadcasting; either may be a number. */
@@ -285,8 +285,8 @@ export function subtract(a: Tensor | number, b: Tensor | number): Tensor {
 /** a b; otherwise as {@linkcode add}. */
 export function multiply(a: Tensor | number, b: Tensor | number): Tensor {
   checkOperands("multiply", a, b);
-  if (!(a instanceof Tensor)) return affine(b as Tensor, { scale: a, shift: 0 });
-  return b instanceof Tensor ? multiplyOp(a, b) : affine(a, { scale: b, shift: 0 });
+  if (!(a instanceof Tensor)) return affine(b as Tensor, { scale: a, shift: noShift });
+  return b instanceof Tensor ? multiplyOp(a, b) : affine(a, { scale: b, shift: noShift });
 }
 
 /** Whether f32 holds a number at full precision. */
@@ -301,7 +301,9 @@ export function divide(a: Tensor | number, b: Tensor | number): Tensor {
   checkOperands("divide", a, b);
   const scale = 1 / b;
   const divisor = Math.fround(b);
-  if (isNormal(scale) || divisor === 0 || !Number.isFinite(divisor)) return affine(a, { scale, shift: 0 });
+  if (isNormal(scale) || divisor === 0 || !Number.isFinite(divisor)) {
+    return affine(a, { scale, shift: noShift });
+  }
   return divideOp(a, scalarBeside(a, b));
 }
 

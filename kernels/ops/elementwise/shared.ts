@@ -72,6 +72,9 @@ export const geluOf = (x: number): number => x * Phi(x);
 /** d/dx x Phi(x) = Phi(x) + x phi(x). */
 export const geluSlope = (x: number): number => Phi(x) + x * phi(x);
 
+/** The shift of a plain product: 0 would turn a product of -0 into 0. */
+export const noShift = -0;
+
 /** y = scale x + shift: every operation of a tensor with a plain number. */
 export const affine: Op<"x[S...] -> y[S...]", { scale: "f32"; shift: "f32" }> = defineOp({
   name: "affine",
@@ -79,7 +82,7 @@ export const affine: Op<"x[S...] -> y[S...]", { scale: "f32"; shift: "f32" }> = 
   attributes: { scale: "f32", shift: "f32" },
   ...inQuads(["x", "y"], ({ S }) => S),
   wgsl: "fn kernel(i: u32) { y[i] = dims.scale * x[i] + dims.shift; }",
-  backward: ({ dy }, { scale }) => ({ x: () => affine(dy, { scale, shift: 0 }) }),
+  backward: ({ dy }, { scale }) => ({ x: () => affine(dy, { scale, shift: noShift }) }),
   reference({ x, y }, { scale, shift }) {
     for (let i = 0; i < y.length; i++) y[i] = scale * x[i] + shift;
   },

@@ -4,7 +4,7 @@ import type { Tensor } from "../../core/tensor.ts";
 import type { Dims, Tuning } from "../../devices/device.ts";
 import { reshape, slice, zeros } from "../layout.ts";
 import { defineOp, type Op } from "../../op.ts";
-import { affine } from "../elementwise/shared.ts";
+import { affine, noShift } from "../elementwise/shared.ts";
 import { type KernelVariant, withVariants } from "../../op_definition.ts";
 import { repeatLines } from "../matmul/product.ts";
 
@@ -303,7 +303,7 @@ export function sum(x: Tensor, axes?: readonly number[], keepAxes = false): Tens
 /** Mean over axes; arguments as for `sum`. The mean of no elements is NaN. */
 export function mean(x: Tensor, axes?: readonly number[], keepAxes = false): Tensor {
   const y = sum(x, axes, keepAxes);
-  return affine(y, { scale: y.size / x.size, shift: 0 });
+  return affine(y, { scale: y.size / x.size, shift: noShift });
 }
 
 /** Sums a tensor to a shape that broadcasts to its own: the gradient of broadcasting. */
