@@ -35,6 +35,7 @@ import { permutation, streams } from "../random.ts";
 import { batchOf } from "../train/batches.ts";
 import type { StepLoss } from "../train/trainer.ts";
 import { detached, type Distillation } from "./distillation.ts";
+import { edgeStrengths } from "./edges.ts";
 
 /** Temperatures of the attraction, from the nearest images only to all of them. */
 const temperatures = [0.02, 0.05, 0.2];
@@ -45,9 +46,12 @@ const maxBytes = 2 ** 31;
 /** Images of the data that are encoded at once. */
 const encodedAtOnce = 128;
 
+/** Weight of each space of edges; pixels and each space of `encode` have 1. */
+const edgeWeight = 3;
+
 /** Options of a drift stage. */
 export interface DriftOptions {
-  /** Spaces besides pixels in which images at time r of the flow are compared: f32[N, C, H, W] to f32[N, ...]. */
+  /** Spaces besides pixels and edges in which images at time r of the flow are compared: f32[N, C, H, W] to f32[N, ...]. */
   readonly encode: (images: Tensor, r: number) => readonly Tensor[];
   /** Indices of the real images, in random order; as many are used as have features of 2 GiB. */
   readonly references: Uint32Array;
@@ -99,7 +103,7 @@ export class DriftStage {
     grids: readonly (readonly number[])[],
   ) {
     const widths: number[] = [];
-    scope(() => widths.push(...this.#spaces(0, 1).map(({ size }) => size)));
+    scope(() => widths.push(...this.#encoded(0, 1).map(({ size }) => size)));
     const all = widths.reduce((sum, width) => sum + width);
     const most = Math.min(currentDevice().maxRangeBytes / Math.max(...widths), maxBytes / all) / 4;
     const references = options.references.slice(0, Math.floor(most));
@@ -120,7 +124,7 @@ export class DriftStage {
       const n = Math.min(encodedAtOnce, count - from);
       // A scope drops the activations.
       scope(() =>
-        this.#spaces(from, from + n).forEach((space, s) => {
+        this.#encoded(from, from + n).forEach((space, s) => {
           const { rows, lengths } = featuresOf(space, n);
           assignRows(this.features[s].rows, from, rows);
           assignRows(this.features[s].lengths, from, lengths);
@@ -131,9 +135,23 @@ export class DriftStage {
     }
   }
 
-  #spaces(from: number, to: number): readonly Tensor[] {
+  #encoded(from: number, to: number): readonly Tensor[] {
     const { x1 } = batchOf(this.distillation.source, this.options.references.slice(from, to));
-    return [x1, ...this.options.encode(x1, 1)];
+    return this.spaces(x1, 1).map(({ values }) => values);
+  }
+
+  /** Images at time r in each space, first as pixels. Of images with noise, edges say nothing. */
+  spaces(images: Tensor, r: number): { readonly values: Tensor; readonly weight: number }[] {
+    const [H, W] = this.distillation.source.shape.slice(1);
+    const quarter = Math.max(4, Math.round(Math.min(H, W) / 4));
+    const edges = r < 1 || Math.min(H, W) < 4
+      ? []
+      : [...new Set([4, quarter])].map((size) => edgeStrengths(images, size));
+    return [
+      { values: images, weight: 1 },
+      ...edges.map((values) => ({ values, weight: edgeWeight })),
+      ...this.options.encode(images, r).map((values) => ({ values, weight: 1 })),
+    ];
   }
 }
 
@@ -142,7 +160,7 @@ export class DriftStage {
  * away from each other, in several feature spaces, until both forces balance: then the distributions at r are equal. The
  * last of the evaluations up to r learns; the earlier ones have no gradient. No judge takes part.
  *
- * {@linkcode Drift} is the loss in one space; the loss is their mean.
+ * {@linkcode Drift} is the loss in one space; the loss is their weighted mean.
  *
  * Source: Deng et al. 2026, Generative Modeling via Drifting, arXiv:2602.04770; times r below 1 as in arXiv:2605.17244
  */
@@ -173,20 +191,9 @@ class DriftLoss implements StepLoss {
   /** Sets the classes, real images and noise of the next run; the examples of the data are not used. */
   write(_examples: Uint32Array, seed: number, step: number): void {
     const { distillation: { batchSize }, byClass } = this.stage;
-    const counter = (purpose: number) => 8 * step + purpose;
-    const all = [...byClass.keys()];
-    const classes = permutation(seed, streams.references, counter(0), all.length)
-      .slice(0, this.#groups).map((place) => all[place]);
-    const rows = Array.from(classes, (label, group) => {
-      const { own, rest } = byClass.get(label)!;
-      const order = permutation(seed, streams.references, counter(1 + group), own.length);
-      const picks = uniforms(seed, streams.references, counter(3 + group), this.#others(batchSize));
-      return [
-        ...Array.from({ length: positives }, (_, i) => own[order[i % own.length]]),
-        ...Array.from(picks, (u) => rest[Math.floor(u * rest.length)]),
-      ];
-    });
-    this.#rows.write(Uint32Array.from(rows.flat()));
+    const drawn = drawGroups(byClass, this.#groups, this.#others(batchSize), seed, step);
+    const classes = drawn.map(({ label }) => label);
+    this.#rows.write(Uint32Array.from(drawn.flatMap(({ own, others }) => [...own, ...others])));
     const each = this.#each(batchSize);
     const length = this.#labels.size;
     this.#labels.write(Uint32Array.from({ length }, (_, i) => classes[Math.floor(i / each)]));
@@ -202,14 +209,16 @@ class DriftLoss implements StepLoss {
     const real = positives + this.#others(batchSize);
     const r = this.times[this.times.length - 1];
     const generated = this.#generated(G * n);
-    const spaces = [generated, ...options.encode(generated, r)];
+    const spaces = this.stage.spaces(generated, r);
     const targets = this.#targets(orZeros(this.#rows, G * real), r);
     const isWhole = this.times.length === 2 && r === 1;
     const others = options.others * (isWhole ? 1 : 1 / 2);
-    const losses = spaces.map((space, s) =>
-      new Drift(reshape(space, [G, n, space.size / (G * n)]), targets[s], others, options.push).loss()
-    );
-    return multiply(losses.reduce((a, b) => add(a, b)), 1 / spaces.length);
+    const losses = spaces.map(({ values, weight }, s) => {
+      const phi = reshape(values, [G, n, values.size / (G * n)]);
+      return multiply(new Drift(phi, targets[s], others, options.push).loss(), weight);
+    });
+    const weights = spaces.reduce((sum, { weight }) => sum + weight, 0);
+    return multiply(losses.reduce((a, b) => add(a, b)), 1 / weights);
   }
 
   /** What the map makes of noise by its evaluations; only the last has a gradient. */
@@ -225,13 +234,49 @@ class DriftLoss implements StepLoss {
 
   /** Features of the real images at these places, with the noise of the time that the evaluation leads to. */
   #targets(places: Tensor, r: number): readonly Features[] {
-    const { features, options, distillation: { source: { shape } } } = this.stage;
+    const { features, distillation: { source: { shape } } } = this.stage;
     const pick = (all: Tensor) => gatherRows(all, places);
     if (r === 1) return features.map(({ rows, lengths }) => ({ rows: pick(rows), lengths: pick(lengths) }));
     const images = reshape(pick(features[0].rows), [places.size, ...shape]);
     const noisy = add(multiply(images, r), multiply(randomNormal(this.#targetNoiseKey, images.shape), 1 - r));
-    return [noisy, ...options.encode(noisy, r)].map((space) => featuresOf(space, places.size));
+    return this.stage.spaces(noisy, r).map(({ values }) => featuresOf(values, places.size));
   }
+}
+
+/** The class of a group in a step, and the rows of its real images and of those of other classes. */
+interface Group {
+  readonly label: number;
+  readonly own: readonly number[];
+  readonly others: readonly number[];
+}
+
+/**
+ * Draws different classes for the groups of a step, and real images for each. Every draw has a counter of its own.
+ *
+ * @param others images of other classes in a group
+ * @internal
+ */
+export function drawGroups(
+  byClass: DriftStage["byClass"],
+  groups: number,
+  others: number,
+  seed: number,
+  step: number,
+): readonly Group[] {
+  const counter = (purpose: number) => 8 * step + purpose;
+  const all = [...byClass.keys()];
+  const classes = permutation(seed, streams.references, counter(0), all.length).slice(0, groups);
+  return Array.from(classes, (place, group) => {
+    const label = all[place];
+    const { own, rest } = byClass.get(label)!;
+    const order = permutation(seed, streams.references, counter(1 + group), own.length);
+    const picks = uniforms(seed, streams.references, counter(3 + group), others);
+    return {
+      label,
+      own: Array.from({ length: positives }, (_, i) => own[order[i % own.length]]),
+      others: Array.from(picks, (u) => rest[Math.floor(u * rest.length)]),
+    };
+  });
 }
 
 function featuresOf(space: Tensor, N: number): Features {

@@ -6,7 +6,9 @@ import * as models from "../../../models/mod.ts";
 import { hostRows } from "../../../models/train/batches.ts";
 import { upTo } from "../../refusing.ts";
 import { assertClose, testOnCpu } from "../../testing.ts";
+import { drawGroups } from "../../../models/distill/drift.ts";
 import { alongFlow } from "../../../models/distill/mean_map.ts";
+import { streams } from "../../../models/random.ts";
 
 type Tensor = k.Tensor;
 const { add, gradients, meanSquaredError, multiply, reshape, subtract, sum, tensor, zeros } = k;
@@ -388,3 +390,50 @@ testOnCpu("DriftStage draws real images at random, not the first ones", async ()
   };
   assert.notEqual(await valueOfImages(2), await valueOfImages(0));
 });
+
+Deno.test("drawGroups() draws classes, images of them and of others independently, anew in each step", () => {
+  const N = 400;
+  const rows = (label: number) => Uint32Array.from(upTo(N), (i) => N * label + i);
+  const rest = (label: number) =>
+    Uint32Array.from([0, 1, 2].filter((other) => other !== label).flatMap((other) => [...rows(other)]));
+  const byClass = new Map([0, 1, 2].map((label) => [label, { own: rows(label), rest: rest(label) }]));
+  const drawn = [0, 1].flatMap((step) => drawGroups(byClass, 2, P, 7, step));
+  assert.notEqual(drawn[0].label, drawn[1].label);
+  assert.notEqual(drawn[2].label, drawn[3].label);
+  for (const { label, own, others } of drawn) {
+    assert.ok(
+      new Set(own).size === P && own.every((row) => Math.floor(row / N) === label),
+      "each once, of the class",
+    );
+    assert.ok(others.every((row) => Math.floor(row / N) !== label) && new Set(others).size > 0.8 * P);
+  }
+  // Where the draws of two groups or purposes shared a key, one would follow from the other.
+  const shares = drawn.flatMap(({ label, own, others }) => [
+    own.map((row) => row % N / N),
+    others.map((row) => rest(label).indexOf(row) / (2 * N)),
+    // A permutation sorts random numbers: the place of i shows the i-th one.
+    upTo(P).map((i) => own.indexOf(N * label + i)).map((place) => place < 0 ? 1 : place / P),
+  ]);
+  for (const [i, a] of shares.entries()) {
+    for (const b of shares.slice(i + 1)) {
+      assert.ok(Math.abs(correlation(a, b)) < 0.4, `${i}: ${correlation(a, b)}`);
+    }
+  }
+  // A permutation takes its numbers from the last to the first, which no correlation shows: classes and own images use
+  // the counters 0, 1 and 2 of a step.
+  for (const [i, { label, others }] of drawn.entries()) {
+    for (const counter of [0, 1, 2].map((purpose) => 8 * Math.floor(i / 2) + purpose)) {
+      const used = [...k.uniforms(7, streams.references, counter, P)].map((u) =>
+        rest(label)[Math.floor(u * 2 * N)]
+      );
+      assert.notDeepEqual(others, used);
+    }
+  }
+});
+
+function correlation(a: readonly number[], b: readonly number[]): number {
+  const about = (values: readonly number[]) => values.map((value) => value - mean(values));
+  const dot = (x: readonly number[], y: readonly number[]) => total(x.map((value, i) => value * y[i]));
+  const [x, y] = [about(a), about(b)];
+  return dot(x, y) / Math.sqrt(dot(x, x) * dot(y, y));
+}
