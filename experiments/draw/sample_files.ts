@@ -120,7 +120,7 @@ export async function writeSamples(
   images: DrawnImages,
   onWritten: (images: number) => void,
 ): Promise<void> {
-  const { count, shape, columns, batches } = images;
+  const { count, shape, batches } = images;
   if (path.endsWith("/")) await fillFolder(path, images, onWritten);
   else if (path.endsWith(".npz")) await writeAtomicParts(path, archive(images));
   else if (path.endsWith(".npy")) await writeAtomicParts(path, array(images));
