@@ -33,15 +33,21 @@ import { type Span, timesOptions, timesWithin } from "./time_grids.ts";
 export class NotFiniteError extends UserError {
   /** Name of the error. */
   override name = "NotFiniteError";
+  /** The first value that is not finite. */
+  readonly value: number;
+  /** Time of the velocity. */
+  readonly t: number;
 
   /**
    * @param value the first value that is not finite
-   * @param t when
+   * @param t time of the velocity
    */
-  constructor(readonly value: number, readonly t: number) {
+  constructor(value: number, t: number) {
     super(
       `Cannot solve: the velocity is ${value} at t = ${t} (expected finite numbers; has the network diverged?)`,
     );
+    this.value = value;
+    this.t = t;
   }
 }
 

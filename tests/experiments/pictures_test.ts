@@ -66,5 +66,5 @@ testTask("train names a damaged image, and a run that leaves it out continues wi
   assert.match(await place.text("run/report.html"), /; 1 damaged image left out/);
   await writeFiles(place.file("birds"), { "owl/7.png": spot(7) });
   const mended = await place.run("train:base", "--resume run --max-steps 6");
-  assert.match(mended.stderr, /^RunError: Cannot resume run: it was trained on other images /m);
+  assert.match(mended.stderr, /^DataError: Cannot resume run: it was trained on other images /m);
 });

@@ -34,7 +34,7 @@ testTask("report needs only the folder of a run, and compares two runs", async (
   const mean = bins.reduce((sum, bin) => sum + (bin.loss ?? 0) * bin.images, 0) / images;
   const testLoss = (await place.metrics("a")).at(-1)!.test_loss as number;
   assert.ok(Math.abs(mean - testLoss) < 1e-6 * testLoss, `${mean} is not ${testLoss}`);
-  assert.deepEqual((await readPlaneTrajectories(place.file("a")))!.shape, [21, 6, imageSize, imageSize]);
+  assert.deepEqual((await readPlaneTrajectories(place.file("a")))!.shape, [11, 6, imageSize, imageSize]);
 
   const atTheEnd = await place.read("a", "report.html");
   const animation = await place.read("a", "flow_linear.gif");
