@@ -39,6 +39,8 @@ export class NotFiniteError extends UserError {
   readonly t: number;
 
   /**
+   * Names the value and its time.
+   *
    * @param value the first value that is not finite
    * @param t time of the velocity
    */
