@@ -92,7 +92,11 @@ export function compareTable(runs: readonly RunSummary[], isAll = false, width =
   const results = metrics.filter(isResult);
   const differing = results.toSorted((a, b) => spread(runs, b) - spread(runs, a)).slice(0, maxFigures);
   const shown = isAll ? metrics : results.filter((name) => differing.includes(name));
-  const clipped = (text: string) => text.length > maxCell ? `...${text.slice(3 - maxCell)}` : text;
+  const clipped = (text: string) => {
+    // Of weights, the name of their run and the first digits tell runs apart.
+    const short = text.replace(/(?<=@)sha256:([0-9a-f]{8})[0-9a-f]*/, "$1");
+    return short.length > maxCell ? `...${short.slice(3 - maxCell)}` : short;
+  };
   const settings = names(runs.map(({ params }) => params)).sort()
     .map((name) => row(name, (run) => clipped(setting(run, name))))
     .filter(([, first, ...rest]) => rest.some((value) => value !== first));

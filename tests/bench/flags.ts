@@ -17,14 +17,35 @@ function refuse(line: string): never {
   Deno.exit(1);
 }
 
+/** What each flag of a benchmark means. */
+const meanings: Readonly<Record<string, string>> = {
+  "json": "print one JSON object, not tables",
+  "device": "auto, webgpu or cpu",
+  "threads": "threads of the CPU device (default: as many as there are)",
+  "repetitions": "timed runs, of which the median counts",
+  "ops": "time of single operations",
+  "networks": "training, forward passes, sampling and memory",
+  "shares": "share of each operation in a training step",
+  "roofline": "time of each operation beside what the device can do",
+  "precision": "f32, or f16 for weights and activations",
+  "only": "only the cases whose names contain these words; may be repeated",
+  "torch-device": "device of PyTorch: cpu or cuda",
+  "nchw": "PyTorch without channels last",
+  "steps": "training steps to time",
+  "batch": "images of a training step",
+  "filters": "channels of each stage of the U-Net",
+  "seconds": "seconds that tuning may take",
+};
+
 /** The text of `--help`. */
 function helpOf(options: NonNullable<ParseArgsConfig["options"]>): string {
-  const lines = Object.entries(options).map(([name, { type, default: usual }]) =>
-    `  --${name}${type === "string" ? " VALUE" : ""}${
-      typeof usual === "string" ? ` (default: ${usual})` : ""
-    }`
-  );
-  return ["Flags, described in tests/bench/README.md:", ...lines].join("\n");
+  const rows = Object.entries(options).map(([name, { type, default: usual }]) => ({
+    flag: `--${name}${type === "string" ? " VALUE" : ""}`,
+    meaning: `${meanings[name]}${typeof usual === "string" && usual !== "" ? ` (default: ${usual})` : ""}`,
+  }));
+  const width = Math.max(...rows.map(({ flag }) => flag.length));
+  const lines = rows.map(({ flag, meaning }) => `  ${flag.padEnd(width)}  ${meaning}`);
+  return ["Flags:", ...lines, "", "More in tests/bench/README.md"].join("\n");
 }
 
 /** Parses the flags. Unknown flags and missing values end the program with a message; `--help` prints the flags. */

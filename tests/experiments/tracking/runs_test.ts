@@ -197,6 +197,16 @@ Deno.test("showTable() describes a run, then lists its metrics, settings and fil
   assert.match(files, /^Files\n +metrics\.jsonl +losses/);
 });
 
+Deno.test("compareTable() names the runs that weights are from", () => {
+  const init = (name: string) => `${"long/".repeat(9)}${name}@sha256:${"0a1b2c3d".repeat(8)}`;
+  const runs = [
+    run("runs/a", "given", {}, { init: init("first") }),
+    run("runs/b", "given", {}, { init: init("second") }),
+  ];
+  const last = cellsOf(compareTable(runs)).at(-1)!;
+  assert.match(last.join(" "), /^init \S+\/first@0a1b2c3d \S+\/second@0a1b2c3d$/);
+});
+
 Deno.test("compareTable() shows the ten figures and the settings that differ, or all metrics", () => {
   const numbers = upTo(11);
   const metricsOf = (scale: number) => ({
