@@ -145,7 +145,7 @@ export class Settings<Table extends Rows> {
    */
   parse(argv: readonly string[], takesWords = false): Flags<Table> {
     const flags = parseFlags(this.rows, argv);
-    if (flags.words.length > 0 && !takesWords) throw notFlag(flags.words[0]);
+    if (flags.words.length > 0 && !takesWords) throw notFlag(flags.words[0], argv);
     return flags;
   }
 
@@ -346,9 +346,13 @@ function flagAbout(rows: Rows, typed: string): string | undefined {
   return meant ? flagOf(meant).slice(2) : undefined;
 }
 
-function notFlag(word: string): ConfigError {
+function notFlag(word: string, argv: readonly string[] = []): ConfigError {
   const shown = JSON.stringify(shownWord(word));
-  return new ConfigError(`Cannot use ${shown}: only flags are expected (see --help)`);
+  const place = argv.findIndex((flag, i) => flag.startsWith("--") && argv[i + 2] === word);
+  const [flag, value] = argv.slice(place);
+  const isList = place >= 0 && /^[\d,]+$/.test(`${value}${word}`);
+  const hint = isList ? `numbers of a list have commas between them: ${flag} ${value},${word}` : "see --help";
+  return new ConfigError(`Cannot use ${shown}: only flags are expected (${hint})`);
 }
 
 /** The written value of a flag, not checked. */

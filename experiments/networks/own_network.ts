@@ -42,11 +42,17 @@ export async function nameNetwork(file: string): Promise<OwnNetwork> {
   const refuse = (error: unknown) => {
     throw new ConfigError(`Cannot use ${file}: ${reasonOf(error)}`);
   };
-  const path = await Deno.realPath(file).catch(refuse);
+  const path = await Deno.realPath(file).catch((error) => {
+    if (error instanceof Deno.errors.NotFound) {
+      throw new ConfigError(`Cannot use ${file}: there is no such file`);
+    }
+    return refuse(error);
+  });
   const bytes = await Deno.readFile(path).catch(refuse);
   const digest = await sha256(bytes);
   const existing = named.get(file);
   if (existing?.digest === digest) return existing;
+  Object.assign(Error, { stackTraceLimit: 50 }); // by default V8 keeps ten frames, which an op alone may take
   const original = originalOf(path);
   const address = original === undefined ? pathToFileURL(path).href : asIfAt(original, bytes);
   // The digest lets a module that has changed run again.
@@ -99,15 +105,31 @@ function asIfAt(path: string, bytes: Uint8Array): string {
   return `data:application/typescript;base64,${new TextEncoder().encode(text).toBase64()}`;
 }
 
+/** The file and line of the first frame in a user's module, or else in another file that is not of this suite. */
+function placeIn(stack: string, file: string): string | undefined {
+  const suite = new URL("../../", import.meta.url).href;
+  const rooms = ["kernels", "models", "experiments"].map((room) => `${suite}${room}/`);
+  const frames = Array.from(
+    stack.matchAll(/((?:file|data|https?):[^\s()#]+?)(?:#\w+)?:(\d+:\d+)/g),
+    ([, address, line]) => {
+      const name = address.startsWith("data:") ? basename(file) : address.slice(address.lastIndexOf("/") + 1);
+      return { name, line, ofUser: !rooms.some((room) => address.startsWith(room)) };
+    },
+  );
+  const frame = frames.find(({ name }) => name === basename(file)) ?? frames.find(({ ofUser }) => ofUser);
+  return frame && `${frame.name}:${frame.line}`;
+}
+
 /** An error of a network's module as one line: what happened, and where. */
 export function moduleError(file: string, doing: string, error: unknown): Error {
   if (error instanceof ConfigError) return error;
   const { name, message, stack = "" } = error instanceof Error ? error : new Error(String(error));
   // deno-lint-ignore no-control-regex -- Deno colours messages of the compiler
-  const [line] = message.replaceAll(/\x1b\[\d+m/g, "").split("\n");
+  const plain = message.replaceAll(/\x1b\[\d+m/g, "");
+  const [line] = plain.split("\n");
   const own = /^Cannot (?:make the network|use the field)[^:]*: (.*)/.exec(line)?.[1]; // the message is about its module
   if (own !== undefined) return new ConfigError(`Cannot use ${file}: ${own}`);
-  const place = /[^/\s(]+\.[cm]?[jt]s(?:#\w+)?:\d+:\d+/.exec(stack)?.[0].replace(/#\w+/, "");
+  const place = placeIn(`${plain}\n${stack}`, file);
   const text = line.replaceAll(/#[0-9a-f]{64}/g, "").replaceAll(/data:application\/typescript[^\s"]*/g, file);
   const what = error instanceof UserError || /^\w*Error: /.test(text) ? text : `${name}: ${text}`;
   return new ConfigError(`Cannot use ${file}: ${doing}${what}${place === undefined ? "" : ` (${place})`}`);

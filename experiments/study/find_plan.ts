@@ -1,11 +1,12 @@
 /** The plans of the repository, and those of command lines. */
 
-import { basename, dirname } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { couplings, predictions, timeDistributions } from "../../models/mod.ts";
 import { ConfigError, didYouMean } from "../cli/settings.ts";
 import { usualSolvers } from "../cli/solver.ts";
 import { nameNetwork } from "../networks/own_network.ts";
 import { anyOf } from "../run/field_checks.ts";
+import { runFile } from "../run/files.ts";
 import { readProgramFile } from "../run/program_files.ts";
 import { readJson, writeAtomic } from "../run/run_folder.ts";
 import { parseNetwork } from "../settings/network.ts";
@@ -154,6 +155,11 @@ async function namedPlan(named: string | undefined): Promise<Plan> {
   }
   if (await Deno.stat(named).then(({ isFile }) => isFile, () => false)) {
     return readPlan({ name: basename(named, ".json"), ...await readJson(named) }, named);
+  }
+  if (await Deno.stat(join(named, runFile.config)).then(() => true, () => false)) {
+    throw new ConfigError(
+      `Cannot use ${named} as a plan: it is a run (compare runs with ./denow task runs A B)`,
+    );
   }
   throw new ConfigError(
     `Cannot find the plan ${named}: there is no such plan, file or folder of a study` +

@@ -213,8 +213,27 @@ testTask("a module that cannot be trained is refused before anything is written"
   }
 });
 
+testTask("a mistake in a module is named with the line of the module", async (place) => {
+  const flags = `--model bad.ts --data data --max-steps 2 ${oneThread}`;
+  const said = async (text: string) => {
+    await writeModule(place, "bad.ts", text);
+    return (await place.run("train", flags)).stderr;
+  };
+  assert.match(await said(`import "./absent.ts";\n`), /^ConfigError: .*absent\.ts.* \(bad\.ts:1:\d+\)\n$/);
+  const { href } = new URL("../../../mod.ts", import.meta.url);
+  const misfit = `import { add, Linear, Module, tensor } from "${href}";
+export default class extends Module {
+  layer = new Linear(2, 2);
+  velocity = (x) => add(x, tensor(new Float32Array(31)));
+}
+`;
+  assert.match(await said(misfit), /^ConfigError: .*: Cannot broadcast .* \(bad\.ts:4:\d+\)\n$/);
+});
+
 const wrong = "ConfigError: Cannot use";
 testMistakes("train", {
+  "--resize 8 8":
+    'ConfigError: Cannot use "8": only flags are expected (numbers of a list have commas between them: --resize 8,8)',
   "--model mlp.ts --filters 8":
     "ConfigError: --filters has no effect without --model residual or base; remove it",
   "--model mlp.ts:hidden=3.5": `${wrong} hidden=3.5 of mlp.ts: expected a whole number of at least 1`,
@@ -223,7 +242,7 @@ testMistakes("train", {
   "--model mlp.ts:hiden=3":
     `${wrong} mlp.ts: it has no option hiden (did you mean hidden?); it has hidden, activation`,
   "--model mlp.py": `${wrong} --model "mlp.py": expected residual, base or the file of a module`,
-  "--model nowhere.ts": `${wrong} nowhere.ts: no such file`,
+  "--model nowhere.ts": `${wrong} nowhere.ts: there is no such file`,
 }, writeModule);
 
 Deno.test("options of a network are read as their defaults say", () => {
