@@ -13,7 +13,15 @@ import { ProgressBar, stderr, type Terminal } from "../cli/output.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { type Lock, readIfThere, reasonOf, sha256, waitForLock, writeAtomic } from "../run/run_folder.ts";
 import { checkout, readProgramFile } from "../run/program_files.ts";
-import { batchSize, digestOf, type JudgedData, judgedData, makeJudge, recipes } from "./train_judge.ts";
+import {
+  batchSize,
+  digestOf,
+  enoughImages,
+  type JudgedData,
+  judgedData,
+  makeJudge,
+  recipes,
+} from "./train_judge.ts";
 
 /** A judge of a data set. */
 export interface DataJudge extends JudgeInfo {
@@ -194,10 +202,16 @@ async function trainedJudge(
 ): Promise<DataJudge | undefined> {
   const { name, data } = sought;
   const totalSteps = steps ?? recipes[name].steps;
-  const length = `${steps === undefined ? "up to " : ""}${totalSteps} steps`;
+  const length = steps === undefined && data.train.count < enoughImages
+    ? `up to ${totalSteps} steps, in rounds that end once they do not help`
+    : `${totalSteps} steps`;
   say(`Training the judge ${name} for ${data.name}, ${length}; it is kept in ${path}`);
-  using bar = new ProgressBar({ totalSteps, imagesPerStep: batchSize }, terminal);
-  const onProgress = (step: number, loss: number) => bar.update(step, loss);
+  const work = { totalSteps, imagesPerStep: batchSize };
+  using bar = new ProgressBar(work, terminal);
+  const onProgress = (step: number, loss: number, end: number) => {
+    work.totalSteps = end; // of the round: further ones follow only while they help
+    bar.update(step, loss);
+  };
   const made = await makeJudge(data, { name, steps, seed: recipes[name].seed, signal, onProgress });
   bar.finish();
   if (!made) return undefined;

@@ -76,7 +76,7 @@ export const recipes = {
 /** Images per step. */
 export const batchSize = 64;
 /** With fewer training images, a judge may need less than its recipe: training stops early. */
-const enoughImages = 10_000;
+export const enoughImages = 10_000;
 /** Steps of the first rounds of such a training, each with a learning rate that rises and falls; the last takes the rest. */
 const rounds = [250, 500, 1000, 2000];
 /** Scales pixels to [-1, 1]. */
@@ -98,8 +98,8 @@ interface JudgeTrainingOptions {
   /** Seed of weights, order, shifts and faults, an integer in [0, 2^32). */
   readonly seed: number;
   readonly signal?: AbortSignal | undefined;
-  /** Called every 20 steps. */
-  readonly onProgress?: (step: number, loss: number) => void;
+  /** Called every 20 steps, with the step at which training may end. */
+  readonly onProgress?: (step: number, loss: number, end: number) => void;
 }
 
 /**
@@ -182,7 +182,7 @@ async function trainClassifier(
           `Cannot train a judge for ${data.name}: the loss is ${loss} after step ${rule.step}; try another --seed`,
         );
       }
-      onProgress?.(rule.step, loss);
+      onProgress?.(rule.step, loss, start + length);
       await yieldToEvents();
       if (signal?.aborted) return undefined;
     }

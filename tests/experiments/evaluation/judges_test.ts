@@ -77,7 +77,11 @@ testHere("makeJudge() stops early on easy data, records its settings, and trains
   const data = await bars();
   const seen: number[] = [];
   const how = { name: "lenet", seed: 5 } as const;
-  const { bytes, info } = (await makeJudge(data, { ...how, onProgress: (step) => seen.push(step) }))!;
+  const onProgress = (step: number, _: number, end: number) => {
+    seen.push(step);
+    assert.equal(end, 250, "time left counts to the end of the round, not to 6,000 steps");
+  };
+  const { bytes, info } = (await makeJudge(data, { ...how, onProgress }))!;
   assert.deepEqual([seen.length, seen[0], seen.at(-1)], [13, 20, 250], "a held-out tenth shows no more gain");
   assert.ok(info.accuracy > 0.95, `accuracy ${info.accuracy}`);
   assert.deepEqual(info, {
