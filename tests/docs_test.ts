@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { posix } from "node:path";
+import * as library from "../mod.ts";
 import settings from "../deno.json" with { type: "json" };
 import { MNIST_PACKAGE } from "../experiments/data/load_dataset.ts";
 import { files } from "../experiments/run/files.ts";
@@ -25,6 +26,25 @@ function linksOf(page: string, text: string): { readonly path: string; readonly 
     return { path: path === "" ? page : posix.join(posix.dirname(page), path), anchor };
   });
 }
+
+testNeeding(
+  toRun,
+  "docs/names.md has at most 120 names, all of mod.ts, and its command prints one",
+  async () => {
+    const text = await textOf("docs/names.md");
+    const names = Array.from(text.matchAll(/^- `(\w+)`: \S/gm), ([, name]) => name);
+    assert.ok(names.length > 100 && names.length <= 120 && new Set(names).size === names.length);
+    assert.deepEqual(names.filter((name) => !(name in library)), []);
+    const [, command] = /```sh\n(NO_COLOR=1 deno .*)\n```/.exec(text)!;
+    const { stdout } = await new Deno.Command("sh", {
+      args: ["-c", command.replace("deno", '"$0"'), Deno.execPath()],
+    })
+      .output();
+    const printed = new TextDecoder().decode(stdout);
+    assert.match(printed, /^Defined in .*\n\nclass Attention extends Module\n {2}Self-attention over/);
+    assert.ok(printed.split("\n").length < 40);
+  },
+);
 
 testNeeding({ read: true }, "links in Markdown lead to files and headings that exist", async () => {
   const texts = await pages();
