@@ -40,11 +40,11 @@ const kinds: Readonly<Record<StageName, Variant<StageSpec>>> = {
     },
   }),
   drift: stage("drift", "generated images drift towards real ones and apart", {
-    images: 94_000,
+    images: 200_000,
     settings: {
       whole: { doc: "whole steps between two shorter ones", default: 2, min: 0, max: 100 },
       references: { doc: "real images", default: 20_000, min: 1, max: 1e6 },
-      others: { doc: "push of other classes; half in shorter steps", default: 0.6, above: 0, max: 1 },
+      others: { doc: "push of other classes; half in shorter steps", default: 0.7, above: 0, max: 1 },
       push: { doc: "extra repulsion, 0.03 = 3 %", default: 0.02, min: 0, max: 1 },
     },
   }),

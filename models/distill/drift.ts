@@ -47,7 +47,7 @@ const maxBytes = 2 ** 31;
 const encodedAtOnce = 128;
 
 /** Weight of each space of edges; pixels and each space of `encode` have 1. */
-const edgeWeight = 3;
+const edgeWeight = 2;
 
 /** Options of a drift stage. */
 export interface DriftOptions {
