@@ -314,7 +314,7 @@ function parseFlags<Table extends Rows>(rows: Table, argv: readonly string[]): F
       else words.push(token.value);
       continue;
     }
-    if (token.kind === "option-terminator") throw notFlag(argv[token.index]);
+    if (token.kind === "option-terminator") throw notFlag(argv[token.index], argv);
     if (token.name === "help" || token.name === "h") {
       help = token.value === "all" ? "all" : "usual";
       continue;
@@ -346,7 +346,7 @@ function flagAbout(rows: Rows, typed: string): string | undefined {
   return meant ? flagOf(meant).slice(2) : undefined;
 }
 
-function notFlag(word: string, argv: readonly string[] = []): ConfigError {
+function notFlag(word: string, argv: readonly string[]): ConfigError {
   const shown = JSON.stringify(shownWord(word));
   const place = argv.findIndex((flag, i) => flag.startsWith("--") && argv[i + 2] === word);
   const [flag, value] = argv.slice(place);

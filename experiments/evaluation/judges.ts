@@ -16,11 +16,11 @@ import { checkout, readProgramFile } from "../run/program_files.ts";
 import {
   batchSize,
   digestOf,
-  enoughImages,
   type JudgedData,
   judgedData,
   makeJudge,
   recipes,
+  takesRounds,
 } from "./train_judge.ts";
 
 /** A judge of a data set. */
@@ -202,7 +202,7 @@ async function trainedJudge(
 ): Promise<DataJudge | undefined> {
   const { name, data } = sought;
   const totalSteps = steps ?? recipes[name].steps;
-  const length = steps === undefined && data.train.count < enoughImages
+  const length = takesRounds(data, steps)
     ? `up to ${totalSteps} steps, in rounds that end once they do not help`
     : `${totalSteps} steps`;
   say(`Training the judge ${name} for ${data.name}, ${length}; it is kept in ${path}`);

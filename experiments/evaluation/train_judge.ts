@@ -75,8 +75,8 @@ export const recipes = {
 } as const satisfies Record<JudgeName, unknown>;
 /** Images per step. */
 export const batchSize = 64;
-/** With fewer training images, a judge may need less than its recipe: training stops early. */
-export const enoughImages = 10_000;
+/** With fewer training images, a judge may need less than its recipe. */
+const enoughImages = 10_000;
 /** Steps of the first rounds of such a training, each with a learning rate that rises and falls; the last takes the rest. */
 const rounds = [250, 500, 1000, 2000];
 /** Scales pixels to [-1, 1]. */
@@ -153,7 +153,7 @@ async function trainClassifier(
   info: JudgeInfo,
   { name, steps, seed, signal, onProgress }: JudgeTrainingOptions,
 ) {
-  const { train, heldOut, lengths } = planTraining(data, steps ?? recipes[name].steps, steps === undefined);
+  const { train, heldOut, lengths } = planTraining(data, name, steps);
   const model = new Classifier(info, randomInitialiser(seed));
   const parameters = namedParameters(model);
   const rule = optimizer("adamw", flatten(parameters), { learningRate });
@@ -195,9 +195,16 @@ async function trainClassifier(
   return { classifier: model, steps: rule.step };
 }
 
+/** Whether a training takes rounds, after each of which it may end; not if the number of its steps is given. */
+export function takesRounds({ train }: JudgedData, given: number | undefined): boolean {
+  return given === undefined && train.count < enoughImages;
+}
+
 /** The images that a classifier learns from, the steps of a round, and the images that tell when to stop, if it may. */
-function planTraining({ train, ...data }: JudgedData, steps: number, mayStop: boolean) {
-  if (!mayStop || train.count >= enoughImages) return { train, lengths: [steps] };
+function planTraining(data: JudgedData, name: JudgeName, given: number | undefined) {
+  const { train } = data;
+  const steps = given ?? recipes[name].steps;
+  if (!takesRounds(data, given)) return { train, lengths: [steps] };
   const { images, labels } = train;
   const split = splitTest([...labels]);
   const pick = (indices: readonly number[]): Labelled => ({

@@ -140,13 +140,11 @@ export class DriftStage {
     return this.spaces(x1, 1).map(({ values }) => values);
   }
 
-  /** Images at time r in each space, first as pixels. Of images with noise, edges say nothing. */
+  /** Images at time r in each space, first as pixels; edges only where there is no noise, which would drown them. */
   spaces(images: Tensor, r: number): { readonly values: Tensor; readonly weight: number }[] {
-    const [H, W] = this.distillation.source.shape.slice(1);
-    const quarter = Math.max(4, Math.round(Math.min(H, W) / 4));
-    const edges = r < 1 || Math.min(H, W) < 4
-      ? []
-      : [...new Set([4, quarter])].map((size) => edgeStrengths(images, size));
+    const side = images.shape.length === 4 ? Math.min(...images.shape.slice(2)) : 0; // other data has no edges
+    const sizes = r === 1 && side >= 4 ? new Set([4, Math.max(4, Math.round(side / 4))]) : [];
+    const edges = Array.from(sizes, (size) => edgeStrengths(images, size));
     return [
       { values: images, weight: 1 },
       ...edges.map((values) => ({ values, weight: edgeWeight })),

@@ -33,10 +33,6 @@ import { type Span, timesOptions, timesWithin } from "./time_grids.ts";
 export class NotFiniteError extends UserError {
   /** Name of the error. */
   override name = "NotFiniteError";
-  /** The first value that is not finite. */
-  readonly value: number;
-  /** Time of the velocity. */
-  readonly t: number;
 
   /**
    * Names the value and its time.
@@ -44,12 +40,10 @@ export class NotFiniteError extends UserError {
    * @param value the first value that is not finite
    * @param t time of the velocity
    */
-  constructor(value: number, t: number) {
+  constructor(readonly value: number, readonly t: number) {
     super(
       `Cannot solve: the velocity is ${value} at t = ${t} (expected finite numbers; has the network diverged?)`,
     );
-    this.value = value;
-    this.t = t;
   }
 }
 

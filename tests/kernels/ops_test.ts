@@ -395,11 +395,14 @@ testOnAllKernels("products of every depth from 1 to 200 equal those in f64", asy
 testOnCpus(
   "products of a transposed matrix are exact where the CPU copies its lines, and where columns are left",
   async () => {
-    const sizes = [[128, 64, 40], [256, 81, 130], [528, 90, 130], [512, 77, 40], [512, 91, 200], [
-      128,
-      66,
-      40,
-    ]];
+    const sizes = [
+      [128, 64, 40],
+      [256, 81, 130],
+      [528, 90, 130],
+      [512, 77, 40],
+      [512, 91, 200],
+      [128, 66, 40],
+    ];
     for (const [rows, columns, depth] of sizes) {
       const left = random(1, rows * depth), right = random(2, depth * columns);
       const a = transpose(tensor(left, [rows, depth])), b = tensor(right, [depth, columns]);

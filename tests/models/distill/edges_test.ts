@@ -40,8 +40,7 @@ testOnCpu("edgeStrengths() keeps the energy of an image without its local mean",
 testOnCpu(
   "DriftStage compares pixels, edges at two scales with weight 2, and what `encode` gives",
   () => {
-    const spacesOf = (size: number, r: number) => {
-      const x1 = noise(1, [8, 1, size, size]);
+    const spacesOf = (size: number, r: number, x1 = noise(1, [8, 1, size, size])) => {
       const student = createModel({ type: "UNet_FM", filters: [2, 4], tEmb: 4, flowMap: true });
       const stage = new DriftStage({ student, teacher: student, source: batchSource({ x1 }), batchSize: 4 }, {
         encode: (x) => [multiply(x, 2)],
@@ -57,5 +56,6 @@ testOnCpu(
     assert.deepEqual(spacesOf(28, 0.5), [pixels, pixels]);
     assert.deepEqual(spacesOf(16, 1).map(([shape]) => shape), ["1,16,16", "8,4,4", "1,16,16"]);
     assert.deepEqual(spacesOf(2, 1).length, 2);
+    assert.deepEqual(spacesOf(2, 1, noise(1, [8, 2])), [["2", 1], ["2", 1]], "points have no edges");
   },
 );
